@@ -19,6 +19,7 @@ import sys
 import typing as t
 
 import alert_reference
+import yaml
 from alert_reference import PREFIX, escape, heading
 
 if t.TYPE_CHECKING:
@@ -30,6 +31,7 @@ TESTS = pathlib.Path(__file__).resolve().parents[1] / "tests"
 _BENCHMARK = "cis_docker"
 _TITLES = ("control", "judged by", "evidence", "remediation", "test")
 _WIDTHS = "22 16 20 24 18"
+_KINDS = {"engine": "a real engine", "swarm": "a real swarm", "recorded": "a recorded answer"}
 _LITERAL = re.compile(r"``(.+?)``")
 
 
@@ -49,13 +51,22 @@ def main(arguments: list[str]) -> int:
 
 
 def tests_of(controls: t.Collection[str], directory: pathlib.Path) -> dict[str, list[str]]:
-    """Return the files of tests that name each control, below a directory; those on a real engine first."""
-    found = collections.defaultdict(list)
+    """Return the tests of each control, below a directory: on a real engine first, then those that name it.
+
+    ``integration/*/controls*.yml`` has those on a real engine, and says where a recorded answer has to do.
+    """
+    found: dict[str, list[str]] = collections.defaultdict(list)
+    for path in sorted(directory.glob("integration/*/controls*.yml")):
+        for control, entry in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+            files = [entry[name].removeprefix("tests/") for name in ("test", "also") if name in entry]
+            found[control] += [f"{files[0]} ({_KINDS[entry['kind']]})", *files[1:]]
     for path in sorted(directory.rglob("test_*.py")):
         named = set(re.findall(r'"(\w+)"', path.read_text(encoding="utf-8")))
+        file = str(path.relative_to(directory))
         for control in named.intersection(controls):
-            found[control].append(str(path.relative_to(directory)))
-    return found
+            if not any(test.startswith(file) for test in found[control]):
+                found[control].append(file)
+    return {control: tests for control, tests in found.items() if control in controls}
 
 
 def page(benchmark: Benchmark, alert_of: t.Callable[[str], Alert], tests: t.Mapping[str, t.Sequence[str]]) -> str:
@@ -86,7 +97,8 @@ the editions {escape(editions)}; titles and texts are ours.
 A machine judges {counts["machine"]} controls alone. A variable turns {counts["parameter"]} questions into a verdict,
 and a person decides about {counts["person"]}.
 
-Tests below ``integration`` use a real Docker Engine. The others use what an engine answered, with changes.
+A test that names no engine uses facts of a host, with changes. A recorded answer is one of a kernel that has what the
+control is about.
 
 .. contents::
    :local:
@@ -115,7 +127,7 @@ def _row(benchmark: Benchmark, control: Control, alert: Alert, tests: t.Sequence
         f"{judged}. {_text(control.question)}" if control.question else judged,
         _text(control.evidence),
         _text(alert.remediation),
-        ", ".join(f"``{test}``" for test in tests) or "none",
+        "; ".join(escape(test) for test in tests) or "none",
     )
 
 

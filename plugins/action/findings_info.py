@@ -12,13 +12,14 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.module_utils import _control
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
-from ansible_collections.bulwark.servers.plugins.plugin_utils import benchmark_score, catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils import benchmark_score, benchmarks, catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, StoreActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     Accepted,
     BenchmarkRun,
+    ControlState,
     Judgement,
     Query,
     Store,
@@ -73,6 +74,8 @@ class ActionModule(StoreActionBase):
         now = time.time()
         query = _query(options, now)
         known_names.check_alerts(query.alerts, catalogue.load(), store)
+        if options["benchmarks"] or options["controls"]:
+            known_names.check_controls(options["benchmarks"], options["controls"], benchmarks.load())
         gather: dict[str, t.Callable[[], t.Sequence[t.Any]]] = {
             "findings": lambda: store.query(query, now),
             "coverage": lambda: store.coverage(
@@ -107,17 +110,17 @@ def _of_benchmarks(
     store: Store, options: t.Mapping[str, t.Any], query: Query
 ) -> dict[str, t.Callable[[], t.Sequence[t.Any]]]:
     """Return what asks the store about benchmarks, by what is gathered."""
-    hosts, limited = {"hosts": query.hosts}, {"limit": query.limit, "offset": query.offset}
-    about: dict[str, t.Any] = {**hosts, "capabilities": query.capabilities, "subjects": query.subjects, **limited}
-    benchmarks = {"benchmarks": options["benchmarks"]}
+    limited: dict[str, t.Any] = {"hosts": query.hosts, "limit": query.limit, "offset": query.offset}
+    about: dict[str, t.Any] = {**limited, "capabilities": query.capabilities, "subjects": query.subjects}
+    names: t.Sequence[str] = options["benchmarks"]
     period: dict[str, t.Any] = {"run_id": options["run"], "since": query.since, "until": query.until}
     return {
         "controls": lambda: store.controls(
-            **about, **benchmarks, controls=options["controls"], statuses=options["control_statuses"]
+            **about, benchmarks=names, controls=options["controls"], statuses=options["control_statuses"]
         ),
-        "benchmarks": lambda: store.benchmark_runs(**about, **benchmarks, newest=True),
-        "benchmark_runs": lambda: store.benchmark_runs(**about, **benchmarks, **period),
-        "judgements": lambda: store.judgements(**hosts, **benchmarks, **limited),
+        "benchmarks": lambda: store.benchmark_runs(**about, benchmarks=names, newest=True),
+        "benchmark_runs": lambda: store.benchmark_runs(**about, **period, benchmarks=names),
+        "judgements": lambda: store.judgements(**limited, benchmarks=names),
         "containers": lambda: store.containers(**about),
     }
 
@@ -128,7 +131,17 @@ def _fields(item: t.Any) -> dict[str, t.Any]:
     fields = {
         name: dataclasses.asdict(value) if isinstance(value, (Accepted, Judgement)) else value for name, value in values
     }
+    if isinstance(item, ControlState):
+        return {**fields, **_content(item)}
     return {**fields, "score": _score(item)} if isinstance(item, BenchmarkRun) else fields
+
+
+def _content(state: ControlState) -> dict[str, t.Any]:
+    """Return what the benchmark says of a control, None for what this collection does not have."""
+    benchmark = benchmarks.load().get(state.benchmark)
+    control = benchmark.controls.get(state.control) if benchmark is not None else None
+    content = {name: getattr(control, name, None) for name in ("title", "section", "level", "profile", "question")}
+    return content if state.status == _control.MANUAL else {**content, "question": None}
 
 
 def _score(run: BenchmarkRun) -> dict[str, float | None]:

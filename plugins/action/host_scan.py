@@ -172,6 +172,8 @@ class ActionModule(SanitizingActionBase):
             results = [record.result for record in found]
             result["findings"] = [finding for each in results for finding in each.findings]
             result["coverage"] = [entry for each in results for entry in each.coverage or ()]
+            result["controls"] = [control for each in results for control in each.controls]
+            result["containers"] = [container for each in results for container in each.containers]
             problems = [record.problem for record in found if record.problem]
             # Without a run to note it in, a failure must stay one.
             return {**result, "changed": False, **({"failed": True, "msg": " ".join(problems)} if problems else {})}

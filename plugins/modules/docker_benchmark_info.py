@@ -290,8 +290,8 @@ engines:
   returned: success
 findings:
   description:
-    - OCSF events, one for each control that failed and each engine, and for what is wrong beside the controls. The module
-      returns C(detections), which the action plugin turns into findings.
+    - OCSF events, one for each control that failed and each engine, and for what is wrong beside the controls. The
+      module returns C(detections), which the action plugin turns into findings.
   type: list
   elements: dict
   returned: success

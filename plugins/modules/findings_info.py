@@ -123,7 +123,7 @@ options:
   benchmarks:
     description:
       - Ids of benchmarks, such as V(cis_docker). Limits RV(controls), RV(benchmarks), RV(benchmark_runs) and
-        RV(judgements).
+        RV(judgements). One that the collection does not have is refused.
     type: list
     elements: str
     default: []
@@ -131,6 +131,7 @@ options:
     description:
       - Only these RV(controls), by their number in the edition (V(5.10)) or their id. C(*) stands for any text and C(?)
         for one character. Write numbers in quotes.
+      - What fits no control of the collection is refused; the error names what comes close.
     type: list
     elements: str
     default: []
@@ -607,6 +608,26 @@ controls:
       type: str
     number:
       description: What the edition calls it.
+      returned: always
+      type: str
+    title:
+      description: What is required, or none for a control that this collection does not have; so for the next four.
+      returned: always
+      type: str
+    section:
+      description: The section of the benchmark.
+      returned: always
+      type: str
+    level:
+      description: The level, V(1) or V(2).
+      returned: always
+      type: int
+    profile:
+      description: The profile, such as V(docker) or V(swarm).
+      returned: always
+      type: str
+    question:
+      description: The question to decide, for one that is V(manual).
       returned: always
       type: str
     subject:

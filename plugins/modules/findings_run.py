@@ -37,7 +37,8 @@ options:
       - V(started) opens a run.
       - V(finished) closes one. A run that was never closed was cut off.
       - V(pruned) removes resolved findings with their history, and runs with their coverage. New, open and suppressed
-        findings stay, and so does the newest coverage of every host and capability.
+        findings stay, and so do the newest coverage of every host and capability and the newest results of controls.
+        Judgements about controls go when they have ended.
       - V(forgotten) removes everything about hosts that are no more, with the seals of their baselines. With
         O(capabilities) it removes only what the store has of these, and leaves the seals.
     type: str

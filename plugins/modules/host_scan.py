@@ -74,6 +74,16 @@ coverage:
   type: list
   elements: dict
   returned: without O(run)
+controls:
+  description: The results of the controls of benchmarks, as their modules return them.
+  type: list
+  elements: dict
+  returned: without O(run)
+containers:
+  description: The inventory of containers, as their modules return it.
+  type: list
+  elements: dict
+  returned: without O(run)
 capabilities:
   description:
     - How far each capability looked at the host, and how much it found by severity. What it found is in the store.

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The report of 1,000 hosts with 100 findings each, in a real Chromium; the peer is that of a tenth of it.
 
+controls: the same figures of a report of 100 hosts with 118 controls and their findings.
+
 ours_s, peer_s: processor time of the page's process until all findings can be filtered, as the machine is shared; the
 best of three. ready_s: the time that passes until then. painted_s: until something is seen, which is the 50 most urgent
 findings. render_s, peak_mb: of writing the file, without reading the store.
@@ -21,6 +23,7 @@ import typing as t
 from tests.support import paths, waiting
 
 HOSTS, FINDINGS = 1_000, 100_000
+CONTROL_HOSTS = 100
 ROUNDS = 3
 
 Figures = dict[str, t.Any]
@@ -31,19 +34,27 @@ def run() -> Figures:
     sys.path.insert(0, str(paths.COLLECTIONS))
     with tempfile.TemporaryDirectory(prefix="bulwark-bench-") as name:
         folder = pathlib.Path(name)
-        peer, ours = _rendered(folder / "peer.html", 10), _rendered(folder / "ours.html", 1)
-        peer |= _opened(folder / "peer.html")
-        ours |= _opened(folder / "ours.html")
+        controls = _controls(folder / "controls.html")
+        peer, ours = _findings(folder / "peer.html", 10), _findings(folder / "ours.html", 1)
     spent, peer_spent = ours.pop("spent_s"), peer["spent_s"]
-    return {"ours_s": spent, "peer_s": peer_spent, "ratio": round(spent / peer_spent, 2), **ours}
+    return {"ours_s": spent, "peer_s": peer_spent, "ratio": round(spent / peer_spent, 2), **ours, "controls": controls}
 
 
-def _rendered(path: pathlib.Path, part: int) -> Figures:
-    from ansible_collections.bulwark.servers.plugins.plugin_utils.report import page
-
+def _findings(path: pathlib.Path, part: int) -> Figures:
     from tests.unit.plugins.plugin_utils.report import samples
 
-    data = samples.fleet(hosts=HOSTS // part, findings=FINDINGS // part)
+    return _rendered(path, samples.fleet(hosts=HOSTS // part, findings=FINDINGS // part)) | _opened(path)
+
+
+def _controls(path: pathlib.Path) -> Figures:
+    from tests.unit.plugins.plugin_utils.report import benchmark_samples
+
+    return _rendered(path, benchmark_samples.docker(hosts=CONTROL_HOSTS)) | _opened(path)
+
+
+def _rendered(path: pathlib.Path, data: t.Any) -> Figures:
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.report import page
+
     started = time.process_time()
     path.write_text(page.render(data), encoding="utf-8")
     return {

@@ -5,17 +5,18 @@
 
 tests/bench/_scans.py describes what hosts send. At each size, 200 hosts are recorded in a new store and copied there
 until it has them all, three older runs of all hosts are added, and a sixteenth of the findings was resolved long ago.
-Then, each in a process of its own:
+Then, three times, each in a process of its own, one size after the other, as the machine is shared:
 
 - report: read the store and render the page, as findings_report does.
 - info: findings_info as it is by default (the first 1,000 findings), and with the coverage of all hosts.
 - export: findings_info of all findings.
 - prune: remove what was over before this run, which is undone then.
 - run: open and close a run of all hosts.
-- record: a second scan of the 200 hosts, times as many as there are of them.
+- record: a further scan of the 200 hosts, times as many as there are of them.
 
-Seconds are processor time, of Python and of the server: the machine is shared. mb is the largest resident memory of
-the process. exponents: by how much each grows from the smallest size to the largest; 1 is in proportion to the hosts.
+Seconds are processor time, of Python and of the server, and the least of the three. mb is the largest resident memory
+of the process. exponents: by how much each grows from the smallest size to the largest; 1 is in proportion to the
+hosts.
 ours_s and peer_s: 100 hosts recorded, each in one transaction and each result in one of its own.
 """
 
@@ -38,6 +39,7 @@ SIZES = (1_000, 3_000, 10_000)
 FINDINGS = 10
 # Hosts that are recorded one by one at each size; the others are copies of these.
 RECORDED = 200
+ROUNDS = 3
 _DAY = 86_400.0
 _START = 1_760_000_000.0
 _OLD_RUNS = 3
@@ -58,11 +60,16 @@ def measure(sizes: t.Sequence[int], findings: int, seed: int) -> Figures:
         # What a process imports is not what is measured.
         importlib.import_module(f"ansible_collections.bulwark.servers.plugins.{module}")
     with postgresql.running() as server:
-        measured = {size: _at(server, size, findings, seed) for size in sizes}
+        urls = {size: _fleet(server, size, findings, seed) for size in sizes}
+        rounds: dict[int, list[dict[str, Figures]]] = {size: [] for size in sizes}
+        for number in range(1, ROUNDS + 1):
+            for size, url in urls.items():
+                rounds[size].append(_at(server, url, size, findings, seed, number))
         ours, peer = (
             _apart(server, _compared, server.empty_database(), seed // 2, findings, way)["s"] for way in (True, False)
         )
-    names = list(next(iter(measured.values())))
+    measured = {size: _least(figures) for size, figures in rounds.items()}
+    names = list(measured[sizes[0]])
     return {
         "ours_s": ours,
         "peer_s": peer,
@@ -73,28 +80,38 @@ def measure(sizes: t.Sequence[int], findings: int, seed: int) -> Figures:
     }
 
 
+def _least(rounds: t.Sequence[dict[str, Figures]]) -> dict[str, Figures]:
+    """Return of each thing the round in which it took the least: what others do on the machine only adds to it."""
+    return {name: min((figures[name] for figures in rounds), key=lambda each: each["s"]) for name in rounds[0]}
+
+
 def _exponent(points: t.Sequence[tuple[int, float]]) -> float:
     """Return the exponent by which a cost grows from the smallest size to the largest."""
     early, late = points[0], points[-1]
     return round(math.log(late[1] / early[1]) / math.log(late[0] / early[0]), 2)
 
 
-def _at(server: postgresql.Server, size: int, findings: int, seed: int) -> dict[str, Figures]:
-    """Return what each thing costs with so many hosts."""
+def _fleet(server: postgresql.Server, size: int, findings: int, seed: int) -> str:
+    """Return the address of a store with so many hosts."""
     url = server.empty_database()
+    _apart(server, _record, url, seed, findings, 0, _START)
+    _grow(url, size // seed)
+    return url
+
+
+def _at(server: postgresql.Server, url: str, size: int, findings: int, seed: int, number: int) -> dict[str, Figures]:
+    """Return what each thing costs with so many hosts. number: of the round."""
 
     def apart(work: t.Callable[..., Figures | None], *arguments: t.Any) -> Figures:
         return _apart(server, work, url, *arguments)
 
-    apart(_record, seed, findings, 0, _START)
-    _grow(url, size // seed)
     figures = {
         "report": apart(_report, _START + 60),
         "info": apart(_info, {"gather": ["findings", "coverage"]}),
         "export": apart(_info, {"limit": 0}),
         "prune": apart(_prune, _START),
         "run": apart(_run, size),
-        "record": apart(_record, seed, findings, 1, _START + _DAY),
+        "record": apart(_record, seed, findings, number, _START + number * _DAY),
     }
     figures["record"]["s"] = round(figures["record"]["s"] * size / seed, 2)
     return figures

@@ -10,13 +10,14 @@ import stat
 import struct
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _command
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Account, FileFact
 
 _READ_LIMIT = 8 * 1024 * 1024
 _GETENT = "/usr/bin/getent"
 # A directory service may not answer.
 _GETENT_SECONDS = 5.0
+# Of nsswitch.conf(5); systemd has accounts of services while they run, none of which is a person or in a group.
+_OWN_SERVICES = frozenset(("files", "compat", "systemd"))
 # acl(5), linux/posix_acl_xattr.h: a version, then tag, permissions and number of each entry.
 _ACL_HEADER = 4
 _ACL_ENTRY = struct.Struct("<HHI")
@@ -87,14 +88,25 @@ class Accounts:
         return self._groups[gid]
 
     def _entries(self, table: str, keys: t.Sequence[str]) -> bytes:
-        """Return what the services of nsswitch.conf(5) know; nothing where there are none, as with musl."""
-        if not os.path.exists(_GETENT):
+        """Return what the services of nsswitch.conf(5) know; nothing where the files are all that there is."""
+        if not os.path.exists(_GETENT) or has_files_only(_local("/etc/nsswitch.conf"), table):
             return b""
+        from ansible_collections.bulwark.servers.plugins.module_utils import _command
+
         try:
             return _command.run([_GETENT, table, *keys], timeout=_GETENT_SECONDS, max_output=_READ_LIMIT).stdout
         except _command.CommandError as error:
             self.problem = "the accounts of directory services are not known: %s" % error
             return b""
+
+
+def has_files_only(configuration: bytes, table: str) -> bool:
+    """Say whether nsswitch.conf(5) has nothing but the host's own files for a table."""
+    for line in os.fsdecode(configuration).splitlines():
+        name, _colon, services = line.partition("#")[0].partition(":")
+        if name.strip() == table:
+            return set(services.split()) <= _OWN_SERVICES
+    return not configuration
 
 
 def writers(socket: FileFact, acl: bytes) -> tuple[set[int], set[int]]:

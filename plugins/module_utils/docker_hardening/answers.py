@@ -12,6 +12,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.c
     ApiError,
     Client,
     GoneError,
+    HangsError,
+    as_object,
+    as_objects,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import (
     Container,
@@ -46,10 +49,19 @@ class Answers:
         self.problems.append((what, str(error)))
 
 
-def ask(client: Client, version: Json) -> Answers:
-    """Ask an engine for everything; each question that fails is noted, and the others are asked all the same."""
+def ask(client: Client) -> Answers:
+    """Ask an engine for everything; each question that fails is noted, and the others are asked all the same.
+
+    ApiError where it does not answer as an engine does.
+    """
     answers = Answers()
-    answers.version = version
+    try:
+        answers.version = client.version()
+    except HangsError:
+        raise
+    except ApiError as error:
+        client.ping()
+        answers.note("version", error)
     try:
         answers.info = client.object("/info")
     except ApiError as error:
@@ -72,14 +84,12 @@ def ask(client: Client, version: Json) -> Answers:
 
 
 def _containers(client: Client) -> tuple[Container, ...]:
-    found = []
-    for listed in _limited(client.objects("/containers/json?all=1"), _MOST_CONTAINERS):
-        container = Container(_text(listed, "Id"), _name(listed), {}, _text(listed, "State") in ("running", "paused"))
-        if not _ID.match(container.id):
-            found.append(container._replace(problem=_NO_ID))
-            continue
+    listed = [_container(one) for one in _limited(client.objects("/containers/json?all=1"), _MOST_CONTAINERS)]
+    found = [container._replace(problem=_NO_ID) for container in listed if not _ID.match(container.id)]
+    known = [container for container in listed if _ID.match(container.id)]
+    for container, answer in zip(known, client.each(["/containers/%s/json" % one.id for one in known])):
         try:
-            inspect = client.object("/containers/%s/json" % container.id)
+            inspect = as_object(answer)
         except GoneError:
             # It was removed after it was listed.
             continue
@@ -90,6 +100,10 @@ def _containers(client: Client) -> tuple[Container, ...]:
         is_running = isinstance(state, dict) and state.get("Running") is True
         found.append(container._replace(inspect=inspect, is_running=is_running))
     return tuple(found)
+
+
+def _container(listed: Json) -> Container:
+    return Container(_text(listed, "Id"), _name(listed), {}, _text(listed, "State") in ("running", "paused"))
 
 
 def _name(listed: Json) -> str:
@@ -105,24 +119,27 @@ def _used(containers: t.Iterable[Container]) -> frozenset[str]:
 
 
 def _images(client: Client, used: frozenset[str]) -> tuple[Image, ...]:
-    found = []
-    for listed in _limited(client.objects("/images/json"), _MOST_IMAGES):
-        identifier = _text(listed, "Id")
-        tags = listed.get("RepoTags")
-        names = tuple(tag for tag in tags if isinstance(tag, str) and tag != _NO_NAME) if isinstance(tags, list) else ()
-        image = Image(identifier, names, {}, is_used=identifier in used)
-        if not _ID.match(identifier):
-            found.append(image._replace(problem=_NO_ID))
-            continue
+    listed = [_image(one, used) for one in _limited(client.objects("/images/json"), _MOST_IMAGES)]
+    found = [image._replace(problem=_NO_ID) for image in listed if not _ID.match(image.id)]
+    known = [image for image in listed if _ID.match(image.id)]
+    answered = client.each(["/images/%s/%s" % (one.id, what) for one in known for what in ("json", "history")])
+    for image, inspect, history in zip(known, answered, answered):
         try:
-            image = image._replace(inspect=client.object("/images/%s/json" % identifier))
-            image = image._replace(history=tuple(client.objects("/images/%s/history" % identifier)))
+            image = image._replace(inspect=as_object(inspect))
+            image = image._replace(history=tuple(as_objects(history)))
         except GoneError:
             continue
         except ApiError as error:
             image = image._replace(problem=str(error))
         found.append(image)
     return tuple(found)
+
+
+def _image(listed: Json, used: frozenset[str]) -> Image:
+    tags = listed.get("RepoTags")
+    names = tuple(tag for tag in tags if isinstance(tag, str) and tag != _NO_NAME) if isinstance(tags, list) else ()
+    identifier = _text(listed, "Id")
+    return Image(identifier, names, {}, is_used=identifier in used)
 
 
 def _execs(client: Client, answers: Answers) -> tuple[Json, ...]:

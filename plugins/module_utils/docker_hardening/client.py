@@ -8,7 +8,9 @@ Whoever listens there may send anything: nothing is believed of a length, a dept
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import errno
 import json
 import os
 import re
@@ -36,9 +38,14 @@ _VALUES_LIMIT = 1_000_000
 _DIGITS_LIMIT = 30
 _MESSAGE_LIMIT = 200
 _PIECE = 64 * 1024
+# How many questions wait for an engine.
+_AHEAD = 16
 _PAUSE = 0.02
 _NOT_FOUND = 404
 _OK = 200
+_BAD_REQUEST = 400
+# Go says this to whoever comes without TLS.
+_WANTS_TLS = b"HTTP request to an HTTPS server"
 
 _UCRED = struct.Struct("=iII")
 
@@ -49,6 +56,10 @@ class ApiError(Exception):
 
 class GoneError(ApiError):
     """The engine does not have what was asked for, or no longer."""
+
+
+class TlsError(ApiError):
+    """The API answers over TLS only, and wants a certificate as a rule."""
 
 
 class HangsError(ApiError):
@@ -63,7 +74,7 @@ class Client:
         connect: t.Callable[[], t.ContextManager[tuple[int, t.Any]]],
         deadline: Deadline,
         seconds: float,
-        accepts: t.Callable[[socket.socket], str | None] = lambda connection: None,
+        accepts: t.Callable[[socket.socket], str | None] = lambda _connection: None,
     ) -> None:
         """connect: yields family and address. seconds: for each answer, within the deadline of all of them.
 
@@ -75,6 +86,7 @@ class Client:
         self._accepts = accepts
         self._connection: _Connection | None = None
         self._hangs: str | None = None
+        self._headers: dict[bytes, bytes] = {}
         self.prefix = ""
 
     def close(self) -> None:
@@ -85,30 +97,45 @@ class Client:
     def version(self) -> dict[str, t.Any]:
         """Return ``GET /version``; what is asked afterwards is in a version that the engine and this code have."""
         answer = self.get("/version")
-        newest = _version(answer.get("ApiVersion")) if isinstance(answer, dict) else None
+        newest = parse_version(answer.get("ApiVersion")) if isinstance(answer, dict) else None
         if newest is None:
             raise ApiError("it did not answer as a Docker Engine does")
-        oldest = _version(answer.get("MinAPIVersion")) or (1, 0)
-        self.prefix = "/v%d.%d" % min(newest, max(NEWEST, oldest))
+        oldest = parse_version(answer.get("MinAPIVersion")) or (1, 0)
+        self._use(newest, oldest)
         return t.cast("dict[str, t.Any]", answer)
 
+    def ping(self) -> None:
+        """Learn the version of the API in another way: Docker 26 fails at /version where rootlesskit has no network."""
+        self._asked("/_ping")
+        newest = parse_version(self._headers.get(b"api-version", b"").decode("ascii", "replace"))
+        if newest is None:
+            raise ApiError("it did not answer as a Docker Engine does")
+        self._use(newest, (1, 0))
+
+    def _use(self, newest: tuple[int, int], oldest: tuple[int, int]) -> None:
+        self.prefix = "/v%d.%d" % min(newest, max(NEWEST, oldest))
+
     def object(self, path: str) -> dict[str, t.Any]:
-        answer = self.get(path)
-        if not isinstance(answer, dict):
-            raise ApiError("it answered %s with no JSON object" % path.partition("?")[0])
-        return answer
+        return as_object(self.get(path))
 
     def objects(self, path: str) -> list[dict[str, t.Any]]:
-        """Return a list of objects; null is an empty one, as Go writes it."""
-        answer = self.get(path)
-        if answer is None:
-            return []
-        if not isinstance(answer, list) or not all(isinstance(each, dict) for each in answer):
-            raise ApiError("it answered %s with no list of JSON objects" % path.partition("?")[0])
-        return answer
+        return as_objects(self.get(path))
+
+    def each(self, paths: t.Sequence[str]) -> t.Iterator[t.Any]:
+        """Yield the JSON of each answer, or an ApiError; the engine works on the next while one is read."""
+        for number, path in enumerate(paths):
+            self._ask_ahead(paths[number : number + _AHEAD])
+            try:
+                answer = self.get(path)
+            except ApiError as error:
+                answer = error
+            yield answer
 
     def get(self, path: str) -> t.Any:
         """Return the JSON of an answer."""
+        return _parsed(self._asked(path))
+
+    def _asked(self, path: str) -> bytes:
         if self._hangs is not None:
             raise HangsError(self._hangs)
         try:
@@ -117,13 +144,26 @@ class Client:
             self._hangs = str(error)
             self.close()
             raise
+        except ApiError:
+            self.close()
+            raise
         except (OSError, ValueError) as error:
             self.close()
             raise ApiError(_said(error)) from error
         if status == _OK:
-            return _parsed(body)
+            return body
+        if status == _BAD_REQUEST and _WANTS_TLS in body[:_MESSAGE_LIMIT]:
+            raise TlsError("it answers over TLS only")
         message = "it answered %s with status %d%s" % (path.partition("?")[0], status, _message(body))
         raise GoneError(message) if status == _NOT_FOUND else ApiError(message)
+
+    def _ask_ahead(self, paths: t.Sequence[str]) -> None:
+        if self._connection is not None:
+            try:
+                for path in paths[len(self._connection.waiting) :]:
+                    self._connection.ask(self.prefix + path, ahead=True)
+            except (OSError, ApiError):
+                self.close()
 
     def _answer(self, path: str) -> tuple[int, bytes]:
         left = self._deadline.remaining(0.0)
@@ -135,8 +175,8 @@ class Client:
             connection = self._connection
             connection.end = end
             try:
-                connection.send(b"GET %s HTTP/1.1\r\nHost: docker\r\n\r\n" % (self.prefix + path).encode("ascii"))
-                status, body, stays = connection.receive()
+                connection.ask(self.prefix + path)
+                status, self._headers, body, stays = connection.receive()
             except (OSError, _ClosedError) as error:
                 self.close()
                 # An engine closes a connection that was idle; one that has sent a part of its answer has failed.
@@ -154,17 +194,34 @@ class Client:
             try:
                 connection.setblocking(False)
                 _dial(connection, address, end)
+                refusal = self._accepts(connection)
             except BaseException:
                 connection.close()
                 raise
-        try:
-            refusal = self._accepts(connection)
-            if refusal is not None:
-                raise ApiError(refusal)
-        except BaseException:
+        if refusal is not None:
             connection.close()
-            raise
+            raise ApiError(refusal)
         return _Connection(connection, end)
+
+
+def as_object(answer: t.Any) -> dict[str, t.Any]:
+    """Return an answer that is to be an object; raise ApiError for one that is not."""
+    if isinstance(answer, ApiError):
+        raise answer
+    if not isinstance(answer, dict):
+        raise ApiError("it answered with no JSON object")
+    return answer
+
+
+def as_objects(answer: t.Any) -> list[dict[str, t.Any]]:
+    """Return an answer that is to be a list of objects; null is an empty one, as Go writes it."""
+    if isinstance(answer, ApiError):
+        raise answer
+    if answer is None:
+        return []
+    if not isinstance(answer, list) or not all(isinstance(each, dict) for each in answer):
+        raise ApiError("it answered with no list of JSON objects")
+    return answer
 
 
 def peer(connection: socket.socket) -> tuple[int, int]:
@@ -182,26 +239,37 @@ class _ClosedError(ApiError):
 
 
 class _Connection:
-    """Reads answers from a socket that never blocks. end: of the current answer, by the monotonic clock."""
+    """Reads answers from a socket that never blocks.
+
+    end: of the current answer, by the monotonic clock. waiting: what was asked and is not answered.
+    """
 
     def __init__(self, connection: socket.socket, end: float) -> None:
         self._socket = connection
         self._buffer = bytearray()
         self.end = end
         self.has_received = False
+        self.waiting: collections.deque[str] = collections.deque()
 
     def close(self) -> None:
         self._socket.close()
 
-    def send(self, request: bytes) -> None:
+    def ask(self, path: str, *, ahead: bool = False) -> None:
+        """Ask for a path, unless that is what was asked ahead; what was asked ahead in another order is an error."""
         self.has_received = False
-        rest = memoryview(request)
+        if self.waiting and not ahead:
+            if self.waiting[0] != path:
+                raise ConnectionError("another answer is waited for")
+            return
+        rest = memoryview(b"GET %s HTTP/1.1\r\nHost: docker\r\n\r\n" % path.encode("ascii"))
         while rest:
             self._wait()
             rest = rest[self._socket.send(rest) :]
+        self.waiting.append(path)
 
-    def receive(self) -> tuple[int, bytes, bool]:
-        """Return status, body, and whether the connection can be used again."""
+    def receive(self) -> tuple[int, dict[bytes, bytes], bytes, bool]:
+        """Return status, headers by their names in lower case, body, and whether the connection can be used again."""
+        self.has_received = bool(self._buffer)
         status = 100
         headers: dict[bytes, bytes] = {}
         room = _HEADERS_LIMIT
@@ -216,7 +284,8 @@ class _Connection:
             body, stays = self._exactly(int(text)), True
         else:
             body, stays = self._to_the_end(), False
-        return status, body, stays and headers.get(b"connection", b"").lower() != b"close" and not self._buffer
+        self.waiting.popleft()
+        return status, headers, body, stays and headers.get(b"connection", b"").lower() != b"close"
 
     def _head(self, room: int) -> tuple[int, dict[bytes, bytes], int]:
         line = self._line()
@@ -316,25 +385,23 @@ def _ready(connection: socket.socket, seconds: float, reading: bool) -> bool:
 def _dial(connection: socket.socket, address: t.Any, end: float) -> None:
     """Connect; a unix socket whose queue is full says so at once, and has to be tried again."""
     while True:
-        try:
-            connection.connect(address)
-        except BlockingIOError as error:
-            left = end - time.monotonic()
-            if connection.family != socket.AF_UNIX:
-                if left <= 0 or not _ready(connection, left, reading=False):
-                    raise _hangs() from error
-                number = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                if number:
-                    raise OSError(number, os.strerror(number)) from error
-                return
-            if left <= 0:
-                raise _hangs() from error
+        number = connection.connect_ex(address)
+        left = end - time.monotonic()
+        if number in (errno.EAGAIN, errno.EINPROGRESS) and left <= 0:
+            raise _hangs()
+        if number == errno.EAGAIN:
             time.sleep(_PAUSE)
-        else:
-            return
+            continue
+        if number == errno.EINPROGRESS:
+            if not _ready(connection, left, reading=False):
+                raise _hangs()
+            number = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            raise OSError(number, os.strerror(number))
+        return
 
 
-def _version(text: t.Any) -> tuple[int, int] | None:
+def parse_version(text: t.Any) -> tuple[int, int] | None:
     found = _VERSION.match(text) if isinstance(text, str) else None
     return (int(found.group(1)), int(found.group(2))) if found else None
 

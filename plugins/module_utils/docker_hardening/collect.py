@@ -23,9 +23,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening i
     insides,
     inventory,
     processes,
-    sockets,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import judge
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import engine_files, judge
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Host
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import ENGINES, parse
 
@@ -80,7 +79,7 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
             for listener in reading.engine.listeners
             if listener.file is not None and listener.file.kind == "socket"
         }
-        other = host.other(inside.contained.groups, sockets.unix_listeners())
+        other = host.other(inside.contained.groups, reader.tables.unix_listeners())
         if other:
             names_of_others = " and ".join(sorted({name for name, _evidence in other}))
             coverage.note = " ".join(
@@ -88,7 +87,7 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
             )
         return Host(
             tuple(reading.engine for reading in found),
-            host.files(root),
+            _files(root, found),
             host.audit(),
             who,
             known.problem,
@@ -100,6 +99,12 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
             time.time(),
             os.geteuid() == 0,
         )
+
+
+def _files(root: files.Root, found: t.Sequence[engines.Reading]) -> dict[str, facts.FileFact]:
+    """Return what is in the places that the benchmark names, and in those of single engines."""
+    placed = {path: each.root.fact(path) for each in found for path in engine_files.paths(each.engine)}
+    return {**placed, **host.files(root)}
 
 
 def _running(reader: engines.Reader, deadline: Deadline, coverage: ScopeCoverage) -> list[engines.Reading]:
@@ -207,7 +212,7 @@ def _described(engine: Engine) -> dict[str, t.Any]:
         "state": engine.state,
         "problem": None if engine.problem is None else printable(engine.problem),
         "pid": engine.pid or None,
-        "version": _text(engine.version, "Version"),
+        "version": _text(engine.version, "Version") or _text(engine.info, "ServerVersion"),
         "api_version": _text(engine.version, "ApiVersion"),
         "rootless": engine.is_rootless,
         "snap": engine.is_snap,

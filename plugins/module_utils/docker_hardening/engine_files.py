@@ -13,6 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import pr
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import (
     certificates,
     configuration,
+    in_force,
     listeners,
     units,
 )
@@ -120,11 +121,12 @@ def _swarm(engine: Engine, places: Places) -> Swarm | None:
     swarm = engine.swarm
     if swarm is None or not swarm.is_active:
         return swarm
+    directory = in_force.data_directory(engine.info, places.data_root)
     with contextlib.suppress(OSError):
-        pem, _status = places.root.read(posixpath.join(places.data_root, _NODE_CERTIFICATE), _READ_LIMIT)
+        pem, _status = places.root.read(posixpath.join(directory, _NODE_CERTIFICATE), _READ_LIMIT)
         swarm = swarm._replace(certificate_expires=certificates.ends(pem))
     with contextlib.suppress(OSError):
-        data, _status = places.root.read(posixpath.join(places.data_root, _NODE_STATE), _READ_LIMIT)
+        data, _status = places.root.read(posixpath.join(directory, _NODE_STATE), _READ_LIMIT)
         values, _doubled, _problem = configuration.parse(data)
         state = values.get("LocalNodeState", values) if values is not None else {}
         swarm = swarm._replace(state=state if isinstance(state, dict) else {})

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import posixpath
-import socket
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
@@ -16,6 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening i
     answers,
     client,
     configuration,
+    connections,
     engine_files,
     facts,
     flags,
@@ -29,8 +30,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.f
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.files import Root
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.processes import Daemon
 
-# An answer takes milliseconds, on a busy host seconds.
-_SECONDS = 15.0
 _UNIX, _TCP = "unix://", "tcp://"
 _EXECUTABLES = frozenset(("dockerd", "dockerd-current", "dockerd-ce", "dockerd-ee"))
 _INSTALLED = ("/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd", "/snap/bin/docker")
@@ -52,30 +51,31 @@ class Reading(t.NamedTuple):
 
 
 class Reader:
-    """Reads the engines of a host. Their roots stay open until it is closed."""
+    """Reads the engines of a host. Their roots stay open until it is closed. tables: of the sockets that listen."""
 
     def __init__(self, host: Root, names: Names) -> None:
         self._host = host
         self._names = names
         self._opened: list[Root] = []
+        self.tables = sockets.Tables()
 
     def close(self) -> None:
         for root in self._opened:
             root.close()
 
     def running(self, daemon: Daemon, deadline: Deadline) -> Reading:
-        """Return the engine of a process; NoEngineError where it is none, OSError where its files can't be looked at."""
+        """Return the engine of a process; NoEngineError where it is none, OSError where it can't be looked at."""
         root = self._host
         if daemon.root != "/":
             root = Root(daemon.root, self._names)
             self._opened.append(root)
-        found = sockets.of_process(daemon.pid)
+        found = self.tables.of_process(daemon.pid)
         account = self._account(daemon)
         unit_root = root if daemon.container else self._host
         unit = _unit(daemon, unit_root, account)
         known = _Configured.of_process(daemon, root, account, unit)
         settings = known.settings({})
-        offered = _offered(daemon, found, settings, root)
+        offered = _offered(daemon, found, settings, root, deadline)
         if not offered and os.path.basename(daemon.executable) not in _EXECUTABLES:
             raise NoEngineError("it listens on no socket, so that it is no engine")
         engine = Engine(
@@ -96,7 +96,7 @@ class Reader:
             problem=daemon.problem or found.problem,
         )
         if engine.problem is None:
-            engine = _asked(engine, daemon, root, found, known, deadline)
+            engine = _asked(engine, daemon, root, known, deadline)
         places = engine_files.Places(
             root,
             unit_root,
@@ -211,12 +211,14 @@ def _hosts(setting: Setting, environment: t.Mapping[str, str], is_rootless: bool
 
 
 def _offered(
-    daemon: Daemon, found: sockets.Sockets, settings: t.Mapping[str, Setting], root: Root
+    daemon: Daemon, found: sockets.Sockets, settings: t.Mapping[str, Setting], root: Root, deadline: Deadline
 ) -> tuple[Listener, ...]:
     hosts = _hosts(settings["hosts"], daemon.environment, not daemon.same_users)
     exec_root = settings["exec-root"].value
-    exec_root = posixpath.normpath(exec_root) if isinstance(exec_root, str) else "/run/docker"
-    return listeners.listeners(daemon, found, hosts, settings, root, exec_root)
+    default = posixpath.join(daemon.environment.get("XDG_RUNTIME_DIR") or "/run", "docker")
+    exec_root = posixpath.normpath(exec_root) if isinstance(exec_root, str) else default
+    asks_for_tls = functools.partial(connections.asks_for_tls, daemon, deadline)
+    return listeners.listeners(daemon, found, hosts, settings, root, exec_root, asks_for_tls)
 
 
 def _name(daemon: Daemon, offered: t.Sequence[Listener], settings: t.Mapping[str, Setting]) -> str:
@@ -230,16 +232,14 @@ def _name(daemon: Daemon, offered: t.Sequence[Listener], settings: t.Mapping[str
     return names[0]
 
 
-def _asked(
-    engine: Engine, daemon: Daemon, root: Root, found: sockets.Sockets, known: _Configured, deadline: Deadline
-) -> Engine:
+def _asked(engine: Engine, daemon: Daemon, root: Root, known: _Configured, deadline: Deadline) -> Engine:
     """Return an engine with what it answers, or with why it does not."""
-    asked = _client(engine, daemon, root, found, deadline)
+    asked = connections.to_engine(engine, daemon, root, deadline)
     if asked is None:
         return engine._replace(problem="it listens on no socket that can be asked without a certificate")
     with contextlib.closing(asked):
         try:
-            said = answers.ask(asked, asked.version())
+            said = answers.ask(asked)
         except client.ApiError as error:
             return engine._replace(problem=str(error))
     api = in_force.settings(said.info, said.version, said.networks)
@@ -258,52 +258,6 @@ def _asked(
         execs=said.execs,
         problems=tuple(said.problems),
     )
-
-
-def _client(
-    engine: Engine, daemon: Daemon, root: Root, found: sockets.Sockets, deadline: Deadline
-) -> client.Client | None:
-    """Return a client of the address that names the engine, or of another one; None where there is none to ask."""
-    order = sorted(engine.listeners, key=lambda listener: listener.address != engine.name)
-    for listener in order:
-        if listener.file is not None:
-            path = listener.file.path
-            descriptor = dict(found.unix).get(path, -1)
-            is_inherited = sockets.is_inherited(descriptor, daemon.environment, daemon.pid)
-
-            def accepts(connection: socket.socket, is_inherited: bool = is_inherited) -> str | None:
-                pid, uid = client.peer(connection)
-                if pid == daemon.pid or (is_inherited and uid in (0, daemon.uid)):
-                    return None
-                return "another process answers at its address"
-
-            def connect(path: str = path) -> t.ContextManager[tuple[int, t.Any]]:
-                return _pinned(root, path)
-
-            return client.Client(connect, deadline, _SECONDS, accepts)
-    for listener in order:
-        if listener.address.startswith(_TCP) and not listener.has_tls and not sockets.has_own_network(daemon.pid):
-            host, _colon, port = listener.address[len(_TCP) :].rpartition(":")
-            return client.Client(lambda: _tcp(host, int(port)), deadline, _SECONDS)
-    return None
-
-
-@contextlib.contextmanager
-def _pinned(root: Root, path: str) -> t.Iterator[tuple[int, t.Any]]:
-    """Yield the address of a unix socket below a root: neither too long for the kernel nor to be led elsewhere."""
-    pinned, _real, _is_link = root.pin(path)
-    try:
-        yield socket.AF_UNIX, "/proc/self/fd/%d" % pinned
-    finally:
-        os.close(pinned)
-
-
-@contextlib.contextmanager
-def _tcp(host: str, port: int) -> t.Iterator[tuple[int, t.Any]]:
-    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-    # Somebody who listens everywhere listens here.
-    local = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))
-    yield family, (local, port)
 
 
 def _is_same_place(root: Root, written: str, told: str) -> bool:

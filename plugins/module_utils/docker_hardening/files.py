@@ -27,7 +27,7 @@ class NotAFileError(OSError):
 
 
 class Root:
-    """A directory that is / to what is below it. A path names the same there as it does to the process it belongs to."""
+    """A directory that is / to what is below it: a path names the same there as to the process that it belongs to."""
 
     def __init__(self, path: str, names: Names) -> None:
         """OSError where there is no such directory, or it is not for us."""

@@ -11,7 +11,7 @@ BOOL, TEXT, LIST, MAP = "bool", "text", "list", "map"
 
 
 class Known(t.NamedTuple):
-    """A setting. flag: its long name on the command line. kind: of its value. default: None where the engine chooses."""
+    """A setting. flag: its long name in a command line. kind: of its value. default: None where the engine chooses."""
 
     flag: str
     kind: str
@@ -27,7 +27,7 @@ SETTINGS: t.Mapping[str, Known] = {
     "containerd": Known("containerd", TEXT, ""),
     "data-root": Known("data-root", TEXT),
     "debug": Known("debug", BOOL, False),
-    "default-runtime": Known("default-runtime", TEXT, "runc"),
+    "default-runtime": Known("default-runtime", TEXT),
     "default-ulimits": Known("default-ulimit", MAP, {}),
     "exec-opts": Known("exec-opt", LIST, []),
     "exec-root": Known("exec-root", TEXT),
@@ -38,7 +38,7 @@ SETTINGS: t.Mapping[str, Known] = {
     "icc": Known("icc", BOOL, True),
     "init": Known("init", BOOL, False),
     "insecure-registries": Known("insecure-registry", LIST, []),
-    "ip": Known("ip", TEXT, "0.0.0.0"),
+    "ip": Known("ip", TEXT, "0.0.0.0"),  # noqa: S104
     "ip6tables": Known("ip6tables", BOOL),
     "iptables": Known("iptables", BOOL, True),
     "labels": Known("label", LIST, []),
@@ -76,12 +76,11 @@ _LETTERS = {
     "v": "version",
 }
 _RENAMED = {"graph": "data-root"}
-_OTHER_BOOLS = frozenset(
-    """
+_BOOLS = """
     allow-direct-routing bridge-accept-fwmark cri-containerd disable-legacy-registry help ip-forward ip-forward-no-drop
     ip-masq ipv6 raw-logs rootless validate version
-    """.split()
-)
+"""
+_OTHER_BOOLS = frozenset(_BOOLS.split())
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 

@@ -10,7 +10,6 @@ import os
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _command
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rule_files import netlink, words
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rule_files.rule import ALL_SYSCALLS, Rule, RuleError
@@ -50,10 +49,9 @@ _PACKAGES = (
 _DPKG_STATUS = "/var/lib/dpkg/status"
 _APK_INSTALLED = "/lib/apk/db/installed"
 _RPM = "/usr/bin/rpm"
-_RPM_DATABASES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
+_RPM_DATABASES = ("/usr/lib/sysimage/rpm/rpmdb.sqlite", "/var/lib/rpm/rpmdb.sqlite", "/var/lib/rpm/Packages")
 _RPM_SECONDS = 10.0
 _READ_LIMIT = 64 * 1024 * 1024
-_FIELD = {"dpkg": re.compile(r"^(Package|Version|Status): (.*)$", re.M), "apk": re.compile(r"^([PV]):(.*)$", re.M)}
 # Control groups of containers by who made them, and the sockets of those who do.
 _GROUPS = (
     ("Podman", re.compile(r"(?:^|/)libpod-[0-9a-f]{64}")),
@@ -159,22 +157,38 @@ def other(groups: t.Iterable[str], listening: t.Collection[str]) -> tuple[tuple[
 
 def packages() -> dict[str, str]:
     """Return the versions of the packages that run containers, of dpkg, apk or rpm."""
-    found: dict[str, str] = {}
-    for path, kind in ((_DPKG_STATUS, "dpkg"), (_APK_INSTALLED, "apk")):
-        for stanza in _text(path, _READ_LIMIT).split("\n\n"):
-            if not any(name in stanza for name in _PACKAGES):
-                continue
-            fields = dict(_FIELD[kind].findall(stanza))
-            name, version = fields.get("Package", fields.get("P", "")), fields.get("Version", fields.get("V", ""))
-            if name in _PACKAGES and (kind == "apk" or fields.get("Status", "").endswith(" installed")):
-                found[name] = version
-    if os.path.exists(_RPM) and any(map(os.path.isdir, _RPM_DATABASES)):
-        command = [_RPM, "-q", "--qf", "%{NAME} %{VERSION}-%{RELEASE}\n", *_PACKAGES]
-        with contextlib.suppress(_command.CommandError):
-            output = _command.run(command, timeout=_RPM_SECONDS, max_output=1 << 20).stdout
-            pairs = [line.split() for line in os.fsdecode(output).splitlines()]
-            found.update({pair[0]: pair[1] for pair in pairs if len(pair) == 2})
+    found = {**_stanzas(_DPKG_STATUS, "Package: ", "Version: "), **_stanzas(_APK_INSTALLED, "P:", "V:")}
+    if os.path.exists(_RPM) and any(map(os.path.exists, _RPM_DATABASES)):
+        found.update(_rpm_packages())
     return found
+
+
+def _stanzas(path: str, name_field: str, version_field: str) -> dict[str, str]:
+    """Return the versions of packages in a database of stanzas, those that are installed."""
+    found = {}
+    text = "\n" + _text(path, _READ_LIMIT)
+    for name in _PACKAGES:
+        place = text.find("\n%s%s\n" % (name_field, name))
+        lines = text[place:].partition("\n\n")[0].splitlines() if place >= 0 else []
+        versions = [line[len(version_field) :] for line in lines if line.startswith(version_field)]
+        # apk has no state: what it lists is installed.
+        states = [line for line in lines if line.startswith("Status: ")]
+        if versions and all(state.endswith(" installed") for state in states):
+            found[name] = versions[0]
+    return found
+
+
+def _rpm_packages() -> dict[str, str]:
+    # It takes as long to import as the rest of a small host takes to read.
+    from ansible_collections.bulwark.servers.plugins.module_utils import _command
+
+    command = [_RPM, "-q", "--qf", "%{NAME} %{VERSION}-%{RELEASE}\n", *_PACKAGES]
+    try:
+        output = _command.run(command, timeout=_RPM_SECONDS, max_output=1 << 20).stdout
+    except _command.CommandError:
+        return {}
+    pairs = [line.split() for line in os.fsdecode(output).splitlines()]
+    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
 
 
 def _text(path: str, most: int = 256) -> str:

@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import in_force
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Image, Json
 
 if t.TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Layers:
 
     def __init__(self, root: Root, data_root: str, info: Json, deadline: Deadline) -> None:
         self._root = root
-        self._data_root = data_root.rstrip("/")
+        self._data_root = in_force.data_directory(info, data_root).rstrip("/")
         self._store_problem = _store_problem(info)
         self._deadline = deadline
         self._known: dict[str, dict[str, int] | str] = {}

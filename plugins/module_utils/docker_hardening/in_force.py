@@ -20,6 +20,12 @@ _SAYS_NO_NEW_PRIVILEGES = 23
 ENABLED = "enabled"
 
 
+def data_directory(info: Json, data_root: str) -> str:
+    """Return where the data is: in the data root, or, of an engine that maps users, in a directory of its own there."""
+    told = info.get("DockerRootDir")
+    return told if isinstance(told, str) and _REMAPPED.sub("", told) == data_root.rstrip("/") else data_root
+
+
 def settings(info: Json, version: Json, networks: t.Sequence[Json] | None) -> dict[str, t.Any]:
     """Return the settings that the API tells, by their names in daemon.json. Answers of another shape tell nothing."""
     found: dict[str, t.Any] = {}
@@ -45,7 +51,8 @@ def settings(info: Json, version: Json, networks: t.Sequence[Json] | None) -> di
         found["authorization-plugins"] = _texts(plugins["Authorization"])
     options = info.get("SecurityOptions")
     if isinstance(options, list):
-        found.update(_security([option for option in options if isinstance(option, str)], version))
+        number = version.get("Version") or info.get("ServerVersion")
+        found.update(_security([option for option in options if isinstance(option, str)], _major(number)))
     found.update(_bridge(networks))
     return found
 
@@ -63,7 +70,7 @@ def _registries(config: t.Any) -> dict[str, t.Any]:
     return {"insecure-registries": sorted(names + networks), "registry-mirrors": _texts(config.get("Mirrors"))}
 
 
-def _security(options: t.Sequence[str], version: Json) -> dict[str, t.Any]:
+def _security(options: t.Sequence[str], major: int) -> dict[str, t.Any]:
     found: dict[str, t.Any] = {}
     names = {option.partition(",")[0] for option in options}
     profiles = [option.rpartition("profile=")[2] for option in options if option.startswith("name=seccomp,")]
@@ -73,7 +80,7 @@ def _security(options: t.Sequence[str], version: Json) -> dict[str, t.Any]:
     found["selinux-enabled"] = "name=selinux" in names
     if "name=no-new-privileges" in names:
         found["no-new-privileges"] = True
-    elif _major(version) >= _SAYS_NO_NEW_PRIVILEGES:
+    elif major >= _SAYS_NO_NEW_PRIVILEGES:
         found["no-new-privileges"] = False
     return found
 
@@ -89,8 +96,7 @@ def _bridge(networks: t.Sequence[Json] | None) -> dict[str, t.Any]:
     return {}
 
 
-def _major(version: Json) -> int:
-    text = version.get("Version")
+def _major(text: t.Any) -> int:
     number = text.partition(".")[0] if isinstance(text, str) else ""
     return int(number) if number.isdigit() and len(number) < 6 else 0
 

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import mounts, processes
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Container, Engine, Mounted
 

@@ -21,7 +21,7 @@ INHERITED = "fd://"
 MAIN = "/run/docker.sock"
 MAIN_ADDRESS = _UNIX + MAIN
 _TCP_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^:/]*)(?::(?P<port>[0-9]{1,5}))?(?:/.*)?\Z")
-_ANY = frozenset(("0.0.0.0", "[::]", ""))
+_ANY = frozenset(("0.0.0.0", "[::]", ""))  # noqa: S104
 _LOOPBACK = frozenset(("127.0.0.1", "[::1]", "localhost"))
 
 
@@ -56,37 +56,47 @@ def listeners(
     settings: t.Mapping[str, Setting],
     root: Root,
     exec_root: str,
+    asks_for_tls: t.Callable[[str], bool | None],
 ) -> tuple[Listener, ...]:
-    """Return where an engine offers its API, by the kernel; by what is written where the kernel does not tell."""
+    """Return where an engine offers its API, by the kernel; by what is written where the kernel does not tell.
+
+    asks_for_tls: whether there is TLS at an address of TCP, None where the API is not what answers there.
+    """
     has_tls, verifies = tls(settings)
     if found.problem is not None:
-        known = [(address, hosts.source) for address in hosts.addresses if address != INHERITED]
-    else:
-        known = []
-        for path, descriptor in found.unix:
-            address = normalized(_UNIX + path)
-            source = _source(address in hosts.addresses, daemon, descriptor, hosts)
-            # Below its exec root an engine has sockets for plugins and other parts of its own.
-            if source != "kernel" or not path.startswith((exec_root + "/", "/run/docker/", "/var/run/docker/")):
-                known.append((_UNIX + path, source))
-        for place, descriptor in found.tcp:
-            is_written = any(_matches(place, address) for address in hosts.addresses)
-            source = _source(is_written, daemon, descriptor, hosts)
-            # What else an engine listens on belongs to a swarm, to metrics or to a container.
-            if source != "kernel":
-                known.append((_TCP + place, source))
-    return tuple(
-        Listener(normalized(address), source, file=root.fact(address[len(_UNIX) :]))
-        if address.startswith(_UNIX)
-        else Listener(address, source, has_tls, verifies)
-        for address, source in sorted(set(known), key=lambda one: (normalized(one[0]) != MAIN_ADDRESS, one))
-    )
+        known = {address: hosts.source for address in hosts.addresses if address != INHERITED}
+        return tuple(_listener(address, source, root, has_tls, verifies) for address, source in sorted(known.items()))
+    unwritten = "systemd" if INHERITED in hosts.addresses and sockets.inherits(daemon) else "kernel"
+    offered = []
+    for path in _likely(found.unix, hosts.addresses):
+        if normalized(_UNIX + path) in hosts.addresses:
+            offered.append(_listener(_UNIX + path, hosts.source, root, has_tls, verifies))
+        # Below its exec root an engine has sockets for plugins and other parts of its own.
+        elif not path.startswith((exec_root + "/", "/run/docker/", "/var/run/docker/")):
+            offered.append(_listener(_UNIX + path, unwritten, root, has_tls, verifies))
+    for place in found.tcp:
+        if any(_matches(place, address) for address in hosts.addresses):
+            offered.append(_listener(_TCP + place, hosts.source, root, has_tls, verifies))
+            continue
+        # It may be a port of a swarm, of metrics or of a container.
+        protected = asks_for_tls(place)
+        if protected is not None:
+            offered.append(_listener(_TCP + place, unwritten, root, protected, protected and verifies))
+    return tuple(sorted(offered, key=lambda one: (one.address != MAIN_ADDRESS, one.address)))
 
 
-def _source(is_written: bool, daemon: Daemon, descriptor: int, hosts: Hosts) -> str:
-    if INHERITED in hosts.addresses and sockets.is_inherited(descriptor, daemon.environment, daemon.pid):
-        return "systemd"
-    return hosts.source if is_written else "kernel"
+def _likely(sockets_found: t.Iterable[t.Sequence[str]], written_addresses: t.Container[str]) -> t.Iterator[str]:
+    """Yield the path of each socket; of several that are said to be its own, those that are written or usual."""
+    for paths in sockets_found:
+        expected = [path for path in paths if normalized(_UNIX + path) in written_addresses]
+        usual = [path for path in paths if normalized(_UNIX + path) == MAIN_ADDRESS]
+        yield from expected or usual or paths
+
+
+def _listener(address: str, source: str, root: Root, has_tls: bool, verifies: bool) -> Listener:
+    if address.startswith(_UNIX):
+        return Listener(normalized(address), source, file=root.fact(address[len(_UNIX) :]))
+    return Listener(address, source, has_tls, verifies)
 
 
 def tls(settings: t.Mapping[str, Setting]) -> tuple[bool, bool]:

@@ -40,8 +40,8 @@ class Options:
 
     trusted_users: accounts that may control engines. registries: names that images may come from. ports: published
     ports that are wanted, as ``443`` or ``127.0.0.1:8080/tcp``. image_age: days. sprawl: how many images, and how many
-    containers, may be unused. seccomp: names of profiles. log_drivers: those that send logs elsewhere. authorization: plugins. swarm:
-    whether a swarm is wanted. level: 1 or 2.
+    containers, may be unused. seccomp: names of profiles. log_drivers: those that send logs elsewhere. authorization:
+    plugins. swarm: whether a swarm is wanted. level: 1 or 2.
     """
 
     trusted_users: tuple[str, ...] | None = None

@@ -215,7 +215,7 @@ def _status(pid: int) -> dict[bytes, bytes]:
 
 
 def _environment(text: bytes) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for entry in text.split(b"\0"):
         name, equals, value = os.fsdecode(entry).partition("=")
         if equals and name in _HEEDED:

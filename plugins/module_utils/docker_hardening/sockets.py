@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _proc_net
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.processes import Daemon
 
 _SOCKET = re.compile(r"socket:\[([0-9]+)\]\Z")
 _MOST_FILES = 100_000
@@ -19,56 +20,65 @@ _MOST_BYTES = 32 * 1024 * 1024
 # __SO_ACCEPTCON of linux/net.h: it listens.
 _LISTENS = 0x10000
 _STREAM = "0001"
-_FIRST_INHERITED = 3
+_HERE = "self"
 
 
 class Sockets(t.NamedTuple):
-    """Where a process listens. unix: paths of sockets, tcp: addresses as ``0.0.0.0:2376``. Each with its descriptor.
+    """Where a process listens. tcp: addresses as ``0.0.0.0:2376``. problem: why not all.
 
-    problem: why this is not all.
+    unix: the paths of each socket: one, unless somebody made up a line.
     """
 
-    unix: tuple[tuple[str, int], ...] = ()
-    tcp: tuple[tuple[str, int], ...] = ()
+    unix: tuple[tuple[str, ...], ...] = ()
+    tcp: tuple[str, ...] = ()
     problem: str | None = None
 
 
-def of_process(pid: int) -> Sockets:
-    inodes: dict[int, int] = {}
-    try:
-        with os.scandir("/proc/%d/fd" % pid) as entries:
-            for _number, entry in zip(range(_MOST_FILES), entries):
-                with contextlib.suppress(OSError):
-                    found = _SOCKET.match(os.readlink(entry.path))
-                    if found:
-                        inodes.setdefault(int(found.group(1)), int(entry.name))
-    except OSError as error:
-        return Sockets(problem="its open files cannot be read: %s" % error.strerror)
-    # Sockets that systemd opened for it may be of another network namespace.
-    unix: dict[str, int] = {}
-    tcp: dict[str, int] = {}
-    for whose in _views(pid):
-        for inode, path in parse_unix(_read("/proc/%s/net/unix" % whose)):
-            if inode in inodes:
-                unix.setdefault(path, inodes[inode])
-        for table in ("tcp", "tcp6"):
-            for inode, address in parse_tcp(_read("/proc/%s/net/%s" % (whose, table))):
+class Tables:
+    """What the kernel lists of sockets that listen, read once for each network namespace."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[list[tuple[int, str]], list[tuple[int, str]]]] = {}
+
+    def of_process(self, pid: int) -> Sockets:
+        """Return where a process listens, as far as the namespaces of it and of this process show that."""
+        inodes: set[int] = set()
+        try:
+            with os.scandir("/proc/%d/fd" % pid) as entries:
+                for _number, entry in zip(range(_MOST_FILES), entries):
+                    with contextlib.suppress(OSError):
+                        found = _SOCKET.match(os.readlink(entry.path))
+                        if found:
+                            inodes.add(int(found.group(1)))
+        except OSError as error:
+            return Sockets(problem="its open files cannot be read: %s" % error.strerror)
+        unix: dict[int, set[str]] = {}
+        tcp: set[str] = set()
+        # Sockets that systemd opened for it may be of another network namespace.
+        for whose in _views(pid):
+            paths, addresses = self._tables(whose)
+            for inode, path in paths:
                 if inode in inodes:
-                    tcp.setdefault(address, inodes[inode])
-    return Sockets(tuple(sorted(unix.items())), tuple(sorted(tcp.items())))
+                    unix.setdefault(inode, set()).add(path)
+            tcp.update(address for inode, address in addresses if inode in inodes)
+        return Sockets(tuple(tuple(sorted(paths)) for _inode, paths in sorted(unix.items())), tuple(sorted(tcp)))
+
+    def unix_listeners(self) -> frozenset[str]:
+        """Return the paths of the unix sockets of this network namespace that somebody listens on."""
+        return frozenset(path for _inode, path in self._tables(_HERE)[0])
+
+    def _tables(self, whose: str) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+        if whose not in self._known:
+            addresses = [
+                line for table in ("tcp", "tcp6") for line in parse_tcp(_read("/proc/%s/net/%s" % (whose, table)))
+            ]
+            self._known[whose] = list(parse_unix(_read("/proc/%s/net/unix" % whose))), addresses
+        return self._known[whose]
 
 
-def is_inherited(descriptor: int, environment: t.Mapping[str, str], pid: int) -> bool:
-    """Say whether a descriptor is one that systemd passed (sd_listen_fds(3))."""
-    count = environment.get("LISTEN_FDS", "")
-    if environment.get("LISTEN_PID") != str(pid) or not count.isdigit() or len(count) > 4:
-        return False
-    return _FIRST_INHERITED <= descriptor < _FIRST_INHERITED + int(count)
-
-
-def unix_listeners() -> frozenset[str]:
-    """Return the paths of the unix sockets of this network namespace that somebody listens on."""
-    return frozenset(path for _inode, path in parse_unix(_read("/proc/self/net/unix")))
+def inherits(daemon: Daemon) -> bool:
+    """Say whether systemd passed sockets to a process (sd_listen_fds(3))."""
+    return daemon.environment.get("LISTEN_PID") == str(daemon.pid)
 
 
 def parse_unix(text: str) -> t.Iterator[tuple[int, str]]:
@@ -78,6 +88,8 @@ def parse_unix(text: str) -> t.Iterator[tuple[int, str]]:
     has to be asked who listens there (SO_PEERCRED).
     """
     for line in text.split("\n"):
+        if " 00010000 " not in line:
+            continue
         words = line.split(None, 7)
         if len(words) == 8 and words[4] == _STREAM and words[6].isdigit() and words[7].startswith("/"):
             with contextlib.suppress(ValueError):
@@ -101,8 +113,8 @@ def _views(pid: int) -> list[str]:
     try:
         same = os.readlink("/proc/%d/ns/net" % pid) == os.readlink("/proc/self/ns/net")
     except OSError:
-        return ["self"]
-    return ["self"] if same else [str(pid), "self"]
+        return [_HERE]
+    return [_HERE] if same else [str(pid), _HERE]
 
 
 def has_own_network(pid: int) -> bool:

@@ -9,6 +9,7 @@ import difflib
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities as registry
+from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import Benchmark
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query, Store
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.patterns import matches
@@ -44,6 +45,21 @@ def check_alerts(patterns: t.Sequence[str], catalogue: Catalogue, store: Store) 
         close = difflib.get_close_matches(pattern, known, n=3)
         advice = f"did you mean {' or '.join(close)}?" if close else "the reference of the alerts lists them all"
         raise UnknownNameError(f"there is no alert '{pattern}': {advice}")
+
+
+def check_controls(names: t.Sequence[str], controls: t.Sequence[str], known: t.Mapping[str, Benchmark]) -> None:
+    """Raise UnknownNameError for a benchmark that there is not, and for a pattern that fits no control of these."""
+    for name in names:
+        if name not in known:
+            raise UnknownNameError(f"there is no benchmark '{name}'; the collection has {', '.join(known)}")
+    chosen = [known[name] for name in names or known]
+    every = [control for benchmark in chosen for control in benchmark.controls.values()]
+    identifiers = [name for control in every for name in (control.id, *control.numbers.values())]
+    for pattern in controls:
+        if not any(matches(pattern, name) for name in identifiers):
+            close = difflib.get_close_matches(pattern, dict.fromkeys(identifiers), n=3)
+            advice = f"did you mean {' or '.join(close)}?" if close else "the guide of the benchmark lists them all"
+            raise UnknownNameError(f"there is no control '{pattern}': {advice}")
 
 
 def _is_stored(pattern: str, store: Store) -> bool:

@@ -26,9 +26,10 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
 
-# Some forty engines with all controls of a benchmark.
+# Forty engines with all controls of a benchmark, as each has them all in the end.
 _CONTROLS_LIMIT = 5_000
-_SUBJECT_LIMIT = 300
+_SUBJECTS_LIMIT = 40
+_SUBJECT_LIMIT = 1_000
 _TEXT_LIMIT = 500
 _REASON_LIMIT = 1_000
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -102,6 +103,9 @@ def _answers(reported: t.Any, benchmark: Benchmark) -> dict[tuple[str, str], dic
         if (answer["subject"], answer["control"]) in answers:
             raise evidence.UnfitError(f"{answer['control']} has two results about '{answer['subject']}'")
         answers[answer["subject"], answer["control"]] = answer
+    number = len({subject for subject, _control in answers})
+    if number > _SUBJECTS_LIMIT:
+        raise evidence.UnfitError(f"they are about {number} subjects, more than {_SUBJECTS_LIMIT}")
     return answers
 
 

@@ -89,8 +89,8 @@ def _status(path: pathlib.Path) -> os.stat_result | None:
 
 
 def _read(path: pathlib.Path) -> str:
-    # Whatever else is there, it is compared and then replaced.
-    return path.read_text(encoding="utf-8", errors="replace")
+    # Whatever else is there, it is compared, with its line ends, and then replaced.
+    return path.read_bytes().decode("utf-8", errors="replace")
 
 
 def _set_mode(path: pathlib.Path, before: int, mode: int, *, dry: bool) -> bool:

@@ -59,7 +59,7 @@ def merged(recorded: t.Sequence[t.Mapping[str, t.Any]], of_host: t.Mapping[str, 
     """Return the result of a task: of what was recorded, once or twice, and of what was done on the host."""
     result = dict(recorded[0])
     for more in recorded[1:]:
-        for name in ("misconfigured", "findings", "coverage"):
+        for name in ("misconfigured", "findings", "coverage", "controls", "containers"):
             if name in more:
                 result[name] = [*result[name], *more[name]]
         if more.get("failed"):

@@ -28,12 +28,12 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import compli
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 
 VERDICTS = (PASSED, FAILED, NOT_APPLICABLE)
-# Of one host and capability in the store: some forty engines with all controls of a benchmark.
+# Of one host and capability in the store: forty engines with all controls of a benchmark.
 CONTROLS_LIMIT = 5_000
 CONTROLS_BYTES = 64 * 1024 * 1024
 CONTAINERS_LIMIT = 5_000
-# A key of an index holds no more: a third of PostgreSQL's page of 8,192 bytes, shared by five columns.
-SUBJECT_LIMIT = 300
+# A key of an index holds a third of PostgreSQL's page of 8,192 bytes, which it shares with five other columns.
+SUBJECT_LIMIT = 1_000
 
 _TEXT_LIMIT = 500
 _REASON_LIMIT = 2_000

@@ -225,7 +225,8 @@ def test_no_screen_needs_sideways_scrolling(browser: Browser, text: str) -> None
 
 
 def test_nothing_is_cut_off_on_paper(browser: Browser) -> None:
-    browser.open(_DOCKER, width=688)
+    browser.open(_DOCKER, _PRIVILEGED, width=688)
+    engines(browser, _PRIVILEGED)
     browser.media("print")
     browser.run("dispatchEvent(new Event('beforeprint'))")
     cut = browser.run(
@@ -239,10 +240,12 @@ def test_nothing_is_cut_off_on_paper(browser: Browser) -> None:
     )
     assert cut == []
     assert not browser.find(".benchmark .filter").is_displayed()
-    assert browser.find(f"{_PRIVILEGED} .control-body").is_displayed()
+    # The evidence of what the reader has unfolded, and of all else the hosts.
+    assert browser.driver.find_elements("css selector", ".engines") == [browser.find(f"{_PRIVILEGED} .engines")]
+    assert "queue-001.example.org" in browser.find("#control-docker_socket_mounted [data-part=results]").text
     browser.run("dispatchEvent(new Event('afterprint'))")
     browser.media()
-    assert browser.driver.find_elements("css selector", "details[open]") == []
+    assert browser.driver.find_elements("css selector", "details[open]") == [browser.find(_PRIVILEGED)]
 
 
 def test_without_javascript_each_control_names_its_hosts(browser: Browser) -> None:

@@ -27,6 +27,10 @@ _SMALL: t.Mapping[str, tuple[tuple[str, ...], t.Mapping[str, t.Any]]] = {
         ("command:ausearch", "data:sigmahq-linux"),
         {"RECORDS": 20_000, "COMMANDS": 500, "PAIRS": 1},
     ),
+    "docker_benchmark": (
+        ("docker", "command:dockerd", "command:busybox"),
+        {"CONTAINERS": 2, "IMAGES": 1, "MANY": 3, "ROUNDS": 1},
+    ),
     "file_integrity": (("command:aide",), {"TREE": "/usr/include", "PAIRS": 1}),
     "fleet": (
         ("fleet", "command:ip", "command:nsenter"),
@@ -50,7 +54,7 @@ _SMALL: t.Mapping[str, tuple[tuple[str, ...], t.Mapping[str, t.Any]]] = {
     "network_hardening": ((), {"SEEDS": [7], "INSIDE_SEEDS": [7], "SMALL_SEEDS": [2, 3], "UNSEEN": [9001]}),
     "report": (("chromium", "command:chromedriver", "module:selenium"), {"HOSTS": 20, "FINDINGS": 1_000, "ROUNDS": 1}),
     "sigma_rules": (("data:sigmahq-linux",), {"ROUNDS": 1}),
-    "store": (("postgresql", "module:psycopg"), {"SIZES": [10, 30], "FINDINGS": 2, "RECORDED": 10}),
+    "store": (("postgresql", "module:psycopg"), {"SIZES": [10, 30], "FINDINGS": 2, "RECORDED": 10, "ROUNDS": 1}),
     "traffic_recorder": (("command:nft", "command:ip"), {"PAIRS": 4}),
 }
 _RUN = """

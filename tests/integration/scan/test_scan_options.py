@@ -99,7 +99,6 @@ def said(answer: subprocess.CompletedProcess[str]) -> str:
     return answer.stdout + answer.stderr
 
 
-@_BOTH
 def test_a_pattern_that_matches_no_host_fails(team: Team) -> None:
     for arguments, variables, message in (
         ([], {"bulwark_hosts": "wob"}, f"no host matches 'wob' in the inventory {team.inventory}; correct"),
@@ -119,7 +118,6 @@ def test_an_inventory_that_is_not_there_fails(team: Team) -> None:
     assert team.is_untouched()
 
 
-@_BOTH
 def test_patterns_limits_and_lists_that_match_are_taken(team: Team) -> None:
     (team.directory / "some").write_text("web2\n")
     for arguments, variables, hosts in (
@@ -221,7 +219,6 @@ def test_hosts_that_do_not_answer_are_shown_and_fail_a_strict_scan_only(team: Te
 
 
 @pytest.mark.parametrize("callback", ["ANSIBLE_STDOUT_CALLBACK", "ANSIBLE_CALLBACKS_ENABLED", None])
-@_BOTH
 def test_the_table_is_shown_once_whatever_the_callback(callback: str | None, team: Team) -> None:
     environment = {callback: "bulwark.servers.progress"} if callback else {}
     for playbook in ("bulwark.servers.scan", "bulwark.servers.report"):
@@ -230,7 +227,6 @@ def test_the_table_is_shown_once_whatever_the_callback(callback: str | None, tea
         assert answer.stdout.count(f"Report: {team.report}") == 1
 
 
-@_BOTH
 def test_check_mode_names_no_report(team: Team) -> None:
     for environment in ({}, {"ANSIBLE_STDOUT_CALLBACK": "bulwark.servers.progress"}):
         answer = team.run("--check", environment=environment, bulwark_strict=True, bulwark_fail_on="low")
@@ -277,7 +273,6 @@ def test_a_report_that_a_limit_leaves_out_fails(team: Team) -> None:
 
 
 @pytest.mark.parametrize("hosts", [["web1"], ["web1", "web2"]])
-@_BOTH
 def test_findings_are_exported_as_the_documentation_says(hosts: list[str], team: Team, tmp_path: pathlib.Path) -> None:
     team.found(*hosts, subject=TEMPLATE)
     examples = yaml.safe_load(findings_info.EXAMPLES)

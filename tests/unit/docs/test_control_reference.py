@@ -67,11 +67,15 @@ def test_text_that_looks_like_markup_stays_as_it_is(reference: types.ModuleType)
 
 
 def test_tests_are_found_by_the_controls_that_they_name(reference: types.ModuleType, tmp_path: pathlib.Path) -> None:
+    table = "{one_id: {test: tests/integration/docker/test_b.py, kind: engine, also: tests/unit/test_a.py}}"
     for name, text in (
         ("unit/test_a.py", 'x("one_id", "no_id")'),
-        ("integration/test_b.py", '"one_id"'),
-        ("c.py", '"one_id"'),
+        ("unit/test_c.py", '["one_id"]'),
+        ("unit/made.py", '["one_id"]'),
+        ("integration/docker/controls.yml", table),
     ):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(text)
-    assert reference.tests_of(["one_id", "two_id"], tmp_path) == {"one_id": ["integration/test_b.py", "unit/test_a.py"]}
+    assert reference.tests_of(["one_id", "two_id"], tmp_path) == {
+        "one_id": ["integration/docker/test_b.py (a real engine)", "unit/test_a.py", "unit/test_c.py"]
+    }

@@ -159,7 +159,7 @@ class _Namespace(t.NamedTuple):
 _NETWORK = _Namespace("net", "HostConfig.NetworkMode", "the network of the host")
 _PROCESSES = _Namespace("pid", "HostConfig.PidMode", "the processes of the host")
 _IPC = _Namespace("ipc", "HostConfig.IpcMode", "the shared memory of the host")
-_UTS = _Namespace("uts", "HostConfig.UTSMode", "the host name of the host")
+_UTS = _Namespace("uts", "HostConfig.UTSMode", "the host name (UTS namespace) of the host")
 
 
 def _shared(namespace: _Namespace, engine: Engine, container: Container) -> t.Iterator[Fault]:

@@ -90,14 +90,15 @@ def _is_below(path: str, directory: str) -> bool:
 
 
 def _system_directories(host: Host, engine: Engine, _options: Options) -> Verdict:
-    roots = frozenset(filter(None, map(_data_root, host.engines)))
-    test = functools.partial(_system_mounts, roots if _data_root(engine) else None)
+    roots = frozenset(root for each in host.engines for root in _data_roots(each))
+    test = functools.partial(_system_mounts, roots if _data_roots(engine) else None)
     return each_container.judge(engine, "directories of the host's system", test, with_stopped=True)
 
 
-def _data_root(engine: Engine) -> str | None:
-    path = engine.data_root.path if engine.data_root is not None else engine.info.get("DockerRootDir")
-    return _path(path) if isinstance(path, str) and path.startswith("/") else None
+def _data_roots(engine: Engine) -> list[str]:
+    """Return the data root as it is set, and the directory in it that an engine uses which maps users."""
+    paths = [engine.info.get("DockerRootDir"), engine.data_root.path if engine.data_root is not None else None]
+    return [_path(path) for path in paths if isinstance(path, str) and path.startswith("/")]
 
 
 def _system_mounts(roots: frozenset[str] | None, container: Container) -> t.Iterator[Fault]:
@@ -124,11 +125,11 @@ def _why(roots: frozenset[str], source: str, mount: _Seen) -> str | None:
     """Return the path that should not be in a container, None for one that may."""
     if source == "/" or source in _SYSTEM:
         return source
-    for root in roots:
-        if source == root or _is_below(root, source):
-            return source
-        if _is_below(source, root):
-            return None if mount.is_volume or _ENGINE_FILES.fullmatch(source[len(root) :]) else source
+    inside = [source[len(root) :] for root in roots if _is_below(source, root)]
+    if any(mount.is_volume or _ENGINE_FILES.fullmatch(path) for path in inside):
+        return None
+    if inside or any(source == root or _is_below(root, source) for root in roots):
+        return source
     # Single files and directories are common, such as a time zone; those who can change them change the host.
     return source if mount.is_writable and any(_is_below(source, directory) for directory in _SYSTEM) else None
 
@@ -138,15 +139,15 @@ def _engine_sockets(host: Host, engine: Engine, _options: Options) -> Verdict:
     return each_container.judge(engine, "the socket of an engine", test, with_stopped=True)
 
 
-def _sockets(host: Host) -> frozenset[str]:
-    """Return the sockets of all engines of the host, and where others are as a rule."""
-    found = set(_SOCKETS)
+def _sockets(host: Host) -> tuple[str, ...]:
+    """Return the sockets of all engines of the host, then those that others have as a rule."""
+    found: set[str] = set()
     for engine in host.engines:
         addresses = [listener.address for listener in engine.listeners] + [engine.name]
         found.update(_path(each[len("unix://") :]) for each in addresses if each.startswith("unix:///"))
         found.update(_path(each.file.target) for each in engine.listeners if each.file and each.file.target)
         found.update(f"{_path(root)}/containerd/containerd.sock" for root in _exec_roots(engine))
-    return frozenset(found)
+    return (*sorted(found), *_SOCKETS)
 
 
 def _exec_roots(engine: Engine) -> t.Iterator[str]:
@@ -155,21 +156,21 @@ def _exec_roots(engine: Engine) -> t.Iterator[str]:
         yield setting.value
 
 
-def _socket_mounts(sockets: frozenset[str], container: Container) -> t.Iterator[Fault]:
+def _socket_mounts(sockets: tuple[str, ...], container: Container) -> t.Iterator[Fault]:
     for mount, reason in _topmost(_seen(container), lambda source, _mount: _socket_in(source, sockets)):
         # Also through a mount that is read only: who connects writes to the engine, not to the file system.
         yield Fault(printable(f"{reason} on {mount.destination}"))
 
 
-def _socket_in(source: str, sockets: frozenset[str]) -> str | None:
+def _socket_in(source: str, sockets: tuple[str, ...]) -> str | None:
     """Return the socket that a mount of the host's path shows, None without one."""
     if source in sockets:
         return source
     of_account = source[len(_ACCOUNTS) :].partition("/")[2] if source.startswith(_ACCOUNTS) else None
     if of_account in _ACCOUNT_SOCKETS:
         return source
-    inside = sorted(socket for socket in sockets if _is_below(socket, source))
-    return f"{source} with {inside[0]}" if inside else None
+    inside = next((socket for socket in sockets if _is_below(socket, source)), None)
+    return None if inside is None else f"{source} with {inside}"
 
 
 def _propagation(_host: Host, engine: Engine, _options: Options) -> Verdict:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _control
@@ -37,6 +38,9 @@ _DEFAULT_SHARES = (0, 1024)
 _MOST_RESTARTS = 5
 _DEFAULT_BRIDGE = "bridge"
 _ROOT = ("root", "0")
+_LIMIT = re.compile(r"(-?[0-9]{1,19})(?::(-?[0-9]{1,19}))?")
+# Name, soft and hard limit.
+_Ulimit = t.Tuple[str, int, int]
 
 
 def _each(fault: str, test: each_container.Test, virtue: str | None = None) -> verdict.Check:
@@ -106,14 +110,36 @@ def _endless_restarts(container: Container) -> t.Iterator[Fault]:
 
 
 def _own_ulimits(_host: Host, engine: Engine, _options: Options) -> Verdict:
-    result = each_container.judge(engine, "ulimits of its own", _ulimits)
+    # The engine writes its defaults into each container.
+    defaults = set(_default_ulimits(engine))
+
+    def test(container: Container) -> t.Iterator[Fault]:
+        for name, soft, hard in _ulimits(container):
+            if (name, soft, hard) not in defaults:
+                yield Fault(printable("%s=%d:%d" % (name, soft, hard)))
+
+    result = each_container.judge(engine, "ulimits of its own", test)
     return verdict.manual(result.reason, result.items, result.examined) if result.status == _control.FAILED else result
 
 
-def _ulimits(container: Container) -> t.Iterator[Fault]:
+def _ulimits(container: Container) -> t.Iterator[_Ulimit]:
     for each in values.mappings(container.inspect, "HostConfig.Ulimits"):
-        soft, hard = values.number(each, "Soft"), values.number(each, "Hard")
-        yield Fault(printable("%s=%d:%d" % (values.text(each, "Name"), soft, hard)))
+        yield values.text(each, "Name"), values.number(each, "Soft"), values.number(each, "Hard")
+
+
+def _default_ulimits(engine: Engine) -> t.Iterator[_Ulimit]:
+    """Yield the engine's ulimits, of its file as objects, of its flags as ``SOFT:HARD``; others than these are none."""
+    setting = engine.settings.get("default-ulimits")
+    value = setting.value if setting is not None and setting.problem is None else None
+    for name, limit in value.items() if isinstance(value, dict) else ():
+        soft, hard = (limit.get("Soft"), limit.get("Hard")) if isinstance(limit, dict) else _pair(str(limit))
+        if isinstance(soft, int) and isinstance(hard, int):
+            yield str(name), soft, hard
+
+
+def _pair(limit: str) -> tuple[int | None, int | None]:
+    match = _LIMIT.fullmatch(limit)
+    return (int(match.group(1)), int(match.group(2) or match.group(1))) if match else (None, None)
 
 
 def _own_control_group(container: Container) -> t.Iterator[Fault]:

@@ -18,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.f
 
 # More would be a list to nobody.
 _DETAILS = 10
+_NONE = "The engine has no container."
 
 
 class Fault(t.NamedTuple):
@@ -58,9 +59,11 @@ def chosen(engine: Engine, with_stopped: bool = False) -> tuple[t.Sequence[Conta
     """Return the containers that count, and why there are none if there are none; raise UnknownError."""
     containers = known(engine)
     if with_stopped:
-        return containers, "The engine has no container."
+        return containers, _NONE
     running = [container for container in containers if not is_stopped(container)]
-    return running, "No container runs; %d are stopped." % (len(containers) - len(running))
+    if not containers:
+        return (), _NONE
+    return running, "No container runs. Stopped containers: %d." % len(containers)
 
 
 def known(engine: Engine) -> tuple[Container, ...]:
@@ -107,9 +110,9 @@ def _summed_up(
         return verdict.failed(reason + (f" {doubt}." if doubt else ""), failing, examined)
     if unknown:
         return verdict.not_checked(doubt + ".")
-    if virtue is not None:
-        return verdict.passed("All of %s %s %s." % (of_all, "has" if examined == 1 else "have", virtue), examined)
-    return verdict.passed(f"None of {of_all} has {fault}.", examined)
+    return verdict.passed(
+        f"{of_all} examined, {'none with ' + fault if virtue is None else 'all with ' + virtue}.", examined
+    )
 
 
 def name_of(container: Container) -> str:

@@ -72,8 +72,12 @@ def certificate(name: str) -> t.Callable[[Host, Engine], Chosen]:
     return choose
 
 
-def engine_sockets(_host: Host, engine: Engine) -> Chosen:
-    return Chosen(tuple(listeners.socket_files(engine)), "The engine has no unix socket now.")
+def engine_sockets(host: Host, engine: Engine) -> Chosen:
+    """Choose the unix sockets; of an engine that is stopped, those that are there because systemd waits at them."""
+    files = listeners.socket_files(engine)
+    if engine.state == STOPPED:
+        files = [fact(host, file.path) or FileFact(file.path) for file in files]
+    return Chosen(tuple(files), "The engine has no unix socket now.")
 
 
 def daemon_json(_host: Host, engine: Engine) -> Chosen:
@@ -98,27 +102,45 @@ def environment(path: str) -> t.Callable[[Host, Engine], Chosen]:
 
 def containerd_socket(host: Host, engine: Engine) -> Chosen:
     path = containerd_path(host, engine)
-    if path is None:
-        return Chosen((), "", "It is not known which socket of containerd the engine uses.")
-    return at(host, path, "There is no %s." % printable(path))
+    chosen = at(host, path, "There is no %s." % printable(path))
+    if engine.state != STOPPED and not any(file.kind or file.problem for file in chosen.files):
+        # An engine that runs has a containerd.
+        return Chosen((), "", "The socket of containerd was not found at %s." % printable(path))
+    return chosen
 
 
-def containerd_path(host: Host, engine: Engine) -> str | None:
-    """Return the socket of the containerd that an engine uses, None if nothing says so.
+def containerd_path(host: Host, engine: Engine) -> str:
+    """Return the socket of the containerd that an engine uses.
 
     Without the setting, an engine starts a containerd of its own unless that of the host runs (cmd/dockerd of Moby).
     """
-    told = engine.info.get("Containerd")
-    address = told.get("Address") if isinstance(told, dict) else _value(engine, "containerd")
-    if isinstance(address, str) and address.startswith("/"):
+    address, own = _address(engine), _own_containerd(engine)
+    if address is not None:
         return address
-    if engine.is_rootless and not isinstance(_value(engine, "exec-root"), str):
-        return None
-    own = posixpath.join(_value(engine, "exec-root") or "/run/docker", "containerd/containerd.sock")
-    has_hosts = fact(host, CONTAINERD_SOCKET) is not None and not engine.is_rootless
-    if fact(host, own) is not None or (engine.state != STOPPED and not has_hosts):
+    has_hosts = fact(host, CONTAINERD_SOCKET) is not None
+    if engine.is_rootless or fact(host, own) is not None or (engine.state != STOPPED and not has_hosts):
         return own
     return CONTAINERD_SOCKET
+
+
+def _address(engine: Engine) -> str | None:
+    """Return the socket of containerd that an engine names."""
+    told = engine.info.get("Containerd")
+    address = told.get("Address") if isinstance(told, dict) else _value(engine, "containerd")
+    return address if isinstance(address, str) and address.startswith("/") else None
+
+
+def _own_containerd(engine: Engine) -> str:
+    """Return the socket of a containerd that an engine starts, which is below its exec root."""
+    root = _value(engine, "exec-root")
+    default = "/run/user/%d/docker" % engine.uid if engine.is_rootless else "/run/docker"
+    return posixpath.join(root if isinstance(root, str) else default, "containerd/containerd.sock")
+
+
+def paths(engine: Engine) -> list[str]:
+    """Return the paths to look at for one engine, beside those that the benchmark names."""
+    sockets = [path for path in (_address(engine), _own_containerd(engine)) if path is not None]
+    return [directory_path(engine), *sockets, *map(posixpath.dirname, sockets)]
 
 
 def _value(engine: Engine, name: str) -> t.Any:

@@ -29,7 +29,7 @@ def check(choose: Choose, fault: Fault, good: str, wrong: str) -> verdict.Check:
         present = [file for file in chosen.files if file.kind and not _is_masked(file)]
         failing = [_item(file, detail) for file in present for detail in [fault(file, engine)] if detail]
         if failing:
-            reason = "%d of %d files %s." % (len(failing), len(present), wrong)
+            reason = "%d of %d %s." % (len(failing), len(present), wrong)
             return verdict.failed(reason, failing, len(present))
         unknown = [file for file in chosen.files if file.problem is not None]
         if unknown:
@@ -89,10 +89,10 @@ def at_most(mode: int) -> Fault:
 
 def _pair(owner: str, mode: str, choose: Choose, bits: int, owned: Fault = of_root) -> dict[str, verdict.Check]:
     """Return the two checks of some files, by the ids of their controls."""
-    by = "The account of the engine or root" if owned is of_root else "Root and the group of the engine"
+    right = "Root, or the account of a rootless engine, is the owner."
     return {
-        owner: check(choose, owned, "%s owns all of them." % by, "belong to another account or group"),
-        mode: check(choose, at_most(bits), "Each has mode %04o or less." % bits, "have permissions beyond %04o" % bits),
+        owner: check(choose, owned, right, "belong to another account or group"),
+        mode: check(choose, at_most(bits), "The mode is %04o or less." % bits, "have permissions beyond %04o" % bits),
     }
 
 

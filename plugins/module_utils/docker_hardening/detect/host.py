@@ -51,9 +51,9 @@ def _check_accounts(host: Host, engine: Engine, options: Options) -> Verdict:
     if host.accounts_problem is not None:
         return verdict.not_checked("Not all accounts are known: %s." % host.accounts_problem.rstrip("."))
     addresses = [listener.address for listener in listeners.sockets(engine)]
-    if not addresses and engine.state == STOPPED:
-        return verdict.not_checked("The engine does not run, so that it has no socket.")
     missing = [address for address in addresses if address not in host.accounts]
+    if engine.state == STOPPED and (missing or not addresses):
+        return verdict.not_checked("The engine does not run, so that it has no socket.")
     if missing or not engine.listeners:
         where = printable(missing[0]) if missing else "the sockets of the engine"
         return verdict.not_checked("It was not looked at who may use %s." % where)
@@ -82,7 +82,7 @@ def _audited(choose: t.Callable[[Host, Engine], Chosen]) -> verdict.Check:
 
     def check(host: Host, engine: Engine, _options: Options) -> Verdict:
         if host.audit.problem is not None:
-            return verdict.not_checked("The audit rules are not known: %s." % host.audit.problem.rstrip("."))
+            return verdict.not_checked("%s." % host.audit.problem.rstrip("."))
         chosen = choose(host, engine)
         if chosen.problem is not None:
             return verdict.not_checked(chosen.problem)
@@ -149,10 +149,8 @@ def _runtime(host: Host, engine: Engine) -> Chosen:
     """Choose the runtime directory of containerd. Sockets of shims are there, whoever started containerd."""
     if not engine.is_rootless:
         return engine_files.at(host, _RUNTIME, "There is no %s." % _RUNTIME)
-    path = engine_files.containerd_path(host, engine)
-    if path is None:
-        return Chosen((), "", "It is not known which containerd the engine uses.")
-    return Chosen((FileFact(posixpath.dirname(path), "directory"),), "")
+    path = posixpath.dirname(engine_files.containerd_path(host, engine))
+    return engine_files.at(host, path, "There is no %s." % printable(path))
 
 
 def _at(path: str) -> t.Callable[[Host, Engine], Chosen]:

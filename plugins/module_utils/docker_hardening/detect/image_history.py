@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import values
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Json
 
 # A script of a build can be as long as its author likes.
@@ -49,14 +50,12 @@ class Command(t.NamedTuple):
     operands: tuple[str, ...]
 
 
-def lines(history: t.Sequence[Json]) -> list[Line]:
-    """Return the lines of a Dockerfile that a history shows, the oldest first."""
-    found = []
-    for number, entry in enumerate(reversed(history), 1):
-        created_by = entry.get("CreatedBy") if isinstance(entry, dict) else None
-        if isinstance(created_by, str) and created_by.strip():
-            found.append(_line(number, created_by[:_TEXT_LIMIT].strip()))
-    return found
+def lines(history: t.Sequence[Json] | None) -> list[Line]:
+    """Return the lines of a Dockerfile that a history shows, the oldest first; raise UnknownError."""
+    if history is None:
+        raise values.UnknownError("its history is not known")
+    texts = [values.text(entry, "CreatedBy", "")[:_TEXT_LIMIT].strip() for entry in reversed(history)]
+    return [_line(number, text) for number, text in enumerate(texts, 1) if text]
 
 
 def _line(number: int, text: str) -> Line:

@@ -8,47 +8,56 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import (
+    each_container,
+    values,
+    verdict,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect.verdict import Item, Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import STOPPED, Engine, Image, Json
 
 _MOST_DETAILS = 10
-# What is wrong with an image, nothing if it is right; a text says why that is not known.
-Faults = t.Union[t.Sequence[str], str]
+# Returns what is wrong with an image, nothing if it is right; raises UnknownError where that is not known.
+Test = t.Callable[[Image], t.Sequence[str]]
 
 
 def known(engine: Engine) -> t.Sequence[Image] | Verdict:
-    """Return the images of an engine, or the verdict that they are not known."""
+    """Return the images of an engine, or the verdict that there are none or that they are not known."""
     if engine.images is not None:
-        return engine.images
+        return engine.images or verdict.not_applicable("The engine has no image.")
     if engine.state == STOPPED:
         return verdict.not_checked("The engine does not run, so that its images are not known.")
-    reasons = dict(engine.problems)
-    why = reasons.get("images") or engine.problem or "the engine did not list them"
-    return verdict.not_checked("The images are not known: %s." % printable(why).rstrip("."))
+    return verdict.not_checked("The images are not known: %s." % each_container.problem_of(engine, "images"))
 
 
-def judge(engine: Engine, faults: t.Callable[[Image], Faults], wrong: str, good: str) -> Verdict:
-    """Return the verdict on all images. wrong: what those that fail do, without the subject."""
+def judge(engine: Engine, test: Test, wrong: str, good: str) -> Verdict:
+    """Return the verdict on all images. wrong: what those that fail are like."""
     images = known(engine)
     if isinstance(images, Verdict):
         return images
-    if not images:
-        return verdict.not_applicable("The engine has no image.")
     failing, unknown = [], []
     for image in images:
-        found = image.problem if image.problem is not None else faults(image)
-        if isinstance(found, str):
-            unknown.append("%s: %s" % (name_of(image), printable(found).rstrip(".")))
-        elif found:
-            failing.append(item(image, "; ".join(_shortened(found))))
+        try:
+            check_known(image)
+            faults = test(image)
+        except values.UnknownError as error:
+            unknown.append("%s: %s" % (name_of(image), error))
+            continue
+        if faults:
+            failing.append(item(image, "; ".join(_shortened(faults))))
     doubt = "%d could not be judged. %s." % (len(unknown), unknown[0]) if unknown else ""
     if failing:
-        reason = "%d of %d images %s." % (len(failing), len(images), wrong)
+        reason = "Images %s: %d of %d." % (wrong, len(failing), len(images))
         return verdict.failed(("%s %s" % (reason, doubt)).strip(), failing, len(images))
     if unknown:
         return verdict.not_checked("Of %d images %s" % (len(images), doubt))
     return verdict.passed(good, len(images))
+
+
+def check_known(image: Image) -> None:
+    """Raise UnknownError for an image that the engine did not describe."""
+    if image.problem is not None:
+        raise values.UnknownError(printable(image.problem.rstrip(".")))
 
 
 def _shortened(found: t.Sequence[str]) -> list[str]:
@@ -66,10 +75,9 @@ def short_id(image: Image) -> str:
 
 def item(image: Image, detail: str, note: str = "") -> Item:
     name = name_of(image)
-    return Item("image", name, detail, note, image=name)
+    return Item("image", name, detail, note, image=name, digests=(printable(image.id),))
 
 
 def configuration(image: Image) -> Json:
-    """Return the configuration that containers of an image start with; empty if it has none."""
-    found = image.inspect.get("Config")
-    return found if isinstance(found, dict) else {}
+    """Return the configuration that containers of an image start with, empty if it has none; raise UnknownError."""
+    return values.mapping(image.inspect, "Config", may_miss=True)

@@ -4,7 +4,8 @@
 """Judge where images come from.
 
 A name with a digest was given by a registry. A name with a tag alone is what somebody on the host called an image that
-was built or loaded there.
+was built or loaded there. An engine that keeps images in containerd has a digest for each name, so that only a name is
+known.
 """
 
 from __future__ import annotations
@@ -28,8 +29,6 @@ def check(_host: Host, engine: Engine, options: Options) -> Verdict:
     images = known(engine)
     if isinstance(images, Verdict):
         return images
-    if not images:
-        return verdict.not_applicable("The engine has no image.")
     broken = [image for image in images if image.problem is not None]
     sources = [(image, repositories(image)) for image in images if image.problem is None]
     trusted = options.registries
@@ -50,8 +49,16 @@ def check(_host: Host, engine: Engine, options: Options) -> Verdict:
         return verdict.manual("No registries are listed as trusted.", _items(sources), len(images))
     local = [(image, found) for image, found in sources if not found]
     if local:
-        return verdict.manual("%d images were built or loaded here." % len(local), _items(local), len(images))
+        return verdict.manual("Images that were built or loaded here: %d." % len(local), _items(local), len(images))
+    if _is_in_containerd(engine):
+        reason = "Only names say where the images are from: the engine keeps them in containerd."
+        return verdict.manual(reason, _items(sources), len(images))
     return verdict.passed("All images are from registries that are trusted.", len(images))
+
+
+def _is_in_containerd(engine: Engine) -> bool:
+    status = engine.info.get("DriverStatus")
+    return isinstance(status, list) and ["driver-type", "io.containerd.snapshotter.v1"] in status
 
 
 def _items(sources: t.Iterable[tuple[Image, t.Sequence[str]]]) -> list[Item]:

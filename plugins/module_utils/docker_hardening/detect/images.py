@@ -18,11 +18,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.d
     listeners,
     old_images,
     package_commands,
+    values,
     verdict,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect.image_history import Line
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect.image_list import (
-    Faults,
+    check_known,
     configuration,
     item,
     judge,
@@ -40,17 +41,17 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 _NO_SECRETS = frozenset(("PWD", "OLDPWD"))
-_HISTORY_UNKNOWN = "its history is not known"
+_NOTHING = "nothing seen"
 
 
 def _check_health(_host: Host, engine: Engine, _options: Options) -> Verdict:
-    def faults(image: Image) -> Faults:
+    def faults(image: Image) -> t.Sequence[str]:
         check = configuration(image).get("Healthcheck")
         test = check.get("Test") if isinstance(check, dict) else None
         # Without a test of its own, an image has that of the image that it is built on, which is here, too.
         return [] if isinstance(test, list) and test and test != ["NONE"] else ["no health check"]
 
-    return judge(engine, faults, "have no health check", "Each image has a health check.")
+    return judge(engine, faults, "without a health check", "Each image has a health check.")
 
 
 def _of_lines(fault: t.Callable[[Line], t.Iterable[str]], wrong: str, good: str) -> verdict.Check:
@@ -60,19 +61,23 @@ def _of_lines(fault: t.Callable[[Line], t.Iterable[str]], wrong: str, good: str)
         images = known(engine)
         if isinstance(images, Verdict):
             return images
-        built = [image for image in images if image.history is None or image_history.lines(image.history)]
-        if images and not built:
+        if not any(_may_be_built(image) for image in images):
             return verdict.not_applicable("No image has the history of a Dockerfile.")
-        return judge(engine._replace(images=tuple(built)), lambda image: _faults_of_lines(image, fault), wrong, good)
+        return judge(engine, lambda image: _faults_of_lines(image, fault), wrong, good)
 
     return check
 
 
-def _faults_of_lines(image: Image, fault: t.Callable[[Line], t.Iterable[str]]) -> Faults:
-    if image.history is None:
-        return _HISTORY_UNKNOWN
-    lines = image_history.lines(image.history)
-    return ["line %d: %s" % (line.number, what) for line in _without_root(lines) for what in fault(line)]
+def _may_be_built(image: Image) -> bool:
+    try:
+        return bool(image_history.lines(image.history))
+    except values.UnknownError:
+        return True
+
+
+def _faults_of_lines(image: Image, fault: t.Callable[[Line], t.Iterable[str]]) -> t.Sequence[str]:
+    lines = _without_root(image_history.lines(image.history))
+    return ["line %d: %s" % (line.number, what) for line in lines for what in fault(line)]
 
 
 def _without_root(lines: t.Sequence[Line]) -> list[Line]:
@@ -98,10 +103,10 @@ def _updated(line: Line) -> t.Iterable[str]:
 
 def _check_packages(_host: Host, engine: Engine, _options: Options) -> Verdict:
     def evidence(image: Image) -> t.Iterable[str]:
-        lines = image_history.lines(image.history or ())
+        lines = image_history.lines(image.history)
         return sorted({word for line in lines for word in package_commands.installed(line)})
 
-    return _ask(engine, evidence, "The history of %d images shows the packages that were installed.")
+    return _ask(engine, evidence, "A person says which packages are needed; images: %d.")
 
 
 def _ask(engine: Engine, evidence: t.Callable[[Image], t.Iterable[str]], question: str) -> Verdict:
@@ -109,27 +114,32 @@ def _ask(engine: Engine, evidence: t.Callable[[Image], t.Iterable[str]], questio
     images = known(engine)
     if isinstance(images, Verdict):
         return images
-    if not images:
-        return verdict.not_applicable("The engine has no image.")
-    unknown = [image for image in images if image.problem is not None or image.history is None]
-    if unknown:
-        return verdict.not_checked("%s: %s." % (name_of(unknown[0]), unknown[0].problem or _HISTORY_UNKNOWN))
-    items = [item(image, printable(what)) for image in images for what in (list(evidence(image)) or ["nothing seen"])]
+    try:
+        items = [each for image in images for each in _asked(image, evidence)]
+    except values.UnknownError as error:
+        return verdict.not_checked("%s." % error)
     return verdict.manual(question % len(images), items, len(images))
 
 
+def _asked(image: Image, evidence: t.Callable[[Image], t.Iterable[str]]) -> list[Item]:
+    try:
+        check_known(image)
+        return [item(image, printable(what)) for what in list(evidence(image)) or [_NOTHING]]
+    except values.UnknownError as error:
+        raise values.UnknownError("%s: %s" % (name_of(image), error)) from None
+
+
 def _check_secrets(_host: Host, engine: Engine, _options: Options) -> Verdict:
-    return _ask(engine, _secret_names, "Only a person knows whether %d images have secrets in them.")
+    return _ask(engine, _secret_names, "A person says whether there are secrets; images: %d.")
 
 
 def _secret_names(image: Image) -> t.Iterable[str]:
     """Yield names that look like those of secrets, and lines that have one by its form; never a value."""
-    environment = configuration(image).get("Env")
-    for entry in environment if isinstance(environment, list) else ():
-        name, _equals, value = str(entry).partition("=")
+    for entry in values.texts(configuration(image), "Env", may_miss=True):
+        name, _equals, value = entry.partition("=")
         if value and _is_secret(name):
             yield "environment: %s" % name
-    for line in image_history.lines(image.history or ()):
+    for line in image_history.lines(image.history):
         names = sorted({name for name in image_history.assigned(line) if _is_secret(name)})
         if names:
             yield "line %d, %s: %s" % (line.number, line.instruction, ", ".join(names))
@@ -145,26 +155,24 @@ def _check_verified(_host: Host, engine: Engine, _options: Options) -> Verdict:
     def fault(line: Line) -> t.Iterable[str]:
         return package_commands.unverified(line)
 
-    result = _of_lines(fault, "have packages that were not verified", "")(_host, engine, _options)
+    result = _of_lines(fault, "with packages that were not verified", "")(_host, engine, _options)
     if result.status not in (PASSED, NOT_APPLICABLE):
         return result
 
     def evidence(image: Image) -> t.Iterable[str]:
         return (
             "line %d installs packages" % line.number
-            for line in image_history.lines(image.history or ())
+            for line in image_history.lines(image.history)
             if package_commands.installed(line)
         )
 
-    return _ask(engine, evidence, "Nothing in the history of %d images switches verification off.")
+    return _ask(engine, evidence, "No history switches verification off; images: %d.")
 
 
 def _check_setuid(_host: Host, engine: Engine, _options: Options) -> Verdict:
     images = known(engine)
     if isinstance(images, Verdict):
         return images
-    if not images:
-        return verdict.not_applicable("The engine has no image.")
     for image in images:
         if image.setuid is None:
             why = image.setuid_problem or "its layers were not read"
@@ -177,7 +185,7 @@ def _check_setuid(_host: Host, engine: Engine, _options: Options) -> Verdict:
     if not items:
         return verdict.passed("No image has a file with setuid or setgid.", len(images))
     return verdict.manual(
-        "%d files of %d images have setuid or setgid." % (len(items), len(images)), items, len(images)
+        "Files with setuid or setgid: %d; images: %d." % (len(items), len(images)), items, len(images)
     )
 
 
@@ -194,7 +202,7 @@ def _check_trust(host: Host, engine: Engine, _options: Options) -> Verdict:
 
 
 def _check_signatures(_host: Host, engine: Engine, _options: Options) -> Verdict:
-    return _ask(engine, image_origin.digests, "The engine does not verify signatures of its %d images.")
+    return _ask(engine, image_origin.digests, "The engine verifies no signatures; images: %d.")
 
 
 CHECKS: t.Mapping[str, verdict.Check] = {
@@ -205,10 +213,10 @@ CHECKS: t.Mapping[str, verdict.Check] = {
     "docker_content_trust_off": _check_trust,
     "docker_image_healthcheck_missing": _check_health,
     "docker_image_update_alone": _of_lines(
-        _updated, "update package lists in a line of its own", "No line updates package lists alone."
+        _updated, "that update package lists alone", "No line updates package lists alone."
     ),
     "docker_image_setuid": _check_setuid,
-    "docker_image_add_used": _of_lines(_added, "were built with ADD", "No image was built with ADD."),
+    "docker_image_add_used": _of_lines(_added, "built with ADD", "No image was built with ADD."),
     "docker_image_secrets": _check_secrets,
     "docker_image_packages_unverified": _check_verified,
     "docker_image_signature_unverified": _check_signatures,

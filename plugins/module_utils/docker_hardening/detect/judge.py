@@ -13,20 +13,20 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.d
     containers,
     exceptions,
     files,
+    host,
     images,
     operations,
     settings,
     swarm,
     verdict,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import host as host_checks
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Host
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Options
 
 BENCHMARK = "cis_docker"
 # Of all sections, by the ids of their controls.
 CHECKS: t.Mapping[str, verdict.Check] = {
-    **host_checks.CHECKS,
+    **host.CHECKS,
     **settings.CHECKS,
     **files.CHECKS,
     **images.CHECKS,
@@ -36,21 +36,21 @@ CHECKS: t.Mapping[str, verdict.Check] = {
 }
 
 
-def judge(host: Host, options: Options) -> list[dict[str, t.Any]]:
+def judge(where: Host, options: Options) -> list[dict[str, t.Any]]:
     """Return the result of each control about each engine."""
     return [
-        _judged(identifier, check, host, engine, options)
-        for engine in host.engines
+        _judged(identifier, check, where, engine, options)
+        for engine in where.engines
         for identifier, check in CHECKS.items()
     ]
 
 
-def _judged(identifier: str, check: verdict.Check, host: Host, engine: Engine, options: Options) -> dict[str, t.Any]:
+def _judged(identifier: str, check: verdict.Check, where: Host, engine: Engine, options: Options) -> dict[str, t.Any]:
     try:
-        result = check(host, engine, options)
+        result = check(where, engine, options)
     except Exception as error:  # noqa: BLE001 - an answer of the API that one check stumbles over is that check's alone
         result = verdict.not_checked(f"What the engine answered could not be judged: {_crash.describe(error)}")
-    result, excepted = exceptions.apply(result, identifier, options.exceptions, host.now)
+    result, excepted = exceptions.apply(result, identifier, options.exceptions, where.now)
     return _control.control(
         BENCHMARK,
         identifier,

@@ -43,6 +43,11 @@ def check_tcp(_host: Host, engine: Engine, _options: Options) -> Verdict:
     """Judge whether only clients with a certificate reach the API over TCP, now and after the next start."""
     tcp = [listener for listener in engine.listeners if _is_tcp(listener.address)]
     open_to_all = [listener for listener in tcp if not listener.verifies_clients]
+    verification = engine.settings.get("tlsverify")
+    if open_to_all and verification is not None and verification.problem is not None:
+        # Whether the kernel's listener verifies clients is known by this setting alone.
+        why = verification.problem.rstrip(".")
+        return verdict.not_checked("It is not known whether clients on TCP need a certificate: %s." % why)
     if open_to_all:
         worst = None if any(not _LOOPBACK.match(each.address) for each in open_to_all) else "high"
         reason = "Clients need no certificate at %d of %d addresses." % (len(open_to_all), len(engine.listeners))

@@ -27,8 +27,6 @@ def check(host: Host, engine: Engine, options: Options) -> Verdict:
     images = known(engine)
     if isinstance(images, Verdict):
         return images
-    if not images:
-        return verdict.not_applicable("The engine has no image.")
     broken = [image for image in images if image.problem is not None]
     ages = [(image, days(image, host.now)) for image in images if image.problem is None]
     most = options.image_age

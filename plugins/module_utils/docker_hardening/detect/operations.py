@@ -30,7 +30,7 @@ def _images(_host: Host, engine: Engine, options: Options) -> Verdict:
             names = tuple(map(printable, image.names))
             name = names[0] if names else printable(image.id)
             items.append(Item("image", name, printable(image.id), image=name, digests=(printable(image.id),)))
-    return _sprawl(items, len(engine.images), "images that no container uses", options)
+    return _sprawl(items, len(engine.images), "Images that no container uses", options)
 
 
 def _containers(_host: Host, engine: Engine, options: Options) -> Verdict:
@@ -43,11 +43,11 @@ def _containers(_host: Host, engine: Engine, options: Options) -> Verdict:
     if not containers:
         return verdict.not_applicable("The engine has no container.")
     items = [each_container.item(each, []) for each in containers if each_container.is_stopped(each)]
-    return _sprawl(items, len(containers), "stopped containers", options)
+    return _sprawl(items, len(containers), "Stopped containers", options)
 
 
 def _sprawl(items: t.Sequence[Item], examined: int, what: str, options: Options) -> Verdict:
-    reason = "The engine has %d %s" % (len(items), what)
+    reason = "%s: %d of %d" % (what, len(items), examined)
     if not items:
         return verdict.passed(reason + ".", examined)
     if options.sprawl is None:

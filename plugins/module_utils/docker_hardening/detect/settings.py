@@ -86,8 +86,12 @@ def _shown(value: t.Any) -> str:
     if value is None or value == "":
         return "not set"
     if isinstance(value, dict):
-        return ", ".join("%s=%s" % (name, _shown(value[name])) for name in sorted(value)) or "not set"
-    return printable(value if isinstance(value, str) else json.dumps(value, default=str))
+        return ", ".join("%s=%s" % (name, _plain(value[name])) for name in sorted(value)) or "not set"
+    return _plain(value)
+
+
+def _plain(value: t.Any) -> str:
+    return printable(value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str))
 
 
 def _unless(expected: bool, wrong: str) -> Fault:
@@ -189,7 +193,7 @@ def _base_size(value: t.Any, _engine: Engine) -> str | None:
 def _check_root(_host: Host, engine: Engine, _options: Options) -> Verdict:
     if engine.is_rootless or engine.uid != 0:
         return verdict.passed("The engine runs as the account with the number %d." % engine.uid, 1)
-    return verdict.manual("The engine runs as root.", [Item("account", "root", "runs the engine")], 1)
+    return verdict.manual("Root runs the engine.", [Item("account", "root")], 1)
 
 
 def _check_authorization(_host: Host, engine: Engine, options: Options) -> Verdict:

@@ -109,6 +109,7 @@ function layOutForPaper() {
 /** Back to the screen. */
 function foldAfterPaper() {
   for (const details of folded) details.open = false;
+  folded = [];
   showPage();
 }
 

@@ -40,7 +40,8 @@ class Checklist {
     this.form.addEventListener("input", () => this.change(this.typed()));
     this.form.addEventListener("reset", (event) => { event.preventDefault(); this.change(noControlFilter()); });
     for (const control of this.controls) {
-      control.details.addEventListener("toggle", () => { if (control.details.open) this.fill(control); });
+      // What is unfolded for paper alone names its hosts; all evidence of all hosts would be thousands of pages.
+      control.details.addEventListener("toggle", () => { if (control.details.open && !folded.includes(control.details)) this.fill(control); });
     }
   }
 

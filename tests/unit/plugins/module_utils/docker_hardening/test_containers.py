@@ -270,6 +270,18 @@ def test_a_person_decides_about_ulimits() -> None:
     assert (result["status"], [each["detail"] for each in result["items"]]) == ("manual", ["nofile=10:20"])
 
 
+@pytest.mark.parametrize("default", [{"Name": "nofile", "Soft": 10, "Hard": 20}, "10:20"])
+def test_the_ulimits_of_the_engine_are_no_own_ones(default: t.Any) -> None:
+    limit = {"Name": "nofile", "Soft": 10, "Hard": 20}
+    setting = facts.Setting("default-ulimits", {"nofile": default}, "file")
+    where = engine(container(HostConfig__Ulimits=[limit]), settings={"default-ulimits": setting})
+    assert judged("docker_container_ulimit_changed", where)["status"] == "passed"
+    unknown = {"default-ulimits": setting._replace(problem="the file was changed")}
+    assert judged("docker_container_ulimit_changed", where._replace(settings=unknown))["status"] == "manual"
+    other = {"default-ulimits": setting._replace(value={"nofile": "10:21", "nproc": {"Soft": None}})}
+    assert judged("docker_container_ulimit_changed", where._replace(settings=other))["status"] == "manual"
+
+
 @pytest.mark.parametrize(
     ("wanted", "status"),
     [

@@ -59,6 +59,13 @@ def test_a_link_and_a_volume_are_what_they_lead_to() -> None:
     assert judged(SYSTEM, engine(disguised))["items"][0]["detail"] == "/etc on /m (rw)"
 
 
+def test_the_files_of_an_engine_that_maps_users_are_its_own() -> None:
+    inside = f"{ROOT}/100000.100000"
+    for path, status in ((f"{inside}/containers/5a/hosts", "passed"), (f"{inside}/image", "failed")):
+        where = engine(mounted(path, writable=False), info={"DockerRootDir": inside})
+        assert judged(SYSTEM, where)["status"] == status
+
+
 def test_the_data_root_of_another_engine_counts() -> None:
     other = engine(name="unix:///run/other.sock", data_root=facts.DataRoot("/srv/docker"))
     assert judged(SYSTEM, host(engine(mounted("/srv/docker")), other))["status"] == "failed"
@@ -79,14 +86,14 @@ def test_mounts_that_come_along_are_one_item() -> None:
     ("path", "detail"),
     [
         ("/run/docker.sock", "/run/docker.sock on /m"),
-        ("/run", "/run with /run/containerd/containerd.sock on /m"),
+        ("/run", "/run with /run/docker.sock on /m"),
         ("/run/containerd", "/run/containerd with /run/containerd/containerd.sock on /m"),
         ("/run/containerd/containerd.sock", "/run/containerd/containerd.sock on /m"),
         ("/srv/own.sock", "/srv/own.sock on /m"),
         ("/srv/other", "/srv/other with /srv/other/docker.sock on /m"),
         ("/run/user/1000/docker.sock", "/run/user/1000/docker.sock on /m"),
         ("/srv/exec/containerd/containerd.sock", "/srv/exec/containerd/containerd.sock on /m"),
-        ("/", "/ with /run/containerd/containerd.sock on /m"),
+        ("/", "/ with /run/docker.sock on /m"),
     ],
 )
 def test_no_socket_of_any_engine_is_mounted(path: str, detail: str) -> None:

@@ -12,6 +12,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilitie
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
 
+from tests.unit.plugins.plugin_utils.controls.benchmark import BENCHMARK, NETWORK
 from tests.unit.plugins.plugin_utils.store.samples import finding, record
 
 CATALOGUE = catalogue.load()
@@ -72,3 +73,23 @@ def test_an_alert_of_another_version_is_known_by_what_the_store_has(store: Store
     known_names.check_alerts(["test_alert_state", "test_alert_*"], CATALOGUE, store)
     store.suppress(Selection(alert="gone_*"), reason="x", by="alice", now=200, future=True)
     known_names.check_alerts(["gone_*"], CATALOGUE, store)
+
+
+@pytest.mark.parametrize("names", [[], [BENCHMARK.id]])
+@pytest.mark.parametrize("controls", [[], ["5.10"], ["5.9"], ["5.*", NETWORK.id]])
+def test_a_control_is_known_by_its_id_and_by_its_number_in_each_edition(names: list[str], controls: list[str]) -> None:
+    known_names.check_controls(names, controls, {BENCHMARK.id: BENCHMARK})
+
+
+@pytest.mark.parametrize(
+    ("names", "controls", "message"),
+    [
+        (["cis_dokcer"], [], "there is no benchmark 'cis_dokcer'; the collection has cis_docker"),
+        ([], ["docker_host_network"], "there is no control 'docker_host_network': did you mean docker_host_network_s"),
+        ([], ["99.*"], "there is no control '99.*': the guide of the benchmark lists them all"),
+    ],
+)
+def test_a_control_that_is_none_is_refused(names: list[str], controls: list[str], message: str) -> None:
+    with pytest.raises(known_names.UnknownNameError) as raised:
+        known_names.check_controls(names, controls, {BENCHMARK.id: BENCHMARK})
+    assert str(raised.value).startswith(message)

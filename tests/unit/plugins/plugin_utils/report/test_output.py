@@ -27,11 +27,12 @@ def test_a_file_is_written_with_its_mode_and_nothing_else_is_left(tmp_path: path
     assert os.listdir(path.parent) == ["report.html"]
 
 
-def test_the_same_text_is_left_as_it_is(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("text", ["text", "a\\r\\nb\\nc\\r"])
+def test_the_same_text_is_left_as_it_is(text: str, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "report.html"
-    put(path, "text")
+    put(path, text)
     before = path.stat()
-    assert not put(path, "text")
+    assert not put(path, text)
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 

@@ -115,7 +115,7 @@ def test_a_benchmarks_score_is_the_health_of_its_host_in_place_of_its_findings()
         findings=(of_control,),
         coverage=(samples.coverage(capability=benchmark_samples.CAPABILITY),),
     )
-    other = dataclasses.replace(of_control, alert="docker_settings_conflict", severity="high")
+    other = dataclasses.replace(of_control, alert="docker_setting_conflict", severity="high")
     elsewhere = dataclasses.replace(of_control, host="web2")
     scores = [
         summary.score(dataclasses.replace(data, findings=(of_control, *more))) for more in ((), (other,), (elsewhere,))

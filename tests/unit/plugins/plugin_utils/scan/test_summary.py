@@ -58,14 +58,17 @@ def test_each_warning_is_shown_once() -> None:
 
 def test_what_fails_after_the_looks_fails_the_task_as_what_failed_in_them() -> None:
     done = {"changed": False, "warnings": ["careful"]}
-    first = {"changed": False, "misconfigured": ["a"], "findings": [1], "coverage": [2]}
+    judged = {"controls": [4], "containers": [5]}
+    first = {"changed": False, "misconfigured": ["a"], "findings": [1], "coverage": [2], **judged}
     more = {"changed": True, "misconfigured": ["b"], "findings": [], "coverage": [3], "failed": True, "msg": "full"}
+    more |= {"controls": [], "containers": []}
     assert summary.merged([first], done) == {**first, "warnings": ["careful"]}
     assert summary.merged([first, more], done) == {
         "changed": True,
         "misconfigured": ["a", "b"],
         "findings": [1],
         "coverage": [2, 3],
+        **judged,
         "failed": True,
         "msg": "full",
         "warnings": ["careful"],

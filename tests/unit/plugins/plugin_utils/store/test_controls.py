@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import typing as t
 
 import pytest
@@ -235,7 +236,7 @@ def test_a_check_forgets_what_it_recorded(store_url: str) -> None:
         assert (only(store).status, len(store.benchmark_runs())) == ("failed", 1)
 
 
-_LONG = "x" * 301
+_LONG = "x" * 1001
 HOSTILE: t.Sequence[tuple[t.Any, str]] = [
     ({"controls": 1}, "a list is needed"),
     ({"controls": [1]}, "a mapping is needed"),
@@ -243,7 +244,7 @@ HOSTILE: t.Sequence[tuple[t.Any, str]] = [
     ({"controls": [{**control(), "status": "green"}]}, "one of failed, manual"),
     ({"controls": [control(severity="high", weight=1000)]}, "a weight is one of 1, 2, 4, 7, 10"),
     ({"controls": [control(subject="")]}, "a text of 1 to"),
-    ({"controls": [control(subject=_LONG)]}, "a name of 1 to 300 characters"),
+    ({"controls": [control(subject=_LONG)]}, "a name of 1 to 1000 characters"),
     ({"controls": [{**control(), "digest": "A"}]}, "no usable 'digest'"),
     ({"controls": [{**control(), "number": "5.10\n"}]}, "no usable 'number'"),
     ({"controls": [{**control(), "count": -1}]}, "a number of 0 or more"),
@@ -287,6 +288,13 @@ def test_texts_of_a_host_are_plain_and_bounded(store: Store) -> None:
     assert len(item["name"]) == 500
     assert found.reason.startswith("a b\\x1b[31m{{ 7 * 7 }}\\x00\\u202e")
     assert store.containers()[0].container["name"].startswith("\\x1b[31m{{ 7 * 7 }}\\x00\\u202e")
+
+
+def test_the_longest_name_of_an_engine_fits_into_an_index(store: Store) -> None:
+    # That cannot be compressed.
+    name = "".join(hashlib.sha256(bytes([number])).hexdigest() for number in range(16))[:1_000]
+    assert record(store, 100, control(subject=name), containers=[container(engine=name)]).refused is None
+    assert (only(store).subject, store.containers()[0].subject) == (name, name)
 
 
 def test_more_controls_than_a_host_can_have_are_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,7 +185,14 @@ def test_a_socket_whose_file_was_not_read_is_not_checked() -> None:
     engine = samples.engine(listeners=(Listener("unix:///run/docker.sock", "kernel"),))
     assert judged("docker_socket_mode", engine).status == "not_checked"
     assert judged("docker_socket_mode", samples.engine(listeners=())).status == "not_applicable"
-    assert judged("docker_socket_mode", samples.stopped()).status == "not_applicable"
+
+
+def test_a_socket_of_a_stopped_engine_is_one_that_systemd_has() -> None:
+    for listener in (Listener(samples.ADDRESS, "systemd"), *samples.stopped().listeners):
+        engine = samples.stopped(listeners=(listener,))
+        assert judged("docker_socket_mode", engine).status == "not_applicable"
+        host = samples.host(files=samples.with_files(samples.file("/run/docker.sock", 0o666, "socket")))
+        assert judged("docker_socket_mode", engine, host).status == "failed"
 
 
 def test_a_rootless_engine_has_files_of_its_account() -> None:

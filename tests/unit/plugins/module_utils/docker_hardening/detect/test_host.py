@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import engine_files
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import host as checks
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect.verdict import Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import (
@@ -149,8 +150,12 @@ def test_a_rootless_engine_has_paths_of_its_own() -> None:
         assert judged(f"docker_audit_{control}", engine, watched).status == "passed", control
     for control in ("containerd_runtime", "containerd_socket", "configuration"):
         assert judged(f"docker_audit_{control}", engine, watched).status == "not_checked", control
-    told = samples.rootless(info={"Containerd": {"Address": "/run/user/1000/docker/containerd/containerd.sock"}})
-    assert judged("docker_audit_containerd_runtime", told, watched).status == "passed"
+    directory = samples.file("/run/user/1000/docker/containerd", 0o711, "directory", "ada", "ada")
+    socket = samples.file(f"{directory.path}/containerd.sock", 0o660, "socket", "ada", "ada")
+    seen = watched._replace(files=samples.with_files(directory, socket))
+    for control in ("docker_audit_containerd_runtime", "docker_audit_containerd_socket"):
+        assert judged(control, engine, seen).status == "passed", control
+    assert {directory.path, socket.path, "/home/ada/.config/docker"} <= set(engine_files.paths(engine))
 
 
 @pytest.mark.parametrize(

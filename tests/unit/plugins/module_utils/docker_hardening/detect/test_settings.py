@@ -184,6 +184,12 @@ def test_tcp_needs_certificates_of_clients(engine: Engine, status: str, severity
     assert (verdict.status, verdict.severity) == (status, severity)
 
 
+def test_a_changed_file_does_not_say_whether_clients_are_verified() -> None:
+    for engine, status in ((tcp("tcp://0.0.0.0:2376"), "not_checked"), (samples.engine(), "passed")):
+        verdict = judged("docker_api_without_tls", engine._replace(settings=samples.unknown("tlsverify")))
+        assert verdict.status == status
+
+
 def test_who_may_run_without_root() -> None:
     assert judged("docker_engine_runs_as_root", samples.engine()).status == "manual"
     assert judged("docker_engine_runs_as_root", samples.rootless()).status == "passed"

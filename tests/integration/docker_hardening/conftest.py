@@ -1,0 +1,122 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hosts whose engines the controls are judged on, and what the module returned there.
+
+``careless`` breaks what it can, ``hardened`` keeps to everything. Each run of the module has a name.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+import pytest
+
+from tests.integration.docker_hardening import _authorization, _configurations
+from tests.integration.docker_hardening._docker_host import ADDRESS, DATA_ADDRESS, DockerHost, docker_host
+from tests.integration.docker_hardening._images import OLD, Made
+from tests.support import audit
+from tests.support.waiting import until
+
+FOREVER = ("/bin/sleep", "3000")
+_NOBODY = 65534
+Results = t.Mapping[str, t.Mapping[str, t.Any]]
+Runs = t.Mapping[str, Results]
+
+
+@pytest.fixture(scope="session")
+def runs() -> Runs:
+    """Return the results of all runs: by the run's name, then by the id of the control."""
+    found: dict[str, Results] = {}
+    with docker_host(_configurations.careless(), owner=_NOBODY) as host:
+        _make_careless(host)
+        found["careless"] = _controls(host)
+        found["careless_decided"] = _controls(host, **_configurations.REFUSED)
+        _join_carelessly(host)
+        found["careless_swarm"] = _controls(host, **_configurations.REFUSED)
+    host = DockerHost(_configurations.hardened(), has_own_disk=True)
+    try:
+        with _authorization.serve(host.path("/run/docker/plugins/allow.sock")):
+            host.start()
+            _make_hardened(host)
+            found["hardened"] = _controls(host, **_configurations.DECIDED)
+            # Without the plugin the engine would take no request, those that end it among them.
+            host.stop()
+    finally:
+        host.stop()
+    with docker_host(_configurations.plain()) as host:
+        found["plain"] = _controls(host)
+        _join_carefully(host)
+        found["hardened_swarm"] = _controls(host, swarm=True)
+    return found
+
+
+@pytest.fixture(scope="session")
+def audited_runs() -> t.Iterator[Runs]:
+    """Return the results of ``unaudited`` and of ``audited``, for which the kernel watches what the first one named."""
+    with audit.locked() as kernel, docker_host(_configurations.plain(), has_own_processes=False) as host:
+        found = {"unaudited": _controls(host)}
+        paths = {
+            item["name"] for each in found["unaudited"].values() for item in each["items"] if item["kind"] == "rule"
+        }
+        for path in sorted(paths):
+            host.inside("auditctl", "-w", path, "-p", "rwxa", "-k", "tests")
+        kernel.control("-e", "1")
+        found["audited"] = _controls(host)
+        yield found
+
+
+def _controls(host: DockerHost, **options: t.Any) -> Results:
+    results = host.collect(**options)["controls"]
+    return {each["control"]: each for each in results if each["subject"] == "unix:///run/docker.sock"}
+
+
+def _make_careless(host: DockerHost) -> None:
+    lines = ["COPY / /", "ADD http://example.com/tool /srv/", "RUN /bin/sh -c apt-get update"]
+    lines += ["RUN /bin/sh -c apt-get install -y --allow-unauthenticated curl", "ENV DB_PASSWORD=hidden"]
+    for made in (Made("bb:1", OLD, {}, lines, {"bin/su": 0o4755}), Made("unused:1", OLD)):
+        host("load", given=made.archive())
+    host.path("/run/link").symlink_to("/etc")
+    run = ("run", "--detach", "--name")
+    everything = [f"--{name}=host" for name in ("network", "pid", "ipc", "uts", "userns")]
+    everything += ["--privileged", "--restart=always", f"--cgroup-parent={host.control_group}"]
+    everything += ["--ulimit=nofile=100:200", "--volume=/:/host:rshared"]
+    everything += ["--volume=/var/run/docker.sock:/run/docker.sock"]
+    host(*run, "everything", *everything, "bb:1", *FOREVER)
+    host(*run, "joined", "--network=container:everything", "--pid=container:everything", "bb:1", *FOREVER)
+    added = ["--cap-add=SYS_ADMIN", "--device=/dev/null:/dev/x", "--security-opt=seccomp=unconfined"]
+    host(*run, "added", *added, "bb:1", "/bin/sh", "-c", "exec -a busybox /usr/sbin/sshd sleep 3000")
+    host("volume", "create", "--opt=type=none", "--opt=o=bind", "--opt=device=/etc", "disguised")
+    host(*run, "linked", "--volume=/run/link:/l:ro", "--volume=disguised:/d", "--volume=/run:/r", "bb:1", *FOREVER)
+    host(*run, "published", "--publish=80:80", "--publish=127.0.0.1:8443:81", "bb:1", *FOREVER)
+    host("exec", "--detach", "--privileged", "published", *FOREVER)
+    host("exec", "--detach", "--user=0", "published", *FOREVER)
+    host("create", "--name=stopped", "--privileged", "bb:1", *FOREVER)
+    for path in ("/etc/docker", "/run/docker.sock", "/run/containerd/containerd.sock"):
+        os.chown(host.path(path), _NOBODY, _configurations.DOCKER_GROUP)
+        host.path(path).chmod(0o777)
+
+
+def _join_carelessly(host: DockerHost) -> None:
+    host("swarm", "init", f"--advertise-addr={ADDRESS}")
+    host("service", "create", "--detach", "--name=web", "--env=DB_PASSWORD=x", "--no-resolve-image", "bb:1", *FOREVER)
+
+
+def _make_hardened(host: DockerHost) -> None:
+    config = {"User": "1000", "Healthcheck": {"Test": ["CMD", "/bin/true"]}}
+    host("load", given=Made("bb:1", host("info", "--format={{.SystemTime}}"), config).archive())
+    host("network", "create", "application")
+    options = ["--read-only", "--memory=64m", "--memory-swap=64m", "--cpus=0.5", "--pids-limit=50", "--cap-drop=ALL"]
+    options += ["--security-opt=no-new-privileges", "--restart=on-failure:5", "--network=application"]
+    options += [f"--publish={ADDRESS}:8443:443", "--volume=data:/data"]
+    host("run", "--detach", "--name=good", *options, "bb:1", *FOREVER)
+
+
+def _join_carefully(host: DockerHost) -> None:
+    addresses = [f"--advertise-addr={ADDRESS}", f"--listen-addr={ADDRESS}:2377", f"--data-path-addr={DATA_ADDRESS}"]
+    host("swarm", "init", "--autolock", *addresses)
+    host("network", "rm", "ingress", given=b"y\n")
+    # The engine answers before the network is gone.
+    until(lambda: "ingress" not in host("network", "ls", "--format={{.Name}}").split(), "ingress was not removed")
+    host("network", "create", "--driver=overlay", "--ingress", "--opt=encrypted", "encrypted")

@@ -1,0 +1,44 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each control on real engines: what fails it there, what passes it, and what a person has to decide."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect.judge import CHECKS
+
+from tests.integration.docker_hardening import _cases
+from tests.integration.docker_hardening._cases import AUDITED, CONTROLS
+from tests.support import paths
+
+if t.TYPE_CHECKING:
+    from tests.integration.docker_hardening.conftest import Runs
+
+pytestmark = [
+    pytest.mark.requires("root", "docker", "command:dockerd", "command:unshare", "command:nsenter", "command:ip"),
+    pytest.mark.requires("command:busybox", "command:iptables-nft", "command:openssl"),
+    pytest.mark.xdist_group("docker_hardening"),
+]
+
+
+@pytest.mark.parametrize("control", [control for control in CONTROLS if control not in AUDITED])
+def test_a_control_is_judged_on_real_engines(control: str, runs: Runs) -> None:
+    _cases.check(control, runs)
+
+
+def test_nothing_is_unknown_about_engines_that_answer(runs: Runs) -> None:
+    # The kernel tells audit rules to the first PID namespace only.
+    assert [each for each in _cases.unknown(runs) if each[1] not in AUDITED] == []
+
+
+def test_every_control_has_a_test_that_exists() -> None:
+    assert CONTROLS.keys() == CHECKS.keys()
+    for control, each in CONTROLS.items():
+        assert all((paths.ROOT / each[key]).is_file() for key in ("test", "also") if key in each), control
+        # A person's is shown by its evidence.
+        statuses = {case["status"] for case in each["cases"]}
+        is_shown = {"failed", "passed"} <= statuses or "manual" in statuses
+        assert is_shown or each["kind"] == "recorded" or "also" in each, control
