@@ -59,8 +59,9 @@ def _sshd(directory: pathlib.Path) -> dict[str, tuple[bytes, int]]:
     command = [commands.find("ssh-keygen") or "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
     subprocess.run(command, check=True)
     program = pathlib.Path(t.cast("str", commands.find("sshd")))
-    session = pathlib.Path("/usr/lib/openssh/sshd-session")
-    programs = {"usr/sbin/web": program, **({str(session).lstrip("/"): session} if session.exists() else {})}
+    # Since OpenSSH 9.8 and 10.0 it is several programs.
+    parts = pathlib.Path("/usr/lib/openssh").glob("sshd-*")
+    programs = {"usr/sbin/web": program, **{str(part).lstrip("/"): part for part in parts}}
     libraries: set[str] = set()
     for path in programs.values():
         output = subprocess.run(["ldd", str(path)], capture_output=True, text=True, check=True).stdout

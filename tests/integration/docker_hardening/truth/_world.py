@@ -56,6 +56,7 @@ class World:
         self._description, self._directory = description, directory
         self._tools = tools
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._stopped: set[str] = set()
         self._environment = {"PATH": f"{tools}:{_PATH}" if tools else _PATH, "HOME": "/root", "LANG": "C.UTF-8"}
 
     def build(self) -> None:
@@ -85,6 +86,10 @@ class World:
         for step in self._description["steps"]:
             ((name, value),) = step.items()
             getattr(self, f"_{name}")(value)
+        for engine in self._description["engines"]:
+            if engine not in self._stopped:
+                ended = self._docker_client(engine, "ps", "--all", "--filter", "status=exited", "--format", "{{.Names}}")
+                assert not ended, f"ended containers: {ended}{self._logs()}"
 
     def judge(self) -> dict[str, t.Any]:
         """Run the module's code as it runs on a host and return its result."""
@@ -194,6 +199,8 @@ class World:
     def _signal(self, given: dict[str, str]) -> None:
         ((name, number),) = given.items()
         self._processes[name].send_signal(getattr(signal, f"SIG{number}"))
+        if number == "STOP":
+            self._stopped.add(name)
 
     def _end(self, name: str) -> None:
         process = self._processes.pop(name)

@@ -34,6 +34,8 @@ _SIDE_BY_SIDE = (os.cpu_count() or 1) + 1
 _SECONDS = 300
 _NAMESPACES = ("--mount", "--net", "--ipc", "--uts", "--propagation", "private")
 _FAILED_SHARE = 0.02
+# The parent of control groups that privileged_alike.yml names.
+_GROUP = "bulwark-truth"
 
 Verdicts = dict[str, dict[str, dict[str, t.Any]]]
 
@@ -107,9 +109,9 @@ def _remove(directory: pathlib.Path) -> None:
     """Remove the control groups that containers of a killed engine leave, and the world's files."""
     with contextlib.suppress(FileNotFoundError):
         for name in json.loads((directory / "containers.json").read_text("utf-8")):
-            for pattern in (f"docker/{name}", f"*/docker/{name}"):
+            for pattern in (f"*/{name}", f"*/*/{name}", f"{_GROUP}", f"*/{_GROUP}"):
                 for group in pathlib.Path("/sys/fs/cgroup").glob(pattern):
-                    with contextlib.suppress(FileNotFoundError):
+                    with contextlib.suppress(OSError):  # not empty: of another session
                         group.rmdir()
     shutil.rmtree(directory)
 
