@@ -14,7 +14,7 @@ import yaml
 
 _HERE = pathlib.Path(__file__).parent
 STATUSES = frozenset({"passed", "failed", "excepted", "manual", "not_applicable", "not_checked"})
-# Each must be in a world. Not among them: user namespaces (userns-remap), see the README.
+# Each must be in a world. Not among them: userns-remap, with which an engine makes accounts on the machine.
 TRAPS = frozenset(
     "audit_rules capability_names container_network containerd_store data_root_mount devices hanging icc_without_bridge "
     "limits live_restore_swarm loopback_ports nnp_default no_apparmor_selinux pending rootless seccomp_unconfined "
@@ -25,13 +25,14 @@ TRAPS = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class World:
-    """One configuration. truth: engine to number of a control to its right statuses. items: the same to who fails it."""
+    """One configuration. truth: engine to number of a control to its right statuses. items: the same to
+    the names of those who fail it (``failing``) and of some who do not (``passing``)."""
 
     name: str
     path: pathlib.Path
     description: dict[str, t.Any]
     truth: dict[str, dict[str, tuple[str, ...]]]
-    items: dict[str, dict[str, list[str]]]
+    items: dict[str, dict[str, dict[str, list[str]]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,4 +90,16 @@ def compare(world: World, verdicts: dict[str, dict[str, dict[str, t.Any]]], skip
                 differences.append(
                     Difference(world.name, engine, number, control["status"], right, str(control.get("reason", "")))
                 )
+    return differences
+
+
+def compare_items(world: World, verdicts: dict[str, dict[str, dict[str, t.Any]]]) -> list[str]:
+    """Return where a failed control names others than those who fail it."""
+    differences = []
+    for engine, numbers in world.items.items():
+        for number, names in numbers.items():
+            found = {item["name"] for item in verdicts[engine][number]["items"]}
+            missed, wrong = set(names["failing"]) - found, set(names["passing"]) & found
+            if missed or wrong:
+                differences.append(f"{world.name}/{engine} {number}: missed {sorted(missed)}, wrong {sorted(wrong)}")
     return differences

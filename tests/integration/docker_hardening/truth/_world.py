@@ -88,7 +88,9 @@ class World:
             getattr(self, f"_{name}")(value)
         for engine in self._description["engines"]:
             if engine not in self._stopped:
-                ended = self._docker_client(engine, "ps", "--all", "--filter", "status=exited", "--format", "{{.Names}}")
+                ended = self._docker_client(
+                    engine, "ps", "--all", "--filter", "status=exited", "--format", "{{.Names}}"
+                )
                 assert not ended, f"ended containers: {ended}{self._logs()}"
 
     def judge(self) -> dict[str, t.Any]:
@@ -162,7 +164,7 @@ class World:
 
     def _start(self, name: str) -> None:
         engine = self._description["engines"].get(name, {})
-        command = shlex.split(engine.get("command", name))
+        command = shlex.split(engine.get("command") or self._description.get("daemons", {}).get(name, name))
         address = engine.get("socket", "/run/docker.sock")
         inherited = _listen(address) if engine.get("activation") else None
         if inherited is not None:
@@ -189,7 +191,8 @@ class World:
         def is_ready() -> bool:
             assert process.poll() is None, f"{name} ended with {process.returncode}{self._logs()}"
             if name not in self._description["engines"]:
-                return pathlib.Path("/run/containerd/containerd.sock").exists()
+                sockets = ("containerd/containerd.sock", "docker.sock")
+                return any(pathlib.Path(f"/proc/{process.pid}/root/run", path).exists() for path in sockets)
             client = commands.docker() or "docker"
             command = [client, "--host", f"unix://{address}", "version"]
             return subprocess.run(command, capture_output=True, env=self._environment, check=False).returncode == 0

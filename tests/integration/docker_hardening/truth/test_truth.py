@@ -122,6 +122,8 @@ def _verdicts(world: _truth.World, controls: list[dict[str, t.Any]]) -> Verdicts
 
     known = benchmarks.load()["cis_docker"].controls
     verdicts: Verdicts = {engine: {} for engine in world.truth}
+    rows = [(control["control"], control["subject"]) for control in controls]
+    assert len(rows) == len(set(rows)), f"{world.name}: engines share the names {sorted({row[1] for row in rows})}"
     for control in controls:
         for engine in world.truth:
             address = world.description["engines"].get(engine, {}).get("socket", "/run/docker.sock")
@@ -134,7 +136,9 @@ def _skip() -> frozenset[str]:
     """Return the numbers whose truth in the worlds is that of a kernel without these."""
     modules = pathlib.Path("/sys/module/apparmor/parameters/enabled")
     apparmor = modules.exists() and modules.read_text("utf-8").strip() == "Y"
-    return frozenset({"5.2"} if apparmor else ()) | frozenset({"5.3"} if pathlib.Path("/sys/fs/selinux/enforce").exists() else ())
+    return frozenset({"5.2"} if apparmor else ()) | frozenset(
+        {"5.3"} if pathlib.Path("/sys/fs/selinux/enforce").exists() else ()
+    )
 
 
 def _numbers() -> list[str]:
@@ -166,6 +170,13 @@ def test_nothing_wrong_is_passed(name: str, results: Results, request: pytest.Fi
 @pytest.mark.requires(*_ROOT_NEEDS)
 def test_a_world_is_judged_as_it_is(name: str, results: Results) -> None:
     assert [str(difference) for difference in _compare(name, results)] == []
+
+
+@pytest.mark.parametrize("name", [name for name, world in _WORLDS.items() if world.items])
+@pytest.mark.requires(*_ROOT_NEEDS)
+def test_those_who_fail_are_named(name: str, results: Results) -> None:
+    _compare(name, results)
+    assert _truth.compare_items(_WORLDS[name], results.verdicts(name)) == []
 
 
 @pytest.mark.requires(*_ROOT_NEEDS)
