@@ -15,7 +15,8 @@ import typing as t
 from tests.support import commands
 
 _APPLETS = ("echo", "sh", "sleep", "true")
-_ACCOUNTS = "root:x:0:0::/:/bin/sh\ntoor:x:0:0::/:/bin/sh\napp:x:1000:1000::/:/bin/sh\nsshd:x:74:74::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"
+_NUMBERS = {"root": 0, "toor": 0, "sshd": 74, "app": 1000, "nobody": 65534}
+_ACCOUNTS = "".join(f"{name}:x:{number}:{number}::/:/bin/sh\n" for name, number in _NUMBERS.items())
 _GROUPS = "root:x:0:\napp:x:1000:\nnobody:x:65534:\n"
 
 

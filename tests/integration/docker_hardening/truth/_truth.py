@@ -16,10 +16,34 @@ _HERE = pathlib.Path(__file__).parent
 STATUSES = frozenset({"passed", "failed", "excepted", "manual", "not_applicable", "not_checked"})
 # Each must be in a world. Not among them: userns-remap, with which an engine makes accounts on the machine.
 TRAPS = frozenset(
-    "audit_rules capability_names container_network containerd_store data_root_mount devices hanging icc_without_bridge "
-    "limits live_restore_swarm loopback_ports nnp_default no_apparmor_selinux pending rootless seccomp_unconfined "
-    "self_exception setting_twice socket_elsewhere socket_parent socket_symlink split_settings sshd_names swarm_absent "
-    "unreadable_config user_by_flag".split()
+    {
+        "audit_rules",
+        "capability_names",
+        "container_network",
+        "containerd_store",
+        "data_root_mount",
+        "devices",
+        "hanging",
+        "icc_without_bridge",
+        "limits",
+        "live_restore_swarm",
+        "loopback_ports",
+        "nnp_default",
+        "no_apparmor_selinux",
+        "pending",
+        "rootless",
+        "seccomp_unconfined",
+        "self_exception",
+        "setting_twice",
+        "socket_elsewhere",
+        "socket_parent",
+        "socket_symlink",
+        "_settings",
+        "sshd_names",
+        "swarm_absent",
+        "unreadable_config",
+        "user_by_flag",
+    }
 )
 
 

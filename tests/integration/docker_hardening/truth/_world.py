@@ -34,9 +34,25 @@ from tests.support import commands, paths, waiting
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What programs need of /etc; all else of it is the world's own.
 _ETC = (
-    "alternatives group gshadow hostname hosts ld.so.cache localtime login.defs nsswitch.conf os-release pam.d passwd "
-    "profile protocols services shadow subgid subuid"
-).split()
+    "alternatives",
+    "group",
+    "gshadow",
+    "hostname",
+    "hosts",
+    "ld.so.cache",
+    "localtime",
+    "login.defs",
+    "nsswitch.conf",
+    "os-release",
+    "pam.d",
+    "passwd",
+    "profile",
+    "protocols",
+    "services",
+    "shadow",
+    "subgid",
+    "subuid",
+)
 _DIRECTORIES = ("etc/docker", "etc/default", "etc/systemd/system", "var/lib", "var/log", "var/tmp", "units", "srv")
 _JUDGE = """
 import json, sys
@@ -267,8 +283,9 @@ def _authorize_requests(connection: socket.socket) -> None:
 
 def main(name: str, directory: str, tools: str = "") -> None:
     """Print what the module says of the world, and the ids of the containers that were in it."""
-    # The processes of engines without a namespace of their own are ended by us, not by whoever adopts them.
+    # In no process namespace of its own this has to end what it started, also when it is to end itself.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
     world = World(yaml.safe_load(pathlib.Path(name).read_text("utf-8")), pathlib.Path(directory), tools)
     containers = pathlib.Path(directory, "containers.json")
     try:
