@@ -92,7 +92,7 @@ def _head(benchmark: Benchmark, counts: t.Mapping[str, int]) -> str:
 
 {heading(f"Controls of the {escape(benchmark.title)}", "=")}
 How each control is judged, from what, what to do where it fails, and which test proves it. The numbers are those of
-the editions {escape(editions)}; titles and texts are ours.
+the editions {escape(editions)}; those of 1.7.0 were not found. Titles and texts are ours.
 
 A machine judges {counts["machine"]} controls alone. A variable turns {counts["parameter"]} questions into a verdict,
 and a person decides about {counts["person"]}.

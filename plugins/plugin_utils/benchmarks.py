@@ -21,7 +21,7 @@ LEVELS = (1, 2)
 
 _FIELDS = (
     *("numbers", "title", "level", "profile", "method", "severity", "evidence", "parameter", "question"),
-    # Of its alert, which the catalogue reads.
+    # The catalogue reads these for the alert.
     *("problem", "description", "remediation", "references", "attack"),
 )
 _NUMBER = re.compile(r"\d+(?:\.\d+)+")

@@ -24,7 +24,7 @@ KINDS = ("alert", "recommendation", "vulnerability")
 # state: it is there until a run looks and finds it gone. event: it happened, and stays until a person closes it.
 LIFECYCLES = ("state", "event")
 
-# What a control has for its alert under the same name.
+# The fields of an alert that a control has under the same name.
 _OF_ALERT = ("description", "remediation", "references", "attack")
 
 _ID = re.compile(r"[a-z][a-z0-9_]{2,63}")

@@ -3,13 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The benchmark of a host with 50 containers and 10 images, against reading the same answers and throwing them away.
 
-A real engine of the bench's own has them, started from an image of BusyBox. Ours runs as it does on a target (the file
-that ansible-core sends, in a fresh process of the system's Python), with all of its checks, and judges this engine
-beside any other that the machine has. The peer asks the engine the same questions over the same socket and reads the
-answers to their end, in one process with nothing else to import: what no tool can be quicker than. Both run at normal
-priority, in turns. many_s is ours with MANY containers, which are made and not started but for CONTAINERS of them:
-a container that runs takes a shim, a container that does not is inspected all the same. peak_mb and many_peak_mb are
-the largest proportional set sizes (PSS, proc_pid_smaps(5)) of our processes.
+A real engine of the bench's own has them, started from an image of BusyBox, in a PID namespace in which no other engine
+is. Ours runs as a scan sends it to a host that keeps the code of the last one, in a fresh process of the system's
+Python, with all of its checks; alone_s is the module by itself, as ansible-core sends it with everything that it needs.
+The peer asks the engine the same questions over the same socket and reads the answers to their end, in one process
+with nothing else to import: what no tool can be quicker than. All run at normal priority, in turns. many_s is ours with
+MANY containers, which are made and not started but for CONTAINERS of them: each that runs takes two processes more. An
+engine is asked about each all the same. peak_mb and many_peak_mb are the largest proportional set sizes (PSS,
+proc_pid_smaps(5)) of our processes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import time
 import typing as t
 
 from tests.bench import _measure as measure
-from tests.support import commands, dockerd, paths
+from tests.support import commands, dockerd, host_scan, paths
 
 CONTAINERS = 50
 IMAGES = 10
@@ -77,26 +78,30 @@ def run() -> dict[str, t.Any]:
     sys.path.insert(0, str(paths.COLLECTIONS))
     with contextlib.ExitStack() as stack:
         directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bulwark-bench-")))
-        engine = stack.enter_context(dockerd.running(directory / "engine", "--log-level=warn"))
+        engine = stack.enter_context(dockerd.running(directory / "engine", "--log-level=warn", is_apart=True))
         _populate(engine)
-        ours = measure.payload(directory / "ours.py", _MODULE, {"priority": "normal"})
-        peer = [measure.python(), "-I", "-S", "-c", _PEER, str(engine.socket)]
-        _all_seen(ours, engine, CONTAINERS)
-        seconds = _timed({"ours": ours, "peer": peer})
-        peak = measure.peak(ours)
+        scan = _Scan(directory, engine)
+        alone = engine.inside(measure.payload(directory / "alone.py", _MODULE, {"priority": "normal"}))
+        peer = engine.inside([measure.python(), "-I", "-S", "-c", _PEER, str(engine.socket)])
+        sides = {"ours": scan.run, "peer": lambda: measure.output(peer), "alone": lambda: measure.output(alone)}
+        _all_seen(scan.result(), engine, CONTAINERS)
+        seconds = _timed(sides)
+        peak = scan.peak()
         for number in range(CONTAINERS, MANY):
             engine("create", "--name", f"made-{number}", f"image-{number % IMAGES}:1", "/bin/sleep", "100000")
-        _all_seen(ours, engine, MANY)
-        many = _timed({"many": ours, "many_peer": peer})
-        many_peak = measure.peak(ours)
+        _all_seen(scan.result(), engine, MANY)
+        many = _timed(sides)
+        many_peak = scan.peak()
         return {
             "ours_s": _median(seconds["ours"]),
             "peer_s": _median(seconds["peer"]),
             "ratio": _ratio(seconds["ours"], seconds["peer"]),
             "peak_mb": peak["peak_mb"],
-            "many_s": _median(many["many"]),
-            "many_peer_s": _median(many["many_peer"]),
-            "many_ratio": _ratio(many["many"], many["many_peer"]),
+            "alone_s": _median(seconds["alone"]),
+            "many_s": _median(many["ours"]),
+            "many_peer_s": _median(many["peer"]),
+            "many_ratio": _ratio(many["ours"], many["peer"]),
+            "many_alone_s": _median(many["alone"]),
             "many_peak_mb": many_peak["peak_mb"],
             "containers": CONTAINERS,
             "many_containers": MANY,
@@ -116,9 +121,54 @@ def _populate(engine: dockerd.Engine) -> None:
         engine("run", "--detach", "--name", f"web-{number}", "--network=none", *labels, image, "/bin/sleep", "100000")
 
 
-def _all_seen(ours: list[str], engine: dockerd.Engine, containers: int) -> None:
+class _Scan:
+    """A scan of this one capability, of a host that keeps its code."""
+
+    def __init__(self, directory: pathlib.Path, engine: dockerd.Engine) -> None:
+        from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import collect_spec
+        from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.model import Look, Options
+
+        self._file = directory / "scan.py"
+        self._command = engine.inside([measure.python(), str(self._file)])
+        self._options = Options(state_dir=str(directory / "state"))
+        params = {**{name: option.get("default") for name, option in collect_spec().items()}, "priority": "normal"}
+        self._look = Look("docker", "docker_hardening.collect:collect", params)
+        self._pins: t.Mapping[str, t.Any] = {}
+        self._source = host_scan.LocalRun().source
+        # The first one leaves the code there.
+        self.result()
+
+    def run(self) -> None:
+        self.result()
+
+    def result(self) -> dict[str, t.Any]:
+        return self._asked(lambda: measure.output(self._command))
+
+    def peak(self) -> dict[str, float]:
+        """Return the memory of one more scan."""
+        found: dict[str, float] = {}
+
+        def measured() -> str:
+            found.update(measure.peak(self._command))
+            return measure.output(self._command)
+
+        self._asked(measured)
+        return found
+
+    def _asked(self, run: t.Callable[[], str]) -> dict[str, t.Any]:
+        from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.exchange import ask
+
+        def send(arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+            self._file.write_text(self._source(arguments))
+            return t.cast("dict[str, t.Any]", json.loads(run()))
+
+        answers = ask(send, [self._look], self._options, self._pins)
+        self._pins = answers.pins
+        return answers.looks["docker"]
+
+
+def _all_seen(result: t.Mapping[str, t.Any], engine: dockerd.Engine, containers: int) -> None:
     """Raise RuntimeError unless each container and image was looked at."""
-    result = json.loads(measure.output(ours))
     (found,) = [each for each in result["engines"] if each["name"] == engine.address]
     if (found["state"], found["containers"], found["images"]) != ("running", containers, IMAGES):
         raise RuntimeError(f"not all of it was looked at: {found}, {result['coverage']}")
@@ -127,13 +177,13 @@ def _all_seen(ours: list[str], engine: dockerd.Engine, containers: int) -> None:
         raise RuntimeError(f"only {len(seen)} of {containers} containers were looked at")
 
 
-def _timed(sides: t.Mapping[str, list[str]]) -> dict[str, list[float]]:
+def _timed(sides: t.Mapping[str, t.Callable[[], t.Any]]) -> dict[str, list[float]]:
     """Run all sides in turns; return the seconds of each."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _round in range(ROUNDS):
-        for name, command in sides.items():
+        for name, run in sides.items():
             began = time.perf_counter()
-            measure.output(command)
+            run()
             seconds[name].append(time.perf_counter() - began)
         print(" ".join(f"{name} {values[-1]:.2f} s" for name, values in seconds.items()), flush=True)
     return seconds

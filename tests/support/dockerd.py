@@ -21,15 +21,22 @@ from tests.support import commands, waiting
 
 _ALONE = ("--bridge=none", "--iptables=false", "--ip6tables=false")
 _SECONDS = 60
+# Makes what runs there the only processes of a machine. What ends the first of them ends all.
+_ALONE_HERE = ("unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
 
 
 @dataclasses.dataclass
 class Engine:
-    """An engine that runs. directory: all that it has. process: of dockerd."""
+    """An engine that runs. directory: all that it has. process: of dockerd, or of what ends it when it ends.
+
+    name: of its socket. port: that it has in the place of a socket. client: options of the docker command.
+    """
 
     directory: pathlib.Path
     process: subprocess.Popen[bytes]
-    name: str
+    name: str = "docker.sock"
+    port: int = 0
+    client: t.Sequence[str] = ()
 
     @property
     def socket(self) -> pathlib.Path:
@@ -37,17 +44,29 @@ class Engine:
 
     @property
     def address(self) -> str:
-        return f"unix://{self.socket}"
+        return f"tcp://127.0.0.1:{self.port}" if self.port else f"unix://{self.socket}"
 
     def __call__(self, *arguments: str, given: bytes = b"") -> str:
         """Run a docker command and return what it printed."""
         client = commands.docker()
         assert client is not None
         ran = subprocess.run(
-            [client, "--host", self.address, *arguments], input=given, capture_output=True, check=False
+            [client, "--host", self.address, *self.client, *arguments], input=given, capture_output=True, check=False
         )
         assert ran.returncode == 0, ran.stderr.decode(errors="replace")
         return ran.stdout.decode().strip()
+
+    def inside(self, command: t.Sequence[str]) -> list[str]:
+        """Return a command that runs in the namespaces of an engine that is apart."""
+        return ["nsenter", "--target", str(self.pid), "--pid", "--mount", *command]
+
+    @property
+    def pid(self) -> int:
+        """The process of dockerd."""
+        if self.process.args[0] != _ALONE_HERE[0]:  # type: ignore[index]
+            return self.process.pid
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return int(children.split()[0])
 
     def answers(self) -> bool:
         try:
@@ -61,12 +80,22 @@ class Engine:
 
 
 @contextlib.contextmanager
-def running(directory: pathlib.Path, *arguments: str, **options: t.Any) -> t.Iterator[Engine]:
-    """Start an engine with everything in a directory, and end it with its containers."""
+def running(directory: pathlib.Path, *arguments: str, is_apart: bool = False, **options: t.Any) -> t.Iterator[Engine]:
+    """Start an engine with everything in a directory, and end it with its containers.
+
+    is_apart: whether it and its containers are the only processes in a namespace of their own; see ``Engine.inside``.
+    """
     program = commands.find("dockerd")
     assert program is not None
     directory.mkdir(exist_ok=True)
-    command = [program, "--data-root", str(directory / "data"), "--exec-root", str(directory / "exec")]
+    command = [
+        *(_ALONE_HERE if is_apart else ()),
+        program,
+        "--data-root",
+        str(directory / "data"),
+        "--exec-root",
+        str(directory / "exec"),
+    ]
     command += ["--pidfile", str(directory / "pid"), "--host", f"unix://{directory / 'docker.sock'}"]
     command += [*_ALONE, *arguments]
     with started(command, directory, **options) as engine:
@@ -75,12 +104,17 @@ def running(directory: pathlib.Path, *arguments: str, **options: t.Any) -> t.Ite
 
 @contextlib.contextmanager
 def started(
-    command: list[str], directory: pathlib.Path, socket: str = "docker.sock", **options: t.Any
+    command: list[str],
+    directory: pathlib.Path,
+    name: str = "docker.sock",
+    port: int = 0,
+    client: t.Sequence[str] = (),
+    **options: t.Any,
 ) -> t.Iterator[Engine]:
-    """Start an engine with a command of one's own. socket: in its directory, where it answers."""
+    """Start an engine with a command of one's own; see ``Engine``. options: of Popen."""
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
-    engine = Engine(directory, process, socket)
+    engine = Engine(directory, process, name, port, client)
     try:
         waiting.until(lambda: engine.answers() or process.poll() is not None, lambda: engine.log()[-500:])
         assert process.poll() is None, engine.log()[-500:]
@@ -96,7 +130,8 @@ def _end(engine: Engine) -> None:
         names = engine("ps", "--all", "--quiet").split()
         if names:
             engine("rm", "--force", *names)
-    engine.process.terminate()
+    with contextlib.suppress(OSError, IndexError):
+        os.kill(engine.pid, signal.SIGTERM)
     try:
         engine.process.wait(_SECONDS)
     finally:

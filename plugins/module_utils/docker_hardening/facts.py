@@ -9,9 +9,11 @@ is empty because it could not be read. Names and paths are as the host has them,
 
 from __future__ import annotations
 
+import types
 import typing as t
 
 Json = t.Mapping[str, t.Any]
+_NOTHING: Json = types.MappingProxyType({})
 
 # The states of an engine.
 RUNNING = "running"
@@ -36,7 +38,7 @@ class FileFact(t.NamedTuple):
     owner: str = ""
     group: str = ""
     target: str = ""
-    problem: t.Optional[str] = None
+    problem: str | None = None
 
 
 class Setting(t.NamedTuple):
@@ -54,7 +56,7 @@ class Setting(t.NamedTuple):
     written: t.Any = None
     written_in: str = ""
     is_pending: bool = False
-    problem: t.Optional[str] = None
+    problem: str | None = None
 
 
 class Listener(t.NamedTuple):
@@ -68,7 +70,7 @@ class Listener(t.NamedTuple):
     source: str
     has_tls: bool = False
     verifies_clients: bool = False
-    file: t.Optional[FileFact] = None
+    file: FileFact | None = None
 
 
 class Process(t.NamedTuple):
@@ -82,17 +84,17 @@ class Process(t.NamedTuple):
     executable: str
     name: str
     uid: int
-    arguments: t.Tuple[str, ...] = ()
-    host_namespaces: t.Optional[t.Tuple[str, ...]] = None
-    no_new_privileges: t.Optional[bool] = None
-    seccomp: t.Optional[int] = None
+    arguments: tuple[str, ...] = ()
+    host_namespaces: tuple[str, ...] | None = None
+    no_new_privileges: bool | None = None
+    seccomp: int | None = None
 
 
 class Mounted(t.NamedTuple):
     """A mount in a running container. sources: all paths by which the host reaches the same; one, as a rule."""
 
     destination: str
-    sources: t.Tuple[str, ...]
+    sources: tuple[str, ...]
     is_writable: bool
 
 
@@ -107,9 +109,9 @@ class Container(t.NamedTuple):
     name: str
     inspect: Json
     is_running: bool
-    processes: t.Optional[t.Tuple[Process, ...]] = None
-    mounted: t.Optional[t.Tuple[Mounted, ...]] = None
-    problem: t.Optional[str] = None
+    processes: tuple[Process, ...] | None = None
+    mounted: tuple[Mounted, ...] | None = None
+    problem: str | None = None
 
 
 class Image(t.NamedTuple):
@@ -120,13 +122,13 @@ class Image(t.NamedTuple):
     """
 
     id: str
-    names: t.Tuple[str, ...]
+    names: tuple[str, ...]
     inspect: Json
-    history: t.Optional[t.Tuple[Json, ...]] = None
+    history: tuple[Json, ...] | None = None
     is_used: bool = False
-    setuid: t.Optional[t.Tuple[t.Tuple[str, int], ...]] = None
-    setuid_problem: t.Optional[str] = None
-    problem: t.Optional[str] = None
+    setuid: tuple[tuple[str, int], ...] | None = None
+    setuid_problem: str | None = None
+    problem: str | None = None
 
 
 class Swarm(t.NamedTuple):
@@ -138,13 +140,13 @@ class Swarm(t.NamedTuple):
 
     is_active: bool
     is_manager: bool = False
-    cluster: Json = {}
-    nodes: t.Tuple[Json, ...] = ()
-    services: t.Tuple[Json, ...] = ()
-    secrets: t.Tuple[Json, ...] = ()
-    certificate_expires: t.Optional[float] = None
-    state: Json = {}
-    problem: t.Optional[str] = None
+    cluster: Json = _NOTHING
+    nodes: tuple[Json, ...] = ()
+    services: tuple[Json, ...] = ()
+    secrets: tuple[Json, ...] = ()
+    certificate_expires: float | None = None
+    state: Json = _NOTHING
+    problem: str | None = None
 
 
 class DataRoot(t.NamedTuple):
@@ -153,16 +155,16 @@ class DataRoot(t.NamedTuple):
     path: str
     device: int = -1
     parent_device: int = -1
-    problem: t.Optional[str] = None
+    problem: str | None = None
 
 
 class ConfigFile(t.NamedTuple):
     """A daemon.json. values: None where it is absent or can't be read. doubled: keys that it has twice."""
 
     file: FileFact
-    values: t.Optional[Json] = None
-    doubled: t.Tuple[str, ...] = ()
-    problem: t.Optional[str] = None
+    values: Json | None = None
+    doubled: tuple[str, ...] = ()
+    problem: str | None = None
 
 
 class Engine(t.NamedTuple):
@@ -180,35 +182,35 @@ class Engine(t.NamedTuple):
     state: str
     pid: int = 0
     executable: str = ""
-    arguments: t.Tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
     uid: int = 0
     is_rootless: bool = False
     is_snap: bool = False
     started: float = 0.0
     unit: str = ""
-    units: t.Tuple[FileFact, ...] = ()
-    environment_files: t.Tuple[FileFact, ...] = ()
-    config: t.Optional[ConfigFile] = None
-    settings: t.Mapping[str, Setting] = {}
-    conflicts: t.Tuple[str, ...] = ()
-    listeners: t.Tuple[Listener, ...] = ()
-    certificates: t.Mapping[str, FileFact] = {}
-    registry_certificates: t.Tuple[FileFact, ...] = ()
-    registry_problem: t.Optional[str] = None
-    data_root: t.Optional[DataRoot] = None
-    info: Json = {}
-    version: Json = {}
-    containers: t.Optional[t.Tuple[Container, ...]] = None
-    images: t.Optional[t.Tuple[Image, ...]] = None
-    networks: t.Optional[t.Tuple[Json, ...]] = None
-    swarm: t.Optional[Swarm] = None
-    execs: t.Tuple[Json, ...] = ()
-    problem: t.Optional[str] = None
-    problems: t.Tuple[t.Tuple[str, str], ...] = ()
+    units: tuple[FileFact, ...] = ()
+    environment_files: tuple[FileFact, ...] = ()
+    config: ConfigFile | None = None
+    settings: t.Mapping[str, Setting] = _NOTHING
+    conflicts: tuple[str, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    certificates: t.Mapping[str, FileFact] = _NOTHING
+    registry_certificates: tuple[FileFact, ...] = ()
+    registry_problem: str | None = None
+    data_root: DataRoot | None = None
+    info: Json = _NOTHING
+    version: Json = _NOTHING
+    containers: tuple[Container, ...] | None = None
+    images: tuple[Image, ...] | None = None
+    networks: tuple[Json, ...] | None = None
+    swarm: Swarm | None = None
+    execs: tuple[Json, ...] = ()
+    problem: str | None = None
+    problems: tuple[tuple[str, str], ...] = ()
 
 
 class Watch(t.NamedTuple):
-    """A path that the audit rules of the kernel watch. is_directory: with all that is below. permissions: of ``rwxa``."""
+    """A path that the kernel's audit rules watch. is_directory: with all that is below. permissions: of ``rwxa``."""
 
     path: str
     is_directory: bool
@@ -219,8 +221,8 @@ class Audit(t.NamedTuple):
     """The audit rules that the kernel has. is_enabled: whether it records. problem: why they are not known."""
 
     is_enabled: bool = False
-    watches: t.Tuple[Watch, ...] = ()
-    problem: t.Optional[str] = None
+    watches: tuple[Watch, ...] = ()
+    problem: str | None = None
 
 
 class Account(t.NamedTuple):
@@ -240,14 +242,14 @@ class Host(t.NamedTuple):
     seconds since the epoch.
     """
 
-    engines: t.Tuple[Engine, ...]
+    engines: tuple[Engine, ...]
     files: t.Mapping[str, FileFact]
     audit: Audit
-    accounts: t.Mapping[str, t.Tuple[Account, ...]]
-    accounts_problem: t.Optional[str]
+    accounts: t.Mapping[str, tuple[Account, ...]]
+    accounts_problem: str | None
     has_apparmor: bool
     has_selinux: bool
-    other: t.Tuple[t.Tuple[str, str], ...]
+    other: tuple[tuple[str, str], ...]
     packages: t.Mapping[str, str]
     boot_time: float
     now: float

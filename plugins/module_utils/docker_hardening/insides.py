@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import mounts, processes
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Container, Engine, Mounted
+
+# Lines of mountinfo by device.
+_Mounts = t.Mapping[bytes, t.Sequence[bytes]]
 
 
 class Insides:
@@ -15,18 +20,18 @@ class Insides:
     def __init__(self) -> None:
         self.contained = processes.contained()
         self._describer = processes.Describer()
-        self._of_host: dict[bytes, list[bytes]] = {}
         # Those of process 1 may be of another root, as in a container.
-        for line in processes.mountinfo_here().split(b"\n"):
-            self._of_host.setdefault(_device(line), []).append(line)
+        self._here = _by_device(processes.mountinfo_here())
 
     def completed(self, engine: Engine) -> Engine:
         """Return an engine with what /proc says of its containers."""
         if engine.containers is None:
             return engine
-        return engine._replace(containers=tuple(self._completed(each, engine.pid) for each in engine.containers))
+        # Of an engine with mounts of its own, such as a rootless one, containers have what lies there.
+        own = {} if processes.shares_mounts(engine.pid) else _by_device(processes.mountinfo(engine.pid))
+        return engine._replace(containers=tuple(self._completed(each, engine.pid, own) for each in engine.containers))
 
-    def _completed(self, container: Container, engine: int) -> Container:
+    def _completed(self, container: Container, engine: int, own: _Mounts) -> Container:
         if not container.is_running:
             return container._replace(processes=())
         pids = list(self.contained.pids.get(container.id, ()))
@@ -38,16 +43,25 @@ class Insides:
             return container
         return container._replace(
             processes=self._describer.describe(pids),
-            mounted=self._mounted(container, first if first in pids else pids[0]),
+            mounted=self._mounted(container, first if first in pids else pids[0], own),
         )
 
-    def _mounted(self, container: Container, pid: int) -> tuple[Mounted, ...] | None:
+    def _mounted(self, container: Container, pid: int, own: _Mounts) -> tuple[Mounted, ...] | None:
         text = processes.mountinfo(pid)
         if not text:
             return None
         devices = {_device(line) for line in text.split(b"\n")}
-        host = b"\n".join(line for device in sorted(devices) for line in self._of_host.get(device, ()))
+        host = b"\n".join(
+            line for device in sorted(devices) for each in (self._here, own) for line in each.get(device, ())
+        )
         return mounts.of_container(host, text, _destinations(container))
+
+
+def _by_device(text: bytes) -> _Mounts:
+    found: dict[bytes, list[bytes]] = {}
+    for line in text.split(b"\n"):
+        found.setdefault(_device(line), []).append(line)
+    return found
 
 
 def _device(line: bytes) -> bytes:

@@ -204,6 +204,12 @@ def mountinfo(pid: int) -> bytes:
     return _read(pid, "mountinfo", _MOST_MOUNTS)
 
 
+def shares_mounts(pid: int) -> bool:
+    """Say whether a process has the mount namespace of this one, also where /proc does not tell."""
+    own = _link(pid, "ns/mnt")
+    return not own or own == _link(os.getpid(), "ns/mnt")
+
+
 def mountinfo_here() -> bytes:
     """Return the mounts that this process sees."""
     return mountinfo(os.getpid())

@@ -40,6 +40,15 @@ class Change:
 
 
 @dataclasses.dataclass(frozen=True)
+class Unchecked:
+    """Controls that could not be checked for one reason."""
+
+    reason: str
+    rows: tuple[Row, ...]
+    engines: tuple[Engine, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Excepted:
     """What exceptions cover of a control. count: exact. reasons, examples: of the listed evidences."""
 
@@ -102,6 +111,24 @@ def change_words(changed: t.Sequence[Change]) -> str:
     ]
     words = [f"{count:,} {one if count == 1 else many}" for count, one, many in parts if count]
     return f"Results of a control on an engine: {'; '.join(words)}."
+
+
+def unchecked(sheet: Sheet) -> list[Unchecked]:
+    """Return why controls could not be checked; first what most results have in common."""
+    found: dict[str, list[tuple[Row, ControlState]]] = collections.defaultdict(list)
+    for row in sheet.rows:
+        for state in row.states:
+            if state.status == _control.NOT_CHECKED:
+                found[alike.reason(state.host, state.reason)].append((row, state))
+    ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [
+        Unchecked(
+            reason,
+            tuple({row.control.id: row for row, _state in same}.values()),
+            tuple(dict.fromkeys(engine(state) for _row, state in same)),
+        )
+        for reason, same in ordered
+    ]
 
 
 def excepted(sheet: Sheet) -> list[Excepted]:

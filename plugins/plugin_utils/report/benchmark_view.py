@@ -23,6 +23,8 @@ LIMIT = 100
 TO_DO_LIMIT = 8
 ENGINE_LIMIT = 10
 CHANGE_LIMIT = 10
+UNCHECKED_LIMIT = 12
+NUMBER_LIMIT = 20
 
 METHOD_WORDS = {
     "machine": "Judged from what the host shows.",
@@ -45,6 +47,8 @@ def context(data: model.ReportData, sheets: t.Sequence[benchmark.Sheet]) -> dict
         "engine_limit": ENGINE_LIMIT,
         "change_limit": CHANGE_LIMIT,
         "engine_words": benchmark_tables.engine_words,
+        "unchecked_limit": UNCHECKED_LIMIT,
+        "number_limit": NUMBER_LIMIT,
         "example_limit": benchmark_tables.EXAMPLES,
     }
 
@@ -63,6 +67,7 @@ def _benchmark(data: model.ReportData, sheet: benchmark.Sheet) -> dict[str, t.An
         "changes": changes,
         "changes_words": benchmark_tables.change_words(changes),
         "is_first": all(state.previous_status is None for state in sheet.states),
+        "unchecked": benchmark_tables.unchecked(sheet),
         "excepted": benchmark_tables.excepted(sheet),
         "judged": benchmark_tables.judged(sheet, data.generated),
         "held": benchmark_data.held(sheet),
@@ -86,16 +91,17 @@ def about(sheet: benchmark.Sheet) -> str:
 
 
 def sentences(data: model.ReportData) -> list[str]:
-    """Return for each benchmark one sentence for a terminal."""
-    words = []
-    for sheet in benchmark.sheets(data):
-        waiting = sheet.total.count(_control.MANUAL)
-        asked = f" {counted(waiting, 'control')} {'waits' if waiting == 1 else 'wait'} for a person." if waiting else ""
-        words.append(
-            f"{title(sheet)}, {counted(len(sheet.engines), 'engine')}: {score_words(sheet.total)};"
-            f" {sheet.total.count(_control.FAILED):,} failed.{asked}"
-        )
-    return words
+    """Return for each benchmark its scores and what is left to do, for a terminal."""
+    return [
+        f"{title(sheet)}, {counted(len(sheet.engines), 'engine')}: {score_words(sheet.total)}. {_left(sheet.total)}"
+        for sheet in benchmark.sheets(data)
+    ]
+
+
+def _left(part: benchmark.Part) -> str:
+    failed, waiting, dark = (part.count(status) for status in (_control.FAILED, _control.MANUAL, _control.NOT_CHECKED))
+    waits = "waits" if waiting == 1 else "wait"
+    return f"{failed:,} failed, {waiting:,} {waits} for a person, {dark:,} could not be checked."
 
 
 def score_words(part: benchmark.Part) -> str:

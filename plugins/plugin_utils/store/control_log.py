@@ -95,12 +95,17 @@ class ControlLog:
     def add_containers(
         self, capability: str, results: t.Sequence[ContainerResult], entries: t.Sequence[coverage.Entry]
     ) -> None:
-        """Take the inventory of a result in place of the one before; that of a subject that was skipped stays."""
+        """Take the inventory of a result in place of the one before; that of a subject that was skipped stays.
+
+        So does that of one whose containers were skipped, which the coverage names with the subject.
+        """
         added: dict[_Inventory, list[ContainerResult]] = collections.defaultdict(list)
         for result in results:
             added[capability, result.subject].append(result)
+        skipped = [each["subject"] for entry in entries for each in entry["skipped"]]
         for key, scope in list(self._inventories.items()):
-            if key[0] == capability and key not in added and coverage.shows_gone(entries, scope, key[1]):
+            is_gone = coverage.shows_gone(entries, scope, key[1]) and not any(key[1] in name for name in skipped)
+            if key[0] == capability and key not in added and is_gone:
                 del self._inventories[key]
                 self._listed.pop(key, None)
                 self._unlisted.add(key)

@@ -25,9 +25,12 @@ DECIDED: t.Mapping[str, t.Any] = {
     "seccomp": ["builtin"],
     "log_drivers": ["syslog"],
     "authorization": ["allow"],
+    "registries": ["registry.example.com"],
 }
 # What the careless engine has is not among it.
 REFUSED: t.Mapping[str, t.Any] = {**DECIDED, "seccomp": ["strict.json"]}
+# It is in an image, its history and a service, and in no result.
+SECRET = "hunter2hunter2"
 DOCKER_GROUP = 64001
 _CERTIFICATES = "/etc/docker/tls"
 _TLS = {f"tls{name}": f"{_CERTIFICATES}/{name}.pem" for name in ("cacert", "cert", "key")}
@@ -78,6 +81,11 @@ def careless() -> dict[str, str]:
         "/etc/group": _with_member("mallory"),
         "/etc/passwd": _read("/etc/passwd") + "mallory:x:4711:4711::/home/mallory:/bin/sh\n",
     }
+
+
+def changed() -> str:
+    """Return what somebody wrote into the careless engine's file, which it reads when it starts."""
+    return json.dumps({**_CARELESS, "no-new-privileges": True, "userland-proxy": False})
 
 
 def hardened() -> dict[str, str]:

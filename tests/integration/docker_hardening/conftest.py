@@ -35,6 +35,8 @@ def runs() -> Runs:
         found["careless_decided"] = _controls(host, **_configurations.REFUSED)
         _join_carelessly(host)
         found["careless_swarm"] = _controls(host, **_configurations.REFUSED)
+        host.path("/etc/docker/daemon.json").write_text(_configurations.changed(), encoding="utf-8")
+        found["careless_changed"] = _controls(host)
     host = DockerHost(_configurations.hardened(), has_own_disk=True)
     try:
         with _authorization.serve(host.path("/run/docker/plugins/allow.sock")):
@@ -64,18 +66,28 @@ def audited_runs() -> t.Iterator[Runs]:
             host.inside("auditctl", "-w", path, "-p", "rwxa", "-k", "tests")
         kernel.control("-e", "1")
         found["audited"] = _controls(host)
+        host("load", given=Made("bb:1", OLD).archive())
+        host("run", "--detach", "--name=mounting", "--volume=/etc:/e:ro", "--volume=/run:/r", "bb:1", *FOREVER)
+        found["outside"] = _by_control(host.collect_outside())
         yield found
 
 
 def _controls(host: DockerHost, **options: t.Any) -> Results:
-    results = host.collect(**options)["controls"]
-    return {each["control"]: each for each in results if each["subject"] == "unix:///run/docker.sock"}
+    return _by_control(host.collect(**options))
+
+
+def _by_control(result: t.Mapping[str, t.Any]) -> Results:
+    return {each["control"]: each for each in result["controls"] if each["subject"] == "unix:///run/docker.sock"}
 
 
 def _make_careless(host: DockerHost) -> None:
+    config = {"Env": [f"DB_PASSWORD={_configurations.SECRET}"]}
     lines = ["COPY / /", "ADD http://example.com/tool /srv/", "RUN /bin/sh -c apt-get update"]
-    lines += ["RUN /bin/sh -c apt-get install -y --allow-unauthenticated curl", "ENV DB_PASSWORD=hidden"]
-    for made in (Made("bb:1", OLD, {}, lines, {"bin/su": 0o4755}), Made("unused:1", OLD)):
+    lines += [
+        "RUN /bin/sh -c apt-get install -y --allow-unauthenticated curl",
+        f"ENV DB_PASSWORD={_configurations.SECRET}",
+    ]
+    for made in (Made("bb:1", OLD, config, lines, {"bin/su": 0o4755}), Made("unused:1", OLD)):
         host("load", given=made.archive())
     host.path("/run/link").symlink_to("/etc")
     run = ("run", "--detach", "--name")
@@ -100,7 +112,16 @@ def _make_careless(host: DockerHost) -> None:
 
 def _join_carelessly(host: DockerHost) -> None:
     host("swarm", "init", f"--advertise-addr={ADDRESS}")
-    host("service", "create", "--detach", "--name=web", "--env=DB_PASSWORD=x", "--no-resolve-image", "bb:1", *FOREVER)
+    host(
+        "service",
+        "create",
+        "--detach",
+        "--name=web",
+        f"--env=DB_PASSWORD={_configurations.SECRET}",
+        "--no-resolve-image",
+        "bb:1",
+        *FOREVER,
+    )
 
 
 def _make_hardened(host: DockerHost) -> None:

@@ -193,7 +193,7 @@ def test_the_time_of_all_answers_together_is_bounded(serve: Serve) -> None:
         ([_OK, b"\r\n", b"{'a': 1}"], "no JSON"),
         ([_OK, b"\r\n"], "no JSON"),
         ([b"HTTP/1.1 301 Moved Permanently\r\nLocation: http://127.0.0.1:1/\r\n\r\n"], "status 301"),
-        (kept({"message": "no \x1b[31m\n"}, "500 Internal Server Error"), "status 500: no \\\\x1b"),
+        (kept({"message": "no \x1b[31m\n"}, "500 Internal Server Error"), r"status 500: no \\x1b"),
         (kept([1], "500 Internal Server Error"), "status 500$"),
     ],
 )
@@ -222,7 +222,7 @@ def test_an_answer_without_an_end_is_cut_off_by_its_size(
 ) -> None:
     client, _engine = serve(lambda _path: script())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(ApiError, match="longer|values"):
+    with pytest.raises(ApiError, match=r"longer|values"):
         client.get("/info")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
@@ -254,7 +254,8 @@ def test_everything_is_asked_with_get_and_nothing_else(serve: Serve) -> None:
     said = answers.ask(client)
     assert (said.problems, [one.name for one in said.containers or ()]) == ([], ["web"])
     assert said.execs == ({"ID": _EXEC, "Running": True},)
-    assert said.swarm is not None and said.swarm.cluster == {"ID": "s"}
+    assert said.swarm is not None
+    assert said.swarm.cluster == {"ID": "s"}
     assert said.swarm.secrets == ({"Spec": {"Name": "key"}, "CreatedAt": None, "UpdatedAt": None},)
     asked = [line.split() for line in engine.asked]
     assert {method for method, _path, _protocol in asked} == {"GET"}
@@ -287,7 +288,7 @@ def test_an_engine_that_fails_to_tell_its_version_is_asked_by_another_way(serve:
             return [b"HTTP/1.1 200 OK\r\nApi-Version: 1.45\r\nContent-Length: 2\r\n\r\nOK"]
         return [] if path == "/version" else kept(_ANSWERS[without_version(path)])
 
-    client, engine = serve(script)
+    client, _engine = serve(script)
     said = answers.ask(client)
     assert (said.problems, client.prefix) == (
         [("version", "it closed the connection before the end of its answer")],
@@ -313,7 +314,7 @@ _SHAPES: t.Sequence[t.Any] = (
 
 @pytest.mark.parametrize("seed", range(30))
 def test_an_answer_of_any_shape_harms_nothing(serve: Serve, seed: int) -> None:
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311
 
     def script(path: str) -> list[bytes]:
         if path == "/version":

@@ -59,8 +59,9 @@ class _Seen(t.NamedTuple):
 def _seen(container: Container) -> list[_Seen]:
     """Return what a container has of the host; raise UnknownError where only the engine's word for it is known."""
     asked = values.mappings(container.inspect, "Mounts")
+    paths = [_asked(each) for each in asked if values.text(each, "Type") not in (*_NO_PATHS, _VOLUME)]
     if each_container.is_stopped(container):
-        return [_asked(each) for each in asked if values.text(each, "Type") not in _NO_PATHS + (_VOLUME,)]
+        return paths
     if container.mounted is None and asked:
         raise values.UnknownError("what is mounted in it could not be read")
     volumes = {_path(values.text(each, "Source")) for each in asked if values.text(each, "Type") == _VOLUME}
@@ -68,7 +69,9 @@ def _seen(container: Container) -> list[_Seen]:
     for each in container.mounted or ():
         sources = tuple(map(_path, each.sources))
         found.append(_Seen(each.destination, sources, each.is_writable, not volumes.isdisjoint(sources)))
-    return found
+    # What the host has no path to any more was what the engine was asked for.
+    known = {source for each in found for source in each.sources} | {each.destination for each in found}
+    return found + [each for each in paths if each.destination not in known and each.sources[0] not in known]
 
 
 def _asked(mount: t.Mapping[str, t.Any]) -> _Seen:

@@ -30,6 +30,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.o
 # A change of content and of owner or permissions.
 _NEEDED = frozenset("wa")
 _DELETED = " (deleted)"
+_EVERYONE = "everyone"
 _DAEMON = "/usr/bin/dockerd"
 _RUNTIME = "/run/containerd"
 
@@ -57,20 +58,37 @@ def _check_accounts(host: Host, engine: Engine, options: Options) -> Verdict:
     if missing or not engine.listeners:
         where = printable(missing[0]) if missing else "the sockets of the engine"
         return verdict.not_checked("It was not looked at who may use %s." % where)
-    own = engine.uid if engine.is_rootless else 0
-    accounts = {account for address in addresses for account in host.accounts[address] if account.uid not in (0, own)}
-    trusted = options.trusted_users
-    others = sorted(account for account in accounts if account.name not in (trusted or ()))
+    problem = listeners.verification_problem(engine)
+    if problem is not None:
+        return verdict.not_checked(problem)
+    accounts = _who_controls(host, engine)
     if not accounts:
         return verdict.passed("Only root and the account of the engine control it.")
+    trusted = options.trusted_users
     if trusted is None:
-        return verdict.manual("%d accounts control the engine." % len(accounts), _accounts(others), len(accounts))
+        return verdict.manual(
+            "Accounts that control the engine: %d." % len(accounts), _accounts(accounts), len(accounts)
+        )
+    others = [account for account in accounts if account.name not in trusted or _is_everyone(account)]
     if others:
         reason = "%d of %d accounts are not in docker_hardening_trusted_users." % (len(others), len(accounts))
         return verdict.failed(reason, _accounts(others), len(accounts))
-    return verdict.passed(
-        "All accounts that control the engine are trusted.", len(accounts), _accounts(sorted(accounts))
-    )
+    return verdict.passed("All accounts that control the engine are trusted.", len(accounts), _accounts(accounts))
+
+
+def _who_controls(host: Host, engine: Engine) -> list[Account]:
+    """Return the accounts that may use the sockets of an engine, but for root and its own; everyone by an open port."""
+    own = engine.uid if engine.is_rootless else 0
+    found = {account for each in listeners.sockets(engine) for account in host.accounts[each.address]}
+    by_port = [
+        Account(_EVERYONE, -1, "%s without a certificate" % each.address) for each in listeners.unverified(engine)
+    ]
+    return sorted({account for account in found if account.uid not in (0, own)}.union(by_port))
+
+
+def _is_everyone(account: Account) -> bool:
+    """Say whether it is no account but all of them, whatever the operator calls one."""
+    return account.name == _EVERYONE and account.uid == -1
 
 
 def _accounts(accounts: t.Iterable[Account]) -> list[Item]:

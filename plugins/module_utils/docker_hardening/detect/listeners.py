@@ -39,15 +39,26 @@ def socket_files(engine: Engine) -> t.Sequence[FileFact]:
     ]
 
 
+def unverified(engine: Engine) -> t.Sequence[Listener]:
+    """Return where an engine serves clients over the network without a certificate of theirs."""
+    return [each for each in engine.listeners if _is_tcp(each.address) and not each.verifies_clients]
+
+
+def verification_problem(engine: Engine) -> str | None:
+    """Return why it is not known whether clients over the network are verified, which a setting alone says."""
+    setting = engine.settings.get("tlsverify")
+    if setting is None or setting.problem is None or not unverified(engine):
+        return None
+    return "It is not known whether clients on TCP need a certificate: %s." % setting.problem.rstrip(".")
+
+
 def check_tcp(_host: Host, engine: Engine, _options: Options) -> Verdict:
     """Judge whether only clients with a certificate reach the API over TCP, now and after the next start."""
     tcp = [listener for listener in engine.listeners if _is_tcp(listener.address)]
-    open_to_all = [listener for listener in tcp if not listener.verifies_clients]
-    verification = engine.settings.get("tlsverify")
-    if open_to_all and verification is not None and verification.problem is not None:
-        # Whether the kernel's listener verifies clients is known by this setting alone.
-        why = verification.problem.rstrip(".")
-        return verdict.not_checked("It is not known whether clients on TCP need a certificate: %s." % why)
+    open_to_all = unverified(engine)
+    problem = verification_problem(engine)
+    if problem is not None:
+        return verdict.not_checked(problem)
     if open_to_all:
         worst = None if any(not _LOOPBACK.match(each.address) for each in open_to_all) else "high"
         reason = "Clients need no certificate at %d of %d addresses." % (len(open_to_all), len(engine.listeners))

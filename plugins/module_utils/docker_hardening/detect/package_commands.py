@@ -30,7 +30,7 @@ _INSTALLS = {
     "npm": ("install", "ci"),
     "gem": ("install",),
 }
-# What stands beside an update without using it.
+# Commands beside an update that do not use it.
 _IDLE = ("set", "echo", "printf", "true", ":", "rm", "mkdir", "chmod", "sleep", "export")
 _IDLE_VERBS = ("", "clean", "autoclean", "autoremove", "cache")
 _NAME = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9+._/:~-]*(?:[=<>~!]=?[\w.+:~*-]+)?\Z")

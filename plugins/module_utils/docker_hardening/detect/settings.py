@@ -24,9 +24,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.o
 
 _PENDING = "A restart is pending."
 _STOPPED = "The engine does not run; this is what its files say."
-# What the engine calls the profile that it brings along, by version.
+# The names of the profile that the engine brings along, by version.
 _BUILTIN = ("builtin", "default")
-# Of drivers that can send logs anywhere, the addresses that are not this host.
+# Addresses of log drivers that are not this host.
 _ELSEWHERE = re.compile(r"(?:tcp|udp|tls|tcp\+tls)://(?!127\.|localhost\b|\[::1\])", re.IGNORECASE)
 
 # Why a value of a setting is wrong, as a sentence, or None if it is right.
@@ -72,9 +72,7 @@ def judged(setting: Setting, engine: Engine, fault: Fault, good: str) -> Verdict
     if wrong is not None:
         return verdict.failed(_sentences(wrong, _PENDING if setting.is_pending else "", engine), evidence, 1)
     if wrong_later is not None:
-        return verdict.failed(
-            _sentences("What is written is not in force yet: " + wrong_later, _PENDING, engine), evidence, 1
-        )
+        return verdict.failed(_sentences("The next start changes this: " + wrong_later, _PENDING, engine), evidence, 1)
     return verdict.passed(_sentences(good, "", engine), 1, evidence)
 
 
@@ -107,7 +105,7 @@ def _log_level(value: t.Any, _engine: Engine) -> str | None:
 def _check_log_level(host: Host, engine: Engine, options: Options) -> Verdict:
     level = of("log-level", _log_level, "The engine logs at the level info.")(host, engine, options)
     debug = of("debug", _unless(False, "The engine is in debug mode."), "")(host, engine, options)
-    # Whatever the level says, debug mode decides.
+    # Debug mode decides, whatever the level is.
     return level if debug.status == PASSED or level.status == FAILED else debug
 
 

@@ -43,12 +43,13 @@ WRONG = {
 ROUNDS = 400
 
 
-def _paths(value: t.Any, above: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.Any, ...]]:
-    if above:
-        yield above
-    if isinstance(value, (dict, list)):
-        for key in value if isinstance(value, dict) else range(len(value)):
-            yield from _paths(value[key], (*above, key))
+def _somewhere(chance: random.Random, value: t.Any) -> tuple[t.Any, ...]:
+    """Return the path to some value in an answer, none where it is empty."""
+    path: tuple[t.Any, ...] = ()
+    while isinstance(value, (dict, list)) and value and (not path or chance.random() < 0.7):
+        key = chance.choice(list(value) if isinstance(value, dict) else range(len(value)))
+        path, value = (*path, key), value[key]
+    return path
 
 
 def _replace(source: t.Any, path: tuple[t.Any, ...], value: t.Any, remove: bool = False) -> t.Any:
@@ -64,9 +65,9 @@ def _replace(source: t.Any, path: tuple[t.Any, ...], value: t.Any, remove: bool 
 
 def _mutated(chance: random.Random, source: t.Any) -> t.Any:
     for _change in range(chance.randint(1, 4)):
-        paths = list(_paths(source))
-        if paths:
-            source = _replace(source, chance.choice(paths), chance.choice(JUNK), remove=chance.random() < 0.2)
+        path = _somewhere(chance, source)
+        if path:
+            source = _replace(source, path, chance.choice(JUNK), remove=chance.random() < 0.2)
     return source if isinstance(source, dict) else {}
 
 

@@ -44,7 +44,7 @@ def test_what_listens_is_told_with_what_is_written_of_it(
 ) -> None:
     sockets = Sockets(
         (("/var/run/docker.sock",), ("/run/docker/metrics.sock",)),
-        ("0.0.0.0:2376", "[::]:7946"),  # noqa: S104
+        ("0.0.0.0:2376", "[::]:7946"),
     )
     assert _found(tmp_path, sockets, Hosts(("unix:///run/docker.sock", "tcp://:2376"), "flag"), command) == [
         ("unix:///run/docker.sock", "flag", False, False),

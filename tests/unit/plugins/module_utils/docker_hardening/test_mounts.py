@@ -59,6 +59,11 @@ def test_a_link_and_a_volume_are_what_they_lead_to() -> None:
     assert judged(SYSTEM, engine(disguised))["items"][0]["detail"] == "/etc on /m (rw)"
 
 
+def test_what_the_host_unmounted_is_what_was_asked_for() -> None:
+    gone = mounted(asked="/etc")._replace(mounted=())
+    assert judged(SYSTEM, engine(gone))["items"][0]["detail"] == "/etc on /m (rw)"
+
+
 def test_the_files_of_an_engine_that_maps_users_are_its_own() -> None:
     inside = f"{ROOT}/100000.100000"
     for path, status in ((f"{inside}/containers/5a/hosts", "passed"), (f"{inside}/image", "failed")):

@@ -349,6 +349,7 @@ def hostile(attack: str) -> model.ReportData:
             state(**fields, judgement=decided),
             state(**{**fields, **unknown, "status": "manual", "previous_status": "passed"}),
             state(**{**fields, **unknown, "benchmark": f"other {attack}"}),
+            state(**{**fields, **unknown, "control": f"{attack} dark", "status": "not_checked"}),
         ),
         judgements=(decided, judgement(**names, **words, ended=NOW, ended_by=attack, ended_reason=attack)),
         benchmark_runs=(run(**names), run(**names, time=NOW - DAY, run_id="before")),

@@ -182,6 +182,25 @@ def test_new_evidence_for_a_failure_is_a_change() -> None:
     assert benchmark_tables.change_words([change]).endswith(": 1 failed before and has new evidence.")
 
 
+# What could not be checked
+
+
+def test_controls_that_one_reason_left_unchecked_are_one_entry() -> None:
+    found = sheet(
+        *(result(name, "not_checked", reason="web1 has no audit rules.") for name in ("privileged", "network")),
+        result("network", "not_checked", host="web2", reason="web2 has no audit rules."),
+        result("members", "not_checked", reason="It hangs."),
+        result("privileged", "passed", host="web2"),
+    )
+    rules, hangs = benchmark_tables.unchecked(found)
+    assert (rules.reason, names(rules.rows), [engine.host for engine in rules.engines]) == (
+        "the host has no audit rules.",
+        ["privileged", "network"],
+        ["web1", "web2"],
+    )
+    assert (hangs.reason, names(hangs.rows)) == ("It hangs.", ["members"])
+
+
 # Exceptions and judgements
 
 

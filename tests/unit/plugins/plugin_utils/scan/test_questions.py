@@ -28,6 +28,11 @@ _OMITTED = {
     "sign_in_sources_info": set(),
     "traffic_info": {"state_dir"},
     "network_rules_info": {"state_dir"},
+    # What the operator does not say is for a person to judge.
+    "docker_benchmark_info": {
+        *("swarm", "trusted_users", "registries", "ports", "image_age", "sprawl"),
+        *("seccomp", "log_drivers", "authorization"),
+    },
 }
 # Options without a variable: the controller's own, or for other tasks than a scan.
 _NOT_FOR_A_SCAN = {
@@ -40,6 +45,7 @@ _NOT_FOR_A_SCAN = {
     "sign_in_sources_info": {"priority", "time_budget"},
     "traffic_info": {"fleet"},
     "network_rules_info": set(),
+    "docker_benchmark_info": {"store"},
 }
 
 

@@ -347,6 +347,14 @@ def test_an_inventory_replaces_the_one_before(store: Store) -> None:
     assert [found.container["name"] for found in store.containers(subjects=[OTHER], hosts=["web*"])] == ["c"]
 
 
+def test_an_inventory_that_could_not_be_read_stays_and_an_empty_one_does_not(store: Store) -> None:
+    record(store, 100, control(), containers=[container()])
+    record(store, 200, control(), coverage=looked(f"containers of {ENGINE}"))
+    assert [found.time for found in store.containers()] == [100]
+    record(store, 300, control(), coverage=looked(OTHER))
+    assert store.containers() == []
+
+
 def test_pruning_keeps_the_newest_run_of_what_is_still_there(store: Store) -> None:
     record(store, 100, control(), control(subject=OTHER))
     record(store, 200, control(), coverage=looked(OTHER))

@@ -182,8 +182,16 @@ def test_accounts_are_those_that_the_operator_trusts() -> None:
     assert judged(control, samples.engine(), shared, trusted_users=("ada", "bob")).status == "passed"
     assert judged(control, samples.engine(), shared, trusted_users=()).status == "failed"
     everyone = samples.host(accounts={samples.ADDRESS: (ROOT, ADA, Account("everyone", -1, "mode 0666 of the socket"))})
-    verdict = judged(control, samples.engine(), everyone, trusted_users=("ada",))
+    verdict = judged(control, samples.engine(), everyone, trusted_users=("ada", "everyone"))
     assert (verdict.status, [item.name for item in verdict.items]) == ("failed", ["everyone"])
+
+
+def test_who_reaches_an_open_port_controls_the_engine() -> None:
+    for verifies, undecided, decided in ((False, "manual", "failed"), (True, "passed", "passed")):
+        port = Listener("tcp://0.0.0.0:2376", "flag", has_tls=True, verifies_clients=verifies)
+        engine = samples.engine(listeners=(port,))
+        assert judged("docker_accounts_untrusted", engine).status == undecided
+        assert judged("docker_accounts_untrusted", engine, trusted_users=("everyone",)).status == decided
 
 
 def test_accounts_that_are_not_known_are_not_trusted() -> None:

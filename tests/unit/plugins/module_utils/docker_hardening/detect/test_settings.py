@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import settings
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import host, settings
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect.verdict import Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Listener, Swarm
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Options
@@ -186,8 +186,10 @@ def test_tcp_needs_certificates_of_clients(engine: Engine, status: str, severity
 
 def test_a_changed_file_does_not_say_whether_clients_are_verified() -> None:
     for engine, status in ((tcp("tcp://0.0.0.0:2376"), "not_checked"), (samples.engine(), "passed")):
-        verdict = judged("docker_api_without_tls", engine._replace(settings=samples.unknown("tlsverify")))
-        assert verdict.status == status
+        changed = engine._replace(settings=samples.unknown("tlsverify"))
+        assert judged("docker_api_without_tls", changed).status == status
+        accounts = host.CHECKS["docker_accounts_untrusted"](samples.host(), changed, samples.NO_OPTIONS)
+        assert accounts.status == status
 
 
 def test_who_may_run_without_root() -> None:
