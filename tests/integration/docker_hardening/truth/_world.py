@@ -182,10 +182,13 @@ class World:
         engine = self._description["engines"].get(name, {})
         command = shlex.split(engine.get("command") or self._description.get("daemons", {}).get(name, name))
         address = engine.get("socket", "/run/docker.sock")
-        inherited = _listen(address) if engine.get("activation") else None
-        if inherited is not None:
+        inherited = [_listen(address)] if engine.get("activation") else []
+        if "activation_port" in engine:
+            inherited.append(socket.create_server(("127.0.0.1", engine["activation_port"])))
+        if inherited:
             # LISTEN_PID is the engine's own number: the shell that knows it becomes the engine.
-            script = f'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@" 3<&{inherited.fileno()}'
+            moved = " ".join(f"{number}<&{one.fileno()}" for number, one in enumerate(inherited, 3))
+            script = f'LISTEN_FDS={len(inherited)} LISTEN_PID=$$ exec "$@" {moved}'
             command = ["sh", "-c", script, "sh", *command]
         with open(self._directory / f"{name}.log", "wb") as log:
             self._processes[name] = subprocess.Popen(
@@ -195,10 +198,10 @@ class World:
                 stderr=log,
                 env=self._environment,
                 cwd="/",
-                pass_fds=() if inherited is None else (inherited.fileno(),),
+                pass_fds=[one.fileno() for one in inherited],
             )
-        if inherited is not None:
-            inherited.close()
+        for listener in inherited:
+            listener.close()
         self._await(name, address)
 
     def _await(self, name: str, address: str) -> None:
