@@ -38,7 +38,7 @@ TRAPS = frozenset(
         "socket_elsewhere",
         "socket_parent",
         "socket_symlink",
-        "_settings",
+        "split_settings",
         "sshd_names",
         "swarm_absent",
         "unreadable_config",

@@ -21,6 +21,7 @@ import sys
 import typing as t
 
 import pytest
+import yaml
 
 from tests.integration.docker_hardening.truth import _roots, _truth
 from tests.support import audit, commands, give_up, missing, paths
@@ -29,7 +30,7 @@ pytestmark = [pytest.mark.xdist_group("docker_truth"), pytest.mark.long]
 
 _ROOT_NEEDS = ("root", "docker", "command:dockerd", "command:unshare", "command:busybox", "command:ip")
 _WORLDS = {world.name: world for world in _truth.load()}
-_NUMBERS = "tests/integration/docker_hardening/truth/numbers.txt"
+_NUMBERS = pathlib.Path(__file__).parent / "numbers.yml"
 # As many as there are processors, and one more that waits.
 _SIDE_BY_SIDE = (os.cpu_count() or 1) + 1
 _SECONDS = 300
@@ -147,7 +148,7 @@ def _skip() -> frozenset[str]:
 
 
 def _numbers() -> list[str]:
-    return (paths.ROOT / _NUMBERS).read_text("utf-8").split()
+    return list(yaml.safe_load(_NUMBERS.read_text("utf-8")))
 
 
 def test_there_are_twenty_worlds_and_each_trap_is_in_one() -> None:
