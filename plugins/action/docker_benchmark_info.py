@@ -7,9 +7,17 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import ENGINES, collect_spec
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import (
+    ENGINES,
+    collect_spec,
+    parse,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.benchmark import BenchmarkActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Entry
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.docker_hardening import exceptions
 
 
 class ActionModule(BenchmarkActionBase):
@@ -21,3 +29,15 @@ class ActionModule(BenchmarkActionBase):
     BENCHMARK = "cis_docker"
     SCOPE = ENGINES
     UNJUDGED = "docker_controls_unjudged"
+
+    def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        arguments = super().module_arguments(arguments, task_vars)
+        given = ArgumentSpecValidator(**self.ARGUMENTS).validate(arguments).validated_parameters
+        try:
+            parse(given)
+        except UsageError as error:
+            raise ContentError(str(error)) from error
+        return {
+            **arguments,
+            "exceptions": exceptions.with_ids(given["exceptions"], self._benchmark(), given["edition"]),
+        }

@@ -75,6 +75,8 @@ options:
         never as passed. After its end the control fails again.
       - Of O(exceptions[].container), O(exceptions[].image) and O(exceptions[].service), all that are given must match.
       - No container can except itself, such as by a label.
+      - Whoever may start containers chooses their names and labels, and how an image is called. An exception by these
+        trusts everybody who may. Name the id or the digest of the image, too, which no other image can have.
     type: list
     elements: dict
     default: []
@@ -87,7 +89,7 @@ options:
         description: Pattern of names of containers, with C(*), C(?) and C([]).
         type: str
       image:
-        description: Pattern of names of images.
+        description: Pattern of names of images, of their ids, or of names with digests, as V(sha256:4f1c*).
         type: str
       service:
         description: Pattern of services, as C(PROJECT/SERVICE) of a compose project, or the name in a swarm.

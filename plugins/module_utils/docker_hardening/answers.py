@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.client import (
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.api_errors import (
     ApiError,
-    Client,
     GoneError,
     HangsError,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.client import (
+    Client,
     as_object,
     as_objects,
 )

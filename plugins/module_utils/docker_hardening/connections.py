@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import client, sockets
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.api_errors import ApiError, TlsError
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.processes import Daemon
 
@@ -55,9 +56,9 @@ def asks_for_tls(daemon: Daemon, deadline: Deadline, place: str) -> bool | None:
     with contextlib.closing(client.Client(functools.partial(_tcp, place), deadline, _PROBE_SECONDS)) as asked:
         try:
             asked.version()
-        except client.TlsError:
+        except TlsError:
             return True
-        except client.ApiError:
+        except ApiError:
             return None
     return False
 

@@ -14,7 +14,6 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import (
     answers,
-    client,
     configuration,
     connections,
     engine_files,
@@ -26,6 +25,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening i
     units,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.accounts import Names
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.api_errors import ApiError
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Listener, Setting
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.files import Root
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.processes import Daemon
@@ -76,7 +76,8 @@ class Reader:
         known = _Configured.of_process(daemon, root, account, unit)
         settings = known.settings({})
         offered = _offered(daemon, found, settings, root, deadline)
-        if not offered and os.path.basename(daemon.executable) not in _EXECUTABLES:
+        is_deaf = found.problem is None and not offered
+        if is_deaf and os.path.basename(daemon.executable) not in _EXECUTABLES:
             raise NoEngineError("it listens on no socket, so that it is no engine")
         engine = Engine(
             _name(daemon, offered, settings),
@@ -207,7 +208,9 @@ def _unit_flags(unit: units.Unit) -> dict[str, flags.Flag] | None:
 def _hosts(setting: Setting, environment: t.Mapping[str, str], is_rootless: bool) -> listeners.Hosts:
     value = setting.value if setting.problem is None else setting.written
     addresses = listeners.written(value, environment, is_rootless)
-    return listeners.Hosts(tuple(addresses), setting.source if value else configuration.DEFAULT)
+    return listeners.Hosts(
+        tuple(addresses), setting.source if value else configuration.DEFAULT, setting.problem is None
+    )
 
 
 def _offered(
@@ -240,7 +243,7 @@ def _asked(engine: Engine, daemon: Daemon, root: Root, known: _Configured, deadl
     with contextlib.closing(asked):
         try:
             said = answers.ask(asked)
-        except client.ApiError as error:
+        except ApiError as error:
             return engine._replace(problem=str(error))
     api = in_force.settings(said.info, said.version, said.networks)
     written = engine.settings["data-root"].written

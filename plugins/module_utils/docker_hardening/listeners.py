@@ -43,10 +43,14 @@ def written(hosts: t.Any, environment: t.Mapping[str, str], is_rootless: bool) -
 
 
 class Hosts(t.NamedTuple):
-    """The addresses that are written, and where: ``flag``, ``file`` or ``default``."""
+    """The addresses that are written, and where: ``flag``, ``file`` or ``default``.
+
+    is_certain: whether the engine was started with them.
+    """
 
     addresses: tuple[str, ...]
     source: str
+    is_certain: bool = True
 
 
 def listeners(
@@ -60,11 +64,15 @@ def listeners(
 ) -> tuple[Listener, ...]:
     """Return where an engine offers its API, by the kernel; by what is written where the kernel does not tell.
 
+    Nothing where that is not all: systemd passes any sockets.
+
     asks_for_tls: whether there is TLS at an address of TCP, None where the API is not what answers there.
     """
     has_tls, verifies = tls(settings)
+    if found.problem is not None and (INHERITED in hosts.addresses or not hosts.is_certain):
+        return ()
     if found.problem is not None:
-        known = {address: hosts.source for address in hosts.addresses if address != INHERITED}
+        known = dict.fromkeys(hosts.addresses, hosts.source)
         return tuple(_listener(address, source, root, has_tls, verifies) for address, source in sorted(known.items()))
     unwritten = "systemd" if INHERITED in hosts.addresses and sockets.inherits(daemon) else "kernel"
     offered = []

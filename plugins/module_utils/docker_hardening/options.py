@@ -114,6 +114,8 @@ def parse(params: t.Mapping[str, t.Any]) -> Options:
 
 def _excepted(number: int, entry: t.Mapping[str, t.Any]) -> Excepted:
     until = entry["until"]
+    if all(entry[name] is None for name in ("container", "image", "service")):
+        raise UsageError("exceptions: entry %d says nothing of container, image or service; name one" % number)
     if not entry["reason"].strip():
         raise UsageError("exceptions: entry %d has no reason; say why" % number)
     if until is not None and not _is_date(until):

@@ -17,12 +17,12 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import answers
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.client import (
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.api_errors import (
     ApiError,
-    Client,
     GoneError,
     HangsError,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.client import Client
 
 from tests.integration.docker_hardening._fake_engine import VERSION, FakeEngine, Script, kept, without_version
 from tests.support import processor

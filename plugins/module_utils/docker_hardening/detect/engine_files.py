@@ -133,8 +133,16 @@ def _address(engine: Engine) -> str | None:
 def _own_containerd(engine: Engine) -> str:
     """Return the socket of a containerd that an engine starts, which is below its exec root."""
     root = _value(engine, "exec-root")
-    default = "/run/user/%d/docker" % engine.uid if engine.is_rootless else "/run/docker"
-    return posixpath.join(root if isinstance(root, str) else default, "containerd/containerd.sock")
+    return posixpath.join(root if isinstance(root, str) else _exec_root(engine), "containerd/containerd.sock")
+
+
+def _exec_root(engine: Engine) -> str:
+    """Return the default exec root: of a rootless engine in the runtime directory, where its socket is as well."""
+    if not engine.is_rootless:
+        return "/run/docker"
+    names = [listeners.path_of(listener) for listener in listeners.sockets(engine)]
+    runtime = [posixpath.dirname(name) for name in names if posixpath.basename(name) == "docker.sock"]
+    return posixpath.join(runtime[0] if runtime else "/run/user/%d" % engine.uid, "docker")
 
 
 def paths(engine: Engine) -> list[str]:

@@ -15,7 +15,9 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _control
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect.verdict import Item, Verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Image
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Excepted
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -28,16 +30,18 @@ class Outcome(t.NamedTuple):
     excepted: tuple[tuple[Item, str], ...] = ()
 
 
-def apply(verdict: Verdict, control: str, exceptions: t.Sequence[Excepted], now: float) -> Outcome:
+def apply(verdict: Verdict, control: str, exceptions: t.Sequence[Excepted], engine: Engine, now: float) -> Outcome:
     """Take out of a verdict what exceptions of a control cover. control: its id. now: seconds since the epoch."""
-    if verdict.status not in (_control.FAILED, _control.MANUAL):
-        return Outcome(verdict)
     own = [each for each in exceptions if each.control == control]
+    if not own or verdict.status not in (_control.FAILED, _control.MANUAL):
+        return Outcome(verdict)
+    registries = {image.id: _names_with_digest(image) for image in engine.images or ()}
     left: list[Item] = []
     excepted: list[tuple[Item, str]] = []
     ended: set[str] = set()
     for item in verdict.items:
-        covering = [each for each in own if _covers(each, item)]
+        digests = [*item.digests, *(name for digest in item.digests for name in registries.get(digest, ()))]
+        covering = [each for each in own if _covers(each, item, digests)]
         valid = [each for each in covering if not _has_ended(each, now)]
         if valid:
             excepted.append((item, valid[0].reason))
@@ -53,11 +57,17 @@ def apply(verdict: Verdict, control: str, exceptions: t.Sequence[Excepted], now:
     return Outcome(verdict._replace(status=status, reason=reason, items=tuple(left)), tuple(excepted))
 
 
-def _covers(exception: Excepted, item: Item) -> bool:
+def _names_with_digest(image: Image) -> list[str]:
+    """Return what registries call an image, such as ``NAME@sha256:...``."""
+    names = image.inspect.get("RepoDigests")
+    return [printable(name) for name in names if isinstance(name, str)] if isinstance(names, list) else []
+
+
+def _covers(exception: Excepted, item: Item, digests: t.Sequence[str]) -> bool:
     """Say whether all patterns of an exception match an item; one without patterns covers nothing."""
     wanted = (
         (exception.container, (item.container,)),
-        (exception.image, (item.image,) + item.digests),
+        (exception.image, (item.image, *digests)),
         (exception.service, (item.service,)),
     )
     given = [(pattern, names) for pattern, names in wanted if pattern is not None]

@@ -50,7 +50,7 @@ def _judged(identifier: str, check: verdict.Check, where: Host, engine: Engine, 
         result = check(where, engine, options)
     except Exception as error:  # noqa: BLE001 - an answer of the API that one check stumbles over is that check's alone
         result = verdict.not_checked(f"What the engine answered could not be judged: {_crash.describe(error)}")
-    result, excepted = exceptions.apply(result, identifier, options.exceptions, where.now)
+    result, excepted = exceptions.apply(result, identifier, options.exceptions, engine, where.now)
     return _control.control(
         BENCHMARK,
         identifier,

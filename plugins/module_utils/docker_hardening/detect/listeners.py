@@ -30,11 +30,14 @@ def sockets(engine: Engine) -> t.Sequence[Listener]:
     return [listener for listener in engine.listeners if listener.address.startswith("unix://")]
 
 
+def path_of(socket: Listener) -> str:
+    return socket.address[len("unix://") :]
+
+
 def socket_files(engine: Engine) -> t.Sequence[FileFact]:
     """Return the files of the unix sockets of an engine; one that was not read has a problem."""
     return [
-        listener.file
-        or FileFact(listener.address[len("unix://") :], problem="the file of %s was not read" % listener.address)
+        listener.file or FileFact(path_of(listener), problem="the file of %s was not read" % listener.address)
         for listener in sockets(engine)
     ]
 
@@ -93,10 +96,10 @@ def _waiting(engine: Engine) -> t.Sequence[Item]:
     chosen = [engine.settings[name] for name in names if name in engine.settings]
     if not any(setting.is_pending for setting in chosen) or _next(engine, "tlsverify") is True:
         return ()
-    addresses = _next(engine, "hosts") or ()
+    addresses = _next(engine, "hosts")
     return [
         Item("setting", printable(str(address)), "no client certificates (written)")
-        for address in addresses
+        for address in (addresses if isinstance(addresses, list) else ())
         if _is_tcp(str(address))
     ]
 

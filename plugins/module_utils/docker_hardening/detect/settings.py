@@ -184,7 +184,8 @@ def _check_base_size(host: Host, engine: Engine, options: Options) -> Verdict:
 
 
 def _base_size(value: t.Any, _engine: Engine) -> str | None:
-    chosen = [option for option in value or () if str(option).strip().lower().startswith("dm.basesize")]
+    options = value if isinstance(value, list) else ()
+    chosen = [option for option in options if str(option).strip().lower().startswith("dm.basesize")]
     return "The base device has another size." if chosen else None
 
 
@@ -201,7 +202,7 @@ def _check_authorization(_host: Host, engine: Engine, options: Options) -> Verdi
     wanted = options.authorization
 
     def fault(value: t.Any, _engine: Engine) -> str | None:
-        if not value:
+        if not value or not isinstance(value, list):
             return "The API has no authorization plugin."
         if wanted is not None and not set(wanted) & {_plugin(name) for name in value}:
             return "None of the authorization plugins is in docker_hardening_authorization."

@@ -32,12 +32,14 @@ def privileged(name: str = "agent", **changes: t.Any) -> facts.Container:
         {"container": "ag*"},
         {"image": "bb:*"},
         {"image": image().id},
+        {"image": "registry.example.com/bb@sha256:5a"},
         {"service": "shop/db"},
         {"service": "shop/*", "container": "agent", "image": image().id},
     ],
 )
 def test_an_exception_covers_what_all_its_patterns_match(patterns: dict[str, str]) -> None:
-    where = engine(privileged(Config__Labels=COMPOSE))
+    pulled = image()._replace(inspect={"RepoDigests": ["registry.example.com/bb@sha256:5a", None]})
+    where = engine(privileged(Config__Labels=COMPOSE), images=(pulled,))
     result = judged(PRIVILEGED, where, exceptions=(excepted(**patterns),))
     assert (result["status"], result["items"], result["excepted_count"]) == ("excepted", [], 1)
     assert (result["excepted"][0]["name"], result["excepted"][0]["exception"]) == ("agent", "why")

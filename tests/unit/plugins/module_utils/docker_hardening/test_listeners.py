@@ -76,9 +76,15 @@ def test_of_two_paths_for_one_socket_the_one_that_is_written_counts(tmp_path: pa
 
 def test_where_the_kernel_does_not_tell_what_is_written_counts(tmp_path: pathlib.Path) -> None:
     sockets = Sockets(problem="Permission denied")
-    assert _found(tmp_path, sockets, Hosts(("unix:///run/docker.sock", "fd://"), "flag")) == [
-        ("unix:///run/docker.sock", "flag", False, False)
+    assert _found(tmp_path, sockets, Hosts(("unix:///run/docker.sock", "tcp://:2375"), "flag")) == [
+        ("tcp://:2375", "flag", False, False),
+        ("unix:///run/docker.sock", "flag", False, False),
     ]
+
+
+@pytest.mark.parametrize("hosts", [Hosts(("fd://",), "flag"), Hosts(("unix:///a",), "file", is_certain=False)])
+def test_where_that_is_not_all_nothing_is_known(tmp_path: pathlib.Path, hosts: Hosts) -> None:
+    assert _found(tmp_path, Sockets(problem="Permission denied"), hosts) == []
 
 
 @pytest.mark.parametrize(

@@ -263,7 +263,14 @@ HOSTILE: t.Sequence[tuple[t.Any, str]] = [
 
 
 @pytest.mark.parametrize(("changes", "words"), HOSTILE)
-def test_what_is_no_control_costs_the_result_and_no_other(store: Store, changes: dict[str, t.Any], words: str) -> None:
+def test_what_is_no_control_costs_the_result_and_no_other(
+    sqlite_url: str, changes: dict[str, t.Any], words: str
+) -> None:
+    with contextlib.closing(Store.open(sqlite_url)) as store:
+        _refuse(store, changes, words)
+
+
+def _refuse(store: Store, changes: dict[str, t.Any], words: str) -> None:
     record(store, 100, control(), findings=[_finding(NETWORK)])
     broken = CapabilityResult(CAPABILITY, (), [looked()], **changes)
     other = CapabilityResult("audit", (), [samples.checked()])

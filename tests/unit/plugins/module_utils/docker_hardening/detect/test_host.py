@@ -156,6 +156,9 @@ def test_a_rootless_engine_has_paths_of_its_own() -> None:
     for control in ("docker_audit_containerd_runtime", "docker_audit_containerd_socket"):
         assert judged(control, engine, seen).status == "passed", control
     assert {directory.path, socket.path, "/home/ada/.config/docker"} <= set(engine_files.paths(engine))
+    moved = samples.rootless(listeners=(Listener("unix:///srv/ada/docker.sock", "flag"), *engine.listeners))
+    assert "/srv/ada/docker/containerd/containerd.sock" in engine_files.paths(moved)
+    assert socket.path in engine_files.paths(samples.rootless(listeners=()))
 
 
 @pytest.mark.parametrize(

@@ -274,6 +274,17 @@ def test_the_operator_says_which_profile_is_right(profile: str, wanted: t.Any, s
     assert judged("docker_seccomp_profile_unfit", engine, seccomp=wanted).status == status
 
 
+@pytest.mark.parametrize(
+    "value", [None, True, 7, 1.5, "x", [], [1], [["a"]], {}, {"nofile": None}, {"a": 1}, [{"a": 1}]]
+)
+def test_a_value_of_any_shape_is_judged(value: t.Any) -> None:
+    for name in samples.DEFAULTS:
+        for found in (samples.settings(**{name: value}), samples.pending(name, samples.DEFAULTS[name], value)):
+            for control in settings.CHECKS:
+                for options in ({}, {"authorization": ("own",), "log_drivers": ("local",), "seccomp": ("own",)}):
+                    assert judged(control, samples.engine(settings=found), **options).reason
+
+
 def test_values_of_an_intruder_are_printable() -> None:
     engine = samples.engine(settings=samples.settings(cgroup_parent="/a\x1b[2J\n"))
     verdict = judged("docker_cgroup_parent_changed", engine)

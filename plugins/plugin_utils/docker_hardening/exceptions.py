@@ -1,0 +1,35 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The exceptions of the operator: people name a control by its number, hosts know its id."""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import Benchmark
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+
+
+def with_ids(
+    exceptions: t.Sequence[t.Mapping[str, t.Any]], benchmark: Benchmark, edition: str
+) -> list[dict[str, t.Any]]:
+    """Return exceptions that name their controls by id; ContentError for a control that the edition does not have."""
+    ids = {
+        control.numbers[edition]: control.id for control in benchmark.controls.values() if edition in control.numbers
+    }
+    ids.update({identifier: identifier for identifier in ids.values()})
+    found = []
+    for number, exception in enumerate(exceptions, 1):
+        # YAML reads 5.11 as a number, and 5.10 as 5.1: only a text says which control is meant.
+        control = exception["control"]
+        if control not in ids:
+            close = difflib.get_close_matches(control, ids, n=3)
+            advice = f"did you mean {' or '.join(close)}?" if close else "write its number in quotes, or its id"
+            raise ContentError(
+                f"exceptions: entry {number} names the control '{control}', which {benchmark.title} {edition} does not"
+                f" have: {advice}"
+            )
+        found.append({**exception, "control": ids[control]})
+    return found
