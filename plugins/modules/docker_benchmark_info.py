@@ -57,6 +57,16 @@ options:
   sprawl:
     description: How many images, and how many containers, may be there that nothing uses.
     type: int
+  minimum_version:
+    description: The oldest version of the engine that is wanted, as V(28.5.2), in quotes.
+    type: str
+  ulimits:
+    description: Names of the ulimits that containers may have of their own, such as V(nofile).
+    type: list
+    elements: str
+  certificate_days:
+    description: How many days certificates of the nodes of a swarm may be valid. Docker makes them for 90.
+    type: int
   seccomp:
     description: Names or paths of the seccomp profiles that are wanted.
     type: list

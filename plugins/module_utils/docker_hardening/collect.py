@@ -10,7 +10,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _crash
+from ansible_collections.bulwark.servers.plugins.module_utils import _control, _crash
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import (
@@ -43,9 +43,11 @@ def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
         yield_to_others()
     coverage = ScopeCoverage(ENGINES)
     found = read(Deadline(options.time_budget), coverage)
+    controls = judge.judge(found, options)
+    _cover_controls(found, controls, coverage)
     return {
         "changed": False,
-        "controls": judge.judge(found, options),
+        "controls": controls,
         "detections": detections(found),
         "containers": [entry for engine in found.engines for entry in inventory.containers(engine, found.now)],
         "engines": [_described(engine) for engine in found.engines],
@@ -168,6 +170,20 @@ def _cover(found: t.Sequence[Engine], coverage: ScopeCoverage) -> None:
         coverage.note = "No Docker Engine runs or is installed here."
     elif stopped:
         coverage.note = "The engine %s is installed and does not run: it is judged by its files." % stopped[0]
+
+
+def _cover_controls(found: Host, controls: t.Sequence[t.Mapping[str, t.Any]], coverage: ScopeCoverage) -> None:
+    """Say of engines that run how many controls could not be judged, which each control explains by itself."""
+    for engine in found.engines:
+        name = printable(engine.name)
+        unknown = [each for each in controls if each["subject"] == name and each["status"] == _control.NOT_CHECKED]
+        if unknown and engine.state == facts.RUNNING:
+            reason = "%d could not be judged, such as %s: %s" % (
+                len(unknown),
+                unknown[0]["control"],
+                unknown[0]["reason"].rstrip("."),
+            )
+            coverage.skip("controls of %s" % name, reason)
 
 
 def _acl(root: files.Root, path: str) -> bytes:

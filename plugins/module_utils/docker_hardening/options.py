@@ -15,7 +15,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Us
 # What the coverage names.
 ENGINES = "engines"
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
-_LISTS = ("trusted_users", "registries", "ports", "seccomp", "log_drivers", "authorization")
+_VERSION = re.compile(r"[0-9]+(\.[0-9]+){0,3}\Z")
+_LISTS = ("trusted_users", "registries", "ports", "seccomp", "log_drivers", "authorization", "ulimits")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,9 @@ class Options:
     trusted_users: accounts that may control engines. registries: names that images may come from. ports: published
     ports that are wanted, as ``443`` or ``127.0.0.1:8080/tcp``. image_age: days. sprawl: how many images, and how many
     containers, may be unused. seccomp: names of profiles. log_drivers: those that send logs elsewhere. authorization:
-    plugins. swarm: whether a swarm is wanted. level: 1 or 2.
+    plugins. swarm: whether a swarm is wanted. minimum_version: of the engine, as ``28.5``. ulimits: names of those that
+    containers may have of their own. certificate_days: how long certificates of a swarm's nodes may be valid. level: 1
+    or 2.
     """
 
     trusted_users: tuple[str, ...] | None = None
@@ -53,6 +56,9 @@ class Options:
     log_drivers: tuple[str, ...] | None = None
     authorization: tuple[str, ...] | None = None
     swarm: bool | None = None
+    minimum_version: str | None = None
+    ulimits: tuple[str, ...] | None = None
+    certificate_days: int | None = None
     level: int = 2
     edition: str = "1.8.0"
     exceptions: tuple[Excepted, ...] = ()
@@ -72,6 +78,9 @@ def collect_spec() -> dict[str, dict[str, t.Any]]:
         "log_drivers": {"type": "list", "elements": "str"},
         "authorization": {"type": "list", "elements": "str"},
         "swarm": {"type": "bool"},
+        "minimum_version": {"type": "str"},
+        "ulimits": {"type": "list", "elements": "str"},
+        "certificate_days": {"type": "int"},
         "level": {"type": "int", "choices": [1, 2], "default": 2},
         "edition": {"type": "str", "choices": ["1.8.0", "1.6.0"], "default": "1.8.0"},
         "exceptions": {
@@ -96,14 +105,19 @@ def collect_spec() -> dict[str, dict[str, t.Any]]:
 def parse(params: t.Mapping[str, t.Any]) -> Options:
     """Return the options; UsageError for one that can't be used."""
     check_options(params, (), {"time_budget": 0})
-    for name in ("image_age", "sprawl"):
+    for name in ("image_age", "sprawl", "certificate_days"):
         if params[name] is not None and params[name] < 0:
             raise UsageError("%s is %d; use 0 or more" % (name, params[name]))
+    version = params["minimum_version"]
+    if version is not None and not _VERSION.match(version):
+        raise UsageError("minimum_version is '%s'; write it as '28.5.2', in quotes" % version)
     return Options(
         **{name: None if params[name] is None else tuple(params[name]) for name in _LISTS},
         image_age=params["image_age"],
         sprawl=params["sprawl"],
         swarm=params["swarm"],
+        minimum_version=version,
+        certificate_days=params["certificate_days"],
         level=params["level"],
         edition=params["edition"],
         exceptions=tuple(_excepted(number, entry) for number, entry in enumerate(params["exceptions"], 1)),

@@ -118,17 +118,20 @@ def _endless_restarts(container: Container) -> t.Iterator[Fault]:
         yield Fault(printable("%s:%d" % (name, retries) if retries else name))
 
 
-def _own_ulimits(_host: Host, engine: Engine, _options: Options) -> Verdict:
+def _own_ulimits(_host: Host, engine: Engine, options: Options) -> Verdict:
     # The engine writes its defaults into each container.
     defaults = set(_default_ulimits(engine))
+    wanted = options.ulimits
 
     def test(container: Container) -> t.Iterator[Fault]:
         for name, soft, hard in _ulimits(container):
-            if (name, soft, hard) not in defaults:
+            if (name, soft, hard) not in defaults and name not in (wanted or ()):
                 yield Fault(printable("%s=%d:%d" % (name, soft, hard)))
 
     result = each_container.judge(engine, "ulimits of its own", test, with_stopped=True)
-    return verdict.manual(result.reason, result.items, result.examined) if result.status == _control.FAILED else result
+    if wanted is not None or result.status != _control.FAILED:
+        return result
+    return verdict.manual(result.reason, result.items, result.examined)
 
 
 def _ulimits(container: Container) -> t.Iterator[_Ulimit]:

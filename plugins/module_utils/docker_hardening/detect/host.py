@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
@@ -29,6 +30,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.o
 
 # A change of content and of owner or permissions.
 _NEEDED = frozenset("wa")
+_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _DELETED = " (deleted)"
 _EVERYONE = "everyone"
 _DAEMON = "/usr/bin/dockerd"
@@ -204,7 +206,7 @@ def _check_hardened(host: Host, engine: Engine, _options: Options) -> Verdict:
     return verdict.manual("Only a person knows how this host was hardened.", items)
 
 
-def _check_version(host: Host, engine: Engine, _options: Options) -> Verdict:
+def _check_version(host: Host, engine: Engine, options: Options) -> Verdict:
     items = [
         Item("host", "package %s" % printable(name), printable(version))
         for name, version in sorted(host.packages.items())
@@ -219,7 +221,23 @@ def _check_version(host: Host, engine: Engine, _options: Options) -> Verdict:
             items.append(Item("host", "component %s" % printable(str(name)), printable(str(version))))
     if not items:
         return verdict.not_checked("Neither the engine nor a package says its version.")
-    return verdict.manual("Only a person knows whether this version is current.", items)
+    if options.minimum_version is None:
+        return verdict.manual("Only a person knows whether this version is current.", items)
+    known = _numbers(engine.version.get("Version"))
+    if not known:
+        return verdict.not_checked("The engine does not say its version.")
+    if known < _numbers(options.minimum_version):
+        return verdict.failed("The engine is older than %s." % options.minimum_version, items, 1)
+    return verdict.passed("The engine is not older than %s." % options.minimum_version, 1, items)
+
+
+def _numbers(version: t.Any) -> tuple[int, ...]:
+    """Return the numbers that a version begins with, such as 28, 5 and 2 of ``28.5.2+dfsg1``; none of anything else."""
+    match = _VERSION.match(version) if isinstance(version, str) else None
+    numbers = [int(number) for number in match.group().split(".")] if match else []
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
 
 
 def _built(time: t.Any) -> str:

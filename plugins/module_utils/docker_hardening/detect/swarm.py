@@ -158,7 +158,7 @@ def _unlock_key(host: Host, _engine: Engine, swarm: Swarm) -> Verdict:
     )
 
 
-def _node_certificates(host: Host, _engine: Engine, swarm: Swarm) -> Verdict:
+def _node_certificates(host: Host, swarm: Swarm, options: Options) -> Verdict:
     expires = swarm.certificate_expires
     if expires is not None and expires < host.now:
         item = Item("setting", "node certificate", "expired")
@@ -166,7 +166,17 @@ def _node_certificates(host: Host, _engine: Engine, swarm: Swarm) -> Verdict:
     days = values.number(swarm.cluster, "Spec.CAConfig.NodeCertExpiry") // (_SECOND * container_image.DAY)
     note = "" if expires is None else "this node's ends in %d days" % ((expires - host.now) // container_image.DAY)
     item = Item("setting", "cert-expiry", "%d days" % days, note)
-    return verdict.manual("Certificates of nodes are valid for %d days." % days, [item], 1)
+    reason = "Certificates of nodes are valid for %d days" % days
+    if options.certificate_days is None:
+        return verdict.manual("%s." % reason, [item], 1)
+    if days > options.certificate_days:
+        return verdict.failed("%s; %d are wanted." % (reason, options.certificate_days), [item], 1)
+    return verdict.passed("%s." % reason, 1, [item])
+
+
+def _check_node_certificates(host: Host, engine: Engine, options: Options) -> Verdict:
+    check = _in_swarm(lambda host, _engine, swarm: _node_certificates(host, swarm, options))
+    return check(host, engine, options)
 
 
 def _authority(host: Host, _engine: Engine, swarm: Swarm) -> Verdict:
@@ -193,7 +203,7 @@ CHECKS: t.Mapping[str, verdict.Check] = {
     "docker_swarm_secrets_unmanaged": _in_swarm(_secrets),
     "docker_swarm_unlocked": _in_swarm(_lock),
     "docker_swarm_unlock_key_unchanged": _in_swarm(_unlock_key),
-    "docker_swarm_node_certificates_unchanged": _in_swarm(_node_certificates),
+    "docker_swarm_node_certificates_unchanged": _check_node_certificates,
     "docker_swarm_authority_unchanged": _in_swarm(_authority),
     "docker_swarm_traffic_mixed": _in_swarm(_planes, by_managers=False),
 }

@@ -299,6 +299,13 @@ def test_a_person_decides_about_ulimits() -> None:
     assert (result["status"], [each["detail"] for each in result["items"]]) == ("manual", ["nofile=10:20"])
 
 
+@pytest.mark.parametrize(("names", "status"), [(("nofile",), "passed"), (("nproc",), "failed"), ((), "failed")])
+def test_ulimits_are_judged_by_those_that_are_wanted(names: tuple[str, ...], status: str) -> None:
+    limit = {"Name": "nofile", "Soft": 10, "Hard": 20}
+    where = engine(container(HostConfig__Ulimits=[limit]))
+    assert judged("docker_container_ulimit_changed", where, ulimits=names)["status"] == status
+
+
 @pytest.mark.parametrize("default", [{"Name": "nofile", "Soft": 10, "Hard": 20}, "10:20"])
 def test_the_ulimits_of_the_engine_are_no_own_ones(default: t.Any) -> None:
     limit = {"Name": "nofile", "Soft": 10, "Hard": 20}

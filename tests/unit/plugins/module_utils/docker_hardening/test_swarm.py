@@ -123,6 +123,13 @@ def test_a_person_decides_about_certificates_until_they_have_expired() -> None:
     assert judged(control, engine(swarm=swarm(certificate_expires=NOW - 1)))["status"] == "failed"
 
 
+@pytest.mark.parametrize(("days", "status"), [(90, "passed"), (89, "failed"), (0, "failed")])
+def test_certificates_are_judged_by_how_long_they_may_be_valid(days: int, status: str) -> None:
+    where = engine(swarm=swarm(certificate_expires=NOW + 30 * DAY))
+    result = judged("docker_swarm_node_certificates_unchanged", where, certificate_days=days)
+    assert (result["status"], result["items"][0]["detail"]) == (status, "90 days")
+
+
 def test_a_decision_about_the_root_certificate_ends_with_it() -> None:
     control = "docker_swarm_authority_unchanged"
     other = changed(recorded("cluster"), {"TLSInfo.TrustRoot": "other"})

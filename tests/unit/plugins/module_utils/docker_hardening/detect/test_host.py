@@ -228,6 +228,24 @@ def test_a_person_gets_what_the_host_and_the_engine_say() -> None:
     assert judged("docker_version_outdated", samples.silent(), samples.host(packages={})).status == "not_checked"
 
 
+@pytest.mark.parametrize(
+    ("minimum", "version", "status"),
+    [
+        ("28.1", "28.1.0", "passed"),
+        ("28.1.0", "28.1", "passed"),
+        ("28.1.0", "28.1.0+dfsg1", "passed"),
+        ("28.1.1", "28.1.0", "failed"),
+        ("9", "28.1.0", "passed"),
+        ("100", "28.1.0", "failed"),
+        ("28", "dev", "not_checked"),
+        ("28", None, "not_checked"),
+    ],
+)
+def test_a_version_is_judged_by_the_oldest_that_is_wanted(minimum: str, version: str | None, status: str) -> None:
+    where = samples.engine(version={"Version": version})
+    assert judged("docker_version_outdated", where, minimum_version=minimum).status == status
+
+
 def test_every_file_that_is_not_there_is_said() -> None:
     verdict = judged("docker_audit_daemon_json", samples.engine(), samples.host())
     assert (verdict.status, verdict.reason) == ("not_applicable", "There is no /etc/docker/daemon.json.")
