@@ -21,6 +21,8 @@ _PACKAGES = {
     "chattr": "e2fsprogs",
     "chromedriver": "chromium-driver",
     "dockerd": "docker.io",
+    "busybox": "busybox-static",
+    "newuidmap": "uidmap",
     "getcap": "libcap2-bin",
     "getfacl": "acl",
     "lsattr": "e2fsprogs",
