@@ -26,7 +26,8 @@ import yaml
 from tests.integration.docker_hardening.truth import _roots, _truth
 from tests.support import audit, commands, give_up, missing, paths
 
-pytestmark = [pytest.mark.xdist_group("docker_truth"), pytest.mark.long]
+# One world has audit rules, and whoever has them waits for all others who do.
+pytestmark = [pytest.mark.xdist_group("audit"), pytest.mark.long]
 
 _ROOT_NEEDS = ("root", "docker", "command:dockerd", "command:unshare", "command:busybox", "command:ip")
 _WORLDS = {world.name: world for world in _truth.load()}
