@@ -109,6 +109,16 @@ class Reader:
         service = unit if unit.name else configured.service_of(unit_root, engine.name, account)
         return Reading(engine_files.completed(engine, service, places), root)
 
+    def sees(self, reading: Reading) -> bool:
+        """Say whether the address of an engine leads to it from here as well."""
+        if reading.root is self._host:
+            return True
+        paths = [one.file.path for one in reading.engine.listeners if one.file and one.address == reading.engine.name]
+        try:
+            return all(os.path.samestat(self._host.status(path), reading.root.status(path)) for path in paths)
+        except OSError:
+            return False
+
     def installed(self) -> Engine | None:
         """Return the engine that is installed and does not run, None where there is none."""
         account = units.Account()

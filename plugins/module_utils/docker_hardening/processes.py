@@ -71,7 +71,7 @@ def pids() -> list[int]:
 
 
 def daemons() -> list[Daemon]:
-    """Return what is called dockerd, those of root that are in no container first, then the oldest."""
+    """Return what is called dockerd: first that of no container, which sees our files, and of root, then the oldest."""
     found = []
     for pid in pids():
         executable = _link(pid, "exe")
@@ -80,7 +80,11 @@ def daemons() -> list[Daemon]:
             daemon = _daemon(pid, executable)
             if daemon is not None:
                 found.append(daemon)
-    return sorted(found, key=lambda one: (one.container is not None, one.uid != 0, one.ticks, one.pid))
+    return sorted(found, key=_order)
+
+
+def _order(one: Daemon) -> tuple[bool, bool, bool, int, int]:
+    return one.container is not None, not one.same_files, one.uid != 0, one.ticks, one.pid
 
 
 def _daemon(pid: int, executable: str) -> Daemon | None:
