@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
 import typing as t
@@ -47,7 +48,7 @@ def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
         "changed": False,
         "controls": judge.judge(found, options),
         "detections": detections(found),
-        "containers": [entry for engine in found.engines for entry in inventory.containers(engine, found.now)],
+        "containers": inventory.containers(found.engines, found.now),
         "engines": [_described(engine) for engine in found.engines],
         "coverage": [coverage.entry()],
     }
@@ -60,7 +61,7 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
         root = stack.enter_context(contextlib.closing(files.Root("/", names)))
         reader = stack.enter_context(contextlib.closing(engines.Reader(root, names)))
         found = _running(reader, deadline, coverage)
-        inside = insides.Insides()
+        inside = insides.Insides(deadline)
         found = [
             reading._replace(engine=_with_layers(inside.completed(reading.engine), reading, deadline))
             for reading in found
@@ -142,11 +143,21 @@ def _running(reader: engines.Reader, deadline: Deadline, coverage: ScopeCoverage
         engine = reading.engine._replace(name=_identity(reading, reader, daemon, containers))
         containers.update({container.id: container.name for container in engine.containers or ()})
         before = found.get(engine.name)
-        if before is None or (before.engine.state != facts.RUNNING and engine.state == facts.RUNNING):
-            found[engine.name] = reading._replace(engine=engine)
-        if before is not None:
+        if before is not None and facts.SILENT in (engine.state, before.engine.state):
             coverage.skip(subject, "another process has the address %s" % printable(engine.name))
+        if before is not None and engine.state == before.engine.state == facts.RUNNING:
+            engine = engine._replace(name=_unused(engine.name, found))
+        elif before is not None and before.engine.state == facts.RUNNING:
+            continue
+        found[engine.name] = reading._replace(engine=engine)
     return list(found.values())
+
+
+def _unused(name: str, taken: t.Container[str]) -> str:
+    """Return a name for a further engine in such a place, so that none hides another."""
+    return next(
+        longer for longer in ("%s (%d)" % (name, number) for number in itertools.count(2)) if longer not in taken
+    )
 
 
 def _identity(
