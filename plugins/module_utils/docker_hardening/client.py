@@ -48,6 +48,23 @@ _WANTS_TLS = b"HTTP request to an HTTPS server"
 _UCRED = struct.Struct("=iII")
 
 
+class Budget:
+    """How much all engines together may answer, as everything that they say is kept until it is judged.
+
+    The engines of root come first, so that what somebody else calls an engine takes nothing from them.
+    """
+
+    def __init__(self, size: int = 64 * 1024 * 1024, values: int = 3_000_000) -> None:
+        self._size = size
+        self._values = values
+
+    def take(self, size: int, values: int) -> None:
+        self._size -= size
+        self._values -= values
+        if self._size < 0 or self._values < 0:
+            raise ApiError("all answers together are longer than what is read of one host")
+
+
 class Client:
     """One connection to an engine. Each question raises ApiError; after one that hangs, no more is asked."""
 
@@ -57,6 +74,7 @@ class Client:
         deadline: Deadline,
         seconds: float,
         accepts: t.Callable[[socket.socket], str | None] = lambda _connection: None,
+        budget: Budget | None = None,
     ) -> None:
         """connect: yields family and address. seconds: for each answer, within the deadline of all of them.
 
@@ -66,6 +84,7 @@ class Client:
         self._deadline = deadline
         self._seconds = seconds
         self._accepts = accepts
+        self._budget = budget or Budget()
         self._connection: Connection | None = None
         self._hangs: str | None = None
         self._headers: dict[bytes, bytes] = {}
@@ -115,7 +134,9 @@ class Client:
 
     def get(self, path: str) -> t.Any:
         """Return the JSON of an answer."""
-        return _parsed(self._asked(path))
+        body = self._asked(path)
+        self._budget.take(len(body), _values(body))
+        return _parsed(body)
 
     def _asked(self, path: str) -> bytes:
         if self._hangs is not None:
@@ -218,8 +239,13 @@ def parse_version(text: t.Any) -> tuple[int, int] | None:
     return (int(found.group(1)), int(found.group(2))) if found else None
 
 
+def _values(body: bytes) -> int:
+    """Return how many values JSON may hold at most."""
+    return body.count(b",") + body.count(b"[") + body.count(b"{")
+
+
 def _parsed(body: bytes) -> t.Any:
-    if body.count(b",") + body.count(b"[") + body.count(b"{") > _VALUES_LIMIT:
+    if _values(body) > _VALUES_LIMIT:
         raise ApiError("its answer has more than %d values" % _VALUES_LIMIT)
     try:
         return json.loads(body.decode("utf-8", "replace"), parse_int=_number, parse_constant=_no_number)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
 import typing as t
@@ -49,7 +50,7 @@ def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
         "changed": False,
         "controls": controls,
         "detections": detections(found),
-        "containers": [entry for engine in found.engines for entry in inventory.containers(engine, found.now)],
+        "containers": inventory.containers(found.engines, found.now),
         "engines": [_described(engine) for engine in found.engines],
         "coverage": [coverage.entry()],
     }
@@ -62,7 +63,7 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
         root = stack.enter_context(contextlib.closing(files.Root("/", names)))
         reader = stack.enter_context(contextlib.closing(engines.Reader(root, names)))
         found = _running(reader, deadline, coverage)
-        inside = insides.Insides()
+        inside = insides.Insides(deadline)
         found = [
             reading._replace(engine=_with_layers(inside.completed(reading.engine), reading, deadline))
             for reading in found
@@ -75,12 +76,7 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
             found.append(engines.Reading(installed, root))
         _cover([reading.engine for reading in found], coverage)
         known = accounts.Accounts()
-        who = {
-            listener.address: known.of(listener.file, _acl(reading.root, listener.file.path))
-            for reading in found
-            for listener in reading.engine.listeners
-            if listener.file is not None and listener.file.kind == "socket"
-        }
+        who = _accounts(found, known)
         other = host.other(inside.contained.groups, reader.tables.unix_listeners())
         if other:
             names_of_others = " and ".join(sorted({name for name, _evidence in other}))
@@ -101,6 +97,17 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
             time.time(),
             os.geteuid() == 0,
         )
+
+
+def _accounts(found: t.Sequence[engines.Reading], known: accounts.Accounts) -> dict[str, tuple[facts.Account, ...]]:
+    """Return who may use each socket, by its address; of two with one address, who may use either."""
+    who: dict[str, dict[str, facts.Account]] = {}
+    for reading in found:
+        for listener in reading.engine.listeners:
+            if listener.file is not None and listener.file.kind == "socket":
+                allowed = known.of(listener.file, _acl(reading.root, listener.file.path))
+                who.setdefault(listener.address, {}).update((account.name, account) for account in allowed)
+    return {address: tuple(allowed.values()) for address, allowed in who.items()}
 
 
 def _files(root: files.Root, found: t.Sequence[engines.Reading]) -> dict[str, facts.FileFact]:
@@ -135,17 +142,34 @@ def _running(reader: engines.Reader, deadline: Deadline, coverage: ScopeCoverage
             if processes.is_alive(daemon):
                 coverage.skip(subject, "looking at it failed: %s; report this" % _crash.summarize(error))
             continue
-        engine = reading.engine
-        if daemon.container is not None:
-            inside = containers.get(daemon.container, daemon.container[:12])
-            engine = engine._replace(name="%s in container %s" % (engine.name, inside))
+        engine = reading.engine._replace(name=_identity(reading, reader, daemon, containers))
         containers.update({container.id: container.name for container in engine.containers or ()})
         before = found.get(engine.name)
-        if before is None or (before.engine.state != facts.RUNNING and engine.state == facts.RUNNING):
-            found[engine.name] = reading._replace(engine=engine)
-        if before is not None:
+        if before is not None and facts.SILENT in (engine.state, before.engine.state):
             coverage.skip(subject, "another process has the address %s" % printable(engine.name))
+        if before is not None and engine.state == before.engine.state == facts.RUNNING:
+            engine = engine._replace(name=_unused(engine.name, found))
+        elif before is not None and before.engine.state == facts.RUNNING:
+            continue
+        found[engine.name] = reading._replace(engine=engine)
     return list(found.values())
+
+
+def _unused(name: str, taken: t.Container[str]) -> str:
+    """Return a name for a further engine in such a place, so that none hides another."""
+    return next(
+        longer for longer in ("%s (%d)" % (name, number) for number in itertools.count(2)) if longer not in taken
+    )
+
+
+def _identity(
+    reading: engines.Reading, reader: engines.Reader, daemon: processes.Daemon, containers: t.Mapping[str, str]
+) -> str:
+    """Return the name of an engine: two that see different files may have the same address."""
+    name = reading.engine.name
+    if daemon.container is not None:
+        return "%s in container %s" % (name, containers.get(daemon.container, daemon.container[:12]))
+    return name if reader.sees(reading) else "%s in another mount namespace" % name
 
 
 def _with_layers(engine: Engine, reading: engines.Reading, deadline: Deadline) -> Engine:

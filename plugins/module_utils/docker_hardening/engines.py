@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import (
     answers,
+    client,
     configuration,
     configured,
     connections,
@@ -56,6 +57,7 @@ class Reader:
         self._host = host
         self._names = names
         self._opened: list[Root] = []
+        self._budget = client.Budget()
         self.tables = sockets.Tables()
 
     def close(self) -> None:
@@ -96,7 +98,7 @@ class Reader:
             problem=daemon.problem or found.problem,
         )
         if engine.problem is None:
-            engine = _asked(engine, daemon, root, known, deadline)
+            engine = _asked(engine, daemon, root, known, deadline, self._budget)
         places = engine_files.Places(
             root,
             unit_root,
@@ -108,6 +110,16 @@ class Reader:
         # Its unit is judged all the same: the next boot uses it.
         service = unit if unit.name else configured.service_of(unit_root, engine.name, account)
         return Reading(engine_files.completed(engine, service, places), root)
+
+    def sees(self, reading: Reading) -> bool:
+        """Say whether the address of an engine leads to it from here as well."""
+        if reading.root is self._host:
+            return True
+        paths = [one.file.path for one in reading.engine.listeners if one.file and one.address == reading.engine.name]
+        try:
+            return all(os.path.samestat(self._host.status(path), reading.root.status(path)) for path in paths)
+        except OSError:
+            return False
 
     def installed(self) -> Engine | None:
         """Return the engine that is installed and does not run, None where there is none."""
@@ -179,9 +191,16 @@ def _name(daemon: Daemon, offered: t.Sequence[Listener], settings: t.Mapping[str
     return names[0]
 
 
-def _asked(engine: Engine, daemon: Daemon, root: Root, known: configured.Configured, deadline: Deadline) -> Engine:
+def _asked(
+    engine: Engine,
+    daemon: Daemon,
+    root: Root,
+    known: configured.Configured,
+    deadline: Deadline,
+    budget: client.Budget,
+) -> Engine:
     """Return an engine with what it answers, or with why it does not."""
-    asked = connections.to_engine(engine, daemon, root, deadline)
+    asked = connections.to_engine(engine, daemon, root, deadline, budget)
     if asked is None:
         return engine._replace(problem="it listens on no socket that can be asked without a certificate")
     with contextlib.closing(asked):

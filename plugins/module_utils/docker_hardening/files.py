@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import stat
 import typing as t
@@ -103,12 +104,14 @@ class Root:
         if descriptor < 0:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         try:
-            found = sorted(os.listdir(descriptor))
+            # Whoever owns it may have put millions there.
+            with os.scandir(descriptor) as entries:
+                found = [entry.name for entry in itertools.islice(entries, most + 1)]
         finally:
             os.close(descriptor)
         if len(found) > most:
             raise NotAFileError(errno.EFBIG, "it holds more than %d files" % most)
-        return found
+        return sorted(found)
 
     def pin(self, path: str) -> tuple[int, str, bool]:
         """Return a descriptor that stands for what a path leads to, its path without links, and whether it is a link.

@@ -25,6 +25,8 @@ _OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 # Of one layer; a distribution has about 100,000.
 _MOST_ENTRIES = 1_000_000
 _MOST_FILES = 2_000
+# Directories that are still to be read: a path has up to 4,096 bytes.
+_MOST_WAITING = 50_000
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 Found = t.Tuple[t.Tuple[str, int], ...]
@@ -131,8 +133,8 @@ class Layers:
                                 found["%s/%s" % (path[1:], entry.name)] = stat.S_IMODE(mode)
             finally:
                 os.close(descriptor)
-            if count > _MOST_ENTRIES:
-                raise LayerError("a layer has more than %d files" % _MOST_ENTRIES)
+            if count > _MOST_ENTRIES or len(waiting) > _MOST_WAITING or len(found) > _MOST_FILES:
+                raise LayerError("a layer has more files than are read")
         return found
 
     def _hides(self, upper: str, name: str) -> bool:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import mounts, processes
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Container, Engine, Mounted
 
@@ -17,7 +19,9 @@ _Mounts = t.Mapping[bytes, t.Sequence[bytes]]
 class Insides:
     """Completes the containers of all engines of a host."""
 
-    def __init__(self) -> None:
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._by_namespace: t.Mapping[str, t.Sequence[int]] | None = None
         self.contained = processes.contained()
         self._describer = processes.Describer()
         # Those of process 1 may be of another root, as in a container.
@@ -34,17 +38,28 @@ class Insides:
     def _completed(self, container: Container, engine: int, own: _Mounts) -> Container:
         if not container.is_running:
             return container._replace(processes=())
+        if self._deadline.passed():
+            return container
         pids = list(self.contained.pids.get(container.id, ()))
         state = container.inspect.get("State")
         first = state.get("Pid") if isinstance(state, dict) else None
         if not pids and isinstance(first, int) and first > 0:
-            pids = processes.in_namespace_of(first, engine)
+            pids = self._in_namespace_of(first, engine)
         if not pids:
             return container
         return container._replace(
             processes=self._describer.describe(pids),
             mounted=self._mounted(container, first if first in pids else pids[0], own),
         )
+
+    def _in_namespace_of(self, pid: int, engine: int) -> list[int]:
+        """Return the processes in the PID namespace of one, unless that is the engine's or ours: a container's own."""
+        if self._by_namespace is None:
+            self._by_namespace = processes.by_namespace()
+        namespace = processes.namespace(pid)
+        if not namespace or namespace in (processes.namespace(os.getpid()), processes.namespace(engine)):
+            return []
+        return list(self._by_namespace.get(namespace, ()))
 
     def _mounted(self, container: Container, pid: int, own: _Mounts) -> tuple[Mounted, ...] | None:
         text = processes.mountinfo(pid)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import calendar
+import json
 import re
 import typing as t
 
@@ -20,6 +21,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.f
 # Of one container; the counts of the rest are in the control that is about them.
 _MOST = 100
 _TEXT_LIMIT = 500
+# Of all containers of a host; those of 5,000 have about 5 MB.
+_MOST_TEXT = 16 * 1024 * 1024
 _DAY = 86_400
 _TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})")
 # Labels that only what manages containers sets, by its name. Anybody can set them, so they explain and excuse nothing.
@@ -31,10 +34,20 @@ _MANAGERS = (
 )
 
 
-def containers(engine: Engine, now: float) -> list[dict[str, t.Any]]:
-    """Return the containers of an engine, plain and printable."""
-    images = {image.id: image for image in engine.images or ()}
-    return [_entry(engine, container, images, now) for container in engine.containers or ()]
+def containers(engines: t.Iterable[Engine], now: float) -> list[dict[str, t.Any]]:
+    """Return the containers of all engines, plain and printable; without details from where they are too long on."""
+    found = []
+    room = _MOST_TEXT
+    for engine in engines:
+        images = {image.id: image for image in engine.images or ()}
+        for container in engine.containers or ():
+            entry = _entry(engine, container, images, now)
+            room -= len(json.dumps(entry))
+            if room < 0:
+                bare = _entry(engine, Container(container.id, container.name, {}, container.is_running), {}, now)
+                entry = {**bare, "problem": "left out, as the inventory of this host is too long"}
+            found.append(entry)
+    return found
 
 
 def _entry(engine: Engine, container: Container, images: t.Mapping[str, Image], now: float) -> dict[str, t.Any]:

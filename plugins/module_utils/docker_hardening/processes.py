@@ -71,7 +71,7 @@ def pids() -> list[int]:
 
 
 def daemons() -> list[Daemon]:
-    """Return what is called dockerd, those of root that are in no container first, then the oldest."""
+    """Return what is called dockerd: first that of no container, which sees our files, and of root, then the oldest."""
     found = []
     for pid in pids():
         executable = _link(pid, "exe")
@@ -80,7 +80,11 @@ def daemons() -> list[Daemon]:
             daemon = _daemon(pid, executable)
             if daemon is not None:
                 found.append(daemon)
-    return sorted(found, key=lambda one: (one.container is not None, one.uid != 0, one.ticks, one.pid))
+    return sorted(found, key=_order)
+
+
+def _order(one: Daemon) -> tuple[bool, bool, bool, int, int]:
+    return one.container is not None, not one.same_files, one.uid != 0, one.ticks, one.pid
 
 
 def _daemon(pid: int, executable: str) -> Daemon | None:
@@ -145,12 +149,17 @@ def contained() -> Contained:
     return Contained(found, frozenset(group.path for group in groups.values() if group.container is not None))
 
 
-def in_namespace_of(pid: int, engine: int) -> list[int]:
-    """Return the processes in the PID namespace of one, where that is not the engine's or ours: a container's own."""
-    namespace = _link(pid, "ns/pid")
-    if not namespace or namespace in (_link(os.getpid(), "ns/pid"), _link(engine, "ns/pid")):
-        return []
-    return [other for other in pids() if _link(other, "ns/pid") == namespace]
+def namespace(pid: int) -> str:
+    """Return the PID namespace of a process, an empty text where /proc does not tell."""
+    return _link(pid, "ns/pid")
+
+
+def by_namespace() -> dict[str, list[int]]:
+    """Return all processes by their PID namespaces."""
+    found: dict[str, list[int]] = {}
+    for pid in pids():
+        found.setdefault(namespace(pid), []).append(pid)
+    return found
 
 
 class Describer:

@@ -22,7 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.a
     GoneError,
     HangsError,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.client import Client
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.client import Budget, Client
 
 from tests.integration.docker_hardening._fake_engine import VERSION, FakeEngine, Script, kept, without_version
 from tests.support import processor
@@ -225,6 +225,18 @@ def test_an_answer_without_an_end_is_cut_off_by_its_size(
     with pytest.raises(ApiError, match=r"longer|values"):
         client.get("/info")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_all_answers_together_are_bounded(serve: Serve) -> None:
+    client, _engine = serve(lambda _path: kept([{"x": "y" * 1000}] * 100))
+    client._budget = Budget(350_000, 1_000)
+    assert len(client.get("/a")) == len(client.get("/b")) == len(client.get("/c")) == 100
+    with pytest.raises(ApiError, match="together"):
+        client.get("/d")
+    client._budget = Budget(1_000_000, 250)
+    client.get("/a")
+    with pytest.raises(ApiError, match="together"):
+        client.get("/b")
 
 
 def test_what_is_not_there_any_more_is_no_problem_of_the_engine(serve: Serve) -> None:

@@ -46,7 +46,7 @@ def _entry(inspect: t.Any, *images: Image, name: str = "web") -> dict[str, t.Any
     )
     now = inventory.seconds("2026-11-29T00:00:00Z")
     assert now is not None
-    (entry,) = inventory.containers(engine, now)
+    (entry,) = inventory.containers([engine], now)
     return entry
 
 
@@ -126,3 +126,12 @@ def test_what_manages_a_container_is_told_by_its_labels(label: str, managed_by: 
 @pytest.mark.parametrize("text", [None, "", "0001-01-01T00:00:00Z", "2026-13-01T00:00:00Z", "yesterday", 7])
 def test_what_is_no_time_is_none(text: t.Any) -> None:
     assert inventory.seconds(text) is None
+
+
+def test_an_inventory_that_is_too_long_names_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inventory, "_MOST_TEXT", 3_000)
+    containers = tuple(Container(str(number) * 64, "web%d" % number, _INSPECT, True) for number in range(9))
+    found = inventory.containers([Engine("unix:///a", facts.RUNNING, containers=containers)], 0.0)
+    assert [entry["name"] for entry in found] == [container.name for container in containers]
+    assert found[0]["problem"] is None
+    assert (found[-1]["mounts"], found[-1]["problem"]) == ([], "left out, as the inventory of this host is too long")
