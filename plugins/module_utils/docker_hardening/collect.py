@@ -112,7 +112,12 @@ def _accounts(found: t.Sequence[engines.Reading], known: accounts.Accounts) -> d
 
 def _files(root: files.Root, found: t.Sequence[engines.Reading]) -> dict[str, facts.FileFact]:
     """Return what is in the places that the benchmark names, and in those of single engines."""
-    placed = {path: each.root.fact(path) for each in found for path in engine_files.paths(each.engine)}
+    placed: dict[str, facts.FileFact] = {}
+    # What sees our files comes first, and its path is not to be taken for that of one that sees others.
+    for each in found:
+        for path in engine_files.paths(each.engine):
+            if path not in placed:
+                placed[path] = each.root.fact(path)
     return {**placed, **host.files(root)}
 
 
