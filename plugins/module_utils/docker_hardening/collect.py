@@ -62,7 +62,7 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
         root = stack.enter_context(contextlib.closing(files.Root("/", names)))
         reader = stack.enter_context(contextlib.closing(engines.Reader(root, names)))
         found = _running(reader, deadline, coverage)
-        inside = insides.Insides()
+        inside = insides.Insides(deadline)
         found = [
             reading._replace(engine=_with_layers(inside.completed(reading.engine), reading, deadline))
             for reading in found

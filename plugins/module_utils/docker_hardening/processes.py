@@ -145,12 +145,18 @@ def contained() -> Contained:
     return Contained(found, frozenset(group.path for group in groups.values() if group.container is not None))
 
 
-def in_namespace_of(pid: int, engine: int) -> list[int]:
-    """Return the processes in the PID namespace of one, where that is not the engine's or ours: a container's own."""
+def own_namespace(pid: int, engine: int) -> str:
+    """Return the PID namespace of a process where that is not the engine's or ours: a container's own; else nothing."""
     namespace = _link(pid, "ns/pid")
-    if not namespace or namespace in (_link(os.getpid(), "ns/pid"), _link(engine, "ns/pid")):
-        return []
-    return [other for other in pids() if _link(other, "ns/pid") == namespace]
+    return "" if namespace in (_link(os.getpid(), "ns/pid"), _link(engine, "ns/pid")) else namespace
+
+
+def by_namespace() -> dict[str, list[int]]:
+    """Return all processes by their PID namespaces."""
+    found: dict[str, list[int]] = {}
+    for pid in pids():
+        found.setdefault(_link(pid, "ns/pid"), []).append(pid)
+    return found
 
 
 class Describer:

@@ -62,11 +62,11 @@ def _seen(container: Container) -> list[_Seen]:
     paths = [_asked(each) for each in asked if values.text(each, "Type") not in (*_NO_PATHS, _VOLUME)]
     if each_container.is_stopped(container):
         return paths
-    if container.mounted is None and asked:
+    if container.mounted is None:
         raise values.UnknownError("what is mounted in it could not be read")
     volumes = {_path(values.text(each, "Source")) for each in asked if values.text(each, "Type") == _VOLUME}
     found = []
-    for each in container.mounted or ():
+    for each in container.mounted:
         sources = tuple(map(_path, each.sources))
         found.append(_Seen(each.destination, sources, each.is_writable, not volumes.isdisjoint(sources)))
     # What the host has no path to any more was what the engine was asked for.

@@ -208,3 +208,8 @@ def test_what_is_mounted_below_a_mount_comes_along() -> None:
     assert detail["detail"] == "/etc/ssh on /a (rw); /etc/ssh on /a-b (rw)"
     detail = judged("docker_container_mounts_system_directory", engine(container(mounted=seen)))["items"][0]
     assert detail["detail"] == "/etc/ssh on / (rw)"
+
+
+@pytest.mark.parametrize("control", [SYSTEM, SOCKET])
+def test_nothing_is_passed_by_the_word_of_the_engine_alone(control: str) -> None:
+    assert judged(control, engine(container(Mounts=[], mounted=None)))["status"] == "not_checked"
