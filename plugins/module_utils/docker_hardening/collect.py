@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 import typing as t
@@ -32,6 +33,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.o
 _MOST_ENGINES = 32
 # Seconds of the time budget that are left after the layers of images were read.
 _RESERVE = 5.0
+# The controller takes names of 1,000 characters, which it does not shorten.
+_NAME_LIMIT = 400
+# Of all containers together, as JSON.
+_CONTAINERS_ROOM = 32 * 1024 * 1024
+_MOST_CONTAINERS = 5_000
 _TEXT_LIMIT = 200
 _ACL = "system.posix_acl_access"
 
@@ -45,11 +51,12 @@ def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
     found = read(Deadline(options.time_budget), coverage)
     controls = judge.judge(found, options)
     _cover_controls(found, controls, coverage)
+    containers = _containers(found, coverage)
     return {
         "changed": False,
         "controls": controls,
         "detections": detections(found),
-        "containers": [entry for engine in found.engines for entry in inventory.containers(engine, found.now)],
+        "containers": containers,
         "engines": [_described(engine) for engine in found.engines],
         "coverage": [coverage.entry()],
     }
@@ -61,18 +68,13 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
     with contextlib.ExitStack() as stack:
         root = stack.enter_context(contextlib.closing(files.Root("/", names)))
         reader = stack.enter_context(contextlib.closing(engines.Reader(root, names)))
-        found = _running(reader, deadline, coverage)
+        found = [_named(reading) for reading in _running(reader, deadline, coverage)]
         inside = insides.Insides(deadline)
         found = [
             reading._replace(engine=_with_layers(inside.completed(reading.engine), reading, deadline))
             for reading in found
         ]
-        installed = reader.installed()
-        running = [(reading.engine.name, reading.engine.unit) for reading in found]
-        if installed is not None and not any(
-            installed.name == name or installed.unit == unit for name, unit in running
-        ):
-            found.append(engines.Reading(installed, root))
+        found = _with_installed(found, reader.installed(), root)
         _cover([reading.engine for reading in found], coverage)
         known = accounts.Accounts()
         who = {
@@ -105,7 +107,8 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
 
 def _files(root: files.Root, found: t.Sequence[engines.Reading]) -> dict[str, facts.FileFact]:
     """Return what is in the places that the benchmark names, and in those of single engines."""
-    placed = {path: each.root.fact(path) for each in found for path in engine_files.paths(each.engine)}
+    # What others say of their paths takes nothing from the first, which are those of root.
+    placed = {path: each.root.fact(path) for each in reversed(found) for path in engine_files.paths(each.engine)}
     return {**placed, **host.files(root)}
 
 
@@ -123,9 +126,9 @@ def _running(reader: engines.Reader, deadline: Deadline, coverage: ScopeCoverage
             reason = deadline.reason if deadline.passed() else "only %d engines are looked at" % _MOST_ENGINES
             coverage.skip(subject, reason)
             continue
-        # One that hangs leaves time for the others.
+        # One that hangs leaves time for the others. Their number is anybody's choice, so the first has half of it.
         left = deadline.remaining(0.0)
-        share = Deadline(0.0 if left is None else max(0.1, left / (len(daemons) - number)))
+        share = Deadline(0.0 if left is None else max(0.1, left / min(2, len(daemons) - number)))
         try:
             reading = reader.running(daemon, share)
         except engines.NoEngineError as error:
@@ -144,8 +147,33 @@ def _running(reader: engines.Reader, deadline: Deadline, coverage: ScopeCoverage
         if before is None or (before.engine.state != facts.RUNNING and engine.state == facts.RUNNING):
             found[engine.name] = reading._replace(engine=engine)
         if before is not None:
-            coverage.skip(subject, "another process has the address %s" % printable(engine.name))
+            coverage.skip(
+                subject, "another process has the address %s" % _control.shortened(printable(engine.name), _NAME_LIMIT)
+            )
     return list(found.values())
+
+
+def _with_installed(found: list[engines.Reading], installed: Engine | None, root: files.Root) -> list[engines.Reading]:
+    """Return engines with the one that is installed, unless that runs."""
+    if installed is None:
+        return found
+    # Any account may start what is called dockerd, with this address in its command line, and never answer there.
+    real = [
+        reading
+        for reading in found
+        if reading.engine.name != installed.name or reading.engine.uid == 0 or reading.engine.state == facts.RUNNING
+    ]
+    if any(installed.name == reading.engine.name or installed.unit == reading.engine.unit for reading in real):
+        return found
+    return [*real, engines.Reading(installed, root)]
+
+
+def _named(reading: engines.Reading) -> engines.Reading:
+    """Return an engine with a name that is not too long: whoever starts it, or a container, chooses it."""
+    name = printable(reading.engine.name)
+    if len(name) <= _NAME_LIMIT:
+        return reading
+    return reading._replace(engine=reading.engine._replace(name=_control.shortened(name, _NAME_LIMIT)))
 
 
 def _with_layers(engine: Engine, reading: engines.Reading, deadline: Deadline) -> Engine:
@@ -184,6 +212,22 @@ def _cover_controls(found: Host, controls: t.Sequence[t.Mapping[str, t.Any]], co
                 unknown[0]["reason"].rstrip("."),
             )
             coverage.skip("controls of %s" % name, reason)
+
+
+def _containers(found: Host, coverage: ScopeCoverage) -> list[dict[str, t.Any]]:
+    """Return the containers of all engines, as many as there is room for."""
+    returned: list[dict[str, t.Any]] = []
+    room = _CONTAINERS_ROOM
+    for engine in found.engines:
+        entries = inventory.containers(engine, found.now)
+        for number, entry in enumerate(entries):
+            room -= len(json.dumps(entry))
+            if room < 0 or len(returned) == _MOST_CONTAINERS:
+                what = "%d containers of %s" % (len(entries) - number, printable(engine.name))
+                coverage.skip(what, "only %d containers of all engines are listed" % len(returned))
+                break
+            returned.append(entry)
+    return returned
 
 
 def _acl(root: files.Root, path: str) -> bytes:
