@@ -298,6 +298,24 @@ def test_an_engine_that_dies_meanwhile_leaves_what_it_said_before(serve: Serve, 
     assert unknown <= len(said.problems)
 
 
+@pytest.mark.parametrize(("listed", "problems"), [(1, []), (2, ["the engine lists it and does not describe it"])])
+@pytest.mark.parametrize("missing", ["json", "history"])
+def test_an_image_that_is_listed_and_not_described_is_none_that_was_removed(
+    serve: Serve, missing: str, listed: int, problems: list[str]
+) -> None:
+    lists = iter([_ANSWERS["/images/json"]] * listed + [[]])
+
+    def script(path: str) -> list[bytes]:
+        if path.endswith("/images/json"):
+            return kept(next(lists))
+        if path.endswith(f"/images/{_IMAGE}/{missing}"):
+            return kept({"message": "no such platform"}, "404 Not Found")
+        return kept(_ANSWERS[without_version(path)] if path != "/version" else VERSION)
+
+    client, _engine = serve(script)
+    assert [image.problem for image in answers.ask(client).images or ()] == problems
+
+
 def test_an_engine_that_fails_to_tell_its_version_is_asked_by_another_way(serve: Serve) -> None:
     def script(path: str) -> list[bytes]:
         if path == "/_ping":
