@@ -86,7 +86,7 @@ def control(
         "items": [dict(each) for each in ordered[:ITEMS_LIMIT]],
         "excepted_count": len(excepted),
         "excepted": [dict(each) for each in sorted(excepted, key=_order)[:ITEMS_LIMIT]],
-        "digest": _digest(status, ordered),
+        "digest": digest(status, ordered),
     }
 
 
@@ -94,7 +94,7 @@ def _order(each: t.Mapping[str, str]) -> tuple[str, str, str]:
     return (each["kind"], each["name"], each["detail"])
 
 
-def _digest(status: str, ordered: t.Sequence[t.Mapping[str, str]]) -> str:
+def digest(status: str, ordered: t.Sequence[t.Mapping[str, str]]) -> str:
     """Return the SHA-256 of what a decision about the control depends on: all items, without their notes."""
     text = json.dumps([status, [_order(each) for each in ordered]], ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
