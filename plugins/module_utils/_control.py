@@ -35,7 +35,21 @@ def item(kind: str, name: str, detail: str = "", note: str = "") -> dict[str, st
     name: printable, and the same in each run. detail: what decides about it. note: what changes by itself, such as an
     age; a decision does not depend on it.
     """
-    return {"kind": kind, "name": name[:_TEXT_LIMIT], "detail": detail[:_TEXT_LIMIT], "note": note[:_TEXT_LIMIT]}
+    return {"kind": kind, "name": shortened(name), "detail": shortened(detail), "note": note[:_TEXT_LIMIT]}
+
+
+def shortened(text: str, limit: int = _TEXT_LIMIT) -> str:
+    """Return a text of at most so many characters that differs wherever the whole text differs."""
+    if len(text) <= limit:
+        return text
+    mark = "... (%s)" % mark_of(text)
+    return text[: limit - len(mark)] + mark
+
+
+def mark_of(*texts: str) -> str:
+    """Return a few digits that nobody finds other texts for: a decision about what is left out depends on them."""
+    digest = hashlib.sha256(json.dumps(texts, ensure_ascii=True).encode("ascii"))
+    return digest.hexdigest()[:32]
 
 
 def control(
@@ -72,7 +86,7 @@ def control(
         "items": [dict(each) for each in ordered[:ITEMS_LIMIT]],
         "excepted_count": len(excepted),
         "excepted": [dict(each) for each in sorted(excepted, key=_order)[:ITEMS_LIMIT]],
-        "digest": _digest(status, ordered),
+        "digest": digest(status, ordered),
     }
 
 
@@ -80,7 +94,7 @@ def _order(each: t.Mapping[str, str]) -> tuple[str, str, str]:
     return (each["kind"], each["name"], each["detail"])
 
 
-def _digest(status: str, ordered: t.Sequence[t.Mapping[str, str]]) -> str:
+def digest(status: str, ordered: t.Sequence[t.Mapping[str, str]]) -> str:
     """Return the SHA-256 of what a decision about the control depends on: all items, without their notes."""
     text = json.dumps([status, [_order(each) for each in ordered]], ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -31,6 +31,7 @@ _MOST_CONTAINERS = 5_000
 _MOST_IMAGES = 2_000
 _MOST_EXECS = 200
 _NO_ID = "the engine gave it no id that can be asked for"
+_UNKNOWN = "the engine lists it and does not describe it"
 _NO_NAME = "<none>:<none>"
 
 
@@ -125,16 +126,20 @@ def _images(client: Client, used: frozenset[str]) -> tuple[Image, ...]:
     found = [image._replace(problem=_NO_ID) for image in listed if not _ID.match(image.id)]
     known = [image for image in listed if _ID.match(image.id)]
     answered = client.each(["/images/%s/%s" % (one.id, what) for one in known for what in ("json", "history")])
+    gone = []
     for image, inspect, history in zip(known, answered, answered):
         try:
             image = image._replace(inspect=as_object(inspect))
             image = image._replace(history=tuple(as_objects(history)))
         except GoneError:
+            gone.append(image)
             continue
         except ApiError as error:
             image = image._replace(problem=str(error))
         found.append(image)
-    return tuple(found)
+    # Images were removed after they were listed; one of another platform is listed, and has no history.
+    still_there = {_text(one, "Id") for one in client.objects("/images/json")} if gone else set()
+    return (*found, *(image._replace(problem=_UNKNOWN) for image in gone if image.id in still_there))
 
 
 def _image(listed: Json, used: frozenset[str]) -> Image:

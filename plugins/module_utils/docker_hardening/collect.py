@@ -33,6 +33,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.o
 _MOST_ENGINES = 32
 # Seconds of the time budget that are left after the layers of images were read.
 _RESERVE = 5.0
+# The controller takes names of 1,000 characters, which it does not shorten.
+_NAME_LIMIT = 400
+_MOST_CONTAINERS = 5_000
 _TEXT_LIMIT = 200
 _ACL = "system.posix_acl_access"
 
@@ -46,11 +49,12 @@ def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
     found = read(Deadline(options.time_budget), coverage)
     controls = judge.judge(found, options)
     _cover_controls(found, controls, coverage)
+    containers = _containers(found, coverage)
     return {
         "changed": False,
         "controls": controls,
         "detections": detections(found),
-        "containers": inventory.containers(found.engines, found.now),
+        "containers": containers,
         "engines": [_described(engine) for engine in found.engines],
         "coverage": [coverage.entry()],
     }
@@ -62,18 +66,13 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
     with contextlib.ExitStack() as stack:
         root = stack.enter_context(contextlib.closing(files.Root("/", names)))
         reader = stack.enter_context(contextlib.closing(engines.Reader(root, names)))
-        found = _running(reader, deadline, coverage)
+        found = [_named(reading) for reading in _running(reader, deadline, coverage)]
         inside = insides.Insides(deadline)
         found = [
             reading._replace(engine=_with_layers(inside.completed(reading.engine), reading, deadline))
             for reading in found
         ]
-        installed = reader.installed()
-        running = [(reading.engine.name, reading.engine.unit) for reading in found]
-        if installed is not None and not any(
-            installed.name == name or installed.unit == unit for name, unit in running
-        ):
-            found.append(engines.Reading(installed, root))
+        found = _with_installed(found, reader.installed(), root)
         _cover([reading.engine for reading in found], coverage)
         known = accounts.Accounts()
         who = _accounts(found, known)
@@ -135,9 +134,9 @@ def _running(reader: engines.Reader, deadline: Deadline, coverage: ScopeCoverage
             reason = deadline.reason if deadline.passed() else "only %d engines are looked at" % _MOST_ENGINES
             coverage.skip(subject, reason)
             continue
-        # One that hangs leaves time for the others.
+        # One that hangs leaves time for the others. Their number is anybody's choice, so the first has half of it.
         left = deadline.remaining(0.0)
-        share = Deadline(0.0 if left is None else max(0.1, left / (len(daemons) - number)))
+        share = Deadline(0.0 if left is None else max(0.1, left / min(2, len(daemons) - number)))
         try:
             reading = reader.running(daemon, share)
         except engines.NoEngineError as error:
@@ -151,7 +150,7 @@ def _running(reader: engines.Reader, deadline: Deadline, coverage: ScopeCoverage
         containers.update({container.id: container.name for container in engine.containers or ()})
         before = found.get(engine.name)
         if before is not None and facts.SILENT in (engine.state, before.engine.state):
-            coverage.skip(subject, "another process has the address %s" % printable(engine.name))
+            coverage.skip(subject, "another process has the address %s" % _short(engine.name))
         if before is not None and engine.state == before.engine.state == facts.RUNNING:
             engine = engine._replace(name=_unused(engine.name, found))
         elif before is not None and before.engine.state == facts.RUNNING:
@@ -175,6 +174,32 @@ def _identity(
     if daemon.container is not None:
         return "%s in container %s" % (name, containers.get(daemon.container, daemon.container[:12]))
     return name if reader.sees(reading) else "%s in another mount namespace" % name
+
+
+def _with_installed(found: list[engines.Reading], installed: Engine | None, root: files.Root) -> list[engines.Reading]:
+    """Return engines with the one that is installed, unless that runs."""
+    if installed is None:
+        return found
+    # Any account may start what is called dockerd, with this address in its command line, and never answer there.
+    real = [
+        reading
+        for reading in found
+        if reading.engine.name != installed.name or reading.engine.uid == 0 or reading.engine.state == facts.RUNNING
+    ]
+    if any(installed.name == reading.engine.name or installed.unit == reading.engine.unit for reading in real):
+        return found
+    return [*real, engines.Reading(installed, root)]
+
+
+def _short(name: str) -> str:
+    return _control.shortened(printable(name), _NAME_LIMIT)
+
+
+def _named(reading: engines.Reading) -> engines.Reading:
+    """Return an engine with a name that is not too long: whoever starts it, or a container, chooses it."""
+    if len(printable(reading.engine.name)) <= _NAME_LIMIT:
+        return reading
+    return reading._replace(engine=reading.engine._replace(name=_short(reading.engine.name)))
 
 
 def _with_layers(engine: Engine, reading: engines.Reading, deadline: Deadline) -> Engine:
@@ -213,6 +238,15 @@ def _cover_controls(found: Host, controls: t.Sequence[t.Mapping[str, t.Any]], co
                 unknown[0]["reason"].rstrip("."),
             )
             coverage.skip("controls of %s" % name, reason)
+
+
+def _containers(found: Host, coverage: ScopeCoverage) -> list[dict[str, t.Any]]:
+    """Return the containers of all engines, as many as the controller takes."""
+    entries = inventory.containers(found.engines, found.now)
+    if len(entries) > _MOST_CONTAINERS:
+        left_out = len(entries) - _MOST_CONTAINERS
+        coverage.skip("%d containers" % left_out, "only %d containers of all engines are listed" % _MOST_CONTAINERS)
+    return entries[:_MOST_CONTAINERS]
 
 
 def _acl(root: files.Root, path: str) -> bytes:

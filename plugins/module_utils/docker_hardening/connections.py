@@ -27,7 +27,7 @@ _TCP = "tcp://"
 
 
 def to_engine(
-    engine: Engine, daemon: Daemon, root: Root, deadline: Deadline, budget: client.Budget
+    engine: Engine, daemon: Daemon, root: Root, deadline: Deadline, allowance: client.Allowance
 ) -> client.Client | None:
     """Return a client of the address that names the engine, or of another one; None where there is none to ask."""
     order = sorted(engine.listeners, key=lambda listener: listener.address != engine.name)
@@ -35,11 +35,11 @@ def to_engine(
         if listener.file is not None:
             connect = functools.partial(_pinned, root, listener.file.path)
             accepts = functools.partial(_refusal, daemon, listener.source == "systemd")
-            return client.Client(connect, deadline, _SECONDS, accepts, budget)
+            return client.Client(connect, deadline, _SECONDS, accepts, allowance)
     for listener in order:
         if listener.address.startswith(_TCP) and not listener.has_tls and not sockets.has_own_network(daemon.pid):
             connect = functools.partial(_tcp, listener.address[len(_TCP) :])
-            return client.Client(connect, deadline, _SECONDS, budget=budget)
+            return client.Client(connect, deadline, _SECONDS, allowance=allowance)
     return None
 
 

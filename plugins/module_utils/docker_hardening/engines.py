@@ -57,7 +57,7 @@ class Reader:
         self._host = host
         self._names = names
         self._opened: list[Root] = []
-        self._budget = client.Budget()
+        self._allowance = client.Allowance()
         self.tables = sockets.Tables()
 
     def close(self) -> None:
@@ -98,7 +98,8 @@ class Reader:
             problem=daemon.problem or found.problem,
         )
         if engine.problem is None:
-            engine = _asked(engine, daemon, root, known, deadline, self._budget)
+            asked = connections.to_engine(engine, daemon, root, deadline, self._allowance)
+            engine = _asked(engine, asked, root, known)
         places = engine_files.Places(
             root,
             unit_root,
@@ -191,16 +192,8 @@ def _name(daemon: Daemon, offered: t.Sequence[Listener], settings: t.Mapping[str
     return names[0]
 
 
-def _asked(
-    engine: Engine,
-    daemon: Daemon,
-    root: Root,
-    known: configured.Configured,
-    deadline: Deadline,
-    budget: client.Budget,
-) -> Engine:
+def _asked(engine: Engine, asked: client.Client | None, root: Root, known: configured.Configured) -> Engine:
     """Return an engine with what it answers, or with why it does not."""
-    asked = connections.to_engine(engine, daemon, root, deadline, budget)
     if asked is None:
         return engine._replace(problem="it listens on no socket that can be asked without a certificate")
     with contextlib.closing(asked):

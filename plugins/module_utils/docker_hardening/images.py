@@ -27,6 +27,8 @@ _MOST_ENTRIES = 1_000_000
 _MOST_FILES = 2_000
 # Directories that are still to be read: a path has up to 4,096 bytes.
 _MOST_WAITING = 50_000
+# overlay2 allows 128.
+_MOST_LAYERS = 500
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 Found = t.Tuple[t.Tuple[str, int], ...]
@@ -67,6 +69,8 @@ class Layers:
             raise LayerError("the engine does not say where its layers are")
         lower = data.get("LowerDir")
         paths = [data["UpperDir"], *(lower.split(":") if isinstance(lower, str) and lower else ())]
+        if len(paths) > _MOST_LAYERS:
+            raise LayerError("it has more than %d layers" % _MOST_LAYERS)
         for path in paths:
             inside = path[len(self._data_root) + 1 :] if path.startswith(self._data_root + "/") else ""
             if not _LAYER.match(inside):
@@ -77,10 +81,11 @@ class Layers:
         found: dict[str, int] = {}
         for number, path in enumerate(paths):
             for name, mode in self._layer(path).items():
+                if self._deadline.passed():
+                    raise LayerError(self._deadline.reason)
                 if name not in found and not any(self._hides(upper, name) for upper in paths[:number]):
                     found[name] = mode
-        if len(found) > _MOST_FILES:
-            raise LayerError("it has more than %d such files" % _MOST_FILES)
+        _check_number(found)
         return tuple(sorted(found.items()))
 
     def _layer(self, path: str) -> dict[str, int]:
@@ -98,8 +103,11 @@ class Layers:
 
     @contextlib.contextmanager
     def _opened(self, path: str) -> t.Iterator[int]:
-        pinned, _real, _is_link = self._root.pin(path)
+        pinned, real, _is_link = self._root.pin(path)
         try:
+            # The account of a rootless engine could lead a scan to directories that are not its own.
+            if real.split("/")[-2:] != path.split("/")[-2:]:
+                raise LayerError("one of its layers is a link")
             descriptor = os.open("/proc/self/fd/%d" % pinned, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         finally:
             os.close(pinned)
@@ -133,7 +141,8 @@ class Layers:
                                 found["%s/%s" % (path[1:], entry.name)] = stat.S_IMODE(mode)
             finally:
                 os.close(descriptor)
-            if count > _MOST_ENTRIES or len(waiting) > _MOST_WAITING or len(found) > _MOST_FILES:
+            _check_number(found)
+            if count > _MOST_ENTRIES or len(waiting) > _MOST_WAITING:
                 raise LayerError("a layer has more files than are read")
         return found
 
@@ -158,6 +167,11 @@ class Layers:
                 os.stat(words[-1], dir_fd=directory, follow_symlinks=False)
                 return True
         return False
+
+
+def _check_number(found: t.Sized) -> None:
+    if len(found) > _MOST_FILES:
+        raise LayerError("it has more than %d such files" % _MOST_FILES)
 
 
 def _is_opaque(directory: int) -> bool:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
@@ -14,14 +13,19 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.f
 
 # Lines of mountinfo by device.
 _Mounts = t.Mapping[bytes, t.Sequence[bytes]]
+# Of all containers: an engine that is none may name the same process as often as it likes.
+_MOST_PROCESSES = 50_000
+# Of one container, which has some tens of them.
+_MOST_MOUNTS = 5_000
 
 
 class Insides:
-    """Completes the containers of all engines of a host."""
+    """Completes the containers of all engines of a host, as far as time allows."""
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
-        self._by_namespace: t.Mapping[str, t.Sequence[int]] | None = None
+        self._left = _MOST_PROCESSES
+        self._namespaces: dict[str, list[int]] | None = None
         self.contained = processes.contained()
         self._describer = processes.Describer()
         # Those of process 1 may be of another root, as in a container.
@@ -38,32 +42,30 @@ class Insides:
     def _completed(self, container: Container, engine: int, own: _Mounts) -> Container:
         if not container.is_running:
             return container._replace(processes=())
-        if self._deadline.passed():
-            return container
-        pids = list(self.contained.pids.get(container.id, ()))
         state = container.inspect.get("State")
         first = state.get("Pid") if isinstance(state, dict) else None
+        # Anybody who may make control groups can have processes in one that is called as this container's.
+        pids = sorted(self.contained.pids.get(container.id, ()), key=lambda pid: pid != first)
         if not pids and isinstance(first, int) and first > 0:
             pids = self._in_namespace_of(first, engine)
-        if not pids:
+        if not pids or self._left <= 0 or self._deadline.passed():
             return container
+        described = self._describer.describe(pids)
+        self._left -= len(described)
         return container._replace(
-            processes=self._describer.describe(pids),
-            mounted=self._mounted(container, first if first in pids else pids[0], own),
+            processes=described, mounted=self._mounted(container, first if first in pids else pids[0], own)
         )
 
-    def _in_namespace_of(self, pid: int, engine: int) -> list[int]:
-        """Return the processes in the PID namespace of one, unless that is the engine's or ours: a container's own."""
-        if self._by_namespace is None:
-            self._by_namespace = processes.by_namespace()
-        namespace = processes.namespace(pid)
-        if not namespace or namespace in (processes.namespace(os.getpid()), processes.namespace(engine)):
-            return []
-        return list(self._by_namespace.get(namespace, ()))
+    def _in_namespace_of(self, first: int, engine: int) -> list[int]:
+        """Return the processes in the PID namespace of one, where that is a container's own."""
+        namespace = processes.own_namespace(first, engine)
+        if namespace and self._namespaces is None:
+            self._namespaces = processes.by_namespace()
+        return sorted((self._namespaces or {}).get(namespace, ()), key=lambda pid: pid != first)
 
     def _mounted(self, container: Container, pid: int, own: _Mounts) -> tuple[Mounted, ...] | None:
         text = processes.mountinfo(pid)
-        if not text:
+        if not text or text.count(b"\n") > _MOST_MOUNTS:
             return None
         devices = {_device(line) for line in text.split(b"\n")}
         host = b"\n".join(

@@ -18,6 +18,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.f
 _NAMES = frozenset((b"dockerd", b"dockerd-current", b"dockerd-ce", b"dockerd-ee"))
 _MOST_TEXT = 128 * 1024
 _MOST_ARGUMENTS = 4_096
+# Of a process that is called dockerd, of which there may be thousands.
+_MOST_COMMAND = 32 * 1024
+_MOST_FLAGS = 512
+# The longest path (PATH_MAX).
+_MOST_VALUE = 4_096
 _MOST_WORDS = 64
 _MOST_GROUP = 64 * 1024
 _MOST_MOUNTS = 16 * 1024 * 1024
@@ -93,8 +98,11 @@ def _daemon(pid: int, executable: str) -> Daemon | None:
         return None
     group = control_groups.parse(_read(pid, "cgroup", _MOST_GROUP))
     own = control_groups.parse(_read(os.getpid(), "cgroup", _MOST_GROUP)).container
-    words = _words(_read(pid, "cmdline", _MOST_TEXT))
+    command = _read(pid, "cmdline", _MOST_COMMAND + 1)
+    is_long = len(command) > _MOST_COMMAND or command.count(b"\0") > _MOST_FLAGS
+    words = () if is_long else _words(command)
     can_see = bool(_link(pid, "ns/mnt"))
+    problem = None if can_see else "the kernel shows process %d to root only; run as root" % pid
     return Daemon(
         pid,
         executable,
@@ -109,7 +117,7 @@ def _daemon(pid: int, executable: str) -> Daemon | None:
         _link(pid, "cwd"),
         not can_see or _link(pid, "ns/mnt") == os.readlink("/proc/self/ns/mnt"),
         not can_see or _link(pid, "ns/user") == os.readlink("/proc/self/ns/user"),
-        None if can_see else "the kernel shows process %d to root only; run as root" % pid,
+        "its command line is longer than that of an engine" if is_long else problem,
     )
 
 
@@ -149,16 +157,17 @@ def contained() -> Contained:
     return Contained(found, frozenset(group.path for group in groups.values() if group.container is not None))
 
 
-def namespace(pid: int) -> str:
-    """Return the PID namespace of a process, an empty text where /proc does not tell."""
-    return _link(pid, "ns/pid")
+def own_namespace(pid: int, engine: int) -> str:
+    """Return the PID namespace of a process where that is not the engine's or ours: a container's own; else nothing."""
+    namespace = _link(pid, "ns/pid")
+    return "" if namespace in (_link(os.getpid(), "ns/pid"), _link(engine, "ns/pid")) else namespace
 
 
 def by_namespace() -> dict[str, list[int]]:
     """Return all processes by their PID namespaces."""
     found: dict[str, list[int]] = {}
     for pid in pids():
-        found.setdefault(namespace(pid), []).append(pid)
+        found.setdefault(_link(pid, "ns/pid"), []).append(pid)
     return found
 
 
@@ -233,7 +242,7 @@ def _environment(text: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     for entry in text.split(b"\0"):
         name, equals, value = os.fsdecode(entry).partition("=")
-        if equals and name in _HEEDED:
+        if equals and name in _HEEDED and len(value) <= _MOST_VALUE:
             found.setdefault(name, value)
     return found
 

@@ -16,6 +16,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.p
 
 _SOCKET = re.compile(r"socket:\[([0-9]+)\]\Z")
 _MOST_FILES = 100_000
+# That one engine listens on; each is asked and compared with what containers mount.
+_MOST_SOCKETS = 500
 _MOST_BYTES = 32 * 1024 * 1024
 # __SO_ACCEPTCON of linux/net.h: it listens.
 _LISTENS = 0x10000
@@ -61,6 +63,8 @@ class Tables:
                 if inode in inodes:
                     unix.setdefault(inode, set()).add(path)
             tcp.update(address for inode, address in addresses if inode in inodes)
+        if len(unix) + len(tcp) > _MOST_SOCKETS:
+            return Sockets(problem="it listens on more than %d sockets" % _MOST_SOCKETS)
         return Sockets(tuple(tuple(sorted(paths)) for _inode, paths in sorted(unix.items())), tuple(sorted(tcp)))
 
     def unix_listeners(self) -> frozenset[str]:

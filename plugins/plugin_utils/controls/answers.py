@@ -19,6 +19,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._control import (
     NOT_CHECKED,
     STATUSES,
     control,
+    digest,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmark_score import WEIGHTS
@@ -125,8 +126,8 @@ def _answer(fields: t.Mapping[t.Any, t.Any], benchmark: Benchmark) -> dict[str, 
             "examined": _count(fields.get("examined")),
             **_listed(fields, "items", "count", ()),
             **_listed(fields, "excepted", "excepted_count", ("exception",)),
-            "digest": _digest(fields.get("digest")),
         }
+        answer["digest"] = _digest(fields.get("digest"), answer)
     except evidence.UnfitError as error:
         raise evidence.UnfitError(f"{identifier}: {error}") from None
     return answer
@@ -152,10 +153,12 @@ def _subject(value: t.Any) -> str:
     return subject
 
 
-def _digest(value: t.Any) -> str:
+def _digest(value: t.Any, answer: t.Mapping[str, t.Any]) -> str:
+    """Return the digest of the evidence: where all of it is listed, of what people are shown."""
     if not isinstance(value, str) or not _DIGEST.fullmatch(value):
         raise evidence.UnfitError("a digest in hexadecimal is needed")
-    return evidence.plain_text(value)
+    is_all = answer["count"] == len(answer["items"])
+    return digest(answer["status"], answer["items"]) if is_all else evidence.plain_text(value)
 
 
 def _count(value: t.Any) -> int:

@@ -100,11 +100,18 @@ def change_words(changed: t.Sequence[Change]) -> str:
     """Return in a sentence how many results changed, and in which direction."""
     statuses = [change for change in changed if not change.is_new_evidence]
     worse = sum(len(change.engines) for change in statuses if change.after == _control.FAILED)
-    better = sum(len(change.engines) for change in statuses if change.before == _control.FAILED)
-    others = sum(len(change.engines) for change in statuses) - worse - better
+    # What could not be checked may fail as before.
+    dark = sum(len(change.engines) for change in statuses if change.after == _control.NOT_CHECKED)
+    better = sum(
+        len(change.engines)
+        for change in statuses
+        if change.before == _control.FAILED and change.after != _control.NOT_CHECKED
+    )
+    others = sum(len(change.engines) for change in statuses) - worse - dark - better
     more = sum(len(change.engines) for change in changed if change.is_new_evidence)
     parts = [
         (worse, "fails now", "fail now"),
+        (dark, "could not be checked", "could not be checked"),
         (better, "fails no longer", "fail no longer"),
         (others, "has another status", "have another status"),
         (more, "failed before and has new evidence", "failed before and have new evidence"),

@@ -64,6 +64,7 @@ def _benchmark(data: model.ReportData, sheet: benchmark.Sheet) -> dict[str, t.An
         "about": about(sheet),
         "to_do": to_do[:TO_DO_LIMIT],
         "to_do_more": len(to_do) - TO_DO_LIMIT,
+        "nothing_to_do": _nothing_to_do(sheet.total),
         "changes": changes,
         "changes_words": benchmark_tables.change_words(changes),
         "is_first": all(state.previous_status is None for state in sheet.states),
@@ -102,6 +103,11 @@ def _left(part: benchmark.Part) -> str:
     failed, waiting, dark = (part.count(status) for status in (_control.FAILED, _control.MANUAL, _control.NOT_CHECKED))
     waits = "waits" if waiting == 1 else "wait"
     return f"{failed:,} failed, {waiting:,} {waits} for a person, {dark:,} could not be checked."
+
+
+def _nothing_to_do(part: benchmark.Part) -> str:
+    dark = part.count(_control.NOT_CHECKED)
+    return f"No control is known to fail, and {dark:,} could not be checked." if dark else "No control fails."
 
 
 def score_words(part: benchmark.Part) -> str:

@@ -22,7 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.a
     GoneError,
     HangsError,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.client import Budget, Client
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.client import Allowance, Client
 
 from tests.integration.docker_hardening._fake_engine import VERSION, FakeEngine, Script, kept, without_version
 from tests.support import processor
@@ -38,7 +38,9 @@ def serve(tmp_path: pathlib.Path) -> t.Iterator[t.Callable[..., tuple[Client, Fa
     """Return a function that starts something with a script, and the client that asks it."""
     with contextlib.ExitStack() as stack:
 
-        def start(script: Script, seconds: float = 60.0) -> tuple[Client, FakeEngine]:
+        def start(
+            script: Script, seconds: float = 60.0, allowance: Allowance | None = None
+        ) -> tuple[Client, FakeEngine]:
             path = tmp_path / "docker.sock"
             engine = FakeEngine(path, script)
             stack.callback(engine.close)
@@ -46,7 +48,7 @@ def serve(tmp_path: pathlib.Path) -> t.Iterator[t.Callable[..., tuple[Client, Fa
             def connect() -> t.ContextManager[tuple[int, t.Any]]:
                 return contextlib.nullcontext((socket.AF_UNIX, str(path)))
 
-            asked = Client(connect, Deadline(120), seconds)
+            asked = Client(connect, Deadline(120), seconds, allowance=allowance)
             stack.callback(asked.close)
             return asked, engine
 
@@ -227,16 +229,18 @@ def test_an_answer_without_an_end_is_cut_off_by_its_size(
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
-def test_all_answers_together_are_bounded(serve: Serve) -> None:
-    client, _engine = serve(lambda _path: kept([{"x": "y" * 1000}] * 100))
-    client._budget = Budget(350_000, 1_000)
-    assert len(client.get("/a")) == len(client.get("/b")) == len(client.get("/c")) == 100
-    with pytest.raises(ApiError, match="together"):
-        client.get("/d")
-    client._budget = Budget(1_000_000, 250)
-    client.get("/a")
-    with pytest.raises(ApiError, match="together"):
-        client.get("/b")
+@pytest.mark.parametrize("allowance", [Allowance(size=800), Allowance(values=250)])
+def test_all_answers_together_are_bounded(serve: Serve, allowance: Allowance) -> None:
+    def script(path: str) -> list[bytes]:
+        return kept({"ApiVersion": "1.45", "path": [0] * (100 if "/big" in path else 1)})
+
+    first, _engine = serve(script, allowance=allowance)
+    assert len(first.get("/big")["path"]) == 100
+    assert len(first.get("/small")["path"]) == 1
+    # Other answers of the same engine, and of others, are as long as there is room.
+    with pytest.raises(ApiError, match="longer than all engines of a host may answer together"):
+        [first.get("/big") for _question in range(2)]
+    assert len(first.get("/small")["path"]) == 1
 
 
 def test_what_is_not_there_any_more_is_no_problem_of_the_engine(serve: Serve) -> None:
@@ -292,6 +296,24 @@ def test_an_engine_that_dies_meanwhile_leaves_what_it_said_before(serve: Serve, 
     swarm = said.swarm.problem if said.swarm is not None else None
     assert said.problems or partly or swarm or not unknown
     assert unknown <= len(said.problems)
+
+
+@pytest.mark.parametrize(("listed", "problems"), [(1, []), (2, ["the engine lists it and does not describe it"])])
+@pytest.mark.parametrize("missing", ["json", "history"])
+def test_an_image_that_is_listed_and_not_described_is_none_that_was_removed(
+    serve: Serve, missing: str, listed: int, problems: list[str]
+) -> None:
+    lists = iter([_ANSWERS["/images/json"]] * listed + [[]])
+
+    def script(path: str) -> list[bytes]:
+        if path.endswith("/images/json"):
+            return kept(next(lists))
+        if path.endswith(f"/images/{_IMAGE}/{missing}"):
+            return kept({"message": "no such platform"}, "404 Not Found")
+        return kept(_ANSWERS[without_version(path)] if path != "/version" else VERSION)
+
+    client, _engine = serve(script)
+    assert [image.problem for image in answers.ask(client).images or ()] == problems
 
 
 def test_an_engine_that_fails_to_tell_its_version_is_asked_by_another_way(serve: Serve) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import json
 import typing as t
@@ -152,6 +153,26 @@ def _exposed_devices(container: Container) -> t.Iterator[Fault]:
         yield Fault(f"rule {printable(rule)}")
 
 
+class _Containers:
+    """Finds containers by what others call them."""
+
+    def __init__(self, containers: t.Sequence[Container]) -> None:
+        # The first one of a name counts, and an id before a name.
+        self._by_name = {each.name.lstrip("/"): each for each in reversed(containers)}
+        self._by_name.update((each.id, each) for each in reversed(containers))
+        self._by_id = sorted((each.id, number) for number, each in enumerate(containers))
+        self._all = containers
+
+    def get(self, reference: str) -> Container | None:
+        """Return a container by its id, the beginning of it, or its name."""
+        if reference in self._by_name:
+            return self._by_name[reference]
+        place = bisect.bisect_left(self._by_id, (reference, 0))
+        if not reference or place == len(self._by_id) or not self._by_id[place][0].startswith(reference):
+            return None
+        return self._all[self._by_id[place][1]]
+
+
 class _Namespace(t.NamedTuple):
     """A kind of namespace. name: below /proc/PID/ns. mode: where the engine has what was asked for."""
 
@@ -160,7 +181,7 @@ class _Namespace(t.NamedTuple):
     fault: str
 
     def check(self, _host: Host, engine: Engine, _options: Options) -> Verdict:
-        test = functools.partial(_shared, self, engine)
+        test = functools.partial(_shared, self, _Containers(engine.containers or ()))
         return each_container.judge(engine, self.fault, test, with_stopped=True)
 
 
@@ -170,13 +191,13 @@ _IPC = _Namespace("ipc", "HostConfig.IpcMode", "the shared memory of the host")
 _UTS = _Namespace("uts", "HostConfig.UTSMode", "the host name (UTS namespace) of the host")
 
 
-def _shared(namespace: _Namespace, engine: Engine, container: Container) -> t.Iterator[Fault]:
+def _shared(namespace: _Namespace, containers: _Containers, container: Container) -> t.Iterator[Fault]:
     """Find whether a container is in a namespace of the host: by its mode, by those that it joins, by its process."""
     mode = values.text(container.inspect, namespace.mode)
     if mode == "host":
         yield Fault("host")
         return
-    target = _joined(namespace, engine, mode) if mode.startswith(_JOIN) else None
+    target = _joined(namespace, containers, mode) if mode.startswith(_JOIN) else None
     if target is not None and values.text(target.inspect, namespace.mode) == "host":
         yield Fault(f"host, through container {each_container.name_of(target)}")
     elif not each_container.is_stopped(container):
@@ -188,23 +209,16 @@ def _shared(namespace: _Namespace, engine: Engine, container: Container) -> t.It
             raise values.UnknownError(f"it joins '{printable(mode)}', which is not known")
 
 
-def _joined(namespace: _Namespace, engine: Engine, mode: str) -> Container | None:
+def _joined(namespace: _Namespace, containers: _Containers, mode: str) -> Container | None:
     """Return the container at the end of those that one joins; None for one that is not known, or in a circle."""
     for _join in range(_MOST_JOINS):
-        target = _find(engine, mode[len(_JOIN) :])
+        target = containers.get(mode[len(_JOIN) :])
         if target is None:
             return None
         mode = values.text(target.inspect, namespace.mode)
         if not mode.startswith(_JOIN):
             return target
     return None
-
-
-def _find(engine: Engine, reference: str) -> Container | None:
-    """Return a container by its id, the beginning of it, or its name."""
-    containers = engine.containers or ()
-    exact = [each for each in containers if reference in (each.id, each.name.lstrip("/"))]
-    return (exact + [each for each in containers if reference and each.id.startswith(reference)] + [None])[0]
 
 
 def _seccomp(_host: Host, engine: Engine, _options: Options) -> Verdict:

@@ -62,11 +62,11 @@ def _seen(container: Container) -> list[_Seen]:
     paths = [_asked(each) for each in asked if values.text(each, "Type") not in (*_NO_PATHS, _VOLUME)]
     if each_container.is_stopped(container):
         return paths
-    if container.mounted is None and asked:
+    if container.mounted is None:
         raise values.UnknownError("what is mounted in it could not be read")
     volumes = {_path(values.text(each, "Source")) for each in asked if values.text(each, "Type") == _VOLUME}
     found = []
-    for each in container.mounted or ():
+    for each in container.mounted:
         sources = tuple(map(_path, each.sources))
         found.append(_Seen(each.destination, sources, each.is_writable, not volumes.isdisjoint(sources)))
     # What the host has no path to any more was what the engine was asked for.
@@ -93,8 +93,10 @@ def _is_below(path: str, directory: str) -> bool:
 
 
 def _system_directories(host: Host, engine: Engine, _options: Options) -> Verdict:
-    roots = frozenset(root for each in host.engines for root in _data_roots(each))
-    test = functools.partial(_system_mounts, roots if _data_roots(engine) else None)
+    own = frozenset(_data_roots(engine))
+    # Any account may run what it calls an engine, and say anything of its data root.
+    others = frozenset(root for each in host.engines if each.uid == 0 for root in _data_roots(each)) - own
+    test = functools.partial(_system_mounts, own, others)
     return each_container.judge(engine, "directories of the host's system", test, with_stopped=True)
 
 
@@ -104,11 +106,11 @@ def _data_roots(engine: Engine) -> list[str]:
     return [_path(path) for path in paths if isinstance(path, str) and path.startswith("/")]
 
 
-def _system_mounts(roots: frozenset[str] | None, container: Container) -> t.Iterator[Fault]:
+def _system_mounts(own: frozenset[str], others: frozenset[str], container: Container) -> t.Iterator[Fault]:
     seen = _seen(container)
-    if seen and roots is None:
+    if seen and not own:
         raise values.UnknownError("the data root of the engine is not known")
-    for mount, reason in _topmost(seen, functools.partial(_why, roots or frozenset())):
+    for mount, reason in _topmost(seen, functools.partial(_why, own, others)):
         rights = "rw" if mount.is_writable else "ro"
         detail = f"{reason} on {mount.destination} ({rights})"
         yield Fault(printable(detail), "high" if mount.is_writable else "medium")
@@ -116,22 +118,31 @@ def _system_mounts(roots: frozenset[str] | None, container: Container) -> t.Iter
 
 def _topmost(seen: t.Sequence[_Seen], why: t.Callable[[str, _Seen], str | None]) -> t.Iterator[tuple[_Seen, str]]:
     """Yield each mount with what is wrong about it, without those that come along below another such mount."""
-    above: list[str] = []
+    above: set[str] = set()
     for mount in sorted(seen):
         reason = next(filter(None, (why(source, mount) for source in mount.sources)), None)
-        if reason is not None and not any(_is_below(mount.destination, each) for each in above):
-            above.append(mount.destination)
+        if reason is not None and above.isdisjoint(_directories_above(mount.destination)):
+            above.add(mount.destination)
             yield mount, reason
 
 
-def _why(roots: frozenset[str], source: str, mount: _Seen) -> str | None:
-    """Return the path that should not be in a container, None for one that may."""
+def _directories_above(path: str) -> t.Iterator[str]:
+    """Yield the directories that a path is in, with and without a slash at their end."""
+    place = path.rstrip("/").rfind("/")
+    while place >= 0:
+        yield path[: place + 1]
+        yield path[:place]
+        place = path.rfind("/", 0, place)
+
+
+def _why(own: frozenset[str], others: frozenset[str], source: str, mount: _Seen) -> str | None:
+    """Return the path that should not be in a container, None for one that may. own: where volumes may be."""
     if source == "/" or source in _SYSTEM:
         return source
-    inside = [source[len(root) :] for root in roots if _is_below(source, root)]
+    inside = [source[len(root) :] for root in own if _is_below(source, root)]
     if any(mount.is_volume or _ENGINE_FILES.fullmatch(path) for path in inside):
         return None
-    if inside or any(source == root or _is_below(root, source) for root in roots):
+    if any(source == root or _is_below(source, root) or _is_below(root, source) for root in own | others):
         return source
     # Single files and directories are common, such as a time zone; those who can change them change the host.
     return source if mount.is_writable and any(_is_below(source, directory) for directory in _SYSTEM) else None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _control
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES, printable
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import values, verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect.verdict import Item, Verdict
@@ -123,7 +124,7 @@ def item(container: Container, faults: t.Sequence[Fault], note: str = "") -> Ite
     """Return a container as evidence. Whoever starts it chooses its name and labels; only its image's id is a proof."""
     details = [each.detail for each in faults[:_DETAILS]]
     if len(faults) > _DETAILS:
-        details.append("%d more" % (len(faults) - _DETAILS))
+        details.append("%d more (%s)" % (len(faults) - _DETAILS, _control.mark_of(*(each.detail for each in faults))))
     if is_stopped(container):
         details.append("stopped")
     return Item(

@@ -33,6 +33,8 @@ _INSTALLS = {
 # Commands beside an update that do not use it.
 _IDLE = ("set", "echo", "printf", "true", ":", "rm", "mkdir", "chmod", "sleep", "export")
 _IDLE_VERBS = ("", "clean", "autoclean", "autoremove", "cache")
+# Longer words are no names, and the pattern needs quadratic time for them.
+_NAME_LIMIT = 255
 _NAME = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9+._/:~-]*(?:[=<>~!]=?[\w.+:~*-]+)?\Z")
 _UNVERIFIED = {
     **dict.fromkeys(_APT, ("--allow-unauthenticated", "--force-yes", "--allow-insecure-repositories")),
@@ -74,7 +76,7 @@ def installed(line: Line) -> list[str]:
         for command in image_history.commands(line)
         if command.verb in _INSTALLS.get(command.program, ())
         for word in command.operands
-        if _NAME.match(word) and "://" not in word
+        if len(word) <= _NAME_LIMIT and _NAME.match(word) and "://" not in word
     ]
 
 

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._control import FAILED, PASSED
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils._secrets import masked
+from ansible_collections.bulwark.servers.plugins.module_utils._secrets import MASK, masked
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import listeners, verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect.verdict import Item, Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import (
@@ -28,6 +28,12 @@ _STOPPED = "The engine does not run; this is what its files say."
 _BUILTIN = ("builtin", "default")
 # Addresses of log drivers that are not this host.
 _ELSEWHERE = re.compile(r"(?:tcp|udp|tls|tcp\+tls)://(?!127\.|localhost\b|\[::1\])", re.IGNORECASE)
+
+# Options of log drivers whose values are shown; addresses are, without accounts and paths.
+_LOG_OPTIONS = frozenset(
+    ("awslogs-group", "awslogs-region", "compress", "gcp-project", "max-buffer-size", "max-file", "max-size", "mode")
+    + ("syslog-facility", "syslog-format", "tag")
+)
 
 # Why a value of a setting is wrong, as a sentence, or None if it is right.
 Fault = t.Callable[[t.Any, Engine], t.Optional[str]]
@@ -46,9 +52,10 @@ def known(engine: Engine, name: str) -> Setting | Verdict:
 
 def item(setting: Setting, engine: Engine) -> Item:
     """Return a setting as evidence: what is in force and who says so, and what is written where that differs."""
-    detail = "%s (%s)" % (masked(_shown(setting.value)), "file" if engine.state == STOPPED else setting.source)
+    shown = _shown_log_options if setting.name == "log-opts" else _shown
+    detail = "%s (%s)" % (masked(shown(setting.value)), "file" if engine.state == STOPPED else setting.source)
     if setting.is_pending:
-        detail += "; after a restart: %s" % masked(_shown(setting.written))
+        detail += "; after a restart: %s" % masked(shown(setting.written))
     return Item(
         "setting", setting.name, detail, "written in %s" % printable(setting.written_in) if setting.written_in else ""
     )
@@ -86,6 +93,25 @@ def _shown(value: t.Any) -> str:
     if isinstance(value, dict):
         return ", ".join("%s=%s" % (name, _plain(value[name])) for name in sorted(value)) or "not set"
     return _plain(value)
+
+
+def _shown_log_options(value: t.Any) -> str:
+    """Return the options of a log driver: their names, and values where they are no secret of any driver."""
+    if not isinstance(value, dict):
+        return _shown(None) if not value else MASK
+    return _shown({name: _log_option(str(name), value[name]) for name in value})
+
+
+def _log_option(name: str, value: t.Any) -> t.Any:
+    if name in _LOG_OPTIONS:
+        return value
+    if not isinstance(value, str) or not name.endswith(("-address", "-url")):
+        return MASK
+    # An account with its password before the place, and a key in the path.
+    scheme, separator, rest = value.rpartition("://")
+    place = rest.rpartition("@")[2]
+    place = place if scheme.startswith("unix") else place.partition("/")[0].partition("?")[0]
+    return "%s%s%s" % (scheme, separator, place + (" and more" if place != rest else ""))
 
 
 def _plain(value: t.Any) -> str:
@@ -234,7 +260,9 @@ def _check_logs(_host: Host, engine: Engine, options: Options) -> Verdict:
         return None
 
     result = judged(setting, engine, fault, "The log driver sends logs elsewhere.")
-    evidence = [*result.items, *([item(addresses, engine)] if addresses and addresses.value else [])]
+    evidence = list(result.items)
+    if addresses is not None and (addresses.value or addresses.is_pending):
+        evidence.append(item(addresses, engine))
     if result.status == PASSED and wanted is None and _stays(setting, addresses):
         return verdict.manual("The log driver leaves logs on this host.", evidence, 1)
     return result._replace(items=tuple(evidence))

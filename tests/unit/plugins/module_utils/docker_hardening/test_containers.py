@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import facts
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import judge
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Options
 
 from tests.unit.plugins.module_utils.docker_hardening._made import (
     DAY,
@@ -351,3 +354,31 @@ def test_what_is_executed_in_containers_fails_while_it_runs(control: str, bad: d
     failed = judged(control, plain._replace(execs=(_exec(), _exec(**bad))))
     assert [(each["name"], each["detail"]) for each in failed["items"]] == [("web", "/bin/sh")]
     assert judged(control, plain._replace(problems=(("execs", "it is gone"),)))["status"] == "not_checked"
+
+
+def test_containers_that_join_each_other_in_a_long_chain_take_no_quadratic_time() -> None:
+    control = "docker_host_processes_shared"
+    first = container("c0")
+    chain = []
+    for number in range(3_000):
+        options = {**first.inspect["HostConfig"], "PidMode": f"container:c{number + 1}" if number < 2_999 else "host"}
+        chain.append(
+            first._replace(id=f"{number:064x}", name=f"c{number}", inspect={**first.inspect, "HostConfig": options})
+        )
+    where = engine(*chain)
+    before = time.process_time()
+    result = judge.CHECKS[control](host(where), where, Options())
+    # Those that are further away are not followed.
+    assert len(result.items) == 11
+    assert time.process_time() - before < 4
+
+
+def test_a_container_is_joined_by_its_id_the_beginning_of_it_or_its_name() -> None:
+    target = container("web", HostConfig__PidMode="host")
+    other = container(target.id[:12])
+    for reference, count in ((target.id, 2), (target.id[:12], 1), (target.id[:11], 2), ("web", 2), ("", 1), ("we", 1)):
+        result = judged(
+            "docker_host_processes_shared",
+            engine(container("x", HostConfig__PidMode=f"container:{reference}"), target, other),
+        )
+        assert result["count"] == count, reference

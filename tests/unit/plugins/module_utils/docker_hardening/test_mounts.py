@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import facts, mounts
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import judge
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Options
 
 from tests.unit.plugins.module_utils.docker_hardening._made import container, engine, host, judged
 
@@ -170,3 +173,43 @@ def test_what_the_runtime_mounts_by_itself_counts_where_it_was_asked_for() -> No
     found = mounts.of_container(HOST, INSIDE, frozenset(("/sys", "/dev/null")))
     assert facts.Mounted("/sys", ("/sys",), False) in found
     assert facts.Mounted("/dev/null", ("/dev/null",), True) in found
+
+
+def test_another_engine_excuses_no_mount() -> None:
+    name = {"Type": "volume", "Source": "/var/lib/docker/volumes/x/_data", "Destination": "/x", "RW": True}
+    sources = ("/etc/ssh", "/var/lib/docker/volumes/x/_data")
+    volume = container(Mounts=[name], mounted=(facts.Mounted("/x", sources, True),))
+    for uid in (0, 1000):
+        fake = engine(name="unix:///tmp/x", uid=uid, info={"DockerRootDir": "/etc"}, data_root=facts.DataRoot("/etc"))
+        result = judged("docker_container_mounts_system_directory", host(engine(volume), fake))
+        assert result["items"][0]["detail"] == "/etc/ssh on /x (rw)"
+
+
+def test_an_account_that_runs_an_engine_says_nothing_of_the_mounts_of_others() -> None:
+    fake = engine(name="unix:///tmp/x", uid=1000, is_rootless=True, data_root=facts.DataRoot("/srv/app/data"))
+    where = host(engine(mounted("/srv/app", writable=False)), fake)
+    assert judged("docker_container_mounts_system_directory", where)["status"] == "passed"
+
+
+def test_many_mounts_take_no_quadratic_time() -> None:
+    many = tuple(facts.Mounted(f"/{number}/x", ("/etc/ssh",), True) for number in range(20_000))
+    where = engine(container(mounted=many))
+    before = time.process_time()
+    result = judge.CHECKS["docker_container_mounts_system_directory"](host(where), where, Options())
+    assert "19990 more" in result.items[0].detail
+    # Twenty seconds and more if each was compared with all others.
+    assert time.process_time() - before < 8
+
+
+def test_what_is_mounted_below_a_mount_comes_along() -> None:
+    paths = ("/", "/a", "/a/b/c", "/a-b", "/a/b")
+    seen = tuple(facts.Mounted(path, ("/etc/ssh",), True) for path in paths)
+    detail = judged("docker_container_mounts_system_directory", engine(container(mounted=seen[1:])))["items"][0]
+    assert detail["detail"] == "/etc/ssh on /a (rw); /etc/ssh on /a-b (rw)"
+    detail = judged("docker_container_mounts_system_directory", engine(container(mounted=seen)))["items"][0]
+    assert detail["detail"] == "/etc/ssh on / (rw)"
+
+
+@pytest.mark.parametrize("control", [SYSTEM, SOCKET])
+def test_nothing_is_passed_by_the_word_of_the_engine_alone(control: str) -> None:
+    assert judged(control, engine(container(Mounts=[], mounted=None)))["status"] == "not_checked"

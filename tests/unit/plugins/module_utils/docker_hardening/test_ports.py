@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import facts
 
@@ -75,3 +77,16 @@ def test_a_person_looks_at_ports_in_the_network_of_the_host() -> None:
     where = engine(container(HostConfig__NetworkMode="host"))
     for wanted in (None, ("443",)):
         assert judged("docker_container_publishes_unneeded_port", where, ports=wanted)["status"] == "manual"
+
+
+def test_a_judgement_depends_on_ports_that_are_not_listed() -> None:
+    def digest(last: str) -> t.Any:
+        ports = {f"{port}/tcp": [{"HostIp": "0.0.0.0", "HostPort": str(port)}] for port in range(8000, 8011)}  # noqa: S104
+        ports["9000/tcp"] = [{"HostIp": "0.0.0.0", "HostPort": last}]  # noqa: S104
+        result = judged("docker_container_publishes_unneeded_port", engine(container(NetworkSettings__Ports=ports)))
+        assert result["status"] == "manual"
+        assert "2 more (" in result["items"][0]["detail"]
+        return result["digest"]
+
+    assert digest("9000") != digest("9022")
+    assert digest("9000") == digest("9000")

@@ -102,6 +102,16 @@ def test_counts_are_no_less_than_what_is_listed() -> None:
     assert (listed["count"], len(listed["items"])) == (100, 100)
 
 
+def test_a_judgement_is_about_what_is_listed_whatever_digest_a_host_sends() -> None:
+    known, other = one(USERS, "manual", ["alice"]), one(USERS, "manual", ["alice", "eve"])
+    forged = one(USERS, "manual", ["alice", "eve"], digest=known["digest"])
+    assert known["digest"] == answer(USERS, "manual", ["alice"])["digest"]
+    assert forged["digest"] == other["digest"] != known["digest"]
+    # Of items that are not listed, only the host knows.
+    many = [str(number) for number in range(150)]
+    assert one(USERS, "manual", many)["digest"] == answer(USERS, "manual", many)["digest"]
+
+
 def test_texts_of_a_host_are_plain() -> None:
     evil = "\x1b[31m\u202e{{ 7 * 7 }}"
     reported = answer(reason=f"a\n{evil}", subject=evil)

@@ -7,7 +7,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import Control
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import benchmark, benchmark_tables
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import benchmark, benchmark_tables, benchmark_view
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import ControlState
 
 from tests.unit.plugins.plugin_utils.report import samples
@@ -167,6 +167,27 @@ def test_a_changed_status_is_a_change_and_the_first_run_is_none() -> None:
         ("network", "failed", "passed", 1),
     ]
     assert benchmark_tables.change_words(changes) == "Results of a control on an engine: 2 fail now; 1 fails no longer."
+
+
+def test_what_could_not_be_checked_fails_no_less_than_before() -> None:
+    found = sheet(
+        result("network", "not_checked", previous_status="failed"),
+        result("members", "not_checked", previous_status="passed"),
+        result("privileged", "excepted", previous_status="failed"),
+    )
+    words = benchmark_tables.change_words(benchmark_tables.changes(found))
+    assert words == "Results of a control on an engine: 2 could not be checked; 1 fails no longer."
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("passed", "No control fails."),
+        ("not_checked", "No control is known to fail, and 1 could not be checked."),
+    ],
+)
+def test_nothing_to_do_is_no_success_where_nothing_was_seen(status: str, words: str) -> None:
+    assert benchmark_view._nothing_to_do(sheet(result("network", status)).total) == words
 
 
 def test_new_evidence_for_a_failure_is_a_change() -> None:

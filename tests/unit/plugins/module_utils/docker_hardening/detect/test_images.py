@@ -392,3 +392,9 @@ def test_a_configuration_of_another_shape_is_not_checked() -> None:
     for inspect in ({}, {"Config": {"User": 10}}, {"Config": {}, "State": {"Pid": "7"}}, {"Config": {}, "State": []}):
         engine = samples.engine(containers=(Container("c" * 64, "web", inspect, True),))
         assert judged("docker_container_user_root", engine).status == "not_checked"
+
+
+def test_an_endless_word_of_a_history_is_no_package() -> None:
+    # A pattern that goes back for each of its characters would take minutes.
+    line = image_history.Line(1, "RUN", "apt-get install curl a" + "~" * 49_000 + "@")
+    assert package_commands.installed(line) == ["curl"]

@@ -258,6 +258,32 @@ def test_secrets_in_log_options_are_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("max-size", "10m", "max-size=10m"),
+        ("syslog-address", "unixgram:///dev/log", "syslog-address=unixgram:///dev/log"),
+        ("gelf-address", "udp://logs.example:12201", "gelf-address=udp://logs.example:12201"),
+        ("fluentd-address", "logs.example:24224", "fluentd-address=logs.example:24224"),
+        ("loki-url", "https://tenant:SEC/RET@logs.example/push", "loki-url=https://logs.example and more"),
+        ("sumo-url", "https://logs.example/v1/SECRET", "sumo-url=https://logs.example and more"),
+        ("some-url", "https://logs.example?k=SECRET", "some-url=https://logs.example and more"),
+        ("hec_auth", "SECRET", "hec_auth=***"),
+        ("splunk-token", "SECRET VALUE 'x", "splunk-token=***"),
+        ("a-url", ["SECRET"], "a-url=***"),
+        ("a-url", {"a": "SECRET"}, "a-url=***"),
+    ],
+)
+def test_only_what_no_driver_has_secrets_in_is_shown(name: str, value: t.Any, shown: str) -> None:
+    for known in (
+        samples.settings(log_driver="some-plugin", log_opts={name: value}),
+        {**samples.settings(log_driver="some-plugin"), **samples.pending("log-opts", {}, {name: value})},
+    ):
+        verdict = judged("docker_logs_stay_local", samples.engine(settings=known))
+        assert shown in str([item.detail for item in verdict.items]).replace("\\'", "'")
+        assert "SEC" not in str(verdict)
+
+
+@pytest.mark.parametrize(
     ("profile", "wanted", "status"),
     [
         ("builtin", None, "manual"),
