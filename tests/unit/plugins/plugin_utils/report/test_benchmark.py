@@ -7,10 +7,15 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import Control
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import benchmark, benchmark_tables
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
+    benchmark,
+    benchmark_tables,
+    secure_score,
+    summary,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import ControlState
 
-from tests.unit.plugins.plugin_utils.report import samples
+from tests.unit.plugins.plugin_utils.report import benchmark_samples, samples
 from tests.unit.plugins.plugin_utils.report.benchmark_samples import (
     benchmark as made,
 )
@@ -32,8 +37,12 @@ CONTROLS = (
 def result(name: str, status: str, **changes: t.Any) -> ControlState:
     """Return a result of one of the controls above."""
     (known,) = (each for each in CONTROLS if each.id == name)
+    return result_of(known, status, **changes)
+
+
+def result_of(known: Control, status: str, **changes: t.Any) -> ControlState:
     fields = {"number": known.numbers["1.8.0"], "severity": known.severity, "previous_status": status, "items": ()}
-    return state(**{**fields, "control": name, "status": status, **changes})
+    return state(**{**fields, "control": known.id, "status": status, **changes})
 
 
 def sheet(*states: ControlState, controls: t.Sequence[Control] = CONTROLS, **changes: t.Any) -> benchmark.Sheet:
@@ -104,15 +113,50 @@ def test_sections_and_levels_have_scores_of_their_own() -> None:
     ]
 
 
+def judged(*states: ControlState, skipped: t.Sequence[str] = ()) -> secure_score.Judged:
+    """Return how web1 did. skipped: what its coverage says was left out."""
+    left_out = tuple((name, "It hangs.") for name in skipped)
+    covered = samples.coverage(host="web1", capability="docker_hardening", status="partial", skipped=left_out)
+    data = samples.data(benchmarks={"cis_docker": made(CONTROLS)}, controls=states, coverage=(covered,))
+    return benchmark.judged(data)["web1", "docker_hardening"]
+
+
 def test_the_health_of_a_host_is_its_score_of_those_judged() -> None:
-    states = (
+    found = judged(
         result("privileged", "passed"),
         result("network", "failed"),
         result("network", "passed", subject="other"),
-        result("network", "manual", host="web2"),
     )
-    found = benchmark.health(states, {"cis_docker": made(CONTROLS)})
-    assert found == {("web1", "docker_hardening"): pytest.approx((10 / 17 + 1) / 2)}
+    assert found == secure_score.Judged(1, pytest.approx((10 / 17 + 1) / 2))
+    assert judged(result("network", "manual")) == secure_score.Judged(1, None)
+
+
+def test_a_control_that_could_not_be_checked_costs_its_weight_of_what_applies() -> None:
+    states = (result("privileged", "not_applicable"), result("network", "passed"), result("members", "not_checked"))
+    assert judged(*states).checked == pytest.approx(7 / 9)
+    whole = result("network", "failed", subject="other")
+    assert judged(*states, whole).checked == pytest.approx((7 / 9 + 1) / 2)
+    assert judged(result("privileged", "not_applicable")).checked == 1
+
+
+def test_an_engine_that_did_not_answer_was_not_checked_whatever_was_known_of_it() -> None:
+    states = (result("network", "passed"), result("network", "passed", subject="other"))
+    parts = [f"controls of {benchmark_samples.ENGINE}", "networks of other"]
+    assert judged(*states, skipped=parts).checked == 1
+    assert judged(*states, skipped=[*parts, "other"]).checked == 1 / 2
+    assert judged(*states, skipped=[*parts, "other", "process 7 (/usr/bin/dockerd)"]).checked == pytest.approx(1 / 3)
+
+
+def test_three_light_controls_of_many_do_not_cost_half_of_the_secure_score() -> None:
+    controls = [control(id=f"c{number}", severity="medium") for number in range(118)]
+    states = [
+        result_of(each, "not_checked" if number < 3 else "passed", host="web1") for number, each in enumerate(controls)
+    ]
+    covered = samples.coverage(host="web1", capability="docker_hardening", status="partial")
+    data = samples.data(benchmarks={"cis_docker": made(controls)}, controls=tuple(states), coverage=(covered,))
+    found = summary.score(data)
+    assert found is not None
+    assert found.total.lost_to_coverage == pytest.approx(100 * 3 / 118)
 
 
 def test_a_control_of_another_version_is_shown_with_what_the_store_knows() -> None:
