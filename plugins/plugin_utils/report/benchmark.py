@@ -114,6 +114,12 @@ class Sheet:
     def hosts(self) -> frozenset[str]:
         return frozenset(engine.host for engine, _part in self.engines)
 
+    @functools.cached_property
+    def crowded(self) -> frozenset[str]:
+        """The hosts with several engines, which their names alone do not tell apart."""
+        engines = collections.Counter(engine.host for engine, _part in self.engines)
+        return frozenset(host for host, count in engines.items() if count > 1)
+
     @property
     def to_do(self) -> list[Row]:
         """The controls that fail: critical ones first, then by the weight of the failures on all engines."""

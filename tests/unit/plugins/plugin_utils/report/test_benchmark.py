@@ -23,6 +23,7 @@ from tests.unit.plugins.plugin_utils.report.benchmark_samples import (
     control,
     item,
     judgement,
+    run,
     state,
 )
 from tests.unit.plugins.plugin_utils.report.samples import DAY, NOW
@@ -213,6 +214,60 @@ def test_a_changed_status_is_a_change_and_the_first_run_is_none() -> None:
     assert benchmark_tables.change_words(changes) == "Results of a control on an engine: 2 fail now; 1 fails no longer."
 
 
+def test_what_could_not_be_checked_again_does_not_fail_no_longer() -> None:
+    changes = benchmark_tables.changes(sheet(result("network", "not_checked", previous_status="failed")))
+    assert benchmark_tables.change_words(changes).endswith(": 1 has another status.")
+
+
+def test_what_fails_now_comes_first_then_what_fails_no_longer() -> None:
+    found = sheet(
+        result("members", "manual", previous_status="passed"),
+        result("network", "passed", previous_status="failed"),
+        result("privileged", "failed", previous_status="passed"),
+    )
+    changes = benchmark_tables.changes(found)
+    assert [change.row.control.id for change in changes] == ["privileged", "network", "members"]
+    shown, folded = benchmark_tables.split([*changes[:1] * 12, *changes[1:]], 10)
+    assert ([change.row.control.id for change in shown], len(folded)) == (["privileged"] * 10 + ["network"], 3)
+
+
+# New and gone engines
+
+
+def test_an_engine_that_no_run_before_had_is_new() -> None:
+    states = [
+        result("network", "failed", subject=name, previous_status=before)
+        for name, before in (("old", "failed"), ("added", None))
+    ]
+    runs = (run(subject="old", run_id="before", time=NOW - DAY), run(subject="old"), run(subject="added"))
+    (change,) = benchmark_tables.engine_changes(sheet(*states, benchmark_runs=runs))
+    assert (change.engine, change.is_new, change.failed) == (("web1", "added"), True, 1)
+    assert benchmark_tables.engine_changes(sheet(*states, benchmark_runs=runs[1:])) == []
+
+
+def test_an_engine_that_only_the_run_before_had_is_gone() -> None:
+    runs = (
+        run(subject="older", run_id="first", time=NOW - 2 * DAY),
+        *(run(subject=name, run_id="before", time=NOW - DAY) for name in (benchmark_samples.ENGINE, "gone")),
+        run(),
+        run(host="away", subject="only", run_id="before", time=NOW - DAY),
+    )
+    changes = benchmark_tables.engine_changes(sheet(result("network", "passed"), benchmark_runs=runs))
+    assert [(change.engine, change.is_new, change.time) for change in changes] == [
+        (("away", "only"), False, NOW - DAY),
+        (("web1", "gone"), False, NOW - DAY),
+    ]
+
+
+def test_an_engine_that_did_not_answer_is_not_gone() -> None:
+    runs = (
+        *(run(subject=name, run_id="before", time=NOW - DAY) for name in (benchmark_samples.ENGINE, "silent")),
+        run(),
+    )
+    states = (result("network", "passed"), result("network", "passed", subject="silent", run_id="before"))
+    assert benchmark_tables.engine_changes(sheet(*states, benchmark_runs=runs)) == []
+
+
 def test_new_evidence_for_a_failure_is_a_change() -> None:
     evidence = (item("old"), item("shop", is_new=True))
     found = sheet(
@@ -289,5 +344,11 @@ def test_what_counts_is_listed_before_what_does_not() -> None:
 
 def test_engines_are_named_by_their_hosts() -> None:
     engines = [benchmark.Engine(f"web{number}", "a") for number in range(1, 9)]
-    assert benchmark_tables.engine_words(engines) == "web1..web8 (8 hosts)"
-    assert benchmark_tables.engine_words([*engines[:1], benchmark.Engine("web1", "b")]) == "web1, 2 engines"
+    assert benchmark_tables.engine_words(engines, ()) == "web1..web8 (8 hosts)"
+
+
+def test_an_engine_of_a_host_with_several_is_named() -> None:
+    crowded = sheet(result("network", "failed"), result("network", "passed", subject="b")).crowded
+    engines = [benchmark.Engine("web2", "a"), benchmark.Engine("web1", "b")]
+    assert benchmark_tables.engine_words(engines, crowded) == "web2, web1 b"
+    assert benchmark_tables.engine_words(engines[1:], crowded) == "web1 b"
