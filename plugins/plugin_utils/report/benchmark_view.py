@@ -21,7 +21,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, format_time
 
 LIMIT = 100
-TO_DO_LIMIT = 8
+TO_DO_LIMIT = 10
 ENGINE_LIMIT = 10
 CHANGE_LIMIT = 10
 UNCHECKED_LIMIT = 12
@@ -65,6 +65,7 @@ def _benchmark(data: model.ReportData, sheet: benchmark.Sheet) -> dict[str, t.An
         "title": title(sheet),
         "about": about(sheet),
         "to_do": to_do[:TO_DO_LIMIT],
+        "ranks": {row.control.id: at for at, row in enumerate(to_do)},
         "to_do_more": len(to_do) - TO_DO_LIMIT,
         "engine_words": functools.partial(benchmark_tables.engine_words, crowded=sheet.crowded),
         "changes": shown,
