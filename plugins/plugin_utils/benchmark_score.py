@@ -41,6 +41,12 @@ def of_applicable(weights: t.Mapping[str, int]) -> float | None:
     return _share(weights, (FAILED, EXCEPTED, MANUAL, NOT_CHECKED))
 
 
+def checked(weights: t.Mapping[str, int]) -> float:
+    """Return the share of what could be checked in all that applies, from 0 to 1; 1 where nothing applies."""
+    whole = sum(weights.get(status, 0) for status in (PASSED, FAILED, EXCEPTED, MANUAL, NOT_CHECKED))
+    return 1 - weights.get(NOT_CHECKED, 0) / whole if whole else 1.0
+
+
 def mean(scores: t.Iterable[float | None]) -> float | None:
     """Return the score of several subjects: the mean of those that have one; None where none has."""
     known = [score for score in scores if score is not None]

@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _control
 from ansible_collections.bulwark.servers.plugins.plugin_utils import benchmark_score
 from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import Benchmark, Control
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model, secure_score
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import key
 
 if t.TYPE_CHECKING:
@@ -114,6 +114,12 @@ class Sheet:
     def hosts(self) -> frozenset[str]:
         return frozenset(engine.host for engine, _part in self.engines)
 
+    @functools.cached_property
+    def crowded(self) -> frozenset[str]:
+        """The hosts with several engines, which their names alone do not tell apart."""
+        engines = collections.Counter(engine.host for engine, _part in self.engines)
+        return frozenset(host for host, count in engines.items() if count > 1)
+
     @property
     def to_do(self) -> list[Row]:
         """The controls that fail: critical ones first, then by the weight of the failures on all engines."""
@@ -142,16 +148,33 @@ def sheets(data: model.ReportData) -> list[Sheet]:
     ]
 
 
-def health(controls: t.Iterable[ControlState], benchmarks: t.Mapping[str, Benchmark]) -> dict[tuple[str, str], float]:
-    """Return for each host and capability with controls the score of those judged, from 0 to 1."""
-    sums: dict[tuple[str, str], dict[Engine, collections.Counter[str]]] = {}
-    for state in controls:
-        weights = sums.setdefault((state.host, state.capability), {}).setdefault(engine(state), collections.Counter())
-        weights[state.status] += benchmark_score.WEIGHTS[_severity(state, benchmarks)]
-    scores = {
-        name: benchmark_score.mean(map(benchmark_score.of_judged, engines.values())) for name, engines in sums.items()
+def judged(data: model.ReportData) -> dict[tuple[str, str], secure_score.Judged]:
+    """Return for each host and capability with controls how they did."""
+    sums: dict[tuple[str, str], dict[str, collections.Counter[str]]] = {}
+    for state in data.controls:
+        weights = sums.setdefault((state.host, state.capability), {}).setdefault(state.subject, collections.Counter())
+        weights[state.status] += benchmark_score.WEIGHTS[_severity(state, data.benchmarks)]
+    skipped: dict[tuple[str, str], set[str]] = collections.defaultdict(set)
+    for entry in data.coverage:
+        skipped[entry.host, entry.capability].update(subject for subject, _reason in entry.skipped)
+    return {
+        name: secure_score.Judged(
+            _checked(engines, skipped[name]),
+            benchmark_score.mean(map(benchmark_score.of_judged, engines.values())),
+        )
+        for name, engines in sums.items()
     }
-    return {name: score for name, score in scores.items() if score is not None}
+
+
+def _checked(engines: t.Mapping[str, t.Mapping[str, int]], skipped: t.Collection[str]) -> float:
+    """Return the share of a host's controls that were checked, from 0 to 1: the mean of its engines.
+
+    An engine that was skipped has none, whatever an earlier run knew of it. ``PART of ENGINE`` is in its controls.
+    """
+    parts = tuple(f" of {name}" for name in engines)
+    dark = [name for name in skipped if name not in engines and not name.endswith(parts)]
+    shares = [0.0 if name in skipped else benchmark_score.checked(weights) for name, weights in engines.items()]
+    return sum(shares) / (len(shares) + len(dark))
 
 
 def _severity(state: ControlState, benchmarks: t.Mapping[str, Benchmark]) -> str:

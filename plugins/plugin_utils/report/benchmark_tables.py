@@ -13,10 +13,14 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _control
 from ansible_collections.bulwark.servers.plugins.plugin_utils import benchmark_score
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import alike
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.benchmark import Engine, Row, Sheet, engine
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, visible
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import listed, visible
 
 if t.TYPE_CHECKING:
-    from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import ControlState, Judgement
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
+        BenchmarkRun,
+        ControlState,
+        Judgement,
+    )
 
 EXAMPLES = 3
 
@@ -37,6 +41,25 @@ class Change:
     @property
     def is_new_evidence(self) -> bool:
         return self.before == self.after
+
+    @property
+    def is_worse(self) -> bool:
+        return self.after == _control.FAILED and not self.is_new_evidence
+
+    @property
+    def is_better(self) -> bool:
+        """Whether a failure is gone; one that could not be checked again may still be there."""
+        return self.before == _control.FAILED and self.after not in (_control.FAILED, _control.NOT_CHECKED)
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineChange:
+    """An engine that no run before judged, or that is judged no longer. failed: how many controls, when last judged."""
+
+    engine: Engine
+    is_new: bool
+    failed: int
+    time: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +94,7 @@ class Judged:
 
 
 def changes(sheet: Sheet) -> list[Change]:
-    """Return what changed since the run before: what fails now first, and last what failed before, too."""
+    """Return what changed since the run before: what fails now, what fails no longer, and last new evidence."""
     found: dict[tuple[str, str, str], list[ControlState]] = collections.defaultdict(list)
     rows = {row.control.id: row for row in sheet.rows}
     for state in sheet.states:
@@ -91,22 +114,69 @@ def new_items(state: ControlState) -> int:
     return 0 if state.previous_status is None else sum(bool(item.get("is_new")) for item in state.items)
 
 
-def _urgency(change: Change) -> tuple[bool, int, int]:
+def _urgency(change: Change) -> tuple[bool, bool, bool, int, int]:
     weight = benchmark_score.WEIGHTS[change.row.severity] * len(change.engines)
-    return change.is_new_evidence, _control.STATUSES.index(change.after), -weight
+    return (
+        change.is_new_evidence,
+        not change.is_worse,
+        not change.is_better,
+        _control.STATUSES.index(change.after),
+        -weight,
+    )
+
+
+def split(changed: t.Sequence[Change], limit: int) -> tuple[list[Change], list[Change]]:
+    """Return what to show at once and what to fold: what fails now hides nothing of what fails no longer."""
+    worse = [change for change in changed if change.is_worse]
+    better = [change for change in changed if change.is_better]
+    others = [change for change in changed if not change.is_worse and not change.is_better]
+    shown = [*worse[:limit], *better[:limit]]
+    room = max(0, limit - len(shown))
+    return [*shown, *others[:room]], [*worse[limit:], *better[limit:], *others[room:]]
+
+
+def engine_changes(sheet: Sheet) -> list[EngineChange]:
+    """Return the engines that the run before of their host did not judge, then those that only it did."""
+    first = min(sheet.runs, key=lambda run: run.time, default=None)
+    states: dict[Engine, list[ControlState]] = collections.defaultdict(list)
+    for state in sheet.states:
+        states[engine(state)].append(state)
+    new = [
+        EngineChange(name, True, sum(state.status == _control.FAILED for state in same), same[0].time)
+        for name, same in states.items()
+        if first is not None
+        and first.time < same[0].time
+        and first.run_id != same[0].run_id
+        and all(state.previous_status is None for state in same)
+    ]
+    gone = [
+        EngineChange(engine(run), False, run.statuses.get(_control.FAILED, 0), run.time)
+        for run in _runs_before(sheet)
+        if engine(run) not in states
+    ]
+    return [*sorted(new, key=lambda change: (-change.failed, change.engine)), *sorted(gone, key=lambda c: c.engine)]
+
+
+def _runs_before(sheet: Sheet) -> list[BenchmarkRun]:
+    """Return what the last two runs of each host knew: one that is gone now was in the newest or in the one before."""
+    times: dict[str, dict[str, float]] = collections.defaultdict(dict)
+    for run in sheet.runs:
+        times[run.host][run.run_id] = max(run.time, times[run.host].get(run.run_id, run.time))
+    latest = {host: sorted(runs, key=runs.__getitem__)[-2:] for host, runs in times.items()}
+    newest: dict[Engine, BenchmarkRun] = {}
+    for run in sorted(sheet.runs, key=lambda run: run.time):
+        if run.run_id in latest[run.host]:
+            newest[engine(run)] = run
+    return list(newest.values())
 
 
 def change_words(changed: t.Sequence[Change]) -> str:
     """Return in a sentence how many results changed, and in which direction."""
     statuses = [change for change in changed if not change.is_new_evidence]
-    worse = sum(len(change.engines) for change in statuses if change.after == _control.FAILED)
+    worse = sum(len(change.engines) for change in statuses if change.is_worse)
     # What could not be checked may fail as before.
     dark = sum(len(change.engines) for change in statuses if change.after == _control.NOT_CHECKED)
-    better = sum(
-        len(change.engines)
-        for change in statuses
-        if change.before == _control.FAILED and change.after != _control.NOT_CHECKED
-    )
+    better = sum(len(change.engines) for change in statuses if change.is_better)
     others = sum(len(change.engines) for change in statuses) - worse - dark - better
     more = sum(len(change.engines) for change in changed if change.is_new_evidence)
     parts = [
@@ -190,9 +260,9 @@ def _standing(judgement: Judgement, state: ControlState | None, now: float) -> s
     return "lapsed: the evidence changed"
 
 
-def engine_words(engines: t.Iterable[Engine], limit: int = 4) -> str:
-    """Return the hosts of engines as ``web1..web8 (8 hosts)``, and how many engines that are, where there are more."""
+def engine_words(engines: t.Iterable[Engine], crowded: t.Container[str], limit: int = 4) -> str:
+    """Return engines by their hosts as ``web1..web8 (8 hosts)``; those of crowded hosts with their own names, too."""
     found = list(engines)
-    hosts = {host for host, _subject in found}
-    words = alike.hosts([visible(host, 80) for host in hosts], limit)
-    return words if len(hosts) == len(found) else f"{words}, {counted(len(found), 'engine')}"
+    hosts = [visible(name.host, 80) for name in found if name.host not in crowded]
+    named = [f"{visible(name.host, 80)} {visible(name.subject, 120)}" for name in found if name.host in crowded]
+    return ", ".join(filter(None, [alike.hosts(hosts, limit), listed(named, limit)]))

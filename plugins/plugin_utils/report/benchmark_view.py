@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _control
@@ -20,7 +21,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, format_time
 
 LIMIT = 100
-TO_DO_LIMIT = 8
+TO_DO_LIMIT = 10
 ENGINE_LIMIT = 10
 CHANGE_LIMIT = 10
 UNCHECKED_LIMIT = 12
@@ -46,7 +47,6 @@ def context(data: model.ReportData, sheets: t.Sequence[benchmark.Sheet]) -> dict
         "benchmark_limit": LIMIT,
         "engine_limit": ENGINE_LIMIT,
         "change_limit": CHANGE_LIMIT,
-        "engine_words": benchmark_tables.engine_words,
         "unchecked_limit": UNCHECKED_LIMIT,
         "number_limit": NUMBER_LIMIT,
         "example_limit": benchmark_tables.EXAMPLES,
@@ -58,16 +58,22 @@ def _benchmark(data: model.ReportData, sheet: benchmark.Sheet) -> dict[str, t.An
     picture = benchmark_trend.picture(timeline)
     to_do = sheet.to_do
     changes = benchmark_tables.changes(sheet)
+    shown, folded = benchmark_tables.split(changes, CHANGE_LIMIT)
+    engine_changes = benchmark_tables.engine_changes(sheet)
     return {
         "sheet": sheet,
         "title": title(sheet),
         "about": about(sheet),
         "to_do": to_do[:TO_DO_LIMIT],
+        "ranks": {row.control.id: at for at, row in enumerate(to_do)},
         "to_do_more": len(to_do) - TO_DO_LIMIT,
         "nothing_to_do": _nothing_to_do(sheet.total),
-        "changes": changes,
+        "engine_words": functools.partial(benchmark_tables.engine_words, crowded=sheet.crowded),
+        "changes": shown,
+        "folded_changes": folded,
+        "engine_changes": engine_changes,
         "changes_words": benchmark_tables.change_words(changes),
-        "is_first": all(state.previous_status is None for state in sheet.states),
+        "is_first": not _has_run_before(sheet) and not engine_changes,
         "unchecked": benchmark_tables.unchecked(sheet),
         "excepted": benchmark_tables.excepted(sheet),
         "judged": benchmark_tables.judged(sheet, data.generated),
@@ -94,15 +100,27 @@ def about(sheet: benchmark.Sheet) -> str:
 def sentences(data: model.ReportData) -> list[str]:
     """Return for each benchmark its scores and what is left to do, for a terminal."""
     return [
-        f"{title(sheet)}, {counted(len(sheet.engines), 'engine')}: {score_words(sheet.total)}. {_left(sheet.total)}"
+        f"{title(sheet)}, {counted(len(sheet.engines), 'engine')}: {score_words(sheet.total)}. {_left(sheet)}"
         for sheet in benchmark.sheets(data)
     ]
 
 
-def _left(part: benchmark.Part) -> str:
-    failed, waiting, dark = (part.count(status) for status in (_control.FAILED, _control.MANUAL, _control.NOT_CHECKED))
-    waits = "waits" if waiting == 1 else "wait"
-    return f"{failed:,} failed, {waiting:,} {waits} for a person, {dark:,} could not be checked."
+def _has_run_before(sheet: benchmark.Sheet) -> bool:
+    return any(state.previous_status is not None for state in sheet.states)
+
+
+def _left(sheet: benchmark.Sheet) -> str:
+    failed, waiting, dark = (
+        sheet.total.count(status) for status in (_control.FAILED, _control.MANUAL, _control.NOT_CHECKED)
+    )
+    better = sum(len(change.engines) for change in benchmark_tables.changes(sheet) if change.is_better)
+    parts = [
+        f"{failed:,} failed",
+        *([f"{better:,} {'fails' if better == 1 else 'fail'} no longer"] if _has_run_before(sheet) else []),
+        f"{waiting:,} {'waits' if waiting == 1 else 'wait'} for a person",
+        f"{dark:,} could not be checked",
+    ]
+    return f"{', '.join(parts)}."
 
 
 def _nothing_to_do(part: benchmark.Part) -> str:

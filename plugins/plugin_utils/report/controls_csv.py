@@ -85,7 +85,7 @@ def _values(sheet: Sheet, row: Row, state: ControlState) -> tuple[object, ...]:
         state.number,
         control.id,
         control.title,
-        sheet.benchmark.sections.get(control.section, ""),
+        " ".join(filter(None, (control.section, sheet.benchmark.sections.get(control.section)))),
         control.level or "",
         control.profile,
         control.method,

@@ -7,6 +7,8 @@ A *control* is one capability on one host, as a recommendation on a resource is 
 (https://learn.microsoft.com/azure/defender-for-cloud/secure-score-security-controls). Every control counts alike::
 
     coverage = (scopes checked + scopes partly checked / 2) / all scopes
+               with a benchmark: (scopes checked at least in part) / all scopes x the share of its controls, by weight,
+               that are not "not checked", of those that apply
     health   = by the most severe active finding: critical 0 %, high 25 %, medium 50 %, low 75 %, otherwise 100 %
                with a benchmark: its score of those judged (benchmark_score.py), and no more than that
     control  = 100 x coverage x health
@@ -16,7 +18,8 @@ What follows from that, on purpose:
 
 - What was not checked earns nothing. A capability that covers one host of the report counts for every host of it,
   so a host that was never looked at lowers the score instead of vanishing from it.
-- A scope counts half when any subject in it was skipped: one unreadable directory may hide any number of files.
+- A scope counts half when any subject in it was skipped: one unreadable directory may hide any number of files. A
+  benchmark knows how much it could not judge: three light controls of a hundred do not cost half.
 - New and open findings are active. Resolved ones are not, and neither are suppressed ones: suppressing a finding is
   accepting its risk. The report shows beside the score what it would be without suppressions.
 - The second finding of the same severity on a control costs nothing more. The score says how many controls are in
@@ -55,6 +58,17 @@ class Points:
 
 
 @dataclasses.dataclass(frozen=True)
+class Judged:
+    """How a benchmark did on a host, from 0 to 1.
+
+    checked: the share of what applies that could be checked. health: the score of what was judged, None for nothing.
+    """
+
+    checked: float
+    health: float | None
+
+
+@dataclasses.dataclass(frozen=True)
 class SecureScore:
     """The score of everything, and of each host and each capability."""
 
@@ -66,18 +80,21 @@ class SecureScore:
 def secure_score(
     scopes: t.Iterable[tuple[str, str, str]],
     active: t.Iterable[tuple[str, str, str]],
-    judged: t.Mapping[tuple[str, str], float],
+    judged: t.Mapping[tuple[str, str], Judged],
 ) -> SecureScore | None:
     """Return the score, or None when there is no control to score.
 
     scopes: (host, capability, coverage status) of every scope. active: (host, capability, severity) of every finding
-    that is new or open, without those of a benchmark. judged: by (host, capability) the score of the benchmark's
-    controls that were judged, from 0 to 1. Raises KeyError for a status or a severity that isn't one.
+    that is new or open, without those of a benchmark. judged: by (host, capability), of those with a benchmark. Raises
+    KeyError for a status or a severity that isn't one.
     """
     earned: dict[tuple[str, str], list[float]] = collections.defaultdict(list)
     for host, capability, status in scopes:
-        earned[host, capability].append(CREDIT[status])
-    health = dict(judged)
+        benchmark = judged.get((host, capability))
+        earned[host, capability].append(
+            CREDIT[status] if benchmark is None else benchmark.checked * (CREDIT[status] > 0)
+        )
+    health = {name: 1.0 if benchmark.health is None else benchmark.health for name, benchmark in judged.items()}
     for host, capability, severity in active:
         health[host, capability] = min(HEALTH[severity], health.get((host, capability), 1.0))
     hosts = sorted({host for host, _capability in [*earned, *health]})

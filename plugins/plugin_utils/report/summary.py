@@ -70,7 +70,7 @@ def score(data: model.ReportData, statuses: t.Container[str] = ACTIVE) -> secure
             for found in data.findings
             if found.status in statuses and (found.host, found.capability, found.alert) not in controls
         ),
-        benchmark.health(data.controls, data.benchmarks),
+        benchmark.judged(data),
     )
 
 

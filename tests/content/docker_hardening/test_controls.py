@@ -93,6 +93,12 @@ def test_titles_are_sentences_without_a_full_stop_and_stand_once() -> None:
     assert [text for text in questions if not text.endswith("?")] == []
 
 
+def test_what_to_do_about_audit_rules_names_no_path_that_the_evidence_may_contradict() -> None:
+    texts = [catalogue.load().alert(name).remediation for name in BENCHMARK.controls if "_audit_" in name]
+    assert len(texts) == 16
+    assert [text for text in texts if "-w PATH " not in text] == []
+
+
 def test_parameters_are_variables_of_the_role() -> None:
     looks = catalogue.read(catalogue.CONTENT / "docker_hardening" / "capability.yml")["looks"]
     variables = {variable for look in looks for variable in look["options"].values()}

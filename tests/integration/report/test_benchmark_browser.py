@@ -61,7 +61,7 @@ def test_a_screen_says_what_to_do_first(browser: Browser) -> None:
           .map((title) => title.textContent)
         """
     )
-    assert len(shown_titles) == 8
+    assert len(shown_titles) == 10
     assert shown_titles[0] == "5.32 Container can control the engine"
 
 
@@ -143,6 +143,19 @@ def test_an_address_shows_the_controls_that_it_asks_for(browser: Browser) -> Non
         wanted = f"{controls(test)} of 118 controls"
         waiting.until(lambda wanted=wanted: result(browser).startswith(wanted))  # type: ignore[misc]
         assert visible_rows(browser) == controls(test)
+
+
+def test_more_controls_that_fail_are_in_the_order_of_their_urgency(browser: Browser) -> None:
+    browser.open(_DOCKER, "#controls?benchmark=cis_docker&status=failed&sort=urgency")
+    first = browser.texts(".to-do h4 bdi")
+    listed = browser.texts("[data-control]:not([hidden]) .control-number")
+    assert listed[: len(first)] == first
+    browser.run("location.hash = '#controls?benchmark=cis_docker&status=failed'")
+    waiting.until(lambda: browser.texts("[data-control]:not([hidden]) .control-number") != listed)
+    numbers = [
+        tuple(map(int, text.split("."))) for text in browser.texts("[data-control]:not([hidden]) .control-number")
+    ]
+    assert numbers == sorted(numbers)
 
 
 def test_controls_filter_and_the_address_follows(browser: Browser) -> None:

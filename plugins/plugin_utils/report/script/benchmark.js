@@ -11,7 +11,7 @@ const ENGINES_LIMIT = 100;
 let checklists = [];
 
 /** @returns {ControlFilter} */
-const noControlFilter = () => ({ status: [], section: "", level: "", host: "", q: "" });
+const noControlFilter = () => ({ status: [], section: "", level: "", host: "", q: "", sort: "" });
 
 class Checklist {
   /**
@@ -22,6 +22,7 @@ class Checklist {
     this.section = section;
     this.benchmark = benchmark;
     this.filter = noControlFilter();
+    this.ordered = this.filter.sort;
     this.form = section.querySelector("[data-part=filter]");
     /** @type {ListedControl[]} */
     this.controls = [...section.querySelectorAll("[data-control]")].map((item) => ({
@@ -49,7 +50,7 @@ class Checklist {
   typed() {
     const given = new FormData(this.form);
     const text = (name) => String(given.get(name) ?? "");
-    return { status: given.getAll("status").map(String), section: text("section"), level: text("level"), host: text("host"), q: text("q") };
+    return { status: given.getAll("status").map(String), section: text("section"), level: text("level"), host: text("host"), q: text("q"), sort: text("sort") };
   }
 
   /** @param {ControlFilter} filter */
@@ -62,7 +63,7 @@ class Checklist {
   fragment() {
     const given = new URLSearchParams({ benchmark: this.benchmark.id });
     if (this.filter.status.length) given.set("status", this.filter.status.join(","));
-    for (const name of ["section", "level", "host", "q"]) if (this.filter[name]) given.set(name, this.filter[name]);
+    for (const name of ["section", "level", "host", "q", "sort"]) if (this.filter[name]) given.set(name, this.filter[name]);
     return `${CONTROLS_FRAGMENT}?${given}`;
   }
 
@@ -76,6 +77,7 @@ class Checklist {
       level: known("level") ? given.get("level") : "",
       host: given.get("host") ?? "",
       q: given.get("q") ?? "",
+      sort: known("sort") ? given.get("sort") : "",
     };
     this.apply();
   }
@@ -84,6 +86,7 @@ class Checklist {
   apply() {
     const { status, section, level, host, q } = this.filter;
     this.showFilter();
+    this.order();
     const { states, statuses, engines } = this.benchmark;
     const wanted = new Set(status.map((name) => statuses.indexOf(name)));
     const hosts = host ? matchingHosts(host) : null;
@@ -101,9 +104,18 @@ class Checklist {
     this.part("result").textContent = `${grouped(count)} of ${counted(this.controls.length, "control")}${this.words()}.`;
   }
 
+  /** Put the controls in the order that the filter asks for. */
+  order() {
+    if (this.ordered === this.filter.sort) return;
+    this.ordered = this.filter.sort;
+    const rank = ({ item }) => (this.ordered ? Number(item.dataset.rank) : 0);
+    const items = [...this.controls].sort((a, b) => rank(a) - rank(b)).map(({ item }) => item);
+    this.section.querySelector(".control-list").append(...items);
+  }
+
   /** Let the form say what the filter is. */
   showFilter() {
-    for (const name of ["section", "level", "host", "q"]) {
+    for (const name of ["section", "level", "host", "q", "sort"]) {
       const field = this.form.elements[name];
       if (field.value !== this.filter[name]) field.value = this.filter[name];
     }

@@ -50,7 +50,7 @@
  * @property {?Judgement[]} judgement
  *
  * @typedef {{id: string, statuses: string[], engines: [number, number][], states: States}} Benchmark engines: host, subject (a text)
- * @typedef {{status: string[], section: string, level: string, host: string, q: string}} ControlFilter
+ * @typedef {{status: string[], section: string, level: string, host: string, q: string, sort: string}} ControlFilter
  * @typedef {{item: HTMLLIElement, details: HTMLDetailsElement, rows: number[], shown: number[], text: string}} ListedControl
  *
  * @typedef {Object} Report

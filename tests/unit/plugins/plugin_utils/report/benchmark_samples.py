@@ -352,5 +352,8 @@ def hostile(attack: str) -> model.ReportData:
             state(**{**fields, **unknown, "control": f"{attack} dark", "status": "not_checked"}),
         ),
         judgements=(decided, judgement(**names, **words, ended=NOW, ended_by=attack, ended_reason=attack)),
-        benchmark_runs=(run(**names), run(**names, time=NOW - DAY, run_id="before")),
+        benchmark_runs=(
+            run(**names),
+            *(run(host=attack, subject=name, time=NOW - DAY, run_id="before") for name in (attack, f"{attack} gone")),
+        ),
     )

@@ -7,10 +7,16 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import Control
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import benchmark, benchmark_tables, benchmark_view
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
+    benchmark,
+    benchmark_tables,
+    benchmark_view,
+    secure_score,
+    summary,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import ControlState
 
-from tests.unit.plugins.plugin_utils.report import samples
+from tests.unit.plugins.plugin_utils.report import benchmark_samples, samples
 from tests.unit.plugins.plugin_utils.report.benchmark_samples import (
     benchmark as made,
 )
@@ -18,6 +24,7 @@ from tests.unit.plugins.plugin_utils.report.benchmark_samples import (
     control,
     item,
     judgement,
+    run,
     state,
 )
 from tests.unit.plugins.plugin_utils.report.samples import DAY, NOW
@@ -32,8 +39,12 @@ CONTROLS = (
 def result(name: str, status: str, **changes: t.Any) -> ControlState:
     """Return a result of one of the controls above."""
     (known,) = (each for each in CONTROLS if each.id == name)
+    return result_of(known, status, **changes)
+
+
+def result_of(known: Control, status: str, **changes: t.Any) -> ControlState:
     fields = {"number": known.numbers["1.8.0"], "severity": known.severity, "previous_status": status, "items": ()}
-    return state(**{**fields, "control": name, "status": status, **changes})
+    return state(**{**fields, "control": known.id, "status": status, **changes})
 
 
 def sheet(*states: ControlState, controls: t.Sequence[Control] = CONTROLS, **changes: t.Any) -> benchmark.Sheet:
@@ -104,15 +115,50 @@ def test_sections_and_levels_have_scores_of_their_own() -> None:
     ]
 
 
+def judged(*states: ControlState, skipped: t.Sequence[str] = ()) -> secure_score.Judged:
+    """Return how web1 did. skipped: what its coverage says was left out."""
+    left_out = tuple((name, "It hangs.") for name in skipped)
+    covered = samples.coverage(host="web1", capability="docker_hardening", status="partial", skipped=left_out)
+    data = samples.data(benchmarks={"cis_docker": made(CONTROLS)}, controls=states, coverage=(covered,))
+    return benchmark.judged(data)["web1", "docker_hardening"]
+
+
 def test_the_health_of_a_host_is_its_score_of_those_judged() -> None:
-    states = (
+    found = judged(
         result("privileged", "passed"),
         result("network", "failed"),
         result("network", "passed", subject="other"),
-        result("network", "manual", host="web2"),
     )
-    found = benchmark.health(states, {"cis_docker": made(CONTROLS)})
-    assert found == {("web1", "docker_hardening"): pytest.approx((10 / 17 + 1) / 2)}
+    assert found == secure_score.Judged(1, pytest.approx((10 / 17 + 1) / 2))
+    assert judged(result("network", "manual")) == secure_score.Judged(1, None)
+
+
+def test_a_control_that_could_not_be_checked_costs_its_weight_of_what_applies() -> None:
+    states = (result("privileged", "not_applicable"), result("network", "passed"), result("members", "not_checked"))
+    assert judged(*states).checked == pytest.approx(7 / 9)
+    whole = result("network", "failed", subject="other")
+    assert judged(*states, whole).checked == pytest.approx((7 / 9 + 1) / 2)
+    assert judged(result("privileged", "not_applicable")).checked == 1
+
+
+def test_an_engine_that_did_not_answer_was_not_checked_whatever_was_known_of_it() -> None:
+    states = (result("network", "passed"), result("network", "passed", subject="other"))
+    parts = [f"controls of {benchmark_samples.ENGINE}", "networks of other"]
+    assert judged(*states, skipped=parts).checked == 1
+    assert judged(*states, skipped=[*parts, "other"]).checked == 1 / 2
+    assert judged(*states, skipped=[*parts, "other", "process 7 (/usr/bin/dockerd)"]).checked == pytest.approx(1 / 3)
+
+
+def test_three_light_controls_of_many_do_not_cost_half_of_the_secure_score() -> None:
+    controls = [control(id=f"c{number}", severity="medium") for number in range(118)]
+    states = [
+        result_of(each, "not_checked" if number < 3 else "passed", host="web1") for number, each in enumerate(controls)
+    ]
+    covered = samples.coverage(host="web1", capability="docker_hardening", status="partial")
+    data = samples.data(benchmarks={"cis_docker": made(controls)}, controls=tuple(states), coverage=(covered,))
+    found = summary.score(data)
+    assert found is not None
+    assert found.total.lost_to_coverage == pytest.approx(100 * 3 / 118)
 
 
 def test_a_control_of_another_version_is_shown_with_what_the_store_knows() -> None:
@@ -188,6 +234,55 @@ def test_what_could_not_be_checked_fails_no_less_than_before() -> None:
 )
 def test_nothing_to_do_is_no_success_where_nothing_was_seen(status: str, words: str) -> None:
     assert benchmark_view._nothing_to_do(sheet(result("network", status)).total) == words
+
+
+def test_what_fails_now_comes_first_then_what_fails_no_longer() -> None:
+    found = sheet(
+        result("members", "manual", previous_status="passed"),
+        result("network", "passed", previous_status="failed"),
+        result("privileged", "failed", previous_status="passed"),
+    )
+    changes = benchmark_tables.changes(found)
+    assert [change.row.control.id for change in changes] == ["privileged", "network", "members"]
+    shown, folded = benchmark_tables.split([*changes[:1] * 12, *changes[1:]], 10)
+    assert ([change.row.control.id for change in shown], len(folded)) == (["privileged"] * 10 + ["network"], 3)
+
+
+# New and gone engines
+
+
+def test_an_engine_that_no_run_before_had_is_new() -> None:
+    states = [
+        result("network", "failed", subject=name, previous_status=before)
+        for name, before in (("old", "failed"), ("added", None))
+    ]
+    runs = (run(subject="old", run_id="before", time=NOW - DAY), run(subject="old"), run(subject="added"))
+    (change,) = benchmark_tables.engine_changes(sheet(*states, benchmark_runs=runs))
+    assert (change.engine, change.is_new, change.failed) == (("web1", "added"), True, 1)
+    assert benchmark_tables.engine_changes(sheet(*states, benchmark_runs=runs[1:])) == []
+
+
+def test_an_engine_that_only_the_run_before_had_is_gone() -> None:
+    runs = (
+        run(subject="older", run_id="first", time=NOW - 2 * DAY),
+        *(run(subject=name, run_id="before", time=NOW - DAY) for name in (benchmark_samples.ENGINE, "gone")),
+        run(),
+        run(host="away", subject="only", run_id="before", time=NOW - DAY),
+    )
+    changes = benchmark_tables.engine_changes(sheet(result("network", "passed"), benchmark_runs=runs))
+    assert [(change.engine, change.is_new, change.time) for change in changes] == [
+        (("away", "only"), False, NOW - DAY),
+        (("web1", "gone"), False, NOW - DAY),
+    ]
+
+
+def test_an_engine_that_did_not_answer_is_not_gone() -> None:
+    runs = (
+        *(run(subject=name, run_id="before", time=NOW - DAY) for name in (benchmark_samples.ENGINE, "silent")),
+        run(),
+    )
+    states = (result("network", "passed"), result("network", "passed", subject="silent", run_id="before"))
+    assert benchmark_tables.engine_changes(sheet(*states, benchmark_runs=runs)) == []
 
 
 def test_new_evidence_for_a_failure_is_a_change() -> None:
@@ -266,5 +361,11 @@ def test_what_counts_is_listed_before_what_does_not() -> None:
 
 def test_engines_are_named_by_their_hosts() -> None:
     engines = [benchmark.Engine(f"web{number}", "a") for number in range(1, 9)]
-    assert benchmark_tables.engine_words(engines) == "web1..web8 (8 hosts)"
-    assert benchmark_tables.engine_words([*engines[:1], benchmark.Engine("web1", "b")]) == "web1, 2 engines"
+    assert benchmark_tables.engine_words(engines, ()) == "web1..web8 (8 hosts)"
+
+
+def test_an_engine_of_a_host_with_several_is_named() -> None:
+    crowded = sheet(result("network", "failed"), result("network", "passed", subject="b")).crowded
+    engines = [benchmark.Engine("web2", "a"), benchmark.Engine("web1", "b")]
+    assert benchmark_tables.engine_words(engines, crowded) == "web2, web1 b"
+    assert benchmark_tables.engine_words(engines[1:], crowded) == "web1 b"

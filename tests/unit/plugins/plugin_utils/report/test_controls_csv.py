@@ -35,7 +35,7 @@ def test_a_result_is_a_row_with_all_that_an_auditor_asks_for() -> None:
         "number": "5.10",
         "control": "docker_host_network_shared",
         "title": "Containers have a network namespace of their own",
-        "section": "Containers",
+        "section": "5 Containers",
         "level": "1",
         "profile": "docker",
         "method": "machine",

@@ -8,7 +8,14 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, from_store, model, page
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
+    benchmark,
+    benchmark_tables,
+    cards,
+    from_store,
+    model,
+    page,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
 
 from tests.unit.plugins.plugin_utils.report import stored
@@ -140,6 +147,20 @@ def test_a_run_from_the_future_is_not_the_newest() -> None:
     page_text = page.render(data)
     assert "newest run 1970-01-01 00:00 UTC" in page_text
     assert "The store has 1 run from the future, the latest of 1970-01-01 02:30 UTC by bastion" in page_text
+
+
+@pytest.mark.parametrize(("skipped", "changed"), [((), [(False, benchmarks.ENGINE)]), ((benchmarks.ENGINE,), [])])
+def test_an_engine_that_the_last_run_found_no_more_is_gone_and_a_skipped_one_is_not(
+    skipped: tuple[str, ...], changed: list[tuple[bool, str]]
+) -> None:
+    new, other = "unix:///run/new.sock", benchmarks.control(subject=benchmarks.OTHER)
+    with stored.store() as store:
+        benchmarks.record(store, 10, benchmarks.control(), other)
+        coverage = benchmarks.looked(*skipped)
+        benchmarks.record(store, 20, other, benchmarks.control(subject=new), coverage=coverage)
+        (sheet,) = benchmark.sheets(collect(store))
+    changes = benchmark_tables.engine_changes(sheet)
+    assert [(change.is_new, change.engine.subject) for change in changes] == [(True, new), *changed]
 
 
 def test_controls_come_with_their_texts_their_runs_and_what_people_judged() -> None:

@@ -64,9 +64,15 @@ def test_a_benchmark_has_a_line_with_its_scores_and_what_waits() -> None:
     whole, run = (outline.lines(data, 200, part) for part in (None, {("web2", benchmark_samples.CAPABILITY)}))
     assert whole[1] == (
         "CIS Docker Benchmark 1.8.0, 3 engines: 50 of 100 of what was judged, 33 of 100 of what applies."
-        " 1 failed, 1 waits for a person, 0 could not be checked."
+        " 1 failed, 2 fail no longer, 1 waits for a person, 0 could not be checked."
     )
     assert run[1] == (
         "CIS Docker Benchmark 1.8.0, 1 engine: 100 of 100 of what was judged, 100 of 100 of what applies."
-        " 0 failed, 0 wait for a person, 0 could not be checked."
+        " 0 failed, 1 fails no longer, 0 wait for a person, 0 could not be checked."
     )
+
+
+def test_a_first_run_has_nothing_that_fails_no_longer() -> None:
+    known = benchmark_samples.benchmark([benchmark_samples.control()])
+    data = samples.data(benchmarks={"cis_docker": known}, controls=(benchmark_samples.state(previous_status=None),))
+    assert outline.lines(data, 200)[1].endswith(" 1 failed, 0 wait for a person, 0 could not be checked.")

@@ -334,6 +334,17 @@ def test_a_benchmark_says_when_there_is_nothing_to_say() -> None:
         assert words in text
 
 
+def test_new_and_gone_engines_are_said_by_host() -> None:
+    known = benchmark_samples.benchmark([benchmark_samples.control()])
+    state = benchmark_samples.state(subject="unix:///new.sock", previous_status=None)
+    before = benchmark_samples.run(subject="unix:///old.sock", time=samples.NOW - samples.DAY, run_id="before")
+    data = samples.data(benchmarks={"cis_docker": known}, controls=(state,), benchmark_runs=(before,))
+    text = rendered(data).text
+    assert "New engine web1 unix:///new.sock : 1 failed" in text
+    assert "Engine no longer judged: web1 unix:///old.sock , last on 2025-11-23 16:00 , when 1 failed" in text
+    assert "This is the first run" not in text
+
+
 def test_without_a_control_no_benchmark_is_mentioned() -> None:
     document = rendered(samples.fleet())
     assert not {"#benchmark-cis_docker", "#controls"} & set(document.links)

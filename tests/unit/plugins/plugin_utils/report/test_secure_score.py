@@ -8,6 +8,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import SE
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.secure_score import (
     CREDIT,
     HEALTH,
+    Judged,
     Points,
     SecureScore,
     secure_score,
@@ -20,13 +21,13 @@ SCOPES = st.lists(st.tuples(NAMES, NAMES, st.sampled_from(sorted(CREDIT))))
 ACTIVE = st.lists(st.tuples(NAMES, NAMES, st.sampled_from(SEVERITIES)))
 
 
-JUDGED = st.dictionaries(st.tuples(NAMES, NAMES), st.floats(0, 1))
+JUDGED = st.dictionaries(st.tuples(NAMES, NAMES), st.builds(Judged, st.floats(0, 1), st.none() | st.floats(0, 1)))
 
 
 def total(
     scopes: list[tuple[str, str, str]],
     active: list[tuple[str, str, str]] | None = None,
-    judged: dict[tuple[str, str], float] | None = None,
+    judged: dict[tuple[str, str], Judged] | None = None,
 ) -> Points:
     score = secure_score(scopes, active or [], judged or {})
     assert score is not None
@@ -56,18 +57,28 @@ def test_the_worst_finding_decides_about_a_control(severity: str, score: float) 
 
 
 def test_the_score_of_a_benchmark_is_the_health_of_its_capability() -> None:
-    assert total([("web", "docker", "checked")], judged={("web", "docker"): 0.6}) == Points(60, 40, 0, 1)
+    assert total([("web", "docker", "checked")], judged={("web", "docker"): Judged(1, 0.6)}) == Points(60, 40, 0, 1)
 
 
 @pytest.mark.parametrize(("severity", "score"), [("critical", 0), ("high", 25), ("low", 60)])
 def test_what_is_none_of_the_benchmarks_still_lowers_the_health(severity: str, score: float) -> None:
     found = [("web", "docker", severity)]
-    assert total([("web", "docker", "checked")], found, {("web", "docker"): 0.6}).score == score
+    assert total([("web", "docker", "checked")], found, {("web", "docker"): Judged(1, 0.6)}).score == score
 
 
 def test_a_benchmark_where_half_was_checked_counts_half() -> None:
     scopes = [("web", "docker", "checked"), ("web", "docker", "not_checked")]
-    assert total(scopes, judged={("web", "docker"): 0.6}) == Points(30, 20, 50, 1)
+    assert total(scopes, judged={("web", "docker"): Judged(1, 0.6)}) == Points(30, 20, 50, 1)
+
+
+def test_a_benchmark_says_itself_how_much_of_a_scope_was_checked() -> None:
+    judged = {("web", "docker"): Judged(0.75, 0.6)}
+    assert total([("web", "docker", "partial")], judged=judged) == Points(pytest.approx(45), pytest.approx(30), 25, 1)
+    assert total([("web", "docker", "not_checked")], judged=judged) == Points(0, 0, 100, 1)
+
+
+def test_a_benchmark_of_which_nothing_could_be_judged_has_no_score() -> None:
+    assert total([("web", "docker", "checked")], judged={("web", "docker"): Judged(0, None)}) == Points(0, 0, 100, 1)
 
 
 def test_an_informational_finding_costs_nothing() -> None:
@@ -97,7 +108,7 @@ def test_every_severity_and_status_has_a_value_and_worse_never_has_a_better_one(
 
 @given(SCOPES, ACTIVE, JUDGED)
 def test_the_parts_always_add_up_to_100(
-    scopes: list[tuple[str, str, str]], active: list[tuple[str, str, str]], judged: dict[tuple[str, str], float]
+    scopes: list[tuple[str, str, str]], active: list[tuple[str, str, str]], judged: dict[tuple[str, str], Judged]
 ) -> None:
     score = secure_score(scopes, active, judged)
     for points in _all(score):
@@ -109,7 +120,7 @@ def test_the_parts_always_add_up_to_100(
 def test_another_finding_never_raises_the_score(
     scopes: list[tuple[str, str, str]],
     active: list[tuple[str, str, str]],
-    judged: dict[tuple[str, str], float],
+    judged: dict[tuple[str, str], Judged],
     another: tuple[str, str, str],
 ) -> None:
     before, after = secure_score(scopes, active, judged), secure_score(scopes, [*active, another], judged)
