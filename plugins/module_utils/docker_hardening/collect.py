@@ -23,6 +23,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening i
     images,
     insides,
     inventory,
+    known_engines,
     processes,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import engine_files, judge
@@ -43,7 +44,7 @@ def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
     if options.idle:
         yield_to_others()
     coverage = ScopeCoverage(ENGINES)
-    found = read(Deadline(options.time_budget), coverage)
+    found = read(Deadline(options.time_budget), coverage, options.known_engines)
     controls = judge.judge(found, options)
     _cover_controls(found, controls, coverage)
     return {
@@ -56,13 +57,20 @@ def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
     }
 
 
-def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
-    """Return what is known of this host and its engines; coverage: gets what could not be looked at."""
+def read(deadline: Deadline, coverage: ScopeCoverage, known_names: t.Sequence[str] = ()) -> Host:
+    """Return what is known of this host and its engines; coverage: gets what could not be looked at.
+
+    known_names: of the engines that earlier scans found.
+    """
+    since, is_root = processes.ticks(), os.geteuid() == 0
+    if not is_root:
+        coverage.skip("engines of other accounts", "the scan does not run as root, and only root sees all engines")
     names = accounts.local_names()
     with contextlib.ExitStack() as stack:
         root = stack.enter_context(contextlib.closing(files.Root("/", names)))
         reader = stack.enter_context(contextlib.closing(engines.Reader(root, names)))
         found = _running(reader, deadline, coverage)
+        saw_all = not coverage.skipped_count
         inside = insides.Insides(deadline)
         found = [
             reading._replace(engine=_with_layers(inside.completed(reading.engine), reading, deadline))
@@ -74,6 +82,14 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
             installed.name == name or installed.unit == unit for name, unit in running
         ):
             found.append(engines.Reading(installed, root))
+        found_names = [reading.engine.name for reading in found]
+        for name, reason in known_engines.missing(known_names, found_names, root, installed is not None, saw_all):
+            coverage.skip(name, reason)
+        unlisted = inside.unlisted([reading.engine for reading in found], since)
+        if unlisted:
+            number = "1 container runs" if len(unlisted) == 1 else "%d containers run" % len(unlisted)
+            reason = "%s that no engine listed, such as %s" % (number, unlisted[0][:12])
+            coverage.skip("containers of no known engine", reason)
         _cover([reading.engine for reading in found], coverage)
         known = accounts.Accounts()
         who = _accounts(found, known)
@@ -95,7 +111,7 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
             host.packages(),
             host.boot_time(),
             time.time(),
-            os.geteuid() == 0,
+            is_root,
         )
 
 
@@ -168,8 +184,8 @@ def _identity(
     """Return the name of an engine: two that see different files may have the same address."""
     name = reading.engine.name
     if daemon.container is not None:
-        return "%s in container %s" % (name, containers.get(daemon.container, daemon.container[:12]))
-    return name if reader.sees(reading) else "%s in another mount namespace" % name
+        return "%s%s%s" % (name, known_engines.IN_CONTAINER, containers.get(daemon.container, daemon.container[:12]))
+    return name if reader.sees(reading) else name + known_engines.ELSEWHERE
 
 
 def _with_layers(engine: Engine, reading: engines.Reading, deadline: Deadline) -> Engine:
@@ -190,7 +206,7 @@ def _cover(found: t.Sequence[Engine], coverage: ScopeCoverage) -> None:
         for what, why in engine.problems:
             coverage.skip("%s of %s" % (what, printable(engine.name)), why)
     stopped = [printable(engine.name) for engine in found if engine.state == facts.STOPPED]
-    if not found:
+    if not found and not coverage.skipped_count:
         coverage.note = "No Docker Engine runs or is installed here."
     elif stopped:
         coverage.note = "The engine %s is installed and does not run: it is judged by its files." % stopped[0]
