@@ -29,6 +29,7 @@ class ActionModule(BenchmarkActionBase):
     BENCHMARK = "cis_docker"
     SCOPE = ENGINES
     UNJUDGED = "docker_controls_unjudged"
+    KNOWN = "_known_engines"
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)

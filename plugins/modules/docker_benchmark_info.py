@@ -16,7 +16,8 @@ description:
   - Nothing is executed in a container, and neither an engine nor a container is changed. Engines are asked over their
     sockets, with C(GET) only. Neither the C(docker) command nor a Python package is needed.
   - What is in force and what is written are two facts. A setting that is written and not in force has not passed.
-  - An engine that is installed and does not run is judged by its files.
+  - An engine that is installed and does not run is judged by its files. Another one that an earlier scan found, and that
+    does not run now, is named in the coverage, and its findings stay open until it was removed.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
@@ -127,7 +128,8 @@ options:
       - URL of the findings store, as in M(bulwark.servers.findings), which has what people decided about controls.
     type: str
 notes:
-  - Root is needed. Without it, engines cannot be asked, and what could not be read counts as not checked.
+  - Root is needed. Without it, engines of other accounts are not seen or cannot be asked, and what could not be read
+    counts as not checked.
 seealso:
   - module: bulwark.servers.findings
   - module: bulwark.servers.findings_info
@@ -310,7 +312,7 @@ findings:
 coverage:
   description:
     - An entry of the scope V(engines). C(examined) is how many engines were read. One that could not be asked is named
-      with the reason.
+      with the reason, and so is one that was there before, and containers that no engine lists.
   type: list
   elements: dict
   returned: success

@@ -23,6 +23,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening i
     images,
     insides,
     inventory,
+    known_engines,
     processes,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import engine_files, judge
@@ -46,7 +47,7 @@ def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
     if options.idle:
         yield_to_others()
     coverage = ScopeCoverage(ENGINES)
-    found = read(Deadline(options.time_budget), coverage)
+    found = read(Deadline(options.time_budget), coverage, options.known_engines)
     controls = judge.judge(found, options)
     _cover_controls(found, controls, coverage)
     containers = _containers(found, coverage)
@@ -60,19 +61,35 @@ def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
     }
 
 
-def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
-    """Return what is known of this host and its engines; coverage: gets what could not be looked at."""
+def read(deadline: Deadline, coverage: ScopeCoverage, known_names: t.Sequence[str] = ()) -> Host:
+    """Return what is known of this host and its engines; coverage: gets what could not be looked at.
+
+    known_names: of the engines that earlier scans found.
+    """
+    since, is_root = processes.ticks(), os.geteuid() == 0
+    if not is_root:
+        coverage.skip("engines of other accounts", "the scan does not run as root, and only root sees all engines")
     names = accounts.local_names()
     with contextlib.ExitStack() as stack:
         root = stack.enter_context(contextlib.closing(files.Root("/", names)))
         reader = stack.enter_context(contextlib.closing(engines.Reader(root, names)))
         found = [_named(reading) for reading in _running(reader, deadline, coverage)]
+        saw_all = not coverage.skipped_count
         inside = insides.Insides(deadline)
         found = [
             reading._replace(engine=_with_layers(inside.completed(reading.engine), reading, deadline))
             for reading in found
         ]
-        found = _with_installed(found, reader.installed(), root)
+        installed = reader.installed()
+        found = _with_installed(found, installed, root)
+        found_names = [reading.engine.name for reading in found]
+        for name, reason in known_engines.missing(known_names, found_names, root, installed is not None, saw_all):
+            coverage.skip(name, reason)
+        unlisted = inside.unlisted([reading.engine for reading in found], since)
+        if unlisted:
+            number = "1 container runs" if len(unlisted) == 1 else "%d containers run" % len(unlisted)
+            reason = "%s that no engine listed, such as %s" % (number, unlisted[0][:12])
+            coverage.skip("containers of no known engine", reason)
         _cover([reading.engine for reading in found], coverage)
         known = accounts.Accounts()
         who = _accounts(found, known)
@@ -94,7 +111,7 @@ def read(deadline: Deadline, coverage: ScopeCoverage) -> Host:
             host.packages(),
             host.boot_time(),
             time.time(),
-            os.geteuid() == 0,
+            is_root,
         )
 
 
@@ -172,8 +189,8 @@ def _identity(
     """Return the name of an engine: two that see different files may have the same address."""
     name = reading.engine.name
     if daemon.container is not None:
-        return "%s in container %s" % (name, containers.get(daemon.container, daemon.container[:12]))
-    return name if reader.sees(reading) else "%s in another mount namespace" % name
+        return "%s%s%s" % (name, known_engines.IN_CONTAINER, containers.get(daemon.container, daemon.container[:12]))
+    return name if reader.sees(reading) else name + known_engines.ELSEWHERE
 
 
 def _with_installed(found: list[engines.Reading], installed: Engine | None, root: files.Root) -> list[engines.Reading]:
@@ -220,7 +237,7 @@ def _cover(found: t.Sequence[Engine], coverage: ScopeCoverage) -> None:
         for what, why in engine.problems:
             coverage.skip("%s of %s" % (what, printable(engine.name)), why)
     stopped = [printable(engine.name) for engine in found if engine.state == facts.STOPPED]
-    if not found:
+    if not found and not coverage.skipped_count:
         coverage.note = "No Docker Engine runs or is installed here."
     elif stopped:
         coverage.note = "The engine %s is installed and does not run: it is judged by its files." % stopped[0]

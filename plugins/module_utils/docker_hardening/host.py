@@ -181,6 +181,11 @@ def other(groups: t.Iterable[str], listening: t.Collection[str]) -> tuple[tuple[
     return tuple(sorted(found.items()))
 
 
+def is_other(group: str) -> bool:
+    """Say whether a control group is that of a container of something else than a Docker Engine."""
+    return any(pattern.search(group) for _name, pattern in _GROUPS)
+
+
 def packages() -> dict[str, str]:
     """Return the versions of the packages that run containers, of dpkg, apk or rpm."""
     found = {**_stanzas(_DPKG_STATUS, "Package: ", "Version: "), **_stanzas(_APK_INSTALLED, "P:", "V:")}

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import mounts, processes
+from ansible_collections.bulwark.servers.plugins.module_utils.containers import control_groups
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import host, mounts, processes
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Container, Engine, Mounted
 
 # Lines of mountinfo by device.
@@ -17,6 +19,7 @@ _Mounts = t.Mapping[bytes, t.Sequence[bytes]]
 _MOST_PROCESSES = 50_000
 # Of one container, which has some tens of them.
 _MOST_MOUNTS = 5_000
+_ID = re.compile(r"[0-9a-f]{64}\Z")
 
 
 class Insides:
@@ -38,6 +41,22 @@ class Insides:
         # Of an engine with mounts of its own, such as a rootless one, containers have what lies there.
         own = {} if processes.shares_mounts(engine.pid) else _by_device(processes.mountinfo(engine.pid))
         return engine._replace(containers=tuple(self._completed(each, engine.pid, own) for each in engine.containers))
+
+    def unlisted(self, engines: t.Iterable[Engine], since: int) -> list[str]:
+        """Return the ids of the containers that run and that no engine listed.
+
+        since: ticks after the boot; a younger container may have been started after its engine had answered.
+        """
+        listed = {container.id for engine in engines for container in engine.containers or ()}
+        groups = (group for group in self.contained.groups if not host.is_other(group))
+        ids = {control_groups.container_of(group) or "" for group in groups} - listed - {processes.own_container()}
+        return sorted(
+            each
+            for each in ids
+            if each
+            and _ID.match(each)
+            and any(processes.runs_since(pid, since) for pid in self.contained.pids.get(each, ()))
+        )
 
     def _completed(self, container: Container, engine: int, own: _Mounts) -> Container:
         if not container.is_running:
@@ -68,10 +87,10 @@ class Insides:
         if not text or text.count(b"\n") > _MOST_MOUNTS:
             return None
         devices = {_device(line) for line in text.split(b"\n")}
-        host = b"\n".join(
+        of_host = b"\n".join(
             line for device in sorted(devices) for each in (self._here, own) for line in each.get(device, ())
         )
-        return mounts.of_container(host, text, _destinations(container))
+        return mounts.of_container(of_host, text, _destinations(container))
 
 
 def _by_device(text: bytes) -> _Mounts:

@@ -44,7 +44,7 @@ class Options:
     containers, may be unused. seccomp: names of profiles. log_drivers: those that send logs elsewhere. authorization:
     plugins. swarm: whether a swarm is wanted. minimum_version: of the engine, as ``28.5``. ulimits: names of those that
     containers may have of their own. certificate_days: how long certificates of a swarm's nodes may be valid. level: 1
-    or 2.
+    or 2. known_engines: names of the engines that the store has of this host.
     """
 
     trusted_users: tuple[str, ...] | None = None
@@ -64,10 +64,15 @@ class Options:
     exceptions: tuple[Excepted, ...] = ()
     time_budget: int = 60
     idle: bool = True
+    known_engines: tuple[str, ...] = ()
 
 
 def collect_spec() -> dict[str, dict[str, t.Any]]:
-    """Return the argument spec of docker_benchmark_info, as the module's documentation describes it."""
+    """Return the argument spec of docker_benchmark_info, as the module's documentation describes it.
+
+    ``_known_engines`` is how the action plugin tells which engines earlier scans found
+    (plugin_utils/actions/benchmark.py).
+    """
     return {
         "trusted_users": {"type": "list", "elements": "str"},
         "registries": {"type": "list", "elements": "str"},
@@ -99,6 +104,7 @@ def collect_spec() -> dict[str, dict[str, t.Any]]:
         "time_budget": {"type": "int", "default": 60},
         "priority": {"type": "str", "choices": ["idle", "normal"], "default": "idle"},
         "store": {"type": "str"},
+        "_known_engines": {"type": "list", "elements": "str"},
     }
 
 
@@ -123,6 +129,7 @@ def parse(params: t.Mapping[str, t.Any]) -> Options:
         exceptions=tuple(_excepted(number, entry) for number, entry in enumerate(params["exceptions"], 1)),
         time_budget=params["time_budget"],
         idle=params["priority"] == "idle",
+        known_engines=tuple(params["_known_engines"] or ()),
     )
 
 

@@ -97,7 +97,7 @@ def _daemon(pid: int, executable: str) -> Daemon | None:
     if stat is None or stat.state in _ZOMBIES:
         return None
     group = control_groups.parse(_read(pid, "cgroup", _MOST_GROUP))
-    own = control_groups.parse(_read(os.getpid(), "cgroup", _MOST_GROUP)).container
+    own = own_container()
     command = _read(pid, "cmdline", _MOST_COMMAND + 1)
     is_long = len(command) > _MOST_COMMAND or command.count(b"\0") > _MOST_FLAGS
     words = () if is_long else _words(command)
@@ -124,6 +124,22 @@ def _daemon(pid: int, executable: str) -> Daemon | None:
 def _seconds(ticks: int) -> float:
     """Return when a process was started, in seconds since the epoch, by the clock as it is now."""
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def own_container() -> str | None:
+    """Return the container that this process is in."""
+    return control_groups.parse(_read(os.getpid(), "cgroup", _MOST_GROUP)).container
+
+
+def ticks() -> int:
+    """Return the time since the boot in the unit of ``Daemon.ticks``."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+
+
+def runs_since(pid: int, since: int) -> bool:
+    """Say whether a process runs that was started before a time, in ticks after the boot."""
+    stat = _process.stat(pid)
+    return stat is not None and stat.started < since and stat.state not in _ZOMBIES
 
 
 def is_alive(daemon: Daemon) -> bool:

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.plugin_utils import benchmarks, catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase, Conversation
 from ansible_collections.bulwark.servers.plugins.plugin_utils.controls import answers, comparison, findings
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import ControlState, Judgement, Store, StoreError
@@ -20,14 +20,16 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Contr
 class BenchmarkActionBase(CapabilityActionBase):
     """Join the controls of a module's answer with the benchmark and with the store, and make findings of them.
 
-    An action sets ``BENCHMARK``, its id; ``SCOPE``, the coverage scope of the subjects; and ``UNJUDGED``, the alert
-    that says how many controls of a subject wait for a person. Its options have ``edition`` and ``level``. ``store``
-    stays on the controller.
+    An action sets ``BENCHMARK``, its id; ``SCOPE``, the coverage scope of the subjects; ``UNJUDGED``, the alert that
+    says how many controls of a subject wait for a person; and ``KNOWN``, the option of the module that takes the
+    subjects that the store has of a host. Its options have ``edition`` and ``level``. ``store`` stays on the
+    controller.
     """
 
     BENCHMARK: t.ClassVar[str]
     SCOPE: t.ClassVar[str]
     UNJUDGED: t.ClassVar[str]
+    KNOWN: t.ClassVar[str]
 
     @classmethod
     def preload(cls) -> None:
@@ -36,6 +38,15 @@ class BenchmarkActionBase(CapabilityActionBase):
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         self._store_url: str | None = arguments.pop("store", None)
         return arguments
+
+    def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
+        # A subject that does not show itself now may be stopped rather than gone, and only the host can tell.
+        try:
+            self._before, self._judgements = self._known(events.Device.from_vars(self.host_vars(task_vars)).name)
+        except StoreError as error:
+            raise AnsibleActionFail(str(error)) from None
+        subjects = sorted({control.subject for control in self._before})
+        return (yield from self.execute({**arguments, self.KNOWN: subjects}, task_vars))
 
     def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
         return (self.SCOPE,)
@@ -49,14 +60,13 @@ class BenchmarkActionBase(CapabilityActionBase):
         host, now = events.Device.from_vars(self.host_vars(task_vars)), time.time()
         try:
             controls = self._joined(answer["controls"], arguments)
-            before, judgements = self._known(host.name)
-            controls = comparison.compared(controls, before, judgements, now)
+            controls = comparison.compared(controls, self._before, self._judgements, now)
             found = findings.findings(controls, self._benchmark().title, self.UNJUDGED, catalogue.load(), host, now)
         except (answers.AnswerError, events.DetectionError) as error:
             raise AnsibleActionFail(
                 f"the host's answer is invalid and nothing of it was used, so look into the host: {error}"
             ) from None
-        except (catalogue.ContentError, StoreError) as error:
+        except catalogue.ContentError as error:
             raise AnsibleActionFail(str(error)) from None
         return {
             **result,

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
+import signal
 import socket
 import subprocess
 import tempfile
@@ -89,7 +91,9 @@ def test_without_root_nothing_is_taken_for_known(apart: dockerd.Engine, tmp_path
     assert (found["state"], found["containers"], found["images"]) == (facts.SILENT, None, None)
     assert "root" in found["problem"]
     (coverage,) = result["coverage"]
-    assert apart.address in [each["subject"] for each in coverage["skipped"]]
+    subjects = [each["subject"] for each in coverage["skipped"]]
+    assert apart.address in subjects
+    assert subjects[0] == "engines of other accounts"
 
 
 def test_a_swarm_is_read_with_its_certificate_and_its_ports_are_no_api() -> None:
@@ -160,8 +164,39 @@ def test_an_engine_that_wants_certificates_is_not_asked(tmp_path: pathlib.Path) 
     assert engine.certificates["tlskey"].mode == 0o600
 
 
+def test_an_engine_that_was_killed_is_not_gone_until_its_directory_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = processes.daemons
+
+    def skipped(address: str) -> dict[str, str]:
+        result = collect.collect(_params() | {"_known_engines": [address]}, False)
+        return {each["subject"]: each["reason"] for each in result["coverage"][0]["skipped"]}
+
+    with tempfile.TemporaryDirectory(dir="/tmp") as temporary:
+        directory = pathlib.Path(temporary, "engine")
+        own = str(directory / "pid")
+        monkeypatch.setattr(processes, "daemons", lambda: [each for each in every() if own in each.arguments])
+        with dockerd.running(directory) as engine:
+            engine("import", "-", "base:1", given=dockerd.busybox())
+            engine("run", "--detach", "--network=none", "base:1", "/bin/sleep", "1000")
+            assert engine.address not in skipped(engine.address)
+            os.kill(engine.pid, signal.SIGKILL)
+            os.waitid(os.P_PID, engine.pid, os.WEXITED | os.WNOWAIT)
+            try:
+                killed = skipped(engine.address)
+            finally:
+                # Another start ends what the first has left, which has the id of a process that still has an entry.
+                (directory / "pid").unlink()
+                with dockerd.running(directory):
+                    again = skipped(engine.address)
+    assert "it does not run now" in killed[engine.address]
+    assert "that no engine listed" in killed["containers of no known engine"]
+    assert engine.address not in again
+    assert engine.address not in skipped(engine.address)
+
+
 def test_where_there_is_no_engine_nothing_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "daemons", list)
+    monkeypatch.setattr(processes, "contained", lambda: processes.Contained({}, frozenset()))
     monkeypatch.setattr(Reader, "installed", lambda _self: None)
     result = collect.collect(_params(), False)
     (coverage,) = result["coverage"]

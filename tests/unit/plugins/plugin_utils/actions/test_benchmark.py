@@ -16,7 +16,11 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils import benchmarks, catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.benchmark import BenchmarkActionBase
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import (
+    CapabilityActionBase,
+    Request,
+    alone,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import CapabilityResult, Query, Store
 
 from tests.unit.plugins.plugin_utils.controls.benchmark import (
@@ -25,6 +29,7 @@ from tests.unit.plugins.plugin_utils.controls.benchmark import (
     DEEP,
     ENGINE,
     NETWORK,
+    OTHER,
     UNJUDGED,
     USERS,
     answer,
@@ -45,6 +50,7 @@ class _Action(BenchmarkActionBase):
     BENCHMARK = BENCHMARK.id
     SCOPE = "engines"
     UNJUDGED = UNJUDGED
+    KNOWN = "_known_engines"
 
 
 class Site:
@@ -53,6 +59,7 @@ class Site:
     def __init__(self, directory: pathlib.Path) -> None:
         self.url = f"sqlite:///{directory}/findings.db"
         self._action: t.Any = _Action
+        self.asked: dict[str, t.Any] = {}
 
     def result(self, *controls: t.Any, check_mode: bool = False, **changes: t.Any) -> dict[str, t.Any]:
         """Return the result of the action for what a host says of controls."""
@@ -65,7 +72,13 @@ class Site:
         assert problem is None
         assert "store" not in arguments
         reported = {"controls": list(controls), "detections": [], "coverage": [_coverage()], **changes}
-        return t.cast("dict[str, t.Any]", action.result(reported, arguments, dict(_VARS)))
+
+        def ask(request: Request) -> dict[str, t.Any]:
+            self.asked = request.arguments
+            return reported
+
+        answered = alone(action.run_module(arguments, dict(_VARS)), ask)
+        return t.cast("dict[str, t.Any]", action.result(answered, arguments, dict(_VARS)))
 
     def record(self, result: dict[str, t.Any]) -> None:
         """Record a result in a run of its own."""
@@ -94,8 +107,10 @@ def site(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     return Site(tmp_path)
 
 
-def _coverage() -> dict[str, t.Any]:
+def _coverage(*skipped: str) -> dict[str, t.Any]:
     scope = _finding.ScopeCoverage("engines")
+    for subject in skipped:
+        scope.skip(subject, "it does not run now")
     scope.examined = 1
     return scope.entry()
 
@@ -160,6 +175,19 @@ def test_a_control_that_was_not_checked_leaves_its_finding_open_and_a_passed_one
         (resolved,) = store.query(Query(statuses=["resolved"]))
         assert resolved.event["compliance"]["status"] == "Pass"
         assert schema.errors(resolved.event) == []
+
+
+def test_the_host_is_told_which_engines_are_known_and_keeps_the_findings_of_one_that_stopped(site: Site) -> None:
+    site.record(site.result(answer(), {**answer(), "subject": OTHER}))
+    assert site.asked["_known_engines"] == []
+    site.record(site.result(coverage=[_coverage(OTHER)]))
+    assert site.asked["_known_engines"] == [ENGINE, OTHER]
+    with site.store() as store:
+        assert {found.subject for found in store.controls()} == {OTHER}
+        found = {(each.alert, each.subject): each.status for each in store.query()}
+    assert found == {(NETWORK.id, ENGINE): "resolved", (NETWORK.id, OTHER): "new"}
+    site.result()
+    assert site.asked["_known_engines"] == [OTHER]
 
 
 def test_options_choose_level_and_edition(site: Site) -> None:
