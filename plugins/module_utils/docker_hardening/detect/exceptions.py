@@ -39,9 +39,9 @@ def apply(verdict: Verdict, control: str, exceptions: t.Sequence[Excepted], engi
     left: list[Item] = []
     excepted: list[tuple[Item, str]] = []
     ended: set[str] = set()
-    for item in verdict.items:
+    for item in verdict.items or (_whole(engine),):
         digests = [*item.digests, *(name for digest in item.digests for name in registries.get(digest, ()))]
-        covering = [each for each in own if _covers(each, item, digests)]
+        covering = [each for each in own if _covers(each, item, digests, engine)]
         valid = [each for each in covering if not _has_ended(each, now)]
         if valid:
             excepted.append((item, valid[0].reason))
@@ -54,7 +54,13 @@ def apply(verdict: Verdict, control: str, exceptions: t.Sequence[Excepted], engi
     if ended:
         reason += f" An exception ended on {max(ended)}."
     status = _control.EXCEPTED if excepted and not left else verdict.status
-    return Outcome(verdict._replace(status=status, reason=reason, items=tuple(left)), tuple(excepted))
+    items = tuple(left) if verdict.items else ()
+    return Outcome(verdict._replace(status=status, reason=reason, items=items), tuple(excepted))
+
+
+def _whole(engine: Engine) -> Item:
+    """Return what stands for a control without evidence, so that an exception of the engine has what it covers."""
+    return Item("host", printable(engine.name))
 
 
 def _names_with_digest(image: Image) -> list[str]:
@@ -63,12 +69,13 @@ def _names_with_digest(image: Image) -> list[str]:
     return [printable(name) for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
-def _covers(exception: Excepted, item: Item, digests: t.Sequence[str]) -> bool:
+def _covers(exception: Excepted, item: Item, digests: t.Sequence[str], engine: Engine) -> bool:
     """Say whether all patterns of an exception match an item; one without patterns covers nothing."""
     wanted = (
         (exception.container, (item.container,)),
         (exception.image, (item.image, *digests)),
         (exception.service, (item.service,)),
+        (exception.engine, (printable(engine.name),)),
     )
     given = [(pattern, names) for pattern, names in wanted if pattern is not None]
     return bool(given) and all(_matches(pattern, names) for pattern, names in given)

@@ -43,7 +43,7 @@ def test_the_number_is_that_of_the_edition() -> None:
     [
         (exception(control="5.99"), "entry 1 names the control '5.99', which CIS Docker Benchmark 1.8.0 does not have"),
         (exception(control="docker_host_network"), "did you mean docker_host_network_shared"),
-        (exception(container=None), "entry 1 says nothing of container, image or service"),
+        (exception(container=None), "entry 1 says nothing of container, image, service or engine"),
         (exception(reason=" "), "entry 1 has no reason"),
         (exception(until="soon"), "entry 1 ends on 'soon'"),
     ],

@@ -17,7 +17,8 @@ COMPOSE = {"com.docker.compose.project": "shop", "com.docker.compose.service": "
 
 
 def excepted(**values: t.Any) -> options.Excepted:
-    known = {"control": PRIVILEGED, "container": None, "image": None, "service": None, "reason": "why", "until": None}
+    patterns = dict.fromkeys(("container", "image", "service", "engine"))
+    known = {"control": PRIVILEGED, **patterns, "reason": "why", "until": None}
     return options.Excepted(**{**known, **values})
 
 
@@ -35,6 +36,8 @@ def privileged(name: str = "agent", **changes: t.Any) -> facts.Container:
         {"image": "registry.example.com/bb@sha256:5a"},
         {"service": "shop/db"},
         {"service": "shop/*", "container": "agent", "image": image().id},
+        {"engine": "unix:///run/docker.sock"},
+        {"engine": "unix:*", "container": "agent"},
     ],
 )
 def test_an_exception_covers_what_all_its_patterns_match(patterns: dict[str, str]) -> None:
@@ -54,6 +57,9 @@ def test_an_exception_covers_what_all_its_patterns_match(patterns: dict[str, str
         {"container": "AGENT"},
         {"image": "sha256:" + "5" * 64},
         {"container": "agent", "service": "shop/web"},
+        {"engine": "unix:///run/user/*"},
+        {"container": "agent", "engine": "unix:///run/user/*"},
+        {"container": "agen", "engine": "*"},
         {"container": "agent", "control": "docker_host_ipc_shared"},
         {"container": "agent", "until": "2026-11-28"},
         {"container": "agent", "until": "never"},
@@ -99,3 +105,15 @@ def test_what_a_person_decides_can_be_excepted() -> None:
     # A question without evidence stays one.
     exception = excepted(control="docker_exec_root", container="*")
     assert judged("docker_exec_root", engine(container()), exceptions=(exception,))["status"] == "manual"
+
+
+@pytest.mark.parametrize("control", ["docker_authorization_missing", "docker_exec_root"])
+def test_an_engine_can_be_excepted_from_a_control_that_is_about_no_container(control: str) -> None:
+    unset = {"authorization-plugins": facts.Setting("authorization-plugins", [], "default", [])}
+    assert judged(control, engine(container(), settings=unset))["status"] in ("failed", "manual")
+    exception = excepted(control=control, engine="unix:///run/docker.sock")
+    result = judged(control, engine(container(), settings=unset), exceptions=(exception,))
+    assert (result["status"], result["count"]) == ("excepted", 0)
+    assert {each["exception"] for each in result["excepted"]} == {"why"}
+    other = engine(container(), name="unix:///run/other.sock", settings=unset)
+    assert judged(control, other, exceptions=(exception,))["status"] != "excepted"
