@@ -53,5 +53,12 @@ def test_an_exception_that_covers_nothing_is_refused(given: dict[str, t.Any], me
         arguments(exceptions=[given])
 
 
+@pytest.mark.parametrize("control", [5.10, 5])
+def test_a_number_without_quotes_is_refused(control: float) -> None:
+    given = [exception(), exception(control=control)]
+    with pytest.raises(ContentError, match=r'^exceptions: entry 2: write the control in quotes, as "5\.10"$'):
+        arguments(exceptions=given)
+
+
 def test_without_exceptions_the_host_is_asked_as_it_is() -> None:
     assert arguments(level=1)["exceptions"] == []

@@ -75,6 +75,13 @@ def test_a_look_passes_on_all_options_that_its_variables_hold(capability: str, l
     assert checks[look.module] is (look.module == "audit_rules")
 
 
+def test_a_number_in_an_exception_stays_one_until_the_action_refuses_it() -> None:
+    entry = {"control": 5.10, "container": "agent", "reason": "why"}
+    asked, options, _checks = ask_for("docker_hardening", docker_hardening_exceptions=[entry])
+    assert (asked.problem, options["docker_benchmark_info"]["exceptions"]) == (None, [entry])
+    assert isinstance(options["docker_benchmark_info"]["exceptions"][0]["control"], float)
+
+
 @pytest.mark.parametrize("look", [look for _name, look in _looks()], ids=lambda look: look.module)
 def test_a_look_knows_all_options_of_its_module(look: Look) -> None:
     loaded = importlib.import_module(f"ansible_collections.bulwark.servers.plugins.action.{look.module}")
