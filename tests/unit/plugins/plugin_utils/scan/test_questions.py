@@ -31,7 +31,7 @@ _OMITTED = {
     # What the operator does not say is for a person to judge.
     "docker_benchmark_info": {
         *("swarm", "trusted_users", "registries", "ports", "image_age", "sprawl"),
-        *("seccomp", "log_drivers", "authorization"),
+        *("seccomp", "log_drivers", "authorization", "minimum_version", "ulimits", "certificate_days"),
     },
 }
 # Options without a variable: the controller's own, or for other tasks than a scan.
