@@ -25,7 +25,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening i
     inventory,
     processes,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import engine_files, judge
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import (
+    engine_files,
+    exceptions,
+    judge,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Host
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import ENGINES, parse
 
@@ -44,8 +48,9 @@ def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
         yield_to_others()
     coverage = ScopeCoverage(ENGINES)
     found = read(Deadline(options.time_budget), coverage)
-    controls = judge.judge(found, options)
+    controls, used = judge.judge(found, options)
     _cover_controls(found, controls, coverage)
+    coverage.note = " ".join(filter(None, (coverage.note, exceptions.unused_note(options.exceptions, used)))) or None
     return {
         "changed": False,
         "controls": controls,

@@ -18,30 +18,40 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _control
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect.verdict import Item, Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Image
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Excepted
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import PATTERNS, Excepted
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_NAMED_LIMIT = 5
+_TEXT_LIMIT = 80
 
 
 class Outcome(t.NamedTuple):
-    """A verdict without what is excepted. excepted: with the reason of the exception that covers each item."""
+    """A verdict without what is excepted. excepted: with the reason of the exception that covers each item.
+
+    used: the exceptions that cover an item, also those that ended, or that may cover one that is not known.
+    """
 
     verdict: Verdict
     excepted: tuple[tuple[Item, str], ...] = ()
+    used: frozenset[Excepted] = frozenset()
 
 
 def apply(verdict: Verdict, control: str, exceptions: t.Sequence[Excepted], engine: Engine, now: float) -> Outcome:
     """Take out of a verdict what exceptions of a control cover. control: its id. now: seconds since the epoch."""
-    own = [each for each in exceptions if each.control == control]
+    own = [each for each in exceptions if each.control == control and _is_about(each, engine)]
+    if verdict.status == _control.NOT_CHECKED:
+        return Outcome(verdict, used=frozenset(own))
     if not own or verdict.status not in (_control.FAILED, _control.MANUAL):
         return Outcome(verdict)
     registries = {image.id: _names_with_digest(image) for image in engine.images or ()}
     left: list[Item] = []
     excepted: list[tuple[Item, str]] = []
     ended: set[str] = set()
+    used: set[Excepted] = set()
     for item in verdict.items or (_whole(engine),):
         digests = [*item.digests, *(name for digest in item.digests for name in registries.get(digest, ()))]
-        covering = [each for each in own if _covers(each, item, digests, engine)]
+        covering = [each for each in own if _covers(each, item, digests)]
+        used.update(covering)
         valid = [each for each in covering if not _has_ended(each, now)]
         if valid:
             excepted.append((item, valid[0].reason))
@@ -55,7 +65,23 @@ def apply(verdict: Verdict, control: str, exceptions: t.Sequence[Excepted], engi
         reason += f" An exception ended on {max(ended)}."
     status = _control.EXCEPTED if excepted and not left else verdict.status
     items = tuple(left) if verdict.items else ()
-    return Outcome(verdict._replace(status=status, reason=reason, items=items), tuple(excepted))
+    return Outcome(verdict._replace(status=status, reason=reason, items=items), tuple(excepted), frozenset(used))
+
+
+def unused_note(exceptions: t.Sequence[Excepted], used: t.Container[Excepted]) -> str | None:
+    """Return sentences that name the exceptions that cover nothing, None where each covers something."""
+    unused = [each for each in exceptions if each not in used]
+    sentences = ["The exception of %s for %s covers nothing." % (each.control, _words(each)) for each in unused]
+    more = len(sentences) - _NAMED_LIMIT
+    if more > 0:
+        noun = "exception covers" if more == 1 else "exceptions cover"
+        sentences[_NAMED_LIMIT:] = ["%d more %s nothing." % (more, noun)]
+    return " ".join(sentences) or None
+
+
+def _words(exception: Excepted) -> str:
+    patterns = ((name, getattr(exception, name)) for name in PATTERNS)
+    return " and ".join("the %s %s" % (name, printable(text)[:_TEXT_LIMIT]) for name, text in patterns if text)
 
 
 def _whole(engine: Engine) -> Item:
@@ -69,16 +95,19 @@ def _names_with_digest(image: Image) -> list[str]:
     return [printable(name) for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
-def _covers(exception: Excepted, item: Item, digests: t.Sequence[str], engine: Engine) -> bool:
-    """Say whether all patterns of an exception match an item; one without patterns covers nothing."""
+def _is_about(exception: Excepted, engine: Engine) -> bool:
+    return exception.engine is None or _matches(exception.engine, (printable(engine.name),))
+
+
+def _covers(exception: Excepted, item: Item, digests: t.Sequence[str]) -> bool:
+    """Say whether all patterns of an exception match an item of its engine; one without patterns covers nothing."""
     wanted = (
         (exception.container, (item.container,)),
         (exception.image, (item.image, *digests)),
         (exception.service, (item.service,)),
-        (exception.engine, (printable(engine.name),)),
     )
     given = [(pattern, names) for pattern, names in wanted if pattern is not None]
-    return bool(given) and all(_matches(pattern, names) for pattern, names in given)
+    return bool(given or exception.engine) and all(_matches(pattern, names) for pattern, names in given)
 
 
 def _matches(pattern: str, names: t.Sequence[str]) -> bool:

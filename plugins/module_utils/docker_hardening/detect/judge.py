@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _control, _crash
@@ -21,7 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.d
     verdict,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Host
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Options
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Excepted, Options
 
 BENCHMARK = "cis_docker"
 # Of all sections, by the ids of their controls.
@@ -36,22 +37,36 @@ CHECKS: t.Mapping[str, verdict.Check] = {
 }
 
 
-def judge(where: Host, options: Options) -> list[dict[str, t.Any]]:
-    """Return the result of each control about each engine."""
-    return [
+class Judged(t.NamedTuple):
+    """The result of each control about each engine.
+
+    used: the exceptions that cover any of it, or may: without an engine nothing is known, and so all of them.
+    """
+
+    controls: list[dict[str, t.Any]]
+    used: frozenset[Excepted]
+
+
+def judge(where: Host, options: Options) -> Judged:
+    """Judge each control of each engine."""
+    judged = [
         _judged(identifier, check, where, engine, options)
         for engine in where.engines
         for identifier, check in CHECKS.items()
     ]
+    used = [used for _control, used in judged] if judged else [options.exceptions]
+    return Judged([control for control, _used in judged], frozenset(itertools.chain.from_iterable(used)))
 
 
-def _judged(identifier: str, check: verdict.Check, where: Host, engine: Engine, options: Options) -> dict[str, t.Any]:
+def _judged(
+    identifier: str, check: verdict.Check, where: Host, engine: Engine, options: Options
+) -> tuple[dict[str, t.Any], frozenset[Excepted]]:
     try:
         result = check(where, engine, options)
     except Exception as error:  # noqa: BLE001 - an answer of the API that one check stumbles over is that check's alone
         result = verdict.not_checked(f"What the engine answered could not be judged: {_crash.describe(error)}")
-    result, excepted = exceptions.apply(result, identifier, options.exceptions, engine, where.now)
-    return _control.control(
+    result, excepted, used = exceptions.apply(result, identifier, options.exceptions, engine, where.now)
+    control = _control.control(
         BENCHMARK,
         identifier,
         printable(engine.name),
@@ -62,6 +77,7 @@ def _judged(identifier: str, check: verdict.Check, where: Host, engine: Engine, 
         _severity(result),
         [{**_evidence(each), "exception": reason} for each, reason in excepted],
     )
+    return control, used
 
 
 def _evidence(each: verdict.Item) -> dict[str, str]:

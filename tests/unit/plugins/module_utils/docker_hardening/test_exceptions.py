@@ -8,9 +8,10 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import facts, options
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import collect, facts, options
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import exceptions, judge
 
-from tests.unit.plugins.module_utils.docker_hardening._made import container, engine, image, judged
+from tests.unit.plugins.module_utils.docker_hardening._made import container, engine, host, image, judged
 
 PRIVILEGED = "docker_container_privileged"
 COMPOSE = {"com.docker.compose.project": "shop", "com.docker.compose.service": "db"}
@@ -117,3 +118,45 @@ def test_an_engine_can_be_excepted_from_a_control_that_is_about_no_container(con
     assert {each["exception"] for each in result["excepted"]} == {"why"}
     other = engine(container(), name="unix:///run/other.sock", settings=unset)
     assert judged(control, other, exceptions=(exception,))["status"] != "excepted"
+
+
+def unused(*given: options.Excepted, engines: tuple[facts.Engine, ...] = ()) -> str | None:
+    where = host(*(engines or (engine(privileged(), container("web")), engine(name="unix:///run/other.sock"))))
+    return exceptions.unused_note(given, judge.judge(where, options.Options(exceptions=given)).used)
+
+
+def test_an_exception_that_covers_nothing_is_named() -> None:
+    wrong = excepted(container="agnet"), excepted(image="sha256:0*", engine="unix:*"), excepted(container="web")
+    assert unused(excepted(container="agent"), *wrong) == (
+        f"The exception of {PRIVILEGED} for the container agnet covers nothing."
+        f" The exception of {PRIVILEGED} for the image sha256:0* and the engine unix:* covers nothing."
+        f" The exception of {PRIVILEGED} for the container web covers nothing."
+    )
+    many = unused(*(excepted(container=f"gone{number}") for number in range(7)))
+    assert many is not None
+    assert many.count("The exception of ") == 5
+    assert many.endswith(" 2 more exceptions cover nothing.")
+    long = unused(excepted(container="x" * 5000 + "\n"))
+    assert long is not None
+    assert len(long) < 200
+
+
+def test_an_exception_that_covers_or_may_cover_something_is_not_named() -> None:
+    assert unused(excepted(container="agent")) is None
+    assert unused(excepted(container="agent", until="2026-11-28")) is None
+    unknown = (engine(container(problem="it is gone")),)
+    assert unused(excepted(container="web"), engines=unknown) is None
+    assert unused(excepted(container="web", engine="tcp:*"), engines=unknown) is not None
+    given = (excepted(container="web"),)
+    assert judge.judge(host(), options.Options(exceptions=given)).used == {*given}
+
+
+def test_the_coverage_names_an_exception_that_covers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect, "read", lambda *_given: host(engine(privileged())))
+    params = {name: field.get("default") for name, field in options.collect_spec().items()}
+    given = dict.fromkeys((*options.PATTERNS, "until")) | {"control": PRIVILEGED, "reason": "why"}
+    wrong = {**given, "container": "agnet"}
+    result = collect.collect({**params, "priority": "normal", "exceptions": [wrong]}, False)
+    assert result["coverage"][0]["note"] == f"The exception of {PRIVILEGED} for the container agnet covers nothing."
+    result = collect.collect({**params, "priority": "normal", "exceptions": [{**given, "container": "agent"}]}, False)
+    assert "note" not in result["coverage"][0]
