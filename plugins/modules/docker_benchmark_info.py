@@ -205,7 +205,8 @@ controls:
       type: int
       returned: success
     excepted:
-      description: The first 100 of them, with the reason as C(exception).
+      description:
+        - The first 100 of them, with the reason as C(exception), and its last day as C(until), empty without an end.
       type: list
       elements: dict
       returned: success

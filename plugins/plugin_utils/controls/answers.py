@@ -124,7 +124,7 @@ def _answer(fields: t.Mapping[t.Any, t.Any], benchmark: Benchmark) -> dict[str, 
             "severity": None if fields.get("severity") is None else evidence.choice(fields["severity"], SEVERITIES),
             "examined": _count(fields.get("examined")),
             **_listed(fields, "items", "count", ()),
-            **_listed(fields, "excepted", "excepted_count", ("exception",)),
+            **_listed(fields, "excepted", "excepted_count", ("exception", "until")),
             "digest": _digest(fields.get("digest")),
         }
     except evidence.UnfitError as error:

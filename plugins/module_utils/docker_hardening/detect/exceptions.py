@@ -26,13 +26,13 @@ _TEXT_LIMIT = 80
 
 
 class Outcome(t.NamedTuple):
-    """A verdict without what is excepted. excepted: with the reason of the exception that covers each item.
+    """A verdict without what is excepted. excepted: with the exception that covers each item.
 
     used: the exceptions that cover an item, also those that ended, or that may cover one that is not known.
     """
 
     verdict: Verdict
-    excepted: tuple[tuple[Item, str], ...] = ()
+    excepted: tuple[tuple[Item, Excepted], ...] = ()
     used: frozenset[Excepted] = frozenset()
 
 
@@ -45,7 +45,7 @@ def apply(verdict: Verdict, control: str, exceptions: t.Sequence[Excepted], engi
         return Outcome(verdict)
     registries = {image.id: _names_with_digest(image) for image in engine.images or ()}
     left: list[Item] = []
-    excepted: list[tuple[Item, str]] = []
+    excepted: list[tuple[Item, Excepted]] = []
     ended: set[str] = set()
     used: set[Excepted] = set()
     for item in verdict.items or (_whole(engine),):
@@ -54,7 +54,7 @@ def apply(verdict: Verdict, control: str, exceptions: t.Sequence[Excepted], engi
         used.update(covering)
         valid = [each for each in covering if not _has_ended(each, now)]
         if valid:
-            excepted.append((item, valid[0].reason))
+            excepted.append((item, max(valid, key=_last_day)))
         else:
             left.append(item)
             ended.update(each.until for each in covering if each.until)
@@ -112,6 +112,11 @@ def _covers(exception: Excepted, item: Item, digests: t.Sequence[str]) -> bool:
 
 def _matches(pattern: str, names: t.Sequence[str]) -> bool:
     return any(name and fnmatch.fnmatchcase(name, pattern) for name in names)
+
+
+def _last_day(exception: Excepted) -> str:
+    """Return what sorts exceptions by their end; one without is last."""
+    return exception.until or "no end"
 
 
 def _has_ended(exception: Excepted, now: float) -> bool:

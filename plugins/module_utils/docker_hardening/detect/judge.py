@@ -75,7 +75,7 @@ def _judged(
         [_evidence(each) for each in result.items],
         result.examined,
         _severity(result),
-        [{**_evidence(each), "exception": reason} for each, reason in excepted],
+        [{**_evidence(each), "exception": by.reason, "until": by.until or ""} for each, by in excepted],
     )
     return control, used
 

@@ -76,8 +76,16 @@ def test_an_exception_ends_after_its_last_day_and_that_is_said() -> None:
     last_day = excepted(container="agent", until="2026-11-29"), excepted(container="agent", until="2026-11-30")
     for each in last_day:
         assert judged(PRIVILEGED, engine(privileged()), exceptions=(each,))["status"] == "excepted"
+        assert judged(PRIVILEGED, engine(privileged()), exceptions=(each,))["excepted"][0]["until"] == each.until
     over = judged(PRIVILEGED, engine(privileged()), exceptions=(excepted(container="agent", until="2026-11-28"),))
     assert over["reason"].endswith(" An exception ended on 2026-11-28.")
+
+
+def test_an_item_has_the_end_of_the_exception_that_lasts_longest() -> None:
+    short, long = excepted(container="agent", until="2026-12-01"), excepted(container="a*", until="2027-12-01")
+    for given, until in (((short, long), "2027-12-01"), ((long, short, excepted(image="*", reason="ever")), "")):
+        (item,) = judged(PRIVILEGED, engine(privileged()), exceptions=given)["excepted"]
+        assert item["until"] == until
 
 
 def test_what_is_left_is_judged_by_itself() -> None:
