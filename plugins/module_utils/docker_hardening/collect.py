@@ -48,9 +48,9 @@ def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
         yield_to_others()
     coverage = ScopeCoverage(ENGINES)
     found = read(Deadline(options.time_budget), coverage)
-    controls, used = judge.judge(found, options)
+    controls, unused = judge.judge(found, options)
     _cover_controls(found, controls, coverage)
-    coverage.note = " ".join(filter(None, (coverage.note, exceptions.unused_note(options.exceptions, used)))) or None
+    coverage.note = " ".join(filter(None, (coverage.note, exceptions.unused_note(unused)))) or None
     return {
         "changed": False,
         "controls": controls,

@@ -28,21 +28,22 @@ _TEXT_LIMIT = 80
 class Outcome(t.NamedTuple):
     """A verdict without what is excepted. excepted: with the exception that covers each item.
 
-    used: the exceptions that cover an item, also those that ended, or that may cover one that is not known.
+    covers: whether each exception of the control and the engine covers an item, also after its end; None where that is
+    not known.
     """
 
     verdict: Verdict
     excepted: tuple[tuple[Item, Excepted], ...] = ()
-    used: frozenset[Excepted] = frozenset()
+    covers: t.Mapping[Excepted, bool | None] = {}
 
 
 def apply(verdict: Verdict, control: str, exceptions: t.Sequence[Excepted], engine: Engine, now: float) -> Outcome:
     """Take out of a verdict what exceptions of a control cover. control: its id. now: seconds since the epoch."""
     own = [each for each in exceptions if each.control == control and _is_about(each, engine)]
     if verdict.status == _control.NOT_CHECKED:
-        return Outcome(verdict, used=frozenset(own))
+        return Outcome(verdict, covers=dict.fromkeys(own))
     if not own or verdict.status not in (_control.FAILED, _control.MANUAL):
-        return Outcome(verdict)
+        return Outcome(verdict, covers=dict.fromkeys(own, False))
     registries = {image.id: _names_with_digest(image) for image in engine.images or ()}
     left: list[Item] = []
     excepted: list[tuple[Item, Excepted]] = []
@@ -65,18 +66,30 @@ def apply(verdict: Verdict, control: str, exceptions: t.Sequence[Excepted], engi
         reason += f" An exception ended on {max(ended)}."
     status = _control.EXCEPTED if excepted and not left else verdict.status
     items = tuple(left) if verdict.items else ()
-    return Outcome(verdict._replace(status=status, reason=reason, items=items), tuple(excepted), frozenset(used))
+    return Outcome(
+        verdict._replace(status=status, reason=reason, items=items),
+        tuple(excepted),
+        {each: each in used for each in own},
+    )
 
 
-def unused_note(exceptions: t.Sequence[Excepted], used: t.Container[Excepted]) -> str | None:
-    """Return sentences that name the exceptions that cover nothing, None where each covers something."""
-    unused = [each for each in exceptions if each not in used]
+def unused(exceptions: t.Sequence[Excepted], outcomes: t.Sequence[t.Mapping[Excepted, bool | None]]) -> list[Excepted]:
+    """Return the exceptions that cover nothing on any engine; not those whose control could be judged on none.
+
+    outcomes: ``Outcome.covers`` of all controls and engines.
+    """
+    known = {each: [outcome[each] for outcome in outcomes if each in outcome] for each in exceptions}
+    return [each for each, covers in known.items() if not any(covers) and (False in covers or not covers)]
+
+
+def unused_note(unused: t.Sequence[Excepted]) -> str:
+    """Return sentences that name exceptions that cover nothing."""
     sentences = ["The exception of %s for %s covers nothing." % (each.control, _words(each)) for each in unused]
     more = len(sentences) - _NAMED_LIMIT
     if more > 0:
         noun = "exception covers" if more == 1 else "exceptions cover"
         sentences[_NAMED_LIMIT:] = ["%d more %s nothing." % (more, noun)]
-    return " ".join(sentences) or None
+    return " ".join(sentences)
 
 
 def _words(exception: Excepted) -> str:

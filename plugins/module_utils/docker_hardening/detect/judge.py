@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import itertools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _control, _crash
@@ -38,13 +37,10 @@ CHECKS: t.Mapping[str, verdict.Check] = {
 
 
 class Judged(t.NamedTuple):
-    """The result of each control about each engine.
-
-    used: the exceptions that cover any of it, or may: without an engine nothing is known, and so all of them.
-    """
+    """The result of each control about each engine. unused: the exceptions that cover none of it."""
 
     controls: list[dict[str, t.Any]]
-    used: frozenset[Excepted]
+    unused: list[Excepted]
 
 
 def judge(where: Host, options: Options) -> Judged:
@@ -54,18 +50,19 @@ def judge(where: Host, options: Options) -> Judged:
         for engine in where.engines
         for identifier, check in CHECKS.items()
     ]
-    used = [used for _control, used in judged] if judged else [options.exceptions]
-    return Judged([control for control, _used in judged], frozenset(itertools.chain.from_iterable(used)))
+    # Without an engine there is nothing that an exception could be wrong about.
+    unused = exceptions.unused(options.exceptions, [covers for _control, covers in judged]) if judged else []
+    return Judged([control for control, _covers in judged], unused)
 
 
 def _judged(
     identifier: str, check: verdict.Check, where: Host, engine: Engine, options: Options
-) -> tuple[dict[str, t.Any], frozenset[Excepted]]:
+) -> tuple[dict[str, t.Any], t.Mapping[Excepted, bool | None]]:
     try:
         result = check(where, engine, options)
     except Exception as error:  # noqa: BLE001 - an answer of the API that one check stumbles over is that check's alone
         result = verdict.not_checked(f"What the engine answered could not be judged: {_crash.describe(error)}")
-    result, excepted, used = exceptions.apply(result, identifier, options.exceptions, engine, where.now)
+    result, excepted, covers = exceptions.apply(result, identifier, options.exceptions, engine, where.now)
     control = _control.control(
         BENCHMARK,
         identifier,
@@ -77,7 +74,7 @@ def _judged(
         _severity(result),
         [{**_evidence(each), "exception": by.reason, "until": by.until or ""} for each, by in excepted],
     )
-    return control, used
+    return control, covers
 
 
 def _evidence(each: verdict.Item) -> dict[str, str]:
