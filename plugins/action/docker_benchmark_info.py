@@ -33,6 +33,7 @@ class ActionModule(BenchmarkActionBase):
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)
+        exceptions.check_quotes(arguments.get("exceptions"))
         given = ArgumentSpecValidator(**self.ARGUMENTS).validate(arguments).validated_parameters
         try:
             parse(given)

@@ -76,6 +76,12 @@ class ActionModule(StoreActionBase):
         ],
     }
 
+    def check(self, options: dict[str, t.Any]) -> dict[str, t.Any]:
+        # YAML reads 5.10 as the number 5.1, which becomes the text of another control.
+        if not isinstance(self._task.args.get("control") or "", str):
+            raise catalogue.ContentError('write the control in quotes, as "5.10"')
+        return options
+
     def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         if options["state"] == "recorded":
             return self._record(store, options, task_vars)

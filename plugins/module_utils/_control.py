@@ -69,7 +69,7 @@ def control(
     raises. subject: what was judged, printable and the same in each run, such as the address of an engine. reason: one
     sentence that says why it has this status. items: those that fail it, or that a person decides about, all of them.
     examined: of how many. severity: of this failure, None for the control's own. excepted: items that would fail it
-    but for an exception of the operator, each with ``exception``, its reason.
+    but for an exception of the operator, each with ``exception``, its reason, and ``until``, its last day or nothing.
     """
     if status not in STATUSES:
         raise ValueError("status '%s' is none of %s" % (status, ", ".join(STATUSES)))

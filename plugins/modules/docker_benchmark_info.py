@@ -82,9 +82,10 @@ options:
     elements: str
   exceptions:
     description:
-      - Controls that some containers, images or services need not meet. What an exception covers is listed as excepted,
-        never as passed. After its end the control fails again.
-      - Of O(exceptions[].container), O(exceptions[].image) and O(exceptions[].service), all that are given must match.
+      - Controls that some containers, images, services or engines need not meet. What an exception covers is listed as
+        excepted, never as passed. After its end the control fails again.
+      - One of O(exceptions[].container), O(exceptions[].image), O(exceptions[].service) and O(exceptions[].engine) is
+        needed, and all that are given must match.
       - No container can except itself, such as by a label.
       - Whoever may start containers chooses their names and labels, and how an image is called. An exception by these
         trusts everybody who may. Name the id or the digest of the image, too, which no other image can have.
@@ -104,6 +105,11 @@ options:
         type: str
       service:
         description: Pattern of services, as C(PROJECT/SERVICE) of a compose project, or the name in a swarm.
+        type: str
+      engine:
+        description:
+          - Pattern of engines by the address that the report names, as V(unix:///run/docker.sock). Alone, it covers all
+            that fails the control on the engines that match.
         type: str
       reason:
         description: Why it is excepted, for those who review it.
@@ -201,7 +207,8 @@ controls:
       type: int
       returned: success
     excepted:
-      description: The first 100 of them, with the reason as C(exception).
+      description:
+        - The first 100 of them, with the reason as C(exception), and its last day as C(until), empty without an end.
       type: list
       elements: dict
       returned: success

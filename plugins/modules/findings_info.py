@@ -693,7 +693,9 @@ controls:
       returned: always
       type: int
     excepted:
-      description: The first 100 of these, as in RV(controls[].items), each with C(exception), its reason.
+      description:
+        - The first 100 of these, as in RV(controls[].items), each with C(exception), its reason, and C(until), the last
+          day of it, empty without an end.
       returned: always
       type: list
       elements: dict

@@ -26,7 +26,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening i
     known_engines,
     processes,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import engine_files, judge
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import (
+    engine_files,
+    exceptions,
+    judge,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Host
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import ENGINES, parse
 
@@ -48,9 +52,10 @@ def collect(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any
         yield_to_others()
     coverage = ScopeCoverage(ENGINES)
     found = read(Deadline(options.time_budget), coverage, options.known_engines)
-    controls = judge.judge(found, options)
+    controls, unused = judge.judge(found, options)
     _cover_controls(found, controls, coverage)
     containers = _containers(found, coverage)
+    coverage.note = " ".join(filter(None, (coverage.note, exceptions.unused_note(unused)))) or None
     return {
         "changed": False,
         "controls": controls,

@@ -14,6 +14,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils._argspec import Us
 
 # What the coverage names.
 ENGINES = "engines"
+# Of an exception: what it is matched with, as the operator names it.
+PATTERNS = ("container", "image", "service", "engine")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+){0,3}\Z")
 _LISTS = ("trusted_users", "registries", "ports", "seccomp", "log_drivers", "authorization", "ulimits")
@@ -21,16 +23,18 @@ _LISTS = ("trusted_users", "registries", "ports", "seccomp", "log_drivers", "aut
 
 @dataclasses.dataclass(frozen=True)
 class Excepted:
-    """An exception of the operator: a control that some containers, images or services need not meet.
+    """An exception of the operator: a control that some containers, images, services or engines need not meet.
 
-    control: number of the edition, or id. container, image, service: patterns of names, None for any; service is of a
-    compose project, as ``PROJECT/SERVICE``, or of a swarm. until: the last day as ``YYYY-MM-DD``, None for no end.
+    control: number of the edition, or id. container, image, service, engine: patterns of names, None for any; service
+    is of a compose project, as ``PROJECT/SERVICE``, or of a swarm; an engine's name is its address. until: the last day
+    as ``YYYY-MM-DD``, None for no end.
     """
 
     control: str
     container: str | None
     image: str | None
     service: str | None
+    engine: str | None
     reason: str
     until: str | None
 
@@ -97,6 +101,7 @@ def collect_spec() -> dict[str, dict[str, t.Any]]:
                 "container": {"type": "str"},
                 "image": {"type": "str"},
                 "service": {"type": "str"},
+                "engine": {"type": "str"},
                 "reason": {"type": "str", "required": True},
                 "until": {"type": "str"},
             },
@@ -135,8 +140,8 @@ def parse(params: t.Mapping[str, t.Any]) -> Options:
 
 def _excepted(number: int, entry: t.Mapping[str, t.Any]) -> Excepted:
     until = entry["until"]
-    if all(entry[name] is None for name in ("container", "image", "service")):
-        raise UsageError("exceptions: entry %d says nothing of container, image or service; name one" % number)
+    if all(entry[name] is None for name in PATTERNS):
+        raise UsageError("exceptions: entry %d says nothing of container, image, service or engine; name one" % number)
     if not entry["reason"].strip():
         raise UsageError("exceptions: entry %d has no reason; say why" % number)
     if until is not None and not _is_date(until):

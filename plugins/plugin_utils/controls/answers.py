@@ -125,7 +125,7 @@ def _answer(fields: t.Mapping[t.Any, t.Any], benchmark: Benchmark) -> dict[str, 
             "severity": None if fields.get("severity") is None else evidence.choice(fields["severity"], SEVERITIES),
             "examined": _count(fields.get("examined")),
             **_listed(fields, "items", "count", ()),
-            **_listed(fields, "excepted", "excepted_count", ("exception",)),
+            **_listed(fields, "excepted", "excepted_count", ("exception", "until")),
         }
         answer["digest"] = _digest(fields.get("digest"), answer)
     except evidence.UnfitError as error:

@@ -11,6 +11,18 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import Benchmark
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
+QUOTES = 'write the control in quotes, as "5.10"'
+
+
+def check_quotes(exceptions: t.Any) -> None:
+    """Raise ContentError for a control without quotes, as YAML reads 5.10 as 5.1, which is another one.
+
+    exceptions: as they were written, before a number becomes text.
+    """
+    for number, exception in enumerate(exceptions if isinstance(exceptions, (list, tuple)) else (), 1):
+        if isinstance(exception, t.Mapping) and not isinstance(exception.get("control", ""), str):
+            raise ContentError(f"exceptions: entry {number}: {QUOTES}")
+
 
 def with_ids(
     exceptions: t.Sequence[t.Mapping[str, t.Any]], benchmark: Benchmark, edition: str
@@ -22,11 +34,10 @@ def with_ids(
     ids.update({identifier: identifier for identifier in ids.values()})
     found = []
     for number, exception in enumerate(exceptions, 1):
-        # YAML reads 5.11 as a number, and 5.10 as 5.1: only a text says which control is meant.
         control = exception["control"]
         if control not in ids:
             close = difflib.get_close_matches(control, ids, n=3)
-            advice = f"did you mean {' or '.join(close)}?" if close else "write its number in quotes, or its id"
+            advice = f"did you mean {' or '.join(close)}?" if close else "write its number, or its id"
             raise ContentError(
                 f"exceptions: entry {number} names the control '{control}', which {benchmark.title} {edition} does not"
                 f" have: {advice}"

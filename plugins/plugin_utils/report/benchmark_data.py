@@ -74,7 +74,7 @@ def _item(item: t.Mapping[str, t.Any], state: ControlState, text: Number) -> lis
 
 
 def _excepted(item: t.Mapping[str, t.Any], text: Number) -> list[int]:
-    return [text(visible(item.get(name) or "", 500)) for name in ("kind", "name", "detail", "exception")]
+    return [text(visible(item.get(name) or "", 500)) for name in ("kind", "name", "detail", "exception", "until")]
 
 
 def _judgement(judgement: Judgement | None, text: Number) -> list[t.Any] | None:

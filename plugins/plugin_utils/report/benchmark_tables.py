@@ -73,13 +73,14 @@ class Unchecked:
 
 @dataclasses.dataclass(frozen=True)
 class Excepted:
-    """What exceptions cover of a control. count: exact. reasons, examples: of the listed evidences."""
+    """What exceptions cover of a control. count: exact. reasons, examples, ends: of the listed evidences."""
 
     row: Row
     count: int
     engines: tuple[Engine, ...]
     reasons: tuple[str, ...]
     examples: tuple[str, ...]
+    ends: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,9 +223,15 @@ def excepted(sheet: Sheet) -> list[Excepted]:
                     tuple(map(engine, states)),
                     tuple(dict.fromkeys(str(item.get("exception") or "") for item in items)),
                     tuple(dict.fromkeys(str(item.get("name") or "") for item in items)),
+                    ends(items),
                 )
             )
     return found
+
+
+def ends(items: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[str, ...]:
+    """Return the last days of the exceptions that cover some items: the next first, and no end last."""
+    return tuple(sorted({str(item.get("until") or "no end") for item in items}))
 
 
 def judged(sheet: Sheet, now: float) -> list[Judged]:

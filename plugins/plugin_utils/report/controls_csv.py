@@ -18,6 +18,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _control
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.benchmark import Row, Sheet, sheets
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.benchmark_tables import ends
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import machine_time, visible
 
 if t.TYPE_CHECKING:
@@ -43,6 +44,7 @@ COLUMNS = (
     "evidence",
     "excepted_count",
     "excepted",
+    "excepted_until",
     "judged",
     "judged_by",
     "judged_on",
@@ -97,6 +99,7 @@ def _values(sheet: Sheet, row: Row, state: ControlState) -> tuple[object, ...]:
         _joined(state.items, state.count, ("kind", "name", "detail", "note")),
         state.excepted_count,
         _joined(state.excepted, state.excepted_count, ("kind", "name", "detail", "exception")),
+        _BETWEEN.join(ends(state.excepted)),
         *_judged(state.judgement),
         machine_time(state.since),
         state.run_id,

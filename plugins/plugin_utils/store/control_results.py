@@ -140,7 +140,8 @@ def _item(reported: t.Any) -> dict[str, t.Any]:
 
 
 def _excepted(reported: t.Any) -> dict[str, t.Any]:
-    return {**_item(reported), "exception": evidence.text(evidence.mapping(reported).get("exception"), _TEXT_LIMIT)}
+    fields = evidence.mapping(reported)
+    return {**_item(fields), **{name: evidence.text(fields.get(name), _TEXT_LIMIT) for name in ("exception", "until")}}
 
 
 def _judgement(reported: t.Any) -> dict[str, t.Any]:

@@ -124,6 +124,20 @@ def test_a_judgement_says_who_when_and_why(browser: Browser) -> None:
     assert "Judged by alice on 2025-11-14 16:00, until 2025-11-25 16:00, as passed: the proxy needs it" in text
 
 
+def test_what_is_excepted_has_its_reason_and_its_end(browser: Browser) -> None:
+    ends = {"agent": "2027-01-31", "probe": ""}
+    covered = tuple(benchmark_samples.item(name, exception="it measures", until=end) for name, end in ends.items())
+    state = benchmark_samples.state(status="excepted", count=0, items=(), excepted=covered, excepted_count=2)
+    known = benchmark_samples.benchmark([benchmark_samples.control()])
+    browser.open(
+        samples.data(benchmarks={"cis_docker": known}, controls=(state,)), "#control-docker_host_network_shared"
+    )
+    assert len(engines(browser, "#control-docker_host_network_shared")) == 1
+    agent, probe = browser.texts(".evidence li")
+    assert agent.endswith("agent it measures until 2027-01-31")
+    assert probe.endswith("probe it measures")
+
+
 _FILTERS: dict[str, t.Callable[[ControlState], bool]] = {
     "status=failed": lambda state: state.status == "failed",
     "status=failed,manual&section=5": lambda state: (

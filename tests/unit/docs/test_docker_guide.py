@@ -67,7 +67,7 @@ def test_its_examples_are_options_that_the_module_takes() -> None:
     given = {name.removeprefix("docker_hardening_"): value for name, value in {**variables, **excepted}.items()}
     checked = ArgumentSpecValidator(options.collect_spec()).validate(given)
     assert checked.error_messages == []
-    assert len(options.parse(checked.validated_parameters).exceptions) == 2
+    assert len(options.parse(checked.validated_parameters).exceptions) == 3
     for exception in given["exceptions"]:
         assert exception["control"] in {*_NUMBERS, *_CONTROLS}
 

@@ -18,33 +18,44 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _control
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect.verdict import Item, Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Image
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Excepted
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import PATTERNS, Excepted
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_NAMED_LIMIT = 5
+_TEXT_LIMIT = 80
 
 
 class Outcome(t.NamedTuple):
-    """A verdict without what is excepted. excepted: with the reason of the exception that covers each item."""
+    """A verdict without what is excepted. excepted: with the exception that covers each item.
+
+    covers: whether each exception of the control and the engine covers an item, also after its end; None where that is
+    not known.
+    """
 
     verdict: Verdict
-    excepted: tuple[tuple[Item, str], ...] = ()
+    excepted: tuple[tuple[Item, Excepted], ...] = ()
+    covers: t.Mapping[Excepted, bool | None] = {}
 
 
 def apply(verdict: Verdict, control: str, exceptions: t.Sequence[Excepted], engine: Engine, now: float) -> Outcome:
     """Take out of a verdict what exceptions of a control cover. control: its id. now: seconds since the epoch."""
-    own = [each for each in exceptions if each.control == control]
+    own = [each for each in exceptions if each.control == control and _is_about(each, engine)]
+    if verdict.status == _control.NOT_CHECKED:
+        return Outcome(verdict, covers=dict.fromkeys(own))
     if not own or verdict.status not in (_control.FAILED, _control.MANUAL):
-        return Outcome(verdict)
+        return Outcome(verdict, covers=dict.fromkeys(own, False))
     registries = {image.id: _names_with_digest(image) for image in engine.images or ()}
     left: list[Item] = []
-    excepted: list[tuple[Item, str]] = []
+    excepted: list[tuple[Item, Excepted]] = []
     ended: set[str] = set()
-    for item in verdict.items:
+    used: set[Excepted] = set()
+    for item in verdict.items or (_whole(engine),):
         digests = [*item.digests, *(name for digest in item.digests for name in registries.get(digest, ()))]
         covering = [each for each in own if _covers(each, item, digests)]
+        used.update(covering)
         valid = [each for each in covering if not _has_ended(each, now)]
         if valid:
-            excepted.append((item, valid[0].reason))
+            excepted.append((item, max(valid, key=_last_day)))
         else:
             left.append(item)
             ended.update(each.until for each in covering if each.until)
@@ -54,7 +65,41 @@ def apply(verdict: Verdict, control: str, exceptions: t.Sequence[Excepted], engi
     if ended:
         reason += f" An exception ended on {max(ended)}."
     status = _control.EXCEPTED if excepted and not left else verdict.status
-    return Outcome(verdict._replace(status=status, reason=reason, items=tuple(left)), tuple(excepted))
+    items = tuple(left) if verdict.items else ()
+    return Outcome(
+        verdict._replace(status=status, reason=reason, items=items),
+        tuple(excepted),
+        {each: each in used for each in own},
+    )
+
+
+def unused(exceptions: t.Sequence[Excepted], outcomes: t.Sequence[t.Mapping[Excepted, bool | None]]) -> list[Excepted]:
+    """Return the exceptions that cover nothing on any engine; not those whose control could be judged on none.
+
+    outcomes: ``Outcome.covers`` of all controls and engines.
+    """
+    known = {each: [outcome[each] for outcome in outcomes if each in outcome] for each in exceptions}
+    return [each for each, covers in known.items() if not any(covers) and (False in covers or not covers)]
+
+
+def unused_note(unused: t.Sequence[Excepted]) -> str:
+    """Return sentences that name exceptions that cover nothing."""
+    sentences = ["The exception of %s for %s covers nothing." % (each.control, _words(each)) for each in unused]
+    more = len(sentences) - _NAMED_LIMIT
+    if more > 0:
+        noun = "exception covers" if more == 1 else "exceptions cover"
+        sentences[_NAMED_LIMIT:] = ["%d more %s nothing." % (more, noun)]
+    return " ".join(sentences)
+
+
+def _words(exception: Excepted) -> str:
+    patterns = ((name, getattr(exception, name)) for name in PATTERNS)
+    return " and ".join("the %s %s" % (name, printable(text)[:_TEXT_LIMIT]) for name, text in patterns if text)
+
+
+def _whole(engine: Engine) -> Item:
+    """Return what stands for a control without evidence, so that an exception of the engine has what it covers."""
+    return Item("host", printable(engine.name))
 
 
 def _names_with_digest(image: Image) -> list[str]:
@@ -63,19 +108,28 @@ def _names_with_digest(image: Image) -> list[str]:
     return [printable(name) for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
+def _is_about(exception: Excepted, engine: Engine) -> bool:
+    return exception.engine is None or _matches(exception.engine, (printable(engine.name),))
+
+
 def _covers(exception: Excepted, item: Item, digests: t.Sequence[str]) -> bool:
-    """Say whether all patterns of an exception match an item; one without patterns covers nothing."""
+    """Say whether all patterns of an exception match an item of its engine; one without patterns covers nothing."""
     wanted = (
         (exception.container, (item.container,)),
         (exception.image, (item.image, *digests)),
         (exception.service, (item.service,)),
     )
     given = [(pattern, names) for pattern, names in wanted if pattern is not None]
-    return bool(given) and all(_matches(pattern, names) for pattern, names in given)
+    return bool(given or exception.engine) and all(_matches(pattern, names) for pattern, names in given)
 
 
 def _matches(pattern: str, names: t.Sequence[str]) -> bool:
     return any(name and fnmatch.fnmatchcase(name, pattern) for name in names)
+
+
+def _last_day(exception: Excepted) -> str:
+    """Return what sorts exceptions by their end; one without is last."""
+    return exception.until or "no end"
 
 
 def _has_ended(exception: Excepted, now: float) -> bool:

@@ -21,7 +21,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.d
     verdict,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Host
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Options
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Excepted, Options
 
 BENCHMARK = "cis_docker"
 _LISTS = ("items", "excepted")
@@ -39,25 +39,36 @@ CHECKS: t.Mapping[str, verdict.Check] = {
 }
 
 
-def judge(where: Host, options: Options) -> list[dict[str, t.Any]]:
-    """Return the result of each control about each engine; without items where there is no room for more of them."""
-    results = []
+class Judged(t.NamedTuple):
+    """The result of each control about each engine. unused: the exceptions that cover none of it."""
+
+    controls: list[dict[str, t.Any]]
+    unused: list[Excepted]
+
+
+def judge(where: Host, options: Options) -> Judged:
+    """Judge each control of each engine; without items where there is no room for more of them."""
+    controls, covered = [], []
     room = _ITEMS_ROOM
     for engine in where.engines:
         for identifier, check in CHECKS.items():
-            result = _judged(identifier, check, where, engine, options)
+            result, covers = _judged(identifier, check, where, engine, options)
             room -= sum(len(text) for name in _LISTS for item in result[name] for text in item.values())
-            results.append(result if room >= 0 else {**result, **{name: [] for name in _LISTS}})
-    return results
+            controls.append(result if room >= 0 else {**result, **{name: [] for name in _LISTS}})
+            covered.append(covers)
+    # Without an engine there is nothing that an exception could be wrong about.
+    return Judged(controls, exceptions.unused(options.exceptions, covered) if covered else [])
 
 
-def _judged(identifier: str, check: verdict.Check, where: Host, engine: Engine, options: Options) -> dict[str, t.Any]:
+def _judged(
+    identifier: str, check: verdict.Check, where: Host, engine: Engine, options: Options
+) -> tuple[dict[str, t.Any], t.Mapping[Excepted, bool | None]]:
     try:
         result = check(where, engine, options)
     except Exception as error:  # noqa: BLE001 - an answer of the API that one check stumbles over is that check's alone
         result = verdict.not_checked(f"What the engine answered could not be judged: {_crash.describe(error)}")
-    result, excepted = exceptions.apply(result, identifier, options.exceptions, engine, where.now)
-    return _control.control(
+    result, excepted, covers = exceptions.apply(result, identifier, options.exceptions, engine, where.now)
+    control = _control.control(
         BENCHMARK,
         identifier,
         printable(engine.name),
@@ -66,8 +77,9 @@ def _judged(identifier: str, check: verdict.Check, where: Host, engine: Engine, 
         [_evidence(each) for each in result.items],
         result.examined,
         _severity(result),
-        [{**_evidence(each), "exception": reason} for each, reason in excepted],
+        [{**_evidence(each), "exception": by.reason, "until": by.until or ""} for each, by in excepted],
     )
+    return control, covers
 
 
 def _evidence(each: verdict.Item) -> dict[str, str]:

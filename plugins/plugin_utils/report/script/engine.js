@@ -68,9 +68,10 @@ function evidenceItem([kind, name, detail, note, isNew]) {
   return made;
 }
 
-/** @param {[number, number, number, number]} item */
-function exceptedItem([kind, name, detail, exception]) {
+/** @param {[number, number, number, number, number]} item */
+function exceptedItem([kind, name, detail, exception, until]) {
   const made = evidenceItem([kind, name, detail, exception, 0]);
+  if (textOf(until)) made.append(" ", element("bdi", `until ${textOf(until)}`, "muted"));
   made.prepend(controlStatus("excepted"), " ");
   return made;
 }

@@ -46,7 +46,7 @@
  * @property {number[]} count of all evidences
  * @property {Item[][]} items those that the file holds
  * @property {number[]} excepted_count
- * @property {[number, number, number, number][][]} excepted kind, name, detail, reason of the exception (texts)
+ * @property {[number, number, number, number, number][][]} excepted kind, name, detail, reason and end of the exception (texts)
  * @property {?Judgement[]} judgement
  *
  * @typedef {{id: string, statuses: string[], engines: [number, number][], states: States}} Benchmark engines: host, subject (a text)

@@ -43,7 +43,7 @@ def test_the_number_is_that_of_the_edition() -> None:
     [
         (exception(control="5.99"), "entry 1 names the control '5.99', which CIS Docker Benchmark 1.8.0 does not have"),
         (exception(control="docker_host_network"), "did you mean docker_host_network_shared"),
-        (exception(container=None), "entry 1 says nothing of container, image or service"),
+        (exception(container=None), "entry 1 says nothing of container, image, service or engine"),
         (exception(reason=" "), "entry 1 has no reason"),
         (exception(until="soon"), "entry 1 ends on 'soon'"),
     ],
@@ -51,6 +51,13 @@ def test_the_number_is_that_of_the_edition() -> None:
 def test_an_exception_that_covers_nothing_is_refused(given: dict[str, t.Any], message: str) -> None:
     with pytest.raises(ContentError, match=message):
         arguments(exceptions=[given])
+
+
+@pytest.mark.parametrize("control", [5.10, 5])
+def test_a_number_without_quotes_is_refused(control: float) -> None:
+    given = [exception(), exception(control=control)]
+    with pytest.raises(ContentError, match=r'^exceptions: entry 2: write the control in quotes, as "5\.10"$'):
+        arguments(exceptions=given)
 
 
 def test_without_exceptions_the_host_is_asked_as_it_is() -> None:

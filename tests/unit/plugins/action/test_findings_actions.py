@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
 
 import pytest
@@ -17,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.modules import findings_info as
 from ansible_collections.bulwark.servers.plugins.modules import findings_run as findings_run_doc
 from ansible_collections.bulwark.servers.plugins.modules import store_copy as store_copy_doc
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import StoreActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import CapabilityResult
 
 PAIRS: list[tuple[type[StoreActionBase], t.Any]] = [
@@ -62,6 +64,16 @@ def test_the_options_are_the_documented_ones(action: type[StoreActionBase], modu
 def test_options_that_belong_together_are_asked_for(options: dict[str, t.Any], message: str) -> None:
     validator = ArgumentSpecValidator(**findings.ActionModule.ARGUMENTS)
     assert message in " ".join(validator.validate(options).error_messages)
+
+
+def test_the_number_of_a_control_without_quotes_is_refused() -> None:
+    made = findings.ActionModule.__new__(findings.ActionModule)
+    for control in (5.10, 5):
+        made._task = types.SimpleNamespace(args={"state": "judged", "control": control})
+        with pytest.raises(ContentError, match=r'^write the control in quotes, as "5\.10"$'):
+            made.check({})
+    made._task = types.SimpleNamespace(args={"state": "judged", "control": "5.10"})
+    assert made.check({"control": "5.10"}) == {"control": "5.10"}
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,6 @@ def host(*engines: facts.Engine, **values: t.Any) -> facts.Host:
 def judged(control: str, where: facts.Host | facts.Engine, **chosen: t.Any) -> dict[str, t.Any]:
     """Return the result of one control of the first engine. chosen: options of the operator."""
     where = where if isinstance(where, facts.Host) else host(where)
-    results = judge.judge(where, options.Options(**chosen))
+    results = judge.judge(where, options.Options(**chosen)).controls
     (result,) = (each for each in results if each["control"] == control and each["subject"] == where.engines[0].name)
     return result

@@ -101,7 +101,7 @@ def test_no_answer_makes_a_control_crash(seed: int) -> None:
         )
         chosen = options.Options(ports=chance.choice((None, ("443",))), image_age=30, sprawl=1)
         facts_of_host = host(where, has_apparmor=chance.random() < 0.5, has_selinux=chance.random() < 0.5)
-        _check(judge.judge(facts_of_host, chosen))
+        _check(judge.judge(facts_of_host, chosen).controls)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_what_people_chose_is_shown_as_text() -> None:
         Mounts=[{"Type": "bind", "Source": "/", "Destination": NASTY, "RW": True, "Propagation": "shared"}],
         mounted=(facts.Mounted(NASTY, ("/",), True),),
     )
-    results = judge.judge(host(engine(bad, name=NASTY)), options.Options())
+    results = judge.judge(host(engine(bad, name=NASTY)), options.Options()).controls
     _check(results)
     assert printable(NASTY) in {item["name"] for each in results for item in each["items"]}
 

@@ -24,6 +24,15 @@ from tests.unit.plugins.plugin_utils.controls.benchmark import (
     one,
 )
 
+EXCEPTED = {"kind": "container", "name": "web", "detail": "", "note": "", "exception": "why", "until": "2027-01-31"}
+
+
+def test_what_is_excepted_has_its_reason_and_its_end() -> None:
+    control = one(excepted=[{**EXCEPTED, "more": 1}])
+    assert (control["excepted"], control["excepted_count"]) == ([{**EXCEPTED, "is_new": False}], 1)
+    (item,) = one(excepted=[{**EXCEPTED, "until": "x" * 9999}])["excepted"]
+    assert len(item["until"]) == 500
+
 
 def test_a_control_has_the_number_the_title_and_the_weight_of_the_benchmark() -> None:
     control = one()
@@ -142,6 +151,7 @@ def test_texts_of_a_host_are_plain() -> None:
         ([{**answer(), "items": None}], "a list is needed"),
         ([{**answer(), "items": [{"kind": "x"}]}], "a text is needed"),
         ([{**answer(), "excepted": [{"kind": "x", "name": "", "detail": "", "note": ""}]}], "a text is needed"),
+        ([{**answer(), "excepted": [{**EXCEPTED, "until": None}]}], "a text is needed"),
         ([{**answer(), "count": -1}], "a number of 0 or more"),
         ([{**answer(), "examined": 1.5}], "a whole number"),
         ([answer()] * 5_001, "5001 are more than 5000"),

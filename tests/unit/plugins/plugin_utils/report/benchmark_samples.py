@@ -270,7 +270,7 @@ def _state(chance: random.Random, host: str, subject: str, made: Control, at: in
         item(f"{_ITEMS[number % len(_ITEMS)]}-{number}", "network mode host", is_new=chance.random() < 0.02)
         for number in range(count)
     ]
-    excepted = (item("monitoring-agent", "network mode host", exception="it measures the host"),)
+    excepted = (item("monitoring-agent", "network mode host", exception="it measures the host", until="2027-01-31"),)
     reasons = {
         "failed": f"{count} of 12 containers are not as they should be.",
         "manual": "The engine has this setting, and only you know whether it is wanted.",
@@ -338,7 +338,7 @@ def hostile(attack: str) -> model.ReportData:
     """Return ``samples.hostile`` with the attack in every text that a host or a store could say of controls."""
     names = {"host": attack, "subject": attack}
     words = {"verdict": "passed", "reason": attack, "actor": attack, "until": NOW}
-    items = (dict.fromkeys(("kind", "name", "detail", "note", "exception"), attack) | {"is_new": True},)
+    items = (dict.fromkeys(("kind", "name", "detail", "note", "exception", "until"), attack) | {"is_new": True},)
     fields = {**names, "reason": attack, "items": items, "count": 900, "excepted": items, "excepted_count": 900}
     unknown = {"control": attack, "number": attack, "edition": attack, "capability": attack}
     decided = judgement(**names, **words)

@@ -321,7 +321,10 @@ def test_controls_that_one_reason_left_unchecked_are_one_entry() -> None:
 
 
 def test_exceptions_are_counted_exactly_and_listed_with_their_reasons() -> None:
-    covered = tuple(item(name, exception="it measures the host") for name in ("agent", "probe"))
+    covered = tuple(
+        item(name, exception="it measures the host", until=until)
+        for name, until in (("agent", ""), ("probe", "2027-01-31"), ("agent", "2026-12-31"))
+    )
     found = sheet(
         result("network", "excepted", excepted=covered, excepted_count=340),
         result("network", "failed", host="web2", excepted=covered[:1], excepted_count=1),
@@ -330,6 +333,7 @@ def test_exceptions_are_counted_exactly_and_listed_with_their_reasons() -> None:
     (excepted,) = benchmark_tables.excepted(found)
     assert (excepted.row.control.id, excepted.count, len(excepted.engines)) == ("network", 341, 2)
     assert (excepted.reasons, excepted.examples) == (("it measures the host",), ("agent", "probe"))
+    assert excepted.ends == ("2026-12-31", "2027-01-31", "no end")
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def test_a_result_is_a_row_with_all_that_an_auditor_asks_for() -> None:
         "evidence": "container proxy network mode host | container shop | and 100 more",
         "excepted_count": "0",
         "excepted": "",
+        "excepted_until": "",
         "judged": "passed",
         "judged_by": "alice",
         "judged_on": "1970-01-01T00:00Z",
@@ -56,6 +57,12 @@ def test_a_result_is_a_row_with_all_that_an_auditor_asks_for() -> None:
         "run": "run",
         "run_time": "1970-01-01T01:00Z",
     }
+
+
+def test_the_ends_of_exceptions_are_a_column() -> None:
+    covered = tuple(item(name, exception="why", until=until) for name, until in (("a", ""), ("b", "2027-01-31")))
+    (row,) = rows(state(excepted=covered, excepted_count=2))
+    assert (row["excepted"], row["excepted_until"]) == ("container a why | container b why", "2027-01-31 | no end")
 
 
 def test_every_host_engine_and_control_has_a_row_in_their_order() -> None:

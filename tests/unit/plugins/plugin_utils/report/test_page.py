@@ -313,6 +313,7 @@ def test_a_benchmark_has_a_section_with_its_score_and_the_formula() -> None:
         "Nobody has judged yet",
         "docker_hardening_setting_3",
         "it measures the host",
+        "2027-01-31",
         "its time is over",
         "lapsed: the evidence changed",
     ):

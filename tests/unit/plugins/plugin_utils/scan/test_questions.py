@@ -31,7 +31,7 @@ _OMITTED = {
     # What the operator does not say is for a person to judge.
     "docker_benchmark_info": {
         *("swarm", "trusted_users", "registries", "ports", "image_age", "sprawl"),
-        *("seccomp", "log_drivers", "authorization"),
+        *("seccomp", "log_drivers", "authorization", "minimum_version", "ulimits", "certificate_days"),
     },
 }
 # Options without a variable: the controller's own, or for other tasks than a scan.
@@ -73,6 +73,13 @@ def test_a_look_passes_on_all_options_that_its_variables_hold(capability: str, l
     assert asked.problem is None
     assert set(look.options) - set(options[look.module]) == _OMITTED[look.module]
     assert checks[look.module] is (look.module == "audit_rules")
+
+
+def test_a_number_in_an_exception_stays_one_until_the_action_refuses_it() -> None:
+    entry = {"control": 5.10, "container": "agent", "reason": "why"}
+    asked, options, _checks = ask_for("docker_hardening", docker_hardening_exceptions=[entry])
+    assert (asked.problem, options["docker_benchmark_info"]["exceptions"]) == (None, [entry])
+    assert isinstance(options["docker_benchmark_info"]["exceptions"][0]["control"], float)
 
 
 @pytest.mark.parametrize("look", [look for _name, look in _looks()], ids=lambda look: look.module)

@@ -284,6 +284,16 @@ def _refuse(store: Store, changes: dict[str, t.Any], words: str) -> None:
     assert (covered.status, covered.entries[0]["scope"]) == ("not_checked", "engines")
 
 
+def test_what_is_excepted_is_kept_with_its_reason_and_its_end(store: Store) -> None:
+    item = {**control()["items"][0], "exception": "why", "until": "2027-01-31"}
+    record(store, 100, control(excepted_count=1, excepted=[{**item, "more": 1}]))
+    assert only(store).excepted == ({**item, "is_new": False},)
+    record(store, 200, control(excepted_count=1, excepted=[{**item, "until": "x" * 9999}]))
+    assert len(only(store).excepted[0]["until"]) == 500
+    with pytest.raises(StoreError, match="a text is needed"):
+        control_results.read_controls([control(excepted=[{**item, "until": None}])], "web1")
+
+
 def test_texts_of_a_host_are_plain_and_bounded(store: Store) -> None:
     evil = "\x1b[31m{{ 7 * 7 }}\x00\u202e" + "y" * 600
     made = control(reason=f"a\r\nb{evil}")
