@@ -88,6 +88,15 @@ def test_what_one_engine_says_of_a_path_takes_nothing_from_those_before_it(tmp_p
     assert placed[address["Containerd"]["Address"]].kind == "file"
 
 
+def test_an_account_of_the_host_runs_no_engine() -> None:
+    names = accounts.Names((), ())
+    with contextlib.closing(engines.Reader(files.Root("/", names), names)) as reader:
+        with pytest.raises(engines.NoEngineError, match="account 1000 runs it in the host's user namespace"):
+            reader.running(daemon(os.getpid(), 1000), Deadline(60))
+        rootless = reader.running(daemon(os.getpid(), 1000)._replace(same_users=False), Deadline(60))
+        assert rootless.engine.state == facts.SILENT
+
+
 @pytest.mark.parametrize(
     ("uid", "state", "unit", "names"),
     [
