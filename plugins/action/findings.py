@@ -53,6 +53,7 @@ class ActionModule(StoreActionBase):
             "benchmark": {"type": "str"},
             "control": {"type": "str"},
             "verdict": {"type": "str", "choices": list(VERDICTS)},
+            "digest": {"type": "str"},
             "reason": {"type": "str"},
             "actor": {"type": "str"},
             "until": {"type": "str"},
@@ -148,7 +149,9 @@ class ActionModule(StoreActionBase):
             judgements = store.take_back_judgement(*about, **decided)
             return {"changed": bool(judgements), **_shown(judgements, "before")}
         until = timestamps.parse(options["until"], now, ahead=True) if options["until"] else None
-        judgement, changed = store.judge(*about, verdict=options["verdict"], until=until, **decided)
+        judgement, changed = store.judge(
+            *about, verdict=options["verdict"], until=until, digest=options["digest"], **decided
+        )
         return {"changed": changed, **_shown([judgement], "after" if changed else None)}
 
 

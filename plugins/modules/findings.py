@@ -110,6 +110,11 @@ options:
       - A control of the benchmark, by its number (V(5.10)) or its id. Write the number in quotes.
       - Required when O(state=judged) or O(state=unjudged).
     type: str
+  digest:
+    description:
+      - The digest of the evidence that you looked at, of M(bulwark.servers.findings_info). If the evidence has changed
+        since, O(state=judged) fails. Without it, the judgement is about what the last scan saw.
+    type: str
   verdict:
     description: What was decided about the control. Required when O(state=judged).
     type: str

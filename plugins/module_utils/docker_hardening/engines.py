@@ -66,6 +66,9 @@ class Reader:
 
     def running(self, daemon: Daemon, deadline: Deadline) -> Reading:
         """Return the engine of a process; NoEngineError where it is none, OSError where it can't be looked at."""
+        # cmd/dockerd of Moby ends unless it is root, in a user namespace of its own where it is rootless.
+        if daemon.uid > 0 and daemon.same_users and daemon.problem is None:
+            raise NoEngineError("account %d runs it in the host's user namespace, so that it is no engine" % daemon.uid)
         root = self._host
         if daemon.root != "/":
             root = Root(daemon.root, self._names)

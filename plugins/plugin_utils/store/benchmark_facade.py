@@ -135,15 +135,19 @@ class BenchmarkStore:
         by: str,
         now: float,
         until: float | None = None,
+        digest: str | None = None,
     ) -> tuple[Judgement, bool]:
         """Judge a control that waits for a person, by the evidence that the store has; the next scan applies it.
 
-        control: its id or number. subject: needed where the host has several. Returns the judgement, and whether it is
-        another one than stood before. Raises StoreError for a control that no person is to judge.
+        control: its id or number. subject: needed where the host has several. digest: of the evidence that the person
+        looked at, if it is to be refused where that has changed. Returns the judgement, and whether it is another one
+        than stood before. Raises StoreError for a control that no person is to judge.
         """
         about = (host, benchmark, control, subject)
         return self._database.write(
-            lambda c: judgements.judge(c, about, verdict=verdict, reason=reason, by=by, until=until, now=now)
+            lambda c: judgements.judge(
+                c, about, verdict=verdict, reason=reason, by=by, until=until, now=now, digest=digest
+            )
         )
 
     def take_back_judgement(

@@ -30,12 +30,13 @@ def judge(
     by: str,
     until: float | None,
     now: float,
+    digest: str | None = None,
 ) -> tuple[Judgement, bool]:
     """Judge a control by the evidence that the store has, in place of an earlier judgement.
 
-    about: host, benchmark, control (id or number) and subject; a host with one subject needs none. Returns the
-    judgement, and whether it is another one than that which stood. Raises StoreError unless the control waits for a
-    person, or was judged by one.
+    about: host, benchmark, control (id or number) and subject; a host with one subject needs none. digest: of the
+    evidence that was looked at, None for that of the store. Returns the judgement, and whether it is another one than
+    that which stood. Raises StoreError unless the control waits for a person, or was judged by one, by this evidence.
     """
     if until is not None and until <= now:
         raise StoreError("a judgement must end in the future")
@@ -45,6 +46,11 @@ def judge(
         raise StoreError(
             f"control {row.number} ({row.control}) of {about[0]} is {row.status}: "
             f"only a control that waits for a person ({MANUAL}) can be judged"
+        )
+    if digest not in (None, row.digest):
+        raise StoreError(
+            f"the evidence of control {row.number} ({row.control}) of {about[0]} has changed: its digest is "
+            f"{row.digest}; look at it again"
         )
     key = (row.host, row.benchmark, row.subject, row.control)
     judgement = Judgement(

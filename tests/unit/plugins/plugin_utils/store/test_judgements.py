@@ -38,6 +38,19 @@ def test_a_control_that_waits_is_judged_by_the_evidence_of_the_store(store: Stor
     assert only(store, controls=[USERS]).status == "manual"
 
 
+def test_evidence_that_nobody_looked_at_is_not_judged(store: Store) -> None:
+    seen, now = manual(), manual(items=("alice", "eve"))
+    record(store, 100, seen)
+    record(store, 200, now)
+    with pytest.raises(StoreError) as error:
+        store.judge("web1", BENCHMARK, USERS, **_DECIDED, now=210, digest=seen["digest"])
+    assert str(error.value) == (
+        f"the evidence of control 1.1.2 ({USERS}) of web1 has changed: its digest is {now['digest']}; look at it again"
+    )
+    assert store.judgements() == []
+    assert store.judge("web1", BENCHMARK, USERS, **_DECIDED, now=210, digest=now["digest"])[1]
+
+
 def test_the_same_again_changes_nothing_and_anything_else_replaces_it(store: Store) -> None:
     record(store, 100, manual())
     store.judge("web1", BENCHMARK, USERS, **_DECIDED, now=110)
