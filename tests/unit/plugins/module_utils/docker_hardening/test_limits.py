@@ -118,9 +118,9 @@ def test_who_never_answers_does_not_stand_for_the_engine_that_is_installed(
 
 def test_items_have_room_for_what_the_store_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
     where = host(engine(*(container("c%d" % number) for number in range(20))), engine(name="unix:///tmp/other"))
-    everything = judge.judge(where, Options())
+    everything = judge.judge(where, Options()).controls
     monkeypatch.setattr(judge, "_ITEMS_ROOM", 3_000)
-    cut = judge.judge(where, Options())
+    cut = judge.judge(where, Options()).controls
     assert [bool(each["items"]) for each in cut[:10]] == [bool(each["items"]) for each in everything[:10]]
     assert not any(each["items"] for each in cut[-50:])
     # What is left out is counted, and a judgement is bound to it.
