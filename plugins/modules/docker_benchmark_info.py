@@ -16,8 +16,8 @@ description:
   - Nothing is executed in a container, and neither an engine nor a container is changed. Engines are asked over their
     sockets, with C(GET) only. Neither the C(docker) command nor a Python package is needed.
   - What is in force and what is written are two facts. A setting that is written and not in force has not passed.
-  - An engine that is installed and does not run is judged by its files. Another one that an earlier scan found, and that
-    does not run now, is named in the coverage, and its findings stay open until it was removed.
+  - An engine that is installed and does not run is judged by its files. Another one that an earlier scan found, and
+    that does not run now, is named in the coverage, and its findings stay open until it was removed.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
