@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import os
+import pathlib
+import tempfile
 import typing as t
 
 import pytest
@@ -23,6 +25,13 @@ FOREVER = ("/bin/sleep", "3000")
 _NOBODY = 65534
 Results = t.Mapping[str, t.Mapping[str, t.Any]]
 Runs = t.Mapping[str, Results]
+
+
+@pytest.fixture
+def short_path() -> t.Iterator[pathlib.Path]:
+    """Return a directory in which an engine can make its sockets: their paths may have 104 bytes."""
+    with tempfile.TemporaryDirectory(prefix="bw-", dir="/tmp") as directory:
+        yield pathlib.Path(directory)
 
 
 @pytest.fixture(scope="session")

@@ -117,10 +117,10 @@ def test_a_swarm_is_read_with_its_certificate_and_its_ports_are_no_api() -> None
     assert [listener.address for listener in engine.listeners] == [docker.address]
 
 
-def test_an_engine_that_wants_certificates_is_not_asked(tmp_path: pathlib.Path) -> None:
+def test_an_engine_that_wants_certificates_is_not_asked(short_path: pathlib.Path) -> None:
     require("command:openssl")
     port = _free_port()
-    key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "cert.pem")
+    key, certificate = str(short_path / "key.pem"), str(short_path / "cert.pem")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         + [
@@ -141,14 +141,14 @@ def test_an_engine_that_wants_certificates_is_not_asked(tmp_path: pathlib.Path) 
     command = [
         str(commands.find("dockerd")),
         "--data-root",
-        str(tmp_path / "data"),
+        str(short_path / "data"),
         "--exec-root",
-        str(tmp_path / "exec"),
+        str(short_path / "exec"),
     ]
-    command += ["--pidfile", str(tmp_path / "pid"), "--bridge=none", "--iptables=false", "--ip6tables=false"]
+    command += ["--pidfile", str(short_path / "pid"), "--bridge=none", "--iptables=false", "--ip6tables=false"]
     command += ["--tlsverify", "--tlscacert", certificate, "--tlscert", certificate, "--tlskey", key]
     tls = ["--tlsverify", "--tlscacert", certificate, "--tlscert", certificate, "--tlskey", key]
-    with dockerd.started([*command, "--host", f"tcp://127.0.0.1:{port}"], tmp_path, port=port, client=tls):
+    with dockerd.started([*command, "--host", f"tcp://127.0.0.1:{port}"], short_path, port=port, client=tls):
         host = collect.read(Deadline(60), ScopeCoverage("engines"))
     (engine,) = [each for each in host.engines if each.name == f"tcp://127.0.0.1:{port}"]
     assert [(each.has_tls, each.verifies_clients) for each in engine.listeners] == [(True, True)]

@@ -253,22 +253,22 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-def test_a_socket_of_systemd_and_tcp_are_where_an_engine_listens(tmp_path: pathlib.Path) -> None:
+def test_a_socket_of_systemd_and_tcp_are_where_an_engine_listens(short_path: pathlib.Path) -> None:
     port = _free_port()
     listening = socket.socket(socket.AF_UNIX)
-    listening.bind(str(tmp_path / "passed.sock"))
+    listening.bind(str(short_path / "passed.sock"))
     listening.listen(5)
-    (tmp_path / "daemon.json").write_text("{}")
+    (short_path / "daemon.json").write_text("{}")
     command = [sys.executable, "-c", _PASSING, str(listening.fileno()), str(commands.find("dockerd")), "--tls=false"]
-    command += ["--data-root", str(tmp_path / "data"), "--exec-root", str(tmp_path / "exec"), "--bridge=none"]
-    command += ["--iptables=false", "--ip6tables=false", "--pidfile", str(tmp_path / "pid")]
-    command += ["-H", "fd://", "-H", f"tcp://127.0.0.1:{port}", "--config-file", str(tmp_path / "daemon.json")]
-    with listening, dockerd.started(command, tmp_path, "passed.sock", pass_fds=[listening.fileno()]):
-        engine = _of(_read(), f"unix://{tmp_path}/passed.sock")
+    command += ["--data-root", str(short_path / "data"), "--exec-root", str(short_path / "exec"), "--bridge=none"]
+    command += ["--iptables=false", "--ip6tables=false", "--pidfile", str(short_path / "pid")]
+    command += ["-H", "fd://", "-H", f"tcp://127.0.0.1:{port}", "--config-file", str(short_path / "daemon.json")]
+    with listening, dockerd.started(command, short_path, "passed.sock", pass_fds=[listening.fileno()]):
+        engine = _of(_read(), f"unix://{short_path}/passed.sock")
     found = [(listener.address, listener.source, listener.has_tls) for listener in engine.listeners]
     assert found == [
         (f"tcp://127.0.0.1:{port}", "flag", False),
-        (f"unix://{tmp_path}/passed.sock", "systemd", False),
+        (f"unix://{short_path}/passed.sock", "systemd", False),
     ]
     assert engine.state == facts.RUNNING
 
