@@ -83,7 +83,7 @@ def control(
         "severity": severity,
         "examined": examined,
         "count": len(ordered),
-        "items": [dict(each) for each in ordered[:ITEMS_LIMIT]],
+        "evidences": [dict(each) for each in ordered[:ITEMS_LIMIT]],
         "excepted_count": len(excepted),
         "excepted": [dict(each) for each in sorted(excepted, key=_order)[:ITEMS_LIMIT]],
         "digest": digest(status, ordered),

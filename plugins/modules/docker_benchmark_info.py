@@ -197,7 +197,7 @@ controls:
       description: How many items fail it, or wait for a person.
       type: int
       returned: success
-    items:
+    evidences:
       description: The first 100 of them, each with C(kind), C(name), C(detail) and C(note).
       type: list
       elements: dict

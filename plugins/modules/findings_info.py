@@ -662,7 +662,7 @@ controls:
       description: How many of them fail it, or are for a person to decide about.
       returned: always
       type: int
-    items:
+    evidences:
       description: The first 100 of these.
       returned: always
       type: list
@@ -694,8 +694,8 @@ controls:
       type: int
     excepted:
       description:
-        - The first 100 of these, as in RV(controls[].items), each with C(exception), its reason, and C(until), the last
-          day of it, empty without an end.
+        - The first 100 of these, as in RV(controls[].evidences), each with C(exception), its reason, and C(until), the
+          last day of it, empty without an end.
       returned: always
       type: list
       elements: dict

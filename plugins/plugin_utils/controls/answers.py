@@ -124,7 +124,7 @@ def _answer(fields: t.Mapping[t.Any, t.Any], benchmark: Benchmark) -> dict[str, 
             "reason": evidence.line(fields.get("reason"), _REASON_LIMIT),
             "severity": None if fields.get("severity") is None else evidence.choice(fields["severity"], SEVERITIES),
             "examined": _count(fields.get("examined")),
-            **_listed(fields, "items", "count", ()),
+            **_listed(fields, "evidences", "count", ()),
             **_listed(fields, "excepted", "excepted_count", ("exception", "until")),
         }
         answer["digest"] = _digest(fields.get("digest"), answer)
@@ -157,8 +157,8 @@ def _digest(value: t.Any, answer: t.Mapping[str, t.Any]) -> str:
     """Return the digest of the evidence: where all of it is listed, of what people are shown."""
     if not isinstance(value, str) or not _DIGEST.fullmatch(value):
         raise evidence.UnfitError("a digest in hexadecimal is needed")
-    is_all = answer["count"] == len(answer["items"])
-    return digest(answer["status"], answer["items"]) if is_all else evidence.plain_text(value)
+    is_all = answer["count"] == len(answer["evidences"])
+    return digest(answer["status"], answer["evidences"]) if is_all else evidence.plain_text(value)
 
 
 def _count(value: t.Any) -> int:

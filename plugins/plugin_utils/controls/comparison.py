@@ -61,15 +61,15 @@ def marked(control: Json, before: ControlState | None) -> Json:
     """
     if before is None or before.status == NOT_CHECKED:
         return control
-    known = {_identity(item) for item in before.items}
-    is_cut = before.count > len(before.items)
+    known = {_identity(item) for item in before.evidences}
+    is_cut = before.count > len(before.evidences)
     last = max(known, default=("", "", ""))
 
     def is_new(item: t.Mapping[str, t.Any]) -> bool:
         identity = _identity(item)
         return identity not in known and not (is_cut and identity > last)
 
-    return {**control, "items": [{**item, "is_new": is_new(item)} for item in control["items"]]}
+    return {**control, "evidences": [{**item, "is_new": is_new(item)} for item in control["evidences"]]}
 
 
 def _identity(item: t.Mapping[str, t.Any]) -> tuple[str, str, str]:

@@ -39,7 +39,7 @@ def _failed(control: Json) -> Json:
         alert=control["control"],
         subject=control["subject"],
         scope=control["scope"],
-        evidences=[_evidence(item) for item in control["items"]],
+        evidences=[_evidence(item) for item in control["evidences"]],
         severity=control["severity"],
         message=f"{control['number']} {control['title']}: {control['reason']}",
     )

@@ -38,7 +38,7 @@ def benchmark_data(sheet: Sheet, host: Number, text: Number) -> dict[str, t.Any]
     room = ITEM_LIMIT
     rows = []
     for state in ordered:
-        items = state.items[:room]
+        items = state.evidences[:room]
         room -= len(items)
         excepted = state.excepted[:room]
         room -= len(excepted)
@@ -54,7 +54,7 @@ def benchmark_data(sheet: Sheet, host: Number, text: Number) -> dict[str, t.Any]
                 "reason": text(visible(state.reason, 500)),
                 "examined": state.examined,
                 "count": state.count,
-                "items": [_item(item, state, text) for item in items],
+                "evidences": [_item(item, state, text) for item in items],
                 "excepted_count": state.excepted_count,
                 "excepted": [_excepted(item, text) for item in excepted],
                 "judgement": _judgement(state.judgement, text),

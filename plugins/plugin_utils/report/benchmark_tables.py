@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
         Judgement,
     )
 
-EXAMPLES = 3
+EXAMPLES_SHOWN = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +112,7 @@ def changes(sheet: Sheet) -> list[Change]:
 
 def new_items(state: ControlState) -> int:
     """Return how many of the listed evidences the run before did not have; a first run has nothing to compare."""
-    return 0 if state.previous_status is None else sum(bool(item.get("is_new")) for item in state.items)
+    return 0 if state.previous_status is None else sum(bool(item.get("is_new")) for item in state.evidences)
 
 
 def _urgency(change: Change) -> tuple[bool, bool, bool, int, int]:

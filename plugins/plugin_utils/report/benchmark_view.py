@@ -49,7 +49,7 @@ def context(data: model.ReportData, sheets: t.Sequence[benchmark.Sheet]) -> dict
         "change_limit": CHANGE_LIMIT,
         "unchecked_limit": UNCHECKED_LIMIT,
         "number_limit": NUMBER_LIMIT,
-        "example_limit": benchmark_tables.EXAMPLES,
+        "example_limit": benchmark_tables.EXAMPLES_SHOWN,
     }
 
 

@@ -96,7 +96,7 @@ def _values(sheet: Sheet, row: Row, state: ControlState) -> tuple[object, ...]:
         state.severity if state.status == _control.FAILED else control.severity,
         state.examined,
         state.count,
-        _joined(state.items, state.count, ("kind", "name", "detail", "note")),
+        _joined(state.evidences, state.count, ("kind", "name", "detail", "note")),
         state.excepted_count,
         _joined(state.excepted, state.excepted_count, ("kind", "name", "detail", "exception")),
         _BETWEEN.join(ends(state.excepted)),

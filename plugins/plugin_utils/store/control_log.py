@@ -149,7 +149,7 @@ class ControlLog:
             "since": state.since,
             "previous_status": state.previous_status,
             "previous_since": state.previous_since,
-            "items": _marked(result.items, state.new_items),
+            "evidences": _marked(result.evidences, state.new_items),
             "run_id": self._run_id,
             "at": self._now,
         }
@@ -215,7 +215,7 @@ def _state(before: _State | None, result: ControlResult, run_id: str, now: float
         previous_status=previous[0],
         previous_since=previous[1],
         run_id=run_id,
-        new_items=new_items | _new_items(result.items),
+        new_items=new_items | _new_items(result.evidences),
         size=result.size,
     )
 
@@ -252,8 +252,8 @@ def _stored_controls(
     query = sa.select(
         *(columns[name] for name in ("capability", "benchmark", "subject", "control", "scope", "status", "since")),
         *(columns[name] for name in ("previous_status", "previous_since", "run_id")),
-        sa.case((columns.run_id == run_id, columns["items"]), else_="[]").label("recorded"),
-        (sa.func.length(columns["items"]) + sa.func.length(columns.excepted)).label("size"),
+        sa.case((columns.run_id == run_id, columns["evidences"]), else_="[]").label("recorded"),
+        (sa.func.length(columns["evidences"]) + sa.func.length(columns.excepted)).label("size"),
     ).where(columns.host == host, columns.capability.in_(capabilities))
     return {
         (row.capability, row.benchmark, row.subject, row.control): _State(

@@ -57,7 +57,7 @@ def _control(row: t.Mapping[t.Any, t.Any], same: dict[str, str]) -> ControlState
     return ControlState(
         **{name: same.setdefault(row[name], row[name]) for name in _SHARED},  # type: ignore[arg-type]
         **{name: row[name] for name in _OWN},
-        items=tuple(json.loads(row["items"])),
+        evidences=tuple(json.loads(row["evidences"])),
         excepted=tuple(json.loads(row["excepted"])),
         judgement=_judgement(row),
         time=row["at"],

@@ -62,7 +62,7 @@ class ControlResult:
     reason: str
     examined: int
     count: int
-    items: str
+    evidences: str
     excepted_count: int
     excepted: str
     digest: str
@@ -70,7 +70,7 @@ class ControlResult:
 
     @property
     def size(self) -> int:
-        return len(self.items) + len(self.excepted)
+        return len(self.evidences) + len(self.excepted)
 
     @property
     def end(self) -> tuple[str | None, str]:
@@ -123,7 +123,7 @@ def _control(fields: t.Mapping[t.Any, t.Any]) -> ControlResult:
             reason=evidence.line(fields.get("reason"), _REASON_LIMIT),
             examined=_count(fields.get("examined")),
             count=_count(fields.get("count")),
-            items=_dumped([_item(item) for item in _bounded(fields.get("items"), ITEMS_LIMIT)]),
+            evidences=_dumped([_item(item) for item in _bounded(fields.get("evidences"), ITEMS_LIMIT)]),
             excepted_count=_count(fields.get("excepted_count")),
             excepted=_dumped([_excepted(item) for item in _bounded(fields.get("excepted"), ITEMS_LIMIT)]),
             digest=_matching(fields, "digest", _DIGEST),

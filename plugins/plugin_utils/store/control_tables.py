@@ -38,7 +38,7 @@ def controls(metadata: sa.MetaData) -> sa.Table:
         sa.Column("examined", sa.BigInteger, nullable=False),
         sa.Column("count", sa.BigInteger, nullable=False),
         # Lists, and what a person decided, as JSON.
-        sa.Column("items", sa.Text, nullable=False),
+        sa.Column("evidences", sa.Text, nullable=False),
         sa.Column("excepted_count", sa.BigInteger, nullable=False),
         sa.Column("excepted", sa.Text, nullable=False),
         sa.Column("digest", sa.Text, nullable=False),

@@ -161,7 +161,7 @@ def _controls(connection: sa.Connection) -> None:
             reason TEXT NOT NULL,
             examined BIGINT NOT NULL,
             count BIGINT NOT NULL,
-            items TEXT NOT NULL,
+            evidences TEXT NOT NULL,
             excepted_count BIGINT NOT NULL,
             excepted TEXT NOT NULL,
             digest TEXT NOT NULL,

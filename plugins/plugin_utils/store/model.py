@@ -285,7 +285,7 @@ class ControlState:
 
     control: the id that survives editions, also of its alert; number: what the edition calls it. status: of
     ``module_utils._control``. previous_status: of the run before, None for the first. since: when it got its status.
-    items: the evidence, as ``_control.item`` has it, each with ``is_new``: not in the run before; count: how many there
+    evidences: as ``_control.item`` has them, each with ``is_new``: not in the run before; count: how many there
     are. judgement: of a person, where the status comes from one.
     """
 
@@ -303,7 +303,7 @@ class ControlState:
     reason: str
     examined: int
     count: int
-    items: tuple[t.Mapping[str, t.Any], ...]
+    evidences: tuple[t.Mapping[str, t.Any], ...]
     excepted_count: int
     excepted: tuple[t.Mapping[str, t.Any], ...]
     digest: str

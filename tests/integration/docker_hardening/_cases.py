@@ -25,7 +25,7 @@ def check(control: str, runs: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
     """AssertionError where a control has another status in a run, or does not show the item."""
     for case in CONTROLS[control]["cases"]:
         result = runs[case["run"]][control]
-        shown = [f"{item['name']}: {item['detail']}" for item in result["items"]]
+        shown = [f"{item['name']}: {item['detail']}" for item in result["evidences"]]
         assert result["status"] == case["status"], (case, result)
         assert "shows" not in case or any(text.startswith(case["shows"]) for text in shown), (case, shown)
 

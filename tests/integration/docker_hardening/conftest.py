@@ -71,7 +71,7 @@ def audited_runs() -> t.Iterator[Runs]:
     with audit.locked() as kernel, docker_host(_configurations.plain(), has_own_processes=False) as host:
         found = {"unaudited": _controls(host)}
         paths = {
-            item["name"] for each in found["unaudited"].values() for item in each["items"] if item["kind"] == "rule"
+            item["name"] for each in found["unaudited"].values() for item in each["evidences"] if item["kind"] == "rule"
         }
         for path in sorted(paths):
             host.inside("auditctl", "-w", path, "-p", "rwxa", "-k", "tests")

@@ -39,7 +39,7 @@ def test_no_secret_leaves_the_host(runs: Runs) -> None:
 
 def test_a_swarm_publishes_ports_on_all_interfaces(runs: Runs) -> None:
     for control in ("publishes_privileged_port", "port_on_all_interfaces", "publishes_unneeded_port"):
-        items = runs["published_swarm"][f"docker_container_{control}"]["items"]
+        items = runs["published_swarm"][f"docker_container_{control}"]["evidences"]
         assert [item["detail"] for item in items] == ["0.0.0.0:443/tcp to 80"], control
 
 

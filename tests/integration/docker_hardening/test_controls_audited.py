@@ -35,7 +35,7 @@ def test_mounts_are_named_as_their_engine_has_them(audited_runs: Runs) -> None:
         "docker_container_mounts_engine_socket": "/run with /run/docker.sock on /r",
     }
     for control, detail in expected.items():
-        assert [item["detail"] for item in outside[control]["items"]] == [detail], outside[control]
+        assert [item["detail"] for item in outside[control]["evidences"]] == [detail], outside[control]
 
 
 def test_nothing_is_unknown_about_rules_that_can_be_read(audited_runs: Runs) -> None:

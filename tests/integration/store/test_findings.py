@@ -210,7 +210,7 @@ def test_controls_are_recorded_judged_and_asked_for(play: Play) -> None:
     assert (judgement["verdict"], judgement["actor"], judgement["reason"]) == ("passed", "alice", "OPS-12")
     assert [control["number"] for control in asked["controls"]] == ["5.10", "1.1.2"]
     network, users = asked["controls"]
-    assert network["items"][0]["name"] == "web"
+    assert network["evidences"][0]["name"] == "web"
     known = load_benchmarks()[benchmarks.BENCHMARK].controls[benchmarks.NETWORK]
     assert (network["title"], network["level"], network["section"]) == (known.title, known.level, known.section)
     # The collection has no such control.

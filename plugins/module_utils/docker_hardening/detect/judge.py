@@ -24,7 +24,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.f
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Excepted, Options
 
 BENCHMARK = "cis_docker"
-_LISTS = ("items", "excepted")
+_LISTS = ("evidences", "excepted")
 # The store keeps 64 MB of a host. An engine with 5,000 containers needs 2 MB, and anybody may run what is none.
 _ITEMS_ROOM = 24 * 1024 * 1024
 # Of all sections, by the ids of their controls.

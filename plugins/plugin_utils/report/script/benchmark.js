@@ -141,7 +141,7 @@ class Checklist {
       control.item.textContent,
       ...control.rows.flatMap((row) => [
         textOf(engines[states.engine[row]][1]), textOf(states.reason[row]),
-        ...[...states.items[row], ...states.excepted[row]].flatMap((item) => item.slice(0, 4).map(textOf)),
+        ...[...states.evidences[row], ...states.excepted[row]].flatMap((item) => item.slice(0, 4).map(textOf)),
       ]),
     ].join("\n").toLowerCase();
     return control.text;

@@ -32,7 +32,7 @@ function engineItem({ states, statuses, engines }, row) {
   const made = listItem(head, reason);
   const judgement = states.judgement[row];
   if (judgement) made.append(judgementWords(judgement));
-  made.append(...itemParts(states.items[row].map(evidenceItem), states.count[row], states.examined[row]));
+  made.append(...itemParts(states.evidences[row].map(evidenceItem), states.count[row], states.examined[row]));
   made.append(...itemParts(states.excepted[row].map(exceptedItem), states.excepted_count[row], 0, "excepted"));
   return made;
 }

@@ -44,7 +44,7 @@
  * @property {number[]} reason a text
  * @property {number[]} examined
  * @property {number[]} count of all evidences
- * @property {Item[][]} items those that the file holds
+ * @property {Item[][]} evidences those that the file holds
  * @property {number[]} excepted_count
  * @property {[number, number, number, number, number][][]} excepted kind, name, detail, reason and end of the exception (texts)
  * @property {?Judgement[]} judgement

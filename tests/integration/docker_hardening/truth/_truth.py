@@ -122,7 +122,7 @@ def compare_items(world: World, verdicts: dict[str, dict[str, dict[str, t.Any]]]
     differences = []
     for engine, numbers in world.items.items():
         for number, names in numbers.items():
-            found = {item["name"] for item in verdicts[engine][number]["items"]}
+            found = {item["name"] for item in verdicts[engine][number]["evidences"]}
             missed, wrong = set(names["failing"]) - found, set(names["passing"]) & found
             if missed or wrong:
                 differences.append(f"{world.name}/{engine} {number}: missed {sorted(missed)}, wrong {sorted(wrong)}")

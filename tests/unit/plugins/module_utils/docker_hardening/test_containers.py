@@ -163,14 +163,14 @@ PASSING: tuple[tuple[str, dict[str, t.Any]], ...] = (
 @pytest.mark.parametrize(("control", "changes", "detail"), FAILING)
 def test_a_container_fails(control: str, changes: dict[str, t.Any], detail: str) -> None:
     result = judged(control, engine(container("bad", **changes)))
-    assert (result["status"], [each["detail"] for each in result["items"]]) == ("failed", [detail]), result
-    assert result["items"][0]["name"] == "bad"
+    assert (result["status"], [each["detail"] for each in result["evidences"]]) == ("failed", [detail]), result
+    assert result["evidences"][0]["name"] == "bad"
 
 
 @pytest.mark.parametrize(("control", "changes"), PASSING)
 def test_a_container_passes(control: str, changes: dict[str, t.Any]) -> None:
     result = judged(control, engine(container(**changes)))
-    assert (result["status"], result["items"], result["examined"]) == ("passed", [], 1), result
+    assert (result["status"], result["evidences"], result["examined"]) == ("passed", [], 1), result
 
 
 @pytest.mark.parametrize("control", sorted({control for control, _changes in PASSING}))
@@ -192,7 +192,7 @@ def test_a_container_that_was_not_described_is_never_passed(control: str) -> Non
 def test_a_container_that_is_stopped_is_started_as_it_is() -> None:
     stopped = container("old", stopped=True, HostConfig__Privileged=True, HostConfig__PidMode="host")
     result = judged("docker_container_privileged", engine(container(), stopped))
-    assert [(each["name"], each["detail"]) for each in result["items"]] == [("old", "privileged; stopped")]
+    assert [(each["name"], each["detail"]) for each in result["evidences"]] == [("old", "privileged; stopped")]
     assert (result["severity"], result["examined"]) == ("high", 2)
     assert judged("docker_host_processes_shared", engine(stopped))["status"] == "failed"
     assert judged("docker_container_memory_unlimited", engine(stopped))["status"] == "failed"
@@ -220,7 +220,7 @@ def test_a_network_is_joined_through_others(by_id: bool) -> None:
     middle = container("mid", HostConfig__NetworkMode=f"container:{top.id if by_id else 'top'}", processes=None)
     last = container("last", HostConfig__NetworkMode=f"container:{middle.id[:12]}", processes=None)
     result = judged("docker_host_network_shared", engine(top, middle, last, container()))
-    assert [(each["name"], each["detail"]) for each in result["items"]] == [
+    assert [(each["name"], each["detail"]) for each in result["evidences"]] == [
         ("last", "host, through container top"),
         ("mid", "host, through container top"),
         ("top", "host"),
@@ -247,7 +247,7 @@ def test_the_default_of_the_engine_counts_for_what_was_made_after_it() -> None:
     # It was made since the engine was started.
     assert judged(PRIVILEGES, engine(unknown, info=info, started=NOW - 2 * DAY))["status"] == "passed"
     failed = judged(PRIVILEGES, engine(after, before, off, info=info))
-    assert [each["name"] for each in failed["items"]] == ["before", "off"]
+    assert [each["name"] for each in failed["evidences"]] == ["before", "off"]
 
 
 def test_an_engine_without_a_filter_filters_nothing() -> None:
@@ -256,7 +256,7 @@ def test_an_engine_without_a_filter_filters_nothing() -> None:
         (["name=seccomp,profile=unconfined"], "the engine's default is unconfined"),
     ):
         result = judged(SECCOMP, engine(container(), info={"SecurityOptions": options}))
-        assert [each["detail"] for each in result["items"]] == [detail]
+        assert [each["detail"] for each in result["evidences"]] == [detail]
     assert judged(SECCOMP, engine(container())._replace(info={}))["status"] == "not_checked"
 
 
@@ -299,7 +299,7 @@ def test_processes_that_are_not_known_hide_no_ssh_server() -> None:
 def test_a_person_decides_about_ulimits() -> None:
     limit = {"Name": "nofile", "Soft": 10, "Hard": 20}
     result = judged("docker_container_ulimit_changed", engine(container(HostConfig__Ulimits=[limit]), container("b")))
-    assert (result["status"], [each["detail"] for each in result["items"]]) == ("manual", ["nofile=10:20"])
+    assert (result["status"], [each["detail"] for each in result["evidences"]]) == ("manual", ["nofile=10:20"])
 
 
 @pytest.mark.parametrize(("names", "status"), [(("nofile",), "passed"), (("nproc",), "failed"), ((), "failed")])
@@ -352,7 +352,7 @@ def test_what_is_executed_in_containers_fails_while_it_runs(control: str, bad: d
     assert judged(control, plain)["status"] == "manual"
     assert judged(control, plain._replace(execs=(_exec(running=False, **bad),)))["status"] == "manual"
     failed = judged(control, plain._replace(execs=(_exec(), _exec(**bad))))
-    assert [(each["name"], each["detail"]) for each in failed["items"]] == [("web", "/bin/sh")]
+    assert [(each["name"], each["detail"]) for each in failed["evidences"]] == [("web", "/bin/sh")]
     assert judged(control, plain._replace(problems=(("execs", "it is gone"),)))["status"] == "not_checked"
 
 

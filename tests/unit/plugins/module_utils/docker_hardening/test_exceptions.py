@@ -45,7 +45,7 @@ def test_an_exception_covers_what_all_its_patterns_match(patterns: dict[str, str
     pulled = image()._replace(inspect={"RepoDigests": ["registry.example.com/bb@sha256:5a", None]})
     where = engine(privileged(Config__Labels=COMPOSE), images=(pulled,))
     result = judged(PRIVILEGED, where, exceptions=(excepted(**patterns),))
-    assert (result["status"], result["items"], result["excepted_count"]) == ("excepted", [], 1)
+    assert (result["status"], result["evidences"], result["excepted_count"]) == ("excepted", [], 1)
     assert (result["excepted"][0]["name"], result["excepted"][0]["exception"]) == ("agent", "why")
     assert result["reason"].endswith(" 1 excepted.")
 
@@ -93,7 +93,7 @@ def test_what_is_left_is_judged_by_itself() -> None:
     assert judged(PRIVILEGED, where)["severity"] == "critical"
     result = judged(PRIVILEGED, where, exceptions=(excepted(container="agent"),))
     assert (result["status"], result["severity"]) == ("failed", "high")
-    assert [each["name"] for each in result["items"]] == ["other"]
+    assert [each["name"] for each in result["evidences"]] == ["other"]
 
 
 def test_a_container_excepts_itself_by_no_label() -> None:

@@ -74,7 +74,7 @@ def _mutated(chance: random.Random, source: t.Any) -> t.Any:
 def _check(results: t.Sequence[dict[str, t.Any]]) -> None:
     for each in results:
         assert "crashed" not in each["reason"], each
-        texts = [each["reason"], each["subject"]] + [text for item in each["items"] for text in item.values()]
+        texts = [each["reason"], each["subject"]] + [text for item in each["evidences"] for text in item.values()]
         assert all("\x1b" not in text and "\u202e" not in text and "\x00" not in text for text in texts), each
 
 
@@ -143,10 +143,10 @@ def test_what_people_chose_is_shown_as_text() -> None:
     )
     results = judge.judge(host(engine(bad, name=NASTY)), options.Options()).controls
     _check(results)
-    assert printable(NASTY) in {item["name"] for each in results for item in each["items"]}
+    assert printable(NASTY) in {item["name"] for each in results for item in each["evidences"]}
 
 
 def test_thousands_of_containers_are_counted_exactly() -> None:
     one = container(HostConfig__Privileged=True)
     result = judged("docker_container_privileged", engine(*(one._replace(name=f"c{n}") for n in range(2_000))))
-    assert (result["count"], result["examined"], len(result["items"])) == (2_000, 2_000, 100)
+    assert (result["count"], result["examined"], len(result["evidences"])) == (2_000, 2_000, 100)

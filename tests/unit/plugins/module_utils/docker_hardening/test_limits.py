@@ -121,8 +121,8 @@ def test_items_have_room_for_what_the_store_keeps(monkeypatch: pytest.MonkeyPatc
     everything = judge.judge(where, Options()).controls
     monkeypatch.setattr(judge, "_ITEMS_ROOM", 3_000)
     cut = judge.judge(where, Options()).controls
-    assert [bool(each["items"]) for each in cut[:10]] == [bool(each["items"]) for each in everything[:10]]
-    assert not any(each["items"] for each in cut[-50:])
+    assert [bool(each["evidences"]) for each in cut[:10]] == [bool(each["evidences"]) for each in everything[:10]]
+    assert not any(each["evidences"] for each in cut[-50:])
     # What is left out is counted, and a judgement is bound to it.
     for name in ("count", "digest", "status"):
         assert [each[name] for each in cut] == [each[name] for each in everything]

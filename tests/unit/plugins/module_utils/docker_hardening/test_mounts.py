@@ -31,7 +31,7 @@ def mounted(*sources: str, writable: bool = True, kind: str = "bind", asked: str
 def test_system_directories_are_not_mounted(path: str, writable: bool, severity: str) -> None:
     result = judged(SYSTEM, engine(mounted(path, writable=writable)))
     assert (result["status"], result["severity"]) == ("failed", severity)
-    assert result["items"][0]["detail"] == f"{path} on /m ({'rw' if writable else 'ro'})"
+    assert result["evidences"][0]["detail"] == f"{path} on /m ({'rw' if writable else 'ro'})"
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_a_link_and_a_volume_are_what_they_lead_to() -> None:
     assert judged(SYSTEM, engine(mounted(volume, kind="volume", asked=volume)))["status"] == "passed"
     # docker volume create --opt type=none --opt o=bind --opt device=/etc
     disguised = mounted("/etc", volume, kind="volume", asked=volume)
-    assert judged(SYSTEM, engine(disguised))["items"][0]["detail"] == "/etc on /m (rw)"
+    assert judged(SYSTEM, engine(disguised))["evidences"][0]["detail"] == "/etc on /m (rw)"
 
 
 def test_what_the_host_unmounted_is_what_was_asked_for() -> None:
     gone = mounted(asked="/etc")._replace(mounted=())
-    assert judged(SYSTEM, engine(gone))["items"][0]["detail"] == "/etc on /m (rw)"
+    assert judged(SYSTEM, engine(gone))["evidences"][0]["detail"] == "/etc on /m (rw)"
 
 
 def test_the_files_of_an_engine_that_maps_users_are_its_own() -> None:
@@ -87,7 +87,7 @@ def test_mounts_that_come_along_are_one_item() -> None:
     )
     mount = {"Type": "bind", "Source": "/", "Destination": "/h", "RW": True, "Propagation": ""}
     result = judged(SYSTEM, engine(container(Mounts=[mount], mounted=seen)))
-    assert result["items"][0]["detail"] == "/ on /h (rw); /etc on /hx (ro)"
+    assert result["evidences"][0]["detail"] == "/ on /h (rw); /etc on /hx (ro)"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_no_socket_of_any_engine_is_mounted(path: str, detail: str) -> None:
     here = engine(mounted(path, writable=False), listeners=(facts.Listener("unix:///srv/own.sock", "flag"),))
     here = here._replace(settings={"exec-root": facts.Setting("exec-root", "/srv/exec", "flag")})
     result = judged(SOCKET, host(here, engine(name="unix:///srv/other/docker.sock")))
-    assert (result["status"], [each["detail"] for each in result["items"]]) == ("failed", [detail])
+    assert (result["status"], [each["detail"] for each in result["evidences"]]) == ("failed", [detail])
 
 
 def test_other_sockets_may_be_mounted() -> None:
@@ -126,7 +126,7 @@ def test_a_stopped_container_is_judged_by_what_was_asked_for() -> None:
     for asked, control in (("/var/run/docker.sock", SOCKET), ("/srv/../etc", SYSTEM), ("//", SYSTEM)):
         mount = {"Type": "bind", "Source": asked, "Destination": "/m", "RW": True, "Propagation": ""}
         result = judged(control, engine(container(stopped=True, Mounts=[mount])))
-        assert (result["status"], result["items"][0]["detail"][-9:]) == ("failed", "; stopped")
+        assert (result["status"], result["evidences"][0]["detail"][-9:]) == ("failed", "; stopped")
 
 
 HOST = rb"""22 27 0:21 / /proc rw,relatime - proc proc rw
@@ -182,7 +182,7 @@ def test_another_engine_excuses_no_mount() -> None:
     for uid in (0, 1000):
         fake = engine(name="unix:///tmp/x", uid=uid, info={"DockerRootDir": "/etc"}, data_root=facts.DataRoot("/etc"))
         result = judged("docker_container_mounts_system_directory", host(engine(volume), fake))
-        assert result["items"][0]["detail"] == "/etc/ssh on /x (rw)"
+        assert result["evidences"][0]["detail"] == "/etc/ssh on /x (rw)"
 
 
 def test_an_account_that_runs_an_engine_says_nothing_of_the_mounts_of_others() -> None:
@@ -204,9 +204,9 @@ def test_many_mounts_take_no_quadratic_time() -> None:
 def test_what_is_mounted_below_a_mount_comes_along() -> None:
     paths = ("/", "/a", "/a/b/c", "/a-b", "/a/b")
     seen = tuple(facts.Mounted(path, ("/etc/ssh",), True) for path in paths)
-    detail = judged("docker_container_mounts_system_directory", engine(container(mounted=seen[1:])))["items"][0]
+    detail = judged("docker_container_mounts_system_directory", engine(container(mounted=seen[1:])))["evidences"][0]
     assert detail["detail"] == "/etc/ssh on /a (rw); /etc/ssh on /a-b (rw)"
-    detail = judged("docker_container_mounts_system_directory", engine(container(mounted=seen)))["items"][0]
+    detail = judged("docker_container_mounts_system_directory", engine(container(mounted=seen)))["evidences"][0]
     assert detail["detail"] == "/etc/ssh on / (rw)"
 
 

@@ -66,7 +66,7 @@ def test_the_swarm_publishes_ports_for_a_container() -> None:
     manager = engine(task, swarm=swarm(services=(service,)), networks=({"Name": "front", "Ingress": True},))
     for control in ("publishes_privileged_port", "port_on_all_interfaces", "publishes_unneeded_port"):
         result = judged(f"docker_container_{control}", manager, ports=())
-        assert [each["detail"] for each in result["items"]] == ["0.0.0.0:443/tcp to 80"], result
+        assert [each["detail"] for each in result["evidences"]] == ["0.0.0.0:443/tcp to 80"], result
         worker = manager._replace(swarm=facts.Swarm(True))
         assert judged(f"docker_container_{control}", worker, ports=())["status"] == "not_checked"
         other = manager._replace(networks=({"Name": "front", "Ingress": False},))
@@ -85,7 +85,7 @@ def test_a_judgement_depends_on_ports_that_are_not_listed() -> None:
         ports["9000/tcp"] = [{"HostIp": "0.0.0.0", "HostPort": last}]  # noqa: S104
         result = judged("docker_container_publishes_unneeded_port", engine(container(NetworkSettings__Ports=ports)))
         assert result["status"] == "manual"
-        assert "2 more (" in result["items"][0]["detail"]
+        assert "2 more (" in result["evidences"][0]["detail"]
         return result["digest"]
 
     assert digest("9000") != digest("9022")

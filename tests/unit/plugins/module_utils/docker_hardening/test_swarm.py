@@ -88,7 +88,7 @@ def test_data_has_an_address_of_its_own(data: str, status: str) -> None:
 def test_overlay_networks_are_encrypted() -> None:
     control = "docker_swarm_network_unencrypted"
     failed = judged(control, engine(swarm=swarm()))
-    assert [each["name"] for each in failed["items"]] == ["enc2", "ingress"]
+    assert [each["name"] for each in failed["evidences"]] == ["enc2", "ingress"]
     networks = tuple(each for each in recorded("networks") if each["Name"] == "enc")
     assert judged(control, engine(swarm=swarm(), networks=networks))["status"] == "passed"
     assert judged(control, engine(swarm=swarm(), networks=()))["status"] == "not_applicable"
@@ -98,7 +98,7 @@ def test_overlay_networks_are_encrypted() -> None:
 def test_names_of_secrets_are_shown_without_their_values() -> None:
     result = judged("docker_swarm_secrets_unmanaged", engine(swarm=swarm()))
     assert result["status"] == "manual"
-    assert [(each["name"], each["detail"]) for each in result["items"]] == [("web", "environment: DB_PASSWORD")]
+    assert [(each["name"], each["detail"]) for each in result["evidences"]] == [("web", "environment: DB_PASSWORD")]
     assert judged("docker_swarm_secrets_unmanaged", engine(swarm=swarm(services=())))["status"] == "not_applicable"
 
 
@@ -111,14 +111,14 @@ def test_managers_are_locked() -> None:
     assert judged("docker_swarm_unlocked", locked)["status"] == "passed"
     assert judged("docker_swarm_unlock_key_unchanged", opened)["status"] == "not_applicable"
     key = judged("docker_swarm_unlock_key_unchanged", locked)
-    assert (key["status"], key["items"][0]["note"]) == ("manual", "swarm 0 days old")
+    assert (key["status"], key["evidences"][0]["note"]) == ("manual", "swarm 0 days old")
 
 
 def test_a_person_decides_about_certificates_until_they_have_expired() -> None:
     control = "docker_swarm_node_certificates_unchanged"
     valid = judged(control, engine(swarm=swarm(certificate_expires=NOW + 30 * DAY)))
-    assert (valid["status"], valid["items"][0]["detail"]) == ("manual", "90 days")
-    assert valid["items"][0]["note"] == "this node's ends in 30 days"
+    assert (valid["status"], valid["evidences"][0]["detail"]) == ("manual", "90 days")
+    assert valid["evidences"][0]["note"] == "this node's ends in 30 days"
     assert judged(control, engine(swarm=swarm()))["status"] == "manual"
     assert judged(control, engine(swarm=swarm(certificate_expires=NOW - 1)))["status"] == "failed"
 
@@ -127,7 +127,7 @@ def test_a_person_decides_about_certificates_until_they_have_expired() -> None:
 def test_certificates_are_judged_by_how_long_they_may_be_valid(days: int, status: str) -> None:
     where = engine(swarm=swarm(certificate_expires=NOW + 30 * DAY))
     result = judged("docker_swarm_node_certificates_unchanged", where, certificate_days=days)
-    assert (result["status"], result["items"][0]["detail"]) == (status, "90 days")
+    assert (result["status"], result["evidences"][0]["detail"]) == (status, "90 days")
 
 
 def test_a_decision_about_the_root_certificate_ends_with_it() -> None:
@@ -163,7 +163,7 @@ def test_images_are_recent(age: int | None, created: str, status: str) -> None:
 def test_an_image_whose_name_is_another_one_is_outdated() -> None:
     old, new = image(names=()), image("sha256:" + "5" * 64)
     result = judged(OUTDATED, engine(container(), images=(old, new)), image_age=30)
-    assert (result["status"], "another image's" in result["items"][0]["detail"]) == ("failed", True)
+    assert (result["status"], "another image's" in result["evidences"][0]["detail"]) == ("failed", True)
     for images in (None, (new,), (old._replace(problem="it is gone."),)):
         assert judged(OUTDATED, engine(container(), images=images), image_age=30)["status"] == "not_checked"
 
@@ -176,8 +176,8 @@ def test_what_lies_about(allowed: int | None, status: str) -> None:
     assert judged(images, where, sprawl=allowed)["status"] == status
     assert judged(containers, where, sprawl=allowed)["status"] == status
     if allowed is None:
-        assert judged(images, where)["items"][0]["name"] == unused.id
-        assert judged(containers, where)["items"][0]["name"] == "old"
+        assert judged(images, where)["evidences"][0]["name"] == unused.id
+        assert judged(containers, where)["evidences"][0]["name"] == "old"
 
 
 def test_what_lies_about_may_be_unknown_or_nothing() -> None:

@@ -154,7 +154,7 @@ def test_what_a_person_judged_holds_until_the_evidence_changes(site: Site) -> No
     changed = _by_number(site.result(answer(USERS, "manual", ["alice", "eve"])))["1.1.2"]
     assert changed["status"] == "manual"
     assert "carol judged it passed" in changed["reason"]
-    assert [item["is_new"] for item in changed["items"]] == [False, True]
+    assert [item["is_new"] for item in changed["evidences"]] == [False, True]
 
 
 def test_a_failed_verdict_is_a_finding(site: Site) -> None:

@@ -120,4 +120,4 @@ def state(control: t.Mapping[str, t.Any], **changes: t.Any) -> ControlState:
         "time": 100.0,
         **{name: value for name, value in control.items() if name in names},
     }
-    return ControlState(**{**stored, "items": tuple(control["items"]), **changes})
+    return ControlState(**{**stored, "evidences": tuple(control["evidences"]), **changes})

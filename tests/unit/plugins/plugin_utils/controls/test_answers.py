@@ -41,7 +41,7 @@ def test_a_control_has_the_number_the_title_and_the_weight_of_the_benchmark() ->
     assert (control["severity"], control["weight"], control["scope"]) == ("medium", 4, "engines")
     assert (control["status"], control["count"], control["examined"]) == ("failed", 1, 50)
     item = {"kind": "container", "name": "web", "detail": "network host", "note": "", "is_new": False}
-    assert control["items"] == [item]
+    assert control["evidences"] == [item]
 
 
 def test_a_control_that_the_host_says_nothing_of_was_not_checked() -> None:
@@ -99,16 +99,16 @@ def test_what_a_host_adds_is_left_out() -> None:
     }
     assert one(**forged) == one()
     marked = answer()
-    marked["items"][0] |= {"is_new": True, "more": 1}
+    marked["evidences"][0] |= {"is_new": True, "more": 1}
     assert joined(marked) == joined(answer())
 
 
 def test_counts_are_no_less_than_what_is_listed() -> None:
     items = [{"kind": "container", "name": str(number), "detail": "", "note": ""} for number in range(120)]
     control = one(items=[], count=500)
-    assert (control["count"], len(control["items"])) == (500, 0)
-    listed = joined({**answer(), "items": items, "count": 3})[ENGINE, "5.10"]
-    assert (listed["count"], len(listed["items"])) == (100, 100)
+    assert (control["count"], len(control["evidences"])) == (500, 0)
+    listed = joined({**answer(), "evidences": items, "count": 3})[ENGINE, "5.10"]
+    assert (listed["count"], len(listed["evidences"])) == (100, 100)
 
 
 def test_a_judgement_is_about_what_is_listed_whatever_digest_a_host_sends() -> None:
@@ -124,12 +124,12 @@ def test_a_judgement_is_about_what_is_listed_whatever_digest_a_host_sends() -> N
 def test_texts_of_a_host_are_plain() -> None:
     evil = "\x1b[31m\u202e{{ 7 * 7 }}"
     reported = answer(reason=f"a\n{evil}", subject=evil)
-    reported["items"][0]["name"] = evil + "x" * 1000
+    reported["evidences"][0]["name"] = evil + "x" * 1000
     (control,) = [each for each in joined(reported).values() if each["status"] == "failed"]
     assert control["subject"] == r"\x1b[31m\u202e{{ 7 * 7 }}"
     assert control["reason"] == rf"a {control['subject']}"
-    assert control["items"][0]["name"].startswith(control["subject"])
-    assert len(control["items"][0]["name"]) == 500
+    assert control["evidences"][0]["name"].startswith(control["subject"])
+    assert len(control["evidences"][0]["name"]) == 500
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_texts_of_a_host_are_plain() -> None:
         ([answer(subject=f"unix:///{number}") for number in range(41)], "about 41 subjects, more than 40"),
         ([{**answer(), "digest": "0" * 63}], "a digest in hexadecimal"),
         ([{**answer(), "reason": None}], "a text is needed"),
-        ([{**answer(), "items": None}], "a list is needed"),
-        ([{**answer(), "items": [{"kind": "x"}]}], "a text is needed"),
+        ([{**answer(), "evidences": None}], "a list is needed"),
+        ([{**answer(), "evidences": [{"kind": "x"}]}], "a text is needed"),
         ([{**answer(), "excepted": [{"kind": "x", "name": "", "detail": "", "note": ""}]}], "a text is needed"),
         ([{**answer(), "excepted": [{**EXCEPTED, "until": None}]}], "a text is needed"),
         ([{**answer(), "count": -1}], "a number of 0 or more"),

@@ -68,13 +68,13 @@ def test_one_more_member_of_a_group_asks_again_and_an_age_does_not() -> None:
     control = one(USERS, "manual", ["alice"])
     decided = judgement(control)
     older = one(USERS, "manual", ["alice"])
-    older["items"][0]["note"] = "40 days"
+    older["evidences"][0]["note"] = "40 days"
     assert comparison.judged(older, decided, NOW)["status"] == "passed"
     assert comparison.judged(one(USERS, "manual", ["alice", "eve"]), decided, NOW)["status"] == "manual"
 
 
 def _new(control: t.Mapping[str, t.Any]) -> dict[str, bool]:
-    return {item["name"]: item["is_new"] for item in control["items"]}
+    return {item["name"]: item["is_new"] for item in control["evidences"]}
 
 
 def test_items_that_the_run_before_did_not_have_are_new() -> None:
@@ -100,7 +100,7 @@ def test_each_control_meets_its_own_past() -> None:
     reported += [answer(USERS, "manual", ["alice"], subject) for subject in (ENGINE, OTHER)]
     controls = list(joined(*reported).values())
     by_key = {(control["subject"], control["control"]): control for control in controls}
-    before = [state({**by_key[OTHER, NETWORK.id], "items": [], "count": 0})]
+    before = [state({**by_key[OTHER, NETWORK.id], "evidences": [], "count": 0})]
     decided = [judgement(by_key[ENGINE, USERS.id])]
     compared = comparison.compared(controls, before, decided, NOW)
     assert {(each["subject"], each["control"]): each["status"] for each in compared if each["control"] == USERS.id} == {

@@ -58,7 +58,7 @@ def test_a_failed_control_is_one_finding_about_its_engine() -> None:
 def test_each_kind_of_item_is_valid_evidence() -> None:
     kinds = ("container", "image", "file", "network", "service", "account", "setting", "rule", "host")
     items = [_control.item(kind, "/etc/docker/", "x" * 500, "y" * 500) for kind in kinds]
-    (event,) = _findings(answer(items=[]) | {"items": items, "count": len(items)})
+    (event,) = _findings(answer(items=[]) | {"evidences": items, "count": len(items)})
     assert {evidence["data"]["kind"] for evidence in event["evidences"]} == set(kinds)
     by_kind = {evidence["data"]["kind"]: evidence for evidence in event["evidences"]}
     assert by_kind["file"]["file"]["path"] == "/etc/docker/"

@@ -124,7 +124,7 @@ def state(**changes: t.Any) -> ControlState:
         "reason": "1 of 7 containers uses the network of the host.",
         "examined": 7,
         "count": 1,
-        "items": (item("nginx-proxy", "network mode host"),),
+        "evidences": (item("nginx-proxy", "network mode host"),),
         "excepted_count": 0,
         "excepted": (),
         "digest": "d" * 64,
@@ -294,7 +294,7 @@ def _state(chance: random.Random, host: str, subject: str, made: Control, at: in
         reason=reasons[status],
         examined=12,
         count=count,
-        items=tuple(items),
+        evidences=tuple(items),
         excepted=excepted if status == "excepted" else (),
         excepted_count=int(status == "excepted"),
         judgement=decided,
@@ -330,7 +330,7 @@ def _finding(number: int, failed: ControlState) -> t.Any:
         status="open",
         scope="engines",
         subject=failed.subject,
-        event={"message": failed.reason, "evidences": [{"data": dict(each)} for each in failed.items]},
+        event={"message": failed.reason, "evidences": [{"data": dict(each)} for each in failed.evidences]},
     )
 
 
@@ -339,7 +339,7 @@ def hostile(attack: str) -> model.ReportData:
     names = {"host": attack, "subject": attack}
     words = {"verdict": "passed", "reason": attack, "actor": attack, "until": NOW}
     items = (dict.fromkeys(("kind", "name", "detail", "note", "exception", "until"), attack) | {"is_new": True},)
-    fields = {**names, "reason": attack, "items": items, "count": 900, "excepted": items, "excepted_count": 900}
+    fields = {**names, "reason": attack, "evidences": items, "count": 900, "excepted": items, "excepted_count": 900}
     unknown = {"control": attack, "number": attack, "edition": attack, "capability": attack}
     decided = judgement(**names, **words)
     return dataclasses.replace(

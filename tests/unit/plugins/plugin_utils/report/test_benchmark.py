@@ -43,7 +43,7 @@ def result(name: str, status: str, **changes: t.Any) -> ControlState:
 
 
 def result_of(known: Control, status: str, **changes: t.Any) -> ControlState:
-    fields = {"number": known.numbers["1.8.0"], "severity": known.severity, "previous_status": status, "items": ()}
+    fields = {"number": known.numbers["1.8.0"], "severity": known.severity, "previous_status": status, "evidences": ()}
     return state(**{**fields, "control": known.id, "status": status, **changes})
 
 
@@ -288,9 +288,9 @@ def test_an_engine_that_did_not_answer_is_not_gone() -> None:
 def test_new_evidence_for_a_failure_is_a_change() -> None:
     evidence = (item("old"), item("shop", is_new=True))
     found = sheet(
-        result("network", "failed", items=evidence),
-        result("network", "failed", host="web2", items=evidence, previous_status=None),
-        result("members", "manual", items=evidence),
+        result("network", "failed", evidences=evidence),
+        result("network", "failed", host="web2", evidences=evidence, previous_status=None),
+        result("members", "manual", evidences=evidence),
     )
     (change,) = benchmark_tables.changes(found)
     assert (change.before, change.after, change.items) == ("failed", "failed", 1)

@@ -26,7 +26,7 @@ def rows(*states: ControlState) -> list[dict[str, str]]:
 def test_a_result_is_a_row_with_all_that_an_auditor_asks_for() -> None:
     decided = judgement(created=0, until=86_400)
     evidence = (item("proxy", "network mode host"), item("shop"))
-    (row,) = rows(state(items=evidence, count=102, since=60, time=3_600, judgement=decided))
+    (row,) = rows(state(evidences=evidence, count=102, since=60, time=3_600, judgement=decided))
     assert row == {
         "host": "web1",
         "engine": "unix:///run/docker.sock",
@@ -90,7 +90,7 @@ def test_no_cell_begins_as_a_formula_does(start: str) -> None:
 
 
 def test_a_program_that_splits_at_semicolons_gets_no_formula_either() -> None:
-    (row,) = rows(state(items=(item('a;=1+1;"=2;b'),), reason="ends;-2"))
+    (row,) = rows(state(evidences=(item('a;=1+1;"=2;b'),), reason="ends;-2"))
     assert row["evidence"] == "container a;'=1+1;'\"=2;b"
     assert row["reason"] == "ends;'-2"
 

@@ -364,7 +364,7 @@ def test_the_failures_of_a_benchmark_are_one_item_that_needs_attention() -> None
 
 
 def test_the_data_has_each_result_with_its_evidence() -> None:
-    state = benchmark_samples.state(items=(benchmark_samples.item("shop", "privileged", is_new=True),), count=40)
+    state = benchmark_samples.state(evidences=(benchmark_samples.item("shop", "privileged", is_new=True),), count=40)
     first = dataclasses.replace(state, host="web2", previous_status=None, status="manual")
     known = benchmark_samples.benchmark([benchmark_samples.control()])
     payload = rendered(samples.data(benchmarks={"cis_docker": known}, controls=(first, state))).payload
@@ -374,7 +374,7 @@ def test_the_data_has_each_result_with_its_evidence() -> None:
     assert [found["statuses"][status] for status in found["states"]["status"]] == ["failed", "manual"]
     assert found["states"]["count"] == [40, 40]
     evidence = [
-        [*(texts[number] for number in item[:4]), item[4]] for items in found["states"]["items"] for item in items
+        [*(texts[number] for number in item[:4]), item[4]] for items in found["states"]["evidences"] for item in items
     ]
     # The first run of a host has nothing that would be new.
     assert evidence == [["container", "shop", "privileged", "", 1], ["container", "shop", "privileged", "", 0]]
@@ -388,5 +388,5 @@ def test_what_a_file_cannot_hold_of_a_benchmark_is_said(monkeypatch: pytest.Monk
     assert "This file holds 300 of 472 results, those that need somebody first." in document.text
     states = document.payload["benchmarks"][0]["states"]
     assert len(states["control"]) == 300
-    assert sum(map(len, states["items"])) == 10
+    assert sum(map(len, states["evidences"])) == 10
     assert states["status"] == sorted(states["status"])

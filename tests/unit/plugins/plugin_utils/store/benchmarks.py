@@ -36,7 +36,7 @@ def control(
 ) -> dict[str, t.Any]:
     listed = [_control.item("container", name, "network host") for name in items]
     made = _control.control(BENCHMARK, identifier, subject, status, "It says so.", listed, examined=50)
-    for each in made["items"]:
+    for each in made["evidences"]:
         each["is_new"] = False
     joined = {"edition": "1.8.0", "number": NUMBERS.get(identifier, "9.9"), "scope": SCOPE, "judgement": None}
     return {**made, **joined, "severity": severity, "weight": WEIGHTS[severity], **changes}

@@ -48,7 +48,7 @@ def test_the_newest_result_of_a_control_is_kept(store: Store) -> None:
     assert (found.host, found.capability, found.benchmark, found.edition) == ("web1", CAPABILITY, BENCHMARK, "1.8.0")
     assert (found.number, found.subject, found.status, found.severity) == ("5.10", ENGINE, "failed", "high")
     assert (found.examined, found.count, found.reason) == (50, 2, "It says so.")
-    assert [item["name"] for item in found.items] == ["db", "web"]
+    assert [item["name"] for item in found.evidences] == ["db", "web"]
     assert (found.excepted_count, found.excepted, found.judgement) == (0, (), None)
     assert (found.previous_status, found.since, found.run_id, found.time) == (None, 100, run, 100)
     assert found.digest == control(items=("web", "db"))["digest"]
@@ -96,12 +96,12 @@ def test_a_second_result_of_a_run_has_the_same_run_before_it(
 def test_what_was_new_in_a_run_stays_new_when_it_records_twice(store: Store) -> None:
     run = start(store, 100)
     new, old = control(), control()
-    new["items"][0]["is_new"] = True
+    new["evidences"][0]["is_new"] = True
     record(store, 100, new, run=run)
     record(store, 110, old, run=run)
-    assert [item["is_new"] for item in only(store).items] == [True]
+    assert [item["is_new"] for item in only(store).evidences] == [True]
     record(store, 200, old)
-    assert [item["is_new"] for item in only(store).items] == [False]
+    assert [item["is_new"] for item in only(store).evidences] == [False]
 
 
 def test_an_engine_that_is_gone_leaves_nothing_and_one_that_was_skipped_stays(store: Store) -> None:
@@ -250,8 +250,8 @@ HOSTILE: t.Sequence[tuple[t.Any, str]] = [
     ({"controls": [{**control(), "count": -1}]}, "a number of 0 or more"),
     ({"controls": [{**control(), "count": 2**63}]}, "a whole number of 64 bits"),
     ({"controls": [{**control(), "examined": True}]}, "a whole number of 64 bits"),
-    ({"controls": [{**control(), "items": [control()["items"][0]] * 101}]}, "101 are more than 100"),
-    ({"controls": [{**control(), "items": [{"kind": "x"}]}]}, "a text is needed"),
+    ({"controls": [{**control(), "evidences": [control()["evidences"][0]] * 101}]}, "101 are more than 100"),
+    ({"controls": [{**control(), "evidences": [{"kind": "x"}]}]}, "a text is needed"),
     ({"controls": [{**control(), "reason": None}]}, "a text is needed"),
     ({"controls": [{**control(), "judgement": {"verdict": "manual"}}]}, "one of passed, failed, not_applicable"),
     ({"controls": [{**control(), "judgement": 7}]}, "a mapping is needed"),
@@ -285,7 +285,7 @@ def _refuse(store: Store, changes: dict[str, t.Any], words: str) -> None:
 
 
 def test_what_is_excepted_is_kept_with_its_reason_and_its_end(store: Store) -> None:
-    item = {**control()["items"][0], "exception": "why", "until": "2027-01-31"}
+    item = {**control()["evidences"][0], "exception": "why", "until": "2027-01-31"}
     record(store, 100, control(excepted_count=1, excepted=[{**item, "more": 1}]))
     assert only(store).excepted == ({**item, "is_new": False},)
     record(store, 200, control(excepted_count=1, excepted=[{**item, "until": "x" * 9999}]))
@@ -297,10 +297,10 @@ def test_what_is_excepted_is_kept_with_its_reason_and_its_end(store: Store) -> N
 def test_texts_of_a_host_are_plain_and_bounded(store: Store) -> None:
     evil = "\x1b[31m{{ 7 * 7 }}\x00\u202e" + "y" * 600
     made = control(reason=f"a\r\nb{evil}")
-    made["items"][0] |= {"name": evil, "detail": evil, "more": "z"}
+    made["evidences"][0] |= {"name": evil, "detail": evil, "more": "z"}
     record(store, 100, made, containers=[container(evil)])
     found = only(store)
-    (item,) = found.items
+    (item,) = found.evidences
     assert set(item) == {"kind", "name", "detail", "note", "is_new"}
     assert len(item["name"]) == 500
     assert found.reason.startswith("a b\\x1b[31m{{ 7 * 7 }}\\x00\\u202e")
