@@ -60,7 +60,8 @@ def _seen(container: Container) -> list[_Seen]:
     """Return what a container has of the host; raise UnknownError where only the engine's word for it is known."""
     asked = values.mappings(container.inspect, "Mounts")
     paths = [_asked(each) for each in asked if values.text(each, "Type") not in (*_NO_PATHS, _VOLUME)]
-    if each_container.is_stopped(container):
+    # One that is about to be restarted runs, the engine says, and has no process.
+    if each_container.is_stopped(container) or values.number(container.inspect, "State.Pid", null=0) == 0:
         return paths
     if container.mounted is None:
         raise values.UnknownError("what is mounted in it could not be read")

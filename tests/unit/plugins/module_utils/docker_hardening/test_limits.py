@@ -28,6 +28,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening i
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import judge
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import Options
 
+from tests.support import waiting
 from tests.unit.plugins.module_utils.docker_hardening._made import container, engine, host
 
 
@@ -154,6 +155,8 @@ def test_a_long_command_line_is_not_kept(tmp_path: pathlib.Path) -> None:
     shutil.copy("/bin/sleep", program)
     started = [subprocess.Popen([str(program), "60", *["0"] * number]) for number in (3, 600)]
     try:
+        # The kernel has the new name of a process before its arguments.
+        waiting.until(lambda: all(pathlib.Path(f"/proc/{each.pid}/cmdline").read_bytes() for each in started))
         found = {each.pid: each for each in processes.daemons()}
         short, long = (found[each.pid] for each in started)
         assert (short.arguments, short.problem) == (("60", "0", "0", "0"), None)

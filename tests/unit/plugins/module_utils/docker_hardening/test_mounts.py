@@ -213,3 +213,10 @@ def test_what_is_mounted_below_a_mount_comes_along() -> None:
 @pytest.mark.parametrize("control", [SYSTEM, SOCKET])
 def test_nothing_is_passed_by_the_word_of_the_engine_alone(control: str) -> None:
     assert judged(control, engine(container(Mounts=[], mounted=None)))["status"] == "not_checked"
+
+
+def test_a_container_that_is_about_to_be_restarted_has_what_it_asked_for() -> None:
+    mount = {"Type": "bind", "Source": "/etc", "Destination": "/m", "RW": True, "Propagation": ""}
+    state = {"State__Pid": 0, "State__Restarting": True}
+    assert judged(SYSTEM, engine(container(Mounts=[mount], mounted=None, **state)))["status"] == "failed"
+    assert judged(SYSTEM, engine(container(Mounts=[], mounted=None, **state)))["status"] == "passed"
