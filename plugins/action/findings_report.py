@@ -18,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store impo
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
     benchmark,
+    collector,
     controls_csv,
     coverage,
     from_store,
@@ -51,6 +52,10 @@ class ActionModule(StoreActionBase):
     }
 
     def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        with collector.paused():
+            return self._write(store, options)
+
+    def _write(self, store: Store, options: dict[str, t.Any]) -> dict[str, t.Any]:
         now = time.time()
         limits = from_store.Limits(
             hosts=tuple(options["hosts"]),

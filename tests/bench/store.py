@@ -234,15 +234,16 @@ def _grow(url: str, times: int) -> None:
 
 def _report(url: str, now: float) -> Figures:
     from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-    from ansible_collections.bulwark.servers.plugins.plugin_utils.report import from_store, outline, page
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.report import collector, from_store, outline, page
     from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
-    with contextlib.closing(Store.open(url, mode="read")) as store:
-        data = from_store.collect(
-            store, catalogue.load(), {}, from_store.Limits(), title="Findings", version="1.0.0", now=now
-        )
-    text = page.render(data)
-    outline.lines(data, 120, None)
+    with collector.paused():
+        with contextlib.closing(Store.open(url, mode="read")) as store:
+            data = from_store.collect(
+                store, catalogue.load(), {}, from_store.Limits(), title="Findings", version="1.0.0", now=now
+            )
+        text = page.render(data)
+        outline.lines(data, 120, None)
     return {"file_mb": round(len(text.encode()) / 1e6, 1)}
 
 
