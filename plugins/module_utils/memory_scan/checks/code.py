@@ -9,6 +9,7 @@ is worth a word. How much that is depends on how much the program is trusted, an
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
@@ -30,6 +31,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model 
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host, View
 
 _NO_PLACE_FOR_CODE = (memory_code.STACK, memory_code.HEAP)
+# Seconds. A busy machine lets whoever makes code wait while it is looked at.
+_PAUSE = 0.1
 
 
 def check(view: View, host: Host) -> t.Iterator[Sign]:
@@ -133,14 +136,30 @@ def _places(view: View, host: Host, regions: t.Sequence[Region], run: code_signs
         yield code_signs.describe_anonymous(view, others, run, trusted)
 
 
+class _ViewNow:
+    """A process with its mappings as they are now, and everything else as the view has it."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self.maps = view.maps_again()
+
+    def __getattr__(self, name: str) -> t.Any:
+        return getattr(self._view, name)
+
+
 def _lasting(view: View, host: Host, regions: t.Sequence[Region]) -> list[Region]:
     """Return the regions that are still there and unexplained, and note those that are gone.
 
     An engine's thread that ends takes its code along: nobody can say any more who had its address. Of code that was
-    being made when it was looked at, its maker has the address by now.
+    being made when it was looked at, its maker has the address by now, maybe in memory that it has only since then.
     """
-    explained = engines.explain(view, host, [region.mapping for region in regions])
-    regions = [region for region in regions if region.mapping not in explained]
+    for pause in (0.0, _PAUSE):
+        if not regions or (pause and host.seconds_left() <= pause):
+            break
+        time.sleep(pause)
+        now = t.cast("View", _ViewNow(view))
+        explained = engines.explain(now, host, [region.mapping for region in regions])
+        regions = [region for region in regions if region.mapping not in explained]
     mappings = [region.mapping for region in regions]
     there = {one for one in mappings if view.pages(one).swapped or not memory_code.is_empty(view, one)}
     lasting = [region for region in regions if region.mapping in there]

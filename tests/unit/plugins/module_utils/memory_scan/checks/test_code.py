@@ -17,6 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.machin
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.mapped_code import (
     callers,
     contents,
+    engines,
     memory_code,
     runtimes,
 )
@@ -122,6 +123,11 @@ def case(tmp_path: pathlib.Path) -> _Case:
     return _Case(tmp_path)
 
 
+def _parsed() -> t.Any:
+    (engine,) = engines.parse([_ENGINE])
+    return engine
+
+
 def _shell() -> bytes:
     return _assembled.assembled(_assembled.X86_64["reverse shell"][1])
 
@@ -181,6 +187,28 @@ def test_code_that_is_gone_with_a_thread_of_an_engine_is_noted(
     expected = [] if symbols and is_gone else ["anonymous_code"]
     assert [sign.subtype for sign in case.signs()] == expected
     assert bool(case.skipped) is not bool(expected)
+
+
+@pytest.mark.parametrize("looks", [1, 2, 3])
+def test_whoever_makes_code_may_keep_its_address_in_memory_that_is_newer(
+    looks: int, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = _Case(tmp_path, symbols=b"\0engine_new\0")
+    explained = case.add(BASE, _CODE)
+    case.add(BASE + (1 << 30), _CODE)
+    newer = _memory.mapping(BASE + (2 << 30), 4096, "rw-p")
+    asked: list[bool] = []
+
+    def explain(view: t.Any, _host: t.Any, regions: t.Sequence[Mapping]) -> dict[Mapping, t.Any]:
+        asked.append(newer in view.maps)
+        # The kernel is asked for the mappings each time; what holds the address is in those of the last one.
+        return {one: _parsed() for one in regions if one == explained or len(asked) > looks}
+
+    monkeypatch.setattr(code.engines, "explain", explain)
+    monkeypatch.setattr(_memory.FakeView, "maps_again", lambda view: [*view.maps, newer])
+    expected = ["anonymous_code"] if looks > 2 else []
+    assert [sign.subtype for sign in case.signs()] == expected
+    assert asked == [False, *[True] * min(looks, 2)]
 
 
 def test_code_that_no_engine_makes_is_told_once(case: _Case) -> None:
