@@ -156,7 +156,7 @@ class Daemon:
         """Let the daemon begin a new log file."""
         before = self.log.stat().st_ino
         os.kill(self.pid, 10)  # SIGUSR1
-        until(lambda: self.log.exists() and self.log.stat().st_ino != before, "the log isn't rotated")
+        until(lambda: _inode(self.log) not in (None, before), "the log isn't rotated")
 
     def stop(self) -> None:
         """End the daemon as an administrator does; what it has is written."""
@@ -168,6 +168,14 @@ class Daemon:
                 self._process.kill()
                 self._process.wait()
         until(lambda: self._kernel.status().get("pid") != self.pid, "the kernel still sends to the daemon")
+
+
+def _inode(path: pathlib.Path) -> int | None:
+    """Return the inode of a file, None while there is none: the daemon renames the old one first."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 @contextlib.contextmanager
