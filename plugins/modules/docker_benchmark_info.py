@@ -297,7 +297,9 @@ containers:
       type: str
       returned: success
     started_by:
-      description: Who started it, null where that is not known.
+      description:
+        - The account that had signed in when a C(docker) command made it, as the audit log has it; null where that is
+          not known. It takes audit rules that record what is executed, such as those of the role C(audit).
       type: str
       returned: success
     problem:

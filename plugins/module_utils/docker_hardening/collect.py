@@ -25,6 +25,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening i
     inventory,
     known_engines,
     processes,
+    starters,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.detect import (
     engine_files,
@@ -265,6 +266,10 @@ def _cover_controls(found: Host, controls: t.Sequence[t.Mapping[str, t.Any]], co
 def _containers(found: Host, coverage: ScopeCoverage) -> list[dict[str, t.Any]]:
     """Return the containers of all engines, as many as the controller takes."""
     entries = inventory.containers(found.engines, found.now)
+    known = starters.commands(starters.read_log()) if entries else []
+    if known:
+        name_of = accounts.local_names().user
+        entries = [{**entry, "started_by": starters.starter(entry, known, name_of)} for entry in entries]
     if len(entries) > _MOST_CONTAINERS:
         left_out = len(entries) - _MOST_CONTAINERS
         coverage.skip("%d containers" % left_out, "only %d containers of all engines are listed" % _MOST_CONTAINERS)

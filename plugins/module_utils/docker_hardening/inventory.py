@@ -73,7 +73,6 @@ def _entry(engine: Engine, container: Container, images: t.Mapping[str, Image], 
         "privileges": privileges(host),
         "environment": _names(config.get("Env")),
         "managed_by": managed_by(labels),
-        # The audit log is another capability's.
         "started_by": None,
         "problem": container.problem,
     }
