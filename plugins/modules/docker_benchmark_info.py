@@ -133,6 +133,10 @@ options:
     description:
       - URL of the findings store, as in M(bulwark.servers.findings), which has what people decided about controls.
     type: str
+  _known_engines:
+    description: Set by the action plugin. The names of the engines that an earlier scan found on this host.
+    type: list
+    elements: str
 notes:
   - Root is needed. Without it, engines of other accounts are not seen or cannot be asked, and what could not be read
     counts as not checked.
