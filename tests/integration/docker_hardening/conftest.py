@@ -65,7 +65,8 @@ def runs() -> Runs:
     return found
 
 
-@pytest.fixture(scope="session")
+# Others wait for the audit rules, some of them in this process.
+@pytest.fixture(scope="module")
 def audited_runs() -> t.Iterator[Runs]:
     """Return the results of ``unaudited`` and of ``audited``, for which the kernel watches what the first one named."""
     with audit.locked() as kernel, docker_host(_configurations.plain(), has_own_processes=False) as host:
