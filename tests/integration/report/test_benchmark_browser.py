@@ -100,7 +100,7 @@ def test_a_control_has_an_address_and_shows_each_engine_with_its_evidence(browse
 
 def test_new_evidence_and_exact_counts_are_marked(browser: Browser) -> None:
     evidence = tuple(benchmark_samples.item(f"shop-{at}", is_new=at == 1) for at in range(100))
-    state = benchmark_samples.state(items=evidence, count=340, examined=400, previous_status="passed")
+    state = benchmark_samples.state(evidences=evidence, count=340, examined=400, previous_status="passed")
     known = benchmark_samples.benchmark([benchmark_samples.control()])
     browser.open(
         samples.data(benchmarks={"cis_docker": known}, controls=(state,)), "#control-docker_host_network_shared"
@@ -127,7 +127,7 @@ def test_a_judgement_says_who_when_and_why(browser: Browser) -> None:
 def test_what_is_excepted_has_its_reason_and_its_end(browser: Browser) -> None:
     ends = {"agent": "2027-01-31", "probe": ""}
     covered = tuple(benchmark_samples.item(name, exception="it measures", until=end) for name, end in ends.items())
-    state = benchmark_samples.state(status="excepted", count=0, items=(), excepted=covered, excepted_count=2)
+    state = benchmark_samples.state(status="excepted", count=0, evidences=(), excepted=covered, excepted_count=2)
     known = benchmark_samples.benchmark([benchmark_samples.control()])
     browser.open(
         samples.data(benchmarks={"cis_docker": known}, controls=(state,)), "#control-docker_host_network_shared"
