@@ -133,9 +133,10 @@ def _parsed(text: bytes) -> _Line | None:
         return None
     kind = others[0].decode("ascii", "replace")
     return _Line(
-        fields[0], fields[1], _plain(fields[4]), Mount(kind, _plain(fields[3]), _plain(others[1]), _plain(others[2]))
+        fields[0], fields[1], plain(fields[4]), Mount(kind, plain(fields[3]), plain(others[1]), plain(others[2]))
     )
 
 
-def _plain(field: bytes) -> bytes:
+def plain(field: bytes) -> bytes:
+    """Return a field of mountinfo without its escapes."""
     return _ESCAPE.sub(lambda match: bytes([int(match.group(1), 8) & 0xFF]), field) if b"\\" in field else field

@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import json_numbers
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.api_errors import (
     ApiError,
     GoneError,
@@ -35,7 +36,6 @@ _VERSION = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})\Z")
 
 # Each value takes about 100 bytes once it is parsed, more than the two bytes that it may have in the answer.
 _VALUES_LIMIT = 1_000_000
-_DIGITS_LIMIT = 30
 _MESSAGE_LIMIT = 200
 _ERROR_LIMIT = 64 * 1024
 # How many questions wait for an engine.
@@ -246,18 +246,11 @@ def parse_version(text: t.Any) -> tuple[int, int] | None:
 
 def _parsed(body: bytes) -> t.Any:
     try:
-        return json.loads(body.decode("utf-8", "replace"), parse_int=_number, parse_constant=_no_number)
+        return json.loads(body.decode("utf-8", "replace"), parse_int=json_numbers.parse, parse_constant=_no_number)
     except RecursionError as error:
         raise ApiError("its answer is nested too deeply") from error
     except ValueError as error:
         raise ApiError("its answer is no JSON") from error
-
-
-def _number(text: str) -> int:
-    # Python needs quadratic time for the digits of a number.
-    if len(text) > _DIGITS_LIMIT:
-        raise ValueError("a number with too many digits")
-    return int(text)
 
 
 def _no_number(text: str) -> t.NoReturn:

@@ -9,7 +9,7 @@ import json
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import flags, in_force
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening import flags, in_force, json_numbers
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import (
     ConfigFile,
     Json,
@@ -22,7 +22,6 @@ if t.TYPE_CHECKING:
 
 API, FLAG, FILE, DEFAULT = "api", "flag", "file", "default"
 _READ_LIMIT = 1024 * 1024
-_DIGITS_LIMIT = 30
 # An engine needs longer than this to start and read its file. The kernel's clocks for files and for processes differ
 # by up to two ticks.
 _START = 0.05
@@ -33,10 +32,6 @@ class Read(t.NamedTuple):
 
     file: ConfigFile
     changed: float = 0.0
-
-
-class _Duplicates(Exception):  # noqa: N818 - no error
-    pass
 
 
 def read(root: Root, path: str) -> Read:
@@ -69,7 +64,7 @@ def parse(data: bytes) -> tuple[Json | None, tuple[str, ...], str | None]:
     if not data.strip():
         return {}, (), None
     try:
-        values = json.loads(data.decode("utf-8"), object_pairs_hook=pairs, parse_int=_number)
+        values = json.loads(data.decode("utf-8"), object_pairs_hook=pairs, parse_int=json_numbers.parse)
     except RecursionError:
         return None, (), "is nested too deeply"
     except ValueError:
@@ -77,13 +72,6 @@ def parse(data: bytes) -> tuple[Json | None, tuple[str, ...], str | None]:
     if not isinstance(values, dict):
         return None, (), "is no JSON object"
     return values, tuple(sorted(doubled)), None
-
-
-def _number(text: str) -> int:
-    # Python needs quadratic time for the digits of a number.
-    if len(text) > _DIGITS_LIMIT:
-        raise ValueError("a number with too many digits")
-    return int(text)
 
 
 class Written(t.NamedTuple):

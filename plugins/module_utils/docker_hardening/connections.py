@@ -80,5 +80,5 @@ def _tcp(place: str) -> t.Iterator[tuple[int, t.Any]]:
     host, _colon, port = place.rpartition(":")
     family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
     # Somebody who listens everywhere listens here.
-    local = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))  # noqa: S104
+    local = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))  # noqa: S104 - compared only
     yield family, (local, int(port))

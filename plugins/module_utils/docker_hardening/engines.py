@@ -29,10 +29,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.a
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.api_errors import ApiError
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Engine, Listener, Setting
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.files import Root
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.processes import Daemon
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.processes import EXECUTABLES, Daemon
 
 _UNIX = "unix://"
-_EXECUTABLES = frozenset(("dockerd", "dockerd-current", "dockerd-ce", "dockerd-ee"))
 _INSTALLED = ("/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd", "/snap/bin/docker")
 _UNITS = ("docker.service", "snap.docker.dockerd.service")
 _SNAP_CONFIGURATION = "/var/snap/docker/current/config/daemon.json"
@@ -81,7 +80,7 @@ class Reader:
         settings = known.settings({})
         offered = _offered(daemon, found, settings, root, deadline)
         is_deaf = found.problem is None and not offered
-        if is_deaf and os.path.basename(daemon.executable) not in _EXECUTABLES:
+        if is_deaf and os.path.basename(daemon.executable) not in EXECUTABLES:
             raise NoEngineError("it listens on no socket, so that it is no engine")
         engine = Engine(
             _name(daemon, offered, settings),

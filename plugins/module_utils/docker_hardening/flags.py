@@ -38,7 +38,7 @@ SETTINGS: t.Mapping[str, Known] = {
     "icc": Known("icc", BOOL, True),
     "init": Known("init", BOOL, False),
     "insecure-registries": Known("insecure-registry", LIST, []),
-    "ip": Known("ip", TEXT, "0.0.0.0"),  # noqa: S104
+    "ip": Known("ip", TEXT, "0.0.0.0"),  # noqa: S104 - dockerd's default
     "ip6tables": Known("ip6tables", BOOL),
     "iptables": Known("iptables", BOOL, True),
     "labels": Known("label", LIST, []),

@@ -21,7 +21,7 @@ INHERITED = "fd://"
 MAIN = "/run/docker.sock"
 MAIN_ADDRESS = _UNIX + MAIN
 _TCP_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^:/]*)(?::(?P<port>[0-9]{1,5}))?(?:/.*)?\Z")
-_ANY = frozenset(("0.0.0.0", "[::]", ""))  # noqa: S104
+_ANY = frozenset(("0.0.0.0", "[::]", ""))  # noqa: S104 - compared only
 _LOOPBACK = frozenset(("127.0.0.1", "[::1]", "localhost"))
 
 
@@ -94,7 +94,7 @@ def listeners(
 
 
 def _likely(sockets_found: t.Iterable[t.Sequence[str]], written_addresses: t.Container[str]) -> t.Iterator[str]:
-    """Yield the path of each socket; of several that are said to be its own, those that are written or usual."""
+    """Yield the path of each socket. If several paths are named for one, prefer those that are written or usual."""
     for paths in sockets_found:
         expected = [path for path in paths if normalized(_UNIX + path) in written_addresses]
         usual = [path for path in paths if normalized(_UNIX + path) == MAIN_ADDRESS]

@@ -8,12 +8,11 @@ The engine repeats what it was asked for: a path may be a link, and a volume may
 
 from __future__ import annotations
 
-import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Mounted
 
-_ESCAPE = re.compile(rb"\\([0-7]{3})")
 # The runtime mounts these in every container: trees, with the file systems that it makes there.
 _OWN = {
     b"/proc": (b"proc", b"tmpfs"),
@@ -77,14 +76,11 @@ def _lines(text: bytes) -> t.Iterator[_Line]:
         left, _separator, right = line.partition(b" - ")
         fields = left.split(b" ")
         if len(fields) > 5 and fields[4].startswith(b"/"):
-            root = _plain(fields[3])
+            root = _mountinfo.plain(fields[3])
             if root.endswith(_REMOVED):
                 root = root[: -len(_REMOVED)]
-            yield _Line(fields[2], root, _plain(fields[4]), b"rw" in fields[5].split(b","), right.split(b" ")[0])
-
-
-def _plain(field: bytes) -> bytes:
-    return _ESCAPE.sub(lambda match: bytes([int(match.group(1), 8) & 0xFF]), field) if b"\\" in field else field
+            is_writable = b"rw" in fields[5].split(b",")
+            yield _Line(fields[2], root, _mountinfo.plain(fields[4]), is_writable, right.split(b" ")[0])
 
 
 def _text(path: bytes) -> str:

@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.containers import 
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.facts import Process
 
 # dockerd-current was Red Hat's, dockerd-ce and dockerd-ee Docker's own.
-_NAMES = frozenset((b"dockerd", b"dockerd-current", b"dockerd-ce", b"dockerd-ee"))
+EXECUTABLES = frozenset(("dockerd", "dockerd-current", "dockerd-ce", "dockerd-ee"))
 _MOST_TEXT = 128 * 1024
 _MOST_ARGUMENTS = 4_096
 # Of a process that is called dockerd, of which there may be thousands.
@@ -81,7 +81,7 @@ def daemons() -> list[Daemon]:
     for pid in pids():
         executable = _link(pid, "exe")
         name = os.path.basename(executable[: -len(_DELETED)] if executable.endswith(_DELETED) else executable)
-        if os.fsencode(name) in _NAMES or _read(pid, "comm", 64).rstrip(b"\n") in _NAMES:
+        if name in EXECUTABLES or os.fsdecode(_read(pid, "comm", 64).rstrip(b"\n")) in EXECUTABLES:
             daemon = _daemon(pid, executable)
             if daemon is not None:
                 found.append(daemon)

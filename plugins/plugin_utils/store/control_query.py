@@ -55,7 +55,7 @@ def controls(
 
 def _control(row: t.Mapping[t.Any, t.Any], same: dict[str, str]) -> ControlState:
     return ControlState(
-        **{name: same.setdefault(row[name], row[name]) for name in _SHARED},  # type: ignore[arg-type]
+        **{name: same.setdefault(row[name], row[name]) for name in _SHARED},  # type: ignore[arg-type]  # all of them are texts
         **{name: row[name] for name in _OWN},
         evidences=tuple(json.loads(row["evidences"])),
         excepted=tuple(json.loads(row["excepted"])),

@@ -32,7 +32,7 @@ cd /
 mount --make-rprivate /
 mount --bind "$1/run" /run
 for name in etc usr/local/bin; do
-  mount -t overlay overlay -o "lowerdir=/$name,upperdir=$1/files/$name,workdir=$1/work/$name" "/$name"
+  mount -t overlay overlay -o "lowerdir=/$name,upperdir=$1/files/$name,workdir=$1/scratch/$name" "/$name"
 done
 mount -t tmpfs -o size=256m tmpfs "$1/data"
 mkdir "$1/data/docker" "$1/data/dpkg"
@@ -80,7 +80,7 @@ class DockerHost:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="bw-", dir="/var/tmp"))
         # A parent for the control groups of containers, which no other host has.
         self.control_group = f"/{self.directory.name}"
-        for name in ("run", "data", "files/etc", "files/usr/local/bin", "work/etc", "work/usr/local/bin"):
+        for name in ("run", "data", "files/etc", "files/usr/local/bin", "scratch/etc", "scratch/usr/local/bin"):
             (self.directory / name).mkdir(parents=True)
         for path, text in files.items():
             place = self.path(path)
