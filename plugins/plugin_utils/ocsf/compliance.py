@@ -12,12 +12,15 @@ import typing as t
 PASS: t.Mapping[str, t.Any] = {"status_id": 1, "status": "Pass"}
 WARNING: t.Mapping[str, t.Any] = {"status_id": 2, "status": "Warning"}
 FAIL: t.Mapping[str, t.Any] = {"status_id": 3, "status": "Fail"}
-# By the word that the reason of a resolved finding begins with. What is excepted has not passed.
+# The reason of a resolved finding begins with the status that the control has now. An exception has not passed.
 _RESOLVED: t.Mapping[str, t.Mapping[str, t.Any]] = {
+    "passed": PASS,
     "excepted": {"status_id": 99, "status": "Excepted"},
     "not applicable": {"status_id": 99, "status": "Not applicable"},
     "manual": WARNING,
 }
+# A person resolved it, or its subject is gone: nobody saw the control pass.
+_ENDED: t.Mapping[str, t.Any] = {"status_id": 99, "status": "Resolved"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,4 +58,4 @@ def end(status: str, reason: str) -> str:
 
 def resolved(reason: str | None) -> t.Mapping[str, t.Any]:
     """Return the status of a control whose finding is resolved for a reason, as ``end`` says it."""
-    return _RESOLVED.get((reason or "").partition(":")[0], PASS)
+    return _RESOLVED.get((reason or "").partition(":")[0], _ENDED)

@@ -166,11 +166,20 @@ def test_a_finding_of_a_control_says_which_of_which_standard(status: dict[str, t
 
 
 @pytest.mark.parametrize(
-    ("status", "said"), [("new", "Fail"), ("open", "Fail"), ("suppressed", "Fail"), ("resolved", "Pass")]
+    ("status", "reason", "said"),
+    [
+        ("new", None, "Fail"),
+        ("open", None, "Fail"),
+        ("suppressed", "OPS-12", "Fail"),
+        ("resolved", "passed: All 5 have one.", "Pass"),
+        # The engine is gone, or a person said so: nobody saw the control pass.
+        ("resolved", None, "Resolved"),
+        ("resolved", "OPS-12", "Resolved"),
+    ],
 )
-def test_a_control_passes_once_its_finding_is_resolved(status: str, said: str) -> None:
+def test_a_control_passes_once_it_was_seen_to_pass(status: str, reason: str | None, said: str) -> None:
     observed = samples.compliance_finding()
-    event = events.with_status(observed, status, "update", samples.NOW + 1)
+    event = events.with_status(observed, status, "update", samples.NOW + 1, reason)
     assert schema.errors(event) == []
     assert event["compliance"]["status"] == said
     assert observed["compliance"]["status"] == "Fail"
