@@ -15,7 +15,7 @@ description:
     too, and judges each control of the benchmark from what they show.
   - Nothing is executed in a container, and neither an engine nor a container is changed. Engines are asked over their
     sockets, with C(GET) only. Neither the C(docker) command nor a Python package is needed.
-  - What is in force and what is written are two facts. A setting that is written and not in force has not passed.
+  - Configured and active values are two facts. A setting that is written and not in force has not passed.
   - An engine that is installed and does not run is judged by its files. Another one that an earlier scan found, and
     that does not run now, is named in the coverage, and its findings stay open until it was removed.
 extends_documentation_fragment:
@@ -56,7 +56,7 @@ options:
     description: Days after which an image should have been built again.
     type: int
   sprawl:
-    description: How many images, and how many containers, may be there that nothing uses.
+    description: The number of images, and of containers, that may be unused.
     type: int
   minimum_version:
     description: The oldest version of the engine that is wanted, as V(28.5.2), in quotes.
@@ -66,7 +66,7 @@ options:
     type: list
     elements: str
   certificate_days:
-    description: How many days certificates of the nodes of a swarm may be valid. Docker makes them for 90.
+    description: The longest validity of node certificates of a swarm, in days. Docker's default is 90.
     type: int
   seccomp:
     description: Names or paths of the seccomp profiles that are wanted.
@@ -119,7 +119,7 @@ options:
         description: The last day on which it is, such as V("2027-01-31"). Without it there is no end.
         type: str
   time_budget:
-    description: Seconds after which to stop. What was not looked at is not checked. V(0) is no limit.
+    description: Stop after this many seconds. Anything not examined counts as not checked. V(0) is no limit.
     type: int
     default: 60
   priority:
@@ -194,11 +194,11 @@ controls:
       type: str
       returned: success
     examined:
-      description: How many containers, images or files were looked at.
+      description: The number of containers, images or files that were examined.
       type: int
       returned: success
     count:
-      description: How many items fail it, or wait for a person.
+      description: The number of items that fail it, or wait for a person.
       type: int
       returned: success
     evidences:
@@ -207,7 +207,7 @@ controls:
       elements: dict
       returned: success
     excepted_count:
-      description: How many items an exception covers.
+      description: The number of items that an exception covers.
       type: int
       returned: success
     excepted:
@@ -217,7 +217,7 @@ controls:
       elements: dict
       returned: success
     digest:
-      description: SHA-256 of the evidence. What a person decides holds as long as it stays the same.
+      description: SHA-256 of the evidence. A judgement holds as long as this stays the same.
       type: str
       returned: success
 containers:
@@ -265,7 +265,7 @@ containers:
       type: str
       returned: success
     image_age_days:
-      description: How many days ago the image was built.
+      description: The age of the image in days.
       type: int
       returned: success
     user:
@@ -278,7 +278,7 @@ containers:
       elements: str
       returned: success
     mounts:
-      description: What is mounted into it.
+      description: Its mounts.
       type: list
       elements: dict
       returned: success
@@ -287,7 +287,7 @@ containers:
       type: str
       returned: success
     privileges:
-      description: What it may do beyond what containers may by themselves, such as V(privileged) or V(pid host).
+      description: Its privileges beyond those that every container has, such as V(privileged) or V(pid host).
       type: list
       elements: str
       returned: success
@@ -297,7 +297,7 @@ containers:
       elements: str
       returned: success
     managed_by:
-      description: What manages it by its labels, such as V(compose shop), null where nothing does.
+      description: Its manager by its labels, such as V(compose shop), null without one.
       type: str
       returned: success
     started_by:
@@ -331,10 +331,10 @@ coverage:
   returned: success
 """
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: I001
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
-from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.collect import collect
+from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.options import collect_spec
 
 
 def main() -> None:

@@ -116,14 +116,16 @@ options:
         since, O(state=judged) fails. Without it, the judgement is about what the last scan saw.
     type: str
   verdict:
-    description: What was decided about the control. Required when O(state=judged).
+    description:
+      - The decision about the control. Required when O(state=judged).
     type: str
     choices: [passed, failed, not_applicable]
   reason:
     description: Why. Required for all states but V(recorded).
     type: str
   actor:
-    description: Who decided. Defaults to the AWX user where there is one, otherwise to the account on the controller.
+    description:
+      - The person who decided. Defaults to the AWX user where there is one, otherwise to the account on the controller.
     type: str
   until:
     description:
@@ -246,7 +248,7 @@ judgements:
       returned: always
       type: str
     subject:
-      description: What the control is about.
+      description: The subject of the control.
       returned: always
       type: str
     verdict:
@@ -258,7 +260,7 @@ judgements:
       returned: always
       type: str
     actor:
-      description: Who judged.
+      description: The person who judged.
       returned: always
       type: str
     created:

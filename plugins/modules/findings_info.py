@@ -565,7 +565,7 @@ suppressions:
       returned: always
       type: str
     actor:
-      description: Who decided.
+      description: The person who decided.
       returned: always
       type: str
     created:
@@ -607,11 +607,11 @@ controls:
       returned: always
       type: str
     number:
-      description: What the edition calls it.
+      description: Its number in the edition.
       returned: always
       type: str
     title:
-      description: What is required, or none for a control that this collection does not have; so for the next four.
+      description: The requirement. This and the next four are none for a control that this collection does not have.
       returned: always
       type: str
     section:
@@ -631,7 +631,7 @@ controls:
       returned: always
       type: str
     subject:
-      description: What was judged, such as the address of an engine.
+      description: The subject that was judged, such as the address of an engine.
       returned: always
       type: str
     status:
@@ -655,11 +655,11 @@ controls:
       returned: always
       type: str
     examined:
-      description: How many things were looked at.
+      description: The number of things that were examined.
       returned: always
       type: int
     count:
-      description: How many of them fail it, or are for a person to decide about.
+      description: The number of those that fail it, or wait for a person.
       returned: always
       type: int
     evidences:
@@ -669,7 +669,7 @@ controls:
       elements: dict
       contains:
         kind:
-          description: What it is, such as V(container), V(image) or V(file).
+          description: Its kind, such as V(container), V(image) or V(file).
           returned: always
           type: str
         name:
@@ -677,11 +677,11 @@ controls:
           returned: always
           type: str
         detail:
-          description: What decides about it.
+          description: The fact that decides about it.
           returned: always
           type: str
         note:
-          description: What else is known of it, such as an age.
+          description: Further facts, such as an age.
           returned: always
           type: str
         is_new:
@@ -689,7 +689,7 @@ controls:
           returned: always
           type: bool
     excepted_count:
-      description: How many would fail it but for an exception of the operator.
+      description: The number of those that an exception of the operator covers.
       returned: always
       type: int
     excepted:
@@ -716,7 +716,7 @@ controls:
       returned: always
       type: float
 benchmarks:
-  description: How each subject of a host did in the newest run that judged it.
+  description: The result of each subject of a host in the newest run that judged it.
   returned: when O(gather) has V(benchmarks)
   type: list
   elements: dict
@@ -746,11 +746,11 @@ benchmarks:
       returned: always
       type: str
     subject:
-      description: What was judged, such as the address of an engine.
+      description: The subject that was judged, such as the address of an engine.
       returned: always
       type: str
     statuses:
-      description: How many controls have each status.
+      description: The number of controls by status.
       returned: always
       type: dict
     weights:
@@ -780,7 +780,7 @@ benchmark_runs:
   type: list
   elements: dict
 judgements:
-  description: What people decided about controls, the newest first, also what was taken back or has ended.
+  description: People's decisions about controls, the newest first, also those that were taken back or have ended.
   returned: when O(gather) has V(judgements)
   type: list
   elements: dict
@@ -798,7 +798,7 @@ judgements:
       returned: always
       type: str
     subject:
-      description: What the control is about.
+      description: The subject of the control.
       returned: always
       type: str
     digest:
@@ -814,7 +814,7 @@ judgements:
       returned: always
       type: str
     actor:
-      description: Who decided.
+      description: The person who decided.
       returned: always
       type: str
     created:
@@ -830,7 +830,7 @@ judgements:
       returned: always
       type: float
     ended_by:
-      description: Who did that, or none.
+      description: The person who did that, or none.
       returned: always
       type: str
     ended_reason:

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Choose the files of an engine that controls are about. Of a rootless engine they are its account's."""
+"""Choose the files of an engine that controls are about. A rootless engine uses its account's."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def _plain(value: t.Any) -> str:
 
 
 def _unless(expected: bool, wrong: str) -> Fault:
-    """Return the fault of a switch. What is no switch is wrong as well: the engine refuses it."""
+    """Return the fault of a switch. A value that is no switch is a fault, too: the engine refuses it."""
     return lambda value, _engine: None if value is expected else wrong
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read values of the API's answers: each has the type that it must have, or is not known.
 
-An engine that is older or newer, or no engine at all, may answer with anything. What is missing is not empty.
+An engine that is older or newer, or no engine at all, may answer with anything. A missing value is not an empty one.
 """
 
 from __future__ import annotations
