@@ -1,0 +1,60 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the recommender returns: roles, the hosts that have them, and an allowlist for each."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Rule
+
+
+@dataclasses.dataclass(frozen=True)
+class RecommendedRule:
+    """A rule that people can take as it is.
+
+    programs, hosts: how many files it covers on how many hosts. reason: a sentence.
+    """
+
+    rule: Rule
+    programs: int
+    hosts: int
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ReviewItem:
+    """What a person has to decide about. reasons: sentences, never empty. rule: what would allow it."""
+
+    program: Program
+    hosts: tuple[str, ...]
+    reasons: tuple[str, ...]
+    rule: Rule
+
+
+@dataclasses.dataclass(frozen=True)
+class Role:
+    """A set of programs that some hosts have in common.
+
+    name: stable over time, made of the packages or paths that are typical. distribution: of a base, which all hosts of
+    the distribution have; "" for a role. problem: why no allowlist is recommended, such as too few days; "" for none.
+    """
+
+    name: str
+    distribution: str
+    hosts: tuple[str, ...]
+    rules: tuple[RecommendedRule, ...]
+    review: tuple[ReviewItem, ...]
+    problem: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recommendation:
+    """roles: bases first. hosts: the names of the roles of each host. insufficient: by host why it has none."""
+
+    roles: tuple[Role, ...]
+    hosts: t.Mapping[str, tuple[str, ...]]
+    insufficient: t.Mapping[str, str]
