@@ -48,9 +48,11 @@ class Record:
     """One program as the host remembers it.
 
     days: in days since the epoch, without doubles. The fields that begin with ``new_`` count since the last recorded
-    look. explanations: of new executions, how many each sentence explains. newest, newest_unexplained: executions of
-    this look, None for none. reported: the alert that a look made of it, "" for none. former: the program before its
-    content changed in this look, None where it did not.
+    look; new_days are those that ``days`` did not have. explanations: of new executions, how many each sentence
+    explains. newest, newest_unexplained: executions of this look, None for none. is_running: whether a process runs it
+    now. reported: the alert that a look made of it, "" for none; set it, and the record is never forgotten.
+    former: the program before its content changed in this look, None where it did not. is_altered: whether any fact is
+    new or other than at the last recorded look. is_postponed: set it, and the next look goes on counting ``new_``.
     """
 
     program: Program
@@ -69,3 +71,6 @@ class Record:
     newest_unexplained: Execution | None = None
     reported: str = ""
     former: Program | None = None
+    is_running: bool = False
+    is_altered: bool = False
+    is_postponed: bool = False
