@@ -8,15 +8,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import reading_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.automation.options import automation_spec
 
 
 def collect_spec() -> dict[str, dict[str, t.Any]]:
     """Return the options of app_inventory_info."""
     return {
         "paths": {"type": "list", "elements": "path"},
-        "automation_users": {"type": "list", "elements": "str", "default": []},
-        "automation_addresses": {"type": "list", "elements": "str", "default": []},
-        "automation_units": {"type": "list", "elements": "str", "default": []},
+        **automation_spec(),
         "max_programs": {"type": "int", "default": 20000},
         "keep_days": {"type": "int", "default": 90},
         "time_budget": {"type": "int", "default": 300},

@@ -121,7 +121,7 @@ class RunningPrograms:
             moment = moment._replace(script=scripts[0])
         for target in targets:
             self._add(target, moment, is_new, now)
-        mapped = self._mapped(folder, container, path, is_usual)
+        mapped = self._mapped(folder, container, exe, is_usual)
         for target in mapped:
             self._add(target, moment._replace(parent=each.process), is_new, now)
 
