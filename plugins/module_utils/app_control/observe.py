@@ -53,8 +53,6 @@ _READING = 0.6
 # Subjects of notes that are about more than one package.
 _DATABASES = frozenset(("dpkg database", "rpm database", "package databases", "package digests"))
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
-# What is not below it may have been brought here from another host.
-_OWN_LOGS = "/var/log/"
 _NOT_SEEN = (
     "Code in arguments and pipes, what programs read themselves (source, import), and changes of a process in memory"
     " are not seen."
@@ -147,7 +145,8 @@ class _Observation:
             if record.program.origin
         }
         paths = params["paths"] if params["paths"] is not None else list(log.DEFAULT_PATHS)
-        self._is_own = all(path.startswith(_OWN_LOGS) for path in params["paths"] or ())
+        self._log = log.ExecutionLog(paths, state.get("log", {}))
+        self._log.prove()
         self._started = time.time()
         self._roots = Roots(state.get("roots", {}))
         self._tallies = Tallies(params["max_programs"])
@@ -159,17 +158,15 @@ class _Observation:
             self._tallies,
             explainers_of(params),
             explainers,
-            self._processes if self._is_own else (),
+            self._processes if self._log.is_own else (),
         )
-        self._log = log.ExecutionLog(paths, state.get("log", {}), self._reader)
 
     def observe(self) -> None:
         budget = self._params["time_budget"]
         reading, deadline = Deadline(budget * _READING), Deadline(budget)
-        self._log.prove()
-        self._log.read(self._programs, reading)
+        self._log.read(self._reader, self._programs, reading)
         files = FileFacts(self._roots, deadline, origins=self._origins)
-        counted = self._reader.pids if self._is_own else ()
+        counted = self._reader.pids if self._log.is_own else ()
         without = own_processes(self._params, OWN_PROCESSES)
         self._running.look(self._processes, self._started, counted, without, files.is_usual, deadline)
         for identity, tally in self._tallies:
@@ -250,7 +247,7 @@ class _Observation:
         """Say what was looked at, and what was not."""
         scope = self._programs
         scope.examined = len(self._tallies)
-        notes = self._log.describe(scope)
+        notes = self._log.describe(self._reader, scope)
         if os.geteuid():
             scope.skip(
                 "processes", "those of other accounts show nothing; run as root (become: true, or sudo make scan)"

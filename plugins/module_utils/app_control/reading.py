@@ -40,7 +40,7 @@ if t.TYPE_CHECKING:
 # Names are slower.
 _PARTS = tuple(
     NEXT.groupindex[name]
-    for name in ("arguments", "s", "ppid", "pid", "ids", "ses", "rest", "cwd", "path0", "path1", "path2")
+    for name in ("arguments", "s", "ms", "ppid", "pid", "ids", "ses", "rest", "cwd", "path0", "path1", "path2")
 )
 _MOST_GROUPS = 20_000
 _MOST_BYTES = 1 << 20
@@ -141,7 +141,7 @@ class Reader:
     def _take(self, found: t.Iterable[Event | Match]) -> None:  # noqa: C901 - it is what takes the time
         groups, processes, pids, explanations = self._groups, self._own.processes, self.pids, self.explanations
         second = b""
-        time = 0.0
+        beginning = 0.0
         one: Event | Match | None = None
         for one in found:
             self.events += 1
@@ -152,12 +152,13 @@ class Reader:
                 if one.first == b"SYSCALL" and activity.EXECVE.search(one.raw):
                     self._take_event(one)
                 continue
-            arguments, seconds, ppid, pid, ids, ses, rest, cwd, *paths = one.group(*_PARTS)
+            arguments, seconds, fraction, ppid, pid, ids, ses, rest, cwd, *paths = one.group(*_PARTS)
             if arguments is None:
                 continue
             if seconds != second:
-                second, time = seconds, float(seconds)
-                self._at(time)
+                second, beginning = seconds, float(seconds)
+                self._at(beginning)
+            time = beginning + int(fraction) / 10 ** len(fraction)
             key = (ids, rest, *paths)
             group = groups.get(key)
             if group is _RELATIVE:

@@ -39,6 +39,10 @@ class Packages(Files):
     def owned(self, path: bytes) -> Owned | None:
         return self._paths.get(path)
 
+    @property
+    def packages(self) -> t.Any:
+        return types.SimpleNamespace(digest_algorithms=frozenset)
+
 
 @dataclasses.dataclass
 class Indexes:
