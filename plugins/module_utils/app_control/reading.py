@@ -94,6 +94,20 @@ class _Group:
         self.days: set[int] = set()
         self.parents: dict[bytes, None] = {}
 
+    def begin(self, time: float) -> None:
+        """Count anew."""
+        self.count, self.first, self.days, self.parents = 0, time, set(), {}
+
+    def add(self, newest: _Newest) -> None:
+        """Count one more; what ``_take`` does itself for programs, as a call takes longer."""
+        if self.newest is None:
+            self.begin(newest[0])
+        self.count += 1
+        self.newest = newest
+        self.days.add(int(newest[0]) // _DAY)
+        if newest[1] is not None:
+            self.parents[newest[1].original or newest[1].exe] = None
+
     def moment(self, newest: _Newest, explanation: str = "") -> Moment:
         time, parent, cwd, session, pid, operand = newest
         script = self.script or (operand.script if operand is not None else b"")
@@ -221,7 +235,8 @@ class Reader:
                 operand = group.operands.get((arguments, cwd), group)
                 if operand is group:
                     operand = self._new_operand(group, arguments, cwd)
-            newest = (beginning + int(fraction) / 10 ** len(fraction), parent, cwd, ses, pid, operand)
+            time = beginning + (int(fraction) / 1000 if len(fraction) == 3 else float(b"0." + fraction))
+            newest = (time, parent, cwd, ses, pid, operand)
             if asks:
                 moment = group.moment(newest)
                 explanation = explanations.of(group.counts.target, moment, processes.get(pid), ids, one)
@@ -231,14 +246,15 @@ class Reader:
                     if operand is not None:
                         operand.counts.add(moment)
                     continue
-            for each in (group,) if operand is None else (group, operand):
-                if each.newest is None:
-                    each.count, each.first, each.days, each.parents = 0, newest[0], set(), {}
-                each.count += 1
-                each.newest = newest
-                each.days.add(day)
-                if parent is not None:
-                    each.parents[parent.original or parent.exe] = None
+            if group.newest is None:
+                group.begin(time)
+            group.count += 1
+            group.newest = newest
+            group.days.add(day)
+            if parent is not None:
+                group.parents[parent.original or parent.exe] = None
+            if operand is not None:
+                operand.add(newest)
         if one is not None:
             self.last_time = max(self.last_time, _event(one).time)
         self.events += events
