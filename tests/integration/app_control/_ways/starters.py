@@ -114,12 +114,12 @@ SCRIPTS: t.Final[t.Mapping[str, str]] = {
     "ld_so_running": _LIVE + "cp /usr/bin/sleep $D/own; leave /lib64/ld-linux-x86-64.so.2 $D/own 600",
     # Memory files.
     "memfd": """
-        python3 -c 'import os; f = os.memfd_create("kworker"); os.write(f, open("/usr/bin/id", "rb").read())
+        python3 -c 'import os; f = os.memfd_create("ways_memfd"); os.write(f, open("/usr/bin/id", "rb").read())
 os.execve(f, ["id"], {})'
     """,
     "memfd_running": _LIVE
     + """
-        leave python3 -c 'import os; f = os.memfd_create("kworker"); os.write(f, open("/usr/bin/sleep", "rb").read())
+        leave python3 -c 'import os; f = os.memfd_create("ways_running"); os.write(f, open("/usr/bin/sleep", "rb").read())
 os.execve(f, ["sleep", "600"], {})'
     """,
     # Libraries.
