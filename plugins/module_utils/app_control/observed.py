@@ -37,6 +37,9 @@ class Record:
     look. explanations: of new executions, how many each sentence explains. newest, newest_unexplained: executions of
     this look, None for none. reported: the alert that a look made of it, "" for none. former: the program before its
     content changed in this look, None where it did not.
+
+    Looks keep two more programs, remembered like ``reported``. reported_program: the program as it was when it was
+    reported. genuine: as it was before its content changed while the version of its package did not.
     """
 
     program: Program
@@ -55,3 +58,5 @@ class Record:
     newest_unexplained: Execution | None = None
     reported: str = ""
     former: Program | None = None
+    reported_program: Program | None = None
+    genuine: Program | None = None
