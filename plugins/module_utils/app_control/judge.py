@@ -145,8 +145,8 @@ class Judge:
         return None
 
     def _by_directory(self, program: Program) -> str | None:
-        """Return the rule for a directory above a program, as long as nobody but root can write there."""
-        rule = None if program.writers else self._directory_rule(program)
+        """Return the rule for a directory above a program, as long as it is known that only root can write there."""
+        rule = self._directory_rule(program) if program.owner and not program.writers else None
         return None if rule is None else "directory %s of %s" % (rule.directory, rule.role)
 
     def _why_changed(self, program: Program, is_doubted: bool) -> str:
@@ -176,8 +176,10 @@ class Judge:
             reasons.append("it could not be compared with its package %s" % program.package)
         rule = self._directory_rule(program)
         if rule is not None:
-            writers = ", ".join(program.writers)
-            reasons.append("the rule for %s does not count, as %s can write there" % (rule.directory, writers))
+            who = (
+                "%s can write there" % ", ".join(program.writers) if program.writers else "nobody knows who could write"
+            )
+            reasons.append("the rule for %s does not count, as %s" % (rule.directory, who))
         if program.content == GONE:
             reasons.append("the file is gone")
         return ", and ".join(reasons)

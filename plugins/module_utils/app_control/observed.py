@@ -38,6 +38,8 @@ class Record:
     this look, None for none. reported: the alert that a look made of it, "" for none. former: the program before its
     content changed in this look, None where it did not.
 
+    before: the program as the look before had it, None for one that is new.
+
     Looks keep two more programs, remembered like ``reported``. reported_program: the program as it was when it was
     reported. genuine: as it was before its content changed while the version of its package did not.
     """
@@ -58,5 +60,6 @@ class Record:
     newest_unexplained: Execution | None = None
     reported: str = ""
     former: Program | None = None
+    before: Program | None = None
     reported_program: Program | None = None
     genuine: Program | None = None

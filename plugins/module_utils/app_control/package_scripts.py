@@ -14,13 +14,17 @@ installed nothing but signed packages at that time. Root can set up what is clai
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
 import time
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import PackageDatabases
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import Owned, read_state
@@ -40,6 +44,12 @@ _SCRIPT = re.compile(re.escape(INFO) + _NAME + r"(?::([a-z0-9-]+))?\.(preinst|po
 _NEW_SCRIPT = re.compile(re.escape(_NEW) + r"(preinst|postinst|prerm|postrm)\Z")
 _NEW_CONFIG = re.compile(re.escape(_CONFIG) + _NAME + r"\.config\.\w{6}\Z")
 _RPM_SCRIPT = re.compile(re.escape(_RPM) + r"\w{6}\Z")
+
+# In the program and in what was executed, as in the log, of a process above what a script started.
+ANCESTORS = re.compile(
+    rb"^\"/var/(?:lib/dpkg/(?:info|tmp\.ci)|cache/debconf/tmp\.ci)/|/(?:rpm|dnf[\w-]*|microdnf|yum|zypper)\"$"
+)
+_RPM_PROGRAM = re.compile(rb"/(?:rpm|dnf[\w-]*|microdnf|yum|zypper|python[\d.]*)\"\Z")
 
 # dpkg writes all files of a package in info/ when it unpacks it.
 _TOGETHER = 60.0
@@ -83,13 +93,15 @@ class PackageScripts:
 
     def explain(self, execution: Execution) -> str:
         """Return which package's script started something, "" where none did or nothing vouches for it."""
-        for path in (execution.parent, *execution.ancestors):
-            provenance = self.provenance(path, execution.time)
+        process = execution.process.parent if execution.process is not None else None
+        while process is not None:
+            provenance = self.provenance(_script_of(process), execution.time)
             if provenance is not None:
                 if provenance.level not in (VERIFIED, CLAIMED):
                     return ""
                 self._sentences.add(provenance.by)
                 return provenance.by
+            process = process.parent
         return ""
 
     def is_own(self, sentence: str) -> bool:
@@ -204,9 +216,14 @@ class PackageScripts:
         """Return what vouches for a scriptlet of rpm: what was installed about then, if all of it is signed."""
         period = int(timestamp // _UNPACKING)
         if period not in self._rpms:
-            first = (period - 1) * _UNPACKING
-            self._rpms[period] = self._of_rpms(self._databases.rpms_installed(first, first + 3 * _UNPACKING), timestamp)
+            first, last = (period - 1) * _UNPACKING, (period + 2) * _UNPACKING
+            installed = [package for installed, package in self._rpm_times if first <= installed <= last]
+            self._rpms[period] = self._of_rpms(installed, timestamp)
         return self._rpms[period]
+
+    @functools.cached_property
+    def _rpm_times(self) -> list[tuple[float, Owned]]:
+        return self._databases.rpm_times()
 
     def _of_rpms(self, installed: t.Sequence[Owned], timestamp: float) -> Provenance:
         # A key that was imported is listed as a package, and has no scriptlets.
@@ -235,6 +252,14 @@ class _Facts(t.NamedTuple):
     changed: float
     listed: float
     is_of_archive: bool | None
+
+
+def _script_of(process: Process) -> str:
+    """Return the script that a process runs, printable; rpm gives that of a scriptlet to a shell as an argument."""
+    original = activity.process_original(process)
+    if process.parent is not None and _RPM_PROGRAM.search(process.parent.exe):
+        original = next(iter(activity.process_arguments(process)[1:2]), original)
+    return printable(original)
 
 
 def _unknown(package: str, subject: str, reason: str) -> Provenance:

@@ -96,8 +96,8 @@ class PackageDatabases:
             return frozenset()
         return rpm_signature.signing_keys(_rpm_verbose(self._root, directory), package)
 
-    def rpms_installed(self, first: float, last: float) -> list[Owned]:
-        """Return the RPM packages that were installed between two times, in seconds since the epoch."""
+    def rpm_times(self) -> list[tuple[float, Owned]]:
+        """Return the RPM packages with the times of their installation, in seconds since the epoch."""
         directory = rpm.directory(self._root)
         if directory is None:
             return []
@@ -106,9 +106,8 @@ class PackageDatabases:
         except OSError:
             return []
         return [
-            Owned.of(Package("rpm:%s:%s" % (row.name, row.arch), row.name, row.version, row.arch, "rpm"))
+            (timestamp, Owned.of(Package("rpm:%s:%s" % (row.name, row.arch), row.name, row.version, row.arch, "rpm")))
             for timestamp, row in rpm_query.parse_times(output)
-            if first <= timestamp <= last
         ]
 
     def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
