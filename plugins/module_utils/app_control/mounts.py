@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
@@ -39,13 +40,15 @@ def recommendations(
 
 def read_table(coverage: ScopeCoverage) -> bytes:
     """Return the mounts that services have, nothing where that can't be read."""
-    for path in _TABLES:
-        try:
-            with open(path, "rb") as stream:
-                return stream.read()
-        except OSError as error:
-            problem = error
-    coverage.fail("the mounts can't be read: %s" % problem.strerror)
+    found = next((text for text in map(_read, _TABLES) if text), b"")
+    if not found:
+        coverage.fail("the mounts can't be read: %s is empty or unreadable" % _TABLES[-1])
+    return found
+
+
+def _read(path: str) -> bytes:
+    with contextlib.suppress(OSError), open(path, "rb") as stream:
+        return stream.read()
     return b""
 
 
