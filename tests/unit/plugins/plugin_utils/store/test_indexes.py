@@ -19,7 +19,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     Store,
 )
 
-from tests.unit.plugins.plugin_utils.store import benchmarks
+from tests.unit.plugins.plugin_utils.store import benchmarks, programs
 from tests.unit.plugins.plugin_utils.store.samples import CAPABILITY, WANTED, checked, finding, person, record, start
 
 
@@ -73,6 +73,9 @@ OPERATIONS: dict[str, t.Callable[[Store, str], object]] = {
     "newest scores of a host": lambda store, _run: store.benchmark_runs(hosts=["web1"], newest=True),
     "containers of a host": lambda store, _run: store.containers(hosts=["web1"]),
     "judgements of a host": lambda store, _run: store.judgements(hosts=["web1"], standing=True),
+    "record programs": lambda store, _run: programs.record(store, programs.sighting()),
+    "programs of a host": lambda store, _run: store.fleet(["web1"]),
+    "hosts with a program": lambda store, _run: store.hosts_with(["a" * 64], ["/usr/bin/nginx"]),
     "history of a request": lambda store, _run: store.jit_history(JitQuery(ids=["x"])),
 }
 
@@ -126,6 +129,7 @@ FLEET_OPERATIONS: dict[str, t.Callable[[Store, str], object]] = {
     "runs": lambda store, _run: store.runs(),
     "history": lambda store, _run: store.history(),
     "controls": lambda store, _run: store.controls(),
+    "programs": lambda store, _run: (store.fleet(), store.programs(), store.program_hosts()),
     "scores": lambda store, _run: store.benchmark_runs(newest=True),
     "prune": lambda store, _run: store.prune(1_000),
 }
