@@ -94,7 +94,8 @@ class ProgramLog:
         """Return the sightings of programs that the host has in the store, by digest, and note the programs' ids."""
         programs, seen = tables().programs, tables().program_sightings
         names = [column.name for column in seen.columns if not column.primary_key]
-        on = (seen.c.program == programs.c.id) & (seen.c.host == host_id)
+        # No host has this number; a search for none would read the sightings of all hosts.
+        on = (seen.c.program == programs.c.id) & (seen.c.host == (-1 if host_id is None else host_id))
         stored = {}
         for batch in _batches(list(digests)):
             query = sa.select(programs.c.id, programs.c.digest, *(seen.c[name] for name in names))

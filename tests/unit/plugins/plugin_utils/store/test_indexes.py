@@ -99,6 +99,17 @@ def test_an_index_serves_what_is_about_one_host(sqlite_url: str, store: Store, o
     assert [step for step in steps if step.startswith("SCAN bulwark_") and "suppressions" not in step] == []
 
 
+def test_a_host_is_recorded_without_a_look_at_the_programs_of_others(sqlite_url: str, store: Store) -> None:
+    with statements() as executed:
+        for _look in ("first", "second"):
+            programs.record(store, programs.sighting())
+    steps = [step for step in plans(sqlite_url, executed) if "SEARCH bulwark_program_sightings" in step]
+    assert {step.partition(" USING ")[2].removesuffix(" LEFT-JOIN") for step in steps} == {
+        "PRIMARY KEY (host=? AND program=?)",
+        "PRIMARY KEY (host=?)",
+    }
+
+
 def test_the_first_findings_are_found_without_sorting_all(sqlite_url: str, store: Store) -> None:
     with statements() as executed:
         store.query(Query(severity="high", statuses=["new", "open"], limit=100))
