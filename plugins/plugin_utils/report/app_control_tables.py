@@ -184,8 +184,10 @@ def _row(group: t.Sequence[Finding], programs: t.Mapping[tuple[str, str], Progra
         hosts=alike.hosts([visible(finding.host, 80) for finding in group], _HOSTS_SHOWN),
         first_seen=min(finding.first_seen for finding in group),
         last_seen=max(finding.last_seen for finding in group),
-        package=_several([_package(program) for program in known], "packages or versions"),
-        digest=_several([program.sha256[:_DIGEST_LENGTH] for program in known if program.sha256], "digests"),
+        package=_several([_package(program) for program in known], "packages or versions", len(group)),
+        digest=_several(
+            [program.sha256[:_DIGEST_LENGTH] for program in known if program.sha256], "digests", len(group)
+        ),
     )
 
 
@@ -200,8 +202,11 @@ def _package(program: Program) -> str:
     }.get(program.verification, name)
 
 
-def _several(texts: t.Iterable[str], noun: str) -> str:
+def _several(texts: t.Sequence[str], noun: str, hosts: int) -> str:
+    """Return the one text that all hosts have, or how many there are. hosts: how many there should be."""
     different = list(dict.fromkeys(texts))
     if not different:
         return "not known"
-    return different[0] if len(different) == 1 else f"{len(different):,} {noun}"
+    if len(different) == 1:
+        return different[0]
+    return f"{'at least ' if len(texts) < hosts else ''}{len(different):,} {noun}"
