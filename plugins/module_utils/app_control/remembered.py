@@ -28,6 +28,7 @@ _MOST_GONE_EXPLAINED = 3
 _MOST_REPORTED = 3
 _SAVED = ("first", "last", "days", "executions", "explained", "users", "parents", "reported")
 _POSTPONED = ("new_executions", "new_explained", "new_days")
+_PROGRAMS = ("reported_program", "genuine")
 
 
 @dataclasses.dataclass
@@ -41,11 +42,13 @@ class Memory:
     def load(cls, rows: t.Sequence[t.Sequence[t.Any]]) -> Memory:
         """Return what ``rows`` returned. Raises KeyError, TypeError, ValueError or IndexError for anything else."""
         memory = cls()
-        for program, saved, key, postponed in rows:
-            fields: list[t.Any] = [tuple(value) if isinstance(value, list) else value for value in program]
-            record = Record(Program(*fields), **dict(zip(_SAVED, saved)))
+        for fields, saved, key, postponed, programs in rows:
+            program = _program(fields)
+            record = Record(program, before=program, **dict(zip(_SAVED, saved)))
             for name, value in zip(_POSTPONED, postponed):
                 setattr(record, name, value)
+            for name, other in zip(_PROGRAMS, programs):
+                setattr(record, name, _program(other) if other else None)
             identity = record.program.identity
             memory.records[identity] = record
             if key:
@@ -61,6 +64,7 @@ class Memory:
                 [getattr(record, name) for name in _SAVED],
                 self.keys.get(identity, ()),
                 [getattr(record, name) for name in _POSTPONED] if record.is_postponed else (),
+                [list(getattr(record, name) or ()) for name in _PROGRAMS],
             ]
             for identity, record in self.records.items()
         ]
@@ -144,6 +148,11 @@ class Memory:
         for identity in identities:
             self.records.pop(identity, None)
             self.keys.pop(identity, None)
+
+
+def _program(fields: t.Sequence[t.Any]) -> Program:
+    values: list[t.Any] = [tuple(value) if isinstance(value, list) else value for value in fields]
+    return Program(*values)
 
 
 def _directories(path: str) -> t.Iterator[str]:
