@@ -58,7 +58,7 @@ class Host:
             f'ses=7 comm="x" exe={_quoted(path)} subj=unconfined key="bulwark-exec"'
         )
         records = [
-            f"type=SYSCALL {stamp} arch=c000003e syscall=59 success=yes exit=0 a0=1 a1=2 a2=3 a3=4 items={len(names)} {who}",
+            f"type=SYSCALL {stamp} arch=c000003e syscall=59 success=yes exit=0 a0=1 a1=2 a2=3 items={len(names)} {who}",
             f"type=EXECVE {stamp} argc={len(arguments)} {words}",
             f'type=CWD {stamp} cwd="/root"',
             *(f"type=PATH {stamp} item={item} {_item(name)}" for item, name in enumerate(names)),
