@@ -205,7 +205,6 @@ class _Observation:
             known = self.memory.records[identity] = Record(program, tally.first, tally.last, [], is_altered=True)
         else:
             known.is_altered = program != former
-            known.before = former
         if identified.key is not None:
             self.memory.keys[identity] = identified.key
         known.program = program

@@ -73,9 +73,9 @@ class Record:
     newest: Execution | None = None
     newest_unexplained: Execution | None = None
     reported: str = ""
-    before: Program | None = None
-    reported_program: Program | None = None
-    genuine: Program | None = None
     is_running: bool = False
     is_altered: bool = False
     is_postponed: bool = False
+    before: Program | None = None
+    reported_program: Program | None = None
+    genuine: Program | None = None

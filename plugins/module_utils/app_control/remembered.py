@@ -28,7 +28,7 @@ _MOST_GONE_EXPLAINED = 3
 _MOST_REPORTED = 3
 _SAVED = ("first", "last", "days", "executions", "explained", "users", "parents", "reported")
 _POSTPONED = ("new_executions", "new_explained", "new_days")
-_JUDGED = ("reported_program", "genuine")
+_PROGRAMS = ("reported_program", "genuine")
 
 
 @dataclasses.dataclass
@@ -42,12 +42,13 @@ class Memory:
     def load(cls, rows: t.Sequence[t.Sequence[t.Any]]) -> Memory:
         """Return what ``rows`` returned. Raises KeyError, TypeError, ValueError or IndexError for anything else."""
         memory = cls()
-        for program, saved, key, postponed, judged in rows:
-            record = Record(_restored(program), **dict(zip(_SAVED, saved)))
-            for name, fields in zip(_JUDGED, judged):
-                setattr(record, name, _restored(fields) if fields else None)
+        for fields, saved, key, postponed, programs in rows:
+            program = _program(fields)
+            record = Record(program, before=program, **dict(zip(_SAVED, saved)))
             for name, value in zip(_POSTPONED, postponed):
                 setattr(record, name, value)
+            for name, other in zip(_PROGRAMS, programs):
+                setattr(record, name, _program(other) if other else None)
             identity = record.program.identity
             memory.records[identity] = record
             if key:
@@ -63,7 +64,7 @@ class Memory:
                 [getattr(record, name) for name in _SAVED],
                 self.keys.get(identity, ()),
                 [getattr(record, name) for name in _POSTPONED] if record.is_postponed else (),
-                [getattr(record, name) or () for name in _JUDGED] if record.reported or record.genuine else (),
+                [list(getattr(record, name) or ()) for name in _PROGRAMS],
             ]
             for identity, record in self.records.items()
         ]
@@ -149,7 +150,7 @@ class Memory:
             self.keys.pop(identity, None)
 
 
-def _restored(fields: t.Sequence[t.Any]) -> Program:
+def _program(fields: t.Sequence[t.Any]) -> Program:
     values: list[t.Any] = [tuple(value) if isinstance(value, list) else value for value in fields]
     return Program(*values)
 
