@@ -53,12 +53,13 @@ class Host:
         names = [script, path, LOADER] if script else [path, LOADER]
         arguments = [path, script] if script else [path]
         words = " ".join(f"a{place}={_quoted(word)}" for place, word in enumerate(arguments))
+        call = "arch=c000003e syscall=59 success=yes exit=0 a0=1 a1=2 a2=3 a3=4"
         who = (
             f"ppid=1 pid={5000 + self._serial} auid=0 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=pts0 "
             f'ses=7 comm="x" exe={_quoted(path)} subj=unconfined key="bulwark-exec"'
         )
         records = [
-            f"type=SYSCALL {stamp} arch=c000003e syscall=59 success=yes exit=0 a0=1 a1=2 a2=3 items={len(names)} {who}",
+            f"type=SYSCALL {stamp} {call} items={len(names)} {who}",
             f"type=EXECVE {stamp} argc={len(arguments)} {words}",
             f'type=CWD {stamp} cwd="/root"',
             *(f"type=PATH {stamp} item={item} {_item(name)}" for item, name in enumerate(names)),
