@@ -107,14 +107,18 @@ def _above(path: str) -> t.Iterator[str]:
 
 def _has(allowed: t.Iterable[Rule], rule: Rule) -> bool:
     """Return whether a list allows at least what a rule does."""
-    return any(_same(each, rule) or (each.directory and _is_below(rule, each)) for each in allowed)
+    return any(_is_as_wide(each, rule) or (each.directory and _is_below(rule, each)) for each in allowed)
 
 
-def _same(given: Rule, rule: Rule) -> bool:
-    wider = given._replace(role=rule.role, origin=given.origin and rule.origin, path=given.path and rule.path)
-    if given.allow_unverified:
-        wider = wider._replace(allow_unverified=rule.allow_unverified)
-    return wider == rule._replace(origin=given.origin and rule.origin, path=given.path and rule.path)
+def _is_as_wide(given: Rule, rule: Rule) -> bool:
+    """Return whether a rule is the same as another one, or leaves out a condition of it."""
+    relaxed = rule._replace(
+        role=given.role,
+        origin=given.origin and rule.origin,
+        path=given.path and rule.path,
+        allow_unverified=given.allow_unverified or rule.allow_unverified,
+    )
+    return relaxed == given
 
 
 def _is_below(rule: Rule, given: Rule) -> bool:
