@@ -41,6 +41,7 @@ class Role:
 
     name: stable over time, made of the packages or paths that are typical. distribution: of a base, which all hosts of
     the distribution have; "" for a role. problem: why no allowlist is recommended, such as too few days; "" for none.
+    left_out: how many further programs need review, which are not listed because there are more than the option allows.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Role:
     rules: tuple[RecommendedRule, ...]
     review: tuple[ReviewItem, ...]
     problem: str = ""
+    left_out: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
