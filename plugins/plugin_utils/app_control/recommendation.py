@@ -41,7 +41,8 @@ class Role:
 
     name: stable over time, made of the packages or paths that are typical. distribution: of a base, which all hosts of
     the distribution have; "" for a role. problem: why no allowlist is recommended, such as too few days; "" for none.
-    left_out: how many further programs need review, which are not listed because there are more than the option allows.
+    left_out: how many further items need review, of which there are more than the option allows. tried: how many programs
+    ran on few days of one host only, so that there is nothing to decide yet.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Role:
     review: tuple[ReviewItem, ...]
     problem: str = ""
     left_out: int = 0
+    tried: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,354 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judge the entries of one list: what can be recommended, and what a person has to decide about, with the reasons."""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import statistics
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _program
+from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Rule
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import steady
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.listed import Listed
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.options import OpenFinding, Options
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.recommendation import (
+    RecommendedRule,
+    ReviewItem,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.risky import RiskyPrograms
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.table import (
+    DAY,
+    DIRECTORY,
+    IMAGE,
+    PACKAGE,
+    Entry,
+    Table,
+    members,
+)
+
+# Of the hosts of a list: what fewer run is rare, and what so many run is common.
+_RARE = 0.05
+_COMMON = 0.8
+# Own software belongs to a role if so many of its hosts run it, and one file if nearly all have the same content.
+_OWN = 0.7
+_SAME_CONTENT = 0.9
+_FEWEST_SAME = 5
+# What so many of the hosts got within a week, long after they were first observed, was brought by somebody.
+_TOGETHER = 0.6
+_WEEK = 7 * DAY
+_LATE = 3 * DAY
+_NEAR_FINDING = DAY
+# An entry of one host that ran on fewer days was tried out; it is counted and not listed.
+_TRIED = 3
+_MOST_DIRECTORIES = 5
+_REGULAR = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What the judge goes by, for all lists."""
+
+    table: Table
+    options: Options
+    risky: RiskyPrograms
+    odd: t.Mapping[int, str]
+    findings: t.Mapping[str, t.Sequence[OpenFinding]]
+
+
+@dataclasses.dataclass
+class Judgement:
+    """Of one list. urgent: review items by how soon somebody should look at them."""
+
+    rules: list[RecommendedRule] = dataclasses.field(default_factory=list)
+    review: list[tuple[int, ReviewItem]] = dataclasses.field(default_factory=list)
+    tried: int = 0
+
+
+@dataclasses.dataclass
+class _Use:
+    """How the hosts of a list use one entry. numbers: indexes of those that were observed for long enough."""
+
+    entry: Entry
+    mask: int
+    hosts: list[int]
+    of: int
+    firsts: list[float]
+    days: list[int]
+    programs: list[int]
+
+    @property
+    def share(self) -> float:
+        return len(self.hosts) / self.of if self.of else 0.0
+
+
+def judge(case: Case, listed: Listed) -> Judgement:
+    """Return what is recommended and what is not for one list."""
+    result = Judgement()
+    held = _held(case, listed)
+    for number in sorted(listed.entries, key=lambda number: case.table.entries[number].key):
+        use = _use(case, listed, number, held.get(number, {}))
+        if not use.programs:
+            continue
+        kind = use.entry.key.kind
+        if kind == PACKAGE:
+            _package(case, listed, use, held[number], result)
+        elif kind == DIRECTORY:
+            _directory(case, listed, use, held[number], result)
+        elif kind == IMAGE:
+            _image(case, listed, use, result)
+        else:
+            _path(case, listed, use, held[number], result)
+    return result
+
+
+def _held(case: Case, listed: Listed) -> dict[int, dict[int, list[int]]]:
+    """Return the hosts of this list by entry and program, in ascending order."""
+    found: dict[int, dict[int, list[int]]] = {number: {} for number in listed.entries}
+    entry_of = case.table.entry_of
+    for host in members(listed.hosts):
+        for program in case.table.fleet.hosts[host].programs:
+            number = entry_of[program]
+            if number in found and listed.entries[number] >> host & 1:
+                found[number].setdefault(program, []).append(host)
+    return found
+
+
+def _use(case: Case, listed: Listed, number: int, held: t.Mapping[int, list[int]]) -> _Use:
+    entry, mask = case.table.entries[number], listed.entries[number]
+    fleet = case.table.fleet
+    chosen = [index for index, host in enumerate(entry.hosts) if mask >> host & 1 and listed.learned >> host & 1]
+    distributions = {fleet.hosts[host].distribution for host in members(mask)}
+    of = sum(fleet.hosts[host].distribution in distributions for host in members(listed.learned))
+    return _Use(
+        entry,
+        mask,
+        [entry.hosts[index] for index in chosen],
+        of,
+        [entry.first[index] for index in chosen],
+        [entry.days[index] for index in chosen],
+        sorted(held),
+    )
+
+
+# Reasons
+
+
+def _rarity(case: Case, use: _Use) -> list[str]:
+    count = len(use.hosts)
+    if use.mask.bit_count() == 1:
+        return ["only one host runs it"]
+    if count < case.options.minimum_hosts:
+        return [f"only {count} hosts that were observed for long enough run it"]
+    if use.share < _RARE:
+        return [f"only {count} of {use.of} hosts run it"]
+    return []
+
+
+def _brought(case: Case, use: _Use) -> list[str]:
+    """Return that somebody brought it to some hosts within days, which an intruder does, and who installs something."""
+    if use.share >= _COMMON:
+        return []
+    hosts = case.table.fleet.hosts
+    late = sorted(
+        first for number, first in zip(use.hosts, use.firsts, strict=True) if first - hosts[number].since > _LATE
+    )
+    most = max((bisect.bisect_right(late, first + _WEEK) - index for index, first in enumerate(late)), default=0)
+    if most < 2 or most < _TOGETHER * len(use.hosts):
+        return []
+    return [f"{most} of {len(use.hosts)} hosts ran it for the first time within a week, long after they were observed"]
+
+
+def _with_finding(case: Case, use: _Use) -> list[str]:
+    hosts = case.table.fleet.hosts
+    near = []
+    for number, first in zip(use.hosts, use.firsts, strict=True):
+        host = hosts[number]
+        if first - host.since > DAY:
+            near += [
+                (host.name, found.title)
+                for found in case.findings.get(host.name, ())
+                if abs(found.time - first) <= _NEAR_FINDING
+            ][:1]
+    if near and 2 * len(near) >= len(use.hosts):
+        host, title = near[0]
+        return [f"it ran for the first time on {host} within a day of an open finding: {title}"]
+    return []
+
+
+def _danger(case: Case, use: _Use) -> tuple[str, bool]:
+    """Return what an intruder would do with it, and whether most hosts need it anyway."""
+    uses = {case.risky.use_of(case.table.fleet.programs[number]) for number in use.programs} - {""}
+    if not uses:
+        return "", True
+    hosts = case.table.fleet.hosts
+    regular = [
+        days >= _REGULAR * hosts[number].days for number, days in zip(use.hosts, use.days, strict=True)
+    ]  # fmt: skip
+    return sorted(uses)[0], use.share >= _COMMON and 2 * sum(regular) >= len(regular)
+
+
+# Entries
+
+
+def _package(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[int]], result: Judgement) -> None:
+    programs = case.table.fleet.programs
+    key = use.entry.key
+    good = [
+        number
+        for number in use.programs
+        if programs[number].verification == _program.VERIFIED and number not in case.odd
+    ]
+    for number in use.programs:
+        if number in case.odd:
+            _review(case, result, 0, number, held[number], [case.odd[number]], _hash(listed, programs[number]))
+        elif programs[number].verification == _program.MODIFIED:
+            reasons = ["it is not as its package says"]
+            _review(case, result, 0, number, held[number], reasons, _hash(listed, programs[number]))
+    odd = tuple(sorted({programs[number].sha256 for number in use.programs if number in case.odd}))
+    unrecorded = [number for number in use.programs if programs[number].verification == _program.NO_DIGEST]
+    if unrecorded:
+        rule = Rule(listed.name, key.name, key.manager, _origin(case, unrecorded, held), True, except_sha256=odd)
+        hosts = sorted({host for number in unrecorded for host in held[number]})
+        reasons = ["its package records no digest of it", *_rarity(case, use)]
+        _review(case, result, 2, unrecorded[-1], hosts, reasons, rule)
+    if not good:
+        return
+    origin = _origin(case, good, held)
+    danger, is_needed = _danger(case, use)
+    reasons = [*_rarity(case, use), *_brought(case, use), *_with_finding(case, use)]
+    if key.manager == "rpm" and not origin:
+        reasons.append("nobody signed its package")
+    if danger and not is_needed:
+        reasons.append(danger)
+    rule = Rule(listed.name, key.name, key.manager, origin, except_sha256=odd)
+    if reasons:
+        shown = max(good, key=lambda number: (len(held[number]), -number))
+        _review_use(case, result, use, shown, reasons, rule, bool(danger))
+        return
+    result.rules.append(RecommendedRule(rule, _files(case, good), use.mask.bit_count(), _summary(use, danger)))
+
+
+def _files(case: Case, numbers: t.Iterable[int]) -> int:
+    programs = case.table.fleet.programs
+    return len({steady.steady_path(programs[number].path) for number in numbers})
+
+
+def _origin(case: Case, numbers: t.Sequence[int], held: t.Mapping[int, list[int]]) -> str:
+    """Return the key that signed an RPM package on most hosts. dpkg keeps no signature of what is installed."""
+    programs = case.table.fleet.programs
+    if programs[numbers[0]].manager != "rpm":
+        return ""
+    counts: dict[str, int] = {}
+    for number in numbers:
+        counts[programs[number].origin] = counts.get(programs[number].origin, 0) + len(held[number])
+    return max(counts, key=lambda origin: (counts[origin], origin))
+
+
+def _summary(use: _Use, danger: str = "") -> str:
+    hosts = "all" if len(use.hosts) == use.of else f"{len(use.hosts)} of"
+    text = f"{hosts} {use.of} hosts run it"
+    return f"{text}; beware: {danger}" if danger else text
+
+
+def _directory(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[int]], result: Judgement) -> None:
+    programs = case.table.fleet.programs
+    directory = steady.common_directory([steady.steady_directory(programs[number].path) for number in use.programs])
+    writers = sorted({writer for number in use.programs for writer in programs[number].writers})
+    strange = _strange(case, use, held) if not writers and len(use.hosts) >= case.options.minimum_hosts else []
+    usual = [number for number in use.programs if number not in strange]
+    reasons = [*_rarity(case, use), *_brought(case, use), *_with_finding(case, use)]
+    if not reasons and use.share < _OWN:
+        reasons.append(f"only {len(use.hosts)} of {use.of} hosts run it")
+    if writers:
+        reasons.append(f"{', '.join(writers[:3])} can write there")
+    for number in strange:
+        why = ["no other host has it in this directory of own software"]
+        _review(case, result, 1, number, held[number], why, _hash(listed, programs[number]))
+    shown = max(usual, key=lambda number: (len(held[number]), -number))
+    if reasons:
+        rule = _hash(listed, programs[shown]) if writers else Rule(listed.name, directory=directory)
+        _review_use(case, result, use, shown, ["no package has it", *reasons], rule)
+        return
+    odd = tuple(sorted({programs[number].sha256 for number in strange}))
+    result.rules.append(
+        RecommendedRule(
+            Rule(listed.name, directory=directory, except_sha256=odd),
+            _files(case, usual),
+            use.mask.bit_count(),
+            f"own software: {_summary(use)}, and root alone can write there",
+        )
+    )
+
+
+def _strange(case: Case, use: _Use, held: t.Mapping[int, list[int]]) -> list[int]:
+    """Return the files of own software that one host alone has, while no other has one of that name."""
+    programs = case.table.fleet.programs
+    hosts: dict[str, set[int]] = {}
+    for number in use.programs:
+        hosts.setdefault(steady.steady_path(programs[number].path), set()).update(held[number])
+    return [number for number in use.programs if len(hosts[steady.steady_path(programs[number].path)]) == 1]
+
+
+def _path(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[int]], result: Judgement) -> None:
+    """Judge a file that no package has, which is known by its content alone."""
+    programs = case.table.fleet.programs
+    digests: dict[str, set[int]] = {}
+    for number in use.programs:
+        digests.setdefault(programs[number].sha256, set()).update(held[number])
+    most = max(digests, key=lambda digest: (len(digests[digest]), digest))
+    shown = max((n for n in use.programs if programs[n].sha256 == most), key=lambda n: (len(held[n]), -n))
+    writers = sorted({writer for number in use.programs for writer in programs[number].writers})
+    reasons = [*_rarity(case, use), *_brought(case, use), *_with_finding(case, use)]
+    if writers:
+        reasons.append(f"{', '.join(writers[:3])} can write it")
+    if len(digests) > 1:
+        reasons.append(f"its content differs: {len(digests)} digests on {use.mask.bit_count()} hosts")
+    share = sum(listed.learned >> host & 1 for host in digests[most]) / use.of if use.of else 0.0
+    rule = _hash(listed, programs[shown])
+    if reasons or share < _SAME_CONTENT or len(use.hosts) < _FEWEST_SAME:
+        _review_use(case, result, use, shown, ["no package has it", *reasons], rule)
+        return
+    result.rules.append(
+        RecommendedRule(rule, 1, use.mask.bit_count(), f"no package has it, but {_summary(use)} with the same content")
+    )
+
+
+def _image(case: Case, listed: Listed, use: _Use, result: Judgement) -> None:
+    image = case.table.fleet.programs[use.programs[-1]].image
+    reasons = ["nothing verifies the programs of a container's image", *_rarity(case, use)]
+    rule = Rule(listed.name, directory="/", image=image)
+    _review_use(case, result, use, use.programs[-1], reasons, rule)
+
+
+def _hash(listed: Listed, program: Program) -> Rule:
+    return Rule(listed.name, sha256=program.sha256, path=program.path, image=program.image)
+
+
+def _review_use(
+    case: Case, result: Judgement, use: _Use, shown: int, reasons: list[str], rule: Rule, is_risky: bool = False
+) -> None:
+    """Add an item for an entry, unless it was only tried out on one host."""
+    is_suspicious = bool(_with_finding(case, use))
+    if not use.hosts or (use.mask.bit_count() == 1 and max(use.days) <= _TRIED and not is_suspicious):
+        result.tried += 1
+        return
+    urgency = 1 if is_suspicious else 2 if is_risky or use.entry.key.kind != PACKAGE else 3
+    _review(case, result, urgency, shown, members(use.mask), reasons, rule)
+
+
+def _review(
+    case: Case, result: Judgement, urgency: int, shown: int, hosts: t.Iterable[int], reasons: list[str], rule: Rule
+) -> None:
+    names = tuple(case.table.fleet.hosts[number].name for number in hosts)
+    item = ReviewItem(case.table.fleet.programs[shown], names, tuple(reasons), rule)
+    result.review.append((urgency, item))
+
+
+def median(values: t.Sequence[float]) -> float:
+    """Return the median, 0 for no values."""
+    return statistics.median(values) if values else 0.0
