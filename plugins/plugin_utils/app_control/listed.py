@@ -15,6 +15,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.table 
 # A role has what so many of its hosts run, unless about as many others do.
 _MOST = 0.5
 _ALSO_ELSEWHERE = 0.3
+# If fewer of the hosts have none of these roles, it says nothing that they lack it.
+_OTHERS = 0.1
 _WITHIN = 0.8
 
 
@@ -58,7 +60,9 @@ def _place(entry: int, mask: int, base: Listed, roles: t.Sequence[Listed]) -> No
     inside = 0
     for role in typical:
         inside |= role.hosts
-    if typical and _share(mask, base.learned & ~inside) >= _ALSO_ELSEWHERE:
+    others = base.learned & ~inside
+    is_everywhere = _share(others, base.learned) < _OTHERS or _share(mask, others) >= _ALSO_ELSEWHERE
+    if typical and is_everywhere and len(typical) > 1:
         base.add(entry, mask)
         return
     for role in typical:

@@ -72,7 +72,7 @@ def _role(case: verdicts.Case, one: Listed) -> Role:
     if problem:
         return Role(name, one.distribution, hosts, (), (), problem)
     judgement = verdicts.judge(case, one)
-    review = [item for _urgency, item in sorted(judgement.review, key=lambda pair: (pair[0], -len(pair[1].hosts)))]
+    review = judgement.folded()
     return Role(
         name,
         one.distribution,

@@ -27,12 +27,16 @@ class RecommendedRule:
 
 @dataclasses.dataclass(frozen=True)
 class ReviewItem:
-    """What a person has to decide about. reasons: sentences, never empty. rule: what would allow it."""
+    """What a person has to decide about. reasons: sentences, never empty. rule: what would allow it.
+
+    further: programs that came to the same hosts with it. The rule does not allow them.
+    """
 
     program: Program
     hosts: tuple[str, ...]
     reasons: tuple[str, ...]
     rule: Rule
+    further: tuple[Program, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

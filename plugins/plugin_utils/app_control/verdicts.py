@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-import statistics
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _program
 from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Rule
-from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import steady
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import odd, steady
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.listed import Listed
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.options import OpenFinding, Options
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.recommendation import (
@@ -31,8 +30,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.table 
     members,
 )
 
-# Of the hosts of a list: what fewer run is rare, and what so many run is common.
-_RARE = 0.05
+# What so many of the hosts of a list run is common.
 _COMMON = 0.8
 # Own software belongs to a role if so many of its hosts run it, and one file if nearly all have the same content.
 _OWN = 0.7
@@ -42,9 +40,11 @@ _FEWEST_SAME = 5
 _TOGETHER = 0.6
 _WEEK = 7 * DAY
 _LATE = 3 * DAY
+_WITHIN_WEEK = "ran it for the first time within a week"
 _NEAR_FINDING = DAY
-# An entry of one host that ran on fewer days was tried out; it is counted and not listed.
-_TRIED = 3
+# What ran on so few days of so few hosts was tried out; it is counted and not listed.
+_TRIED_DAYS = 3
+_TRIED_HOSTS = 2
 _MOST_DIRECTORIES = 5
 _REGULAR = 0.2
 
@@ -68,6 +68,19 @@ class Judgement:
     review: list[tuple[int, ReviewItem]] = dataclasses.field(default_factory=list)
     tried: int = 0
 
+    def folded(self) -> list[ReviewItem]:
+        """Return the review items, the most urgent first; what came to the same hosts together is one item."""
+        found: dict[tuple[t.Any, ...], ReviewItem] = {}
+        ordered = sorted(self.review, key=lambda pair: (pair[0], -len(pair[1].hosts), pair[1].program.path))
+        for number, (_urgency, item) in enumerate(ordered):
+            key = _together(item) or (number,)
+            if key in found:
+                first = found[key]
+                found[key] = dataclasses.replace(first, further=(*first.further, item.program))
+            else:
+                found[key] = item
+        return list(found.values())
+
 
 @dataclasses.dataclass
 class _Use:
@@ -84,6 +97,15 @@ class _Use:
     @property
     def share(self) -> float:
         return len(self.hosts) / self.of if self.of else 0.0
+
+
+def _together(item: ReviewItem) -> tuple[t.Any, ...]:
+    """Return what items have in common that are one matter, nothing for an item of its own."""
+    if item.rule.sha256 and not item.program.package:
+        return (item.hosts, item.program.path.rpartition("/")[0])
+    if item.rule.package and len(item.hosts) > 1 and any(_WITHIN_WEEK in reason for reason in item.reasons):
+        return (item.hosts,)
+    return ()
 
 
 def judge(case: Case, listed: Listed) -> Judgement:
@@ -144,8 +166,6 @@ def _rarity(case: Case, use: _Use) -> list[str]:
         return ["only one host runs it"]
     if count < case.options.minimum_hosts:
         return [f"only {count} hosts that were observed for long enough run it"]
-    if use.share < _RARE:
-        return [f"only {count} of {use.of} hosts run it"]
     return []
 
 
@@ -160,7 +180,7 @@ def _brought(case: Case, use: _Use) -> list[str]:
     most = max((bisect.bisect_right(late, first + _WEEK) - index for index, first in enumerate(late)), default=0)
     if most < 2 or most < _TOGETHER * len(use.hosts):
         return []
-    return [f"{most} of {len(use.hosts)} hosts ran it for the first time within a week, long after they were observed"]
+    return [f"{most} of {len(use.hosts)} hosts {_WITHIN_WEEK}, days after they were first observed"]
 
 
 def _with_finding(case: Case, use: _Use) -> list[str]:
@@ -203,16 +223,11 @@ def _package(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[in
         for number in use.programs
         if programs[number].verification == _program.VERIFIED and number not in case.odd
     ]
-    for number in use.programs:
-        if number in case.odd:
-            _review(case, result, 0, number, held[number], [case.odd[number]], _hash(listed, programs[number]))
-        elif programs[number].verification == _program.MODIFIED:
-            reasons = ["it is not as its package says"]
-            _review(case, result, 0, number, held[number], reasons, _hash(listed, programs[number]))
-    odd = tuple(sorted({programs[number].sha256 for number in use.programs if number in case.odd}))
+    _wrong(case, listed, use, held, result)
+    refused = tuple(sorted({programs[number].sha256 for number in use.programs if number in case.odd}))
     unrecorded = [number for number in use.programs if programs[number].verification == _program.NO_DIGEST]
     if unrecorded:
-        rule = Rule(listed.name, key.name, key.manager, _origin(case, unrecorded, held), True, except_sha256=odd)
+        rule = Rule(listed.name, key.name, key.manager, _origin(case, unrecorded, held), True, except_sha256=refused)
         hosts = sorted({host for number in unrecorded for host in held[number]})
         reasons = ["its package records no digest of it", *_rarity(case, use)]
         _review(case, result, 2, unrecorded[-1], hosts, reasons, rule)
@@ -225,12 +240,38 @@ def _package(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[in
         reasons.append("nobody signed its package")
     if danger and not is_needed:
         reasons.append(danger)
-    rule = Rule(listed.name, key.name, key.manager, origin, except_sha256=odd)
+    rule = Rule(listed.name, key.name, key.manager, origin, except_sha256=refused)
     if reasons:
         shown = max(good, key=lambda number: (len(held[number]), -number))
         _review_use(case, result, use, shown, reasons, rule, bool(danger))
         return
     result.rules.append(RecommendedRule(rule, _files(case, good), use.mask.bit_count(), _summary(use, danger)))
+
+
+def _wrong(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[int]], result: Judgement) -> None:
+    """Add an item for each file that is not what its package, or the fleet, has."""
+    programs = case.table.fleet.programs
+    files: dict[tuple[str, str], list[int]] = {}
+    for number in use.programs:
+        reason = case.odd.get(number, "")
+        if not reason and programs[number].verification == _program.MODIFIED:
+            reason = "it is not as its package says"
+        if reason == odd.UNSIGNED and _is_past(case, use, held[number][0], number):
+            continue  # the host has been upgraded since
+        if reason:
+            files.setdefault((programs[number].path, reason), []).append(number)
+    for (_path_, reason), numbers in files.items():
+        shown = max(numbers, key=lambda number: (len(held[number]), -number))
+        hosts = sorted({host for number in numbers for host in held[number]})
+        _review(case, result, 0, shown, hosts, [reason], _hash(listed, programs[shown]))
+
+
+def _is_past(case: Case, use: _Use, host: int, program: int) -> bool:
+    path = case.table.fleet.programs[program].path
+    others = [number for number in use.programs if case.table.fleet.programs[number].path == path]
+    rows = case.table.fleet.hosts[host]
+    last = _last(case, host, program)
+    return any(number in others and when > last for number, when in zip(rows.programs, rows.last, strict=True))
 
 
 def _files(case: Case, numbers: t.Iterable[int]) -> int:
@@ -274,10 +315,10 @@ def _directory(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[
         rule = _hash(listed, programs[shown]) if writers else Rule(listed.name, directory=directory)
         _review_use(case, result, use, shown, ["no package has it", *reasons], rule)
         return
-    odd = tuple(sorted({programs[number].sha256 for number in strange}))
+    refused = tuple(sorted({programs[number].sha256 for number in strange}))
     result.rules.append(
         RecommendedRule(
-            Rule(listed.name, directory=directory, except_sha256=odd),
+            Rule(listed.name, directory=directory, except_sha256=refused),
             _files(case, usual),
             use.mask.bit_count(),
             f"own software: {_summary(use)}, and root alone can write there",
@@ -295,20 +336,24 @@ def _strange(case: Case, use: _Use, held: t.Mapping[int, list[int]]) -> list[int
 
 
 def _path(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[int]], result: Judgement) -> None:
-    """Judge a file that no package has, which is known by its content alone."""
+    """Judge a file that no package has, which is known by its content alone: that which its hosts have now."""
     programs = case.table.fleet.programs
-    digests: dict[str, set[int]] = {}
+    newest: dict[int, tuple[float, int]] = {}
     for number in use.programs:
-        digests.setdefault(programs[number].sha256, set()).update(held[number])
+        for host in held[number]:
+            newest[host] = max(newest.get(host, (0.0, 0)), (_last(case, host, number), number))
+    digests: dict[str, set[int]] = {}
+    for host, (_time, number) in newest.items():
+        digests.setdefault(programs[number].sha256, set()).add(host)
     most = max(digests, key=lambda digest: (len(digests[digest]), digest))
     shown = max((n for n in use.programs if programs[n].sha256 == most), key=lambda n: (len(held[n]), -n))
+    share = sum(listed.learned >> host & 1 for host in digests[most]) / use.of if use.of else 0.0
     writers = sorted({writer for number in use.programs for writer in programs[number].writers})
     reasons = [*_rarity(case, use), *_brought(case, use), *_with_finding(case, use)]
     if writers:
         reasons.append(f"{', '.join(writers[:3])} can write it")
-    if len(digests) > 1:
+    if share < _SAME_CONTENT and len(digests) > 1:
         reasons.append(f"its content differs: {len(digests)} digests on {use.mask.bit_count()} hosts")
-    share = sum(listed.learned >> host & 1 for host in digests[most]) / use.of if use.of else 0.0
     rule = _hash(listed, programs[shown])
     if reasons or share < _SAME_CONTENT or len(use.hosts) < _FEWEST_SAME:
         _review_use(case, result, use, shown, ["no package has it", *reasons], rule)
@@ -316,6 +361,11 @@ def _path(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[int]]
     result.rules.append(
         RecommendedRule(rule, 1, use.mask.bit_count(), f"no package has it, but {_summary(use)} with the same content")
     )
+
+
+def _last(case: Case, host: int, program: int) -> float:
+    found = case.table.fleet.hosts[host]
+    return found.last[found.programs.index(program)]
 
 
 def _image(case: Case, listed: Listed, use: _Use, result: Judgement) -> None:
@@ -332,9 +382,10 @@ def _hash(listed: Listed, program: Program) -> Rule:
 def _review_use(
     case: Case, result: Judgement, use: _Use, shown: int, reasons: list[str], rule: Rule, is_risky: bool = False
 ) -> None:
-    """Add an item for an entry, unless it was only tried out on one host."""
+    """Add an item for an entry, unless it was only tried out."""
     is_suspicious = bool(_with_finding(case, use))
-    if not use.hosts or (use.mask.bit_count() == 1 and max(use.days) <= _TRIED and not is_suspicious):
+    is_tried = use.mask.bit_count() <= _TRIED_HOSTS and max(use.days, default=0) <= _TRIED_DAYS
+    if not use.hosts or (is_tried and not is_suspicious and not is_risky):
         result.tried += 1
         return
     urgency = 1 if is_suspicious else 2 if is_risky or use.entry.key.kind != PACKAGE else 3
@@ -347,8 +398,3 @@ def _review(
     names = tuple(case.table.fleet.hosts[number].name for number in hosts)
     item = ReviewItem(case.table.fleet.programs[shown], names, tuple(reasons), rule)
     result.review.append((urgency, item))
-
-
-def median(values: t.Sequence[float]) -> float:
-    """Return the median, 0 for no values."""
-    return statistics.median(values) if values else 0.0
