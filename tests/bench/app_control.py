@@ -13,7 +13,7 @@ were chosen on the seeds 1 to 20; these figures are the worst of other seeds:
 - later_allowed: share of the legitimate executions of the thirty days that recommended rules allow, of all hosts, also
   those that were observed for three days only. later_allowed_role: the same, of the worst role.
 - directories_max: rules by directory that a role has. review_items: items that a role or base has for review, also those
-  that are not listed; left_out: programs that were only tried out on one host, which are in no list.
+  that are not listed; undecided: packages and files of so few hosts and days that nothing is said of them.
 
 The peer allows every content that was seen twice anywhere, and groups hosts by how many of their programs are the same.
 """
@@ -42,7 +42,7 @@ class Outcome(t.NamedTuple):
     later_allowed_role: float
     directories: int
     review_items: int
-    left_out: int
+    undecided: int
     seconds: float
 
 
@@ -53,7 +53,7 @@ class Advice(t.NamedTuple):
     allows: t.Callable[[str, t.Any], bool]
     directories: int = 0
     review_items: int = 0
-    left_out: int = 0
+    undecided: int = 0
 
 
 def run() -> dict[str, t.Any]:
@@ -87,7 +87,7 @@ def _worst(outcomes: t.Sequence[Outcome]) -> dict[str, t.Any]:
         "later_allowed_role": round(min(one.later_allowed_role for one in outcomes), 5),
         "directories_max": max(one.directories for one in outcomes),
         "review_items": max(one.review_items for one in outcomes),
-        "left_out": max(one.left_out for one in outcomes),
+        "undecided": max(one.undecided for one in outcomes),
     }
 
 
@@ -116,7 +116,7 @@ def outcome(world: _app_worlds.World, advise: t.Callable[[_app_worlds.World], Ad
         min(shares),
         advice.directories,
         advice.review_items,
-        advice.left_out,
+        advice.undecided,
         seconds,
     )
 
@@ -155,7 +155,7 @@ def recommended(world: _app_worlds.World) -> Advice:
         lambda host, program: any(rules[name].allow(program) for name in result.hosts[host]),
         max(sum(bool(one.rule.directory) for one in role.rules) for role in result.roles),
         max(len(role.review) + role.left_out for role in result.roles),
-        sum(role.tried for role in result.roles),
+        sum(role.undecided for role in result.roles),
     )
 
 

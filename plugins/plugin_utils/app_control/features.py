@@ -40,8 +40,11 @@ class Feature:
     weight: int
 
 
-def collect(table: Table, risky: RiskyPrograms) -> list[Feature]:
-    """Return the features of the fleet: each stands for the packages that are the same on several distributions."""
+def collect(table: Table, risky: RiskyPrograms) -> tuple[list[Feature], dict[int, int]]:
+    """Return the features of the fleet, and by entry the index of its feature.
+
+    A feature stands for the packages that are the same on several distributions.
+    """
     chosen = [number for number, entry in enumerate(table.entries) if entry.key.kind in (PACKAGE, DIRECTORY, IMAGE)]
     parent = {number: number for number in chosen}
 
@@ -52,15 +55,20 @@ def collect(table: Table, risky: RiskyPrograms) -> list[Feature]:
 
     for one, other in _alike(table, chosen):
         parent[root(one)] = root(other)
-    features: dict[int, Feature] = {}
+    features: list[Feature] = []
+    of_root: dict[int, int] = {}
+    of_entry: dict[int, int] = {}
     for number in chosen:
         entry = table.entries[number]
-        feature = features.setdefault(root(number), Feature(_label(entry.key.name), 0, 0, 1))
+        index = of_entry[number] = of_root.setdefault(root(number), len(of_root))
+        if index == len(features):
+            features.append(Feature(_label(entry.key.name), 0, 0, 1))
+        feature = features[index]
         feature.seen |= entry.mask()
         feature.settled |= _settled(table, number)
         if any(risky.use_of(table.fleet.programs[program]) for program in entry.programs):
             feature.weight = 0
-    return list(features.values())
+    return features, of_entry
 
 
 def _label(name: str) -> str:

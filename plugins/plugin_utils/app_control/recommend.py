@@ -40,13 +40,14 @@ def recommend(
     options = options or Options()
     known_risks = known_risks or risky.load()
     facts = table.build(fleet)
-    grouping = roles.group(fleet, features.collect(facts, known_risks), previous or {})
+    found_features, feature_of = features.collect(facts, known_risks)
+    grouping = roles.group(fleet, found_features, previous or {})
     learned = bits(number for number, host in enumerate(fleet.hosts) if host.days >= options.minimum_days)
     bases, lists = listed.distribute(facts, grouping, learned)
     by_host: dict[str, list[OpenFinding]] = {}
     for finding in findings:
         by_host.setdefault(finding.host, []).append(finding)
-    case = verdicts.Case(facts, options, known_risks, odd.find(facts), by_host)
+    case = verdicts.Case(facts, options, known_risks, odd.find(facts), by_host, feature_of)
     found = [_role(case, one) for one in (*bases, *lists)]
     names: list[list[str]] = [[] for _host in fleet.hosts]
     for role, one in zip(found, (*bases, *lists), strict=True):
@@ -81,7 +82,7 @@ def _role(case: verdicts.Case, one: Listed) -> Role:
         tuple(review[: options.max_review]),
         "",
         max(0, len(review) - options.max_review),
-        judgement.tried,
+        judgement.undecided,
     )
 
 

@@ -42,9 +42,10 @@ _WEEK = 7 * DAY
 _LATE = 3 * DAY
 _WITHIN_WEEK = "ran it for the first time within a week"
 _NEAR_FINDING = DAY
-# What ran on so few days of so few hosts was tried out; it is counted and not listed.
+# What ran on so few days of so few hosts was tried out; it is counted and not listed. The share is for packages.
 _TRIED_DAYS = 3
 _TRIED_HOSTS = 2
+_TRIED_SHARE = 0.05
 _MOST_DIRECTORIES = 5
 _REGULAR = 0.2
 
@@ -58,15 +59,20 @@ class Case:
     risky: RiskyPrograms
     odd: t.Mapping[int, str]
     findings: t.Mapping[str, t.Sequence[OpenFinding]]
+    feature_of: t.Mapping[int, int]
 
 
 @dataclasses.dataclass
 class Judgement:
-    """Of one list. urgent: review items by how soon somebody should look at them."""
+    """Of one list. review: items with how urgent they are, 0 the most. undecided: as in Role.
+
+    software: features, a package of which is recommended.
+    """
 
     rules: list[RecommendedRule] = dataclasses.field(default_factory=list)
     review: list[tuple[int, ReviewItem]] = dataclasses.field(default_factory=list)
-    tried: int = 0
+    undecided: int = 0
+    software: set[int] = dataclasses.field(default_factory=set)
 
     def folded(self) -> list[ReviewItem]:
         """Return the review items, the most urgent first; what came to the same hosts together is one item."""
@@ -86,6 +92,7 @@ class Judgement:
 class _Use:
     """How the hosts of a list use one entry. numbers: indexes of those that were observed for long enough."""
 
+    number: int
     entry: Entry
     mask: int
     hosts: list[int]
@@ -112,19 +119,19 @@ def judge(case: Case, listed: Listed) -> Judgement:
     """Return what is recommended and what is not for one list."""
     result = Judgement()
     held = _held(case, listed)
-    for number in sorted(listed.entries, key=lambda number: case.table.entries[number].key):
-        use = _use(case, listed, number, held.get(number, {}))
-        if not use.programs:
-            continue
+    uses = [_use(case, listed, number, held[number]) for number in listed.entries]
+    # What few hosts have is judged last, because it may be what many hosts of another distribution have.
+    for use in sorted(uses, key=lambda use: (bool(_rarity(case, use)), use.entry.key)):
         kind = use.entry.key.kind
         if kind == PACKAGE:
-            _package(case, listed, use, held[number], result)
+            _package(case, listed, use, held[use.number], result)
         elif kind == DIRECTORY:
-            _directory(case, listed, use, held[number], result)
+            _directory(case, listed, use, held[use.number], result)
         elif kind == IMAGE:
             _image(case, listed, use, result)
         else:
-            _path(case, listed, use, held[number], result)
+            _path(case, listed, use, held[use.number], result)
+    result.rules.sort(key=lambda one: (not one.rule.package, one.rule))
     return result
 
 
@@ -147,6 +154,7 @@ def _use(case: Case, listed: Listed, number: int, held: t.Mapping[int, list[int]
     distributions = {fleet.hosts[host].distribution for host in members(mask)}
     of = sum(fleet.hosts[host].distribution in distributions for host in members(listed.learned))
     return _Use(
+        number,
         entry,
         mask,
         [entry.hosts[index] for index in chosen],
@@ -241,10 +249,20 @@ def _package(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[in
     if danger and not is_needed:
         reasons.append(danger)
     rule = Rule(listed.name, key.name, key.manager, origin, except_sha256=refused)
+    software = case.feature_of[use.number]
+    if reasons and reasons == _rarity(case, use):
+        if software in result.software:
+            reason = f"{_summary(use, danger)}; it is the same software as on other distributions of this role"
+            result.rules.append(RecommendedRule(rule, _files(case, good), use.mask.bit_count(), reason))
+            return
+        if use.of < case.options.minimum_hosts:
+            result.undecided += 1
+            return
     if reasons:
         shown = max(good, key=lambda number: (len(held[number]), -number))
         _review_use(case, result, use, shown, reasons, rule, bool(danger))
         return
+    result.software.add(software)
     result.rules.append(RecommendedRule(rule, _files(case, good), use.mask.bit_count(), _summary(use, danger)))
 
 
@@ -384,9 +402,10 @@ def _review_use(
 ) -> None:
     """Add an item for an entry, unless it was only tried out."""
     is_suspicious = bool(_with_finding(case, use))
-    is_tried = use.mask.bit_count() <= _TRIED_HOSTS and max(use.days, default=0) <= _TRIED_DAYS
+    few = max(_TRIED_HOSTS, _TRIED_SHARE * use.of if use.entry.key.kind == PACKAGE else 0)
+    is_tried = use.mask.bit_count() <= few and max(use.days, default=0) <= _TRIED_DAYS
     if not use.hosts or (is_tried and not is_suspicious and not is_risky):
-        result.tried += 1
+        result.undecided += 1
         return
     urgency = 1 if is_suspicious else 2 if is_risky or use.entry.key.kind != PACKAGE else 3
     _review(case, result, urgency, shown, members(use.mask), reasons, rule)
