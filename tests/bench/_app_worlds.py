@@ -26,7 +26,7 @@ It shares no code and no numbers with what judges it. What is assumed, and what 
 - Few packaged files have no recorded digest, and one script in /etc was changed by hand.
 - Malware, in each world: unpackaged on one host (two of them); on a third of a role, some of it with another digest on
   each host; in place of a packaged file, changed, with edited md5sums, and as a package of the same name; edited on a
-  third of a role, each until the next version is installed; packaged tools that were installed on 2 hosts to a third of a role within five days, the same
+  third of a role, each until the next version is installed (an RPM that was edited has no valid signature any more); packaged tools that were installed on 2 hosts to a third of a role within five days, the same
   day on each, and ran on up to five days; and on one host, on some hosts, and on a third of a role before learning began. The
   attacker uses no packaged tool before learning began, and none that the host's roles have. Four in ten intrusions have
   a finding at that time.
@@ -589,7 +589,9 @@ class _World:
             more = {"sha256": _digest("malware", legitimate.path, host.distribution)}
             if kind == "changed":
                 more["verification"] = self._program.MODIFIED
-            elif kind == "built":
+            elif host.distribution:
+                more["origin"] = ""
+            if kind == "built":
                 more |= {"origin": "", "version": self._random.choice((legitimate.version, "99.0-1"))}
             active = range(begin, end)
             self._learned.add(number, program := legitimate._replace(**more), active, 10 * len(active))

@@ -12,13 +12,16 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._program import VERIFIED
-from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.table import Table
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.table import DAY, Table
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.fleet import HostPrograms
 
 DIFFERS = "other hosts have another file at the same version of the package"
 CHANGED = "the file changed while the version of the package did not"
 UNCLEAR = "hosts have different files at the same version of the package, and it is unclear which is right"
 UNSIGNED = "no signed repository has this version of the package, and only one host has it"
+UNCOMPARED = "too few hosts have this version of the package to compare it, and they had it from the start"
+# What hosts had before an upgrade is not allowed again, and nobody has to decide about it.
+OF_THE_PRESENT = (UNSIGNED, UNCOMPARED)
 
 # Hosts that differ in so many files were built for another processor, or from another repository.
 _OTHER_BUILD = 0.2
@@ -26,13 +29,14 @@ _FEWEST_COMMON = 20
 _MOST_BUILDS = 6
 # So many times as many hosts have the right file.
 _CLEAR = 3
+_FEWEST_HOLDERS = 3
 
 _File = tuple[str, str, str, str, str]
 
 
 def find(table: Table) -> dict[int, str]:
     """Return the programs that differ, by their index, and why each counts as one."""
-    return {**_unsigned(table), **_differing(table)}
+    return {**_uncompared(table), **_unsigned(table), **_differing(table)}
 
 
 def _differing(table: Table) -> dict[int, str]:
@@ -154,7 +158,36 @@ def _unsigned(table: Table) -> dict[int, str]:
                 doubtful.setdefault(version, []).append(number)
     found = {}
     for version, numbers in doubtful.items():
-        if version not in signed and version[:2] in signed_packages:
-            if max(table.counts[number] for number in numbers) == 1:
-                found.update(dict.fromkeys(numbers, UNSIGNED))
+        is_alone = max(table.counts[number] for number in numbers) == 1
+        if is_alone and version not in signed and version[:2] in signed_packages:
+            found.update(dict.fromkeys(numbers, UNSIGNED))
     return found
+
+
+def _uncompared(table: Table) -> dict[int, str]:
+    """Return programs of dpkg that few hosts have, all of them since they were first observed, unlike other versions.
+
+    A digest that was edited before that would have to be compared with another host. RPM signs the digests.
+    """
+    programs = table.fleet.programs
+    holders: dict[tuple[str, str, str, str], int] = {}
+    most: dict[tuple[str, str], int] = {}
+    for number, program in enumerate(programs):
+        if program.manager == "dpkg" and not program.image and program.verification == VERIFIED:
+            content = (program.package, program.version, program.path, program.sha256)
+            holders[content] = max(holders.get(content, 0), table.counts[number])
+            most[content[0], content[2]] = max(most.get((content[0], content[2]), 0), table.counts[number])
+    few = {content for content, count in holders.items() if count < _FEWEST_HOLDERS}
+    numbers = {
+        number
+        for number, program in enumerate(programs)
+        if (program.package, program.version, program.path, program.sha256) in few
+        and most[program.package, program.path] >= _FEWEST_HOLDERS
+    }
+    came: set[int] = set()
+    for host in table.fleet.hosts:
+        if not numbers.isdisjoint(host.programs):
+            for number, first in zip(host.programs, host.first, strict=True):
+                if number in numbers and first - host.since > DAY:
+                    came.add(number)
+    return dict.fromkeys(sorted(numbers - came), UNCOMPARED)

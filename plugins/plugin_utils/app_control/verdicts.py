@@ -274,8 +274,8 @@ def _wrong(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[int]
         reason = case.odd.get(number, "")
         if not reason and programs[number].verification == _program.MODIFIED:
             reason = "it is not as its package says"
-        if reason == odd.UNSIGNED and _is_past(case, use, held[number][0], number):
-            continue  # the host has been upgraded since
+        if reason in odd.OF_THE_PRESENT and all(_is_past(case, use, host, number) for host in held[number]):
+            continue
         if reason:
             files.setdefault((programs[number].path, reason), []).append(number)
     for (_path_, reason), numbers in files.items():
@@ -285,6 +285,7 @@ def _wrong(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[int]
 
 
 def _is_past(case: Case, use: _Use, host: int, program: int) -> bool:
+    """Return whether a host has run another version of a program since."""
     path = case.table.fleet.programs[program].path
     others = [number for number in use.programs if case.table.fleet.programs[number].path == path]
     rows = case.table.fleet.hosts[host]
