@@ -13,7 +13,8 @@ class Rule(t.NamedTuple):
 
     role: the allowlist file that it is from. package: by name, with manager ("dpkg", "rpm") and, where it is given,
     origin; its files count as far as they are as the package says. allow_unverified: also those of which the package
-    records no digest. directory: every file below it, as long as nobody but root can write there. sha256: a file of
+    records no digest. except_sha256: contents that the rule does not cover, because the fleet disagrees about them: other
+    hosts have another file at the same version of the package. directory: every file below it, as long as nobody but root can write there. sha256: a file of
     this content, at path where that is given. image: of containers the rule is for, "" for the host itself.
     """
 
@@ -26,12 +27,14 @@ class Rule(t.NamedTuple):
     sha256: str = ""
     path: str = ""
     image: str = ""
+    except_sha256: tuple[str, ...] = ()
 
 
 class Exemption(t.NamedTuple):
-    """What a person let run. program: a path, or a pattern of fnmatch(3). sha256, user: "" for any.
+    """What a person let run.
 
-    until: seconds since the epoch, None for ever.
+    program: a path, or a pattern of fnmatch(3) in which * matches slashes, too; of a container "IMAGE: PATH". sha256,
+    user: "" for any. until: seconds since the epoch, None for ever.
     """
 
     program: str
@@ -53,9 +56,10 @@ class Allowlist(t.NamedTuple):
 class Verdict(t.NamedTuple):
     """Whether a program is on the allowlist. by: the rule or exemption in words, or why there is none.
 
-    alert: the id that a violation has, "" for what is allowed.
+    alert: the id that a violation has, "" for what is allowed. severity: where it is another than that of the alert.
     """
 
     allowed: bool
     by: str
     alert: str = ""
+    severity: str | None = None

@@ -213,8 +213,6 @@ class _Observation:
             known = self.memory.records[identity] = Record(program, tally.first, tally.last, [], is_altered=True)
         else:
             known.is_altered = program != former
-            if former is not None and former.sha256 and program.sha256 not in ("", former.sha256):
-                known.former = former
         if identified.key is not None:
             self.memory.keys[identity] = identified.key
         known.program = program

@@ -52,8 +52,11 @@ class Record:
     look; new_days are those that ``days`` did not have. explanations: of new executions, how many each sentence
     explains. newest, newest_unexplained: executions of this look, None for none. is_running: whether a process runs it
     now. reported: the alert that a look made of it, "" for none; set it, and the record is never forgotten.
-    former: the program before its content changed in this look, None where it did not. is_altered: whether any fact is
-    new or other than at the last recorded look. is_postponed: set it, and the next look goes on counting ``new_``.
+    before: the program as the look before had it, None for one that is new. is_altered: whether any fact is new or
+    other than then. is_postponed: set it, and the next look goes on counting ``new_``.
+
+    Looks keep two more programs, remembered like ``reported``. reported_program: the program as it was when it was
+    reported. genuine: as it was before its content changed while the version of its package did not.
     """
 
     program: Program
@@ -71,7 +74,9 @@ class Record:
     newest: Execution | None = None
     newest_unexplained: Execution | None = None
     reported: str = ""
-    former: Program | None = None
     is_running: bool = False
     is_altered: bool = False
     is_postponed: bool = False
+    before: Program | None = None
+    reported_program: Program | None = None
+    genuine: Program | None = None

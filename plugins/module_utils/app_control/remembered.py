@@ -32,6 +32,7 @@ _NOWHERE = (GONE, MEMORY)
 _MOST_REPORTED = 3
 _SAVED = ("first", "last", "days", "executions", "explained", "users", "parents", "reported")
 _POSTPONED = ("new_executions", "new_explained", "new_days")
+_PROGRAMS = ("reported_program", "genuine")
 
 
 @dataclasses.dataclass
@@ -45,11 +46,13 @@ class Memory:
     def load(cls, rows: t.Sequence[t.Sequence[t.Any]]) -> Memory:
         """Return what ``rows`` returned. Raises KeyError, TypeError, ValueError or IndexError for anything else."""
         memory = cls()
-        for program, saved, key, postponed in rows:
-            fields: list[t.Any] = [tuple(value) if isinstance(value, list) else value for value in program]
-            record = Record(Program(*fields), **dict(zip(_SAVED, saved)))
+        for fields, saved, key, postponed, programs in rows:
+            program = _program(fields)
+            record = Record(program, before=program, **dict(zip(_SAVED, saved)))
             for name, value in zip(_POSTPONED, postponed):
                 setattr(record, name, value)
+            for name, other in zip(_PROGRAMS, programs):
+                setattr(record, name, _program(other) if other else None)
             identity = record.program.identity
             memory.records[identity] = record
             if key:
@@ -65,6 +68,7 @@ class Memory:
                 [getattr(record, name) for name in _SAVED],
                 self.keys.get(identity, ()),
                 [getattr(record, name) for name in _POSTPONED] if record.is_postponed else (),
+                [list(getattr(record, name) or ()) for name in _PROGRAMS],
             ]
             for identity, record in self.records.items()
         ]
@@ -136,6 +140,11 @@ class Memory:
         for identity in identities:
             self.records.pop(identity, None)
             self.keys.pop(identity, None)
+
+
+def _program(fields: t.Sequence[t.Any]) -> Program:
+    values: list[t.Any] = [tuple(value) if isinstance(value, list) else value for value in fields]
+    return Program(*values)
 
 
 def _is_explained(record: Record) -> bool:
