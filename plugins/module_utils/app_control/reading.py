@@ -185,7 +185,8 @@ class Reader:
 
     def _take(self, found: t.Iterable[Event | Match]) -> None:  # noqa: C901 - it is what takes the time
         groups, lineage, explanations = self._groups, self.lineage, self.explanations
-        starter, execute, asks = lineage.starter, lineage.execute, explanations.are_asked
+        starter, execute = lineage.starter, lineage.execute
+        has_automation, has_explainers = explanations.has_automation, explanations.has_explainers
         events = executions = 0
         second = b""
         beginning = 0.0
@@ -223,14 +224,18 @@ class Reader:
                 operands = self._new_operands(group, arguments, cwd) if known is None else known
             time = beginning + (int(fraction) / 1000 if len(fraction) == 3 else float(b"0." + fraction))
             newest = (time, parent, cwd, ses, pid, operands[0].target.path if operands else b"")
-            if operands or asks:
-                moment = group.moment(newest)
-                if asks:
-                    explanation = explanations.of(group.counts.target, moment, ids, one, lineage)
-                    moment = moment._replace(explanation=explanation) if explanation else moment
+            sentence = explanations.automated(time, ids, ses, parent, pid, one) if has_automation else ""
+            if has_explainers and not sentence and parent is not None:
+                above = parent.facts
+                if above is None:
+                    above = explanations.above(parent)
+                if above:
+                    sentence = explanations.below(above, group.counts.target, group.moment(newest), lineage)
+            if operands or sentence:
+                moment = group.moment(newest)._replace(explanation=sentence)
                 for operand in operands:
                     operand.add(moment)
-                if moment.explanation:
+                if sentence:
                     group.counts.add(moment)
                     continue
             if group.newest is None:
@@ -310,14 +315,20 @@ class Reader:
             targets = [*targets, *self._targets.of_arguments(targets[0], arguments, facts.cwd, targets)]
         script = next((target.path for target in targets if target.interpreter), b"")
         moment = Moment(event.time, facts.account, parent, facts.cwd, facts.terminal, ses, pid, script)
-        if self.explanations.are_asked:
-            ids = parts[activity.IDS] or b""
-            explanation = self.explanations.of(targets[0], moment, ids, event, self.lineage)
-            moment = moment._replace(explanation=explanation)
+        moment = moment._replace(explanation=self._explanation(targets[0], moment, parts[activity.IDS] or b"", event))
         for target in targets:
             counts = Tally(target)
             counts.add(moment)
             self._tallies.of(target).merge(counts, target)
+
+    def _explanation(self, target: Target, moment: Moment, ids: bytes, event: Event) -> str:
+        explanations, parent = self.explanations, moment.parent
+        sentence = ""
+        if explanations.has_automation:
+            sentence = explanations.automated(moment.time, ids, moment.session, parent, moment.pid, event)
+        if not sentence and parent is not None:
+            sentence = explanations.below(explanations.above(parent), target, moment, self.lineage)
+        return sentence
 
 
 def plain_directory(cwd: bytes) -> bytes:
