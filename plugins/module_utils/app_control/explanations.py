@@ -108,19 +108,20 @@ class Explanations:
 
     def above(self, process: Process) -> t.Sequence[Explainer]:
         """Return the explainers that are of interest below a process, which remembers them as its ``facts``."""
-        if process.facts is None:
-            chain = list(_upwards(process))
-            process.facts = tuple(
-                explainer
-                for explainer in self._explainers
-                if any(
-                    explainer.ancestors.search(each.exe) is not None
-                    or explainer.ancestors.search(each.original) is not None
-                    for each in chain
-                )
-            )
-        explainers: t.Sequence[Explainer] = process.facts
-        return explainers
+        pending: list[Process] = []
+        above: Process | None = process
+        while above is not None and above.facts is None and len(pending) < _MOST_ANCESTORS:
+            pending.append(above)
+            above = above.parent
+        found: tuple[Explainer, ...] = () if above is None or above.facts is None else above.facts
+        for each in reversed(pending):
+            for explainer in self._explainers:
+                if explainer not in found and (
+                    explainer.ancestors.search(each.exe) or explainer.ancestors.search(each.original)
+                ):
+                    found = (*found, explainer)
+            each.facts = found
+        return found
 
     def below(self, explainers: t.Sequence[Explainer], target: Target, moment: Moment, lineage: Lineage) -> str:
         """Return the sentence of the first of these explainers that explains an execution, "" for none."""

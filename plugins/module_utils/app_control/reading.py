@@ -185,7 +185,7 @@ class Reader:
 
     def _take(self, found: t.Iterable[Event | Match]) -> None:  # noqa: C901 - it is what takes the time
         groups, lineage, explanations = self._groups, self.lineage, self.explanations
-        starter, execute = lineage.starter, lineage.execute
+        recent, listening, known = lineage.recent, lineage.listening, lineage.known
         has_automation, has_explainers = explanations.has_automation, explanations.has_explainers
         events = executions = 0
         second = b""
@@ -195,6 +195,7 @@ class Reader:
         for one in found:
             if not events and not self._has_begun:
                 self._begin(_event(one).time)
+                listening = lineage.listening
             events += 1
             if isinstance(one, Event):
                 explanations.note(one)
@@ -214,14 +215,17 @@ class Reader:
             group = groups.get(key)
             if group is _RELATIVE:
                 group = groups.get((key, cwd))
-            parent = starter(pid, ppid)
+            parent = lineage.starter(pid, ppid) if ppid in recent or pid in listening else known(ppid)
             if group is None:
                 group = self._new_group(key, cwd, one.group(), pid, parent)
-            execute(pid, parent, group.exe, arguments, group.original, ses)
+            if pid in listening:
+                lineage.execute(pid, parent, group.exe, arguments, group.original, ses)
+            else:
+                recent[pid] = (parent, group.exe, arguments, group.original, ses)
             operands: t.Sequence[Tally] = ()
             if group.is_interpreter and not (group.is_quick and arguments.find(_CODE, 0, _CODE_ENDS) > 0):
-                known = group.operands.get((arguments, cwd))
-                operands = self._new_operands(group, arguments, cwd) if known is None else known
+                named = group.operands.get((arguments, cwd))
+                operands = self._new_operands(group, arguments, cwd) if named is None else named
             time = beginning + (int(fraction) / 1000 if len(fraction) == 3 else float(b"0." + fraction))
             newest = (time, parent, cwd, ses, pid, operands[0].target.path if operands else b"")
             sentence = explanations.automated(time, ids, ses, parent, pid, one) if has_automation else ""
@@ -247,6 +251,7 @@ class Reader:
                 group.parents[parent.original or parent.exe] = None
         if one is not None:
             self.last_time = max(self.last_time, _event(one).time)
+        lineage.forget()
         self.events += events
         self.executions += executions
 
