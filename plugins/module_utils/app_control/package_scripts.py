@@ -5,7 +5,7 @@
 
 dpkg keeps scripts in /var/lib/dpkg/info, and records nothing of their content. It runs the ``preinst`` of a new version
 from /var/lib/dpkg/tmp.ci, and debconf runs ``config`` from its own directory; both are gone afterwards. rpm writes each
-scriptlet to a file /var/tmp/rpm-tmp.XXXXXX, which it removes, too.
+scriptlet to a file /var/tmp/rpm-tmp.* and removes it, too.
 
 Verified: the archive that apt keeps has the digest of a signed index, and the script that is there since before it ran
 is the archive's. Claimed: a signed index has this version of the package, and the times of dpkg's files fit; or rpm
