@@ -159,15 +159,20 @@ class HostLog:
     def write(self) -> None:
         """Write what was taken."""
         connection, host, now = self._connection, self._host, self._now
-        findings.insert(connection, list(self._added.values()))
-        findings.update_seen(connection, list(self._seen.values()))
-        findings.update(connection, list(self._changed.values()))
-        findings.add_history(connection, self._steps)
+        self.write_findings()
         self._controls.write()
         self._programs.write()
         checkpoints.write(connection, host, self._advanced, now)
         runs.write_coverage(connection, self._run_id, host, self._covered, now)
         runs.mark_checked(connection, host, self._checked, now)
+
+    def write_findings(self) -> None:
+        """Write the findings that were taken, and nothing about how far anybody looked."""
+        connection = self._connection
+        findings.insert(connection, list(self._added.values()))
+        findings.update_seen(connection, list(self._seen.values()))
+        findings.update(connection, list(self._changed.values()))
+        findings.add_history(connection, self._steps)
 
     def _take(self, capability: str, log: _ResultLog) -> None:
         """Take what one result changes; a finding that several change is written once, as the last leaves it."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import program_query
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.database import Database
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.fleet import Fleet
@@ -30,6 +31,10 @@ class ProgramStore:
     def programs(self, wanted: ProgramQuery | None = None) -> list[HostSighting]:
         """Return the programs of hosts, by host, image, path and time."""
         return self._database.read(lambda c: program_query.programs(c, wanted or ProgramQuery()))
+
+    def programs_of_role(self, role: str, since: float) -> list[Program]:
+        """Return the programs that hosts with an allowlist of this name ran at or after a time."""
+        return self._database.read(lambda c: program_query.of_role(c, role, since))
 
     def program_hosts(self) -> list[ProgramHost]:
         """Return what is known of each host as a whole, by name."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._program import Sighting
+from ansible_collections.bulwark.servers.plugins.module_utils._program import Program, Sighting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +16,8 @@ class ProgramQuery:
     """The sightings to return; what is empty or None doesn't limit.
 
     hosts, paths, packages: names, in which ``*`` stands for any text and ``?`` for one character. digests: SHA-256.
-    since: those that were seen at or after this time.
+    since: those that were seen at or after this time. programs: those with exactly these facts. newest: of each program
+    only the sightings of so many hosts, the newest.
     """
 
     hosts: t.Sequence[str] = ()
@@ -25,6 +26,8 @@ class ProgramQuery:
     digests: t.Sequence[str] = ()
     kinds: t.Sequence[str] = ()
     since: float | None = None
+    programs: t.Sequence[Program] | None = None
+    newest: int | None = None
     limit: int | None = None
     offset: int = 0
 

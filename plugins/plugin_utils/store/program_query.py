@@ -11,7 +11,7 @@ import typing as t
 from array import array
 
 from ansible_collections.bulwark.servers.plugins.module_utils._program import Program, Sighting
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import patterns, sql
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import patterns, program_results, sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.fleet import Fleet, HostPrograms
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.program_model import (
     HostSighting,
@@ -58,28 +58,53 @@ def fleet(connection: sa.Connection, hosts: _HOSTS_ONLY) -> Fleet:
 
 def programs(connection: sa.Connection, wanted: ProgramQuery) -> list[HostSighting]:
     """Return sightings, by host, image, path and time."""
-    about, hosts, seen = tables().programs, tables().program_hosts, tables().program_sightings
+    if wanted.programs is None:
+        return _sightings(connection, wanted, None)
+    digests = [program_results.digest(program) for program in wanted.programs]
+    batches = (digests[start : start + _VALUES] for start in range(0, len(digests), _VALUES))
+    return [found for batch in batches for found in _sightings(connection, wanted, batch)]
+
+
+def _sightings(connection: sa.Connection, wanted: ProgramQuery, facts: t.Sequence[str] | None) -> list[HostSighting]:
+    """Return sightings. facts: the digests of all that is known of a program, None for any."""
+    about, named, seen = tables().programs, tables().program_hosts, tables().program_sightings
     dialect = connection.dialect.name
-    query = sa.select(hosts.c.host.label("name"), *_facts(), *_counts(), seen.c.users, seen.c.parents)
-    query = query.select_from(seen.join(about, about.c.id == seen.c.program).join(hosts, hosts.c.id == seen.c.host))
+    query = sa.select(named.c.host.label("name"), *_facts(), *_counts(), seen.c.users, seen.c.parents)
+    query = query.select_from(seen.join(about, about.c.id == seen.c.program).join(named, named.c.id == seen.c.host))
     for column, given in (
-        (hosts.c.host, wanted.hosts),
+        (named.c.host, wanted.hosts),
         (about.c.path, wanted.paths),
         (about.c.package, wanted.packages),
     ):
         if given:
             query = query.where(patterns.any_of(column, given, dialect))
+    if facts is not None:
+        query = query.where(about.c.digest.in_(facts))
     if wanted.digests:
         query = query.where(about.c.sha256.in_(wanted.digests))
     if wanted.kinds:
         query = query.where(about.c.kind.in_(wanted.kinds))
     if wanted.since is not None:
         query = query.where(seen.c.last >= wanted.since)
-    query = query.order_by(hosts.c.host, about.c.image, about.c.path, seen.c.last, about.c.id)
-    return [
-        HostSighting(name, _sighting(row))
-        for name, *row in connection.execute(sql.limited(query, wanted.limit, wanted.offset))
-    ]
+    if wanted.newest is not None:
+        position = sa.func.row_number().over(partition_by=about.c.id, order_by=(seen.c.last.desc(), named.c.host))
+        ranked = query.add_columns(position.label("position")).subquery()
+        query = sa.select(*(column for column in ranked.c if column.name != "position"))
+        query = query.where(ranked.c.position <= wanted.newest)
+        query = query.order_by(ranked.c.name, ranked.c.image, ranked.c.path, ranked.c.last)
+    else:
+        query = query.order_by(named.c.host, about.c.image, about.c.path, seen.c.last, about.c.id)
+    rows = connection.execute(sql.limited(query, wanted.limit, wanted.offset))
+    return [HostSighting(name, _sighting(row)) for name, *row in rows]
+
+
+def of_role(connection: sa.Connection, role: str, since: float) -> list[Program]:
+    """Return the programs that hosts ran since a time which had an allowlist of this name in their newest look."""
+    about, named, seen = tables().programs, tables().program_hosts, tables().program_sightings
+    has_role = patterns.condition(named.c.roles, f"*{json.dumps(role, ensure_ascii=False)}*", connection.dialect.name)
+    joined = seen.join(named, named.c.id == seen.c.host)
+    is_run = sa.exists().select_from(joined).where(seen.c.program == about.c.id, seen.c.last >= since, has_role)
+    return [_program(row) for row in connection.execute(sa.select(*_facts()).where(is_run))]
 
 
 def hosts(connection: sa.Connection) -> list[ProgramHost]:

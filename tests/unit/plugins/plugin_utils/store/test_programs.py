@@ -145,6 +145,9 @@ def test_programs_are_looked_up_by_host_path_package_digest_kind_and_time(store:
     assert found() == both
     assert found(hosts=["web2"]) == found(since=2.0 * DAY) == both[2:]
     assert found(paths=["/opt/*"]) == found(kinds=["script"]) == found(digests=["b" * 64]) == both[:1]
+    assert found(programs=[program()]) == both[1:]
+    assert found(programs=[program()], newest=1) == both[2:]
+    assert found(programs=[]) == found(programs=[program(version="2")]) == []
     assert found(packages=["ngin?"]) == both[1:]
     assert found(limit=1, offset=1) == both[1:2]
 
