@@ -9,7 +9,7 @@ import collections
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage
-from ansible_collections.bulwark.servers.plugins.module_utils._program import PROGRAM, SCRIPT, VERIFIED
+from ansible_collections.bulwark.servers.plugins.module_utils._program import VERIFIED
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import package_scripts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import CHANGED_ALERT, Judge, subject
@@ -115,7 +115,7 @@ class Judgement:
         verdict = self._judge.judge(program, record.users, is_doubted(record))
         if verdict.allowed:
             return None, None
-        provenance = self._provenance(record)
+        provenance = self._scripts.of_record(record)
         if provenance is not None and provenance.level == package_scripts.CONTRADICTED:
             verdict = Verdict(False, "%s of its name" % provenance.reason, CHANGED_ALERT)
         elif provenance is not None and provenance.level != package_scripts.UNKNOWN:
@@ -150,13 +150,6 @@ class Judgement:
             by: count for by, count in record.explanations.items() if by in started or self._scripts.is_script(by)
         }
         return by_scripts if len(by_scripts) == len(record.explanations) else {}
-
-    def _provenance(self, record: Record) -> Provenance | None:
-        program = record.program
-        if program.image or program.kind not in (PROGRAM, SCRIPT):
-            return None
-        process = record.newest.process if record.newest is not None else None
-        return self._scripts.of_process(program.path, process, record.last)
 
     def _explain(self, by: str, path: str, count: int) -> None:
         self._explained.setdefault(by, []).append((path, count))

@@ -22,7 +22,8 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution
+from ansible_collections.bulwark.servers.plugins.module_utils._program import LIBRARY
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution, Record
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives
@@ -117,6 +118,21 @@ class PackageScripts:
     def is_started(self, sentence: str) -> bool:
         """Say whether ``explain`` said it of what a script started."""
         return sentence in self._started
+
+    def of_record(self, record: Record) -> Provenance | None:
+        """Return what vouches for a script that was observed; None for what is no maintainer script of this host."""
+        program = record.program
+        if program.image or program.kind == LIBRARY:
+            return None
+        process = record.newest.process if record.newest is not None else None
+        return self.of_process(program.path, process, record.last)
+
+    def vouches_for(self, record: Record) -> bool:
+        """Say whether a program is a script of a package, or stands for such scripts, that something vouches for."""
+        if record.explanations and record.newest_unexplained is None and all(map(self.is_script, record.explanations)):
+            return True
+        provenance = self.of_record(record)
+        return provenance is not None and provenance.level in (VERIFIED, CLAIMED)
 
     def of_process(self, path: str, process: Process | None, timestamp: float) -> Provenance | None:
         """Return what vouches for a script that a process ran; None for what is no maintainer script.
