@@ -66,8 +66,10 @@ def test_an_entry_is_read_as_it_is() -> None:
     [
         (
             {"role": "x"},
-            "unknown entry 'role'; known are title, defender, platforms, playbooks, state, looks, checked_by_module",
+            "unknown entry 'role'; known are title, defender, platforms, playbooks, state, looks, checked_by_module, "
+            "has_fleet_findings",
         ),
+        ({"has_fleet_findings": "yes"}, "has_fleet_findings is true or false"),
         ({"title": ""}, "title is missing or no text; give it one"),
         ({"defender": None}, "defender is missing or no text; give it one"),
         ({"platforms": "linux"}, "platforms is missing or no list of names; [] says that there are none"),
