@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import shown
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Moment, Target
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity, decode
@@ -141,8 +142,8 @@ def execution(target: Target, moment: Moment, process: Process | None) -> Execut
         printable(moment.terminal),
         "" if session == decode.UNSET_ID else printable(session),
         moment.explanation,
-        printable(target.path),
-        printable(moment.script),
+        shown(target.path),
+        shown(moment.script),
         printable(moment.pid),
         process,
     )

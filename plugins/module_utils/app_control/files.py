@@ -14,7 +14,6 @@ import os
 import stat
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._program import (
     CHANGED,
     GONE,
@@ -29,6 +28,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._program import (
 )
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import Reopener, reason
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import shown
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Roots
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Target
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.writers import Writers
@@ -78,7 +78,9 @@ class FileFacts:
 
     def identify(self, target: Target, last: float, former: Program | None, key: FileKey | None) -> Identified:
         """Return what is known of a file that ran last at a time; former, key: what an earlier look identified."""
-        base = Program(target.kind, printable(target.path), target.image, printable(target.interpreter))
+        base = Program(target.kind, target.identity[2], target.image, shown(target.interpreter))
+        if target.is_folded:
+            return Identified(base._replace(content=MEMORY if target.memory else GONE), None)
         if target.memory:
             return Identified(base._replace(content=MEMORY, verification=UNPACKAGED), None)
         if target.image and target.container is None:
@@ -103,7 +105,7 @@ class FileFacts:
     def _pin(self, target: Target) -> int | None:
         """Return a descriptor of the file that ran, or else of what lies at its path; None where nothing does."""
         fallback = None
-        for path, flags in ((_place(target), _PIN), (target.opened, _FOLLOW)):
+        for path, flags in ((target.place, _PIN), (target.opened, _FOLLOW)):
             if not path:
                 continue
             try:
@@ -159,7 +161,7 @@ class FileFacts:
         return former._replace(
             content=content,
             interpreter=base.interpreter or former.interpreter,
-            writers=self._writers.of(_place(target), status, b"/proc/self/fd/%d" % pinned),
+            writers=self._writers.of(target.place, status, b"/proc/self/fd/%d" % pinned),
         )
 
     def _missing(self, base: Program, target: Target, former: Program | None, key: FileKey | None) -> Identified:
@@ -199,7 +201,7 @@ class FileFacts:
         program = base._replace(
             sha256=digests["sha256"] if digests else "",
             owner=self._writers.owner(status),
-            writers=self._writers.of(_place(target), status, b"/proc/self/fd/%d" % pinned),
+            writers=self._writers.of(target.place, status, b"/proc/self/fd/%d" % pinned),
         )
         if target.image:
             return program._replace(verification=UNPACKAGED if digests else UNKNOWN)
@@ -218,7 +220,7 @@ class FileFacts:
             package=owned.package,
             version=owned.version,
             verification=verification,
-            origin=self._origin(owned),
+            origin=self._origin(owned) if digests else "",
         )
 
     def _origin(self, owned: Owned) -> str:
@@ -230,11 +232,6 @@ class FileFacts:
                 entry = self._indexes.entry(owned.package, owned.version, owned.arch)
                 self._origins[key] = SIGNED if entry is not None else ""
         return self._origins.get(key, "")
-
-
-def _place(target: Target) -> bytes:
-    """Return the path of a target as this process reaches it."""
-    return target.path if target.container is None else b"/proc/%d/root" % target.container.pid + target.path
 
 
 def _key(status: os.stat_result) -> FileKey:

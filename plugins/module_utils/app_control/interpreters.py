@@ -9,6 +9,7 @@ argument (``-c``), in a pipe, or read by a script itself (``source``, ``import``
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 
@@ -96,6 +97,12 @@ def is_interpreter(program: bytes) -> bool:
     return _grammar(name) is not None or _BUSYBOX.fullmatch(name) is not None
 
 
+def takes_code(program: bytes) -> bool:
+    """Return whether -c as the first argument of a program says that the next one is code."""
+    grammar = _grammar(program[program.rfind(b"/") + 1 :])
+    return grammar is not None and "c" in grammar.code.split()
+
+
 def operands(program: bytes, arguments: t.Sequence[bytes]) -> list[Operand]:
     """Return the files that a program was told to run. arguments: with the name of the program, as the first."""
     found: list[Operand] = []
@@ -121,6 +128,7 @@ def operands(program: bytes, arguments: t.Sequence[bytes]) -> list[Operand]:
     return found
 
 
+@functools.lru_cache(maxsize=1024)
 def _grammar(name: bytes) -> _Grammar | None:
     return next((grammar for pattern, grammar in _COMPILED if pattern.fullmatch(name)), None)
 

@@ -46,11 +46,11 @@ class Judgement:
         self._explained: dict[str, list[tuple[str, int]]] = {}
 
     def detections(self, records: t.Iterable[Record]) -> list[dict[str, t.Any]]:
-        """Return the detections of programs that ran in this look; note in the records what was reported."""
+        """Return the detections of programs that ran since the last look; note in the records what was reported."""
         violations: list[Violation] = []
         of_scripts: dict[tuple[str, str, str], list[Violation]] = {}
         for record in records:
-            if record.newest is None:
+            if record.newest is None and not record.is_running:
                 continue
             if not self._judge.is_judged(record.program):
                 self._not_judged[record.program.image] += 1
@@ -63,11 +63,17 @@ class Judgement:
                 of_scripts.setdefault(key, []).append(violation)
             else:
                 violations.append(violation)
-        found = self._bounded(violations)
-        found += [scripts_detection(group, *key, self._scope.scope) for key, group in of_scripts.items()]
-        for violation in (*violations, *(each for group in of_scripts.values() for each in group)):
-            violation.record.reported = violation.verdict.alert
-            violation.record.reported_program = violation.record.program
+        scope = self._scope.scope
+        found = []
+        for group, directory in self._bounded(violations):
+            if directory is None:
+                found.append(violation_detection(group[0], scope))
+            else:
+                found.append(directory_detection(directory, group, scope))
+            _remember(group)
+        for key, group in of_scripts.items():
+            found.append(scripts_detection(group, *key, scope))
+            _remember(group)
         for by, examples in sorted(self._explained.items()):
             self._scope.explain(by, sum(count for _path, count in examples), [path for path, _count in examples])
         return found
@@ -148,24 +154,29 @@ class Judgement:
         provenance = self._provenance(record) if record.reported != CHANGED_ALERT else None
         return subject(record.program) if provenance is None else provenance.subject
 
-    def _bounded(self, violations: t.Sequence[Violation]) -> list[dict[str, t.Any]]:
-        """Return a detection for each program; where these are too many, one for each directory that has many."""
-        scope = self._scope.scope
-        if len(violations) <= _MOST_FINDINGS:
-            return [violation_detection(each, scope) for each in violations]
-        groups: dict[tuple[str, str], list[Violation]] = {}
-        for violation in violations:
-            directory = subject(violation.record.program).rpartition("/")[0]
-            groups.setdefault((violation.verdict.alert, directory), []).append(violation)
-        large = [(directory, group) for (_alert, directory), group in groups.items() if len(group) > _MOST_OF_DIRECTORY]
-        others = [each for group in groups.values() if len(group) <= _MOST_OF_DIRECTORY for each in group]
-        others.sort(key=lambda each: (each.is_explained, each.verdict.alert != CHANGED_ALERT))
-        left = others[_MOST_FINDINGS:]
-        if left:
-            self._scope.skip("findings", "%d more programs ran that no allowlist has" % len(left))
-        return [directory_detection(directory, group, scope) for directory, group in large] + [
-            violation_detection(each, scope) for each in others[:_MOST_FINDINGS]
-        ]
+    def _bounded(self, violations: t.Sequence[Violation]) -> t.Iterator[tuple[list[Violation], str | None]]:
+        """Yield each program alone; where these are too many, directories that have many, with all their programs."""
+        others = list(violations)
+        if len(violations) > _MOST_FINDINGS:
+            groups: dict[tuple[str, str], list[Violation]] = {}
+            for each in violations:
+                directory = subject(each.record.program).rpartition("/")[0]
+                groups.setdefault((each.verdict.alert, directory), []).append(each)
+            others = [each for group in groups.values() if len(group) <= _MOST_OF_DIRECTORY for each in group]
+            others.sort(key=lambda each: (each.is_explained, each.verdict.alert != CHANGED_ALERT))
+            yield from (
+                (group, directory) for (_alert, directory), group in groups.items() if len(group) > _MOST_OF_DIRECTORY
+            )
+        if len(others) > _MOST_FINDINGS:
+            self._scope.skip("findings", "%d more programs ran that no allowlist has" % (len(others) - _MOST_FINDINGS))
+        yield from (([each], None) for each in others[:_MOST_FINDINGS])
+
+
+def _remember(violations: t.Iterable[Violation]) -> None:
+    """Note in the records of programs what they were reported as."""
+    for each in violations:
+        each.record.reported = each.verdict.alert
+        each.record.reported_program = each.record.program
 
 
 def _is_explained(record: Record) -> bool:

@@ -43,10 +43,9 @@ class ExecutionLog:
     known, in days since the epoch.
     """
 
-    def __init__(self, paths: t.Sequence[str], state: t.Mapping[str, t.Any], reader: Reader) -> None:
+    def __init__(self, paths: t.Sequence[str], state: t.Mapping[str, t.Any]) -> None:
         """state: as ``state`` returned it."""
         self._paths = paths
-        self._reader = reader
         self._follower = Follower(state.get("files", ()))
         self._live: list[str] = list(state.get("live", ()))
         self._proof = Proof(False, None)
@@ -75,7 +74,12 @@ class ExecutionLog:
             if self._proof.path is not None and self._proof.path not in self._live:
                 self._live = [*self._live, self._proof.path][-_MOST_LIVE:]
 
-    def read(self, scope: ScopeCoverage, deadline: Deadline) -> None:
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the log of this host: process ids of others are other ones."""
+        return self._proof.live
+
+    def read(self, reader: Reader, scope: ScopeCoverage, deadline: Deadline) -> None:
         """Read what is new, and say in the coverage what was not."""
         opened = time.time()
         try:
@@ -84,32 +88,20 @@ class ExecutionLog:
             for position, file in enumerate(files):
                 if file.rewritten:
                     scope.skip(printable(file.path), "was changed where it had been read before; read anew")
-                if not self._read(file, scope, deadline):
+                if not _read(file, reader, scope, deadline):
                     left = len(files) - position
                     reason = "%s with %d log files left; the next look goes on there" % (deadline.reason, left)
                     scope.skip("newer executions", reason)
                     break
             else:
-                self._reader.finish(opened)
-            self._reader.flush()
+                reader.finish(opened)
+            reader.flush()
         finally:
             self._follower.close()
-        self._note_days(scope)
+        self._note_days(reader, scope)
 
-    def _read(self, file: LogFile, scope: ScopeCoverage, deadline: Deadline) -> bool:
-        """Read what is new in a file; return whether there was time for all of it."""
-        try:
-            for chunk in file.chunks():
-                self._reader.read(chunk)
-                if deadline.passed():
-                    return False
-        except UNREADABLE as error:
-            scope.skip(printable(file.path), "cannot be read to its end: %s" % damage(error))
-        return True
-
-    def _note_days(self, scope: ScopeCoverage) -> None:
+    def _note_days(self, reader: Reader, scope: ScopeCoverage) -> None:
         """Note of which days all executions are known, and say which events are missing."""
-        reader = self._reader
         if reader.first_execution:
             self.since = min(self.since or reader.first_execution, reader.first_execution)
             self.until = max(self.until, reader.last_time)
@@ -122,9 +114,9 @@ class ExecutionLog:
             self._incomplete.update(range(first, min(last, first + _MOST_DAYS) + 1))
         self.days = (self.days | reader.days) - self._incomplete
 
-    def describe(self, scope: ScopeCoverage) -> list[str]:
+    def describe(self, reader: Reader, scope: ScopeCoverage) -> list[str]:
         """Say in the coverage what could not be read; return notes."""
-        reader, follower = self._reader, self._follower
+        follower = self._follower
         for path, reason in (*follower.skipped, *follower.doubts):
             scope.skip(printable(path), reason)
         for path in follower.lost:
@@ -151,6 +143,18 @@ class ExecutionLog:
         else:
             notes.append("The audit log has no executions.")
         return [*notes, *reader.explanations.notes()]
+
+
+def _read(file: LogFile, reader: Reader, scope: ScopeCoverage, deadline: Deadline) -> bool:
+    """Read what is new in a file; return whether there was time for all of it."""
+    try:
+        for chunk in file.chunks():
+            reader.read(chunk)
+            if deadline.passed():
+                return False
+    except UNREADABLE as error:
+        scope.skip(printable(file.path), "cannot be read to its end: %s" % damage(error))
+    return True
 
 
 def _time(seconds: float) -> str:

@@ -15,7 +15,8 @@ if t.TYPE_CHECKING:
 
 # The image of a container that was gone before anybody could ask for its image. No allowlist should name it.
 UNKNOWN_IMAGE = "?"
-# The last part of the path of a record that stands for all programs of a directory that ran once and are gone.
+# The last part of the path of a record that stands for files of a directory that ran once and are gone. A real file of
+# that name is shown with an escape.
 FOLDED = "*"
 
 
@@ -51,9 +52,8 @@ class Record:
     look; new_days are those that ``days`` did not have. explanations: of new executions, how many each sentence
     explains. newest, newest_unexplained: executions of this look, None for none. is_running: whether a process runs it
     now. reported: the alert that a look made of it, "" for none; set it, and the record is never forgotten.
-    former: the program before its content changed in this look, None where it did not. before: the program as the look
-    before had it, None for one that is new. is_altered: whether any fact is new or other than at the last recorded
-    look. is_postponed: set it, and the next look goes on counting ``new_``.
+    before: the program as the look before had it, None for one that is new. is_altered: whether any fact is new or
+    other than then. is_postponed: set it, and the next look goes on counting ``new_``.
 
     Looks keep two more programs, remembered like ``reported``. reported_program: the program as it was when it was
     reported. genuine: as it was before its content changed while the version of its package did not.
@@ -74,7 +74,6 @@ class Record:
     newest: Execution | None = None
     newest_unexplained: Execution | None = None
     reported: str = ""
-    former: Program | None = None
     is_running: bool = False
     is_altered: bool = False
     is_postponed: bool = False

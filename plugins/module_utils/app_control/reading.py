@@ -40,8 +40,11 @@ if t.TYPE_CHECKING:
 # Names are slower.
 _PARTS = tuple(
     NEXT.groupindex[name]
-    for name in ("arguments", "s", "ppid", "pid", "ids", "ses", "rest", "cwd", "path0", "path1", "path2")
+    for name in ("arguments", "s", "ms", "ppid", "pid", "ids", "ses", "rest", "cwd", "path0", "path1", "path2")
 )
+_DAY = 86_400
+# Of arguments in which the program is named in quotes, and then that code follows.
+_CODE, _CODE_ENDS = b'" a1="-c" ', 300
 _MOST_GROUPS = 20_000
 _MOST_BYTES = 1 << 20
 _CWD = re.compile(rb"cwd=(\"[^\"]*\"|[^\s\x1d]+)")
@@ -50,9 +53,29 @@ Match = t.Match[bytes]
 
 
 class _Group:
-    """Events with the same undecoded parts. exe, original: for the process table; the latter only of a script."""
+    """Events with the same undecoded parts. exe, original: for the process table; the latter only of a script.
 
-    __slots__ = ("account", "counts", "exe", "is_interpreter", "operands", "original", "script", "targets", "terminal")
+    is_quick: whether -c as the first argument says that the program gets code, and no script. count, first, newest,
+    days and parents: of executions that nothing explains, since they were taken.
+    """
+
+    __slots__ = (
+        "account",
+        "count",
+        "counts",
+        "days",
+        "exe",
+        "first",
+        "is_interpreter",
+        "is_quick",
+        "newest",
+        "operands",
+        "original",
+        "parents",
+        "script",
+        "targets",
+        "terminal",
+    )
 
     def __init__(self, event: Executed | None, exe: bytes, original: bytes, targets: t.Sequence[Target]) -> None:
         self.exe = exe
@@ -63,8 +86,30 @@ class _Group:
         self.terminal = event.terminal if event is not None else b""
         self.script = next((target.path for target in targets if target.interpreter), b"")
         self.is_interpreter = event is not None and interpreters.is_interpreter(event.exe)
+        self.is_quick = event is not None and interpreters.takes_code(event.exe)
         self.operands: dict[tuple[bytes, bytes], _Group | None] = {}
+        self.count = 0
+        self.first = 0.0
+        self.newest: _Newest | None = None
+        self.days: set[int] = set()
+        self.parents: dict[bytes, None] = {}
 
+    def moment(self, newest: _Newest, explanation: str = "") -> Moment:
+        time, parent, cwd, session, pid, operand = newest
+        script = self.script or (operand.script if operand is not None else b"")
+        return Moment(time, self.account, parent, cwd, self.terminal, session, pid, script, explanation)
+
+    def taken(self) -> Tally:
+        """Return what was counted."""
+        if self.newest is not None:
+            newest = self.moment(self.newest)
+            self.counts.add_unexplained(self.count, self.first, newest, self.days, self.parents)
+            self.newest = None
+        return self.counts
+
+
+# Time, parent, working directory, session and process id of an execution, and what its arguments name.
+_Newest = t.Tuple[float, t.Optional[Process], bytes, bytes, bytes, t.Optional[_Group]]
 
 # Stands for groups that depend on the working directory.
 _RELATIVE = _Group(None, b"", b"", ())
@@ -74,7 +119,7 @@ class Reader:
     """Takes chunks of logs in their order. ``state`` is what the next run goes on from.
 
     events, executions: how many were read. others: lines of other hosts, which are not looked at. days: in days since
-    the epoch, those with executions. pids: of processes that executed something in what was read.
+    the epoch, those with executions.
     """
 
     def __init__(
@@ -102,7 +147,6 @@ class Reader:
         self.events = self.executions = self.others = 0
         self.first_execution = 0.0
         self.days: set[int] = set()
-        self.pids: set[bytes] = set()
 
     @property
     def processes(self) -> Processes:
@@ -129,60 +173,76 @@ class Reader:
     def flush(self) -> None:
         """Count what was read for the files that ran."""
         for group in self._groups.values():
-            for each in (group, *group.operands.values()):
-                if each is not None and each.counts.last:
-                    for target in each.targets:
-                        self._tallies.of(target).merge(each.counts, target)
+            for each in filter(None, (group, *group.operands.values())):
+                counts = each.taken()
+                for target in each.targets if counts.last else ():
+                    self._tallies.of(target).merge(counts, target)
         self._groups.clear()
 
     def state(self) -> dict[str, t.Any]:
         return {**self.hosts.state(), "last_time": self.last_time, "explainers": self.explanations.state()}
 
     def _take(self, found: t.Iterable[Event | Match]) -> None:  # noqa: C901 - it is what takes the time
-        groups, processes, pids, explanations = self._groups, self._own.processes, self.pids, self.explanations
+        groups, processes, explanations = self._groups, self._own.processes, self.explanations
+        starter, execute, asks = processes.starter, processes.executed, explanations.are_asked
+        events = executions = 0
         second = b""
-        time = 0.0
+        beginning = 0.0
+        day = 0
         one: Event | Match | None = None
         for one in found:
-            self.events += 1
-            if not self._has_begun:
+            if not events and not self._has_begun:
                 self._begin(_event(one).time)
+            events += 1
             if isinstance(one, Event):
                 explanations.note(one)
                 if one.first == b"SYSCALL" and activity.EXECVE.search(one.raw):
                     self._take_event(one)
                 continue
-            arguments, seconds, ppid, pid, ids, ses, rest, cwd, *paths = one.group(*_PARTS)
+            arguments, seconds, fraction, ppid, pid, ids, ses, rest, cwd, path0, path1, path2 = one.group(*_PARTS)
             if arguments is None:
                 continue
+            executions += 1
             if seconds != second:
-                second, time = seconds, float(seconds)
-                self._at(time)
-            key = (ids, rest, *paths)
+                second, beginning = seconds, float(seconds)
+                if int(beginning) // _DAY != day:
+                    day = int(beginning) // _DAY
+                    self._at(beginning)
+            key = (ids, rest, path0, path1, path2)
             group = groups.get(key)
             if group is _RELATIVE:
                 group = groups.get((key, cwd))
-            parent = processes.starter(pid, ppid)
+            parent = starter(pid, ppid)
             if group is None:
                 group = self._new_group(key, cwd, one.group(), pid, parent)
-            processes.executed(pid, parent, group.exe, arguments, group.original, ses)
-            pids.add(pid)
-            self.executions += 1
+            execute(pid, parent, group.exe, arguments, group.original, ses)
             operand = None
-            if group.is_interpreter:
+            if group.is_interpreter and not (group.is_quick and arguments.find(_CODE, 0, _CODE_ENDS) > 0):
                 operand = group.operands.get((arguments, cwd), group)
                 if operand is group:
                     operand = self._new_operand(group, arguments, cwd)
-            script = group.script or (operand.script if operand is not None else b"")
-            moment = Moment(time, group.account, parent, cwd, group.terminal, ses, pid, script)
-            if explanations.are_asked:
+            newest = (beginning + int(fraction) / 10 ** len(fraction), parent, cwd, ses, pid, operand)
+            if asks:
+                moment = group.moment(newest)
                 explanation = explanations.of(group.counts.target, moment, processes.get(pid), ids, one)
-                moment = moment._replace(explanation=explanation) if explanation else moment
-            group.counts.add(moment)
-            if operand is not None:
-                operand.counts.add(moment)
+                if explanation:
+                    moment = moment._replace(explanation=explanation)
+                    group.counts.add(moment)
+                    if operand is not None:
+                        operand.counts.add(moment)
+                    continue
+            for each in (group,) if operand is None else (group, operand):
+                if each.newest is None:
+                    each.count, each.first, each.days, each.parents = 0, newest[0], set(), {}
+                each.count += 1
+                each.newest = newest
+                each.days.add(day)
+                if parent is not None:
+                    each.parents[parent.original or parent.exe] = None
         if one is not None:
             self.last_time = max(self.last_time, _event(one).time)
+        self.events += events
+        self.executions += executions
 
     def _begin(self, time: float) -> None:
         """Take in the processes that run, at the first event that is read."""
@@ -248,7 +308,6 @@ class Reader:
             _script(targets),
             ses,
         )
-        self.pids.add(pid)
         self.executions += 1
         if interpreters.is_interpreter(facts.exe):
             targets = [*targets, *self._targets.of_arguments(targets[0], arguments, facts.cwd, targets)]

@@ -13,17 +13,20 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._program import GONE, MEMORY, Program
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import FOLDED, Record
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import (
+    MOST_GONE,
+    MOST_GONE_EXPLAINED,
+    Identity,
+    directories,
+    folded,
+    gather,
+    is_folded,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
 
-Identity = t.Tuple[str, str, str]
 FileKey = t.Tuple[int, int, int, int, int]
 
-# How many files that ran once and are gone a directory may have; of explained ones, fewer are of interest.
-MOST_GONE = 50
-# Whoever makes a file in memory chooses its name.
-MEMORY_PREFIX = "/memfd:"
 _NOWHERE = (GONE, MEMORY)
-_MOST_GONE_EXPLAINED = 3
 # A record of a finding is kept beyond the limit, up to so many times of it.
 _MOST_REPORTED = 3
 _SAVED = ("first", "last", "days", "executions", "explained", "users", "parents", "reported")
@@ -74,7 +77,7 @@ class Memory:
         self._join_folded()
         gone = [each for each in self._once() if each[1].program.content in _NOWHERE]
         self._fold([each for each in gone if not _is_explained(each[1])])
-        self._fold([each for each in gone if _is_explained(each[1])], _MOST_GONE_EXPLAINED)
+        self._fold([each for each in gone if _is_explained(each[1])], MOST_GONE_EXPLAINED)
         if len(self.records) > limit:
             self._fold([each for each in self._once() if not each[1].program.package])
 
@@ -103,46 +106,34 @@ class Memory:
         return [
             (identity, record)
             for identity, record in self.records.items()
-            if record.executions <= 1 and not record.reported and not record.program.path.endswith("/" + FOLDED)
+            if record.executions <= 1 and not record.reported and not is_folded(record.program.path)
         ]
 
     def _join_folded(self) -> None:
         """Put further files that are gone into the record of their directory, if that has such ones."""
-        folded = {
-            identity: record for identity, record in self.records.items() if record.program.path.endswith("/" + FOLDED)
-        }
-        for identity, record in self._once() if folded else ():
+        known = {identity: record for identity, record in self.records.items() if is_folded(record.program.path)}
+        for identity, record in self._once() if known else ():
             if record.program.content not in _NOWHERE:
                 continue
-            for directory in _directories(record.program.path):
-                known = folded.get((identity[0], identity[1], directory + "/" + FOLDED))
-                if known is not None and (_is_explained(record) or not _is_explained(known)):
-                    _join(known, record)
+            for directory in directories(record.program.path):
+                other = known.get((identity[0], identity[1], folded(directory)))
+                if other is not None and (_is_explained(record) or not _is_explained(other)):
+                    _join(other, record)
                     self._forget([identity])
                     break
 
-    def _fold(self, candidates: t.Sequence[tuple[Identity, Record]], most: int = MOST_GONE) -> None:
+    def _fold(self, candidates: t.Iterable[tuple[Identity, Record]], most: int = MOST_GONE) -> None:
         """Put records together by the deepest directory that has too many of them below it."""
-        left = dict(candidates)
-        below: dict[Identity, list[Identity]] = {}
-        for identity in left if len(left) > most else ():
-            for directory in _directories(identity[2]):
-                below.setdefault((identity[0], identity[1], directory), []).append(identity)
-        for place in sorted(below, key=lambda each: -each[2].count("/")):
-            members = [identity for identity in below[place] if identity in left]
-            if len(members) > most:
-                self._put_together(place, {identity: left.pop(identity) for identity in members})
-
-    def _put_together(self, place: Identity, members: t.Mapping[Identity, Record]) -> None:
-        image, kind, directory = place
-        identity = (image, kind, directory + "/" + FOLDED)
-        for record in members.values():
-            if identity not in self.records:
-                content = record.program.content if record.program.content in _NOWHERE else GONE
-                program = Program(kind, identity[2], image, record.program.interpreter, content=content)
-                self.records[identity] = Record(program, record.first, record.last, [], is_altered=True)
-            _join(self.records[identity], record)
-        self._forget(members)
+        for identity, members in gather([identity for identity, _record in candidates], most):
+            for member in members:
+                record = self.records[member]
+                if identity not in self.records:
+                    program = record.program
+                    content = program.content if program.content in _NOWHERE else GONE
+                    program = Program(program.kind, identity[2], program.image, program.interpreter, content=content)
+                    self.records[identity] = Record(program, record.first, record.last, [], is_altered=True)
+                _join(self.records[identity], record)
+            self._forget(members)
 
     def _forget(self, identities: t.Iterable[Identity]) -> None:
         for identity in identities:
@@ -153,17 +144,6 @@ class Memory:
 def _program(fields: t.Sequence[t.Any]) -> Program:
     values: list[t.Any] = [tuple(value) if isinstance(value, list) else value for value in fields]
     return Program(*values)
-
-
-def _directories(path: str) -> t.Iterator[str]:
-    """Yield the directories above a path, the nearest first; not the root, which says nothing."""
-    if path.startswith(MEMORY_PREFIX):
-        yield MEMORY_PREFIX
-        return
-    directory = path.rpartition("/")[0]
-    while directory:
-        yield directory
-        directory = directory.rpartition("/")[0]
 
 
 def _is_explained(record: Record) -> bool:

@@ -24,6 +24,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_records impo
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Container, Roots
+    from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
     from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.running_processes import Running
 
 _MEMORY = b"/memfd:"
@@ -63,12 +64,12 @@ class RunningPrograms:
         self,
         running: t.Sequence[Running],
         now: float,
-        counted: t.Container[bytes],
+        is_counted: t.Callable[[Process], bool],
         without: t.Container[int],
         is_usual: IsUsual,
         deadline: Deadline,
     ) -> None:
-        """Take in all processes. counted: ids of those whose execution was read. without: the look's own ones.
+        """Take in all processes. is_counted: of one whose execution was read. without: the look's own ones.
 
         now: in seconds since the epoch.
         """
@@ -79,7 +80,7 @@ class RunningPrograms:
             pid = int(each.process.pid)
             if pid not in without:
                 started = int(each.started * 100)
-                is_new = each.process.pid not in counted and self._known.get(str(pid)) != started
+                is_new = self._known.get(str(pid)) != started and not is_counted(each.process)
                 self._running[str(pid)] = started
                 self._look(pid, each, now, is_new, is_usual)
 

@@ -5,10 +5,18 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable, unprintable
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.executed import FileId
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import (
+    MOST_GONE,
+    MOST_GONE_EXPLAINED,
+    Identity,
+    gather,
+    shown,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import FOLDED
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Container
 
@@ -25,7 +33,7 @@ class Target(t.NamedTuple):
     """A file that runs. path: absolute, or as the kernel names a file in memory. file: the file that ran, if known.
 
     container: that it ran in, where it is known; image: the name of its image, "" on the host. opened: a path in
-    proc(5) that leads to the very file, b"" for none.
+    proc(5) that leads to the very file, b"" for none. is_folded: whether it stands for all files of a directory.
     """
 
     kind: str
@@ -36,10 +44,26 @@ class Target(t.NamedTuple):
     memory: bool = False
     container: Container | None = None
     opened: bytes = b""
+    is_folded: bool = False
 
     @property
-    def identity(self) -> tuple[str, str, str]:
-        return (self.image, self.kind, printable(self.path))
+    def identity(self) -> Identity:
+        path = printable(self.path) if self.is_folded else shown(self.path)
+        return (self.image, self.kind, path)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether no file lies at the path now."""
+        if self.memory or self.opened:
+            return self.memory
+        if self.image and self.container is None:
+            return True
+        return not os.path.lexists(self.place)
+
+    @property
+    def place(self) -> bytes:
+        """The path by which this process reaches the file."""
+        return self.path if self.container is None else b"/proc/%d/root" % self.container.pid + self.path
 
 
 class Moment(t.NamedTuple):
@@ -86,14 +110,27 @@ class Tally:
         if moment.explanation:
             self.explained += 1
             self.explanations[moment.explanation] = self.explanations.get(moment.explanation, 0) + 1
-        elif self.newest_unexplained is None or moment.time >= self.newest_unexplained.time:
-            self.newest_unexplained = moment
-        if self.newest is None or moment.time >= self.newest.time:
-            self.newest = moment
+        else:
+            self.newest_unexplained = _later(self.newest_unexplained, moment)
+        self.newest = _later(self.newest, moment)
+
+    def add_unexplained(
+        self, count: int, first: float, newest: Moment, days: t.Iterable[int], parents: t.Iterable[bytes]
+    ) -> None:
+        """Take in executions that nothing explains. first: when the first of them was; newest: the last of them."""
+        self.count += count
+        self._see(first, newest.time)
+        self.days.update(days)
+        put(self.accounts, newest.account)
+        for parent in parents:
+            put(self.parents, parent)
+        self.newest = _later(self.newest, newest)
+        self.newest_unexplained = _later(self.newest_unexplained, newest)
 
     def merge(self, other: Tally, target: Target) -> None:
-        """Take in what was counted later. target: the file as it was then."""
-        self.target = target
+        """Take in what was counted apart. target: the file as it was then."""
+        if other.last >= self.last:
+            self.target = target
         self.count += other.count
         self.explained += other.explained
         if other.last:
@@ -104,8 +141,8 @@ class Tally:
                 put(names, name)
         for sentence, count in other.explanations.items():
             self.explanations[sentence] = self.explanations.get(sentence, 0) + count
-        self.newest = other.newest or self.newest
-        self.newest_unexplained = other.newest_unexplained or self.newest_unexplained
+        self.newest = _later(self.newest, other.newest)
+        self.newest_unexplained = _later(self.newest_unexplained, other.newest_unexplained)
         self.is_running |= other.is_running
 
     def _see(self, first: float, last: float) -> None:
@@ -119,14 +156,32 @@ class Tallies:
     def __init__(self, most: int) -> None:
         """most: how many programs are remembered."""
         self._most = most * _SURPLUS
-        self._all: dict[tuple[str, str, str], Tally] = {}
+        self._all: dict[Identity, Tally] = {}
         self.left_out = 0
 
-    def __iter__(self) -> t.Iterator[tuple[tuple[str, str, str], Tally]]:
+    def __iter__(self) -> t.Iterator[tuple[Identity, Tally]]:
         return iter(self._all.items())
 
     def __len__(self) -> int:
         return len(self._all)
+
+    def fold(self, known: t.Container[Identity]) -> None:
+        """Put new files that ran once and are gone together by directory. known: those that are remembered apart."""
+        gone = {
+            identity: tally
+            for identity, tally in self._all.items()
+            if tally.count == 1 and identity not in known and not tally.target.is_folded and tally.target.is_gone
+        }
+        for is_explained, most in ((False, MOST_GONE), (True, MOST_GONE_EXPLAINED)):
+            candidates = [identity for identity, tally in gone.items() if bool(tally.explained) == is_explained]
+            for identity, members in gather(candidates, most):
+                self._put_together(identity, members)
+
+    def _put_together(self, identity: Identity, members: t.Sequence[Identity]) -> None:
+        for member in members:
+            tally = self._all.pop(member)
+            target = tally.target._replace(path=unprintable(identity[2]), is_folded=True)
+            self._all.setdefault(identity, Tally(target)).merge(tally, target)
 
     def of(self, target: Target) -> Tally:
         """Return the tally of a file; of its directory where there are too many files."""
@@ -135,7 +190,8 @@ class Tallies:
         if tally is None:
             if len(self._all) >= self._most:
                 self.left_out += 1
-                target = Target(target.kind, _directory(target.path, len(self._all) - self._most), target.image)
+                path = _directory(target.path, len(self._all) - self._most)
+                target = Target(target.kind, path, target.image, is_folded=True)
                 identity = target.identity
                 tally = self._all.get(identity)
             if tally is None:
@@ -151,6 +207,12 @@ def _directory(path: bytes, surplus: int) -> bytes:
 
 
 _MOST_DIRECTORIES = 1_000
+
+
+def _later(one: Moment | None, other: Moment | None) -> Moment | None:
+    if one is None or other is None:
+        return one or other
+    return other if other.time >= one.time else one
 
 
 def put(names: dict[bytes, None], name: bytes) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._program import PROGRAM, SCRIPT
@@ -28,6 +29,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
 
 _MAIN = b"__main__.py"
+_MOST_DIRECTORIES = 20_000
 
 
 class Targets:
@@ -35,6 +37,7 @@ class Targets:
 
     def __init__(self, roots: Roots) -> None:
         self._roots = roots
+        self._directories: dict[bytes, bytes] = {}
 
     def of_execution(
         self, event: Executed, arguments: t.Sequence[bytes], pid: bytes, parent: Process | None
@@ -109,13 +112,35 @@ class Targets:
             return path
         directory, name = os.path.split(path)
         # The directories are the same, whatever lies in them now.
-        real = os.path.join(os.path.realpath(directory), name)
-        full = os.path.realpath(path)
-        if os.path.isdir(full):
-            return os.path.join(full, _MAIN) if os.path.isfile(os.path.join(full, _MAIN)) else b""
+        full = real = os.path.join(self._real_directory(directory), name)
         status = _status(full, b"")
-        if status is not None and inode in (None, status.st_ino):
-            return full
+        if status is not None and stat.S_ISLNK(status.st_mode):
+            full = os.path.realpath(full)
+            status = _status(full, b"")
+        if status is None:
+            return real
+        if stat.S_ISDIR(status.st_mode):
+            return os.path.join(full, _MAIN) if os.path.isfile(os.path.join(full, _MAIN)) else b""
+        return full if inode in (None, status.st_ino) else real
+
+    def _real_directory(self, directory: bytes) -> bytes:
+        """Return a directory without links in its path, and as it is from where there is none."""
+        pending = []
+        while directory not in self._directories:
+            above = os.path.dirname(directory)
+            if above == directory:
+                self._directories[directory] = directory
+                break
+            pending.append(directory)
+            directory = above
+        real = self._directories[directory]
+        for each in reversed(pending):
+            real = os.path.join(real, os.path.basename(each))
+            status = _status(real, b"")
+            if status is not None and stat.S_ISLNK(status.st_mode):
+                real = os.path.realpath(real)
+            if len(self._directories) < _MOST_DIRECTORIES:
+                self._directories[each] = real
         return real
 
 

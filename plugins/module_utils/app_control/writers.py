@@ -45,15 +45,20 @@ class Writers:
         return self._above(os.path.dirname(path))
 
     def _above(self, directory: bytes) -> frozenset[str]:
-        known = self._directories.get(directory)
-        if known is None:
-            parent = os.path.dirname(directory)
-            known = frozenset() if parent == directory else self._above(parent)
+        pending = []
+        while directory not in self._directories:
+            pending.append(directory)
+            above = os.path.dirname(directory)
+            if above == directory:
+                break
+            directory = above
+        known = self._directories.get(directory, frozenset())
+        for each in reversed(pending):
             # What is gone is nobody's.
             with contextlib.suppress(OSError, ValueError):
-                known |= self._own(os.stat(directory), directory)
+                known |= self._own(os.stat(each), each)
             if len(self._directories) < _MOST_DIRECTORIES:
-                self._directories[directory] = known
+                self._directories[each] = known
         return known
 
     def _own(self, status: os.stat_result, opened: int | bytes) -> frozenset[str]:

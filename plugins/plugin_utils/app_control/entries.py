@@ -15,6 +15,7 @@ import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Exemption, Rule
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import UNKNOWN_IMAGE
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, spelling
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
@@ -41,6 +42,8 @@ def rule(data: t.Any, role: str, place: str) -> Rule:
             raise ContentError(f"{place}: '{name}' does not belong to a rule with '{kind}'; remove it")
     text(given, "reason", place)
     image = text(given, "image", place)
+    if image == UNKNOWN_IMAGE:
+        raise ContentError(f"{place}: image '{image}' stands for containers whose image is unknown; name an image")
     if kind == "package":
         unverified = given.get("allow_unverified", False)
         if not isinstance(unverified, bool):

@@ -5,18 +5,96 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import (
+    features,
+    listed,
+    odd,
+    risky,
+    roles,
+    table,
+    verdicts,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.listed import Listed
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.options import OpenFinding, Options, Previous
-from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.recommendation import Recommendation
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.recommendation import Recommendation, Role
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.risky import RiskyPrograms
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.table import bits, members
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.fleet import Fleet
 
 
 def recommend(
     fleet: Fleet,
-    options: Options = Options(),  # noqa: B008
-    previous: Previous = {},  # noqa: B006
+    options: Options | None = None,
+    previous: Previous | None = None,
     findings: t.Iterable[OpenFinding] = (),
+    known_risks: RiskyPrograms | None = None,
 ) -> Recommendation:
-    """Return the roles of the fleet, who has them, and what to allow."""
-    return Recommendation((), {}, {})
+    """Return the roles of the fleet, who has them, and what to allow.
+
+    previous: the roles of the allowlists that are there, which keep their name and hosts as far as that is still true.
+    findings: those that are open. known_risks: by default, those of the collection.
+    """
+    options = options or Options()
+    known_risks = known_risks or risky.load()
+    facts = table.build(fleet)
+    found_features, feature_of = features.collect(facts, known_risks)
+    grouping = roles.group(fleet, found_features, previous or {})
+    learned = bits(number for number, host in enumerate(fleet.hosts) if host.days >= options.minimum_days)
+    bases, lists = listed.distribute(facts, grouping, learned)
+    by_host: dict[str, list[OpenFinding]] = {}
+    for finding in findings:
+        by_host.setdefault(finding.host, []).append(finding)
+    case = verdicts.Case(facts, options, known_risks, odd.find(facts), by_host, feature_of)
+    found = [_role(case, one) for one in (*bases, *lists)]
+    names: list[list[str]] = [[] for _host in fleet.hosts]
+    for role, one in zip(found, (*bases, *lists), strict=True):
+        for number in members(one.hosts):
+            names[number].append(role.name)
+    return Recommendation(
+        tuple(found),
+        {host.name: tuple(some) for host, some in zip(fleet.hosts, names, strict=True)},
+        {
+            host.name: f"it was observed on {host.days} days, and {options.minimum_days} are needed"
+            for host in fleet.hosts
+            if host.days < options.minimum_days
+        },
+    )
+
+
+def _role(case: verdicts.Case, one: Listed) -> Role:
+    fleet, options = case.table.fleet, case.options
+    name = f"base-{re.sub(r'[^a-z0-9.]+', '-', one.distribution.lower())}" if one.distribution else one.name
+    one.name = name
+    hosts = tuple(fleet.hosts[number].name for number in members(one.hosts))
+    problem = _problem(one, options)
+    if problem:
+        return Role(name, one.distribution, hosts, (), (), problem)
+    judgement = verdicts.judge(case, one)
+    review = judgement.folded()
+    return Role(
+        name,
+        one.distribution,
+        hosts,
+        tuple(judgement.rules),
+        tuple(review[: options.max_review]),
+        "",
+        max(0, len(review) - options.max_review),
+        judgement.undecided,
+    )
+
+
+def _problem(one: Listed, options: Options) -> str:
+    count, learned = one.hosts.bit_count(), one.learned.bit_count()
+    thing = "distribution" if one.distribution else "role"
+    if count < options.minimum_hosts:
+        hosts = "1 host has" if count == 1 else f"{count} hosts have"
+        return f"only {hosts} this {thing}, and {options.minimum_hosts} are needed"
+    if learned < options.minimum_hosts:
+        return (
+            f"not enough data yet: {learned} of {count} hosts were observed for {options.minimum_days} days, and"
+            f" {options.minimum_hosts} are needed"
+        )
+    return ""

@@ -27,12 +27,16 @@ class RecommendedRule:
 
 @dataclasses.dataclass(frozen=True)
 class ReviewItem:
-    """What a person has to decide about. reasons: sentences, never empty. rule: what would allow it."""
+    """What a person has to decide about. reasons: sentences, never empty. rule: what would allow it.
+
+    further: programs that came to the same hosts with it. The rule does not allow them.
+    """
 
     program: Program
     hosts: tuple[str, ...]
     reasons: tuple[str, ...]
     rule: Rule
+    further: tuple[Program, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +45,8 @@ class Role:
 
     name: stable over time, made of the packages or paths that are typical. distribution: of a base, which all hosts of
     the distribution have; "" for a role. problem: why no allowlist is recommended, such as too few days; "" for none.
-    left_out: how many further programs need review, which are not listed because there are more than the option allows.
+    left_out: how many further items need review, of which there are more than the option allows. undecided: how many
+    packages and files ran on so few days or hosts that nothing can be said yet.
     """
 
     name: str
@@ -51,11 +56,15 @@ class Role:
     review: tuple[ReviewItem, ...]
     problem: str = ""
     left_out: int = 0
+    undecided: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Recommendation:
-    """roles: bases first. hosts: the names of the roles of each host. insufficient: by host why it has none."""
+    """roles: bases first. hosts: the names of the roles of each host.
+
+    insufficient: by host why nothing was learned from it. It can have roles all the same.
+    """
 
     roles: tuple[Role, ...]
     hosts: t.Mapping[str, tuple[str, ...]]

@@ -12,6 +12,7 @@ import time
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.package_scripts import (
+    ANCESTORS,
     CLAIMED,
     CONTRADICTED,
     UNKNOWN,
@@ -21,7 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.packag
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import rpm_signature
 
-from tests.integration._signed_repository import Key, Repository
+from tests.integration._signed_repository import Key, Repository, process
 from tests.integration.package_roots import Deb, DebianRoot, Rpm, RpmRoot
 
 POSTINST = "/var/lib/dpkg/info/tool.postinst"
@@ -108,8 +109,10 @@ def test_other_files_are_no_maintainer_scripts(debian: DebianRoot, path: str) ->
     assert PackageScripts(os.fsencode(debian.path)).provenance(path, time.time()) is None
 
 
-def execution(parent: str, *ancestors: str, after: float = 2.0) -> Execution:
-    return Execution(time.time() + after, "root", parent, ancestors, "/", "", "")
+def execution(*levels: str) -> Execution:
+    """Return an execution below these processes, the nearest first."""
+    running = process(("/usr/bin/id",), *((level,) for level in levels))
+    return Execution(time.time() + 2, "root", levels[0], levels[1:], "/", "", "", process=running)
 
 
 def test_what_a_signed_script_starts_is_explained_by_it(debian: DebianRoot, repository: Repository) -> None:
@@ -121,6 +124,22 @@ def test_what_a_signed_script_starts_is_explained_by_it(debian: DebianRoot, repo
     assert scripts.explain(execution("/usr/bin/dpkg", "/usr/bin/apt-get")) == ""
     assert scripts.explain(execution("/var/lib/dpkg/info/own.postinst", POSTINST)) == ""
     assert not scripts.is_own("own 1.0-1")
+
+
+@pytest.mark.parametrize(
+    ("path", "is_asked"),
+    [
+        (POSTINST, True),
+        ("/var/lib/dpkg/tmp.ci/preinst", True),
+        ("/var/cache/debconf/tmp.ci/tool.config.aB3dE6", True),
+        ("/usr/bin/rpm", True),
+        ("/usr/bin/dnf-3", True),
+        ("/usr/bin/dpkg", False),
+        ("/tmp/var/lib/dpkg/info/x.postinst", False),
+    ],
+)
+def test_only_what_may_be_explained_is_asked_about(path: str, is_asked: bool) -> None:
+    assert bool(ANCESTORS.search(b'"%s"' % path.encode())) is is_asked
 
 
 def test_scriptlets_of_rpm_are_claimed_by_signed_packages(
@@ -140,5 +159,12 @@ def test_scriptlets_of_rpm_are_claimed_by_signed_packages(
     found = provenance(root, path)
     assert (found.level, found.package) == (CLAIMED, "tool 1.0-1")
     assert provenance(root, path, after=-7200).reason == "rpm installed no package then"
+    scripts = PackageScripts(os.fsencode(root.path))
+    shell = ("/usr/bin/bash", path, "1")
+    below = process(("/usr/bin/id",), shell, ("/usr/bin/rpm", "-U"))
+    executed = Execution(time.time(), "root", "/usr/bin/bash", (), "/", "", "", process=below)
+    assert scripts.explain(executed) == "claimed by tool 1.0-1"
+    elsewhere = process(("/usr/bin/id",), shell, ("/usr/bin/bash",))
+    assert scripts.explain(executed._replace(process=elsewhere)) == ""
     root.install(Rpm("own"))
     assert provenance(root, path).reason == "own 1.0-1 has no signature that verifies"

@@ -29,7 +29,7 @@ _SECONDS = 120
 COLLECTIONS = "/opt/collections"
 SCRATCH = "/tmp/ways"
 _VARIABLES = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
-# $1: an empty directory. $2: one that is at the same path inside.
+# $1: an empty directory. $2 and further ones: those that are at the same path inside.
 _START = r"""
 mount -t tmpfs -o mode=755 ways "$1"
 cd "$1"
@@ -45,9 +45,10 @@ mount --rbind /sys sys
 mount --rbind /dev dev
 for name in run tmp root home opt; do mount -t tmpfs -o mode=755 none "$name"; done
 chmod 1777 tmp
-mkdir -p tmp/ways "./$2" var/log/audit run/lock
-mount --bind "$2" "./$2"
+mkdir -p tmp/ways var/log/audit run/lock
 mount --bind "$2/log" var/log/audit
+shift
+for name; do mkdir -p "./$name"; mount --bind "$name" "./$name"; done
 pivot_root . old
 umount -l /old
 exec sleep 600
@@ -103,8 +104,8 @@ class Host:
 
 
 @contextlib.contextmanager
-def running() -> t.Iterator[Host]:
-    """Start the system, with a copy of the collection's plugins in COLLECTIONS."""
+def running(*visible: str) -> t.Iterator[Host]:
+    """Start the system, with a copy of the collection in COLLECTIONS. visible: further directories of this machine."""
     # Not below pytest's own directory: what the kernel itself starts is here, and was put here by an attacker.
     shared = pathlib.Path(tempfile.mkdtemp(prefix="bulwark-ways-", dir="/tmp"))
     try:
@@ -114,7 +115,7 @@ def running() -> t.Iterator[Host]:
         collection.copy(shared / "collections")
         command = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-euc", _START, "sh"]
         process = subprocess.Popen(
-            [*command, str(shared / "root"), str(shared)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+            [*command, str(shared / "root"), str(shared), *visible], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         try:
             until(lambda: process.poll() is not None or _program(process.pid) == "sleep", "the system is not there")

@@ -9,6 +9,7 @@ import json
 import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control import options as control_options
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import options as audit_options
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules import options as rules_options
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import options as fim_options
@@ -20,10 +21,17 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import
 from tests.integration.app_control._ways.host import COLLECTIONS, Host
 
 Spec = t.Mapping[str, t.Mapping[str, t.Any]]
-Detections = t.List[t.Dict[str, t.Any]]
+Detections = list[dict[str, t.Any]]
 
 _STATE = "/run/ways-state"
-_WATCHES = ("system_programs", "local_programs", "preloaded_library", "maintainer_scripts", "cron")
+# Default watches, and which of the files in them are compared; all where none are named.
+_WATCHES: t.Final[t.Mapping[str, t.Sequence[str]]] = {
+    "system_programs": ["/usr/bin/ways-*", "/usr/bin/nl"],
+    "local_programs": ["/opt/ways/*", "/opt/ways/*/*", "/usr/local/bin/*"],
+    "maintainer_scripts": ["/var/lib/dpkg/info/ways-*"],
+    "preloaded_library": [],
+    "cron": [],
+}
 _PROGRAM = """
 import importlib, json, sys
 module, function = sys.argv[1:]
@@ -52,8 +60,12 @@ def load_audit_rules(host: Host) -> None:
 
 
 def file_integrity(host: Host, compare: bool) -> Detections:
-    """Make a baseline of watches that the scripts reach, or compare with it; all others are as large as the machine."""
-    watches = [watch for watch in fim_content.load_watches() if watch["name"] in _WATCHES]
+    """Make a baseline of what the scripts reach, or compare with it: all that is watched is as large as the machine."""
+    watches = [
+        {**watch, "include": _WATCHES[watch["name"]]}
+        for watch in fim_content.load_watches()
+        if watch["name"] in _WATCHES
+    ]
     if not compare:
         look(host, "file_integrity.apply:apply", fim_options.apply_spec(), watches=watches)
         return []
@@ -99,3 +111,9 @@ def as_nodes(log: bytes, marks: t.Mapping[str, t.Sequence[bytes]]) -> bytes:
         if found and found.group(2) in owners and found.group(2) not in pretended:
             lines.append(b"node=%s %s" % (owners[found.group(2)].encode(), line))
     return b"".join(lines)
+
+
+def programs(host: Host, content: str, token: str | None) -> dict[str, t.Any]:
+    """Look at the programs since the checkpoint, and keep a new one. content: the compiled allowlist."""
+    spec = control_options.look_spec()
+    return look(host, "app_control.look:look", spec, _content=content, _advance=True, _token=token)

@@ -31,7 +31,7 @@ gcc -o /opt/ways/linked linked.c -L. -lways -Wl,-rpath,/tmp/ways/rpath_library
 cp /opt/ways/linked /opt/ways/linked_too
 cp /opt/ways/tool /opt/ways/bin/tool
 chmod 777 /opt/ways/open
-for name in ways-tool ways-edited ways-named ways-signed; do
+for name in ways-tool ways-edited ways-back ways-over ways-under ways-own ways-root ways-named ways-signed; do
     mkdir -p "$name/DEBIAN" "$name/usr/bin"
     cp /opt/ways/tool "$name/usr/bin/$name"
     printf 'Package: %s\nVersion: 1\nArchitecture: amd64\nMaintainer: a <a@example.com>\nDescription: b\n' "$name" \
@@ -46,8 +46,12 @@ for name in named signed; do
 done
 rm -f /etc/cron.d/* /etc/crontab
 : > /etc/crontab
-# As a host has run them before.
-for name in /opt/ways/tool /opt/ways/bin/tool ways-tool ways-edited ways-named ways-signed; do "$name" > /dev/null; done
+"""
+# What a host has run before, and a look has seen.
+BEFORE: t.Final = """
+for name in /opt/ways/tool /opt/ways/bin/tool ways-tool ways-edited ways-back ways-over ways-under ways-own ways-root \\
+    ways-named ways-signed
+do "$name" > /dev/null; done
 """
 
 _ALTER = """
@@ -106,7 +110,8 @@ SCRIPTS: t.Final[t.Mapping[str, str]] = {
     """,
     "deleted_before_the_look": "cp /usr/bin/id $D/worker; $D/worker; rm $D/worker",
     "put_back": """
-        cp -p /usr/bin/tac $D/kept; cp --remove-destination /usr/bin/id /usr/bin/tac; tac; mv $D/kept /usr/bin/tac
+        cp -p /usr/bin/ways-back $D/kept; cp --remove-destination /usr/bin/id /usr/bin/ways-back; ways-back
+        mv $D/kept /usr/bin/ways-back
     """,
     "new_in_allowed_directory": "cp /usr/bin/id /opt/ways/bin/new; /opt/ways/bin/new",
     "in_open_directory": "cp /usr/bin/id /opt/ways/open/own; /opt/ways/open/own",
@@ -119,7 +124,8 @@ os.execve(f, ["id"], {})'
     """,
     "memfd_running": _LIVE
     + """
-        leave python3 -c 'import os; f = os.memfd_create("ways_running"); os.write(f, open("/usr/bin/sleep", "rb").read())
+        leave python3 -c 'import os; f = os.memfd_create("ways_running")
+os.write(f, open("/usr/bin/sleep", "rb").read())
 os.execve(f, ["sleep", "600"], {})'
     """,
     # Libraries.
@@ -221,12 +227,14 @@ END
         tar cf /dev/null --checkpoint=1 --checkpoint-action=exec='sh job' job
     """,
     # Other views of the file system.
-    "bind_mount": "cp /usr/bin/id $D/own; mount --bind $D/own /usr/bin/nproc; nproc",
-    "bind_mount_undone": "cp /usr/bin/id $D/own; mount --bind $D/own /usr/bin/tsort; tsort; umount /usr/bin/tsort",
+    "bind_mount": "cp /usr/bin/id $D/own; mount --bind $D/own /usr/bin/ways-over; ways-over",
+    "bind_mount_undone": """
+        cp /usr/bin/id $D/own; mount --bind $D/own /usr/bin/ways-under; ways-under; umount /usr/bin/ways-under
+    """,
     "bind_mount_of_its_own": _LIVE
     + """
         cp /usr/bin/sleep $D/own
-        leave unshare --mount sh -c 'mount --bind $0 /usr/bin/factor; exec factor 600' $D/own
+        leave unshare --mount sh -c 'mount --bind $0 /usr/bin/ways-own; exec ways-own 600' $D/own
     """,
     "overlay_mount": """
         mkdir $D/over; cp /usr/bin/id $D/over/tool
@@ -234,7 +242,8 @@ END
             /opt/ways/bin/tool' $D/over
     """,
     "chroot": """
-        mkdir -p $D/root/usr/bin; cp /usr/bin/busybox $D/root/usr/bin/sort; chroot $D/root /usr/bin/sort /usr/bin/sort
+        mkdir -p $D/root/usr/bin; cp /usr/bin/busybox $D/root/usr/bin/ways-root
+        chroot $D/root /usr/bin/ways-root || test $? = 127
     """,
     "user_namespace": """
         cp /usr/bin/id $D/own; chmod 755 $D $D/own
@@ -303,3 +312,16 @@ with open(f"/proc/{sys.argv[1]}/mem", "r+b", 0) as memory:
     """,
 }
 LAST: t.Final = "preload_file"
+# In a container whose image has an allowlist; its first process is systemd.
+IN_CONTAINER: t.Final[t.Mapping[str, str]] = {
+    "container_copy": "cp /usr/bin/id $D/own; $D/own",
+    "container_argument": "sh -c 'x=/usr/bin/id; eval $x' $D/own",
+    "systemd_run": "cp /usr/bin/id $D/own; systemd-run --quiet --wait $D/own",
+    "systemd_unit": """
+        cp /usr/bin/id $D/own
+        printf '[Service]\\nType=oneshot\\nExecStart=%s\\n' $D/own > /etc/systemd/system/ways.service
+        systemctl daemon-reload; systemctl start ways.service
+    """,
+}
+# In one whose image has none.
+IN_UNKNOWN_CONTAINER: t.Final[t.Mapping[str, str]] = {"unknown_container_copy": "cp /usr/bin/id $D/own; $D/own"}

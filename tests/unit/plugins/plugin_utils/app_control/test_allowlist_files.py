@@ -116,6 +116,7 @@ def test_rule_is_written_as_it_is_read() -> None:
         ("{directory: /}", "would allow every program"),
         ("{sha256: abc}", "64 hexadecimal digits"),
         ("{sha256: 12}", "put it in quotes"),
+        ("{directory: /opt, image: '?'}", "whose image is unknown"),
         ("{directory: /opt, path: /x}", "'path' does not belong"),
         ("{directroy: /opt}", "directory is probably meant"),
         ("{package: nginx, manager: dpkg, allow_unverified: maybe}", "true or false"),

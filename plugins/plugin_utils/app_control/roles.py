@@ -1,0 +1,246 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say which roles each host has: the same role on every distribution, and the same as before where that is still true."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import bundles
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.bundles import Seed
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.features import Feature
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.options import Previous
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.table import bits, members
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.fleet import Fleet
+
+_TYPICAL = 0.6
+_HAS_ROLE = 0.55
+# A host keeps a role that it had for longer than it would get it.
+_KEEPS_ROLE = 0.4
+_SAME_ROLE = 0.3
+_SAME_GROUP = 0.9
+_ROUNDS = 2
+_MOST_SPECIFIC = 4.0
+
+
+@dataclasses.dataclass
+class Group:
+    """A role. hosts: a set of bits. weights: by distribution, of the features that are typical."""
+
+    name: str
+    hosts: int
+    weights: dict[str, dict[int, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Grouping:
+    """groups: the roles. distributions, bases: by name, the hosts as a set of bits, and the features of its base."""
+
+    groups: list[Group]
+    distributions: dict[str, int]
+    bases: dict[str, set[int]]
+
+
+def group(fleet: Fleet, features: t.Sequence[Feature], previous: Previous) -> Grouping:
+    """Return the roles of all hosts."""
+    distributions = _distributions(fleet)
+    numbers = {host.name: number for number, host in enumerate(fleet.hosts)}
+    former = {
+        name: bits(sorted(numbers[host] for host in hosts if host in numbers)) for name, hosts in previous.items()
+    }
+    bases = {name: bundles.base_of(features, hosts) for name, hosts in distributions.items()}
+    seeds = {
+        name: bundles.find(features, hosts, bases[name], _known(features, hosts, bases[name], former))
+        for name, hosts in distributions.items()
+    }
+    groups = _merge(features, seeds)
+    for _round in range(_ROUNDS):
+        for one in groups:
+            one.weights = {
+                name: _weights(features, hosts, bases[name], one.hosts, groups) for name, hosts in distributions.items()
+            }
+        _assign(features, groups, distributions, former)
+        groups = _distinct(groups)
+    _name(fleet, features, groups, former)
+    return Grouping(sorted(groups, key=lambda one: one.name), distributions, bases)
+
+
+def _distributions(fleet: Fleet) -> dict[str, int]:
+    found: dict[str, list[int]] = {}
+    for number, host in enumerate(fleet.hosts):
+        found.setdefault(host.distribution, []).append(number)
+    return {name: bits(found[name]) for name in sorted(found)}
+
+
+def _known(
+    features: t.Sequence[Feature], hosts: int, base: t.Collection[int], former: t.Mapping[str, int]
+) -> list[Seed]:
+    """Return the former roles that still are some, by what their hosts have in common and others do not."""
+    found = []
+    for name in sorted(former):
+        mask = former[name] & hosts
+        if mask.bit_count() < bundles.FEWEST_HOSTS:
+            continue
+        typical = [
+            number
+            for number, feature in enumerate(features)
+            if number not in base
+            and feature.weight
+            and (feature.settled & mask).bit_count() >= _TYPICAL * mask.bit_count()
+            and bundles.likeness(feature.settled & hosts, mask) >= bundles.SAME_HOSTS / 2
+        ]
+        if len(typical) >= bundles.FEWEST_FEATURES:
+            still = bundles.majority([features[number].settled & hosts for number in typical])
+            if bundles.likeness(still, mask) >= bundles.SAME_HOSTS / 2:
+                found.append(Seed(still, typical, name))
+    return found
+
+
+def _merge(features: t.Sequence[Feature], seeds: t.Mapping[str, list[Seed]]) -> list[Group]:
+    """Join what is the same role on several distributions: the pairs that are most alike first."""
+    every = [(name, seed) for name, some in seeds.items() for seed in some]
+    owned = [_signature(features, name, seed, seeds[name]) for name, seed in every]
+    pairs = []
+    for one in range(len(every)):
+        for other in range(one + 1, len(every)):
+            if every[one][0] == every[other][0]:
+                continue
+            names = {every[one][1].name, every[other][1].name} - {""}
+            alike = _alike(owned[one], owned[other])
+            if len(names) == 1 and every[one][1].name == every[other][1].name:
+                alike = 2.0
+            elif len(names) == 2:
+                continue
+            if alike >= _SAME_ROLE:
+                pairs.append((-alike, one, other))
+    joined = [{number} for number in range(len(every))]
+    for _alikeness, one, other in sorted(pairs):
+        together = joined[one] | joined[other]
+        if len({every[number][0] for number in together}) == len(together):
+            for number in together:
+                joined[number] = together
+    found = []
+    for number, together in enumerate(joined):
+        if number == min(together):
+            mask = 0
+            for part in together:
+                mask |= every[part][1].hosts
+            name = next((every[part][1].name for part in sorted(together) if every[part][1].name), "")
+            found.append(Group(name, mask, {}))
+    return found
+
+
+def _signature(features: t.Sequence[Feature], name: str, seed: Seed, others: t.Sequence[Seed]) -> dict[int, float]:
+    """Return the features of most hosts of a role, each with a weight: the fewer roles have it, the higher."""
+    found = {}
+    for number, feature in enumerate(features):
+        if _has(feature, seed.hosts):
+            sharing = sum(_has(feature, other.hosts) for other in others)
+            if sharing * 2 <= len(others) or sharing == 1:
+                found[number] = 1.0 / sharing
+    return found
+
+
+def _has(feature: Feature, hosts: int) -> bool:
+    return (feature.settled & hosts).bit_count() >= _TYPICAL * hosts.bit_count()
+
+
+def _alike(one: t.Mapping[int, float], other: t.Mapping[int, float]) -> float:
+    both = sum(min(weight, other[number]) for number, weight in one.items() if number in other)
+    return both / max(1e-9, min(sum(one.values()), sum(other.values())))
+
+
+def _weights(
+    features: t.Sequence[Feature], hosts: int, base: t.Collection[int], role: int, groups: t.Sequence[Group]
+) -> dict[int, float]:
+    """Return what is typical of a role on one distribution, and how much it says.
+
+    If no host of the distribution has the role yet, what is typical of it elsewhere counts.
+    """
+    inside, outside = role & hosts, hosts & ~role
+    here = bool(inside)
+    measured = inside if here else role
+    found = {}
+    for number, feature in enumerate(features):
+        if number in base or not (feature.seen & hosts):
+            continue
+        share = (feature.settled & measured).bit_count() / measured.bit_count() if measured else 0.0
+        if share < _TYPICAL:
+            continue
+        others = (feature.seen & outside).bit_count() / max(1, outside.bit_count())
+        weight = min(_MOST_SPECIFIC, math.log(share / (others + 0.02)))
+        if weight > 0.2:
+            found[number] = weight
+    return found
+
+
+def _assign(
+    features: t.Sequence[Feature],
+    groups: t.Sequence[Group],
+    distributions: t.Mapping[str, int],
+    former: t.Mapping[str, int],
+) -> None:
+    for one in groups:
+        had = former.get(one.name, 0)
+        mask = 0
+        for name, hosts in distributions.items():
+            weights = one.weights[name]
+            total = sum(weights.values())
+            if len(weights) < 2 or not total:
+                continue
+            scores: dict[int, float] = {}
+            for number, weight in weights.items():
+                for host in members(features[number].seen & hosts):
+                    scores[host] = scores.get(host, 0.0) + weight
+            mask |= bits(
+                sorted(
+                    host
+                    for host, score in scores.items()
+                    if score >= total * (_KEEPS_ROLE if had >> host & 1 else _HAS_ROLE)
+                )
+            )
+        one.hosts = mask
+
+
+def _distinct(groups: t.Sequence[Group]) -> list[Group]:
+    """Return the roles that have hosts, without those that another one has, too. Known roles stay."""
+    found: list[Group] = []
+    for one in sorted(groups, key=lambda one: (not one.name, -sum(map(len, one.weights.values())))):
+        if one.hosts and all(bundles.likeness(one.hosts, other.hosts) < _SAME_GROUP for other in found):
+            found.append(one)
+    return found
+
+
+def _name(fleet: Fleet, features: t.Sequence[Feature], groups: t.Sequence[Group], former: t.Mapping[str, int]) -> None:
+    """Name roles after the group of the inventory that has the same hosts, else after what is typical of them."""
+    inventory: dict[str, list[int]] = {}
+    for number, host in enumerate(fleet.hosts):
+        for name in host.groups:
+            inventory.setdefault(name, []).append(number)
+    masks = {name: bits(numbers) for name, numbers in sorted(inventory.items())}
+    used = {*former}
+    for one in groups:
+        if one.name:
+            continue
+        alike = [(bundles.likeness(mask, one.hosts), name) for name, mask in masks.items() if name not in used]
+        likeness, name = max(alike, default=(0.0, ""))
+        if likeness < _SAME_GROUP:
+            name = _typical_name(features, one)
+        number, free = 1, name
+        while free in used:
+            number += 1
+            free = f"{name}-{number}"
+        used.add(free)
+        one.name = free
+
+
+def _typical_name(features: t.Sequence[Feature], one: Group) -> str:
+    weights: dict[str, float] = {}
+    for some in one.weights.values():
+        for number, weight in some.items():
+            weights[features[number].name] = weights.get(features[number].name, 0.0) + weight
+    best = sorted(weights, key=lambda name: (-weights[name], name))[:2]
+    return "-".join(sorted(best)) or "role"

@@ -1,0 +1,158 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fleet by what a rule can allow: one entry for each package, directory of own software or path, with its hosts."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from array import array
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _program
+from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import steady
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.fleet import Fleet, HostPrograms
+
+PACKAGE, DIRECTORY, PATH, IMAGE = "package", "directory", "path", "image"
+DAY = 86_400.0
+
+
+class Key(t.NamedTuple):
+    """What a rule can allow. name: of the package or image, the directory, or the path without versions.
+
+    manager: of a package.
+    """
+
+    kind: str
+    name: str
+    manager: str = ""
+
+
+@dataclasses.dataclass
+class Entry:
+    """One key and the hosts that ran something of it; the columns have the same length.
+
+    programs: indexes into the fleet. first: seconds since the epoch. days: on how many days the program of it that ran
+    on most of them did.
+    """
+
+    key: Key
+    programs: list[int] = dataclasses.field(default_factory=list)
+    hosts: array[int] = dataclasses.field(default_factory=lambda: array("I"))
+    first: array[float] = dataclasses.field(default_factory=lambda: array("d"))
+    days: array[int] = dataclasses.field(default_factory=lambda: array("I"))
+
+    def mask(self) -> int:
+        """Return the hosts as a set of bits."""
+        return bits(self.hosts)
+
+
+@dataclasses.dataclass
+class Table:
+    """entry_of: by program, the index of its entry, -1 for what no rule can name. counts: hosts of each program."""
+
+    fleet: Fleet
+    entries: list[Entry]
+    entry_of: array[int]
+    counts: array[int]
+
+
+def bits(numbers: t.Iterable[int]) -> int:
+    """Return a set of small numbers as an integer."""
+    numbers = array("I", numbers)
+    if not numbers:
+        return 0
+    found = bytearray(max(numbers) // 8 + 1)
+    for number in numbers:
+        found[number >> 3] |= 1 << (number & 7)
+    return int.from_bytes(found, "little")
+
+
+def members(mask: int) -> list[int]:
+    """Return the numbers of a set of bits, ascending."""
+    return [
+        (index << 3) + bit
+        for index, byte in enumerate(mask.to_bytes((mask.bit_length() + 7) // 8, "little"))
+        if byte
+        for bit in range(8)
+        if byte >> bit & 1
+    ]
+
+
+def build(fleet: Fleet) -> Table:
+    """Return the table; one pass over all sightings."""
+    table = Table(fleet, [], array("i"), array("I", bytes(4 * len(fleet.programs))))
+    numbers: dict[Key, int] = {}
+    files: dict[tuple[int, str, str], int] = {}
+    file_of = array("i")
+    entry_of_file: list[int] = []
+    for number, program in enumerate(fleet.programs):
+        key = key_of(program)
+        if key is None:
+            table.entry_of.append(-1)
+            file_of.append(-1)
+            continue
+        entry = numbers.setdefault(key, len(numbers))
+        if entry == len(table.entries):
+            table.entries.append(Entry(key))
+        table.entries[entry].programs.append(number)
+        table.entry_of.append(entry)
+        file = files.setdefault((entry, program.kind, steady.steady_path(program.path)), len(files))
+        if file == len(entry_of_file):
+            entry_of_file.append(entry)
+        file_of.append(file)
+    for number, host in enumerate(fleet.hosts):
+        _count(table, number, host, file_of, entry_of_file)
+    return table
+
+
+def _count(table: Table, number: int, host: HostPrograms, file_of: array[int], entry_of_file: list[int]) -> None:
+    days: dict[int, int] = {}
+    first: dict[int, float] = {}
+    counts = table.counts
+    for program, begin, seen in zip(host.programs, host.first, host.days_seen, strict=True):
+        counts[program] += 1
+        file = file_of[program]
+        if file in days:
+            days[file] += seen
+            if begin < first[file]:
+                first[file] = begin
+        else:
+            days[file] = seen
+            first[file] = begin
+    days.pop(-1, None)
+    found: dict[int, tuple[float, int]] = {}
+    for file, seen in days.items():
+        entry = entry_of_file[file]
+        if entry in found:
+            begin, most = found[entry]
+            found[entry] = (min(begin, first[file]), max(most, seen))
+        else:
+            found[entry] = (first[file], seen)
+    for entry_number, (begin, seen) in found.items():
+        entry = table.entries[entry_number]
+        entry.hosts.append(number)
+        entry.first.append(begin)
+        entry.days.append(seen)
+
+
+def key_of(program: Program) -> Key | None:
+    """Return what a rule would name of a program, None where no rule could."""
+    if program.image:
+        return Key(IMAGE, image_name(program.image))
+    if program.package:
+        return Key(PACKAGE, program.package, program.manager)
+    if not program.sha256 or program.content in (_program.GONE, _program.MEMORY):
+        return None
+    own = steady.own_directory(program.path)
+    if own:
+        return Key(DIRECTORY, own)
+    return Key(PATH, steady.steady_path(program.path))
+
+
+def image_name(image: str) -> str:
+    """Return the name of an image without tag and digest."""
+    name = image.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return head + slash + last.partition(":")[0]

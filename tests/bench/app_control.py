@@ -1,0 +1,217 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The recommender of allowlists on generated fleets: learned from sixty days, held against the next thirty.
+
+What is assumed of the fleets stands in tests/bench/_app_worlds.py, and the figures are worth as much as that. Thresholds
+were chosen on the seeds 1 to 20; these figures are the worst of other seeds:
+
+- hosts_misgrouped: hosts whose roles are not exactly the roles that they have. Each role that was found stands for one
+  role of the world, the most alike first; one that is left over stands for none. roles_found: least and most.
+- malware_recommended: malicious programs that a recommended rule of their host allows, of malware in all. A directory
+  of own software counts as a rule, also for malware in it (inside).
+- later_allowed: share of the legitimate executions of the thirty days that recommended rules allow, of all hosts, also
+  those that were observed for three days only. later_allowed_role: the same, of the worst role.
+- directories_max: rules by directory that a role has. review_items: items that a role or base has for review, also those
+  that are not listed; undecided: packages and files of so few hosts and days that nothing is said of them.
+
+The peer allows every content that was seen twice anywhere, and groups hosts by how many of their programs are the same.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+import typing as t
+
+from tests.bench import _app_worlds
+from tests.support import paths
+
+JUDGED: t.Sequence[int] = range(101, 121)
+
+
+class Outcome(t.NamedTuple):
+    """What came of one world."""
+
+    misgrouped: int
+    roles: int
+    malware_recommended: int
+    malware: int
+    later_allowed: float
+    later_allowed_role: float
+    directories: int
+    review_items: int
+    undecided: int
+    seconds: float
+
+
+class Advice(t.NamedTuple):
+    """roles: by name, the hosts. allows: whether a host may run a program. The rest as in Outcome."""
+
+    roles: t.Mapping[str, t.Collection[str]]
+    allows: t.Callable[[str, t.Any], bool]
+    directories: int = 0
+    review_items: int = 0
+    undecided: int = 0
+
+
+def run() -> dict[str, t.Any]:
+    """Return the figures, the same each time but for seconds and memory."""
+    sys.path.insert(0, str(paths.COLLECTIONS))
+    ours: list[Outcome] = []
+    peers: list[Outcome] = []
+    for seed in JUDGED:
+        world = _app_worlds.world(seed)
+        ours.append(outcome(world, recommended))
+        peers.append(outcome(world, seen_twice))
+    ours_s, peer_s = sum(one.seconds for one in ours), sum(one.seconds for one in peers)
+    return {
+        "ours_s": round(ours_s, 3),
+        "peer_s": round(peer_s, 3),
+        "ratio": round(ours_s / peer_s, 3),
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, 1),
+        **_worst(ours),
+        **{f"peer_{name}": value for name, value in _worst(peers).items()},
+        "worlds": len(ours),
+    }
+
+
+def _worst(outcomes: t.Sequence[Outcome]) -> dict[str, t.Any]:
+    return {
+        "hosts_misgrouped": max(one.misgrouped for one in outcomes),
+        "roles_found": [min(one.roles for one in outcomes), max(one.roles for one in outcomes)],
+        "malware_recommended": max(one.malware_recommended for one in outcomes),
+        "malware": min(one.malware for one in outcomes),
+        "later_allowed": round(min(one.later_allowed for one in outcomes), 5),
+        "later_allowed_role": round(min(one.later_allowed_role for one in outcomes), 5),
+        "directories_max": max(one.directories for one in outcomes),
+        "review_items": max(one.review_items for one in outcomes),
+        "undecided": max(one.undecided for one in outcomes),
+    }
+
+
+def outcome(world: _app_worlds.World, advise: t.Callable[[_app_worlds.World], Advice]) -> Outcome:
+    """Learn from a world, and hold the time after it against what comes of that."""
+    begun = time.process_time()
+    advice = advise(world)
+    seconds = time.process_time() - begun
+    allowed: dict[str, list[int]] = {}
+    for host, rows in zip(world.fleet.hosts, world.later, strict=True):
+        counts = allowed[host.name] = [0, 0]
+        for program, executions in rows:
+            counts[0] += executions if advice.allows(host.name, program) else 0
+            counts[1] += executions
+    shares = []
+    for role in {role for some in world.roles.values() for role in some}:
+        some = [counts for host, counts in allowed.items() if role in world.roles[host]]
+        shares.append(sum(good for good, _all in some) / sum(every for _good, every in some))
+    bad = [*world.malware, *world.inside]
+    return Outcome(
+        misgrouped(advice.roles, world.roles),
+        len(advice.roles),
+        sum(advice.allows(host, program) for host, program, _kind in bad),
+        len(bad),
+        sum(good for good, _all in allowed.values()) / sum(every for _good, every in allowed.values()),
+        min(shares),
+        advice.directories,
+        advice.review_items,
+        advice.undecided,
+        seconds,
+    )
+
+
+def misgrouped(found: t.Mapping[str, t.Collection[str]], truth: t.Mapping[str, frozenset[int]]) -> int:
+    """Return how many hosts have other roles than they really have."""
+    real: dict[int, set[str]] = {}
+    for host, roles in truth.items():
+        for role in roles:
+            real.setdefault(role, set()).add(host)
+    pairs = sorted(
+        (-len(hosts & set(some)) / len(hosts | set(some)), name, role)
+        for name, some in found.items()
+        for role, hosts in real.items()
+    )
+    meaning: dict[str, t.Any] = {}
+    for likeness, name, role in pairs:
+        if likeness < 0 and name not in meaning and role not in meaning.values():
+            meaning[name] = role
+    have: dict[str, set[t.Any]] = {host: set() for host in truth}
+    for name, some in found.items():
+        for host in some:
+            have[host].add(meaning.get(name, name))
+    return sum(have[host] != roles for host, roles in truth.items())
+
+
+def recommended(world: _app_worlds.World) -> Advice:
+    """Return what the collection recommends."""
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import options, recommend
+
+    findings = [options.OpenFinding(*finding) for finding in world.findings]
+    result = recommend.recommend(world.fleet, options.Options(), {}, findings)
+    rules = {role.name: Rules([one.rule for one in role.rules]) for role in result.roles}
+    return Advice(
+        {role.name: role.hosts for role in result.roles if not role.distribution},
+        lambda host, program: any(rules[name].allow(program) for name in result.hosts[host]),
+        max(sum(bool(one.rule.directory) for one in role.rules) for role in result.roles),
+        max(len(role.review) + role.left_out for role in result.roles),
+        sum(role.undecided for role in result.roles),
+    )
+
+
+class Rules:
+    """The recommended rules of one role, as allowlist.Rule says what they mean."""
+
+    def __init__(self, rules: t.Iterable[t.Any]) -> None:
+        self._packages: dict[tuple[str, str], list[t.Any]] = {}
+        self._directories = []
+        self._digests: dict[str, list[t.Any]] = {}
+        for rule in rules:
+            if rule.package:
+                self._packages.setdefault((rule.manager, rule.package), []).append(rule)
+            elif rule.directory:
+                self._directories.append(rule)
+            else:
+                self._digests.setdefault(rule.sha256, []).append(rule)
+
+    def allow(self, program: t.Any) -> bool:
+        """Return whether a rule allows a program."""
+        for rule in self._packages.get((program.manager, program.package), ()):
+            known = program.verification == "verified" or (
+                program.verification == "no_digest" and rule.allow_unverified
+            )
+            if known and rule.origin in ("", program.origin) and program.sha256 not in rule.except_sha256:
+                return True
+        for rule in self._directories:
+            if (
+                program.path.startswith(rule.directory + "/")
+                and not program.writers
+                and program.sha256 not in rule.except_sha256
+            ):
+                return True
+        return any(rule.path in ("", program.path) for rule in self._digests.get(program.sha256, ()))
+
+
+def seen_twice(world: _app_worlds.World) -> Advice:
+    """Allow every content that ran twice, and group hosts of which four in five programs are the same."""
+    counts: dict[tuple[str, str], int] = {}
+    for host in world.fleet.hosts:
+        for number, executions in zip(host.programs, host.executions, strict=True):
+            program = world.fleet.programs[number]
+            key = (program.path, program.sha256)
+            counts[key] = counts.get(key, 0) + executions
+    groups: list[tuple[set[str], list[str]]] = []
+    for host in sorted(world.fleet.hosts, key=lambda host: (-len(host.programs), host.name)):
+        names = {world.fleet.programs[number].path for number in host.programs}
+        likeness, number = max(
+            ((len(names & leader) / len(names | leader), -number) for number, (leader, _hosts) in enumerate(groups)),
+            default=(0.0, 0),
+        )
+        if likeness >= 0.8:
+            groups[-number][1].append(host.name)
+        else:
+            groups.append((names, [host.name]))
+    return Advice(
+        {str(number): hosts for number, (_leader, hosts) in enumerate(groups)},
+        lambda _host, program: counts.get((program.path, program.sha256), 0) >= 2,
+    )
