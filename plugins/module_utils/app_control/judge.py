@@ -125,6 +125,8 @@ class Judge:
     def _by_package(self, program: Program) -> str | None:
         """Return the package rule that covers a program that is as its package says."""
         for rule in self._rules_of_package(program):
+            if program.sha256 in rule.except_sha256:
+                continue
             is_unverified = program.verification == NO_DIGEST and rule.allow_unverified
             if (program.verification == VERIFIED or is_unverified) and rule.origin in ("", program.origin):
                 return "package %s of %s" % (rule.package, rule.role)
@@ -147,12 +149,18 @@ class Judge:
     def _by_directory(self, program: Program) -> str | None:
         """Return the rule for a directory above a program, as long as it is known that only root can write there."""
         rule = self._directory_rule(program) if program.owner and not program.writers else None
-        return None if rule is None else "directory %s of %s" % (rule.directory, rule.role)
+        if rule is None or program.sha256 in rule.except_sha256:
+            return None
+        return "directory %s of %s" % (rule.directory, rule.role)
 
     def _why_changed(self, program: Program, is_doubted: bool) -> str:
         """Return why a program is not what the allowlist has under its name, "" where that can't be said."""
         if is_doubted:
             return "its content changed, and the version of its package %s did not" % program.package
+        directory = self._directory_rule(program)
+        rules = (*self._rules_of_package(program), *([directory] if directory else []))
+        if any(program.sha256 in rule.except_sha256 for rule in rules):
+            return "its content is not what other hosts have under this name"
         if program.verification == MODIFIED and self._rules_of_package(program):
             return "its content is not what its package %s %s ships" % (program.package, program.version)
         if program.sha256 and (program.image, program.path) in self._paths and not self._by_digest(program):

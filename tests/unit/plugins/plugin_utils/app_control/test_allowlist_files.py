@@ -96,7 +96,8 @@ def test_exceptions_are_for_all_hosts_or_those_that_they_name(tmp_path: pathlib.
 def test_rule_is_written_as_it_is_read() -> None:
     for rule in (
         Rule("web", package="nginx", manager="rpm", origin="350d275d", allow_unverified=True),
-        Rule("web", directory="/opt/a b"),
+        Rule("web", directory="/opt/a b", except_sha256=(DIGEST,)),
+        Rule("web", package="nginx", manager="dpkg", except_sha256=(DIGEST, "b" * 64)),
         Rule("web", sha256=DIGEST, path="/x", image="shop"),
     ):
         assert entries.rule(entries.rule_entry(rule, "Because"), "web", "here") == rule
@@ -117,6 +118,7 @@ def test_rule_is_written_as_it_is_read() -> None:
         ("{sha256: abc}", "64 hexadecimal digits"),
         ("{sha256: 12}", "put it in quotes"),
         ("{directory: /opt, image: '?'}", "whose image is unknown"),
+        ("{directory: /opt, except_sha256: [abc]}", "64 hexadecimal digits"),
         ("{directory: /opt, path: /x}", "'path' does not belong"),
         ("{directroy: /opt}", "directory is probably meant"),
         ("{package: nginx, manager: dpkg, allow_unverified: maybe}", "true or false"),
