@@ -85,7 +85,11 @@ class Desk:
 
     def learn(self, *arguments: str, **variables: t.Any) -> t.Any:
         role = {"name": "bulwark.servers.app_control", "tasks_from": "learn"}
-        fact = {"ansible.builtin.set_fact": {"result": "{{ app_control_learned }}"}}
+        fact = {
+            "ansible.builtin.set_fact": {
+                "result": "{{ app_control_learned | combine({'not_learned': bulwark_not_learned | default([])}) }}"
+            }
+        }
         given = {"bulwark_learn_directory": str(self.learned.parent), **variables}
         return self.play({"ansible.builtin.include_role": role}, fact, arguments=arguments, **given)
 
@@ -104,7 +108,7 @@ def test_from_what_ran_to_an_exception(desk: Desk) -> None:
     learned = desk.learn("--diff")
     roles = {tuple(role["hosts"]): role for role in learned["roles"] if not role["distribution"]}
     assert set(roles) == {tuple(hosts) for hosts in HOSTS.values()}
-    assert learned["enough_data"]
+    assert (learned["enough_data"], learned["not_learned"]) == (True, [])
     assert [alert["program"] for alert in learned["alerts"]] == ["/opt/odd"]
     web = yaml.safe_load(pathlib.Path(roles[tuple(WEB)]["path"]).read_text())
     assert web["hosts"] == WEB
@@ -157,4 +161,6 @@ def test_too_little_is_said(desk: Desk) -> None:
     learned = desk.learn("--limit", "web0:web1", app_control_minimum_days=60)
     assert (learned["enough_data"], learned["observed"], learned["roles"]) == (False, 2, [])
     assert set(learned["insufficient"]) == {"web0", "web1"}
+    # The playbook fails with it where it is to be strict.
+    assert learned["not_learned"] == learned["lines"][:1]
     assert not desk.learned.exists()
