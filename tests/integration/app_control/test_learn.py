@@ -135,26 +135,33 @@ def test_from_what_ran_to_an_exception(desk: Desk) -> None:
 
 
 def test_a_run_ends_with_what_concerns_all_hosts(desk: Desk) -> None:
-    def close(**variables: t.Any) -> list[tuple[str, str, str]]:
-        described = {"playbook": "Scan", "user": "alice", "controller": "control1", "version": "0.1.0"}
+    described = {"playbook": "Scan", "user": "alice", "controller": "control1", "version": "0.1.0"}
+
+    def close(*variables: t.Mapping[str, t.Any]) -> list[tuple[str, str, str]]:
+        """Close a run for each of some variables; return the findings about all hosts together."""
         with desk.store() as store:
-            run = store.start_run(hosts=WEB, capabilities=["app_control", "audit"], now=time.time(), **described)
-        result = desk.play(desk.task("findings_run", "result", state="finished", run=run), **variables)
+            opened = {"hosts": WEB, "capabilities": ["app_control", "audit"], "now": time.time(), **described}
+            runs = [store.start_run(**opened) for _each in variables]
+        tasks = [
+            {**desk.task("findings_run", "result", state="finished", run=run), "vars": each}
+            for run, each in zip(runs, variables, strict=True)
+        ]
+        result = desk.play(*tasks)
         assert result["counts"]["open_at_least"]["informational"] == 0
         assert (result["run"]["hosts"], result["counts"]["not_fully_checked"]) == (len(WEB), 8)
         with desk.store() as store:
-            return [(each.alert, each.subject, each.status) for each in store.query(Query(hosts=[FLEET]))]
+            return sorted((each.alert, each.subject, each.status) for each in store.query(Query(hosts=[FLEET])))
 
     missing = ("app_allowlist_missing", "allowlists")
-    assert close(app_control_minimum_days="{{ 7 + 7 }}") == [(*missing, "new")]
     # What cannot be read leaves everything as it is.
-    assert close(app_control_allowlists=str(desk.lists / "none")) == [(*missing, "new")]
+    unreadable = {"app_control_allowlists": str(desk.lists / "none")}
+    assert close({"app_control_minimum_days": "{{ 7 + 7 }}"}, unreadable) == [(*missing, "new")]
     (desk.lists / "web.yml").write_text(f"role: web\nhosts: {WEB}\nallow: [{{package: apache2, manager: dpkg}}]\n")
     with desk.store() as store:
         for host in WEB:
             desk.see(store, host, *OWN["web"], roles=["web"])
-    found = close(app_control_allowlists=str(desk.lists))
-    assert sorted(found) == [(*missing, "resolved"), ("app_allowlist_outdated", "web", "new")]
+    found = close({"app_control_allowlists": str(desk.lists)})
+    assert found == [(*missing, "resolved"), ("app_allowlist_outdated", "web", "new")]
 
 
 def test_too_little_is_said(desk: Desk) -> None:
