@@ -15,20 +15,25 @@ were chosen on the seeds 1 to 20; these figures are the worst of other seeds:
 - directories_max: rules by directory that a role has. review_items: items that a role or base has for review, also those
   that are not listed; undecided: packages and files of so few hosts and days that nothing is said of them.
 
+Those that begin with large_ are of tests/bench/_app_large.py: ten thousand hosts are grouped and all rules recommended,
+in a process of its own. large_s is processor time, large_peak_mb includes the fleet itself.
+
 The peer allows every content that was seen twice anywhere, and groups hosts by how many of their programs are the same.
 """
 
 from __future__ import annotations
 
+import json
 import resource
 import sys
 import time
 import typing as t
 
-from tests.bench import _app_worlds
+from tests.bench import _app_worlds, _measure
 from tests.support import paths
 
 JUDGED: t.Sequence[int] = range(101, 121)
+LARGE_HOSTS = 10_000
 
 
 class Outcome(t.NamedTuple):
@@ -74,6 +79,7 @@ def run() -> dict[str, t.Any]:
         **_worst(ours),
         **{f"peer_{name}": value for name, value in _worst(peers).items()},
         "worlds": len(ours),
+        **json.loads(_measure.output([sys.executable, "-m", "tests.bench._app_large", str(LARGE_HOSTS)])),
     }
 
 

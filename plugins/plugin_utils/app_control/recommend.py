@@ -11,7 +11,6 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import (
     features,
     listed,
-    odd,
     risky,
     roles,
     table,
@@ -44,10 +43,7 @@ def recommend(
     grouping = roles.group(fleet, found_features, previous or {})
     learned = bits(number for number, host in enumerate(fleet.hosts) if host.days >= options.minimum_days)
     bases, lists = listed.distribute(facts, grouping, learned)
-    by_host: dict[str, list[OpenFinding]] = {}
-    for finding in findings:
-        by_host.setdefault(finding.host, []).append(finding)
-    case = verdicts.Case(facts, options, known_risks, odd.find(facts), by_host, feature_of)
+    case = verdicts.Case(facts, options, known_risks, findings, feature_of, grouping.distributions)
     found = [_role(case, one) for one in (*bases, *lists)]
     names: list[list[str]] = [[] for _host in fleet.hosts]
     for role, one in zip(found, (*bases, *lists), strict=True):

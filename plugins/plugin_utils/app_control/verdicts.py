@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import itertools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _program
@@ -27,6 +28,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.table 
     PACKAGE,
     Entry,
     Table,
+    flags,
     members,
 )
 
@@ -50,16 +52,72 @@ _MOST_DIRECTORIES = 5
 _REGULAR = 0.2
 
 
-@dataclasses.dataclass(frozen=True)
 class Case:
-    """What the judge goes by, for all lists."""
+    """What the judge goes by, for all lists. feature_of: by entry, the index of its feature.
 
-    table: Table
-    options: Options
-    risky: RiskyPrograms
-    odd: t.Mapping[int, str]
-    findings: t.Mapping[str, t.Sequence[OpenFinding]]
-    feature_of: t.Mapping[int, int]
+    findings: those that are open, by host.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        options: Options,
+        risky: RiskyPrograms,
+        findings: t.Iterable[OpenFinding],
+        feature_of: t.Mapping[int, int],
+        distributions: t.Mapping[str, int],
+    ) -> None:
+        self.table = table
+        self.options = options
+        self.risky = risky
+        self.feature_of = feature_of
+        self.odd = odd.find(table)
+        self.findings: dict[str, list[OpenFinding]] = {}
+        for finding in findings:
+            self.findings.setdefault(finding.host, []).append(finding)
+        self.distributions = tuple(distributions.values())
+        self._programs = [_programs(table, hosts) for hosts in self.distributions]
+        self._holders = _holders(table, self.odd)
+
+    def held(self, use: _Use) -> dict[int, list[int]]:
+        """Return the programs of an entry that hosts of a list ran, with those hosts, ascending.
+
+        The hosts of a usual packaged program are not known; it is one that any host of the same distributions ran.
+        """
+        found: dict[int, list[int]] = {}
+        for number in use.entry.programs:
+            holders = self._holders.get(number)
+            if holders is not None:
+                hosts = [host for host in holders if use.flags[host : host + 1] == b"\1"]
+                if hosts:
+                    found[number] = hosts
+            elif any(
+                number in programs
+                for programs, mask in zip(self._programs, self.distributions, strict=True)
+                if use.mask & mask
+            ):
+                found[number] = []
+        return found
+
+
+def _programs(table: Table, hosts: int) -> set[int]:
+    found: set[int] = set()
+    for host in members(hosts):
+        found.update(table.fleet.hosts[host].programs)
+    return found
+
+
+def _holders(table: Table, odd_programs: t.Container[int]) -> dict[int, list[int]]:
+    """Return the hosts of each program that is not a usual packaged one."""
+    special: dict[int, list[int]] = {
+        number: []
+        for number, program in enumerate(table.fleet.programs)
+        if not program.package or program.verification != _program.VERIFIED or number in odd_programs
+    }
+    for index, host in enumerate(table.fleet.hosts):
+        for number in special.keys() & host.programs:
+            special[number].append(index)
+    return special
 
 
 @dataclasses.dataclass
@@ -90,16 +148,25 @@ class Judgement:
 
 @dataclasses.dataclass
 class _Use:
-    """How the hosts of a list use one entry. numbers: indexes of those that were observed for long enough."""
+    """How the hosts of a list use one entry. mask, flags: all of them.
+
+    hosts: those that were observed for long enough, with firsts and days; of: how many of these there are.
+    programs: those that they ran, and the hosts as far as these are known.
+    """
 
     number: int
     entry: Entry
     mask: int
+    flags: bytes
     hosts: list[int]
     of: int
     firsts: list[float]
     days: list[int]
-    programs: list[int]
+    held: dict[int, list[int]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def programs(self) -> list[int]:
+        return list(self.held)
 
     @property
     def share(self) -> float:
@@ -118,51 +185,38 @@ def _together(item: ReviewItem) -> tuple[t.Any, ...]:
 def judge(case: Case, listed: Listed) -> Judgement:
     """Return what is recommended and what is not for one list."""
     result = Judgement()
-    held = _held(case, listed)
-    uses = [_use(case, listed, number, held[number]) for number in listed.entries]
+    uses = [_use(case, listed, number) for number in listed.entries]
     # What few hosts have is judged last, because it may be what many hosts of another distribution have.
     for use in sorted(uses, key=lambda use: (bool(_rarity(case, use)), use.entry.key)):
         kind = use.entry.key.kind
         if kind == PACKAGE:
-            _package(case, listed, use, held[use.number], result)
+            _package(case, listed, use, result)
         elif kind == DIRECTORY:
-            _directory(case, listed, use, held[use.number], result)
+            _directory(case, listed, use, result)
         elif kind == IMAGE:
             _image(case, listed, use, result)
         else:
-            _path(case, listed, use, held[use.number], result)
+            _path(case, listed, use, result)
     result.rules.sort(key=lambda one: (not one.rule.package, one.rule))
     return result
 
 
-def _held(case: Case, listed: Listed) -> dict[int, dict[int, list[int]]]:
-    """Return the hosts of this list by entry and program, in ascending order."""
-    found: dict[int, dict[int, list[int]]] = {number: {} for number in listed.entries}
-    entry_of = case.table.entry_of
-    for host in members(listed.hosts):
-        for program in case.table.fleet.hosts[host].programs:
-            number = entry_of[program]
-            if number in found and listed.entries[number] >> host & 1:
-                found[number].setdefault(program, []).append(host)
-    return found
-
-
-def _use(case: Case, listed: Listed, number: int, held: t.Mapping[int, list[int]]) -> _Use:
+def _use(case: Case, listed: Listed, number: int) -> _Use:
     entry, mask = case.table.entries[number], listed.entries[number]
-    fleet = case.table.fleet
-    chosen = [index for index, host in enumerate(entry.hosts) if mask >> host & 1 and listed.learned >> host & 1]
-    distributions = {fleet.hosts[host].distribution for host in members(mask)}
-    of = sum(fleet.hosts[host].distribution in distributions for host in members(listed.learned))
-    return _Use(
+    learned = flags(mask & listed.learned).ljust(len(case.table.fleet.hosts), b"\0")
+    chosen = bytes(map(learned.__getitem__, entry.hosts))
+    use = _Use(
         number,
         entry,
         mask,
-        [entry.hosts[index] for index in chosen],
-        of,
-        [entry.first[index] for index in chosen],
-        [entry.days[index] for index in chosen],
-        sorted(held),
+        flags(mask),
+        list(itertools.compress(entry.hosts, chosen)),
+        sum((listed.learned & hosts).bit_count() for hosts in case.distributions if hosts & mask),
+        list(itertools.compress(entry.first, chosen)),
+        list(itertools.compress(entry.days, chosen)),
     )
+    use.held = case.held(use)
+    return use
 
 
 # Reasons
@@ -217,13 +271,13 @@ def _danger(case: Case, use: _Use) -> tuple[str, bool]:
     regular = [
         days >= _REGULAR * hosts[number].days for number, days in zip(use.hosts, use.days, strict=True)
     ]  # fmt: skip
-    return sorted(uses)[0], use.share >= _COMMON and 2 * sum(regular) >= len(regular)
+    return min(uses), use.share >= _COMMON and 2 * sum(regular) >= len(regular)
 
 
 # Entries
 
 
-def _package(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[int]], result: Judgement) -> None:
+def _package(case: Case, listed: Listed, use: _Use, result: Judgement) -> None:
     programs = case.table.fleet.programs
     key = use.entry.key
     good = [
@@ -231,17 +285,17 @@ def _package(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[in
         for number in use.programs
         if programs[number].verification == _program.VERIFIED and number not in case.odd
     ]
-    _wrong(case, listed, use, held, result)
+    _wrong(case, listed, use, result)
     refused = tuple(sorted({programs[number].sha256 for number in use.programs if number in case.odd}))
     unrecorded = [number for number in use.programs if programs[number].verification == _program.NO_DIGEST]
     if unrecorded:
-        rule = Rule(listed.name, key.name, key.manager, _origin(case, unrecorded, held), True, except_sha256=refused)
-        hosts = sorted({host for number in unrecorded for host in held[number]})
+        rule = Rule(listed.name, key.name, key.manager, _origin(case, unrecorded), True, except_sha256=refused)
+        hosts = sorted({host for number in unrecorded for host in use.held[number]})
         reasons = ["its package records no digest of it", *_rarity(case, use)]
         _review(case, result, 2, unrecorded[-1], hosts, reasons, rule)
     if not good:
         return
-    origin = _origin(case, good, held)
+    origin = _origin(case, good)
     danger, is_needed = _danger(case, use)
     reasons = [*_rarity(case, use), *_brought(case, use), *_with_finding(case, use)]
     if key.manager == "rpm" and not origin:
@@ -259,14 +313,14 @@ def _package(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[in
             result.undecided += 1
             return
     if reasons:
-        shown = max(good, key=lambda number: (len(held[number]), -number))
+        shown = max(good, key=lambda number: (case.table.counts[number], -number))
         _review_use(case, result, use, shown, reasons, rule, bool(danger))
         return
     result.software.add(software)
     result.rules.append(RecommendedRule(rule, _files(case, good), use.mask.bit_count(), _summary(use, danger)))
 
 
-def _wrong(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[int]], result: Judgement) -> None:
+def _wrong(case: Case, listed: Listed, use: _Use, result: Judgement) -> None:
     """Add an item for each file that is not what its package, or the fleet, has."""
     programs = case.table.fleet.programs
     files: dict[tuple[str, str], list[int]] = {}
@@ -274,13 +328,13 @@ def _wrong(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[int]
         reason = case.odd.get(number, "")
         if not reason and programs[number].verification == _program.MODIFIED:
             reason = "it is not as its package says"
-        if reason in odd.OF_THE_PRESENT and all(_is_past(case, use, host, number) for host in held[number]):
+        if reason in odd.OF_THE_PRESENT and all(_is_past(case, use, host, number) for host in use.held[number]):
             continue
         if reason:
             files.setdefault((programs[number].path, reason), []).append(number)
     for (_path_, reason), numbers in files.items():
-        shown = max(numbers, key=lambda number: (len(held[number]), -number))
-        hosts = sorted({host for number in numbers for host in held[number]})
+        shown = max(numbers, key=lambda number: (len(use.held[number]), -number))
+        hosts = sorted({host for number in numbers for host in use.held[number]})
         _review(case, result, 0, shown, hosts, [reason], _hash(listed, programs[shown]))
 
 
@@ -298,14 +352,14 @@ def _files(case: Case, numbers: t.Iterable[int]) -> int:
     return len({steady.steady_path(programs[number].path) for number in numbers})
 
 
-def _origin(case: Case, numbers: t.Sequence[int], held: t.Mapping[int, list[int]]) -> str:
+def _origin(case: Case, numbers: t.Sequence[int]) -> str:
     """Return the key that signed an RPM package on most hosts. dpkg keeps no signature of what is installed."""
     programs = case.table.fleet.programs
     if programs[numbers[0]].manager != "rpm":
         return ""
     counts: dict[str, int] = {}
     for number in numbers:
-        counts[programs[number].origin] = counts.get(programs[number].origin, 0) + len(held[number])
+        counts[programs[number].origin] = counts.get(programs[number].origin, 0) + case.table.counts[number]
     return max(counts, key=lambda origin: (counts[origin], origin))
 
 
@@ -315,11 +369,11 @@ def _summary(use: _Use, danger: str = "") -> str:
     return f"{text}; beware: {danger}" if danger else text
 
 
-def _directory(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[int]], result: Judgement) -> None:
+def _directory(case: Case, listed: Listed, use: _Use, result: Judgement) -> None:
     programs = case.table.fleet.programs
     directory = steady.common_directory([steady.steady_directory(programs[number].path) for number in use.programs])
     writers = sorted({writer for number in use.programs for writer in programs[number].writers})
-    strange = _strange(case, use, held) if not writers and len(use.hosts) >= case.options.minimum_hosts else []
+    strange = _strange(case, use) if not writers and len(use.hosts) >= case.options.minimum_hosts else []
     usual = [number for number in use.programs if number not in strange]
     reasons = [*_rarity(case, use), *_brought(case, use), *_with_finding(case, use)]
     if not reasons and use.share < _OWN:
@@ -328,8 +382,8 @@ def _directory(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[
         reasons.append(f"{', '.join(writers[:3])} can write there")
     for number in strange:
         why = ["no other host has it in this directory of own software"]
-        _review(case, result, 1, number, held[number], why, _hash(listed, programs[number]))
-    shown = max(usual, key=lambda number: (len(held[number]), -number))
+        _review(case, result, 1, number, use.held[number], why, _hash(listed, programs[number]))
+    shown = max(usual, key=lambda number: (len(use.held[number]), -number))
     if reasons:
         rule = _hash(listed, programs[shown]) if writers else Rule(listed.name, directory=directory)
         _review_use(case, result, use, shown, ["no package has it", *reasons], rule)
@@ -345,27 +399,27 @@ def _directory(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[
     )
 
 
-def _strange(case: Case, use: _Use, held: t.Mapping[int, list[int]]) -> list[int]:
+def _strange(case: Case, use: _Use) -> list[int]:
     """Return the files of own software that one host alone has, while no other has one of that name."""
     programs = case.table.fleet.programs
     hosts: dict[str, set[int]] = {}
     for number in use.programs:
-        hosts.setdefault(steady.steady_path(programs[number].path), set()).update(held[number])
+        hosts.setdefault(steady.steady_path(programs[number].path), set()).update(use.held[number])
     return [number for number in use.programs if len(hosts[steady.steady_path(programs[number].path)]) == 1]
 
 
-def _path(case: Case, listed: Listed, use: _Use, held: t.Mapping[int, list[int]], result: Judgement) -> None:
+def _path(case: Case, listed: Listed, use: _Use, result: Judgement) -> None:
     """Judge a file that no package has, which is known by its content alone: that which its hosts have now."""
     programs = case.table.fleet.programs
     newest: dict[int, tuple[float, int]] = {}
     for number in use.programs:
-        for host in held[number]:
+        for host in use.held[number]:
             newest[host] = max(newest.get(host, (0.0, 0)), (_last(case, host, number), number))
     digests: dict[str, set[int]] = {}
     for host, (_time, number) in newest.items():
         digests.setdefault(programs[number].sha256, set()).add(host)
     most = max(digests, key=lambda digest: (len(digests[digest]), digest))
-    shown = max((n for n in use.programs if programs[n].sha256 == most), key=lambda n: (len(held[n]), -n))
+    shown = max((n for n in use.programs if programs[n].sha256 == most), key=lambda n: (len(use.held[n]), -n))
     share = sum(listed.learned >> host & 1 for host in digests[most]) / use.of if use.of else 0.0
     writers = sorted({writer for number in use.programs for writer in programs[number].writers})
     reasons = [*_rarity(case, use), *_brought(case, use), *_with_finding(case, use)]
