@@ -52,7 +52,10 @@ def fleet(hosts: int, seed: int = 1) -> tuple[t.Any, list[frozenset[int]]]:
         return versions
 
     letters = "abcdefghijklmnopqrstuvwxyz"
-    bases = [[package(kind, f"base-{letters[n // 26]}{letters[n % 26]}-{letters[kind]}") for n in range(_BASE)] for kind in range(DISTRIBUTIONS)]  # fmt: skip
+    bases = [
+        [package(kind, f"base-{letters[n // 26]}{letters[n % 26]}-{letters[kind]}") for n in range(_BASE)]
+        for kind in range(DISTRIBUTIONS)
+    ]
     roles = [
         [
             [package(kind, f"role-{letters[role // 26]}{letters[role % 26]}-{letters[n]}") for n in range(_ROLE)]

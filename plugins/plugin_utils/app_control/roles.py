@@ -1,7 +1,10 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say which roles each host has: the same role on every distribution, and the same as before where that is still true."""
+"""Say which roles each host has.
+
+A role is the same on every distribution, and the same as before as long as that is still true.
+"""
 
 from __future__ import annotations
 

@@ -132,11 +132,11 @@ def _count(table: Table, number: int, host: HostPrograms, file_of: array[int], e
             found[entry] = (min(begin, first[file]), max(most, seen))
         else:
             found[entry] = (first[file], seen)
-    for entry_number, (begin, seen) in found.items():
-        entry = table.entries[entry_number]
-        entry.hosts.append(number)
-        entry.first.append(begin)
-        entry.days.append(seen)
+    for entry, (begin, seen) in found.items():
+        columns = table.entries[entry]
+        columns.hosts.append(number)
+        columns.first.append(begin)
+        columns.days.append(seen)
 
 
 def key_of(program: Program) -> Key | None:
