@@ -109,6 +109,9 @@ class ActionModule(StoreActionBase):
             result.checkpoint,
             controls=result.controls,
             containers=result.containers,
+            programs=result.programs,
+            program_host=result.program_host,
+            ended=result.ended,
         )
         counts = dataclasses.asdict(recorded)
         del counts["changes"], counts["refused"]
@@ -187,4 +190,7 @@ def _from_result(result: t.Mapping[str, t.Any], capability: str) -> CapabilityRe
         checkpoint=result.get("checkpoint"),
         controls=result.get("controls") or (),
         containers=result.get("containers") or (),
+        programs=result.get("programs") or (),
+        program_host=result.get("program_host"),
+        ended=result.get("ended") or (),
     )

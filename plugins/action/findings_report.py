@@ -15,6 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _control
 from ansible_collections.bulwark.servers.plugins.plugin_utils import benchmarks, catalogue, collection_version
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, StoreActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import FLEET
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
     benchmark,
@@ -99,7 +100,9 @@ def _controls(store: Store, run_id: str | None) -> frozenset[outline.Control] | 
     # In check mode the run is in no store.
     if run_id is None or not store.runs(ids=[run_id]):
         return None
-    return frozenset((covered.host, covered.capability) for covered in store.coverage(run_id))
+    controls = {(covered.host, covered.capability) for covered in store.coverage(run_id)}
+    # What concerns all hosts together was found at the end of the run.
+    return frozenset(controls | {(FLEET, capability) for _host, capability in controls})
 
 
 def _facts(data: model.ReportData) -> dict[str, t.Any]:

@@ -10,18 +10,23 @@ import socket
 import time
 import typing as t
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import CHECKED, SEVERITIES
-from ansible_collections.bulwark.servers.plugins.plugin_utils import collection_version
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, collection_version
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import (
     STORE_OPTION,
     StoreActionBase,
     person,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import FLEET, host_name
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import output
+from ansible_collections.bulwark.servers.plugins.plugin_utils.scan import fleet_findings
+from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.variables import RoleVariables
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Counts, Query, Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.recording import FLEET_SCOPE
 
 
 class ActionModule(StoreActionBase):
@@ -95,7 +100,25 @@ class ActionModule(StoreActionBase):
         now = time.time()
         changed = store.finish_run(run_id, now, reasons)
         run = _run(store, run_id)
+        for capability in run["capabilities"]:
+            self._look_at_fleet(store, run_id, capability, task_vars, now)
         return {"changed": changed, "run": run, "counts": _counts(run, store.counts(Query(run=run_id), now))}
+
+    def _look_at_fleet(
+        self, store: Store, run_id: str, capability: str, task_vars: dict[str, t.Any], now: float
+    ) -> None:
+        """Record what a capability finds about all hosts together; what it cannot find out stays as it is."""
+        module = fleet_findings.of(capability)
+        if module is None:
+            return
+        variables = RoleVariables(capability, task_vars, self._templar)
+        try:
+            detections = module.detections(store, variables.value, FLEET_SCOPE, now)
+        except (ContentError, AnsibleError) as error:
+            self._display.warning(f"{capability}: nothing was found out about all hosts together: {error}")
+            return
+        found = events.findings(detections, catalogue.load(), events.Device(FLEET), now)
+        store.record_fleet(run_id, capability, found, now)
 
     def _prune(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         removed = store.prune(timestamps.parse(options["older_than"], time.time()))

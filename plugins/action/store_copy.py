@@ -42,8 +42,8 @@ class ActionModule(StoreActionBase):
 
 def _summary(copied: StoreCopy) -> list[str]:
     """Return a table for a terminal, and what to do next."""
-    lines = [f"{'table':<22}{'rows':>9}  digest"]
-    lines += [f"{table.name:<22}{table.rows:>9}  {table.digest or '-'}".rstrip() for table in copied.tables]
+    lines = [f"{'table':<27}{'rows':>9}  digest"]
+    lines += [f"{table.name:<27}{table.rows:>9}  {table.digest or '-'}".rstrip() for table in copied.tables]
     ends = f"from {copied.source} to {copied.destination}"
     if any(table.digest is None for table in copied.tables):
         return [*lines, f"This would be copied {ends}."]

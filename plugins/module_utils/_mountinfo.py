@@ -37,6 +37,7 @@ class _Line(t.NamedTuple):
     parent: bytes
     point: bytes
     mount: Mount
+    options: bytes
 
 
 class MountTable:
@@ -89,6 +90,17 @@ def file_systems(text: bytes) -> dict[bytes, str]:
     return {line.point: line.mount.kind for line in map(_parsed, text.split(b"\n")) if line is not None}
 
 
+def options_at(text: bytes, path: bytes) -> frozenset[bytes]:
+    """Return the options of the mount that a directory is on, such as noexec; none where that is unknown."""
+    lines = [line for line in map(_parsed, text.split(b"\n")) if line is not None]
+    above = [line for line in lines if path == line.point or path.startswith(line.point.rstrip(b"/") + b"/")]
+    if not above:
+        return frozenset()
+    # Of several mounts at one point, the last lies on top.
+    _position, nearest = max(enumerate(above), key=lambda each: (len(each[1].point), each[0]))
+    return frozenset(nearest.options.split(b","))
+
+
 def parse(text: bytes) -> dict[bytes, Mount]:
     """Return the topmost mount at each point that a path leads to; lines of another form are ignored.
 
@@ -133,7 +145,11 @@ def _parsed(text: bytes) -> _Line | None:
         return None
     kind = others[0].decode("ascii", "replace")
     return _Line(
-        fields[0], fields[1], plain(fields[4]), Mount(kind, plain(fields[3]), plain(others[1]), plain(others[2]))
+        fields[0],
+        fields[1],
+        plain(fields[4]),
+        Mount(kind, plain(fields[3]), plain(others[1]), plain(others[2])),
+        fields[5],
     )
 
 

@@ -29,6 +29,7 @@ extends_documentation_fragment:
   - bulwark.servers.attributes.info_module
   - bulwark.servers.attributes.linux
   - bulwark.servers.log_reading
+  - bulwark.servers.automation
 options:
   paths:
     description:
@@ -45,30 +46,6 @@ options:
         C(auditd), are matched here.
     type: list
     elements: path
-  automation_users:
-    description:
-      - Accounts that automation signs in with, such as C(ansible). What happens in their sessions is explained, and
-        reported with the lower severity that a detection leaves for it, if the sign-in came from the controller.
-      - An account counts as signed in where the kernel and the host's own sshd say so, as long as the session lasts,
-        and for a day at most.
-    type: list
-    elements: str
-    default: []
-  automation_addresses:
-    description:
-      - Addresses or networks that automation signs in from, beside that of the connection that this task itself came
-        through, if it came with one of O(automation_users).
-    type: list
-    elements: str
-    default: []
-  automation_units:
-    description:
-      - Services of systemd that configure the host, such as C(puppet.service). What their main process does, and what
-        it starts, is explained while the service runs, if its unit and its program are unchanged files of packages.
-      - By default none. The role names those of Puppet, Chef, Salt, CFEngine and cloud-init.
-    type: list
-    elements: str
-    default: []
 notes:
   - Each look makes one record in the audit log of the host, as C(auditctl -m) does, in check mode, too. That it comes
     to the log shows that the log is written. It is not made for a log that is none of the host's.

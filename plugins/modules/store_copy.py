@@ -115,6 +115,6 @@ summary:
   type: list
   elements: str
   sample:
-    - "table                      rows  digest"
-    - "bulwark_runs                  3  3f1c0a6f9f6a5a1d4f1f2b7f6f0f6f1b2c7d8e9fa0b1c2d3e4f5061728394a5b"
+    - "table                           rows  digest"
+    - "bulwark_runs                       3  3f1c0a6f9f6a5a1d4f1f2b7f6f0f6f1b2c7d8e9fa0b1c2d3e4f5061728394a5b"
 """

@@ -27,6 +27,8 @@ class Capability:
     defender: its name in Defender for servers. playbooks: those of PLAYBOOKS that call the role, beside scan. state:
     the directories on hosts, below ``state_dir``, that it keeps its state in. looks: what a scan asks a host for it.
     checked_by_module: variables of the role that its modules check, more clearly than an argument specification can.
+    has_fleet_findings: whether ``plugin_utils/CAPABILITY/fleet_findings.py`` says at the end of a run what is to be
+    found about all hosts together.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Capability:
     state: tuple[str, ...]
     looks: tuple[looks.Look, ...]
     checked_by_module: tuple[str, ...]
+    has_fleet_findings: bool = False
 
 
 @functools.lru_cache(maxsize=1)
@@ -76,6 +79,7 @@ def parse(data: t.Any, identifier: str) -> Capability:
         state=_names(data, "state", where),
         looks=looks.parse(data.get("looks"), where),
         checked_by_module=_names({"checked_by_module": [], **data}, "checked_by_module", where),
+        has_fleet_findings=_flag(data, "has_fleet_findings", where),
     )
 
 
@@ -83,6 +87,13 @@ def _text(data: t.Mapping[str, t.Any], name: str, where: str) -> str:
     value = data.get(name)
     if not isinstance(value, str) or not value.strip():
         raise ContentError(f"{where}: {name} is missing or no text; give it one")
+    return value
+
+
+def _flag(data: t.Mapping[str, t.Any], name: str, where: str) -> bool:
+    value = data.get(name, False)
+    if not isinstance(value, bool):
+        raise ContentError(f"{where}: {name} is true or false")
     return value
 
 

@@ -265,3 +265,12 @@ def write(path: pathlib.Path, records: int, seed: int = 1) -> Figures:
         while log.records < records:
             log.random.choices(kinds, (62, 16, 12, 10))[0]()
     return Figures(log.records, log.events, len(log.commands), log.size)
+
+
+def write_executions(path: pathlib.Path, events: int, seed: int = 1) -> Figures:
+    """Write a log of so many executions and nothing else."""
+    with path.open("w", encoding="utf-8") as stream:
+        log = _Log(stream, seed)
+        for _event in range(events):
+            log.execute()
+    return Figures(log.records, log.events, len(log.commands), log.size)

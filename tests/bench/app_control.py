@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The recommender of allowlists on generated fleets: learned from sixty days, held against the next thirty.
 
-What is assumed of the fleets stands in tests/bench/_app_worlds.py, and the figures are worth as much as that. Thresholds
-were chosen on the seeds 1 to 20; these figures are the worst of others:
+What is assumed of the fleets stands in tests/bench/_app_worlds.py, and the figures are worth as much as that.
+Thresholds were chosen on the seeds 1 to 20; these figures are the worst of others:
 
 - hosts_misgrouped: hosts whose roles are not exactly the roles that they have. Each role that was found stands for one
   role of the world, the most alike first; one that is left over stands for none. roles_found: least and most.

@@ -12,6 +12,12 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import 
 
 # Of what is looked at as it is, rather than in a log, these alone can't be simulated.
 _NONE = {
+    "app_allowlist_missing",
+    "app_allowlist_outdated",
+    "app_changed_program",
+    "app_mount_without_noexec",
+    "app_state_tampered",
+    "app_unapproved_library",
     "jit_altered_grant",
     "jit_policy_missing",
     "jit_unrecorded_grant",

@@ -13,10 +13,11 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import About
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.model import Explanation
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.matched_act import MatchedAct
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.packages import PackageExplainer
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Explanation
 
 from tests.integration.package_roots import Deb, Root
 
@@ -109,7 +110,7 @@ def explained(
     event = Event(int(when), 0, 1, b"SYSCALL", raw.encode())
     view = {"TargetFilename": path, "Action": action, "Image": actor.exe.decode().strip('"')}
     about = About(event, "call", actor, actor.parent, {})
-    return PackageExplainer(os.fsencode(root.path)).explain(about, view)
+    return PackageExplainer(os.fsencode(root.path)).explain(MatchedAct(about, view))
 
 
 def explained_command(root: Root, command: t.Sequence[str], *levels: t.Sequence[str]) -> Explanation | None:
@@ -123,4 +124,4 @@ def explained_command(root: Root, command: t.Sequence[str], *levels: t.Sequence[
         "CommandLine": " ".join(command),
     }
     about = About(event, "execution", None, process(*levels), {})
-    return PackageExplainer(os.fsencode(root.path)).explain(about, view)
+    return PackageExplainer(os.fsencode(root.path)).explain(MatchedAct(about, view))

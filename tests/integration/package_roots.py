@@ -44,7 +44,10 @@ class Root:
 
 @dataclasses.dataclass
 class Deb:
-    """A Debian package: files by path (as the package lists them) with their content, links with where they lead."""
+    """A Debian package: files by path (as the package lists them) with their content, links with where they lead.
+
+    scripts: maintainer scripts by kind.
+    """
 
     name: str
     version: str = "1.0-1"
@@ -53,6 +56,7 @@ class Deb:
     links: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     conffiles: t.Sequence[str] = ()
     control: str = ""
+    scripts: t.Mapping[str, bytes] = dataclasses.field(default_factory=dict)
 
     def build(self, directory: pathlib.Path) -> pathlib.Path:
         tree = directory / f"{self.name}_{self.version}_{self.arch}.tree"
@@ -70,6 +74,9 @@ class Deb:
         )
         if self.conffiles:
             (tree / "DEBIAN/conffiles").write_text("".join(f"{name}\n" for name in self.conffiles))
+        for name, script in self.scripts.items():
+            (tree / "DEBIAN" / name).write_bytes(script)
+            (tree / "DEBIAN" / name).chmod(0o755)
         package = directory / f"{self.name}_{self.version}_{self.arch}.deb"
         _run("dpkg-deb", "--root-owner-group", "--build", tree, package)
         return package
@@ -101,7 +108,13 @@ class DebianRoot(Root):
         self.dpkg("--unpack", str(deb.build(self._built)))
 
     def dpkg(self, *arguments: str) -> None:
-        _run("dpkg", f"--root={self.path}", "--force-not-root,bad-path,unsafe-io", "--log=/dev/null", *arguments)
+        _run(
+            "dpkg",
+            f"--root={self.path}",
+            "--force-not-root,bad-path,unsafe-io,script-chrootless",
+            "--log=/dev/null",
+            *arguments,
+        )
 
     def divert(self, *arguments: str) -> None:
         _run("dpkg-divert", "--root", self.path, *arguments)

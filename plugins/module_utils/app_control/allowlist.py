@@ -31,9 +31,10 @@ class Rule(t.NamedTuple):
 
 
 class Exemption(t.NamedTuple):
-    """What a person let run. program: a path, or a pattern of fnmatch(3). sha256, user: "" for any.
+    """What a person let run.
 
-    until: seconds since the epoch, None for ever.
+    program: a path, or a pattern of fnmatch(3) in which * matches slashes, too; of a container "IMAGE: PATH". sha256,
+    user: "" for any. until: seconds since the epoch, None for ever.
     """
 
     program: str
@@ -55,9 +56,10 @@ class Allowlist(t.NamedTuple):
 class Verdict(t.NamedTuple):
     """Whether a program is on the allowlist. by: the rule or exemption in words, or why there is none.
 
-    alert: the id that a violation has, "" for what is allowed.
+    alert: the id that a violation has, "" for what is allowed. severity: where it is another than that of the alert.
     """
 
     allowed: bool
     by: str
     alert: str = ""
+    severity: str | None = None

@@ -10,13 +10,24 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
 
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
+
+# The image of a container that was gone before anybody could ask for its image. No allowlist should name it.
+UNKNOWN_IMAGE = "?"
+# The last part of the path of a record that stands for files of a directory that ran once and are gone. A real file of
+# that name is shown with an escape.
+FOLDED = "*"
+
 
 class Execution(t.NamedTuple):
     """One execution, or a running process in place of one. All texts are printable.
 
     time: seconds since the epoch. user: the login account, or that of the process; parent: the program that started it;
     ancestors: those above it, the nearest first. cwd, terminal, session: "" where they are unknown. explanation: the
-    sentence of what explains it, "" for nothing.
+    sentence of what explains it, "" for nothing. path, script: what was executed, and for a script its path, else "".
+    pid: "" where it is unknown. process: the entry of the process table with the chain of its parents, as the audit log
+    has them; for explanations during the look, never saved.
     """
 
     time: float
@@ -27,6 +38,10 @@ class Execution(t.NamedTuple):
     terminal: str
     session: str
     explanation: str = ""
+    path: str = ""
+    script: str = ""
+    pid: str = ""
+    process: Process | None = None
 
 
 @dataclasses.dataclass
@@ -34,9 +49,14 @@ class Record:
     """One program as the host remembers it.
 
     days: in days since the epoch, without doubles. The fields that begin with ``new_`` count since the last recorded
-    look. explanations: of new executions, how many each sentence explains. newest, newest_unexplained: executions of
-    this look, None for none. reported: the alert that a look made of it, "" for none. former: the program before its
-    content changed in this look, None where it did not.
+    look; new_days are those that ``days`` did not have. explanations: of new executions, how many each sentence
+    explains. newest, newest_unexplained: executions of this look, None for none. is_running: whether a process runs it
+    now. reported: the alert that a look made of it, "" for none; set it, and the record is never forgotten.
+    before: the program as the look before had it, None for one that is new. is_altered: whether any fact is new or
+    other than then. is_postponed: set it, and the next look goes on counting ``new_``.
+
+    Looks keep two more programs, remembered like ``reported``. reported_program: the program as it was when it was
+    reported. genuine: as it was before its content changed while the version of its package did not.
     """
 
     program: Program
@@ -54,4 +74,9 @@ class Record:
     newest: Execution | None = None
     newest_unexplained: Execution | None = None
     reported: str = ""
-    former: Program | None = None
+    is_running: bool = False
+    is_altered: bool = False
+    is_postponed: bool = False
+    before: Program | None = None
+    reported_program: Program | None = None
+    genuine: Program | None = None

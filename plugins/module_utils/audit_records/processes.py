@@ -104,6 +104,13 @@ def _process(*parts: t.Any) -> Process:
     return process
 
 
+def ancestors(process: Process | None) -> t.Iterator[Process]:
+    """Yield a process and those above it, the nearest first, as far as they are known."""
+    while process is not None:
+        yield process
+        process = process.parent
+
+
 def listener(parent: Process | None, session: bytes) -> Process | None:
     """Return the nearest process from the parent on upwards that listens, in the same login session.
 
@@ -243,7 +250,7 @@ class Processes:
 
 def _kept(process: Process, known: dict[Process, list[t.Any]]) -> list[t.Any]:
     """known: levels that were made before; most processes have those above them in common."""
-    kept = list(itertools.islice(_upwards(process), _LEVELS))
+    kept = list(itertools.islice(ancestors(process), _LEVELS))
     if not any(level.listens for level in kept):
         above = listener(kept[-1].parent, kept[-1].session)
         if above is not None:
@@ -252,12 +259,6 @@ def _kept(process: Process, known: dict[Process, list[t.Any]]) -> list[t.Any]:
         if level not in known:
             known[level] = _level(level)
     return [known[level] for level in kept]
-
-
-def _upwards(process: Process | None) -> t.Iterator[Process]:
-    while process is not None:
-        yield process
-        process = process.parent
 
 
 def _level(process: Process) -> list[t.Any]:

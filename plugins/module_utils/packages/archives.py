@@ -26,6 +26,9 @@ _MOST_MEMBERS = 200_000
 _CHUNK = 1 << 20
 
 
+_Result = t.TypeVar("_Result")
+
+
 class OtherArchiveError(Exception):
     """apt keeps an archive under the name of a package that is not the one whose digest is signed."""
 
@@ -72,12 +75,26 @@ class KeptArchives:
             if len(self._read) >= self._most:
                 self._read.popitem(last=False)
             try:
-                self._read[key] = self._find(*key)
+                self._read[key] = self._find(*key, _archive)
             except OtherArchiveError:
                 self._read[key] = False
         return self._read[key]
 
-    def _find(self, package: str, version: str, architecture: str, sha256: str) -> Archive | None:
+    def control(
+        self, package: str, version: str, architecture: str, sha256: str
+    ) -> t.Mapping[str, bytes] | t.Literal[False] | None:
+        """Return the scripts and lists of the archive with a digest, without unpacking its files.
+
+        None without such an archive, False for another one under its name. Nothing is remembered.
+        """
+        try:
+            return self._find(package, version, architecture, sha256, _control_part)
+        except OtherArchiveError:
+            return False
+
+    def _find(
+        self, package: str, version: str, architecture: str, sha256: str, read: t.Callable[[int, str], _Result]
+    ) -> _Result | None:
         for arch in (architecture, "all"):
             name = "%s_%s_%s.deb" % (package, version.replace(":", "%3a"), arch)
             try:
@@ -92,10 +109,7 @@ class KeptArchives:
                 if stat.S_ISREG(status.st_mode) and status.st_size <= self._most_packed:
                     # Nothing is unpacked that anybody may have made, such as a header of gigabytes.
                     _compare(descriptor, status.st_size, sha256)
-                    return Archive(
-                        _unpacked(descriptor, "--fsys-tarfile", sha256, _files),
-                        _unpacked(descriptor, "--ctrl-tarfile", sha256, _control),
-                    )
+                    return read(descriptor, sha256)
             except (OSError, tarfile.TarError):
                 continue
             finally:
@@ -103,7 +117,12 @@ class KeptArchives:
         return None
 
 
-_Result = t.TypeVar("_Result")
+def _archive(descriptor: int, sha256: str) -> Archive:
+    return Archive(_unpacked(descriptor, "--fsys-tarfile", sha256, _files), _control_part(descriptor, sha256))
+
+
+def _control_part(descriptor: int, sha256: str) -> dict[str, bytes]:
+    return _unpacked(descriptor, "--ctrl-tarfile", sha256, _control)
 
 
 def _compare(descriptor: int, size: int, sha256: str) -> None:

@@ -16,7 +16,7 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
-from ansible_collections.bulwark.servers.plugins.module_utils.packages import dpkg, rpm, rpm_signature
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import dpkg, rpm, rpm_query, rpm_signature
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.aliases import MergedDirectories
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import (
     SEPARATOR,
@@ -95,6 +95,20 @@ class PackageDatabases:
         if directory is None:
             return frozenset()
         return rpm_signature.signing_keys(_rpm_verbose(self._root, directory), package)
+
+    def rpm_times(self) -> list[tuple[float, Owned]]:
+        """Return the RPM packages with the times of their installation, in seconds since the epoch."""
+        directory = rpm.directory(self._root)
+        if directory is None:
+            return []
+        try:
+            output, _problem = _rpm_runner(self._root, directory)(["-qa", "--queryformat", rpm_query.TIMES_FORMAT])
+        except OSError:
+            return []
+        return [
+            (timestamp, Owned.of(Package("rpm:%s:%s" % (row.name, row.arch), row.name, row.version, row.arch, "rpm")))
+            for timestamp, row in rpm_query.parse_times(output)
+        ]
 
     def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
         """Yield path and record of packaged files with exactly this content (hex digests by algorithm).

@@ -30,19 +30,19 @@ class Files:
     def owner(self, path: bytes) -> str | None:
         """Return name and version of the package that owns a path of the host."""
         if path not in self._owners:
-            owned = self._owned(path)
+            owned = self.owned(path)
             self._owners[path] = owned.label if owned is not None else None
         return self._owners[path]
 
     def as_packaged(self, path: bytes, descriptor: int) -> str | None:
         """Return name and version of the package that ships this content under this path."""
-        owned = self._owned(path)
+        owned = self.owned(path)
         digests = self.digests(descriptor) if owned is not None and owned.digests else None
         return owned.label if owned is not None and digests and owned.has_content(digests) else None
 
     def has_digests(self, path: bytes) -> bool:
         """Say whether the package that owns a path records what is in it."""
-        owned = self._owned(path)
+        owned = self.owned(path)
         return owned is not None and bool(owned.digests)
 
     def digests(self, descriptor: int) -> dict[str, str] | None:
@@ -54,7 +54,7 @@ class Files:
         key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         if key not in self._digests:
             readable = stat.S_ISREG(status.st_mode) and status.st_size <= MOST_BYTES
-            wanted = {"sha256", *self._databases().digest_algorithms()}
+            wanted = {"sha256", *self.packages.digest_algorithms()}
             self._digests[key] = _hashed(descriptor, status.st_size, wanted) if readable else None
         return self._digests[key]
 
@@ -62,10 +62,12 @@ class Files:
         """Return (subject, reason) of what can't be told by packages, if they were asked at all."""
         return self._packages.coverage_notes() if self._packages is not None else []
 
-    def _owned(self, path: bytes) -> Owned | None:
-        return self._databases().owner(path) if path.startswith(b"/") else None
+    def owned(self, path: bytes) -> Owned | None:
+        """Return what the package that owns a path of the host records of it."""
+        return self.packages.owner(path) if path.startswith(b"/") else None
 
-    def _databases(self) -> databases.PackageDatabases:
+    @property
+    def packages(self) -> databases.PackageDatabases:
         if self._packages is None:
             self._packages = databases.load_packages()
         return self._packages

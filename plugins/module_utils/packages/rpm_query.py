@@ -33,6 +33,9 @@ _PACKAGE = re.compile(
     + rb"|\(none\))\n"
 )
 
+TIMES_FORMAT = "%{INSTALLTIME} " + PACKAGES_FORMAT
+_TIME = re.compile(rb"(\d{1,12}) ")
+
 # The state comes last: it belongs to the host (another package replaced the file), the rest to the package.
 FILES_FORMAT = (
     "P %{DBINSTANCE}\\n"
@@ -87,24 +90,41 @@ def parse_packages(output: bytes) -> list[PackageRow]:
     packages = []
     position = 0
     while position < len(output):
-        match = _PACKAGE.match(output, position)
-        if match is None:
-            raise AnswerError("rpm's package list is not understood at byte %d" % position)
-        number, algorithm, epoch, name, version, release, arch = match.groups()
-        full = "%s-%s" % (_text(version), _text(release))
-        packages.append(
-            PackageRow(
-                number=int(number),
-                # Packages from before rpm 4.6 have no such tag and are MD5.
-                algorithm=_ALGORITHMS.get(int(algorithm)) if algorithm.isdigit() else "md5",
-                name=_text(name),
-                version="%d:%s" % (int(epoch), full) if int(epoch) else full,
-                # A key that was imported is listed as a package, gpg-pubkey, and has none.
-                arch=_text(arch or b""),
-            )
-        )
-        position = match.end()
+        row, position = _package(output, position)
+        packages.append(row)
     return packages
+
+
+def parse_times(output: bytes) -> list[tuple[int, PackageRow]]:
+    """Return when the packages that ``TIMES_FORMAT`` listed were installed; raise AnswerError when a part is none."""
+    packages = []
+    position = 0
+    while position < len(output):
+        installed = _TIME.match(output, position)
+        if installed is None:
+            raise AnswerError("rpm's package list is not understood at byte %d" % position)
+        row, position = _package(output, installed.end())
+        packages.append((int(installed.group(1)), row))
+    return packages
+
+
+def _package(output: bytes, position: int) -> tuple[PackageRow, int]:
+    """Return the package that is listed at a position, and where it ends."""
+    match = _PACKAGE.match(output, position)
+    if match is None:
+        raise AnswerError("rpm's package list is not understood at byte %d" % position)
+    number, algorithm, epoch, name, version, release, arch = match.groups()
+    full = "%s-%s" % (_text(version), _text(release))
+    row = PackageRow(
+        number=int(number),
+        # Packages from before rpm 4.6 have no such tag and are MD5.
+        algorithm=_ALGORITHMS.get(int(algorithm)) if algorithm.isdigit() else "md5",
+        name=_text(name),
+        version="%d:%s" % (int(epoch), full) if int(epoch) else full,
+        # A key that was imported is listed as a package, gpg-pubkey, and has none.
+        arch=_text(arch or b""),
+    )
+    return row, match.end()
 
 
 def parse_files(output: bytes) -> t.Iterator[tuple[int, list[FileRow]]]:

@@ -32,7 +32,7 @@ FORMAT_VERSION = 1
 # What a rule raises that names no alert of the catalogue: one of the user's.
 USER_ALERT = "audit_sigma_match"
 # The kinds of explanations that a rule may name in ``explained_by``.
-EXPLANATIONS = ("automation", "package")
+AUTOMATION, PACKAGE = EXPLANATIONS = ("automation", "package")
 
 # One event as rules see it: text as the host has it (not printable(), with surrogateescape for what is no UTF-8),
 # numbers, or lists of texts. What is not known has no key.

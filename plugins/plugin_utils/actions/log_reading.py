@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action of a module that reads logs from a checkpoint on, with rules that the controller compiles.
+"""The actions of modules that read logs from a checkpoint on.
 
 The store holds the checkpoint: how far it knows the logs of a host. With ``run`` the module starts there and returns
 the next checkpoint, which ``findings`` stores together with the findings. Without a run, and in check mode, the module
@@ -33,14 +33,48 @@ class RuleSet(t.Protocol):
     def problems(self) -> t.Sequence[str]: ...
 
 
-class LogReadingActionBase(CapabilityActionBase):
-    """Send the module its rules and its checkpoint, and report rules that cannot be used.
+class CheckpointActionBase(CapabilityActionBase):
+    """Send the module its checkpoint. ``run`` and ``store`` stay on the controller.
 
-    A subclass sets ``CHECKPOINT``, the name of its module's checkpoint, and ``RESULT_KEY``, a key that only a complete
-    result has, and overrides ``load_rules``. ``run`` and ``store`` stay on the controller.
+    A subclass sets ``CHECKPOINT``, the name of its module's checkpoint.
     """
 
     CHECKPOINT: t.ClassVar[str]
+
+    def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        self._store_url: str | None = arguments.pop("store", None)
+        self._run: str | None = arguments.pop("run", None)
+        return arguments
+
+    def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
+        if self._run:
+            token = self._token(self.host_name(task_vars))
+            arguments = {**arguments, "_advance": True, **({"_token": token} if token else {})}
+        return (yield from super().execute(arguments, task_vars))
+
+    def host_name(self, task_vars: dict[str, t.Any]) -> str:
+        """Return what the store calls the host."""
+        return events.Device.from_vars(self.host_vars(task_vars)).name
+
+    def open_store(self) -> Store:
+        """Return the store, to read it. Raises StoreError."""
+        mode: t.Literal["write", "check"] = "check" if self._task.check_mode else "write"
+        return Store.open(self._store_url, mode=mode)
+
+    def _token(self, host: str) -> str | None:
+        try:
+            with contextlib.closing(self.open_store()) as store:
+                return store.checkpoint(host, self.CHECKPOINT)
+        except StoreError as error:
+            raise AnsibleActionFail(str(error)) from None
+
+
+class LogReadingActionBase(CheckpointActionBase):
+    """Send the module its rules, too, and report rules that cannot be used.
+
+    A subclass sets ``RESULT_KEY``, a key that only a complete result has, and overrides ``load_rules``.
+    """
+
     RESULT_KEY: t.ClassVar[str]
 
     @classmethod
@@ -53,8 +87,7 @@ class LogReadingActionBase(CapabilityActionBase):
         cls.load_rules((), (), True)
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        self._store_url: str | None = arguments.pop("store", None)
-        self._run: str | None = arguments.pop("run", None)
+        arguments = super().module_arguments(arguments, task_vars)
         rules = self.load_rules(
             arguments.pop("rule_paths", None) or (),
             arguments.pop("threat_lists", None) or (),
@@ -68,21 +101,6 @@ class LogReadingActionBase(CapabilityActionBase):
     def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
         result = yield from super().run_module(arguments, task_vars)
         return {**result, "rule_problems": self._problems} if self.RESULT_KEY in result else result
-
-    def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
-        if self._run:
-            host = events.Device.from_vars(self.host_vars(task_vars)).name
-            token = self._token(host)
-            arguments = {**arguments, "_advance": True, **({"_token": token} if token else {})}
-        return (yield from super().execute(arguments, task_vars))
-
-    def _token(self, host: str) -> str | None:
-        mode: t.Literal["write", "check"] = "check" if self._task.check_mode else "write"
-        try:
-            with contextlib.closing(Store.open(self._store_url, mode=mode)) as store:
-                return store.checkpoint(host, self.CHECKPOINT)
-        except StoreError as error:
-            raise AnsibleActionFail(str(error)) from None
 
 
 def _warn(problems: t.Sequence[str]) -> None:

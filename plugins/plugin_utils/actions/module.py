@@ -44,6 +44,9 @@ class Request:
     entry: Entry | None = None
 
 
+# Keys of a result that the store records besides findings and coverage.
+_RECORDED = ("controls", "containers", "programs", "program_host", "ended")
+
 # Yields what the host is asked, is sent what it answers, and returns the result.
 Conversation = t.Generator[Request, dict[str, t.Any], dict[str, t.Any]]
 
@@ -135,8 +138,8 @@ class CapabilityActionBase(SanitizingActionBase):
         """
         result = sanitize(answer)
         result["capability"] = self.capability
-        for name in ("controls", "containers"):
-            # Only an action that knows the benchmark can say what they mean.
+        for name in _RECORDED:
+            # Only the action that knows them can say what they mean.
             result.pop(name, None)
         if "detections" in result:
             result["findings"] = self._findings(result.pop("detections"), task_vars)

@@ -11,6 +11,9 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
 
+# Stands for all hosts together in findings that are about no single one. No host may be called so.
+FLEET = "(fleet)"
+
 _FACT_LIMIT = 256
 _TEXTS = ("system", "distribution", "distribution_version", "kernel", "domain", "virtualization_role")
 # OCSF's os.type_id (https://schema.ocsf.io/1.5.0/objects/os) by Ansible's fact ``system``.

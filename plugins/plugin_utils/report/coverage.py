@@ -10,6 +10,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import FLEET
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import alike, model
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import listed, visible
 
@@ -91,11 +92,15 @@ class Gap:
 
 
 def matrix(entries: t.Iterable[model.Coverage], findings: t.Iterable[Finding] = ()) -> Matrix:
-    """Return the matrix; a host or capability that only findings name is in it too, as never run."""
+    """Return the matrix; a host or capability that only findings name is in it too, as never run.
+
+    What was found about all hosts together is of none.
+    """
     scopes: dict[tuple[str, str], list[model.Coverage]] = collections.defaultdict(list)
     for entry in entries:
         scopes[entry.host, entry.capability].append(entry)
-    pairs = [*scopes, *((finding.host, finding.capability) for finding in findings)]
+    found = ((finding.host, finding.capability) for finding in findings if finding.host != FLEET)
+    pairs = [*scopes, *found]
     capabilities = tuple(sorted({capability for _host, capability in pairs}))
     same: dict[tuple[Cell, ...], list[str]] = collections.defaultdict(list)
     for host in sorted({host for host, _capability in pairs}):

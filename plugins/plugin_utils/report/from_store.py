@@ -9,10 +9,12 @@ import collections
 import dataclasses
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
 from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import Benchmark
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Alert, Catalogue, ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import app_control_tables, cards, model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.app_control_view import AppControl, Host
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.cards import technique_uid
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.openings import Opening
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import format_time, key
@@ -22,13 +24,17 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     Finding,
     HistoryEntry,
     JitQuery,
+    ProgramQuery,
     Query,
     Store,
+    patterns,
     shown_person,
 )
 
 # More findings make a file that browsers open slowly; the report says what it leaves out.
 FINDING_LIMIT = 100_000
+# Sightings of the programs that are listed; more are not needed to name their packages and digests.
+PROGRAM_LIMIT = 20_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +85,7 @@ def collect(
         statuses=limits.statuses,
         since=limits.since,
         openings=tuple(_openings(store, limits, now)),
+        app_control=_app_control(store, limits, findings),
         benchmarks=benchmarks,
         controls=controls,
         judgements=tuple(store.judgements(hosts=limits.hosts)) if controls else (),
@@ -91,6 +98,33 @@ def _control_texts(catalogue: Catalogue, controls: t.Iterable[ControlState]) -> 
     known = {alert.id: alert for alert in catalogue}
     named = {state.control for state in controls} & known.keys()
     return {key(name): _alert_text(known[name]) for name in named}
+
+
+def _app_control(store: Store, limits: Limits, findings: t.Sequence[Finding]) -> AppControl:
+    if limits.capabilities and "app_control" not in limits.capabilities:
+        return AppControl()
+    groups = app_control_tables.listed(findings)
+    hosts = tuple(
+        Host(host.host, host.distribution, host.days, host.roles)
+        for host in store.program_hosts()
+        if not limits.hosts or any(patterns.matches(pattern, host.host) for pattern in limits.hosts)
+    )
+    return AppControl(hosts, _programs(store, groups) if groups else {})
+
+
+def _programs(store: Store, groups: t.Sequence[t.Sequence[Finding]]) -> dict[tuple[str, str], Program]:
+    """Return the newest facts of the programs that these findings are about, by host and subject."""
+    # The path is the subject, or what follows the name of a container's image there.
+    subjects = [group[0].subject for group in groups]
+    paths = {part for subject in subjects for part in (subject, subject.rpartition(": ")[2])}
+    # A name with many asterisks would be a pattern that takes for ever.
+    exact = sorted({path.replace("*", "?") for path in paths})
+    seen = store.programs(ProgramQuery(paths=exact, limit=PROGRAM_LIMIT))
+    return {(each.host, _subject(each.sighting.program)): each.sighting.program for each in seen}
+
+
+def _subject(program: Program) -> str:
+    return f"{program.image}: {program.path}" if program.image else program.path
 
 
 def _openings(store: Store, limits: Limits, now: float) -> t.Iterator[Opening]:

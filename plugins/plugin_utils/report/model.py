@@ -12,6 +12,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.app_control_view import AppControl
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.openings import Opening
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import key
 
@@ -126,6 +127,7 @@ class ReportData:
     controls: tuple[ControlState, ...] = ()
     judgements: tuple[Judgement, ...] = ()
     benchmark_runs: tuple[BenchmarkRun, ...] = ()
+    app_control: AppControl = dataclasses.field(default_factory=AppControl)
 
     def history(self, finding: Finding) -> t.Sequence[HistoryEntry]:
         return self.histories.get(finding.uid, ())

@@ -30,7 +30,7 @@ import markupsafe
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, model, page_data, shown, view
 
 _FOLDER = pathlib.Path(__file__).parent
-_STYLES = ("tokens.css", "page.css", "parts.css", "findings.css", "benchmark.css", "print.css")
+_STYLES = ("tokens.css", "page.css", "parts.css", "findings.css", "benchmark.css", "app_control.css", "print.css")
 _SCRIPTS = ("types.js", "state.js", "filter.js", "card.js", "host.js", "engine.js", "benchmark.js", "app.js")
 
 # The only text that differs between two reports of the same data.

@@ -10,6 +10,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import FLEET
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import benchmark, coverage, model, secure_score
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, format_time, visible
@@ -68,7 +69,9 @@ def score(data: model.ReportData, statuses: t.Container[str] = ACTIVE) -> secure
         (
             (found.host, found.capability, found.severity)
             for found in data.findings
-            if found.status in statuses and (found.host, found.capability, found.alert) not in controls
+            if found.status in statuses
+            and found.host != FLEET
+            and (found.host, found.capability, found.alert) not in controls
         ),
         benchmark.judged(data),
     )
@@ -136,7 +139,8 @@ def issues(findings: t.Iterable[Finding]) -> list[Issue]:
 
 def host_rows(data: model.ReportData, points: secure_score.SecureScore | None) -> list[Row]:
     """Return every host of the report, the one with the most severe findings first, then the lowest score."""
-    return _rows(data, lambda item: item.host, points.hosts if points else {})
+    rows = _rows(data, lambda item: item.host, points.hosts if points else {})
+    return [row for row in rows if row.name != FLEET]
 
 
 def capability_rows(data: model.ReportData, points: secure_score.SecureScore | None) -> list[Row]:

@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
+    app_control_tables,
     benchmark,
     benchmark_view,
     cards,
@@ -76,6 +77,7 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
         **_attention(data, gaps, sheets),
         **_trend(data),
         **benchmark_view.context(data, sheets),
+        **app_control_tables.context(data),
         "capability_rows": summary.capability_rows(data, score),
         "host_rows": summary.host_rows(data, score),
         "host_limit": _HOST_LIMIT,

@@ -52,6 +52,9 @@ def of_look(question: Question) -> Record | None:
         checkpoint=result.get("checkpoint"),
         controls=result.get("controls") or (),
         containers=result.get("containers") or (),
+        programs=result.get("programs") or (),
+        program_host=result.get("program_host"),
+        ended=result.get("ended") or (),
     )
     return Record(found)
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The store: findings, runs with their coverage, controls, seals, checkpoints and requests, in SQLite or PostgreSQL."""
+"""The store: what is remembered of hosts, runs, findings and decisions, in SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -40,6 +40,12 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
     Suppression,
     TrendPoint,
 )
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.program_model import (
+    HostSighting,
+    HostsWith,
+    ProgramHost,
+    ProgramQuery,
+)
 
 __all__ = [
     "Accepted",
@@ -52,6 +58,8 @@ __all__ = [
     "Explanation",
     "Finding",
     "HistoryEntry",
+    "HostSighting",
+    "HostsWith",
     "JitActor",
     "JitChange",
     "JitEntry",
@@ -61,6 +69,8 @@ __all__ = [
     "JitUse",
     "JitWanted",
     "Judgement",
+    "ProgramHost",
+    "ProgramQuery",
     "Query",
     "RecordResult",
     "Run",

@@ -46,11 +46,12 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
     Suppression,
     TrendPoint,
 )
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.program_facade import ProgramStore
 
 T = t.TypeVar("T")
 
 
-class Store(BenchmarkStore, JitStore):
+class Store(BenchmarkStore, JitStore, ProgramStore):
     """An open store. Every method is one transaction, and raises StoreError when the database refuses.
 
     Open it where it is used and close it there: Ansible forks its workers, and a connection can't be shared by two
@@ -101,9 +102,7 @@ class Store(BenchmarkStore, JitStore):
         coverage: t.Sequence[t.Mapping[str, t.Any]],
         now: float,
         checkpoint: t.Mapping[str, t.Any] | None = None,
-        *,
-        controls: t.Sequence[t.Mapping[str, t.Any]] = (),
-        containers: t.Sequence[t.Mapping[str, t.Any]] = (),
+        **more: t.Any,
     ) -> RecordResult:
         """Record what a capability found on a host and how far it looked.
 
@@ -115,10 +114,11 @@ class Store(BenchmarkStore, JitStore):
         together with the findings or not at all. Where another run, which read the same, was recorded meanwhile, the
         findings and the checkpoint are left out.
 
-        controls: of benchmarks, all of each subject that was judged. A subject that was looked for and is gone has none
-        any more; the finding of a control that was not checked stays as it is. containers: the inventory.
+        more: further fields of ``CapabilityResult``. controls has all controls of each subject that was judged. A
+        subject that was looked for and is gone has none any more; the finding of a control that was not checked stays
+        as it is.
         """
-        result = CapabilityResult(capability, findings, coverage, checkpoint, controls, containers)
+        result = CapabilityResult(capability, findings, coverage, checkpoint, **more)
         return self._database.write(lambda c: recording.record(c, run_id, host, result, now))
 
     def record_host(
@@ -139,6 +139,16 @@ class Store(BenchmarkStore, JitStore):
         before; None leaves these as they are. They are what the controller sent, never what a host says that it has.
         """
         return self._database.write(lambda c: recording.record_host(c, run_id, host, results, pins, now))
+
+    def record_fleet(
+        self, run_id: str, capability: str, findings: t.Sequence[t.Mapping[str, t.Any]], now: float
+    ) -> RecordResult:
+        """Record what a capability found about all hosts together, in place of what it found before.
+
+        findings: of the host ``ocsf.host.FLEET`` and the scope ``recording.FLEET_SCOPE``. They have no coverage: no
+        number of hosts has them, and no score.
+        """
+        return self._database.write(lambda c: recording.record_fleet(c, run_id, capability, findings, now))
 
     def pins(self, host: str) -> dict[str, str]:
         """Return the digests of the files that the controller left on a host, by name."""

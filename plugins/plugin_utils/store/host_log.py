@@ -10,6 +10,7 @@ import contextlib
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import NOT_CHECKED, PARTIAL
+from ansible_collections.bulwark.servers.plugins.module_utils._program import Sighting
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
@@ -20,6 +21,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     events,
     findings,
     lifecycle,
+    program_results,
     runs,
     seals,
     suppressions,
@@ -32,6 +34,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
     StatusChange,
     Suppression,
 )
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.program_log import ProgramLog
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
@@ -63,6 +66,7 @@ class HostLog:
         self._rules = suppressions.active(connection, now)
         self._stored = findings.of_host(connection, host, capabilities)
         self._controls = ControlLog(connection, run_id, host, results, now)
+        self._programs = ProgramLog(connection, host)
         self._coverage = runs.recorded_coverage(connection, run_id, host, capabilities)
         has_checkpoint = any(result.checkpoint is not None for result in results)
         self._tokens = checkpoints.tokens(connection, host) if has_checkpoint else {}
@@ -85,11 +89,17 @@ class HostLog:
             observed = {seen.uid: seen for seen in (events.read(event, self._host, capability) for event in reported)}
             containers = control_results.read_containers(result.containers, self._host)
             controls = control_results.read_controls(result.controls, self._host)
+            facts, sightings = self._read_programs(result)
+            ended = program_results.read_ended(result.ended if is_news else (), self._host)
             self._controls.add_controls(capability, controls, entries)
         except StoreError as error:
             return self.refuse(result, str(error))
+        unrecorded = 0
         if advanced is not None:
             name, token = advanced
+            # What was read until this token is in the store already where a result is recorded again.
+            if facts is not None and self._tokens.get(name) != token:
+                unrecorded = self._programs.add(capability, facts, sightings)
             self._tokens[name] = token
             self._advanced[name] = (capability, token)
         self._controls.add_containers(capability, containers, entries)
@@ -101,6 +111,9 @@ class HostLog:
         if len(containers) < len(result.containers):
             words = f"containers were dropped: a host has at most {len(containers)} in the store"
             entries.append(_dropped_entry(capability, len(result.containers) - len(containers), words))
+        if unrecorded:
+            words = f"programs were dropped: a host has at most {program_results.SIGHTINGS_LIMIT} in the store"
+            entries.append(_dropped_entry(capability, unrecorded, words))
         log = _ResultLog(self._run_id, self._now, self._rules)
         log.see(stored, limited)
         unseen = [state for state in stored.values() if state.uid not in observed]
@@ -120,10 +133,19 @@ class HostLog:
             since = min(state.last_seen for state in gone)
             accepted = seals.accepted_since(self._connection, self._host, capability, since)
             log.resolve(gone, accepted, {key: each.end for key, each in judged.items()})
+        log.end([state for state in unseen if state.lifecycle == "event" and state.status in ACTIVE], ended)
         log.age(unseen)
         self._take(capability, log)
         self._cover(capability, entries)
         return log.result(dropped=len(observed) - len(limited))
+
+    def _read_programs(self, result: CapabilityResult) -> tuple[program_results.HostFacts | None, list[Sighting]]:
+        sightings = program_results.read_sightings(result.programs, self._host, self._now)
+        if result.program_host is None:
+            if sightings:
+                raise StoreError(f"the programs of {self._host} cannot be kept: the result has no program_host")
+            return None, []
+        return program_results.read_host(result.program_host, self._host, self._now), sightings
 
     def refuse(self, result: CapabilityResult, reason: str) -> RecordResult:
         """Take nothing of a result: what it looked at counts as not checked."""
@@ -137,14 +159,20 @@ class HostLog:
     def write(self) -> None:
         """Write what was taken."""
         connection, host, now = self._connection, self._host, self._now
+        self.write_findings()
+        self._controls.write()
+        self._programs.write()
+        checkpoints.write(connection, host, self._advanced, now)
+        runs.write_coverage(connection, self._run_id, host, self._covered, now)
+        runs.mark_checked(connection, host, self._checked, now)
+
+    def write_findings(self) -> None:
+        """Write the findings that were taken, and nothing about how far anybody looked."""
+        connection = self._connection
         findings.insert(connection, list(self._added.values()))
         findings.update_seen(connection, list(self._seen.values()))
         findings.update(connection, list(self._changed.values()))
         findings.add_history(connection, self._steps)
-        self._controls.write()
-        checkpoints.write(connection, host, self._advanced, now)
-        runs.write_coverage(connection, self._run_id, host, self._covered, now)
-        runs.mark_checked(connection, host, self._checked, now)
 
     def _take(self, capability: str, log: _ResultLog) -> None:
         """Take what one result changes; a finding that several change is written once, as the last leaves it."""
@@ -209,6 +237,16 @@ class _ResultLog:
             self.steps += lifecycle.resolve(state, self._now, by=by, reason=reason, run_id=self._run_id)
             self._gone.append(state)
             self.changed.append(state)
+
+    def end(self, events: t.Iterable[lifecycle.State], reasons: t.Mapping[tuple[str, str], str]) -> None:
+        """Resolve events that an allowlist ended, by alert and subject."""
+        for state in events:
+            reason = reasons.get((state.alert, state.subject))
+            if reason is not None:
+                self._note(state)
+                self.steps += lifecycle.resolve(state, self._now, by=None, reason=reason, run_id=self._run_id)
+                self._gone.append(state)
+                self.changed.append(state)
 
     def age(self, unseen: t.Iterable[lifecycle.State]) -> None:
         for state in unseen:

@@ -219,6 +219,65 @@ def _controls(connection: sa.Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _programs(connection: sa.Connection) -> None:
+    """Make room for the programs that ran on hosts."""
+    postgresql = connection.dialect.name == "postgresql"
+    number, counted = ("DOUBLE PRECISION", "SERIAL") if postgresql else ("DOUBLE", "INTEGER")
+    for statement in (
+        f"""CREATE TABLE bulwark_programs (
+            id {counted} NOT NULL,
+            digest TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            path TEXT NOT NULL,
+            image TEXT NOT NULL,
+            interpreter TEXT NOT NULL,
+            sha256 TEXT NOT NULL,
+            content TEXT NOT NULL,
+            manager TEXT NOT NULL,
+            package TEXT NOT NULL,
+            version TEXT NOT NULL,
+            verification TEXT NOT NULL,
+            origin TEXT NOT NULL,
+            owner TEXT NOT NULL,
+            writers TEXT NOT NULL,
+            PRIMARY KEY (id)
+        )""",
+        "CREATE UNIQUE INDEX ix_bulwark_programs_digest ON bulwark_programs (digest)",
+        "CREATE INDEX ix_bulwark_programs_sha256 ON bulwark_programs (sha256)",
+        f"CREATE INDEX ix_bulwark_programs_path ON bulwark_programs {'USING hash ' if postgresql else ''}(path)",
+        f"""CREATE TABLE bulwark_program_hosts (
+            id {counted} NOT NULL,
+            host TEXT NOT NULL,
+            capability TEXT NOT NULL,
+            distribution TEXT NOT NULL,
+            since {number} NOT NULL,
+            until {number} NOT NULL,
+            days INTEGER NOT NULL,
+            "groups" TEXT NOT NULL,
+            roles TEXT NOT NULL,
+            PRIMARY KEY (id)
+        )""",
+        "CREATE UNIQUE INDEX ix_bulwark_program_hosts_host ON bulwark_program_hosts (host)",
+        f"""CREATE TABLE bulwark_program_sightings (
+            host INTEGER NOT NULL,
+            program INTEGER NOT NULL,
+            first {number} NOT NULL,
+            last {number} NOT NULL,
+            days INTEGER NOT NULL,
+            last_day INTEGER NOT NULL,
+            executions BIGINT NOT NULL,
+            explained BIGINT NOT NULL,
+            users TEXT NOT NULL,
+            parents TEXT NOT NULL,
+            PRIMARY KEY (host, program),
+            FOREIGN KEY (host) REFERENCES bulwark_program_hosts (id) ON DELETE CASCADE,
+            FOREIGN KEY (program) REFERENCES bulwark_programs (id)
+        ){"" if postgresql else " WITHOUT ROWID"}""",
+        "CREATE INDEX ix_bulwark_program_sightings_program ON bulwark_program_sightings (program)",
+    ):
+        connection.exec_driver_sql(statement)
+
+
 # The step at position N upgrades version N + 1 to N + 2. A released step never changes, so it is written out and makes
 # no use of ``schema``, which tells of the newest version.
 STEPS: tuple[t.Callable[[sa.Connection], None], ...] = (
@@ -228,6 +287,7 @@ STEPS: tuple[t.Callable[[sa.Connection], None], ...] = (
     _jit_people_and_use,
     _pins,
     _controls,
+    _programs,
 )
 VERSION = 1 + len(STEPS)
 

@@ -83,6 +83,10 @@ class CapabilityResult:
     """What one capability, or one look of it, found on a host and how far it looked, as ``Store.record`` takes it.
 
     controls: as ``plugin_utils/controls`` makes them. containers: of the inventory, each with its ``engine``.
+    programs: as ``_program.as_dict`` makes them, with what the checkpoint is ahead of the one before. program_host:
+    ``distribution``, ``since``, ``until``, ``days``, ``roles`` and perhaps ``groups``, as in ``fleet.HostPrograms``;
+    None where the result is not about programs. ended: findings that an allowlist ended, each with ``alert``,
+    ``subject`` and ``reason``.
     """
 
     capability: str
@@ -91,6 +95,9 @@ class CapabilityResult:
     checkpoint: t.Mapping[str, t.Any] | None = None
     controls: t.Sequence[t.Mapping[str, t.Any]] = ()
     containers: t.Sequence[t.Mapping[str, t.Any]] = ()
+    programs: t.Sequence[t.Mapping[str, t.Any]] = ()
+    program_host: t.Mapping[str, t.Any] | None = None
+    ended: t.Sequence[t.Mapping[str, t.Any]] = ()
 
 
 @dataclasses.dataclass(frozen=True)

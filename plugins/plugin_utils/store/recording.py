@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import FLEET
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import failures, pins, runs, sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.host_log import HostLog
@@ -15,6 +17,9 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
+
+# The scope of findings about all hosts together.
+FLEET_SCOPE = "fleet"
 
 
 def record(connection: sa.Connection, run_id: str, host: str, result: CapabilityResult, now: float) -> RecordResult:
@@ -47,11 +52,27 @@ def record_host(
     return recorded
 
 
+def record_fleet(
+    connection: sa.Connection, run_id: str, capability: str, found: t.Sequence[t.Mapping[str, t.Any]], now: float
+) -> RecordResult:
+    """Store what is found about all hosts together; see ``Store.record_fleet``."""
+    runs.require(connection, run_id)
+    sql.lock(connection, "record", FLEET)
+    result = CapabilityResult(capability, found, [ScopeCoverage(FLEET_SCOPE).entry()])
+    log = HostLog(connection, run_id, FLEET, [result], now)
+    recorded = log.add(result)
+    if recorded.refused is not None:
+        raise StoreError(recorded.refused)
+    log.write_findings()
+    return recorded
+
+
 def _begin(
     connection: sa.Connection, run_id: str, host: str, results: t.Sequence[CapabilityResult], now: float
 ) -> None:
     """Let one record of a host at a time begin; the run is its newest."""
     runs.require(connection, run_id)
+    runs.refuse_fleet([host])
     sql.lock(connection, "record", host)
     capabilities = dict.fromkeys(result.capability for result in results)
     runs.mark_latest(connection, run_id, [(host, capability) for capability in capabilities], now)

@@ -13,6 +13,7 @@ import uuid
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import NOT_CHECKED, not_checked
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import FLEET
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import explained, sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.coverage import summary
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
@@ -36,6 +37,7 @@ def start(
     run_id: str | None,
 ) -> str:
     """Open a run, or add to one that another controller opened; see ``Store.start_run``."""
+    refuse_fleet(hosts)
     run_id = run_id or str(uuid.uuid4())
     sql.upsert(connection, tables().runs, [{"id": run_id, "started": now, "finished": None, **described}])
     planned = [(host, capability) for host in dict.fromkeys(hosts) for capability in dict.fromkeys(capabilities)]
@@ -54,6 +56,12 @@ def start(
     sql.upsert(connection, tables().coverage, rows)
     mark_latest(connection, run_id, planned, now)
     return run_id
+
+
+def refuse_fleet(hosts: t.Iterable[str]) -> None:
+    """Raise StoreError where a host has the name that stands for all of them."""
+    if FLEET in hosts:
+        raise StoreError(f"no host can be called {FLEET}, which stands for all hosts together; rename it")
 
 
 def mark_latest(connection: sa.Connection, run_id: str, covered: t.Sequence[tuple[str, str]], now: float) -> None:

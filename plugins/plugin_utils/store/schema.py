@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import functools
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import control_tables
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import control_tables, program_tables
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
@@ -38,6 +38,9 @@ class Tables:
     benchmark_runs: sa.Table
     judgements: sa.Table
     containers: sa.Table
+    programs: sa.Table
+    program_hosts: sa.Table
+    program_sightings: sa.Table
 
 
 @functools.cache
@@ -69,6 +72,9 @@ def tables() -> Tables:
         benchmark_runs=control_tables.benchmark_runs(metadata),
         judgements=control_tables.judgements(metadata),
         containers=control_tables.containers(metadata),
+        programs=program_tables.programs(metadata),
+        program_hosts=program_tables.hosts(metadata),
+        program_sightings=program_tables.sightings(metadata),
     )
 
 

@@ -23,15 +23,17 @@ def upsert(
     rows: t.Sequence[Row],
     update: t.Sequence[str] = (),
     where: t.Callable[[t.Any], sa.ColumnElement[bool]] | None = None,
+    key: t.Sequence[str] = (),
 ) -> None:
-    """Insert rows; where the primary key is there already, update these columns, or leave the row when there are none.
+    """Insert rows; where the key is there already, update these columns, or leave the row when there are none.
 
-    where: makes of the row that would be inserted the condition under which it replaces the other. Rows are written
-    in the order of their keys, so that two writers of many rows wait for each other and don't lock each other out.
+    where: makes of the row that would be inserted the condition under which it replaces the other. key: columns with a
+    unique index, by default the primary key. Rows are written in the order of their keys, so that two writers of many
+    rows wait for each other and don't lock each other out.
     """
     if not rows:
         return
-    key = [column.name for column in table.primary_key]
+    key = key or [column.name for column in table.primary_key]
     insert = _insert(connection, table)
     if update:
         statement: t.Any = insert.on_conflict_do_update(

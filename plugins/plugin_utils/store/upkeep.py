@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import control_query, seals
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import control_query, program_log, seals
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
@@ -31,6 +31,7 @@ def prune(connection: sa.Connection, before: float) -> dict[str, int]:
     connection.execute(judged.delete().where((judged.c.ended < before) | (judged.c.until < before)))
     scores = tables().benchmark_runs
     connection.execute(scores.delete().where(scores.c.at < before, ~control_query.is_newest()))
+    program_log.prune(connection, before)
     old = sa.select(runs.c.id).where(runs.c.started < before)
     is_latest = sa.exists().where(
         latest.c.host == coverage.c.host,
@@ -63,11 +64,14 @@ def forget(
         ("benchmark_runs", tables().benchmark_runs),
         ("judgements", tables().judgements),
         ("containers", tables().containers),
+        ("programs", tables().program_hosts),
     ):
         wanted = [] if hosts is None else [table.c.host.in_(hosts)]
         if capabilities:
             wanted.append(table.c.capability.in_(capabilities))
         removed[name] = connection.execute(table.delete().where(*wanted)).rowcount
+    if removed["programs"]:
+        program_log.remove_unseen(connection)
     whole_hosts = () if capabilities or hosts is None else hosts
     connection.execute(tables().pins.delete().where(tables().pins.c.host.in_(whole_hosts)))
     counted = {name: removed[name] for name in ("findings", "coverage")}

@@ -14,8 +14,8 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain import listeners
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.sessions import Sessions
+from ansible_collections.bulwark.servers.plugins.module_utils.automation import listeners
+from ansible_collections.bulwark.servers.plugins.module_utils.automation.sessions import Sessions
 
 from tests.support import audit, sshd
 from tests.support.sigma import rule, used

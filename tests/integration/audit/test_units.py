@@ -22,7 +22,7 @@ _UNIT = "dbus.service"
 _ASK = f"""
 import json, sys
 sys.path.insert(0, "/opt/test")
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain import units
+from ansible_collections.bulwark.servers.plugins.module_utils.automation import units
 mains = units.running(["{_UNIT}", "own.service", "nothing-like-that.service"])
 print(json.dumps([[main.unit, main.pid.decode(), main.exe] for main in mains]))
 """

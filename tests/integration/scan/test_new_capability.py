@@ -83,7 +83,7 @@ def test_remove_takes_it_off_the_host_with_its_state(site: Site) -> None:
 def test_it_is_among_the_capabilities_that_a_scan_has(site: Site) -> None:
     code, said = site.play("scan", bulwark_capabilities="login_baner")
     assert code != 0
-    there = f"audit, docker_hardening, file_integrity, jit_access, {NAME},"
+    there = f"app_control, audit, docker_hardening, file_integrity, jit_access, {NAME},"
     assert f"there is no capability 'login_baner'; the collection has {there}" in said
 
 

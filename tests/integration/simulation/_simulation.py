@@ -12,6 +12,8 @@ import tempfile
 import time
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control import look as programs
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control import options as program_options
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import collect as events
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events import options as event_options
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.rules import apply
@@ -23,7 +25,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import apply as run
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import options
 from ansible_collections.bulwark.servers.plugins.modules.attack_simulation import HOOKS
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, payload
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import allowlist_files
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections, rule_groups
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content as memory_content
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events as ocsf
@@ -120,8 +123,19 @@ class Stage:
             about = {"pids": staying, "_content": memory_content.load(), "state_dir": str(self.state)}
             seen.append(memory.collect({**memory_params, **about}, False))
         found = [detection for result in seen for detection in result["detections"]]
+        found += self._unapproved(log)
         host = ocsf.Device.from_vars({"inventory_hostname": "stage"})
         return ocsf.findings(found, catalogue.load(), host, time.time())
+
+    def _unapproved(self, log: str) -> list[dict[str, t.Any]]:
+        """Return what application control finds of its own simulations, with their allowlist."""
+        lists = allowlist_files.load(catalogue.CONTENT / "app_control" / "simulations" / "allowlists")
+        data = allowlist_files.packed_data(lists, "stage", ["simulation"])
+        assert data is not None
+        params = {name: fields.get("default") for name, fields in program_options.look_spec().items()}
+        about = {"paths": [log], "state_dir": str(self.state), "_content": payload.packed(data)}
+        found = programs.look({**params, **about}, False)["detections"]
+        return [detection for detection in found if "/bulwark-unapproved" in detection["subject"]]
 
     def outcomes(self, *alerts: str) -> list[results.Outcome]:
         """Simulate, look, and return the matrix."""

@@ -31,6 +31,7 @@ FLOORS = (
     ("module_utils", "_*"),
     ("module_utils", "audit_rule_files containers firewall host_state packages scan sigma simulation"),
     ("module_utils", "audit_records"),
+    ("module_utils", "automation"),
     ("module_utils", CAPABILITY),
     ("plugin_utils", "benchmark_score cache catalogue collection_version payload prefix_sets role_variables spelling"),
     ("plugin_utils", "benchmarks failure_reasons looks misspelt ocsf sigma transport watched_paths"),

@@ -22,7 +22,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.fi
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.lazy_view import LazyView, Maker
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity, decode
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.activity import Activity
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process, listener
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import (
+    Process,
+    ancestors,
+    listener,
+)
 
 EXECUTES = frozenset(("execve", "execveat"))
 _CONNECTS = frozenset(("connect", "accept", "accept4", "sendto", "sendmsg"))
@@ -43,13 +47,6 @@ def _image(process: _Parents) -> str:
 
 def _line(process: _Parents) -> str:
     return " ".join(activity.process_arguments(process)) if process is not None and process.exe else ""
-
-
-def ancestors(process: _Parents) -> t.Iterator[Process]:
-    """Return the processes above another, from its parent on, as far as they are known."""
-    while process is not None:
-        yield process
-        process = process.parent
 
 
 def _programs(process: _Parents) -> tuple[str, ...]:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.options import log_scan_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.automation.options import automation_spec
 
 
 def collect_spec() -> dict[str, dict[str, t.Any]]:
     return {
         **log_scan_spec(),
+        **automation_spec(),
         "paths": {"type": "list", "elements": "path"},
-        "automation_users": {"type": "list", "elements": "str", "default": []},
-        "automation_addresses": {"type": "list", "elements": "str", "default": []},
-        "automation_units": {"type": "list", "elements": "str", "default": []},
     }

@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.mo
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.tally import Tally
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.verdicts import Verdicts
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.model import Explainer, Explainers
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.matched_act import MatchedAct
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.fast.fast_verdicts import FastVerdicts
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import daemon_settings
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import (
@@ -29,6 +29,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.host
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.line_forms import HOSTS, with_numbers
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.not_understood import Unread
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Processes
+from ansible_collections.bulwark.servers.plugins.module_utils.automation.explainer import Explainer, Explainers
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator, Match
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Explanation, Rule
@@ -53,7 +54,7 @@ class Reader:
         compiled: t.Mapping[str, t.Any],
         state: t.Mapping[str, t.Any],
         since: float | None = None,
-        explainers: t.Sequence[Explainer] = (),
+        explainers: t.Sequence[Explainer[MatchedAct]] = (),
         names: t.Collection[str] | None = None,
         running: t.Sequence[Running] = (),
     ) -> None:
@@ -212,7 +213,7 @@ class Reader:
             return looked
         views = looked.views
         explained = tuple(
-            self._explainers.explain(self._kinds[hit.rule], views.about, views[hit.place])
+            self._explainers.explain(self._kinds[hit.rule], MatchedAct(views.about, views[hit.place]))
             if self._kinds[hit.rule]
             else None
             for hit in looked.hits

@@ -19,12 +19,15 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import views
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import About
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain import package_chain
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.model import PACKAGE, Explainer, Explanation
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.matched_act import MatchedAct
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.package_commands import proved_command
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.package_kernels import kernel_that_remains
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.package_proof import Deed, PackageProof
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import ancestors
+from ansible_collections.bulwark.servers.plugins.module_utils.automation.explainer import Explainer
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import Owned
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import PACKAGE, Explanation
 
 _INODE = re.compile(rb"^(?:node=\S+ )?type=PATH msg=\S+ +item=\d+ name=\S+ inode=(\d{1,20}) ", re.MULTILINE)
 # Scripts that run when the files of the new version are there already, so that they can be compared.
@@ -32,7 +35,7 @@ _COMPARED = frozenset(("postinst",))
 _STOPPING = frozenset(("prerm",))
 
 
-class PackageExplainer(Explainer):
+class PackageExplainer(Explainer[MatchedAct]):
     """Explains hits by packages of the host."""
 
     name = "packages"
@@ -41,8 +44,9 @@ class PackageExplainer(Explainer):
     def __init__(self, root: bytes = b"/") -> None:
         self._proof = PackageProof(root)
 
-    def explain(self, about: About, view: t.Mapping[str, t.Any]) -> Explanation | None:
-        chain = package_chain.read_chain(_actor(about, view), views.ancestors(about.parent))
+    def explain(self, act: MatchedAct) -> Explanation | None:
+        about, view = act
+        chain = package_chain.read_chain(_actor(about, view), ancestors(about.parent))
         if chain is None:
             return None
         if view.get("Action"):

@@ -158,7 +158,7 @@ function listenForFilter() {
 }
 
 function fillChoices() {
-  byId("host-names").append(...report.hosts.slice(0, 1000).map(({ name }) => { const option = element("option"); option.value = name; return option; }));
+  byId("host-names").append(...report.hosts.filter(({ cells }) => cells.length).slice(0, 1000).map(({ name }) => { const option = element("option"); option.value = name; return option; }));
   byId("filter-capability")?.append(...report.capabilities.map(({ id, name }) => { const option = element("option", name); option.value = id; return option; }));
 }
 

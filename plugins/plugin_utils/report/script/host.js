@@ -7,7 +7,8 @@ const COVERAGE_WORDS = { checked: "checked", partial: "partly checked", not_chec
 /** @param {State} state */
 function showHost(state) {
   const panel = byId("host-panel");
-  const host = report.hosts.find(({ name }) => state.host && name.toLowerCase() === state.host.toLowerCase());
+  // All hosts together, which some findings are about, have no coverage.
+  const host = report.hosts.find(({ name, cells }) => cells.length && state.host && name.toLowerCase() === state.host.toLowerCase());
   panel.hidden = !host;
   if (!host) return;
   const score = host.score === null ? "no score" : `secure score ${host.score} of 100`;

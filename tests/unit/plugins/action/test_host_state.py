@@ -67,7 +67,7 @@ def test_what_is_shared_stays_with_any_capability() -> None:
 
 @pytest.mark.parametrize("options", [{"capabilities": ["jit"]}, {"state_dirs": {"jit": "/srv/x"}}])
 def test_a_capability_that_there_is_not_is_refused(options: dict[str, t.Any]) -> None:
-    with pytest.raises(ContentError, match="there is no capability 'jit'; the collection has audit, "):
+    with pytest.raises(ContentError, match="there is no capability 'jit'; the collection has app_control, "):
         _names(**options)
 
 

@@ -12,10 +12,15 @@ import pytest
 import yaml
 from ansible_collections.bulwark.servers.plugins.action import audit_events_info as events_action
 from ansible_collections.bulwark.servers.plugins.action import sign_in_info as sign_ins_action
-from ansible_collections.bulwark.servers.plugins.doc_fragments.log_reading import ModuleDocFragment
+from ansible_collections.bulwark.servers.plugins.doc_fragments import automation, log_reading
 from ansible_collections.bulwark.servers.plugins.modules import audit_events_info, sign_in_info
 
-SHARED: dict[str, dict[str, t.Any]] = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
+_FRAGMENTS: dict[str, dict[str, t.Any]] = {
+    f"bulwark.servers.{fragment.__name__.rpartition('.')[2]}": yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)[
+        "options"
+    ]
+    for fragment in (automation, log_reading)
+}
 
 
 @pytest.mark.parametrize(
@@ -24,11 +29,13 @@ SHARED: dict[str, dict[str, t.Any]] = yaml.safe_load(ModuleDocFragment.DOCUMENTA
 )
 def test_the_options_are_the_documented_ones(module: types.ModuleType, action: t.Any) -> None:
     documentation = yaml.safe_load(module.DOCUMENTATION)
-    assert "bulwark.servers.log_reading" in documentation["extends_documentation_fragment"]
+    extended = documentation["extends_documentation_fragment"]
+    assert "bulwark.servers.log_reading" in extended
+    shared = {name: fields for each in extended for name, fields in _FRAGMENTS.get(each, {}).items()}
     own = documentation["options"]
-    assert not own.keys() & SHARED.keys()
+    assert not own.keys() & shared.keys()
     # Those that begin with an underscore are between the action and the module.
-    documented = {name: dict(fields) for name, fields in {**SHARED, **own}.items() if name[0] != "_"}
+    documented = {name: dict(fields) for name, fields in {**shared, **own}.items() if name[0] != "_"}
     for fields in documented.values():
         fields.pop("description")
     asked = {name: fields for name, fields in action.ARGUMENTS["argument_spec"].items() if name[0] != "_"}

@@ -67,3 +67,15 @@ def test_the_last_file_system_at_each_point() -> None:
 
 def test_the_file_systems_of_this_machine() -> None:
     assert _mountinfo.own_file_systems()[b"/proc"] == "proc"
+
+
+def test_options_of_the_mount_that_a_directory_is_on() -> None:
+    text = (
+        b"27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
+        b"30 27 0:40 / /tmp rw,nosuid - tmpfs tmpfs rw,noexec\n"
+        b"31 30 0:41 / /tmp rw,noexec,nosuid - tmpfs tmpfs rw\n"
+        b"32 27 0:42 / /var/tmpx rw,noexec - tmpfs tmpfs rw\n"
+    )
+    assert _mountinfo.options_at(text, b"/tmp") == {b"rw", b"noexec", b"nosuid"}
+    assert _mountinfo.options_at(text, b"/var/tmp") == {b"rw", b"relatime"}
+    assert _mountinfo.options_at(b"", b"/tmp") == frozenset()

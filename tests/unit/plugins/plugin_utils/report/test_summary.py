@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import FLEET
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import coverage, model, summary
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding
@@ -89,6 +90,16 @@ def test_hosts_are_ordered_by_what_is_worst_on_them() -> None:
         ("c", (0, 1), 25),
         ("a", (0, 0), 100),
     ]
+
+
+def test_what_concerns_all_hosts_together_counts_for_none() -> None:
+    of_host, of_fleet = (samples.finding(host=host, severity="high") for host in ("web1", FLEET))
+    entry = samples.coverage(host="web1")
+    alone, both = (samples.data(findings=found, coverage=(entry,)) for found in ((of_host,), (of_host, of_fleet)))
+    assert summary.score(both) == summary.score(alone)
+    assert summary.host_rows(both, None) == summary.host_rows(alone, None)
+    assert coverage.matrix(both.coverage, both.findings) == coverage.matrix(alone.coverage, alone.findings)
+    assert summary.verdict(both, coverage.matrix(both.coverage, both.findings))[0] == "2 active findings: 2 high."
 
 
 def test_open_at_least_adds_up_from_the_most_severe() -> None:

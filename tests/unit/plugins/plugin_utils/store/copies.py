@@ -13,7 +13,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Accep
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.copy import StoreCopy
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
-from tests.unit.plugins.plugin_utils.store import benchmarks
+from tests.unit.plugins.plugin_utils.store import benchmarks, programs
 from tests.unit.plugins.plugin_utils.store.samples import (
     CAPABILITY,
     WANTED,
@@ -51,6 +51,8 @@ def fill(url: str) -> None:
         store.jit_decide(request, "approved", by=person("bob", login="carol"), reason="CHG-3", now=210)
         controls = [benchmarks.control(items=[AWKWARD], examined=2**40), benchmarks.manual()]
         benchmarks.record(store, 220 + 1 / 3, *controls, run=run, containers=[benchmarks.container(AWKWARD)])
+        seen_program = programs.sighting(AWKWARD, executions=2**40, users=(AWKWARD,))
+        store.record_host(run, "web1", [programs.result(seen_program)], 220 + 1 / 3)
         store.judge("web1", benchmarks.BENCHMARK, "1.1.2", verdict="passed", reason=AWKWARD, by="alice", now=230)
 
 

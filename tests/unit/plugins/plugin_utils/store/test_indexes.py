@@ -19,7 +19,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     Store,
 )
 
-from tests.unit.plugins.plugin_utils.store import benchmarks
+from tests.unit.plugins.plugin_utils.store import benchmarks, programs
 from tests.unit.plugins.plugin_utils.store.samples import CAPABILITY, WANTED, checked, finding, person, record, start
 
 
@@ -73,6 +73,9 @@ OPERATIONS: dict[str, t.Callable[[Store, str], object]] = {
     "newest scores of a host": lambda store, _run: store.benchmark_runs(hosts=["web1"], newest=True),
     "containers of a host": lambda store, _run: store.containers(hosts=["web1"]),
     "judgements of a host": lambda store, _run: store.judgements(hosts=["web1"], standing=True),
+    "record programs": lambda store, _run: programs.record(store, programs.sighting()),
+    "programs of a host": lambda store, _run: store.fleet(["web1"]),
+    "hosts with a program": lambda store, _run: store.hosts_with(["a" * 64], ["/usr/bin/nginx"]),
     "history of a request": lambda store, _run: store.jit_history(JitQuery(ids=["x"])),
 }
 
@@ -94,6 +97,17 @@ def test_an_index_serves_what_is_about_one_host(sqlite_url: str, store: Store, o
     assert any("SEARCH" in step for step in steps)
     # There are as many decisions about findings to come as people make.
     assert [step for step in steps if step.startswith("SCAN bulwark_") and "suppressions" not in step] == []
+
+
+def test_a_host_is_recorded_without_a_look_at_the_programs_of_others(sqlite_url: str, store: Store) -> None:
+    with statements() as executed:
+        for _look in ("first", "second"):
+            programs.record(store, programs.sighting())
+    steps = [step for step in plans(sqlite_url, executed) if "SEARCH bulwark_program_sightings" in step]
+    assert {step.partition(" USING ")[2].removesuffix(" LEFT-JOIN") for step in steps} == {
+        "PRIMARY KEY (host=? AND program=?)",
+        "PRIMARY KEY (host=?)",
+    }
 
 
 def test_the_first_findings_are_found_without_sorting_all(sqlite_url: str, store: Store) -> None:
@@ -126,6 +140,7 @@ FLEET_OPERATIONS: dict[str, t.Callable[[Store, str], object]] = {
     "runs": lambda store, _run: store.runs(),
     "history": lambda store, _run: store.history(),
     "controls": lambda store, _run: store.controls(),
+    "programs": lambda store, _run: (store.fleet(), store.programs(), store.program_hosts()),
     "scores": lambda store, _run: store.benchmark_runs(newest=True),
     "prune": lambda store, _run: store.prune(1_000),
 }

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError, location, migrations
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.database import Mode
 
-from tests.unit.plugins.plugin_utils.store import benchmarks
+from tests.unit.plugins.plugin_utils.store import benchmarks, programs
 from tests.unit.plugins.plugin_utils.store.samples import CAPABILITY, WANTED, finding, person, record
 
 _DUMPS = pathlib.Path(__file__).parent
@@ -88,7 +88,7 @@ def test_an_upgraded_store_has_the_shape_of_a_new_one(
 ) -> None:
     old_url = made(store_url, version)
     Store.open(old_url).close()
-    assert schema_of(old_url) == migrations.VERSION == 7
+    assert schema_of(old_url) == migrations.VERSION == 8
     if old_url.startswith("sqlite"):
         new_url = f"sqlite:///{tmp_path}/new.db"
     else:
@@ -136,6 +136,16 @@ def test_an_upgraded_store_keeps_controls_and_what_people_decide(old_url: str) -
         assert [found.number for found in store.controls()] == ["1.1.2"]
         assert [found.verdict for found in store.judgements(standing=True)] == ["passed"]
         assert (len(store.benchmark_runs(newest=True)), len(store.containers())) == (1, 1)
+
+
+def test_an_upgraded_store_keeps_programs(old_url: str) -> None:
+    with contextlib.closing(Store.open(old_url)) as store:
+        assert (store.fleet().hosts, store.programs(), store.program_hosts()) == ([], [], [])
+        programs.record(store, programs.sighting())
+        programs.record(store, programs.sighting(day=2), day=2)
+    with contextlib.closing(Store.open(old_url, mode="read")) as store:
+        assert [list(host.days_seen) for host in store.fleet().hosts] == [[2]]
+        assert store.hosts_with(paths=["/usr/bin/nginx"]).by_path == {"/usr/bin/nginx": (1, ("web1",))}
 
 
 def test_an_upgrade_of_version_3_keeps_everything_and_takes_requests(version_3_url: str) -> None:
@@ -263,6 +273,6 @@ def test_a_program_that_knows_less_says_so(old_url: str, monkeypatch: pytest.Mon
     with pytest.raises(StoreError) as error:
         Store.open(old_url)
     assert str(error.value) == (
-        "the store has schema 7, and this collection knows 1: a newer version of bulwark.servers wrote it, "
+        "the store has schema 8, and this collection knows 1: a newer version of bulwark.servers wrote it, "
         "so upgrade the collection on this controller"
     )

@@ -8,16 +8,12 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import About
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.tally import Tally
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.model import (
-    AUTOMATION,
-    PACKAGE,
-    Explainer,
-    Explanation,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.matched_act import MatchedAct
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event
+from ansible_collections.bulwark.servers.plugins.module_utils.automation.explainer import Explainer
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import AUTOMATION, PACKAGE, Explanation
 
 from tests.support.sigma import problem, rule, used
 
@@ -34,7 +30,7 @@ type=PROCTITLE msg=audit(1780000{n:03}.000:{n}): proctitle="x"
 _AUTOMATION = {"automation": "informational"}
 
 
-class Known(Explainer):
+class Known(Explainer[MatchedAct]):
     """Explains what happens in sessions that a record has named."""
 
     name, kind, records = "known", AUTOMATION, frozenset((b"USER_START",))
@@ -43,10 +39,10 @@ class Known(Explainer):
         self.asked = 0
         self.sessions: dict[str, str] = {}
 
-    def explain(self, about: About, view: t.Mapping[str, t.Any]) -> Explanation | None:
+    def explain(self, act: MatchedAct) -> Explanation | None:
         self.asked += 1
-        assert about.event.raw.startswith(b"type=")
-        session = self.sessions.get(view["LogonId"])
+        assert act.event.raw.startswith(b"type=")
+        session = self.sessions.get(act.view["LogonId"])
         return None if session is None else Explanation(self.kind, f"It is session {session}")
 
     def note(self, event: Event) -> None:

@@ -14,8 +14,8 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain import controller, listeners, make
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.listeners import Listener, Listeners
+from ansible_collections.bulwark.servers.plugins.module_utils.automation import controller, listeners, make
+from ansible_collections.bulwark.servers.plugins.module_utils.automation.listeners import Listener, Listeners
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import arrival
 
 from tests.support.waiting import until
@@ -83,7 +83,7 @@ def test_an_option_that_cannot_be_used_is_named_with_what_to_do(options: dict[st
 
 
 def test_addresses_without_an_account_explain_nothing_and_the_coverage_says_so() -> None:
-    (explainer, *_others) = make.explainers_of({"automation_addresses": ["192.0.2.1"]})
+    (explainer,) = make.explainers_of({"automation_addresses": ["192.0.2.1"]})
     (note,) = explainer.notes()
     assert note.endswith("automation_addresses needs automation_users, which names no account.")
 
@@ -92,13 +92,13 @@ def test_without_an_address_the_coverage_says_so(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(controller, "own", lambda _accounts: [])
     daemons = Listeners([Listener(9, 200.0, None)], 0.0)
     monkeypatch.setattr(listeners, "running", lambda _root: daemons)
-    (explainer, *_others) = make.explainers_of({"automation_users": ["ansible"]})
+    (explainer,) = make.explainers_of({"automation_users": ["ansible"]})
     (note,) = explainer.notes()
     assert "automation_addresses names no address" in note
-    (explainer, *_others) = make.explainers_of({"automation_users": ["ansible"], "automation_addresses": ["::1"]})
+    (explainer,) = make.explainers_of({"automation_users": ["ansible"], "automation_addresses": ["::1"]})
     assert explainer.notes() == []
     monkeypatch.setattr(listeners, "running", lambda _root: Listeners([], 0.0))
-    (explainer, *_others) = make.explainers_of({"automation_users": ["ansible"], "automation_addresses": ["::1"]})
+    (explainer,) = make.explainers_of({"automation_users": ["ansible"], "automation_addresses": ["::1"]})
     (note,) = explainer.notes()
     assert "no daemon of this host's own sshd" in note
 

@@ -15,7 +15,7 @@ import os
 import pwd
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.listeners import SSHD
+from ansible_collections.bulwark.servers.plugins.module_utils.automation.listeners import SSHD
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import arrival
 
 Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]

@@ -14,8 +14,8 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain import units
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.units import Main, Units
+from ansible_collections.bulwark.servers.plugins.module_utils.automation import units
+from ansible_collections.bulwark.servers.plugins.module_utils.automation.units import Main, Units
 
 from tests.support.sigma import rule, used
 from tests.support.waiting import until

@@ -11,8 +11,8 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.listeners import Listener, Listeners
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.sessions import Sessions
+from ansible_collections.bulwark.servers.plugins.module_utils.automation.listeners import Listener, Listeners
+from ansible_collections.bulwark.servers.plugins.module_utils.automation.sessions import Sessions
 
 from tests.support.sigma import rule, used
 

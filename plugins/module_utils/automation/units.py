@@ -20,17 +20,13 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _command, _process
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection import views
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import About
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain import listeners
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.model import (
-    AUTOMATION,
-    Explainer,
-    Explanation,
-)
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.sessions import call_of
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity, decode
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import ancestors
+from ansible_collections.bulwark.servers.plugins.module_utils.automation import listeners
+from ansible_collections.bulwark.servers.plugins.module_utils.automation.explainer import Act, Explainer
+from ansible_collections.bulwark.servers.plugins.module_utils.automation.sessions import call_of
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.files import Files
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import AUTOMATION, Explanation
 
 _UNSET = decode.UNSET_ID.encode()
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9:_.@\\-]{0,250}\.service\Z")
@@ -52,7 +48,7 @@ class Main(t.NamedTuple):
     begun: float
 
 
-class Units(Explainer):
+class Units(Explainer[Act]):
     """Explains what the main processes of units do, and what they start."""
 
     name, kind = "units", AUTOMATION
@@ -62,8 +58,8 @@ class Units(Explainer):
         self._find = find
         self._mains: t.Mapping[bytes, Main] | None = None
 
-    def explain(self, about: About, view: t.Mapping[str, t.Any]) -> Explanation | None:
-        call = call_of(about)
+    def explain(self, act: Act) -> Explanation | None:
+        call = call_of(act)
         # pid 1 starts services without an account; who signed in is no service.
         if call is None or call[activity.AUID] != _UNSET:
             return None
@@ -72,16 +68,16 @@ class Units(Explainer):
         if not self._mains:
             return None
         main = self._mains.get(call[activity.PID] or b"") or self._mains.get(call[activity.PPID] or b"")
-        main = main or self._above(about)
-        if main is None or about.event.time < main.begun - _GRAIN:
+        main = main or self._above(act)
+        if main is None or act.event.time < main.begun - _GRAIN:
             return None
         begun = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(main.begun))
         sentence = "The service %s, whose main process %s runs since %s" % (main.unit, decode.text(main.pid), begun)
         return Explanation(self.kind, sentence)
 
-    def _above(self, about: About) -> Main | None:
+    def _above(self, act: Act) -> Main | None:
         """Return the main process that is an ancestor; not what had its number before it."""
-        for process in views.ancestors(about.parent):
+        for process in ancestors(act.parent):
             main = (self._mains or {}).get(process.pid)
             if main is not None and activity.process_image(process) == main.exe:
                 return main

@@ -1,11 +1,10 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Explanations of hits, and what makes them.
+"""Explainers: they say who did what an audit event records, and prove it.
 
-A rule names the kinds that may explain its hits, each with the severity that remains (``bulwark.explained_by``). The
-reader asks the explainers of these kinds for each hit, never for other events. An explained hit becomes a finding of
-its own: it is never dropped, and never counts together with hits that nothing explains.
+A capability asks them about events that it would report. It never drops an explained event, and never counts it
+together with events that nothing explains.
 
 An explainer believes only what the kernel, pid 1 or a verified database attests. A command line, a title, a name of a
 program or file and the text of a user-space record are chosen by whoever is judged.
@@ -15,34 +14,48 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import About
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import EXPLANATIONS, Explanation
-
-AUTOMATION, PACKAGE = EXPLANATIONS
-
-__all__ = ["AUTOMATION", "PACKAGE", "Explainer", "Explainers", "Explanation"]
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Explanation
 
 # What the next run goes on from; JSON.
 State = t.Any
 
 
-class Explainer:
+class Act(t.Protocol):
+    """An event, and who acted.
+
+    kind: "message" for a record of user space, any other text for a system call. parent: the process that started the
+    one that acted, None where it is unknown.
+    """
+
+    @property
+    def event(self) -> Event: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def parent(self) -> Process | None: ...
+
+
+# What an explainer has to know of an event; those of automation explain every act.
+ActT_contra = t.TypeVar("ActT_contra", contravariant=True, bound=Act)
+
+
+class Explainer(t.Generic[ActT_contra]):
     """Base of explainers.
 
-    name: of its state, unique. kind: ``AUTOMATION`` or ``PACKAGE``. records: the types of records for which ``note``
-    is called, with each event that begins with such a record, in the order of the log.
+    name: of its state, unique. kind: one of ``EXPLANATIONS`` of ``sigma.model``. records: the types of records for
+    which ``note`` is called, with each event that begins with such a record, in the order of the log.
     """
 
     name: t.ClassVar[str]
     kind: t.ClassVar[str]
     records: t.ClassVar[frozenset[bytes]] = frozenset()
 
-    def explain(self, about: About, view: t.Mapping[str, t.Any]) -> Explanation | None:
-        """Return what explains a hit, None where nothing does.
-
-        about: the event, its process and the parent. view: what the rule matched, with the fields of ``views``.
-        """
+    def explain(self, act: ActT_contra) -> Explanation | None:
+        """Return what explains an act, None where nothing does."""
         raise NotImplementedError
 
     def note(self, event: Event) -> None:
@@ -60,14 +73,16 @@ class Explainer:
         return None
 
 
-class Explainers:
-    """The explainers of a run, asked by the kinds that a rule allows."""
+class Explainers(t.Generic[ActT_contra]):
+    """The explainers of a run, asked by the kinds that may explain an act."""
 
-    def __init__(self, explainers: t.Sequence[Explainer] = (), state: t.Mapping[str, State] | None = None) -> None:
+    def __init__(
+        self, explainers: t.Sequence[Explainer[ActT_contra]] = (), state: t.Mapping[str, State] | None = None
+    ) -> None:
         """state: as ``state`` returned it."""
         self._all = tuple(explainers)
         self.problems: list[str] = []
-        self._noting: dict[bytes, list[Explainer]] = {}
+        self._noting: dict[bytes, list[Explainer[ActT_contra]]] = {}
         for explainer in self._all:
             for record in explainer.records:
                 self._noting.setdefault(record, []).append(explainer)
@@ -86,11 +101,11 @@ class Explainers:
         for explainer in self._noting.get(event.first, ()):
             explainer.note(event)
 
-    def explain(self, kinds: t.Container[str], about: About, view: t.Mapping[str, t.Any]) -> Explanation | None:
-        """Return the first explanation of a hit that is of one of these kinds."""
+    def explain(self, kinds: t.Container[str], act: ActT_contra) -> Explanation | None:
+        """Return the first explanation of an act that is of one of these kinds."""
         for explainer in self._all:
             if explainer.kind in kinds:
-                explanation = explainer.explain(about, view)
+                explanation = explainer.explain(act)
                 if explanation is not None:
                     return explanation
         return None

@@ -32,15 +32,11 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import About
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.listeners import SSHD, Listeners
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.model import (
-    AUTOMATION,
-    Explainer,
-    Explanation,
-)
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity, decode
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event
+from ansible_collections.bulwark.servers.plugins.module_utils.automation.explainer import Act, Explainer
+from ansible_collections.bulwark.servers.plugins.module_utils.automation.listeners import SSHD, Listeners
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import AUTOMATION, Explanation
 
 _UNSET = decode.UNSET_ID.encode()
 _LONGEST_SESSION = 86_400
@@ -93,7 +89,7 @@ class _Session(t.NamedTuple):
     ended: float | None = None
 
 
-class Sessions(Explainer):
+class Sessions(Explainer[Act]):
     """Explains what happens in sessions of automation."""
 
     name, kind = "sessions", AUTOMATION
@@ -121,8 +117,8 @@ class Sessions(Explainer):
                 return
             self._message(event, sender)
 
-    def explain(self, about: About, view: t.Mapping[str, t.Any]) -> Explanation | None:
-        who = _who(about)
+    def explain(self, act: Act) -> Explanation | None:
+        who = _who(act)
         if who is None:
             return None
         parent, auid, number = who
@@ -130,7 +126,7 @@ class Sessions(Explainer):
         # Whose parent is init is below no sign-in any more.
         if session is None or not session.address or decode.text(auid) != session.auid or parent == b"1":
             return None
-        event = about.event
+        event = act.event
         if event.serial <= session.serial or not session.begun <= event.time <= session.begun + _LONGEST_SESSION:
             return None
         if session.ended is not None and event.time > session.ended:
@@ -260,24 +256,24 @@ def _is_own(node: bytes | None) -> bool:
     return node is None or decode.text(node) in (os.uname().nodename, os.uname().nodename.partition(".")[0])
 
 
-def _who(about: About) -> tuple[bytes, bytes, bytes] | None:
+def _who(act: Act) -> tuple[bytes, bytes, bytes] | None:
     """Return parent, account and session of an event of this host as the kernel wrote them; None where it did not."""
-    raw = about.event.raw
-    if about.kind == "message":
+    raw = act.event.raw
+    if act.kind == "message":
         sender = _SENDER.match(raw)
         own = sender is not None and _is_own(sender.group(1))
         return (b"", sender.group(4), sender.group(5)) if sender is not None and own else None
-    call = call_of(about)
+    call = call_of(act)
     if call is None or call[activity.SES] is None:
         return None
     return call[activity.PPID] or b"", call[activity.AUID] or b"", call[activity.SES] or b""
 
 
-def call_of(about: About) -> t.Sequence[bytes | None] | None:
+def call_of(act: Act) -> t.Sequence[bytes | None] | None:
     """Return the parts of the system call of an event of this host; None for another event."""
-    if about.kind == "message":
+    if act.kind == "message":
         return None
-    raw = about.event.raw
+    raw = act.event.raw
     call = activity.SYSCALL.search(raw)
     if call is None or not _is_line(raw, call.start()):
         return None

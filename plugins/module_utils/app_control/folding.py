@@ -1,0 +1,62 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put many files of a directory together, so that a flood, or names that are random, don't fill what is remembered."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import FOLDED
+
+Identity = t.Tuple[str, str, str]
+
+# How many files that ran once and are gone a directory may have; of explained ones, fewer are of interest.
+MOST_GONE, MOST_GONE_EXPLAINED = 50, 3
+# Whoever makes a file in memory chooses its name.
+_MEMORY = "/memfd:"
+_ENDING = "/" + FOLDED
+
+
+def shown(path: bytes) -> str:
+    """Return a path as text that can be turned back. No file has the one that stands for all of a directory."""
+    text = printable(path)
+    return text[: -len(FOLDED)] + "\\x2a" if text.endswith(_ENDING) else text
+
+
+def is_folded(path: str) -> bool:
+    """Return whether a path stands for all files of a directory."""
+    return path.endswith(_ENDING)
+
+
+def folded(directory: str) -> str:
+    """Return the path that stands for all files of a directory."""
+    return directory + _ENDING
+
+
+def directories(path: str) -> t.Iterator[str]:
+    """Yield the directories above a path, the nearest first; not the root, which says nothing."""
+    if path.startswith(_MEMORY):
+        yield _MEMORY
+        return
+    directory = path.rpartition("/")[0]
+    while directory:
+        yield directory
+        directory = directory.rpartition("/")[0]
+
+
+def gather(identities: t.Iterable[Identity], most: int) -> t.Iterator[tuple[Identity, list[Identity]]]:
+    """Yield what to put together under which identity: by the deepest directory that has more files below it."""
+    left = set(identities)
+    below: dict[Identity, list[Identity]] = {}
+    for identity in sorted(left) if len(left) > most else ():
+        image, kind, path = identity
+        for directory in directories(path):
+            below.setdefault((image, kind, directory), []).append(identity)
+    for place in sorted(below, key=lambda each: -each[2].count("/")):
+        members = [identity for identity in below[place] if identity in left]
+        if len(members) > most:
+            left.difference_update(members)
+            image, kind, directory = place
+            yield (image, kind, folded(directory)), members

@@ -1,0 +1,186 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judge what a look observed: which programs become detections, which are explained, and which findings end."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage
+from ansible_collections.bulwark.servers.plugins.module_utils._program import PROGRAM, SCRIPT, VERIFIED
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control import package_scripts
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, Verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import CHANGED_ALERT, Judge, subject
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.package_scripts import (
+    PackageScripts,
+    Provenance,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.upgrades import Upgrades, is_doubted
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.violations import (
+    Violation,
+    directory_detection,
+    scripts_detection,
+    violation_detection,
+)
+
+# More programs than these, of as many as a directory may have, become one finding for their directory.
+_MOST_FINDINGS = 300
+_MOST_OF_DIRECTORY = 20
+_SHOWN_IMAGES = 5
+
+
+class Judgement:
+    """Judges the records of one look. now: seconds since the epoch."""
+
+    def __init__(
+        self, allowlist: Allowlist, scope: ScopeCoverage, scripts: PackageScripts, upgrades: Upgrades, now: float
+    ) -> None:
+        self._judge = Judge(allowlist, now)
+        self._scope = scope
+        self._scripts = scripts
+        self._upgrades = upgrades
+        self._not_judged: collections.Counter[str] = collections.Counter()
+        self._explained: dict[str, list[tuple[str, int]]] = {}
+
+    def detections(self, records: t.Iterable[Record]) -> list[dict[str, t.Any]]:
+        """Return the detections of programs that ran since the last look; note in the records what was reported."""
+        violations: list[Violation] = []
+        of_scripts: dict[tuple[str, str, str], list[Violation]] = {}
+        for record in records:
+            if record.newest is None and not record.is_running:
+                continue
+            if not self._judge.is_judged(record.program):
+                self._not_judged[record.program.image] += 1
+                continue
+            provenance, violation = self._judged(record)
+            if violation is None:
+                continue
+            if provenance is not None and violation.verdict.alert != CHANGED_ALERT:
+                key = provenance.subject, provenance.package, provenance.reason
+                of_scripts.setdefault(key, []).append(violation)
+            else:
+                violations.append(violation)
+        scope = self._scope.scope
+        found = []
+        for group, directory in self._bounded(violations):
+            if directory is None:
+                found.append(violation_detection(group[0], scope))
+            else:
+                found.append(directory_detection(directory, group, scope))
+            _remember(group)
+        for key, group in of_scripts.items():
+            found.append(scripts_detection(group, *key, scope))
+            _remember(group)
+        for by, examples in sorted(self._explained.items()):
+            self._scope.explain(by, sum(count for _path, count in examples), [path for path, _count in examples])
+        return found
+
+    def ended(self, records: t.Iterable[Record]) -> list[dict[str, str]]:
+        """Return the findings whose program people allowed since; what only the host changed ends none."""
+        ended = []
+        for record in records:
+            program = record.reported_program
+            if not record.reported or program is None or not self._judge.is_judged(program):
+                continue
+            verdict = self._judge.judge(program, record.users, record.reported == CHANGED_ALERT)
+            if verdict.allowed:
+                about = self._subject(record)
+                ended.append({"alert": record.reported, "subject": about, "reason": "Allowed: %s" % verdict.by})
+                record.reported, record.reported_program = "", None
+        return ended
+
+    def describe_containers(self) -> str:
+        """Return which containers were not judged, "" for none."""
+        if not self._not_judged:
+            return ""
+        images = [image for image, _count in self._not_judged.most_common(_SHOWN_IMAGES)]
+        more = len(self._not_judged) - len(images)
+        named = ", ".join(images) + (" and %d more" % more if more else "")
+        return "Not judged, as no allowlist has rules for the image: %d programs of %s." % (
+            sum(self._not_judged.values()),
+            named,
+        )
+
+    def _judged(self, record: Record) -> tuple[Provenance | None, Violation | None]:
+        """Return what is wrong with a program, None for nothing, and of a maintainer script what vouches for it."""
+        by_packages = self._by_packages(record)
+        program = self._upgrades.settled(record)
+        if record.before is not None and program.version == record.before.version != record.program.version:
+            # What ran is what the look before saw. Later looks at a process that goes on running have to know.
+            record.program = program._replace(content=record.program.content)
+            record.is_altered = record.program != record.before
+        verdict = self._judge.judge(program, record.users, is_doubted(record))
+        if verdict.allowed:
+            return None, None
+        provenance = self._provenance(record)
+        if provenance is not None and provenance.level == package_scripts.CONTRADICTED:
+            verdict = Verdict(False, "%s of its name" % provenance.reason, CHANGED_ALERT)
+        elif provenance is not None and provenance.level != package_scripts.UNKNOWN:
+            self._explain(provenance.by, record.program.path, max(1, record.new_executions))
+            return None, None
+        elif by_packages and sum(by_packages.values()) >= record.new_executions:
+            for sentence, count in by_packages.items():
+                self._explain(sentence, record.program.path, count)
+            return None, None
+        return provenance, Violation(record, verdict, _is_explained(record))
+
+    def _by_packages(self, record: Record) -> dict[str, int]:
+        """Return how many new executions scripts of packages explain; of a program that is as its package says.
+
+        A script runs what it finds by its name, and that may be somebody else's.
+        """
+        own = {by: count for by, count in record.explanations.items() if self._scripts.is_own(by)}
+        if record.program.verification == VERIFIED or not own:
+            return own
+        count = sum(own.values())
+        record.explained -= count
+        record.new_explained -= count
+        record.explanations = {by: count for by, count in record.explanations.items() if by not in own}
+        return {}
+
+    def _provenance(self, record: Record) -> Provenance | None:
+        program = record.program
+        if program.image or program.kind not in (PROGRAM, SCRIPT):
+            return None
+        return self._scripts.provenance(program.path, record.last)
+
+    def _explain(self, by: str, path: str, count: int) -> None:
+        self._explained.setdefault(by, []).append((path, count))
+
+    def _subject(self, record: Record) -> str:
+        provenance = self._provenance(record) if record.reported != CHANGED_ALERT else None
+        return subject(record.program) if provenance is None else provenance.subject
+
+    def _bounded(self, violations: t.Sequence[Violation]) -> t.Iterator[tuple[list[Violation], str | None]]:
+        """Yield each program alone; where these are too many, directories that have many, with all their programs."""
+        others = list(violations)
+        if len(violations) > _MOST_FINDINGS:
+            groups: dict[tuple[str, str], list[Violation]] = {}
+            for each in violations:
+                directory = subject(each.record.program).rpartition("/")[0]
+                groups.setdefault((each.verdict.alert, directory), []).append(each)
+            others = [each for group in groups.values() if len(group) <= _MOST_OF_DIRECTORY for each in group]
+            others.sort(key=lambda each: (each.is_explained, each.verdict.alert != CHANGED_ALERT))
+            yield from (
+                (group, directory) for (_alert, directory), group in groups.items() if len(group) > _MOST_OF_DIRECTORY
+            )
+        if len(others) > _MOST_FINDINGS:
+            self._scope.skip("findings", "%d more programs ran that no allowlist has" % (len(others) - _MOST_FINDINGS))
+        yield from (([each], None) for each in others[:_MOST_FINDINGS])
+
+
+def _remember(violations: t.Iterable[Violation]) -> None:
+    """Note in the records of programs what they were reported as."""
+    for each in violations:
+        each.record.reported = each.verdict.alert
+        each.record.reported_program = each.record.program
+
+
+def _is_explained(record: Record) -> bool:
+    """Say whether something explains all new executions; of a process that goes on running, all earlier ones."""
+    if record.new_executions:
+        return record.new_explained >= record.new_executions
+    return record.explained >= record.executions > 0

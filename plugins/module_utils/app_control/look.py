@@ -1,0 +1,128 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at the programs that ran on this host since the last run, and judge them by the allowlist of the controller."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _payload
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection, printable
+from ansible_collections.bulwark.servers.plugins.module_utils._program import Sighting, as_dict
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content, mounts, package_scripts
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judgement import Judgement
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observe import (
+    NAME,
+    Explainer,
+    Observed,
+    observe,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.package_scripts import PackageScripts
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.upgrades import Upgrades
+
+_NO_LIST = "No allowlist is for this host, so programs are learned and not judged."
+
+
+def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    """Return the result of the module. Raises UsageError, HostError and StateError."""
+    given = _given(params)
+    # Only tests name another root.
+    root = os.fsencode(params.get("_root") or "/")
+    scripts = PackageScripts(root)
+    observed = observe(params, check_mode, (Explainer(package_scripts.ANCESTORS, scripts.explain),))
+    records = list(observed.records.values())
+    detections = _tampering(observed)
+    ended: list[dict[str, str]] = []
+    roles: list[str] = []
+    scopes = list(observed.scopes)
+    if given is None:
+        _note(scopes[0], _NO_LIST)
+    else:
+        allowlist = _allowlist(given, observed.host["distribution"])
+        roles = list(allowlist.roles)
+        judgement = Judgement(allowlist, scopes[0], scripts, Upgrades(root), time.time())
+        detections += judgement.detections(records)
+        ended = judgement.ended(records)
+        _note(scopes[0], _describe(allowlist, given, observed.host["distribution"]))
+        _note(scopes[1], judgement.describe_containers())
+        scopes.append(ScopeCoverage(mounts.SCOPE))
+        detections += mounts.recommendations(records, mounts.read_table(scopes[-1]))
+    result: dict[str, t.Any] = {
+        "changed": False,
+        "detections": detections,
+        "programs": [as_dict(sighting) for sighting in sightings(records)],
+        "program_host": {**observed.host, "roles": roles},
+        "ended": ended,
+    }
+    checkpoint = observed.save()
+    if checkpoint is not None:
+        result["checkpoint"] = checkpoint
+    return {**result, "coverage": [scope.entry() for scope in scopes]}
+
+
+def sightings(records: t.Iterable[Record]) -> t.Iterator[Sighting]:
+    """Yield what the store has to know of this look: what is new, other than before, or seen on a new day.
+
+    What is left out is counted on, and comes with a later look.
+    """
+    for record in records:
+        if not (record.new_days or record.is_altered):
+            record.is_postponed = True
+            continue
+        yield Sighting(
+            record.program,
+            record.first,
+            record.last,
+            len(record.new_days),
+            max(record.days, default=0),
+            record.new_executions,
+            record.new_explained,
+            tuple(record.users),
+            tuple(record.parents),
+        )
+
+
+def _given(params: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any] | None:
+    """Return the allowlist that the controller sent, None without one."""
+    if not params["_content"]:
+        return None
+    try:
+        return _payload.unpack(params["_content"])
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _allowlist(given: t.Mapping[str, t.Any], distribution: str) -> Allowlist:
+    try:
+        return content.allowlist(given, distribution)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError("_content: the allowlist can't be used: %r" % error) from error
+
+
+def _tampering(observed: Observed) -> list[dict[str, t.Any]]:
+    if observed.problem is None:
+        return []
+    shown = printable(observed.problem)
+    evidence = {"data": {"problem": shown}}
+    subject = "checkpoint of %s" % NAME
+    scope = observed.scopes[0].scope
+    return [detection("app_state_tampered", subject, scope, [evidence], last_time=time.time(), message=shown)]
+
+
+def _describe(allowlist: Allowlist, given: t.Mapping[str, t.Any], distribution: str) -> str:
+    """Return which allowlists count, and whether that of the distribution is among them."""
+    bases = [each["name"] for each in given["lists"] if each["distribution"]]
+    if bases and not set(bases) & set(allowlist.roles):
+        roles = ", ".join(allowlist.roles) or "none"
+        return "Allowlists: %s. No allowlist is for %s." % (roles, distribution or "this distribution")
+    return "Allowlists: %s." % ", ".join(allowlist.roles)
+
+
+def _note(scope: ScopeCoverage, sentence: str) -> None:
+    scope.note = " ".join(filter(None, (scope.note, sentence))) or None

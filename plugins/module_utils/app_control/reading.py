@@ -1,0 +1,346 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read executions from the bytes of audit logs, and count them by file.
+
+Most events of a log are of programs that ran before in the same way. Events that share the undecoded parts form a
+group, which is decoded once; each further event costs a look-up.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._program import SCRIPT
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control import interpreters
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.executed import Executed, executed, recorded
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.explanations import Explanations
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Roots
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Moment, Tallies, Tally, Target
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.targets import Targets
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity, daemon_settings, decode
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import (
+    Event,
+    event_of,
+    mended,
+    sorted_out,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.hosts import Hosts
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.line_forms import HOSTS
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.not_understood import Unread
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process, Processes
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.record_regex import NEXT
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.app_control.explanations import Explainer
+    from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.running_processes import Running
+    from ansible_collections.bulwark.servers.plugins.module_utils.automation import explainer as automation
+
+# Names are slower.
+_PARTS = tuple(
+    NEXT.groupindex[name]
+    for name in ("arguments", "s", "ms", "ppid", "pid", "ids", "ses", "rest", "cwd", "path0", "path1", "path2")
+)
+_DAY = 86_400
+# Of arguments in which the program is named in quotes, and then that code follows.
+_CODE, _CODE_ENDS = b'" a1="-c" ', 300
+_MOST_GROUPS = 20_000
+_MOST_BYTES = 1 << 20
+_CWD = re.compile(rb"cwd=(\"[^\"]*\"|[^\s\x1d]+)")
+
+Match = t.Match[bytes]
+
+
+class _Group:
+    """Events with the same undecoded parts. exe, original: for the process table; the latter only of a script.
+
+    is_quick: whether -c as the first argument says that the program gets code, and no script. count, first, newest,
+    days and parents: of executions that nothing explains, since they were taken.
+    """
+
+    __slots__ = (
+        "account",
+        "count",
+        "counts",
+        "days",
+        "exe",
+        "first",
+        "is_interpreter",
+        "is_quick",
+        "newest",
+        "operands",
+        "original",
+        "parents",
+        "script",
+        "targets",
+        "terminal",
+    )
+
+    def __init__(self, event: Executed | None, exe: bytes, original: bytes, targets: t.Sequence[Target]) -> None:
+        self.exe = exe
+        self.original = original
+        self.targets = targets
+        self.counts = Tally(targets[0] if targets else Target("", b""))
+        self.account = event.account if event is not None else b""
+        self.terminal = event.terminal if event is not None else b""
+        self.script = next((target.path for target in targets if target.interpreter), b"")
+        self.is_interpreter = event is not None and interpreters.is_interpreter(event.exe)
+        self.is_quick = event is not None and interpreters.takes_code(event.exe)
+        self.operands: dict[tuple[bytes, bytes], _Group | None] = {}
+        self.count = 0
+        self.first = 0.0
+        self.newest: _Newest | None = None
+        self.days: set[int] = set()
+        self.parents: dict[bytes, None] = {}
+
+    def moment(self, newest: _Newest, explanation: str = "") -> Moment:
+        time, parent, cwd, session, pid, operand = newest
+        script = self.script or (operand.script if operand is not None else b"")
+        return Moment(time, self.account, parent, cwd, self.terminal, session, pid, script, explanation)
+
+    def taken(self) -> Tally:
+        """Return what was counted."""
+        if self.newest is not None:
+            newest = self.moment(self.newest)
+            self.counts.add_unexplained(self.count, self.first, newest, self.days, self.parents)
+            self.newest = None
+        return self.counts
+
+
+# Time, parent, working directory, session and process id of an execution, and what its arguments name.
+_Newest = t.Tuple[float, t.Optional[Process], bytes, bytes, bytes, t.Optional[_Group]]
+
+# Stands for groups that depend on the working directory.
+_RELATIVE = _Group(None, b"", b"", ())
+
+
+class Reader:
+    """Takes chunks of logs in their order. ``state`` is what the next run goes on from.
+
+    events, executions: how many were read. others: lines of other hosts, which are not looked at. days: in days since
+    the epoch, those with executions.
+    """
+
+    def __init__(
+        self,
+        state: t.Mapping[str, t.Any],
+        roots: Roots,
+        tallies: Tallies,
+        automation: t.Sequence[automation.Explainer[automation.Act]] = (),
+        explainers: t.Sequence[Explainer] = (),
+        running: t.Sequence[Running] = (),
+        names: t.Collection[str] | None = None,
+    ) -> None:
+        """names: how this host may be called in the log; without, those that it has."""
+        self.unread = Unread()
+        self.hosts = Hosts(state, daemon_settings.own_names() if names is None else names, self.unread)
+        self._own = self.hosts.own
+        self._targets = Targets(roots)
+        self._tallies = tallies
+        self.explanations = Explanations(automation, explainers, state.get("explainers"))
+        self._running = running
+        self._is_resumed = bool(state.get("last_time"))
+        self.last_time: float = state.get("last_time", 0.0)
+        self._has_begun = False
+        self._groups: dict[t.Any, _Group] = {}
+        self.events = self.executions = self.others = 0
+        self.first_execution = 0.0
+        self.days: set[int] = set()
+
+    @property
+    def processes(self) -> Processes:
+        return self._own.processes
+
+    def read(self, chunk: bytes) -> None:
+        """Take in the events in a chunk of whole lines."""
+        self._take(self._own.joiner.found(mended(chunk)))
+        if not self._own.joiner.left:
+            return
+        for host, part in sorted_out(self._own.joiner.left, self.unread, self.hosts.of).items():
+            if host is self._own:
+                self._take(self._own.joiner.found(part))
+            elif host is None:
+                for line in part.splitlines():
+                    self.unread.line(line, HOSTS)
+            else:
+                self.others += part.count(b"\n")
+
+    def finish(self, now: float) -> None:
+        """Take in the events that are complete because time has passed. now: in seconds since the epoch."""
+        self._take(self._own.joiner.rest(now))
+
+    def flush(self) -> None:
+        """Count what was read for the files that ran."""
+        for group in self._groups.values():
+            for each in filter(None, (group, *group.operands.values())):
+                counts = each.taken()
+                for target in each.targets if counts.last else ():
+                    self._tallies.of(target).merge(counts, target)
+        self._groups.clear()
+
+    def state(self) -> dict[str, t.Any]:
+        return {**self.hosts.state(), "last_time": self.last_time, "explainers": self.explanations.state()}
+
+    def _take(self, found: t.Iterable[Event | Match]) -> None:  # noqa: C901 - it is what takes the time
+        groups, processes, explanations = self._groups, self._own.processes, self.explanations
+        starter, execute, asks = processes.starter, processes.executed, explanations.are_asked
+        events = executions = 0
+        second = b""
+        beginning = 0.0
+        day = 0
+        one: Event | Match | None = None
+        for one in found:
+            if not events and not self._has_begun:
+                self._begin(_event(one).time)
+            events += 1
+            if isinstance(one, Event):
+                explanations.note(one)
+                if one.first == b"SYSCALL" and activity.EXECVE.search(one.raw):
+                    self._take_event(one)
+                continue
+            arguments, seconds, fraction, ppid, pid, ids, ses, rest, cwd, path0, path1, path2 = one.group(*_PARTS)
+            if arguments is None:
+                continue
+            executions += 1
+            if seconds != second:
+                second, beginning = seconds, float(seconds)
+                if int(beginning) // _DAY != day:
+                    day = int(beginning) // _DAY
+                    self._at(beginning)
+            key = (ids, rest, path0, path1, path2)
+            group = groups.get(key)
+            if group is _RELATIVE:
+                group = groups.get((key, cwd))
+            parent = starter(pid, ppid)
+            if group is None:
+                group = self._new_group(key, cwd, one.group(), pid, parent)
+            execute(pid, parent, group.exe, arguments, group.original, ses)
+            operand = None
+            if group.is_interpreter and not (group.is_quick and arguments.find(_CODE, 0, _CODE_ENDS) > 0):
+                operand = group.operands.get((arguments, cwd), group)
+                if operand is group:
+                    operand = self._new_operand(group, arguments, cwd)
+            newest = (beginning + int(fraction) / 10 ** len(fraction), parent, cwd, ses, pid, operand)
+            if asks:
+                moment = group.moment(newest)
+                explanation = explanations.of(group.counts.target, moment, processes.get(pid), ids, one)
+                if explanation:
+                    moment = moment._replace(explanation=explanation)
+                    group.counts.add(moment)
+                    if operand is not None:
+                        operand.counts.add(moment)
+                    continue
+            for each in (group,) if operand is None else (group, operand):
+                if each.newest is None:
+                    each.count, each.first, each.days, each.parents = 0, newest[0], set(), {}
+                each.count += 1
+                each.newest = newest
+                each.days.add(day)
+                if parent is not None:
+                    each.parents[parent.original or parent.exe] = None
+        if one is not None:
+            self.last_time = max(self.last_time, _event(one).time)
+        self.events += events
+        self.executions += executions
+
+    def _begin(self, time: float) -> None:
+        """Take in the processes that run, at the first event that is read."""
+        self._has_begun = True
+        # In a first look, a process that is younger than the log may have the id that another had before it.
+        self.processes.run(one.process for one in self._running if self._is_resumed or one.started <= time)
+
+    def _at(self, time: float) -> None:
+        self.first_execution = min(self.first_execution or time, time)
+        self.days.add(int(time) // 86_400)
+
+    def _new_group(self, key: t.Any, cwd: bytes, raw: bytes, pid: bytes, parent: Process | None) -> _Group:
+        if len(self._groups) >= _MOST_GROUPS:
+            self.flush()
+        event = executed(raw)
+        if event is None:
+            group = _Group(None, b"", b"", ())
+        else:
+            call = activity.SYSCALL.search(raw)
+            exe = call.group(activity.EXE + 1) if call is not None else b""
+            bodies = activity.EXECVE.findall(raw)
+            targets = self._targets.of_execution(event, _arguments(bodies), pid, parent)
+            group = _Group(event, exe, _script(targets), targets)
+            if any(not item.name.startswith(b"/") for item in event.items[:1]):
+                self._groups[key] = _RELATIVE
+                key = (key, cwd)
+        self._groups[key] = group
+        return group
+
+    def _new_operand(self, group: _Group, arguments: bytes, cwd: bytes) -> _Group | None:
+        """Return the group of the scripts that the arguments of an interpreter name; None where they name none."""
+        program = group.targets[0]
+        targets = self._targets.of_arguments(program, _arguments([arguments]), plain_directory(cwd), group.targets)
+        operand: _Group | None = None
+        if targets:
+            operand = _Group(None, b"", b"", targets)
+            operand.script = operand.script or targets[0].path
+        if len(group.operands) >= _MOST_GROUPS:
+            self.flush()
+        group.operands[arguments, cwd] = operand
+        return operand
+
+    def _take_event(self, event: Event) -> None:
+        """Take in an execution whose records came in another form or order, or are not all there."""
+        call = activity.SYSCALL.search(event.raw)
+        facts = executed(event.raw)
+        if call is None or facts is None:
+            if call is None:
+                self.unread.event(event.raw, "of an execution in an unknown form")
+            return
+        parts = call.groups()
+        pid, ppid, ses = parts[activity.PID] or b"", parts[activity.PPID] or b"", parts[activity.SES] or b""
+        parent = self.processes.starter(pid, ppid)
+        bodies = activity.EXECVE.findall(event.raw)
+        arguments = _arguments(bodies)
+        self._at(float(event.seconds))
+        targets = self._targets.of_execution(facts, arguments, pid, parent)
+        self.processes.executed(
+            pid,
+            parent,
+            parts[activity.EXE] or b"",
+            bodies[0] if bodies else b"",
+            _script(targets),
+            ses,
+        )
+        self.executions += 1
+        if interpreters.is_interpreter(facts.exe):
+            targets = [*targets, *self._targets.of_arguments(targets[0], arguments, facts.cwd, targets)]
+        script = next((target.path for target in targets if target.interpreter), b"")
+        moment = Moment(event.time, facts.account, parent, facts.cwd, facts.terminal, ses, pid, script)
+        if self.explanations.are_asked:
+            ids = parts[activity.IDS] or b""
+            explanation = self.explanations.of(targets[0], moment, self.processes.get(pid), ids, event)
+            moment = moment._replace(explanation=explanation)
+        for target in targets:
+            counts = Tally(target)
+            counts.add(moment)
+            self._tallies.of(target).merge(counts, target)
+
+
+def plain_directory(cwd: bytes) -> bytes:
+    """Return the directory in the body of a CWD record, as it is in the middle of an execution."""
+    found = _CWD.match(cwd)
+    return decode.unquoted(found.group(1)) if found else b""
+
+
+def _arguments(bodies: t.Sequence[bytes]) -> list[bytes]:
+    if len(bodies) == 1:
+        quoted = decode.quoted_arguments(bodies[0]) if b"\0" not in bodies[0] else None
+        if quoted is not None:
+            return quoted
+    return [text.encode("utf-8", "surrogateescape") for text in decode.arguments(bodies, _MOST_BYTES)]
+
+
+def _script(targets: t.Sequence[Target]) -> bytes:
+    """Return the script that was executed as the process table has it, b"" for a program."""
+    return next((recorded(target.path) for target in targets if target.kind == SCRIPT), b"")
+
+
+def _event(found: Event | Match) -> Event:
+    return found if isinstance(found, Event) else event_of(found)

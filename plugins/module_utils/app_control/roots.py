@@ -1,0 +1,196 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell the host's files from those of containers, by the device of a file and by the processes that live there.
+
+An audit record has no container. But the file system of a container is a device of its own in most engines, and the
+kernel writes the device of each file that is executed. Control groups and the files of engines only give a name to
+what has another root than the host's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import plain
+from ansible_collections.bulwark.servers.plugins.module_utils.containers import control_groups
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
+
+_MOST_PROCESSES = 8_000
+_MOST_BYTES = 1 << 20
+_MOST_DEVICES = 1_000
+_SHORT = 12
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+# Where engines keep the configuration of a container: %s is its id.
+_DOCKER = "/var/lib/docker/containers/%s/config.v2.json"
+_RUNTIMES = (
+    "/run/containerd/io.containerd.runtime.v2.task/k8s.io/%s/config.json",
+    "/run/containers/storage/overlay-containers/%s/userdata/config.json",
+)
+_ANNOTATIONS = ("io.kubernetes.cri.image-name", "io.kubernetes.cri-o.ImageName", "io.container.image")
+# What starts the first process of a container. A container that ended is known by it, and by a device that is gone.
+_STARTERS = re.compile(rb"/(?:runc|crun|conmon|containerd-shim[\w-]*|docker-init|lxc-start|systemd-nspawn)\"?\Z")
+
+# (major, minor)
+Device = t.Tuple[int, int]
+
+
+class Container(t.NamedTuple):
+    """A container that runs. pid: a process in it. device: of its root, None where that is a directory of the host."""
+
+    image: str
+    pid: int
+    device: Device | None
+
+
+class Roots:
+    """The root directories of this moment, and the containers of earlier looks."""
+
+    def __init__(self, state: t.Mapping[str, t.Any], proc: str = "/proc") -> None:
+        """state: as ``state`` returned it."""
+        self._proc = proc
+        self._boot = _text(proc + "/sys/kernel/random/boot_id").strip()
+        kept = state.get("devices", ()) if state.get("boot") == self._boot else ()
+        self._former: dict[Device, str] = {(major, minor): image for major, minor, image in kept}
+        self.containers: dict[str, Container] = {}
+        self._devices: dict[Device, Container] = {}
+        self._pids: dict[bytes, Container] = {}
+        self._mounted, self._points = _mounts(proc)
+        self._images: dict[str, str] = {}
+        self._scan()
+
+    def state(self) -> dict[str, t.Any]:
+        known = {**self._former, **{device: container.image for device, container in self._devices.items()}}
+        return {"boot": self._boot, "devices": [[*device, image] for device, image in known.items()][-_MOST_DEVICES:]}
+
+    def container_of(self, pid: bytes) -> Container | None:
+        """Return the container of a running process."""
+        return self._pids.get(pid)
+
+    def container_on(self, device: Device) -> Container | None:
+        """Return the container that runs on a device."""
+        return self._devices.get(device)
+
+    def former_image(self, device: Device, parent: Process | None, unknown: str) -> str:
+        """Return the image of a container that has ended; "" for a file of the host. unknown: where it has no name."""
+        if device in self._former:
+            return self._former[device]
+        if device in self._mounted:
+            return ""
+        while parent is not None:
+            if _STARTERS.search(parent.exe):
+                return unknown
+            parent = parent.parent
+        return ""
+
+    def is_on(self, path: bytes, device: Device, status: os.stat_result) -> bool:
+        """Return whether a file of the host is on a device as audit records name it.
+
+        Subvolumes of btrfs have a number of their own for stat(2), and that of the mount in records.
+        """
+        if device == (os.major(status.st_dev), os.minor(status.st_dev)):
+            return True
+        point = max((point for point in self._points if _is_below(path, point)), key=len, default=b"")
+        return bool(point) and self._points[point] == device
+
+    def _scan(self) -> None:
+        """Find the processes whose root is not the host's."""
+        own = _identity("%s/1/root" % self._proc) or _identity("/")
+        names = sorted((name for name in _names(self._proc) if name.isdigit()), key=int)
+        for name in names[:_MOST_PROCESSES]:
+            root = _identity("%s/%s/root" % (self._proc, name))
+            if root is None or root == own:
+                continue
+            group = control_groups.parse(_read("%s/%s/cgroup" % (self._proc, name)))
+            if group.container is None:
+                continue
+            device = (os.major(root[0]), os.minor(root[0]))
+            container = self.containers.get(group.container)
+            if container is None:
+                # A directory of the host is on its device, which says nothing then.
+                own_device = None if own is not None and root[0] == own[0] else device
+                container = Container(self._image(group.container, name), int(name), own_device)
+                self.containers[group.container] = container
+            self._pids[name.encode("ascii")] = container
+            if container.device is not None:
+                self._devices.setdefault(container.device, container)
+
+    def _image(self, name: str, pid: str) -> str:
+        """Return the name of a container's image as its engine has it; else the beginning of the container's id."""
+        candidates = [_DOCKER % name, *self._hints(name, pid)]
+        for path in candidates:
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                return printable(str(json.loads(_read(path))["Config"]["Image"]))
+        for form in _RUNTIMES:
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+                annotations = json.loads(_read(form % name))["annotations"]
+                for annotation in _ANNOTATIONS:
+                    if annotations.get(annotation):
+                        return printable(str(annotations[annotation]))
+        return printable(name[:_SHORT] if re.fullmatch(r"[0-9a-f]{64}", name) else name)
+
+    def _hints(self, name: str, pid: str) -> t.Iterator[str]:
+        """Return where a container says that its host keeps its name: Docker mounts such files into it."""
+        for line in _read("%s/%s/mountinfo" % (self._proc, pid)).split(b"\n"):
+            fields = line.split(b" ")
+            ending = b"/containers/%s/hostname" % os.fsencode(name)
+            if len(fields) > 4 and fields[4] == b"/etc/hostname" and plain(fields[3]).endswith(ending):
+                directory = os.path.dirname(plain(fields[3]))
+                device = _device(fields[2])
+                for point, other in self._points.items():
+                    if other == device:
+                        yield os.fsdecode(point.rstrip(b"/") + directory + b"/config.v2.json")
+
+
+def _mounts(proc: str) -> tuple[set[Device], dict[bytes, Device]]:
+    """Return the devices of all mounts of the host, and by mount point the device as the kernel has it."""
+    text = _read("%s/1/mountinfo" % proc) or _read("%s/self/mountinfo" % proc)
+    points: dict[bytes, Device] = {}
+    for line in text.split(b"\n"):
+        fields = line.split(b" ")
+        device = _device(fields[2]) if len(fields) > 4 else None
+        if device is not None:
+            points[plain(fields[4])] = device
+    return set(points.values()), points
+
+
+def _device(field: bytes) -> Device | None:
+    major, _colon, minor = field.partition(b":")
+    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else None
+
+
+def _is_below(path: bytes, point: bytes) -> bool:
+    return path == point or path.startswith(point.rstrip(b"/") + b"/")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _names(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
+
+
+def _text(path: str) -> str:
+    return _read(path).decode("ascii", "replace")
+
+
+def _read(path: str) -> bytes:
+    """Return the beginning of a file, nothing where it can't be read."""
+    with contextlib.suppress(OSError), os.fdopen(os.open(path, _OPEN), "rb") as stream:
+        return stream.read(_MOST_BYTES)
+    return b""

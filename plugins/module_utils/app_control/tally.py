@@ -1,0 +1,225 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Count what one look sees of each file that ran."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable, unprintable
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.executed import FileId
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import (
+    MOST_GONE,
+    MOST_GONE_EXPLAINED,
+    Identity,
+    gather,
+    shown,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import FOLDED
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Container
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
+
+# Of accounts and of parents.
+MOST_NAMES = 8
+# Of programs that one look counts apart, as a multiple of those that are remembered; others count for their directory.
+_SURPLUS = 2
+
+
+class Target(t.NamedTuple):
+    """A file that runs. path: absolute, or as the kernel names a file in memory. file: the file that ran, if known.
+
+    container: that it ran in, where it is known; image: the name of its image, "" on the host. opened: a path in
+    proc(5) that leads to the very file, b"" for none. is_folded: whether it stands for all files of a directory.
+    """
+
+    kind: str
+    path: bytes
+    image: str = ""
+    interpreter: bytes = b""
+    file: FileId | None = None
+    memory: bool = False
+    container: Container | None = None
+    opened: bytes = b""
+    is_folded: bool = False
+
+    @property
+    def identity(self) -> Identity:
+        path = printable(self.path) if self.is_folded else shown(self.path)
+        return (self.image, self.kind, path)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether no file lies at the path now."""
+        if self.memory or self.opened:
+            return self.memory
+        if self.image and self.container is None:
+            return True
+        return not os.path.lexists(self.place)
+
+    @property
+    def place(self) -> bytes:
+        """The path by which this process reaches the file."""
+        return self.path if self.container is None else b"/proc/%d/root" % self.container.pid + self.path
+
+
+class Moment(t.NamedTuple):
+    """One execution, not decoded yet. account, terminal, session: as the kernel writes them."""
+
+    time: float
+    account: bytes
+    parent: Process | None
+    cwd: bytes
+    terminal: bytes
+    session: bytes
+    pid: bytes
+    script: bytes
+    explanation: str = ""
+
+
+class Tally:
+    """What was seen of one file in this look. target: of its newest execution."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.count = 0
+        self.explained = 0
+        self.first = 0.0
+        self.last = 0.0
+        self.days: set[int] = set()
+        self.accounts: dict[bytes, None] = {}
+        self.parents: dict[bytes, None] = {}
+        self.explanations: dict[str, int] = {}
+        self.newest: Moment | None = None
+        self.newest_unexplained: Moment | None = None
+        self.is_running = False
+
+    def add(self, moment: Moment, counts: bool = True) -> None:
+        """Take in one execution. counts: False for a process that was counted before."""
+        self._see(moment.time, moment.time)
+        self.days.add(int(moment.time) // 86_400)
+        put(self.accounts, moment.account)
+        if moment.parent is not None:
+            put(self.parents, moment.parent.original or moment.parent.exe)
+        if not counts:
+            return
+        self.count += 1
+        if moment.explanation:
+            self.explained += 1
+            self.explanations[moment.explanation] = self.explanations.get(moment.explanation, 0) + 1
+        else:
+            self.newest_unexplained = _later(self.newest_unexplained, moment)
+        self.newest = _later(self.newest, moment)
+
+    def add_unexplained(
+        self, count: int, first: float, newest: Moment, days: t.Iterable[int], parents: t.Iterable[bytes]
+    ) -> None:
+        """Take in executions that nothing explains. first: when the first of them was; newest: the last of them."""
+        self.count += count
+        self._see(first, newest.time)
+        self.days.update(days)
+        put(self.accounts, newest.account)
+        for parent in parents:
+            put(self.parents, parent)
+        self.newest = _later(self.newest, newest)
+        self.newest_unexplained = _later(self.newest_unexplained, newest)
+
+    def merge(self, other: Tally, target: Target) -> None:
+        """Take in what was counted apart. target: the file as it was then."""
+        if other.last >= self.last:
+            self.target = target
+        self.count += other.count
+        self.explained += other.explained
+        if other.last:
+            self._see(other.first, other.last)
+        self.days |= other.days
+        for names, more in ((self.accounts, other.accounts), (self.parents, other.parents)):
+            for name in more:
+                put(names, name)
+        for sentence, count in other.explanations.items():
+            self.explanations[sentence] = self.explanations.get(sentence, 0) + count
+        self.newest = _later(self.newest, other.newest)
+        self.newest_unexplained = _later(self.newest_unexplained, other.newest_unexplained)
+        self.is_running |= other.is_running
+
+    def _see(self, first: float, last: float) -> None:
+        self.first = min(self.first, first) if self.first else first
+        self.last = max(self.last, last)
+
+
+class Tallies:
+    """All files of a look. left_out: how many executions count for a directory, as there were too many files."""
+
+    def __init__(self, most: int) -> None:
+        """most: how many programs are remembered."""
+        self._most = most * _SURPLUS
+        self._all: dict[Identity, Tally] = {}
+        self.left_out = 0
+
+    def __iter__(self) -> t.Iterator[tuple[Identity, Tally]]:
+        return iter(self._all.items())
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def fold(self, known: t.Container[Identity]) -> None:
+        """Put new files that ran once and are gone together by directory. known: those that are remembered apart."""
+        gone = {
+            identity: tally
+            for identity, tally in self._all.items()
+            if tally.count == 1 and identity not in known and not tally.target.is_folded and tally.target.is_gone
+        }
+        for is_explained, most in ((False, MOST_GONE), (True, MOST_GONE_EXPLAINED)):
+            candidates = [identity for identity, tally in gone.items() if bool(tally.explained) == is_explained]
+            for identity, members in gather(candidates, most):
+                self._put_together(identity, members)
+
+    def _put_together(self, identity: Identity, members: t.Sequence[Identity]) -> None:
+        for member in members:
+            tally = self._all.pop(member)
+            target = tally.target._replace(path=unprintable(identity[2]), is_folded=True)
+            self._all.setdefault(identity, Tally(target)).merge(tally, target)
+
+    def of(self, target: Target) -> Tally:
+        """Return the tally of a file; of its directory where there are too many files."""
+        identity = target.identity
+        tally = self._all.get(identity)
+        if tally is None:
+            if len(self._all) >= self._most:
+                self.left_out += 1
+                path = _directory(target.path, len(self._all) - self._most)
+                target = Target(target.kind, path, target.image, is_folded=True)
+                identity = target.identity
+                tally = self._all.get(identity)
+            if tally is None:
+                tally = self._all[identity] = Tally(target)
+        return tally
+
+
+def _directory(path: bytes, surplus: int) -> bytes:
+    """Return what stands for all files of a directory; for those of its first part where that are too many, too."""
+    parts = path.split(b"/")
+    kept = parts[:-1] if surplus < _MOST_DIRECTORIES else parts[:2]
+    return b"/".join([*kept, FOLDED.encode("ascii")])
+
+
+_MOST_DIRECTORIES = 1_000
+
+
+def _later(one: Moment | None, other: Moment | None) -> Moment | None:
+    if one is None or other is None:
+        return one or other
+    return other if other.time >= one.time else one
+
+
+def put(names: dict[bytes, None], name: bytes) -> None:
+    """Add a name as the newest; the oldest is forgotten where there are too many."""
+    if name in names:
+        # Moving it to the end with each execution would take longer than all the rest.
+        return
+    if len(names) >= MOST_NAMES:
+        del names[next(iter(names))]
+    names[name] = None

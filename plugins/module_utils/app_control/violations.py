@@ -1,0 +1,165 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs that no allowlist covers as detections: who ran what, from where, and why it is not covered."""
+
+from __future__ import annotations
+
+import posixpath
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import detection
+from ansible_collections.bulwark.servers.plugins.module_utils._program import GONE, Program
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import subject
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution, Record
+
+# OCSF: type_id of a regular file, algorithm_id of SHA-256.
+_FILE, _SHA256 = 1, 3
+_MOST_ANCESTORS = 8
+_MOST_SENTENCES = 8
+_SHOWN_PROGRAMS = 5
+
+
+class Violation(t.NamedTuple):
+    """A program that is not allowed. is_explained: whether known automation ran it, and nobody else."""
+
+    record: Record
+    verdict: Verdict
+    is_explained: bool
+
+    @property
+    def severity(self) -> str | None:
+        """Return the severity, None for that of the alert."""
+        return "informational" if self.is_explained else self.verdict.severity
+
+
+def violation_detection(violation: Violation, scope: str) -> dict[str, t.Any]:
+    """Return the detection of one program."""
+    record, verdict = violation.record, violation.verdict
+    execution = record.newest_unexplained or record.newest
+    return detection(
+        verdict.alert,
+        subject(record.program),
+        scope,
+        [evidence(record, execution, verdict)],
+        severity=violation.severity,
+        first_time=execution.time if record.reported and execution else record.first,
+        last_time=record.last,
+        count=max(1, record.new_executions),
+        message=_message(violation, execution),
+    )
+
+
+def scripts_detection(
+    violations: t.Sequence[Violation], about: str, package: str, reason: str, scope: str
+) -> dict[str, t.Any]:
+    """Return the detection of a package's maintainer scripts, for which nothing vouches. about: the subject."""
+    records = [each.record for each in violations]
+    evidences = [evidence(each.record, each.record.newest, each.verdict) for each in violations]
+    return detection(
+        "app_unapproved_script",
+        about,
+        scope,
+        evidences,
+        severity="low",
+        first_time=min(record.first for record in records),
+        last_time=max(record.last for record in records),
+        count=max(1, sum(record.new_executions for record in records)),
+        message="Scripts of the package %s ran, for which nothing vouches: %s." % (package, reason),
+    )
+
+
+def directory_detection(directory: str, violations: t.Sequence[Violation], scope: str) -> dict[str, t.Any]:
+    """Return the detection of a directory with so many programs that each of them can't be a finding."""
+    records = [each.record for each in violations]
+    shown = violations[:_SHOWN_PROGRAMS]
+    is_explained = all(each.is_explained for each in violations)
+    return detection(
+        violations[0].verdict.alert,
+        directory + "/*",
+        scope,
+        [evidence(each.record, each.record.newest, each.verdict) for each in shown],
+        severity="informational" if is_explained else None,
+        first_time=min(record.first for record in records),
+        last_time=max(record.last for record in records),
+        count=len(records),
+        message="%d programs of this directory ran that no allowlist has." % len(records),
+    )
+
+
+def evidence(record: Record, execution: Execution | None, verdict: Verdict) -> dict[str, t.Any]:
+    """Return the OCSF evidence of a program and of one execution of it."""
+    program = record.program
+    found: dict[str, t.Any] = {"file": _file(program), "data": _data(record, verdict)}
+    if execution is not None:
+        found["process"] = _process(program, execution)
+        if execution.user:
+            found["actor"] = {"user": {"name": execution.user}}
+    return found
+
+
+def _file(program: Program) -> dict[str, t.Any]:
+    found: dict[str, t.Any] = {"name": _name(program.path), "path": program.path, "type_id": _FILE}
+    if program.sha256:
+        found["hashes"] = [{"algorithm_id": _SHA256, "algorithm": "SHA-256", "value": program.sha256}]
+    if program.owner:
+        found["owner"] = {"name": program.owner}
+    if program.content == GONE:
+        found["is_deleted"] = True
+    return found
+
+
+def _process(program: Program, execution: Execution) -> dict[str, t.Any]:
+    path = program.interpreter or program.path
+    found: dict[str, t.Any] = {"name": _name(path), "path": path}
+    if execution.pid.isdigit():
+        found["pid"] = int(execution.pid)
+    if execution.cwd:
+        found["working_directory"] = execution.cwd
+    session = {"uid": execution.session, "terminal": execution.terminal}
+    if any(session.values()):
+        found["session"] = {name: value for name, value in session.items() if value}
+    if execution.user:
+        found["user"] = {"name": execution.user}
+    above: dict[str, t.Any] | None = None
+    for parent in reversed([execution.parent, *execution.ancestors][:_MOST_ANCESTORS]):
+        if parent:
+            entry: dict[str, t.Any] = {"name": _name(parent), "path": parent}
+            above = entry if above is None else {**entry, "parent_process": above}
+    if above is not None:
+        found["parent_process"] = above
+    return found
+
+
+def _data(record: Record, verdict: Verdict) -> dict[str, t.Any]:
+    program = record.program
+    facts = {name: value for name, value in program._asdict().items() if value and name not in ("path", "owner")}
+    explanations = sorted(record.explanations.items(), key=lambda each: -each[1])[:_MOST_SENTENCES]
+    return {
+        **facts,
+        **({"writers": list(program.writers)} if program.writers else {}),
+        "reason": verdict.by,
+        "executions": record.new_executions,
+        "explained": record.new_explained,
+        "explanations": [{"by": sentence, "count": count} for sentence, count in explanations],
+        "users": list(record.users),
+        "parents": list(record.parents),
+        "days": len(record.days),
+    }
+
+
+def _message(violation: Violation, execution: Execution | None) -> str:
+    record, reason = violation.record, violation.verdict.by
+    count = record.new_executions
+    how_often = "once" if count <= 1 else "%d times" % count
+    by = " by %s" % execution.user if execution is not None and execution.user else ""
+    parent = ", started by %s" % execution.parent if execution is not None and execution.parent else ""
+    text = "It ran %s since the last look%s%s: %s." % (how_often, by, parent, reason)
+    if violation.is_explained and record.explanations:
+        text += " %s explains it." % max(record.explanations, key=lambda each: record.explanations[each]).rstrip(".")
+    return text
+
+
+def _name(path: str) -> str:
+    return posixpath.basename(path) or path

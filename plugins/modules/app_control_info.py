@@ -1,0 +1,215 @@
+#!/usr/bin/python
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: app_control_info
+short_description: Remember the programs that run on a host, and report those that no allowlist has
+version_added: 0.1.0
+author:
+  - bulwark.servers contributors (@bulwark-servers)
+description:
+  - Reads the executions in the audit log since the last recorded run, and the processes that run now. Identifies each
+    program, script and unusual library by its content, its package and who can write to it, and remembers it.
+  - With O(allowlists), programs that no allowlist of the host has become findings, one for each program and host.
+    Without, programs are only learned.
+  - Nothing is blocked, opened or slowed down.
+  - What scripts of a package start is explained if a signed repository has that package, and counted in
+    RV(coverage). What known automation ran is a finding of severity informational.
+  - With O(run), every execution is read exactly once. Without it, and in check mode, what is new since the last
+    recorded run is read and read again the next time.
+extends_documentation_fragment:
+  - bulwark.servers.attributes
+  - bulwark.servers.attributes.info_module
+  - bulwark.servers.attributes.linux
+  - bulwark.servers.automation
+options:
+  allowlists:
+    description:
+      - Directory on the controller with the allowlists that people reviewed. Every file with the ending C(.yml) counts,
+        apart from proposals with the ending C(.new.yml). C(exceptions.yml) has the exceptions.
+      - A list of a role counts if it names the host in C(hosts), or if O(roles) names it. Lists of a distribution count
+        for every host of that distribution for which a role counts.
+    type: path
+  roles:
+    description: Names of allowlists that count in addition to those that name the host.
+    type: list
+    elements: str
+    default: []
+  paths:
+    description:
+      - Audit logs on the host, each with its rotated files beside it. Glob patterns are allowed.
+      - Defaults to C(/var/log/audit/audit.log).
+    type: list
+    elements: path
+  max_programs:
+    description: How many programs the host remembers. RV(coverage) says what is left out.
+    type: int
+    default: 20000
+  keep_days:
+    description: Days after which the host forgets a program that was not seen again.
+    type: int
+    default: 90
+  time_budget:
+    description:
+      - Seconds that the look may take; V(0) means no limit. RV(coverage) says what is left out, and the next look goes
+        on there.
+    type: int
+    default: 300
+  priority:
+    description:
+      - V(idle) leaves processor and disk to everything else on the host (nice 19 and the idle I/O class).
+    type: str
+    choices: [idle, normal]
+    default: idle
+  state_dir:
+    description:
+      - Directory on the host that holds what is remembered, as an absolute path.
+      - It is made with mode C(0700). One that is there already keeps its mode, and is refused unless that is C(0700).
+      - Defaults to C(/var/lib/bulwark) for root, and to C($XDG_STATE_HOME/bulwark) (C(~/.local/state/bulwark)) for
+        others.
+    type: path
+  store:
+    description:
+      - URL of the findings store, as in M(bulwark.servers.findings).
+    type: str
+  run:
+    description:
+      - The run that the result will be recorded in with M(bulwark.servers.findings).
+    type: str
+  _advance:
+    description: Set by the action plugin. Whether the result will be recorded, so that the next run goes on after it.
+    type: bool
+    default: false
+  _content:
+    description: Set by the action plugin. The allowlist of the host.
+    type: str
+  _token:
+    description: Set by the action plugin. What the store knows of the host's memory.
+    type: str
+notes:
+  - Code in arguments and pipes is not seen, and neither is what a script or program reads itself, such as C(source) of
+    a shell or C(import) of Python.
+  - Programs in containers are judged only if an allowlist has rules for their image. RV(coverage) says what was not.
+  - A program of a Debian package counts as it should if its content has the digest that dpkg recorded. Root can edit
+    these digests. A content that changes while the version of the package stays is reported for that reason.
+  - Each look makes one record in the audit log of the host, as C(auditctl -m) does, in check mode, too. That it comes
+    to the log shows that the log is written.
+seealso:
+  - module: bulwark.servers.app_inventory_info
+  - module: bulwark.servers.audit_rules
+  - module: bulwark.servers.findings
+"""
+
+EXAMPLES = r"""
+- name: Look at programs, and judge them by the reviewed allowlists
+  bulwark.servers.app_control_info:
+    allowlists: allowlists/app_control
+  register: programs
+
+- name: Let the lists for build hosts count, too
+  bulwark.servers.app_control_info:
+    allowlists: allowlists/app_control
+    roles: [build]
+    automation_users: [ansible]
+
+- name: Show what no allowlist has
+  ansible.builtin.debug:
+    msg: "{{ item.finding_info.title }}"
+  loop: "{{ programs.findings }}"
+"""
+
+RETURN = r"""
+findings:
+  description:
+    - OCSF events of programs that no allowlist has, one for each program. The evidence has who ran it, from where, with
+      which content and package, what started it, how often, and on which other hosts it is.
+    - Directories that every account can write to, and that are mounted without C(noexec), are recommendations.
+    - The module returns them as C(detections), which the action plugin turns into findings.
+  type: list
+  elements: dict
+  returned: success
+programs:
+  description:
+    - Programs that are new, other than before, or seen on a new day, as M(bulwark.servers.app_inventory_info) returns
+      them. Their numbers count since the last recorded run. M(bulwark.servers.findings) adds them up.
+  type: list
+  elements: dict
+  returned: success
+program_host:
+  description: What is known of the host's executions.
+  type: dict
+  returned: success
+  contains:
+    distribution:
+      description: The id of the distribution and its major version.
+      type: str
+      returned: success
+    since:
+      description: Since when executions are known, in seconds since the epoch; V(0) for none.
+      type: float
+      returned: success
+    until:
+      description: The time of the newest event, in seconds since the epoch.
+      type: float
+      returned: success
+    days:
+      description: For how many days, in UTC, no execution is missing.
+      type: int
+      returned: success
+    roles:
+      description: The names of the allowlists that counted.
+      type: list
+      elements: str
+      returned: success
+    groups:
+      description: The groups of the host in the inventory.
+      type: list
+      elements: str
+      returned: success
+ended:
+  description: Earlier findings whose program an allowlist or an exception has now.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    alert:
+      description: The alert of the finding.
+      type: str
+      returned: success
+    subject:
+      description: The program.
+      type: str
+      returned: success
+    reason:
+      description: What allows it.
+      type: str
+      returned: success
+coverage:
+  description:
+    - Entries of the scopes V(programs) and V(containers), and V(mounts) if an allowlist is for the host. They say since
+      when executions are known, what could not be read, what was not judged, and what packages explain.
+  type: list
+  elements: dict
+  returned: success
+checkpoint:
+  description:
+    - What the host remembers. M(bulwark.servers.findings) keeps it together with what was found.
+  type: dict
+  returned: with O(run), not in check mode
+"""
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: I001
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.options import look_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.look import look
+
+
+def main() -> None:
+    run_module(AnsibleModule(argument_spec=look_spec(), supports_check_mode=True), look)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make exceptions of what people approve: findings by their uid, or programs by their path."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._program import CHANGED, GONE, Program
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control import judge
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import entries, exceptions_file
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding, ProgramQuery, Query, Store
+
+CAPABILITY = "app_control"
+VIOLATIONS = (*judge.UNAPPROVED_ALERTS.values(), judge.CHANGED_ALERT)
+
+
+@dataclasses.dataclass(frozen=True)
+class Approval:
+    """What a person approves. items: uids of findings and paths.
+
+    hosts: that it is for, none for all; None for the host of the finding, or all of a path. any_content: also when the
+    program has other content. until: as it is written into the file.
+    """
+
+    items: tuple[str, ...]
+    hosts: tuple[str, ...] | None
+    user: str
+    any_content: bool
+    reason: str
+    by: str
+    until: dt.date | str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A program that an item names. hosts: where; sha256: its content there, "" for any; findings: to resolve."""
+
+    name: str
+    hosts: tuple[str, ...]
+    sha256: str
+    findings: tuple[Finding, ...]
+
+
+def subjects(store: Store, approval: Approval) -> list[Subject]:
+    """Return what the items name; raise ContentError for one that names nothing that can be approved."""
+    found = {each.uid: each for each in store.query(Query(uids=approval.items), with_events=False)}
+    return [
+        _of_finding(store, found[item], approval) if item in found else _of_path(store, item, approval)
+        for item in approval.items
+    ]
+
+
+def new_entries(approval: Approval, approved: t.Sequence[Subject], now: float) -> list[exceptions_file.Entry]:
+    """Return the entries that let the subjects run, one for each program and content."""
+    hosts: dict[tuple[str, str], list[str]] = {}
+    for each in approved:
+        hosts.setdefault((each.name, each.sha256), []).extend(each.hosts)
+    everywhere = {(each.name, each.sha256) for each in approved if not each.hosts}
+    return [
+        {
+            "program": entries.literal(name),
+            **({"sha256": sha256} if sha256 else {}),
+            **({"user": approval.user} if approval.user else {}),
+            **({} if (name, sha256) in everywhere else {"hosts": sorted(set(names))}),
+            "reason": approval.reason,
+            "by": approval.by,
+            **({} if approval.until is None else {"until": approval.until}),
+            "added": exceptions_file.today(now),
+        }
+        for (name, sha256), names in hosts.items()
+    ]
+
+
+def is_about(entry: exceptions_file.Entry, approved: t.Sequence[Subject], approval: Approval) -> bool:
+    """Return whether an entry lets one of the subjects run, for the hosts and the account that are named."""
+    if approval.user and entry.get("user") != approval.user:
+        return False
+    names = {*(entry.get("hosts") or ())}
+    return any(
+        entry.get("program") in (each.name, entries.literal(each.name))
+        and (not names or not each.hosts or bool(names & {*each.hosts}))
+        for each in approved
+    )
+
+
+def _of_finding(store: Store, finding: Finding, approval: Approval) -> Subject:
+    if finding.alert not in VIOLATIONS:
+        raise ContentError(
+            f"approve: the finding {finding.uid} is about {finding.alert}; only programs that no allowlist has can be "
+            "approved"
+        )
+    hosts = (finding.host,) if approval.hosts is None else approval.hosts
+    sha256 = "" if approval.any_content else _content(store, finding)
+    return Subject(finding.subject, hosts, sha256, (finding,))
+
+
+def _of_path(store: Store, path: str, approval: Approval) -> Subject:
+    if not path_of(path).startswith("/"):
+        raise ContentError(f"approve: '{path}' is no finding of the store and no absolute path")
+    active = store.query(
+        Query(capabilities=[CAPABILITY], alerts=VIOLATIONS, statuses=["new", "open"]), with_events=False
+    )
+    hosts = approval.hosts or ()
+    named = tuple(each for each in active if each.subject == path and (not hosts or each.host in hosts))
+    return Subject(path, hosts, "", named)
+
+
+def path_of(subject: str) -> str:
+    """Return the path in what ``judge.subject`` makes; images have no spaces in their names."""
+    return subject if subject.startswith("/") else subject.partition(": ")[2]
+
+
+def _content(store: Store, finding: Finding) -> str:
+    """Return the digest of the program of a finding; raise ContentError where it is not known."""
+    path = path_of(finding.subject)
+    seen = [
+        each.sighting
+        for each in store.programs(ProgramQuery(hosts=[finding.host], paths=[path]))
+        if each.host == finding.host and judge.subject(each.sighting.program) == finding.subject
+    ]
+    program: Program | None = max(seen, key=lambda each: each.last).program if seen else None
+    if program is None or not program.sha256 or program.content in (GONE, CHANGED):
+        raise ContentError(
+            f"approve: it is not known what content {finding.subject} had when it ran on {finding.host}; look into it, "
+            "and set any_content to approve whatever is there"
+        )
+    return program.sha256

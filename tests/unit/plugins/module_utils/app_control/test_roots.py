@@ -1,0 +1,98 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Containers of a made-up /proc: which files are theirs, and what their images are called."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Roots
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
+
+ID = "0123456789abcdef" * 4
+MOUNTS = "20 1 254:0 / / rw - ext4 /dev/vda1 rw\n30 20 0:40 / /data rw - btrfs /dev/vdb rw\n"
+
+
+def make(proc: pathlib.Path, pid: int, root: pathlib.Path, group: str = "/", mounts: str = MOUNTS) -> None:
+    folder = proc / str(pid)
+    folder.mkdir(parents=True)
+    (folder / "root").symlink_to(root)
+    (folder / "cgroup").write_text(f"0::{group}\n")
+    (folder / "mountinfo").write_text(mounts)
+
+
+def made(tmp_path: pathlib.Path, state: t.Mapping[str, t.Any] | None = None, boot: str = "one") -> Roots:
+    proc = tmp_path / "proc"
+    if not proc.exists():
+        make(proc, 1, pathlib.Path("/"))
+        # The host's own root, and a name of a group that anybody may choose.
+        make(proc, 5, pathlib.Path("/"), f"/system.slice/docker-{ID}.scope")
+        # A root of its own, on a device of its own.
+        hostname = f"99 98 254:0 {tmp_path}/docker/containers/{ID}/hostname /etc/hostname rw - ext4 /dev/vda1 rw\n"
+        make(proc, 7, pathlib.Path("/proc"), f"/system.slice/docker-{ID}.scope", hostname)
+        # A directory of the host's.
+        make(proc, 9, tmp_path, "/machine.slice/systemd-nspawn@web.service")
+    (proc / "sys/kernel/random").mkdir(parents=True, exist_ok=True)
+    (proc / "sys/kernel/random/boot_id").write_text(boot)
+    return Roots(state or {}, str(proc))
+
+
+def device_of(path: str) -> tuple[int, int]:
+    device = os.stat(path).st_dev
+    return os.major(device), os.minor(device)
+
+
+def test_containers(tmp_path: pathlib.Path) -> None:
+    configuration = tmp_path / f"docker/containers/{ID}/config.v2.json"
+    configuration.parent.mkdir(parents=True)
+    configuration.write_text(json.dumps({"Config": {"Image": "shop\n:1"}}))
+    roots = made(tmp_path)
+    docker = roots.container_on(device_of("/proc"))
+    assert docker is not None
+    assert (docker.image, docker.pid) == ("shop\\n:1", 7)
+    assert roots.container_of(b"7") == docker
+    assert roots.container_of(b"5") is None
+    assert roots.container_of(b"1") is None
+    nspawn = roots.container_of(b"9")
+    assert nspawn is not None
+    assert nspawn.image == "web"
+
+
+def test_an_image_without_a_name(tmp_path: pathlib.Path) -> None:
+    docker = made(tmp_path).container_of(b"7")
+    assert docker is not None
+    assert docker.image == ID[:12]
+
+
+def test_a_container_that_has_ended(tmp_path: pathlib.Path) -> None:
+    roots = made(tmp_path)
+    device = device_of("/proc")
+    state = json.loads(json.dumps(roots.state()))
+    (tmp_path / "proc/7/root").unlink()
+    later = made(tmp_path, state)
+    assert later.container_on(device) is None
+    assert later.former_image(device, None, "?") == ID[:12]
+    # After a boot, another file system has the number.
+    assert made(tmp_path, state, "two").former_image(device, None, "?") == ""
+
+
+def test_what_is_not_mounted_any_more(tmp_path: pathlib.Path) -> None:
+    roots = made(tmp_path)
+    shim = Process(b"3", b'"/usr/bin/containerd-shim-runc-v2"', b"", b"", None, 0)
+    shell = Process(b"4", b'"/bin/sh"', b"", b"", shim, 1)
+    assert roots.former_image((0, 99), shell, "?") == "?"
+    assert roots.former_image((0, 99), Process(b"4", b'"/bin/sh"', b"", b"", None, 0), "?") == ""
+    assert roots.former_image((0, 40), shell, "?") == ""
+
+
+def test_devices_of_subvolumes(tmp_path: pathlib.Path) -> None:
+    roots = made(tmp_path)
+    status = os.stat("/proc")
+    assert roots.is_on(b"/x", device_of("/proc"), status)
+    assert roots.is_on(b"/data/x", (0, 40), status)
+    assert not roots.is_on(b"/datax", (0, 40), status)
+    assert roots.is_on(b"/datax", (254, 0), status)

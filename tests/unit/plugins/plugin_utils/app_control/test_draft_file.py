@@ -1,0 +1,80 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A draft says what is recommended, is read as it was meant, and has a name of its own."""
+
+from __future__ import annotations
+
+import datetime as dt
+import pathlib
+
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Rule
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import allowlist_files, draft_file
+
+from tests.unit.plugins.plugin_utils.app_control.samples import NGINX_RULE, TOOL, listed, lists, role
+from tests.unit.plugins.plugin_utils.store.programs import program
+
+LEARNED = draft_file.Learned(days=30, hosts=2, at=dt.date(2026, 11, 29))
+ODD = program("/opt/a: 'b'\\n{{ x }} # c", image="shop:1", package="", sha256="c" * 64)
+
+
+def test_a_draft_shows_what_to_do_and_why() -> None:
+    text = draft_file.text(role(review=[TOOL], left_out=7), LEARNED)
+    assert (
+        text
+        == f"""\
+---
+# Programs that some hosts have in common, learned from 2 hosts, observed for up to 30 days.
+# Written by bulwark.servers.learn on 2026-11-29. It allows and blocks nothing by itself.
+#
+# 1. Strike from allow what is not meant to run. Move from review to allow the rules of what is.
+# 2. Put the file, and that of its base, into the directory that app_control_allowlists names.
+# 3. bulwark.servers.app_allowlist_info says what would be an alert; bulwark.servers.scan then raises it.
+role: web
+hosts:
+- web1
+- web2
+learned: {{days: 30, hosts: 2, at: 2026-11-29}}
+allow:
+  - package: nginx
+    manager: dpkg
+    origin: signed
+    reason: 3 programs on 2 hosts.
+# Further programs that need a review and are not listed: 7.
+review:
+  - program: /opt/tool
+    reasons:
+    - It belongs to no package.
+    rule:
+      sha256: {"b" * 64}
+      path: /opt/tool
+"""
+    )
+
+
+def test_a_draft_is_read_as_the_list_that_the_dry_run_tried(tmp_path: pathlib.Path) -> None:
+    base = role("base-debian-12", [Rule("x", directory="/opt/app")], distribution="debian 12")
+    web = role(rules=[NGINX_RULE, Rule("web", sha256="d" * 64, path="/x")], review=[TOOL, ODD])
+    names = draft_file.file_names([base, web], lists())
+    for each in (base, web):
+        (tmp_path / names[each.name]).write_text(draft_file.text(each, LEARNED))
+    read = {each.name: each for each in allowlist_files.load(tmp_path).roles}
+    assert read == {each.name: draft_file.as_list(each, names[each.name], LEARNED) for each in (base, web)}
+    assert (read["web"].hosts, read["base-debian-12"].hosts) == (("web1", "web2"), ())
+    assert read["web"].review[1].program == f"shop:1: {ODD.path}"
+
+
+def test_files_have_names_of_their_own() -> None:
+    names = ["web", "../../etc/passwd", "exceptions", "a/b", "a b", "é", "web.new"]
+    drafts = lists(listed("kept", file="renamed.yml"), listed("other", file="web.yml"))
+    assert draft_file.file_names([role(name) for name in [*names, "kept"]], drafts) == {
+        "web": "web-2.yml",
+        "../../etc/passwd": "etc-passwd.yml",
+        "exceptions": "exceptions-2.yml",
+        "a/b": "a-b.yml",
+        "a b": "a-b-2.yml",
+        "é": "role.yml",
+        "web.new": "web-new.yml",
+        "kept": "renamed.yml",
+        "other": "web.yml",
+    }
