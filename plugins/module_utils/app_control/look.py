@@ -90,7 +90,7 @@ def sightings(records: t.Iterable[Record]) -> t.Iterator[Sighting]:
 
 def _given(params: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any] | None:
     """Return the allowlist that the controller sent, None without one."""
-    if not params["_content"]:
+    if not params.get("_content"):
         return None
     try:
         return _payload.unpack(params["_content"])

@@ -78,8 +78,11 @@ class Host:
             "priority": "normal",
             "_advance": True,
             "_token": self._token,
-            "_content": payload.packed(content.as_data(lists, exemptions)) if judge else None,
+            "_content": payload.packed(content.as_data(lists, exemptions)),
         }
+        if not judge:
+            # A scan leaves out content that there is none of.
+            del params["_content"]
         self.result = look.look(params, False)
         self._token = self.result["checkpoint"]["token"]
         return [each for each in self.result["detections"] if each["subject"].startswith((str(self.bin), "/tmp/bw-"))]
