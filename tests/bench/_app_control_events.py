@@ -20,11 +20,8 @@ import typing as t
 
 from tests.bench import _audit_log, _measure
 
-EVENTS = 100_000
-PAIRS = 3
 
-
-def figures() -> dict[str, t.Any]:
+def figures(events: int, pairs: int) -> dict[str, t.Any]:
     """Return the figures; raises RuntimeError when not every event was looked at.
 
     events_cpu_ratio: the median over the pairs of the processor time that ours took, of that of audit_events_info.
@@ -32,11 +29,11 @@ def figures() -> dict[str, t.Any]:
     with tempfile.TemporaryDirectory(prefix="bulwark-bench-") as name:
         directory = pathlib.Path(name)
         log = directory / "audit.log"
-        written = _audit_log.write_executions(log, EVENTS)
+        written = _audit_log.write_executions(log, events)
         commands = {"ours": _ours(directory, log), "audit": _audit(directory, log)}
-        _check(json.loads(_measure.output(commands["ours"])), json.loads(_measure.output(commands["audit"])))
+        _check(json.loads(_measure.output(commands["ours"])), json.loads(_measure.output(commands["audit"])), events)
         used: dict[str, list[float]] = {side: [] for side in commands}
-        for _pair in range(PAIRS):
+        for _pair in range(pairs):
             for side, command in commands.items():
                 used[side].append(_processor_time(command))
         ratios = [ours / audit for ours, audit in zip(used["ours"], used["audit"], strict=True)]
@@ -49,12 +46,12 @@ def figures() -> dict[str, t.Any]:
         }
 
 
-def _check(ours: dict[str, t.Any], audit: dict[str, t.Any]) -> None:
+def _check(ours: dict[str, t.Any], audit: dict[str, t.Any], events: int) -> None:
     # Each execution is of a program; those of scripts and libraries count for these in addition.
     counted = sum(each["executions"] for each in ours["programs"] if each["kind"] == "program")
-    if counted < EVENTS:
+    if counted < events:
         raise RuntimeError(f"only {counted} executions were counted: {ours['coverage']}")
-    if audit["audit_events"]["events"] != EVENTS:
+    if audit["audit_events"]["events"] != events:
         raise RuntimeError(f"audit_events_info did not look at everything: {audit['audit_events']}")
 
 
