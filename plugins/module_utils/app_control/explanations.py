@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import shown
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.lineage import Lineage
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Moment, Target
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity, decode
@@ -82,10 +83,8 @@ class Explanations:
             self._automation.note(event)
             self._sessions.clear()
 
-    def of(
-        self, target: Target, moment: Moment, process: Process | None, ids: bytes, found: Event | t.Match[bytes]
-    ) -> str:
-        """Return the sentence that explains an execution, "" for none. process: its entry in the process table."""
+    def of(self, target: Target, moment: Moment, ids: bytes, found: Event | t.Match[bytes], lineage: Lineage) -> str:
+        """Return the sentence that explains an execution, "" for none."""
         if self._has_automation:
             sentence = self._automated(moment, ids, found)
             if sentence:
@@ -97,7 +96,7 @@ class Explanations:
                 if key not in self._others:
                     if len(self._others) >= _MOST_KEPT:
                         self._others.clear()
-                    self._others[key] = explainer.explain(execution(target, moment, process))
+                    self._others[key] = explainer.explain(execution(target, moment, lineage.get(moment.pid)))
                 if self._others[key]:
                     return self._others[key]
         return ""

@@ -13,6 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.execut
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import (
     MOST_GONE,
     MOST_GONE_EXPLAINED,
+    SELDOM,
     Identity,
     gather,
     shown,
@@ -166,14 +167,14 @@ class Tallies:
         return len(self._all)
 
     def fold(self, known: t.Container[Identity]) -> None:
-        """Put new files that ran once and are gone together by directory. known: those that are remembered apart."""
+        """Put new files that ran seldom and are gone together by directory. known: those that are remembered."""
         gone = {
             identity: tally
             for identity, tally in self._all.items()
-            if tally.count == 1 and identity not in known and not tally.target.is_folded and tally.target.is_gone
+            if tally.count <= SELDOM and identity not in known and not tally.target.is_folded and tally.target.is_gone
         }
         for is_explained, most in ((False, MOST_GONE), (True, MOST_GONE_EXPLAINED)):
-            candidates = [identity for identity, tally in gone.items() if bool(tally.explained) == is_explained]
+            candidates = [each for each, tally in gone.items() if (tally.explained >= tally.count) == is_explained]
             for identity, members in gather(candidates, most):
                 self._put_together(identity, members)
 

@@ -33,7 +33,7 @@ class Log:
     def read(self, *lines: bytes) -> Log:
         self.reader.read(b"".join(lines))
         self.reader.finish(NOW * 2)
-        self.reader.flush()
+        self.reader.close()
         return self
 
     def __getitem__(self, path: str | pathlib.Path) -> Tally:
