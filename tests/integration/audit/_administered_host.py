@@ -75,7 +75,7 @@ class AdministeredHost:
     """The host while it runs. root: its files."""
 
     def __init__(self, directory: pathlib.Path, root: pathlib.Path, port: int) -> None:
-        self._directory, self.root, self.port = directory, root, port
+        self.root, self.port = root, port
         self.key = directory / "key"
         self.inventory = directory / "administered.json"
         options = f"-o UserKnownHostsFile={directory}/known_hosts -o StrictHostKeyChecking=accept-new -F none"

@@ -1,7 +1,10 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An hour of ordinary administration raises next to nothing: package upgrades, Ansible, compiles, containers."""
+"""An hour of ordinary administration raises next to nothing: package upgrades, Ansible, compiles, containers.
+
+Both audit analytics and application control look at the same hour, as it takes a minute.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,18 @@ import yaml
 
 from tests.fleet import images
 from tests.fleet.engine import Engine
+from tests.integration.app_control._controlled_host import ControlledHost
+from tests.integration.app_control._local_packages import Repository
 from tests.integration.audit import _administered_host, _administration_hour
 from tests.integration.audit._administered_host import AdministeredHost
-from tests.integration.audit._administration import ATTACK, AUTOMATION_USER, LOGIN_USER, Recording, Seen
+from tests.integration.audit._administration import (
+    ATTACK,
+    AUTOMATION_USER,
+    LOGIN_USER,
+    MACHINE_USER,
+    Recording,
+    Seen,
+)
 from tests.support import audit, postgresql
 from tests.support.controllers import Controller, controller
 
@@ -88,20 +100,20 @@ class Hour:
             "@IMAGE@": images.tag("trixie"),
         }
 
-    def _script(self, script: str) -> str:
+    def script(self, script: str) -> str:
         for word, value in self._words.items():
             script = script.replace(word, value)
         return script
 
     def sessions(self) -> None:
         for name, script in _administration_hour.SESSIONS.items():
-            self.host.session(name, self._script(script))
+            self.host.session(name, self.script(script))
         for name, command in _administration_hour.COMMANDS.items():
             self.host.command(name, command)
 
     def machine(self) -> None:
         for name, script in _administration_hour.MACHINE.items():
-            self.recording.script(name, self._script(script))
+            self.recording.script(name, self.script(script))
 
     def playbook(self, ansible: Controller, directory: pathlib.Path) -> None:
         file = directory / "administer.yml"
@@ -120,8 +132,31 @@ class Hour:
         )
 
 
-@pytest.fixture
-def hour(docker_engine: Engine, tmp_path: pathlib.Path) -> t.Iterator[Hour]:
+class Worked(t.NamedTuple):
+    """The hour when it is over. seen: what audit analytics says. containers: ids. seconds: that it took."""
+
+    hour: Hour
+    seen: Seen
+    containers: list[str]
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def worked(docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Worked]:
+    tmp_path = tmp_path_factory.mktemp("hour")
+    with _hour(docker_engine, tmp_path) as hour:
+        started = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(hour.sessions), pool.submit(hour.machine)]:
+                done.result()
+        hour.playbook(controller("2.21"), tmp_path)
+        seconds = time.monotonic() - started
+        containers = [(tmp_path / "containers" / "id").read_text()]
+        yield Worked(hour, hour.seen(containers), containers, seconds)
+
+
+@contextlib.contextmanager
+def _hour(docker_engine: Engine, tmp_path: pathlib.Path) -> t.Iterator[Hour]:
     with contextlib.ExitStack() as stack:
         host = stack.enter_context(_administered_host.running(docker_engine, tmp_path, LOGIN_USER, AUTOMATION_USER))
         database = stack.enter_context(postgresql.running()).empty_database()
@@ -139,7 +174,7 @@ def hour(docker_engine: Engine, tmp_path: pathlib.Path) -> t.Iterator[Hour]:
 
 
 # The recording gives its shells the number of a sign-in, as an intruder can, and rightly is an alert.
-PRETENDED = ("audit_system_reached", f"unknown({LOGIN_USER}) root {os.path.realpath('/bin/sh')}")
+PRETENDED = ("audit_system_reached", f"unknown({MACHINE_USER}) root {os.path.realpath('/bin/sh')}")
 
 
 def loud(findings: t.Iterable[dict[str, t.Any]]) -> list[tuple[str, str, str, int]]:
@@ -150,16 +185,9 @@ def loud(findings: t.Iterable[dict[str, t.Any]]) -> list[tuple[str, str, str, in
     ]
 
 
-def test_an_hour_of_administration_raises_next_to_nothing(hour: Hour, tmp_path: pathlib.Path) -> None:
-    started = time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(hour.sessions), pool.submit(hour.machine)]:
-            done.result()
-    hour.playbook(controller("2.21"), tmp_path)
-    worked = time.monotonic() - started
-    containers = [(tmp_path / "containers" / "id").read_text()]
-    seen = hour.seen(containers)
-    sys.stdout.write(f"{seen.events} events of {worked:.0f} s: {json.dumps(loud(seen.findings), indent=1)}\n")
+def test_an_hour_of_administration_raises_next_to_nothing(worked: Worked) -> None:
+    hour, seen, containers, seconds = worked
+    sys.stdout.write(f"{seen.events} events of {seconds:.0f} s: {json.dumps(loud(seen.findings), indent=1)}\n")
     assert seen.events >= LEAST_EVENTS
     for happened in HAPPENED:
         assert re.search(happened, seen.log), happened
@@ -182,3 +210,47 @@ def test_an_hour_of_administration_raises_next_to_nothing(hour: Hour, tmp_path: 
     findings = loud(hour.seen(containers).findings)
     serious = {(alert, subject) for severity, alert, subject, _count in findings if severity == "high"}
     assert {("pam_written", "/etc/pam.d/bulwark-local"), ("password_deleted", "passwd -d games")} <= serious
+
+
+# What of the hour is done again, with what is other the second time.
+_AGAIN: t.Final[t.Mapping[str, tuple[str, str]]] = {
+    "look": ("", ""),
+    "services": ("sudo rsyslogd; ", ""),
+    "users": ("", ""),
+    "cron": ("", ""),
+    "sshd": ("ssh-keygen -q", "rm -f deploy deploy.pub; ssh-keygen -q"),
+    "backup": ("", ""),
+    "scripts": ("", ""),
+}
+_ATTACK = """
+    cp /bin/true /dev/shm/bulwark-administration
+    /dev/shm/bulwark-administration
+"""
+
+
+def test_programs_are_learned_tried_violated_and_approved(worked: Worked, tmp_path: pathlib.Path) -> None:
+    hour = worked.hour
+    control = ControlledHost(controller("2.21"), hour.host.inventory, tmp_path / "control")
+    repository = Repository(hour.host.root, tmp_path)
+    hour.host.session("local-service", Repository.INSTALL)
+
+    def scan() -> None:
+        log = hour.host.root / "var/log/audit/audit.log"
+        log.parent.mkdir(mode=0o700, exist_ok=True)
+        log.write_bytes(hour.recording.of_users(LOGIN_USER, AUTOMATION_USER))
+        control.scan()
+
+    scan()
+    control.learn()
+    control.review()
+    would_alert = control.would_alert()
+    sys.stdout.write(f"would alert: {would_alert}\n")
+
+    for name, (old, new) in _AGAIN.items():
+        hour.host.session(name, hour.script(_administration_hour.SESSIONS[name]).replace(old, new))
+    repository.update()
+    hour.host.session("local-upgrade", Repository.UPGRADE)
+    hour.host.session("attack", _ATTACK)
+    scan()
+    for finding in control.findings():
+        sys.stdout.write(f"{finding.severity} {finding.alert} {finding.subject} {finding.event.get('message')}\n")

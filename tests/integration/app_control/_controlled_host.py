@@ -1,0 +1,102 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host whose programs are learned, judged and approved with the playbooks and modules that people use."""
+
+from __future__ import annotations
+
+import pathlib
+import time
+import typing as t
+
+import yaml
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import allowlist_files, dry_run, learning
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding, Query, Store
+
+from tests.support.controllers import Controller
+
+_APPROVE: t.Final = [
+    {
+        "name": "Approve",
+        "hosts": "all",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "bulwark.servers.app_allowlist": {
+                    "allowlists": "{{ lists }}",
+                    "approve": "{{ approve }}",
+                    "reason": "A test needs it",
+                    "store": "{{ bulwark_store }}",
+                },
+            },
+        ],
+    }
+]
+
+
+class ControlledHost:
+    """The host of an inventory. lists: the directory with the reviewed allowlists."""
+
+    def __init__(self, controller: Controller, inventory: pathlib.Path, directory: pathlib.Path) -> None:
+        self._controller, self._inventory, self._directory = controller, inventory, directory
+        directory.mkdir()
+        self.lists = directory / "lists"
+        self._url = f"sqlite:///{directory}/store.db"
+
+    def scan(self) -> None:
+        """Look at the host, by the reviewed allowlists where there are any."""
+        lists = {"app_control_allowlists": str(self.lists)} if self.lists.exists() else {}
+        self._run(
+            "bulwark.servers.scan",
+            bulwark_capabilities="app_control",
+            bulwark_report_path=str(self._directory / "report.html"),
+            app_control_automation_users=["automation"],
+            **lists,
+        )
+
+    def learn(self) -> None:
+        """Write drafts of allowlists."""
+        self._run(
+            "bulwark.servers.learn",
+            bulwark_learn_directory=str(self._directory / "learned"),
+            app_control_minimum_days=1,
+            app_control_minimum_hosts=1,
+            app_control_max_review=1_000,
+        )
+
+    def review(self) -> None:
+        """Make reviewed allowlists of the drafts, as people do: what is in question of packages they allow."""
+        drafts = sorted((self._directory / "learned" / "app_control").glob("*.yml"))
+        assert drafts
+        self.lists.mkdir()
+        for draft in drafts:
+            content = yaml.safe_load(draft.read_text())
+            content["allow"] += [each["rule"] for each in content["review"] if "package" in each["rule"]]
+            content["review"] = [each for each in content["review"] if "package" not in each["rule"]]
+            (self.lists / draft.name).write_text(yaml.safe_dump(content))
+
+    def would_alert(self) -> dict[str, str]:
+        """Return which paths would be alerts by the reviewed lists, with the alert: the dry run."""
+        store = Store.open(self._url)
+        try:
+            lists = allowlist_files.load(self.lists)
+            replay = dry_run.replay(store.fleet(), lists, learning.users_of(store), time.time())
+        finally:
+            store.close()
+        return {each.program.path: each.alert for each in replay.alerts}
+
+    def approve(self, finding: Finding) -> None:
+        self._directory.joinpath("approve.yml").write_text(yaml.safe_dump(_APPROVE))
+        self._run(self._directory / "approve.yml", lists=str(self.lists), approve=[finding.uid])
+
+    def findings(self) -> list[Finding]:
+        """Return all findings, with their status as it is now."""
+        store = Store.open(self._url)
+        try:
+            return store.query(Query(capabilities=["app_control"]))
+        finally:
+            store.close()
+
+    def _run(self, playbook: str | pathlib.Path, **variables: t.Any) -> None:
+        given = {"bulwark_store": self._url, **variables}
+        self._controller.run_playbook(playbook, inventory=self._inventory, extra_vars=given)
