@@ -12,7 +12,7 @@ import re
 _ROOTS = ("/opt/", "/srv/", "/usr/local/")
 # What everybody shares, so that it is nobody's own.
 _SHARED = frozenset(
-    "bin sbin lib lib32 lib64 libexec share etc games include src man www ftp tmp local cache log".split()
+    ["bin", "sbin", "lib", "lib32", "lib64", "libexec", "share", "etc", "games", "include", "src", "man", "www", "ftp", "tmp", "local", "cache", "log"]
 )
 _VERSION = re.compile(
     r"""

@@ -29,7 +29,7 @@ def look_of(name: str, request: Request, entry: Entry, diff: bool) -> Look:
     if validated.error_messages:
         raise WrongArgumentsError("; ".join(validated.error_messages))
     params = dict(validated.validated_parameters)
-    content = params.pop(_CONTENT, None)
+    content = {_CONTENT: params.pop(_CONTENT)} if params.get(_CONTENT) is not None else {}
     budget = params.get("time_budget", _LONGEST)
     return Look(
         id=name,
@@ -37,7 +37,7 @@ def look_of(name: str, request: Request, entry: Entry, diff: bool) -> Look:
         params=params,
         check_mode=request.check_mode,
         diff=diff,
-        content={} if content is None else {_CONTENT: content},
+        content=content,
         paths=paths(spec),
         # Without a budget it may take as long as all of them may.
         seconds=budget + (params.get("lock_timeout") or 0) + _GRACE if budget else 0,

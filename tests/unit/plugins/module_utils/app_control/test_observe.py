@@ -85,7 +85,8 @@ def test_looks_count_each_execution_once(host: Host) -> None:
     host.write(execution(str(tool), serial=3, at=now + 1))
     second = host.record(host.recorded(), tool)
     assert (second.executions, second.new_executions, second.new_days) == (3, 1, [])
-    assert (second.is_altered, second.former) == (False, None)
+    assert not second.is_altered
+    assert second.before == second.program
     assert second.newest is not None
     third = host.record(host.recorded(), tool)
     assert (third.executions, third.new_executions, third.newest) == (3, 0, None)
@@ -112,9 +113,9 @@ def test_changed_content(host: Host) -> None:
     tool.write_bytes(b"something else")
     host.write(execution(str(tool), serial=2, at=time.time() + 1))
     changed = host.record(host.recorded(), tool)
-    assert changed.former == before
+    assert changed.before == before
     assert changed.program.sha256 != before.sha256
-    assert host.record(host.recorded(), tool).former is None
+    assert host.record(host.recorded(), tool).before == changed.program
 
 
 @pytest.mark.usefixtures("without_processes")
