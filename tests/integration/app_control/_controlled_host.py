@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import time
 import typing as t
@@ -34,23 +35,34 @@ _APPROVE: t.Final = [
 ]
 
 
+# As three hosts it is learned from, since what runs on one alone is for people to decide.
+_ALIKE: t.Final = ("twin-1", "twin-2")
+
+
 class ControlledHost:
-    """The host of an inventory. lists: the directory with the reviewed allowlists."""
+    """A host of an inventory with one host. lists: the directory with the reviewed allowlists."""
 
     def __init__(self, controller: Controller, inventory: pathlib.Path, directory: pathlib.Path) -> None:
-        self._controller, self._inventory, self._directory = controller, inventory, directory
+        self._controller, self._directory = controller, directory
         directory.mkdir()
+        self._inventory = directory / "inventory.json"
+        ((self._name, host),) = json.loads(inventory.read_text())["all"]["hosts"].items()
+        twins = {name: {**host, "app_control_state_dir": f"/var/lib/{name}"} for name in _ALIKE}
+        self._inventory.write_text(json.dumps({"all": {"hosts": {self._name: host, **twins}}}))
         self.lists = directory / "lists"
         self._url = f"sqlite:///{directory}/store.db"
 
     def scan(self) -> None:
         """Look at the host, by the reviewed allowlists where there are any."""
-        lists = {"app_control_allowlists": str(self.lists)} if self.lists.exists() else {}
+        lists: dict[str, str] = {}
+        if self.lists.exists():
+            lists = {"app_control_allowlists": str(self.lists), "bulwark_hosts": self._name}
         self._run(
             "bulwark.servers.scan",
             bulwark_capabilities="app_control",
             bulwark_report_path=str(self._directory / "report.html"),
             app_control_automation_users=["automation"],
+            app_control_automation_addresses=["127.0.0.1"],
             **lists,
         )
 
@@ -60,11 +72,11 @@ class ControlledHost:
             "bulwark.servers.learn",
             bulwark_learn_directory=str(self._directory / "learned"),
             app_control_minimum_days=1,
-            app_control_minimum_hosts=1,
+            app_control_minimum_hosts=3,
             app_control_max_review=1_000,
         )
 
-    def review(self) -> None:
+    def review(self, exception: t.Mapping[str, str]) -> None:
         """Make reviewed allowlists of the drafts, as people do: what is in question of packages they allow."""
         drafts = sorted((self._directory / "learned" / "app_control").glob("*.yml"))
         assert drafts
@@ -72,22 +84,24 @@ class ControlledHost:
         for draft in drafts:
             content = yaml.safe_load(draft.read_text())
             content["allow"] += [each["rule"] for each in content["review"] if "package" in each["rule"]]
+            content["hosts"] = [self._name]
             content["review"] = [each for each in content["review"] if "package" not in each["rule"]]
             (self.lists / draft.name).write_text(yaml.safe_dump(content))
+        (self.lists / "exceptions.yml").write_text(yaml.safe_dump({"exceptions": [dict(exception)]}))
 
     def would_alert(self) -> dict[str, str]:
-        """Return which paths would be alerts by the reviewed lists, with the alert: the dry run."""
+        """Return which paths would be alerts on the host by the reviewed lists, with the alert: the dry run."""
         store = Store.open(self._url)
         try:
             lists = allowlist_files.load(self.lists)
             replay = dry_run.replay(store.fleet(), lists, learning.users_of(store), time.time())
         finally:
             store.close()
-        return {each.program.path: each.alert for each in replay.alerts}
+        return {each.program.path: each.alert for each in replay.alerts if self._name in each.hosts}
 
     def approve(self, finding: Finding) -> None:
         self._directory.joinpath("approve.yml").write_text(yaml.safe_dump(_APPROVE))
-        self._run(self._directory / "approve.yml", lists=str(self.lists), approve=[finding.uid])
+        self._run(self._directory / "approve.yml", "--limit", self._name, lists=str(self.lists), approve=[finding.uid])
 
     def findings(self) -> list[Finding]:
         """Return all findings, with their status as it is now."""
@@ -97,6 +111,6 @@ class ControlledHost:
         finally:
             store.close()
 
-    def _run(self, playbook: str | pathlib.Path, **variables: t.Any) -> None:
+    def _run(self, playbook: str | pathlib.Path, *arguments: str, **variables: t.Any) -> None:
         given = {"bulwark_store": self._url, **variables}
-        self._controller.run_playbook(playbook, inventory=self._inventory, extra_vars=given)
+        self._controller.run_playbook(playbook, *arguments, inventory=self._inventory, extra_vars=given)

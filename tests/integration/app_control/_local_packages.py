@@ -39,7 +39,7 @@ class _Package(t.NamedTuple):
 
 
 def _service(version: int) -> _Package:
-    before = {name: _SCRIPT % "true" for name in ("preinst", "postrm")}
+    before = dict.fromkeys(("preinst", "postrm"), _SCRIPT % "true")
     scripts = {**before, "postinst": _SCRIPT % _RUNS, "prerm": _SCRIPT % "/usr/bin/local-service stop"}
     files = {"usr/bin/local-service": _PROGRAM % version, "etc/kernel/postinst.d/zz-local": _HOOK}
     return _Package("local-service", str(version), scripts, files)
@@ -90,7 +90,7 @@ class Repository:
             stanzas.append(_control(package) + fields)
         index = "\n".join(stanzas).encode()
         (place / "Packages").write_bytes(index)
-        release = f"Origin: local\nDate: Sat, 01 Jan 2022 00:00:00 UTC\nSHA256:\n"
+        release = "Origin: local\nDate: Sat, 01 Jan 2022 00:00:00 UTC\nSHA256:\n"
         release += f" {hashlib.sha256(index).hexdigest()} {len(index)} Packages\n"
         (place / "InRelease").write_bytes(self._key.sign(release.encode()))
 

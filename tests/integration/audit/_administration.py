@@ -4,12 +4,13 @@
 """What people do, recorded by a real audit daemon, and what detections say of it.
 
 All of it belongs to three login users, by which its events are told from those of whatever else the machine does: a
-person on a host, automation on it, and a person on this machine. What runs in containers has no login user; it is told by its descent from what the engine starts for
-those containers.
+person on a host, automation on it, and a person on this machine. What runs in containers has no login user; it is told
+by its descent from what the engine starts for those containers.
 """
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import re
 import subprocess
@@ -31,6 +32,7 @@ AUTOMATION_USER = 54322
 MACHINE_USER = 54323
 _AS_PERSON = f'echo {MACHINE_USER} > /proc/self/loginuid && exec "$@"'
 _ENGINE = (b"/dockerd", b"/containerd")
+_STAMP = re.compile(rb"^(type=\w+ msg=audit\(\d+\.\d+:)(\d+)(?=\))", re.MULTILINE)
 _EVENT = re.compile(rb"^type=\w+ msg=audit\(([^)]+)\)", re.MULTILINE)
 _CALL = re.compile(
     rb'^type=SYSCALL msg=audit\(([^)]+)\): .*? ppid=(\d+) pid=(\d+) auid=\d+ .*? exe="?([^" ]+)', re.MULTILINE
@@ -117,9 +119,16 @@ class Recording:
 
 
 def selected_users(log: bytes, *users: int) -> bytes:
-    """Return the records of events that belong to login users."""
-    wanted = _of_users(log, users)
-    return _lines(log, wanted)
+    """Return the records of events that belong to login users, numbered as if there had been no others."""
+    numbers = itertools.count(1)
+    renumbered: dict[bytes, bytes] = {}
+
+    def renumber(stamp: re.Match[bytes]) -> bytes:
+        if stamp[2] not in renumbered:
+            renumbered[stamp[2]] = b"%d" % next(numbers)
+        return stamp[1] + renumbered[stamp[2]]
+
+    return _STAMP.sub(renumber, _lines(log, _of_users(log, users)))
 
 
 def selected(log: bytes, containers: t.Iterable[str]) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -21,6 +22,7 @@ import typing as t
 
 import pytest
 import yaml
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding
 
 from tests.fleet import images
 from tests.fleet.engine import Engine
@@ -228,6 +230,25 @@ _ATTACK = """
 """
 
 
+# People who sign in to a host run what is theirs.
+_OWN_SCRIPTS: t.Final = {
+    "program": f"/home/{_administered_host.ADMINISTRATOR}/*",
+    "user": _administered_host.ADMINISTRATOR,
+    "reason": "Scripts of administrators in their homes",
+    "by": "a test",
+}
+_PEOPLE: t.Final = (_administered_host.ADMINISTRATOR, _administered_host.AUTOMATION)
+
+
+def _is_of_host(finding: Finding, root: pathlib.Path) -> bool:
+    """Say whether people ran a program of the host: its kernel also runs what this machine runs, from its own files."""
+    (evidence, *_more) = finding.event["evidences"]
+    digests = [each["value"] for each in evidence["file"].get("hashes", ())]
+    of_machine = pathlib.Path(finding.subject)
+    is_of_machine = of_machine.is_file() and hashlib.sha256(of_machine.read_bytes()).hexdigest() in digests
+    return evidence.get("actor", {}).get("user", {}).get("name") in _PEOPLE and not is_of_machine
+
+
 def test_programs_are_learned_tried_violated_and_approved(worked: Worked, tmp_path: pathlib.Path) -> None:
     hour = worked.hour
     control = ControlledHost(controller("2.21"), hour.host.inventory, tmp_path / "control")
@@ -238,11 +259,12 @@ def test_programs_are_learned_tried_violated_and_approved(worked: Worked, tmp_pa
         log = hour.host.root / "var/log/audit/audit.log"
         log.parent.mkdir(mode=0o700, exist_ok=True)
         log.write_bytes(hour.recording.of_users(LOGIN_USER, AUTOMATION_USER))
+        hour.host.hide_others()
         control.scan()
 
     scan()
     control.learn()
-    control.review()
+    control.review(_OWN_SCRIPTS)
     would_alert = control.would_alert()
     sys.stdout.write(f"would alert: {would_alert}\n")
 
@@ -253,4 +275,5 @@ def test_programs_are_learned_tried_violated_and_approved(worked: Worked, tmp_pa
     hour.host.session("attack", _ATTACK)
     scan()
     for finding in control.findings():
-        sys.stdout.write(f"{finding.severity} {finding.alert} {finding.subject} {finding.event.get('message')}\n")
+        if _is_of_host(finding, hour.host.root) and finding.severity != "informational":
+            sys.stdout.write(f"{finding.severity} {finding.alert} {finding.subject} {finding.event.get('message')}\n")
