@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import time
 import typing as t
 
 import yaml
+from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import allowlist_files, dry_run, learning
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding, Query, Store
 
@@ -52,12 +54,12 @@ class ControlledHost:
         self.lists = directory / "lists"
         self._url = f"sqlite:///{directory}/store.db"
 
-    def scan(self) -> None:
-        """Look at the host, by the reviewed allowlists where there are any."""
+    def scan(self) -> str:
+        """Look at the host, by the reviewed allowlists where there are any; return what the playbook shows."""
         lists: dict[str, str] = {}
         if self.lists.exists():
             lists = {"app_control_allowlists": str(self.lists), "bulwark_hosts": self._name}
-        self._run(
+        return self._run(
             "bulwark.servers.scan",
             bulwark_capabilities="app_control",
             bulwark_report_path=str(self._directory / "report.html"),
@@ -91,13 +93,16 @@ class ControlledHost:
 
     def would_alert(self) -> dict[str, str]:
         """Return which paths would be alerts on the host by the reviewed lists, with the alert: the dry run."""
-        store = Store.open(self._url)
-        try:
+        with self._store() as store:
             lists = allowlist_files.load(self.lists)
             replay = dry_run.replay(store.fleet(), lists, learning.users_of(store), time.time())
-        finally:
-            store.close()
         return {each.program.path: each.alert for each in replay.alerts if self._name in each.hosts}
+
+    def programs(self) -> set[Program]:
+        """Return all that ever ran on the host."""
+        with self._store() as store:
+            fleet = store.fleet([self._name])
+        return {fleet.programs[number] for host in fleet.hosts for number in host.programs}
 
     def approve(self, finding: Finding) -> None:
         self._directory.joinpath("approve.yml").write_text(yaml.safe_dump(_APPROVE))
@@ -105,12 +110,12 @@ class ControlledHost:
 
     def findings(self) -> list[Finding]:
         """Return all findings, with their status as it is now."""
-        store = Store.open(self._url)
-        try:
+        with self._store() as store:
             return store.query(Query(capabilities=["app_control"]))
-        finally:
-            store.close()
 
-    def _run(self, playbook: str | pathlib.Path, *arguments: str, **variables: t.Any) -> None:
+    def _store(self) -> contextlib.closing[Store]:
+        return contextlib.closing(Store.open(self._url))
+
+    def _run(self, playbook: str | pathlib.Path, *arguments: str, **variables: t.Any) -> str:
         given = {"bulwark_store": self._url, **variables}
-        self._controller.run_playbook(playbook, *arguments, inventory=self._inventory, extra_vars=given)
+        return self._controller.run_playbook(playbook, *arguments, inventory=self._inventory, extra_vars=given).stdout

@@ -22,6 +22,7 @@ import typing as t
 
 import pytest
 import yaml
+from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding
 
 from tests.fleet import images
@@ -224,10 +225,8 @@ _AGAIN: t.Final[t.Mapping[str, tuple[str, str]]] = {
     "backup": ("", ""),
     "scripts": ("", ""),
 }
-_ATTACK = """
-    cp /bin/true /dev/shm/bulwark-administration
-    /dev/shm/bulwark-administration
-"""
+ATTACKING = "/dev/shm/bulwark-administration"
+ATTACK_ON_HOST = f"cp /bin/true {ATTACKING}; {ATTACKING}"
 
 
 # People who sign in to a host run what is theirs.
@@ -240,40 +239,70 @@ _OWN_SCRIPTS: t.Final = {
 _PEOPLE: t.Final = (_administered_host.ADMINISTRATOR, _administered_host.AUTOMATION)
 
 
-def _is_of_host(finding: Finding, root: pathlib.Path) -> bool:
-    """Say whether people ran a program of the host: its kernel also runs what this machine runs, from its own files."""
-    (evidence, *_more) = finding.event["evidences"]
-    digests = [each["value"] for each in evidence["file"].get("hashes", ())]
-    of_machine = pathlib.Path(finding.subject)
-    is_of_machine = of_machine.is_file() and hashlib.sha256(of_machine.read_bytes()).hexdigest() in digests
-    return evidence.get("actor", {}).get("user", {}).get("name") in _PEOPLE and not is_of_machine
+def _foreign(programs: t.Iterable[Program], root: pathlib.Path) -> set[str]:
+    """Return the paths of which this machine ran its own file, as the host sees the processes of its kernel."""
+
+    def digest(path: pathlib.Path) -> str:
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+    return {
+        each.path
+        for each in programs
+        if each.sha256 and each.sha256 == digest(pathlib.Path(each.path)) != digest(root / each.path.lstrip("/"))
+    }
+
+
+def _by_people(findings: t.Iterable[Finding], foreign: t.Container[str]) -> list[Finding]:
+    """Return the findings about what people and automation ran on the host, of more than informational severity."""
+    return [
+        finding
+        for finding in findings
+        if finding.severity != "informational"
+        and finding.subject not in foreign
+        and finding.event["evidences"][0].get("actor", {}).get("user", {}).get("name") in _PEOPLE
+    ]
 
 
 def test_programs_are_learned_tried_violated_and_approved(worked: Worked, tmp_path: pathlib.Path) -> None:
     hour = worked.hour
     control = ControlledHost(controller("2.21"), hour.host.inventory, tmp_path / "control")
     repository = Repository(hour.host.root, tmp_path)
-    hour.host.session("local-service", Repository.INSTALL)
 
-    def scan() -> None:
+    def scan() -> str:
         log = hour.host.root / "var/log/audit/audit.log"
         log.parent.mkdir(mode=0o700, exist_ok=True)
         log.write_bytes(hour.recording.of_users(LOGIN_USER, AUTOMATION_USER))
         hour.host.hide_others()
-        control.scan()
+        return control.scan()
 
+    hour.host.session("local-service", Repository.INSTALL)
     scan()
+    assert control.findings() == []
     control.learn()
     control.review(_OWN_SCRIPTS)
-    would_alert = control.would_alert()
-    sys.stdout.write(f"would alert: {would_alert}\n")
+    foreign = _foreign(control.programs(), hour.host.root)
+    packaged = {each.path for each in control.programs() if each.package} - foreign
+    assert len(packaged) > 100
+    assert packaged & control.would_alert().keys() == set()
 
+    # The same work by the list that was learned from it, an upgrade with maintainer scripts, and a new kernel.
     for name, (old, new) in _AGAIN.items():
         hour.host.session(name, hour.script(_administration_hour.SESSIONS[name]).replace(old, new))
     repository.update()
     hour.host.session("local-upgrade", Repository.UPGRADE)
-    hour.host.session("attack", _ATTACK)
-    scan()
-    for finding in control.findings():
-        if _is_of_host(finding, hour.host.root) and finding.severity != "informational":
-            sys.stdout.write(f"{finding.severity} {finding.alert} {finding.subject} {finding.event.get('message')}\n")
+    hour.host.session("attack", ATTACK_ON_HOST)
+    said = scan()
+    assert re.search(r"\d+ changes are explained by packages", said), said
+    foreign = _foreign(control.programs(), hour.host.root)
+    found = _by_people(control.findings(), foreign)
+    shown = [(each.severity, each.alert, each.subject, each.event.get("message")) for each in found]
+    sys.stdout.write(f"{json.dumps(shown, indent=1)}\n")
+    (attack,) = [each for each in found if each.subject == ATTACKING]
+    assert (attack.alert, attack.severity, attack.status) == ("app_unapproved_program", "medium", "new")
+    assert len(found) - 1 <= MOST_ALERTS, shown
+
+    assert control.would_alert()[ATTACKING] == attack.alert
+    control.approve(attack)
+    assert ATTACKING not in control.would_alert()
+    (approved,) = [each for each in control.findings() if each.subject == ATTACKING]
+    assert approved.status == "resolved"
