@@ -18,25 +18,16 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Findi
 
 from tests.support.controllers import Controller
 
-_APPROVE: t.Final = [
-    {
-        "name": "Approve",
-        "hosts": "all",
-        "gather_facts": False,
-        "tasks": [
-            {
-                "bulwark.servers.app_allowlist": {
-                    "allowlists": "{{ lists }}",
-                    "approve": "{{ approve }}",
-                    "reason": "A test needs it",
-                    "store": "{{ bulwark_store }}",
-                },
-            },
-        ],
+# As the playbook learn does for this capability.
+_LEARN: t.Final = {"ansible.builtin.include_role": {"name": "bulwark.servers.app_control", "tasks_from": "learn"}}
+_APPROVE: t.Final = {
+    "bulwark.servers.app_allowlist": {
+        "allowlists": "{{ lists }}",
+        "approve": "{{ approve }}",
+        "reason": "A test needs it",
+        "store": "{{ bulwark_store }}",
     }
-]
-
-
+}
 # As three hosts it is learned from, since what runs on one alone is for people to decide.
 _ALIKE: t.Final = ("twin-1", "twin-2")
 
@@ -70,8 +61,8 @@ class ControlledHost:
 
     def learn(self) -> None:
         """Write drafts of allowlists."""
-        self._run(
-            "bulwark.servers.learn",
+        self._do(
+            _LEARN,
             bulwark_learn_directory=str(self._directory / "learned"),
             app_control_minimum_days=1,
             app_control_minimum_hosts=3,
@@ -105,8 +96,7 @@ class ControlledHost:
         return {fleet.programs[number] for host in fleet.hosts for number in host.programs}
 
     def approve(self, finding: Finding) -> None:
-        self._directory.joinpath("approve.yml").write_text(yaml.safe_dump(_APPROVE))
-        self._run(self._directory / "approve.yml", "--limit", self._name, lists=str(self.lists), approve=[finding.uid])
+        self._do(_APPROVE, lists=str(self.lists), approve=[finding.uid])
 
     def findings(self) -> list[Finding]:
         """Return all findings, with their status as it is now."""
@@ -116,6 +106,13 @@ class ControlledHost:
     def _store(self) -> contextlib.closing[Store]:
         return contextlib.closing(Store.open(self._url))
 
-    def _run(self, playbook: str | pathlib.Path, *arguments: str, **variables: t.Any) -> str:
+    def _do(self, task: t.Mapping[str, t.Any], **variables: t.Any) -> None:
+        """Do something once, as it is about the store and no host."""
+        file = self._directory / "task.yml"
+        play = {"name": "Do", "hosts": "all", "gather_facts": False, "tasks": [{**task, "run_once": True}]}
+        file.write_text(yaml.safe_dump([play]))
+        self._run(file, **variables)
+
+    def _run(self, playbook: str | pathlib.Path, **variables: t.Any) -> str:
         given = {"bulwark_store": self._url, **variables}
-        return self._controller.run_playbook(playbook, *arguments, inventory=self._inventory, extra_vars=given).stdout
+        return self._controller.run_playbook(playbook, inventory=self._inventory, extra_vars=given).stdout
