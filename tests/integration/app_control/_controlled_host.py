@@ -90,10 +90,9 @@ class ControlledHost:
         return {each.program.path: each.alert for each in replay.alerts if self._name in each.hosts}
 
     def programs(self) -> set[Program]:
-        """Return all that ever ran on the host."""
+        """Return all that ever ran, on the host as each of the three."""
         with self._store() as store:
-            fleet = store.fleet([self._name])
-        return {fleet.programs[number] for host in fleet.hosts for number in host.programs}
+            return set(store.fleet().programs)
 
     def approve(self, finding: Finding) -> None:
         self._do(_APPROVE, lists=str(self.lists), approve=[finding.uid])
