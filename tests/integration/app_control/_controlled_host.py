@@ -69,16 +69,20 @@ class ControlledHost:
             app_control_max_review=1_000,
         )
 
-    def review(self, exception: t.Mapping[str, str]) -> None:
-        """Make reviewed allowlists of the drafts, as people do: what is in question of packages they allow."""
+    def review(self, known: t.Container[str], exception: t.Mapping[str, str]) -> None:
+        """Make reviewed allowlists of the drafts, as people do.
+
+        They allow what is in question of packages, and files that they know to be theirs.
+        """
         drafts = sorted((self._directory / "learned" / "app_control").glob("*.yml"))
         assert drafts
         self.lists.mkdir()
         for draft in drafts:
             content = yaml.safe_load(draft.read_text())
-            content["allow"] += [each["rule"] for each in content["review"] if "package" in each["rule"]]
+            allowed = [each for each in content["review"] if "package" in each["rule"] or each["program"] in known]
+            content["allow"] += [each["rule"] for each in allowed]
+            content["review"] = [each for each in content["review"] if each not in allowed]
             content["hosts"] = [self._name]
-            content["review"] = [each for each in content["review"] if "package" not in each["rule"]]
             (self.lists / draft.name).write_text(yaml.safe_dump(content))
         (self.lists / "exceptions.yml").write_text(yaml.safe_dump({"exceptions": [dict(exception)]}))
 

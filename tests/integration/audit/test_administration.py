@@ -225,10 +225,12 @@ _AGAIN: t.Final[t.Mapping[str, tuple[str, str]]] = {
     "backup": ("", ""),
     "scripts": ("", ""),
 }
-ATTACKING = "/dev/shm/bulwark-administration"
+ATTACKING = "/dev/shm/bulwark-unapproved"
 ATTACK_ON_HOST = f"cp /bin/true {ATTACKING}; {ATTACKING}"
 
 
+# The host's own file; packages ask it whether they may start services.
+_SET_UP: t.Final = "/usr/sbin/policy-rc.d"
 # People who sign in to a host run what is theirs.
 _OWN_SCRIPTS: t.Final = {
     "program": f"/home/{_administered_host.ADMINISTRATOR}/*",
@@ -275,11 +277,12 @@ def test_programs_are_learned_tried_violated_and_approved(worked: Worked, tmp_pa
         hour.host.hide_others()
         return control.scan()
 
-    hour.host.session("local-service", Repository.INSTALL)
+    # Ansible has installed less, which shows what journalctl says from then on.
+    hour.host.session("local-service", Repository.INSTALL + "sudo journalctl -n 5")
     scan()
     assert control.findings() == []
     control.learn()
-    control.review(_OWN_SCRIPTS)
+    control.review([_SET_UP], _OWN_SCRIPTS)
     foreign = _foreign(control.programs(), hour.host.root)
     packaged = {each.path for each in control.programs() if each.package} - foreign
     assert len(packaged) > 50
