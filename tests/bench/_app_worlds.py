@@ -5,32 +5,32 @@
 
 It shares no code and no numbers with what judges it. What is assumed, and what figures that come of it are worth:
 
-- Hosts: two distributions, ten in a hundred of another architecture, which has other digests. Half of the hosts are seen
-  for 60 days, the others for 3 to 60. Then follow 30 days that are only judged on.
+- Hosts: two distributions, ten in a hundred of another architecture, which has other digests. Half of the hosts are
+  seen for 60 days, the others for 3 to 60. Then follow 30 days that are only judged on.
 - Base: some 110 packages for each distribution, half of them under the same name, with one to four files each: shells
   and tools that run all day, services, daily, weekly and monthly jobs, and tools that people start now and then. Some
-  packages are on a part of the hosts whatever their role is (hardware, a choice of the installer), at most two of them
-  on exactly the same hosts. Three scripts of the configuration management in /usr/local/sbin are on all hosts.
-- Five roles of very different size; the smallest has some 15 hosts. One host in eight has a second role. A role has 6 to
-  14 packages of its own, at least three of which run each day, some optional ones, one or two products of own
-  software, and shares some of 14 further packages with one or two other roles. Its share of each distribution varies, and
-  it is the same role on both: two in five packages have the same name there, and six in seven programs have. One in ten
-  packages exists on one distribution only.
-- Upgrades: a package gets a new version every 50 days or so, which hosts install in waves of up to 12 days. As soon as it
-  is released, no signed index of a dpkg repository has the version before it.
+  packages are on a part of the hosts whatever their role is (hardware, a choice of the installer), each on its own.
+  Three scripts of the configuration management in /usr/local/sbin are on all hosts.
+- Five roles of very different size; the smallest has some 15 hosts. One host in eight has a second role. A role has 6
+  to 14 packages of its own, at least three of which run each day, up to three optional ones, one or two products of own
+  software, and shares some of 14 further packages with one or two other roles. Its share of each distribution varies,
+  and it is the same role on both: two in five packages have the same name there, and six in seven programs have. One in
+  ten packages exists on one distribution only.
+- Upgrades: a package gets a new version every 50 days or so, which hosts install in waves of up to 12 days. As soon as
+  it is released, no signed index of a dpkg repository has the version before it.
 - Own software: builds every 4 to 14 days, deployed within two days, in directories of a version or in place, below /opt
   or /srv, which only root can write. New builds have new digests, and now and then a new program. Every host of a role
   has its products. What a product's own account can write is none of it.
 - Odd: half of the hosts have one to three programs that people tried: tools from packages, scripts in their homes and
   in /root, installers in /tmp and /opt. Automation and maintainer scripts leave programs that are gone.
-- Few packaged files have no recorded digest, and one script in /etc was changed by hand.
+- Three packages of the base have a file without a recorded digest.
 - Malware, in each world: unpackaged on one host (two of them); on a third of a role, some of it with another digest on
   each host; in place of a packaged file, changed, with edited md5sums, and as a package of the same name; edited on a
-  third of a role, each until the next version is installed (an RPM that was edited has no valid signature any more); packaged tools that were installed on 2 hosts to a third of a role within five days, the same
-  day on each, and ran on up to five days; and on one host, on some hosts, and on a third of a role before learning began. The
-  attacker uses no packaged tool before learning began, and none that the host's roles have. Four in ten intrusions have
-  a finding at that time.
-- Malware in a directory of own software is apart (``inside``).
+  third of a role, each until the next version is installed (an RPM that was edited has no valid signature any more);
+  packaged tools that were installed on 2 hosts to a third of a role within five days, the same day on each, and ran on
+  up to five days; and on one host, on some hosts, and on a third of a role before learning began. The attacker uses no
+  packaged tool before learning began, and none that the host's roles have. Four in ten intrusions have a finding at
+  that time. One file lies in a directory of own software (``inside``).
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ HOSTS = 200
 _SECONDS = 86_400
 _DISTRIBUTIONS = ("debian 12", "rocky 9")
 _KEY = "6d745a60"
-_SYLLABLES = "ba ce di fo gu ha jo ke li mo nu pa qui ro sa te vo wy xe zi dra flo gri ple stra tri".split()
+_SYLLABLES = (
+    "ba", "ce", "di", "fo", "gu", "ha", "jo", "ke", "li", "mo", "nu", "pa", "qui", "ro",
+    "sa", "te", "vo", "wy", "xe", "zi", "dra", "flo", "gri", "ple", "stra", "tri",
+)  # fmt: skip
 # name, files that run all day
 _KNOWN = {
     "bash": "bash", "coreutils": "cat", "grep": "grep", "sed": "sed", "gawk": "gawk", "findutils": "find",
@@ -132,6 +135,12 @@ def _digest(*parts: t.Any) -> str:
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
 
 
+def _unrecorded(files: tuple[File, ...]) -> tuple[File, ...]:
+    """Return files without a recorded digest of the last, unless it runs all day."""
+    *others, last = files
+    return (*others, dataclasses.replace(last, recorded=last.use == "all day"))
+
+
 class _Rows:
     """The columns of one host, and programs without doubles."""
 
@@ -155,15 +164,17 @@ class _Rows:
         if before:
             self.rows[host][number] = (before, max(1, executions * len(before) // len(active)))
 
-    def columns(self, host: int) -> t.Iterator[array[t.Any]]:
-        """Yield the columns of one host, as the store has them."""
+    def columns(self, host: int) -> tuple[array[t.Any], ...]:
+        """Return the columns of one host, as the store has them."""
         rows = self.rows[host]
         times = [[(START + day) * _SECONDS + 3600.0 for day in (min(a), max(a))] for a, _count in rows.values()]
-        yield array("I", rows)
-        yield array("d", [first for first, _last in times])
-        yield array("d", [last for _first, last in times])
-        yield array("H", [len(active) for active, _count in rows.values()])
-        yield array("Q", [count for _active, count in rows.values()])
+        return (
+            array("I", rows),
+            array("d", [first for first, _last in times]),
+            array("d", [last for _first, last in times]),
+            array("H", [len(active) for active, _count in rows.values()]),
+            array("Q", [count for _active, count in rows.values()]),
+        )
 
 
 class _World:
@@ -215,7 +226,7 @@ class _World:
                 (START + host.since) * float(_SECONDS),
                 (START + DAYS) * float(_SECONDS),
                 DAYS - host.since,
-                *self._learned.columns(number),
+                *t.cast("t.Any", self._learned.columns(number)),
             )
             for number, host in enumerate(self._hosts)
         ]
@@ -289,15 +300,8 @@ class _World:
         base += [self._package(same=0.5) for _number in range(85)]
         base += [self._package(chance=self._random.uniform(0.15, 0.85)) for _number in range(8)]
         for number in self._random.sample(range(len(base)), 3):
-            base[number] = dataclasses.replace(
-                base[number],
-                files=tuple(
-                    (*files[:-1], dataclasses.replace(files[-1], recorded=False))
-                    if files[-1].use != "all day"
-                    else files
-                    for files in base[number].files
-                ),
-            )
+            files, there = base[number].files
+            base[number] = dataclasses.replace(base[number], files=(_unrecorded(files), _unrecorded(there)))
         return base
 
     def _scripts(self, count: int) -> list[Software]:
@@ -373,7 +377,8 @@ class _World:
             return [day for day in range(since, until) if day % 7 == file.phase % 7]
         if file.use == "monthly":
             return [day for day in range(since, until) if day % 30 == file.phase]
-        days, day = [], since - 1
+        days: list[int] = []
+        day = since - 1
         while True:
             day += 1 + int(math.log(1 - self._random.random()) / math.log(1 - file.chance))
             if day >= until:
@@ -437,7 +442,7 @@ class _World:
         )
 
     def _packaged(
-        self, host: Host, name: str, path: str, version: str, sha256: str, is_listed: bool = True, **more: str
+        self, host: Host, name: str, path: str, version: str, sha256: str, is_listed: bool = True, **more: t.Any
     ) -> t.Any:
         origin = _KEY if host.distribution else "signed" if is_listed else ""
         return self._program.Program(

@@ -3,32 +3,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The recommender of allowlists on generated fleets: learned from sixty days, held against the next thirty.
 
-What is assumed of the fleets stands in tests/bench/_app_worlds.py, and the figures are worth as much as that. Thresholds
-were chosen on the seeds 1 to 20; these figures are the worst of other seeds:
+What is assumed of the fleets stands in tests/bench/_app_worlds.py, and the figures are worth as much as that.
+Thresholds were chosen on the seeds 1 to 20; these figures are the worst of others:
 
 - hosts_misgrouped: hosts whose roles are not exactly the roles that they have. Each role that was found stands for one
   role of the world, the most alike first; one that is left over stands for none. roles_found: least and most.
 - malware_recommended: malicious programs that a recommended rule of their host allows, of malware in all. A directory
-  of own software counts as a rule, also for malware in it (inside).
+  of own software counts as a rule, also for malware in it.
 - later_allowed: share of the legitimate executions of the thirty days that recommended rules allow, of all hosts, also
-  those that were observed for three days only. later_allowed_role: the same, of the worst role.
-- directories_max: rules by directory that a role has. review_items: items that a role or base has for review, also those
-  that are not listed; undecided: packages and files of so few hosts and days that nothing is said of them.
+  of those that were observed for three days only. later_allowed_role: the same, of the worst role.
+- directories_max: rules by directory that a role has. review_items: items that a role or base has for review, also
+  those that are not listed; undecided: packages and files of so few hosts and days that nothing is said of them.
+
+Those that begin with large_ are of tests/bench/_app_large.py: ten thousand hosts are grouped and all rules recommended,
+in a process of its own. large_s is processor time, large_peak_mb includes the fleet itself.
 
 The peer allows every content that was seen twice anywhere, and groups hosts by how many of their programs are the same.
 """
 
 from __future__ import annotations
 
+import json
 import resource
 import sys
 import time
 import typing as t
 
-from tests.bench import _app_worlds
+from tests.bench import _app_worlds, _measure
 from tests.support import paths
 
 JUDGED: t.Sequence[int] = range(101, 121)
+LARGE_HOSTS = 10_000
 
 
 class Outcome(t.NamedTuple):
@@ -74,6 +79,7 @@ def run() -> dict[str, t.Any]:
         **_worst(ours),
         **{f"peer_{name}": value for name, value in _worst(peers).items()},
         "worlds": len(ours),
+        **json.loads(_measure.output([sys.executable, "-m", "tests.bench._app_large", str(LARGE_HOSTS)])),
     }
 
 

@@ -43,20 +43,25 @@ def distribute(table: Table, grouping: Grouping, learned: int) -> tuple[list[Lis
     """Return the lists of the bases and those of the roles, with their entries."""
     bases = [Listed(name, name, hosts, hosts & learned) for name, hosts in grouping.distributions.items()]
     roles = [Listed(one.name, "", one.hosts, one.hosts & learned) for one in grouping.groups]
+    learned_here = [[role.learned & base.hosts for role in roles] for base in bases]
     for number, entry in enumerate(table.entries):
         mask = entry.mask()
-        for base in bases:
+        for base, here in zip(bases, learned_here, strict=True):
             if mask & base.hosts:
-                _place(number, mask & base.hosts, base, roles)
+                _place(number, mask & base.hosts, base, roles, here)
     return bases, roles
 
 
-def _place(entry: int, mask: int, base: Listed, roles: t.Sequence[Listed]) -> None:
-    """Put an entry onto the lists of one distribution."""
+def _place(entry: int, mask: int, base: Listed, roles: t.Sequence[Listed], learned: t.Sequence[int]) -> None:
+    """Put an entry onto the lists of one distribution. learned: of each role, the hosts of this distribution."""
     if _share(mask, base.learned) >= BASE:
         base.add(entry, mask)
         return
-    typical = [role for role in roles if _share(mask, role.learned & base.hosts) >= _MOST]
+    typical = [
+        role
+        for role, here in zip(roles, learned, strict=True)
+        if here and (mask & here).bit_count() >= _MOST * here.bit_count()
+    ]
     inside = 0
     for role in typical:
         inside |= role.hosts
@@ -70,12 +75,8 @@ def _place(entry: int, mask: int, base: Listed, roles: t.Sequence[Listed]) -> No
     rest = mask & ~inside
     if not rest:
         return
-    within, _name, only = max(
-        (((rest & role.hosts).bit_count() / rest.bit_count(), role.name, role) for role in roles),
-        key=lambda found: found[:2],
-        default=(0.0, "", base),
-    )
-    if within >= _WITHIN:
+    only = max(roles, key=lambda role: (rest & role.hosts).bit_count(), default=base)
+    if _share(only.hosts, rest) >= _WITHIN:
         only.add(entry, rest & only.hosts)
         rest &= ~only.hosts
     base.add(entry, rest)

@@ -11,7 +11,6 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import (
     features,
     listed,
-    odd,
     risky,
     roles,
     table,
@@ -22,6 +21,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.option
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.recommendation import Recommendation, Role
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.risky import RiskyPrograms
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.table import bits, members
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.uses import Case
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.fleet import Fleet
 
 
@@ -44,10 +44,7 @@ def recommend(
     grouping = roles.group(fleet, found_features, previous or {})
     learned = bits(number for number, host in enumerate(fleet.hosts) if host.days >= options.minimum_days)
     bases, lists = listed.distribute(facts, grouping, learned)
-    by_host: dict[str, list[OpenFinding]] = {}
-    for finding in findings:
-        by_host.setdefault(finding.host, []).append(finding)
-    case = verdicts.Case(facts, options, known_risks, odd.find(facts), by_host, feature_of)
+    case = Case(facts, options, known_risks, findings, feature_of, grouping.distributions)
     found = [_role(case, one) for one in (*bases, *lists)]
     names: list[list[str]] = [[] for _host in fleet.hosts]
     for role, one in zip(found, (*bases, *lists), strict=True):
@@ -64,7 +61,7 @@ def recommend(
     )
 
 
-def _role(case: verdicts.Case, one: Listed) -> Role:
+def _role(case: Case, one: Listed) -> Role:
     fleet, options = case.table.fleet, case.options
     name = f"base-{re.sub(r'[^a-z0-9.]+', '-', one.distribution.lower())}" if one.distribution else one.name
     one.name = name
@@ -73,13 +70,13 @@ def _role(case: verdicts.Case, one: Listed) -> Role:
     if problem:
         return Role(name, one.distribution, hosts, (), (), problem)
     judgement = verdicts.judge(case, one)
-    review = judgement.folded()
+    rules, review = judgement.finish()
     return Role(
         name,
         one.distribution,
         hosts,
-        tuple(judgement.rules),
-        tuple(review[: options.max_review]),
+        rules,
+        review[: options.max_review],
         "",
         max(0, len(review) - options.max_review),
         judgement.undecided,

@@ -1,11 +1,16 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say which roles each host has: the same role on every distribution, and the same as before where that is still true."""
+"""Say which roles each host has.
+
+A role is the same on every distribution, and the same as before as long as that is still true.
+"""
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import itertools
 import math
 import typing as t
 
@@ -46,7 +51,7 @@ class Grouping:
 
 def group(fleet: Fleet, features: t.Sequence[Feature], previous: Previous) -> Grouping:
     """Return the roles of all hosts."""
-    distributions = _distributions(fleet)
+    distributions = of_distributions(fleet)
     numbers = {host.name: number for number, host in enumerate(fleet.hosts)}
     former = {
         name: bits(sorted(numbers[host] for host in hosts if host in numbers)) for name, hosts in previous.items()
@@ -60,7 +65,7 @@ def group(fleet: Fleet, features: t.Sequence[Feature], previous: Previous) -> Gr
     for _round in range(_ROUNDS):
         for one in groups:
             one.weights = {
-                name: _weights(features, hosts, bases[name], one.hosts, groups) for name, hosts in distributions.items()
+                name: _weights(features, hosts, bases[name], one.hosts) for name, hosts in distributions.items()
             }
         _assign(features, groups, distributions, former)
         groups = _distinct(groups)
@@ -68,7 +73,8 @@ def group(fleet: Fleet, features: t.Sequence[Feature], previous: Previous) -> Gr
     return Grouping(sorted(groups, key=lambda one: one.name), distributions, bases)
 
 
-def _distributions(fleet: Fleet) -> dict[str, int]:
+def of_distributions(fleet: Fleet) -> dict[str, int]:
+    """Return the hosts of each distribution, as sets of bits."""
     found: dict[str, list[int]] = {}
     for number, host in enumerate(fleet.hosts):
         found.setdefault(host.distribution, []).append(number)
@@ -102,24 +108,18 @@ def _known(
 def _merge(features: t.Sequence[Feature], seeds: t.Mapping[str, list[Seed]]) -> list[Group]:
     """Join what is the same role on several distributions: the pairs that are most alike first."""
     every = [(name, seed) for name, some in seeds.items() for seed in some]
-    owned = [_signature(features, name, seed, seeds[name]) for name, seed in every]
+    signatures = [signature for some in seeds.values() for signature in _signatures(features, some)]
     pairs = []
-    for one in range(len(every)):
-        for other in range(one + 1, len(every)):
-            if every[one][0] == every[other][0]:
-                continue
-            names = {every[one][1].name, every[other][1].name} - {""}
-            alike = _alike(owned[one], owned[other])
-            if len(names) == 1 and every[one][1].name == every[other][1].name:
-                alike = 2.0
-            elif len(names) == 2:
-                continue
+    for one, other in itertools.combinations(range(len(every)), 2):
+        if every[one][0] != every[other][0]:
+            alike = _alike(every[one][1].name, every[other][1].name, signatures[one], signatures[other])
             if alike >= _SAME_ROLE:
                 pairs.append((-alike, one, other))
     joined = [{number} for number in range(len(every))]
     for _alikeness, one, other in sorted(pairs):
         together = joined[one] | joined[other]
-        if len({every[number][0] for number in together}) == len(together):
+        names = {every[number][1].name for number in together} - {""}
+        if len({every[number][0] for number in together}) == len(together) and len(names) <= 1:
             for number in together:
                 joined[number] = together
     found = []
@@ -128,34 +128,35 @@ def _merge(features: t.Sequence[Feature], seeds: t.Mapping[str, list[Seed]]) -> 
             mask = 0
             for part in together:
                 mask |= every[part][1].hosts
-            name = next((every[part][1].name for part in sorted(together) if every[part][1].name), "")
-            found.append(Group(name, mask, {}))
+            found.append(Group(max(every[part][1].name for part in together), mask, {}))
     return found
 
 
-def _signature(features: t.Sequence[Feature], name: str, seed: Seed, others: t.Sequence[Seed]) -> dict[int, float]:
-    """Return the features of most hosts of a role, each with a weight: the fewer roles have it, the higher."""
-    found = {}
-    for number, feature in enumerate(features):
-        if _has(feature, seed.hosts):
-            sharing = sum(_has(feature, other.hosts) for other in others)
-            if sharing * 2 <= len(others) or sharing == 1:
-                found[number] = 1.0 / sharing
-    return found
+def _signatures(features: t.Sequence[Feature], seeds: t.Sequence[Seed]) -> list[dict[int, float]]:
+    """Return the features of most hosts of each role, with a weight: the fewer roles have one, the higher."""
+    owned = [
+        {
+            number
+            for number, feature in enumerate(features)
+            if (feature.settled & seed.hosts).bit_count() >= _TYPICAL * seed.hosts.bit_count()
+        }
+        for seed in seeds
+    ]
+    sharing = collections.Counter(number for some in owned for number in some)
+    # What most roles have is no role's.
+    most = max(1, len(seeds) // 2)
+    return [{number: 1 / sharing[number] for number in sorted(some) if sharing[number] <= most} for some in owned]
 
 
-def _has(feature: Feature, hosts: int) -> bool:
-    return (feature.settled & hosts).bit_count() >= _TYPICAL * hosts.bit_count()
-
-
-def _alike(one: t.Mapping[int, float], other: t.Mapping[int, float]) -> float:
+def _alike(name: str, other_name: str, one: t.Mapping[int, float], other: t.Mapping[int, float]) -> float:
+    """Return how alike two roles are, from 0 to 1; more for those that people gave the same name."""
+    if name and other_name:
+        return 2.0 if name == other_name else 0.0
     both = sum(min(weight, other[number]) for number, weight in one.items() if number in other)
     return both / max(1e-9, min(sum(one.values()), sum(other.values())))
 
 
-def _weights(
-    features: t.Sequence[Feature], hosts: int, base: t.Collection[int], role: int, groups: t.Sequence[Group]
-) -> dict[int, float]:
+def _weights(features: t.Sequence[Feature], hosts: int, base: t.Collection[int], role: int) -> dict[int, float]:
     """Return what is typical of a role on one distribution, and how much it says.
 
     If no host of the distribution has the role yet, what is typical of it elsewhere counts.

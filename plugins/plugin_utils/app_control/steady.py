@@ -12,8 +12,11 @@ import re
 _ROOTS = ("/opt/", "/srv/", "/usr/local/")
 # What everybody shares, so that it is nobody's own.
 _SHARED = frozenset(
-    ["bin", "sbin", "lib", "lib32", "lib64", "libexec", "share", "etc", "games", "include", "src", "man", "www", "ftp", "tmp", "local", "cache", "log"]
-)
+    (
+        "bin", "sbin", "lib", "lib32", "lib64", "libexec", "share", "etc", "games", "include", "src", "man", "www",
+        "ftp", "tmp", "local", "cache", "log",
+    )
+)  # fmt: skip
 _VERSION = re.compile(
     r"""
     v?\d+([._+~-].*)?      # 12, v1.2, 2026-01-31

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import typing as t
 from array import array
 
@@ -16,6 +17,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.fleet import
 
 PACKAGE, DIRECTORY, PATH, IMAGE = "package", "directory", "path", "image"
 DAY = 86_400.0
+_FLAGS = bytes.maketrans(b"01", b"\0\1")
 
 
 class Key(t.NamedTuple):
@@ -31,7 +33,7 @@ class Key(t.NamedTuple):
 
 @dataclasses.dataclass
 class Entry:
-    """One key and the hosts that ran something of it; the columns have the same length.
+    """One key and the hosts that ran something of it, in ascending order; the columns have the same length.
 
     programs: indexes into the fleet. first: seconds since the epoch. days: on how many days the program of it that ran
     on most of them did.
@@ -69,15 +71,15 @@ def bits(numbers: t.Iterable[int]) -> int:
     return int.from_bytes(found, "little")
 
 
+def flags(mask: int) -> bytes:
+    """Return a set of bits as a byte for each number, 1 or 0."""
+    return bin(mask)[:1:-1].encode().translate(_FLAGS)
+
+
 def members(mask: int) -> list[int]:
     """Return the numbers of a set of bits, ascending."""
-    return [
-        (index << 3) + bit
-        for index, byte in enumerate(mask.to_bytes((mask.bit_length() + 7) // 8, "little"))
-        if byte
-        for bit in range(8)
-        if byte >> bit & 1
-    ]
+    selected = flags(mask)
+    return list(itertools.compress(range(len(selected)), selected))
 
 
 def build(fleet: Fleet) -> Table:
@@ -130,11 +132,11 @@ def _count(table: Table, number: int, host: HostPrograms, file_of: array[int], e
             found[entry] = (min(begin, first[file]), max(most, seen))
         else:
             found[entry] = (first[file], seen)
-    for entry_number, (begin, seen) in found.items():
-        entry = table.entries[entry_number]
-        entry.hosts.append(number)
-        entry.first.append(begin)
-        entry.days.append(seen)
+    for entry, (begin, seen) in found.items():
+        columns = table.entries[entry]
+        columns.hosts.append(number)
+        columns.first.append(begin)
+        columns.days.append(seen)
 
 
 def key_of(program: Program) -> Key | None:

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.requires("root"), pytest.mark.xdist_group("benches")]
 
 # What each needs, and how it is made smaller.
 _SMALL: t.Mapping[str, tuple[tuple[str, ...], t.Mapping[str, t.Any]]] = {
-    "app_control": ((), {"JUDGED": [101]}),
+    "app_control": ((), {"JUDGED": [101], "LARGE_HOSTS": 200}),
     "audit_events": (
         ("command:ausearch", "data:sigmahq-linux"),
         {"RECORDS": 20_000, "COMMANDS": 500, "PAIRS": 1},
