@@ -67,7 +67,7 @@ __all__ = ["CONTAINERS", "NAME", "PROGRAMS", "Explainer", "Observed", "observe"]
 
 
 class Observed:
-    """What a look observed.
+    """The result of an observation.
 
     records: all that is remembered, by ``Program.identity``; those of this look have ``newest``, or are running.
     scopes: what was looked at, ``PROGRAMS`` first. problem: a sentence where the checkpoint is not what the controller

@@ -21,7 +21,7 @@ VIOLATIONS = (*judge.UNAPPROVED_ALERTS.values(), judge.CHANGED_ALERT)
 
 @dataclasses.dataclass(frozen=True)
 class Approval:
-    """What a person approves. items: uids of findings and paths.
+    """An approval by a person. items: uids of findings and paths.
 
     hosts: that it is for, none for all; None for the host of the finding, or all of a path. any_content: also when the
     program has other content. until: as it is written into the file.
