@@ -64,10 +64,10 @@ def _is_union(hosts: int, seeds: t.Sequence[Seed]) -> bool:
     return len(within) > 1 and (union & hosts).bit_count() >= _COVERED * hosts.bit_count()
 
 
-def likeness(one: int, other: int) -> float:
+def likeness(first: int, second: int) -> float:
     """Return the share of hosts of either set that are in both (Jaccard)."""
-    both = (one & other).bit_count()
-    return both / (one.bit_count() + other.bit_count() - both) if both else 0.0
+    both = (first & second).bit_count()
+    return both / (first.bit_count() + second.bit_count() - both) if both else 0.0
 
 
 def _bundles(masks: t.Mapping[int, int]) -> list[Seed]:
@@ -101,8 +101,8 @@ def majority(masks: t.Sequence[int]) -> int:
     counters: list[int] = []  # binary digits of how many sets each host is in, the lowest first
     for mask in masks:
         carry = mask
-        for place, digit in enumerate(counters):
-            counters[place], carry = digit ^ carry, digit & carry
+        for position, digit in enumerate(counters):
+            counters[position], carry = digit ^ carry, digit & carry
         if carry:
             counters.append(carry)
     return _at_least(counters, (len(masks) + 1) // 2)
@@ -114,9 +114,9 @@ def _at_least(counters: t.Sequence[int], least: int) -> int:
     for digit in counters:
         everything |= digit
     greater, equal = 0, everything
-    for place in range(max(len(counters), least.bit_length()) - 1, -1, -1):
-        digit = counters[place] if place < len(counters) else 0
-        if least >> place & 1:
+    for position in range(max(len(counters), least.bit_length()) - 1, -1, -1):
+        digit = counters[position] if position < len(counters) else 0
+        if least >> position & 1:
             equal &= digit
         else:
             greater |= equal & digit
