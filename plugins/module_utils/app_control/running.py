@@ -118,7 +118,8 @@ class RunningPrograms:
         targets = [program]
         if interpreters.is_interpreter(path):
             arguments = _read(folder + "/cmdline", _MOST_ARGUMENTS).rstrip(b"\0").split(b"\0")
-            targets += self._targets.of_arguments(program, arguments, cwd, targets)
+            # It may be in another directory by now.
+            targets += self._targets.of_arguments(program, arguments, cwd, targets, is_certain=False)
         scripts = [target.path for target in targets if target.interpreter]
         if scripts:
             moment = moment._replace(script=scripts[0])

@@ -28,7 +28,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
 
-_MAIN = b"__main__.py"
+# What Python and Node.js run of a directory.
+_MAINS = (b"__main__.py", b"index.js")
+# Of PATH, as most accounts have it.
+_SEARCHED = tuple(b"%s/bin/" % each for each in (b"/usr/local", b"/usr", b"")) + (b"/usr/local/sbin/", b"/usr/sbin/")
 _MOST_DIRECTORIES = 20_000
 
 
@@ -57,23 +60,42 @@ class Targets:
         return [interpreter, script]
 
     def of_arguments(
-        self, program: Target, arguments: t.Sequence[bytes], cwd: bytes, known: t.Sequence[Target]
+        self,
+        program: Target,
+        arguments: t.Sequence[bytes],
+        cwd: bytes,
+        known: t.Sequence[Target],
+        is_certain: bool = True,
     ) -> list[Target]:
-        """Return the files that an interpreter was told to run, but for those that are known."""
+        """Return the files that an interpreter was told to run, but for those that are known.
+
+        is_certain: whether it was in this directory then. If not, only files that are there count.
+        """
         found = []
         interpreter = program.path
         prefix = _prefix(program.container)
         for operand in interpreters.operands(program.path, arguments):
-            path = absolute(operand.name, cwd)
-            if path and not is_descriptor(path):
-                path = self._regular(path, prefix)
+            path = self._named(operand, absolute(operand.name, cwd), prefix)
             if not path or is_descriptor(path):
+                continue
+            if not is_certain and operand.name[:1] != b"/" and _status(path, prefix) is None:
                 continue
             target = Target(operand.kind, path, program.image, interpreter, container=program.container)
             if target.path not in [other.path for other in known]:
                 found.append(target)
             interpreter = path
         return found
+
+    def _named(self, operand: interpreters.Operand, path: bytes, prefix: bytes) -> bytes:
+        """Return the file that an interpreter takes for a name. path: of what it looks for first."""
+        if not path or is_descriptor(path):
+            return path
+        if _status(path, prefix) is None:
+            guesses = [path + ending for ending in operand.endings]
+            if operand.is_searched:
+                guesses += [directory + operand.name for directory in _SEARCHED]
+            path = next((guess for guess in guesses if _status(guess, prefix) is not None), path)
+        return self._regular(path, prefix)
 
     def _root(self, file: FileId | None, pid: bytes, parent: Process | None) -> tuple[str, Container | None]:
         """Return in which image, and in which container that runs, a file was executed."""
@@ -120,7 +142,8 @@ class Targets:
         if status is None:
             return real
         if stat.S_ISDIR(status.st_mode):
-            return os.path.join(full, _MAIN) if os.path.isfile(os.path.join(full, _MAIN)) else b""
+            mains = (os.path.join(full, name) for name in _MAINS)
+            return next((main for main in mains if os.path.isfile(main)), b"")
         return full if inode in (None, status.st_ino) else real
 
     def _real_directory(self, directory: bytes) -> bytes:
