@@ -23,9 +23,7 @@ import typing as t
 from tests.bench import _audit_log, _measure
 from tests.support import paths
 
-EVENTS = 100_000
 BEFORE = 2_000
-PAIRS = 5
 
 # Reads parameters, and writes what the look used and returned. With COUNT as argument, how many executions it saw.
 _LOOK = """
@@ -47,8 +45,11 @@ else:
 """
 
 
-def figures() -> dict[str, t.Any]:
-    """Return the figures; raises RuntimeError when not every event was looked at."""
+def figures(events: int, pairs: int) -> dict[str, t.Any]:
+    """Return the figures; raises RuntimeError when not every event was looked at.
+
+    events_cpu_ratio: the median over the pairs of the processor time that ours took, of that of audit_events_info.
+    """
     with tempfile.TemporaryDirectory(prefix="bulwark-bench-") as name:
         directory = pathlib.Path(name)
         log = directory / "audit.log"
@@ -56,20 +57,20 @@ def figures() -> dict[str, t.Any]:
         sides = {"ours": _ours(directory, log), "audit": _audit(directory, log)}
         for params in sides.values():
             params["_token"] = _look(params)["token"]
-        written = _audit_log.write_executions(log, BEFORE + EVENTS)
+        written = _audit_log.write_executions(log, BEFORE + events)
         counted = _look(sides["ours"], "COUNT")
-        if counted != EVENTS:
-            raise RuntimeError(f"{counted} of {EVENTS} executions were counted")
+        if counted != events:
+            raise RuntimeError(f"{counted} of {events} executions were counted")
         used: dict[str, list[float]] = {side: [] for side in sides}
-        for _pair in range(PAIRS):
+        for _pair in range(pairs):
             for side, params in sides.items():
                 result = _look(params)
-                if result["events"] not in (None, EVENTS):
-                    raise RuntimeError(f"{side} looked at {result['events']} of {EVENTS} events")
+                if result["events"] not in (None, events):
+                    raise RuntimeError(f"{side} looked at {result['events']} of {events} events")
                 used[side].append(result["seconds"])
         ratios = [ours / audit for ours, audit in zip(used["ours"], used["audit"], strict=True)]
         return {
-            "events": EVENTS,
+            "events": events,
             "events_commands": written.commands,
             "events_ours_cpu_s": round(statistics.median(used["ours"]), 3),
             "events_audit_cpu_s": round(statistics.median(used["audit"]), 3),
