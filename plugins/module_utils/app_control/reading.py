@@ -185,7 +185,7 @@ class Reader:
 
     def _take(self, found: t.Iterable[Event | Match]) -> None:  # noqa: C901 - it is what takes the time
         groups, lineage, explanations = self._groups, self.lineage, self.explanations
-        recent, listening, known = lineage.recent, lineage.listening, lineage.known
+        recent, older, listening, known = lineage.recent, lineage.older, lineage.listening, lineage.known
         has_automation, has_explainers = explanations.has_automation, explanations.has_explainers
         events = executions = 0
         second = b""
@@ -215,7 +215,8 @@ class Reader:
             group = groups.get(key)
             if group is _RELATIVE:
                 group = groups.get((key, cwd))
-            parent = lineage.starter(pid, ppid) if ppid in recent or pid in listening else known(ppid)
+            is_new = ppid in recent or ppid in older or pid in listening
+            parent = lineage.starter(pid, ppid) if is_new else known(ppid)
             if group is None:
                 group = self._new_group(key, cwd, one.group(), pid, parent)
             operands: t.Sequence[Tally] = ()
@@ -295,7 +296,7 @@ class Reader:
 
     def _has_begun_as(self, script: Tally, pid: bytes) -> bool:
         """Return whether a process executed this script just before: env(1) starts the interpreter of many scripts."""
-        former = self.lineage.recent.get(pid)
+        former = self.lineage.former(pid)
         return former is not None and bool(former[3]) and former[3] == recorded(script.target.path)
 
     def _take_event(self, event: Event) -> None:

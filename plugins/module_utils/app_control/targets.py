@@ -40,7 +40,7 @@ class Targets:
 
     def __init__(self, roots: Roots) -> None:
         self._roots = roots
-        self._directories: dict[bytes, bytes] = {}
+        self._directories: dict[bytes, _Directory] = {}
 
     def of_execution(
         self, event: Executed, arguments: t.Sequence[bytes], pid: bytes, parent: Process | None
@@ -90,12 +90,16 @@ class Targets:
         """Return the file that an interpreter takes for a name. path: of what it looks for first."""
         if not path or is_descriptor(path):
             return path
-        if _status(path, prefix) is None:
+        if prefix:
+            return path
+        status = self._found(path)
+        if status is None and (operand.endings or operand.is_searched):
             guesses = [path + ending for ending in operand.endings]
             if operand.is_searched:
                 guesses += [directory + operand.name for directory in _SEARCHED]
-            path = next((guess for guess in guesses if _status(guess, prefix) is not None), path)
-        return self._regular(path, prefix)
+            path = next((guess for guess in guesses if os.path.lexists(guess)), path)
+            status = self._found(path)
+        return self._regular(path, status)
 
     def _root(self, file: FileId | None, pid: bytes, parent: Process | None) -> tuple[str, Container | None]:
         """Return in which image, and in which container that runs, a file was executed."""
@@ -125,17 +129,18 @@ class Targets:
     def _real(self, item: Item, container: Container | None) -> bytes:
         """Return where a script lies, if a link leads to it. Within a container nobody follows links."""
         if container is None and item.id is not None and not is_descriptor(item.path):
-            return self._regular(item.path, b"", item.id[2])
+            return self._regular(item.path, self._found(item.path), item.id[2])
         return without_process(item.path)
 
-    def _regular(self, path: bytes, prefix: bytes, inode: int | None = None) -> bytes:
-        """Return the real path of a file of the host. inode: another file at the path is none."""
-        if prefix:
-            return path
+    def _found(self, path: bytes) -> os.stat_result | None:
+        """Return what lies at a path, None for nothing."""
+        return _status(path, b"") if self._real_directory(os.path.dirname(path)).is_there else None
+
+    def _regular(self, path: bytes, status: os.stat_result | None, inode: int | None = None) -> bytes:
+        """Return the real path of a file of the host. status: of what lies there; inode: another file there is none."""
         directory, name = os.path.split(path)
         # The directories are the same, whatever lies in them now.
-        full = real = os.path.join(self._real_directory(directory), name)
-        status = _status(full, b"")
+        full = real = os.path.join(self._real_directory(directory).path, name)
         if status is not None and stat.S_ISLNK(status.st_mode):
             full = os.path.realpath(full)
             status = _status(full, b"")
@@ -146,25 +151,34 @@ class Targets:
             return next((main for main in mains if os.path.isfile(main)), b"")
         return full if inode in (None, status.st_ino) else real
 
-    def _real_directory(self, directory: bytes) -> bytes:
+    def _real_directory(self, directory: bytes) -> _Directory:
         """Return a directory without links in its path, and as it is from where there is none."""
         pending = []
         while directory not in self._directories:
             above = os.path.dirname(directory)
             if above == directory:
-                self._directories[directory] = directory
+                self._directories[directory] = _Directory(directory, True)
                 break
             pending.append(directory)
             directory = above
-        real = self._directories[directory]
+        found = self._directories[directory]
         for each in reversed(pending):
-            real = os.path.join(real, os.path.basename(each))
-            status = _status(real, b"")
+            path = os.path.join(found.path, os.path.basename(each))
+            status = _status(path, b"") if found.is_there else None
             if status is not None and stat.S_ISLNK(status.st_mode):
-                real = os.path.realpath(real)
+                path = os.path.realpath(path)
+                status = _status(path, b"")
+            found = _Directory(path, status is not None)
             if len(self._directories) < _MOST_DIRECTORIES:
-                self._directories[each] = real
-        return real
+                self._directories[each] = found
+        return found
+
+
+class _Directory(t.NamedTuple):
+    """A directory. path: without links, as far as it is there."""
+
+    path: bytes
+    is_there: bool
 
 
 def _prefix(container: Container | None) -> bytes:
