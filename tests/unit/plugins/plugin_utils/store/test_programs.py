@@ -134,6 +134,17 @@ def test_a_host_that_lost_its_memory_was_observed_no_less(store: Store) -> None:
     assert store.program_hosts() == [ProgramHost("web1", "debian 12", DAY, 21 * DAY + NOON, 20, ())]
 
 
+def test_times_of_a_host_without_an_audit_log_say_nothing(store: Store) -> None:
+    unobserved = {"since": 0.0, "until": 0.0, "days": 0}
+    record(store, sighting(), day=5, facts=unobserved)
+    assert store.program_hosts() == [ProgramHost("web1", "debian 12", 0.0, 0.0, 0, ())]
+    record(store, day=10, facts={"since": 8.0 * DAY, "days": 3})
+    observed = [ProgramHost("web1", "debian 12", 8.0 * DAY, 10 * DAY + NOON, 3, ())]
+    assert store.program_hosts() == observed
+    record(store, day=12, facts=unobserved)
+    assert store.program_hosts() == observed
+
+
 def test_programs_are_looked_up_by_host_path_package_digest_kind_and_time(store: Store) -> None:
     record(store, sighting(), sighting(program("/opt/run.sh", kind="script", sha256="b" * 64, package="")))
     record(store, sighting(day=3), day=3, host="web2")
