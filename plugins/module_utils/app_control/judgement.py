@@ -139,16 +139,18 @@ class Judgement:
         A script runs what it finds by its name, and that may be somebody else's: what it started must be as its package
         says.
         """
-        is_verified = record.program.verification == VERIFIED
-        started = {by: count for by, count in record.explanations.items() if self._scripts.is_started(by)}
-        if started and not is_verified:
+        program = record.program
+        own = {by: count for by, count in record.explanations.items() if self._scripts.is_script(by, program)}
+        started = {
+            by: count for by, count in record.explanations.items() if by not in own and self._scripts.is_started(by)
+        }
+        if started and program.verification != VERIFIED:
             record.explained -= sum(started.values())
             record.new_explained -= sum(started.values())
             record.newest_unexplained = record.newest_unexplained or record.newest
             record.explanations = {by: count for by, count in record.explanations.items() if by not in started}
-        by_scripts = {
-            by: count for by, count in record.explanations.items() if by in started or self._scripts.is_script(by)
-        }
+            started = {}
+        by_scripts = {**own, **started}
         return by_scripts if len(by_scripts) == len(record.explanations) else {}
 
     def _explain(self, by: str, path: str, count: int) -> None:

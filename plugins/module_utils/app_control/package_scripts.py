@@ -22,8 +22,8 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils._program import LIBRARY
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution, Record
+from ansible_collections.bulwark.servers.plugins.module_utils._program import LIBRARY, SCRIPT, Program
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import FOLDED, Execution, Record
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives
@@ -111,13 +111,17 @@ class PackageScripts:
             process = process.parent
         return ""
 
-    def is_script(self, sentence: str) -> bool:
-        """Say whether ``explain`` said it of a script itself."""
-        return sentence in self._scripts
+    def is_script(self, sentence: str, program: Program) -> bool:
+        """Say whether ``explain`` said it of a script itself, and a program is one, or stands for a directory of some.
+
+        The interpreter of the script has the same explanation.
+        """
+        is_one = program.path.startswith(_DIRECTORIES) or program.path.endswith("/" + FOLDED)
+        return sentence in self._scripts and program.kind == SCRIPT and is_one
 
     def is_started(self, sentence: str) -> bool:
-        """Say whether ``explain`` said it of what a script started."""
-        return sentence in self._started
+        """Say whether ``explain`` said it of what a script started, or of the interpreter of one."""
+        return sentence in self._started or sentence in self._scripts
 
     def of_record(self, record: Record) -> Provenance | None:
         """Return what vouches for a script that was observed; None for what is no maintainer script of this host."""
@@ -129,7 +133,8 @@ class PackageScripts:
 
     def vouches_for(self, record: Record) -> bool:
         """Say whether a program is a script of a package, or stands for such scripts, that something vouches for."""
-        if record.explanations and record.newest_unexplained is None and all(map(self.is_script, record.explanations)):
+        program, sentences = record.program, record.explanations
+        if sentences and record.newest_unexplained is None and all(self.is_script(by, program) for by in sentences):
             return True
         provenance = self.of_record(record)
         return provenance is not None and provenance.level in (VERIFIED, CLAIMED)

@@ -10,7 +10,8 @@ import pathlib
 import time
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution
+from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution, Record
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.package_scripts import (
     ANCESTORS,
     CLAIMED,
@@ -134,7 +135,17 @@ def test_script_of_debconf_is_explained_itself(debian: DebianRoot, repository: R
     executed = Execution(time.time(), "root", "/usr/bin/perl", (), "/", "", "", script=path, process=running)
     scripts = PackageScripts(os.fsencode(debian.path))
     assert scripts.explain(executed) == "claimed by tool 1.0-1, by its own script"
-    assert scripts.is_script("claimed by tool 1.0-1, by its own script")
+    sentence = "claimed by tool 1.0-1, by its own script"
+    record = Record(Program("script", path, content="gone"), 1.0, 2.0, [], explanations={sentence: 1}, newest=executed)
+    assert scripts.is_script(sentence, record.program)
+    assert scripts.vouches_for(record)
+    folded = Record(Program("script", "/var/cache/debconf/tmp.ci/*"), 1.0, 2.0, [], explanations={sentence: 60})
+    assert scripts.vouches_for(folded)
+    folded.newest_unexplained = executed
+    assert not scripts.vouches_for(folded)
+    # Its interpreter, of which the same execution is, is not its script.
+    assert not scripts.is_script(sentence, Program("program", "/usr/bin/perl"))
+    assert not scripts.is_script(sentence, Program("script", "/tmp/x"))
 
 
 @pytest.mark.parametrize(
