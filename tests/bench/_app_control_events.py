@@ -23,53 +23,54 @@ import typing as t
 from tests.bench import _audit_log, _measure
 from tests.support import paths
 
-EVENTS = 100_000
 BEFORE = 2_000
-PAIRS = 5
 
-# Reads parameters, and writes what it used and what came of it.
+# Reads parameters, and writes what the look used and returned. With COUNT as argument, how many executions it saw.
 _LOOK = """
-import json, sys, time
+import importlib, json, sys, time
 started = time.process_time()
 params = json.load(sys.stdin)
-module = __import__("ansible_collections.bulwark.servers.plugins.module_utils." + params.pop("module"), fromlist=["x"])
-figures = {}
-if hasattr(module, "observe"):
-    module.running = list
-    observed = module.observe(params, False)
-    figures["checkpoint"] = observed.save()
-    figures["executions"] = sum(
-        record.new_executions for record in observed.records.values() if record.program.kind == "program"
-    )
+modules = "ansible_collections.bulwark.servers.plugins.module_utils."
+look = importlib.import_module(modules + params.pop("module"))
+if hasattr(look, "observe"):
+    importlib.import_module(modules + "app_control.observe").running = list
+if sys.argv[1:] == ["COUNT"]:
+    records = look.observe(params, False).records.values()
+    json.dump(sum(record.new_executions for record in records if record.program.kind == "program"), sys.stdout)
 else:
-    result = module.collect(params, False)
-    figures["checkpoint"] = result["checkpoint"]
-    figures["executions"] = result["audit_events"]["events"]
-figures["seconds"] = time.process_time() - started
-json.dump(figures, sys.stdout)
+    result = (look.look if hasattr(look, "look") else look.collect)(params, False)
+    events = result.get("audit_events", {}).get("events")
+    seconds = time.process_time() - started
+    json.dump({"token": result["checkpoint"]["token"], "seconds": seconds, "events": events}, sys.stdout)
 """
 
 
-def figures() -> dict[str, t.Any]:
-    """Return the figures; raises RuntimeError when not every event was looked at."""
+def figures(events: int, pairs: int) -> dict[str, t.Any]:
+    """Return the figures; raises RuntimeError when not every event was looked at.
+
+    events_cpu_ratio: the median over the pairs of the processor time that ours took, of that of audit_events_info.
+    """
     with tempfile.TemporaryDirectory(prefix="bulwark-bench-") as name:
         directory = pathlib.Path(name)
         log = directory / "audit.log"
-        written = _audit_log.write_executions(log, BEFORE)
+        _audit_log.write_executions(log, BEFORE)
         sides = {"ours": _ours(directory, log), "audit": _audit(directory, log)}
         for params in sides.values():
-            params["_token"] = _look(params)["checkpoint"]["token"]
-        written = _audit_log.write_executions(log, BEFORE + EVENTS)
+            params["_token"] = _look(params)["token"]
+        written = _audit_log.write_executions(log, BEFORE + events)
+        counted = _look(sides["ours"], "COUNT")
+        if counted != events:
+            raise RuntimeError(f"{counted} of {events} executions were counted")
         used: dict[str, list[float]] = {side: [] for side in sides}
-        for _pair in range(PAIRS):
+        for _pair in range(pairs):
             for side, params in sides.items():
-                look = _look(params)
-                if not EVENTS <= look["executions"] <= EVENTS + BEFORE:
-                    raise RuntimeError(f"{side} looked at {look['executions']} of {EVENTS} events")
-                used[side].append(look["seconds"])
+                result = _look(params)
+                if result["events"] not in (None, events):
+                    raise RuntimeError(f"{side} looked at {result['events']} of {events} events")
+                used[side].append(result["seconds"])
         ratios = [ours / audit for ours, audit in zip(used["ours"], used["audit"], strict=True)]
         return {
-            "events": EVENTS,
+            "events": events,
             "events_commands": written.commands,
             "events_ours_cpu_s": round(statistics.median(used["ours"]), 3),
             "events_audit_cpu_s": round(statistics.median(used["audit"]), 3),
@@ -77,17 +78,16 @@ def figures() -> dict[str, t.Any]:
         }
 
 
-def _look(params: dict[str, t.Any]) -> dict[str, t.Any]:
+def _look(params: dict[str, t.Any], *arguments: str) -> t.Any:
     completed = subprocess.run(
-        [_measure.python(), "-c", _LOOK],
+        [_measure.python(), "-c", _LOOK, *arguments],
         input=json.dumps(params),
         env={"PYTHONPATH": str(paths.COLLECTIONS), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         check=True,
         capture_output=True,
         text=True,
     )
-    result: dict[str, t.Any] = json.loads(completed.stdout)
-    return result
+    return json.loads(completed.stdout)
 
 
 def _ours(directory: pathlib.Path, log: pathlib.Path) -> dict[str, t.Any]:
@@ -96,7 +96,7 @@ def _ours(directory: pathlib.Path, log: pathlib.Path) -> dict[str, t.Any]:
 
     defaults = {name: option.get("default") for name, option in options.look_spec().items()}
     # The log has a date of its own.
-    given = {"module": "app_control.observe", "keep_days": 100_000, **_reading(directory / "ours", log)}
+    given = {"module": "app_control.look", "keep_days": 100_000, **_reading(directory / "ours", log)}
     return {**defaults, **given}
 
 

@@ -16,7 +16,8 @@ Thresholds were chosen on the seeds 1 to 20; these figures are the worst of othe
   those that are not listed; undecided: packages and files of so few hosts and days that nothing is said of them.
 
 Those that begin with large_ are of tests/bench/_app_large.py: ten thousand hosts are grouped and all rules recommended,
-in a process of its own. large_s is processor time, large_peak_mb includes the fleet itself.
+in a process of its own. large_s is processor time, large_peak_mb includes the fleet itself. Those that begin with
+events_ are of a look at programs on a host, in tests/bench/_app_control_events.py.
 
 The peer allows every content that was seen twice anywhere, and groups hosts by how many of their programs are the same.
 """
@@ -29,11 +30,12 @@ import sys
 import time
 import typing as t
 
-from tests.bench import _app_worlds, _measure
+from tests.bench import _app_control_events, _app_worlds, _measure
 from tests.support import paths
 
 JUDGED: t.Sequence[int] = range(101, 121)
 LARGE_HOSTS = 10_000
+EVENTS, PAIRS = 100_000, 3
 
 
 class Outcome(t.NamedTuple):
@@ -80,6 +82,7 @@ def run() -> dict[str, t.Any]:
         **{f"peer_{name}": value for name, value in _worst(peers).items()},
         "worlds": len(ours),
         **json.loads(_measure.output([sys.executable, "-m", "tests.bench._app_large", str(LARGE_HOSTS)])),
+        **_app_control_events.figures(EVENTS, PAIRS),
     }
 
 

@@ -29,45 +29,51 @@ class Lineage:
 
     def __init__(self, processes: Processes) -> None:
         self._processes = processes
-        self._recent: dict[bytes, _Execution] = {}
+        self.known = processes.get
+        # What ``Reader`` asks itself, as a call for each event would take longer than the answer.
+        self.recent: dict[bytes, _Execution] = {}
         # What listens may be executed anew, and is the parent of what it executes then.
-        self._listening: frozenset[bytes] = frozenset()
+        self.listening: frozenset[bytes] = frozenset()
 
     def run(self, running: t.Iterable[Running]) -> None:
         """Take in the processes that run now."""
         processes = [each.process for each in running]
         self._processes.run(processes)
-        self._listening = frozenset(process.pid for process in processes if process.listens)
+        self.listening = frozenset(process.pid for process in processes if process.listens)
 
     def starter(self, pid: bytes, ppid: bytes) -> Process | None:
         """Return who started the program that a process executes now."""
-        if ppid in self._recent:
+        if ppid in self.recent:
             self._enter(ppid)
         return self._processes.starter(pid, ppid)
 
     def execute(
         self, pid: bytes, parent: Process | None, exe: bytes, arguments: bytes, original: bytes, session: bytes
     ) -> None:
-        """Note that a process executed a program. parent: as ``starter`` says."""
-        self._recent[pid] = (parent, exe, arguments, original, session)
-        if pid in self._listening:
+        """Note that a process executed a program. parent: as ``starter`` says. Call ``forget`` now and then."""
+        self.recent[pid] = (parent, exe, arguments, original, session)
+        if pid in self.listening:
             self._enter(pid)
-        elif len(self._recent) > _MOST:
-            for oldest in list(itertools.islice(self._recent, _MOST // 8)):
-                del self._recent[oldest]
+
+    def forget(self) -> None:
+        """Forget the oldest executions where there are too many."""
+        surplus = len(self.recent) - _MOST
+        if surplus > 0:
+            for oldest in list(itertools.islice(self.recent, surplus + _MOST // 8)):
+                del self.recent[oldest]
 
     def get(self, pid: bytes) -> Process | None:
         """Return the program that a process executed last."""
-        if pid in self._recent:
+        if pid in self.recent:
             self._enter(pid)
         return self._processes.get(pid)
 
     def settle(self) -> None:
         """Make entries of the newest executions, so that the next look knows them."""
-        for pid in list(self._recent)[-_MOST_SETTLED:]:
+        for pid in list(self.recent)[-_MOST_SETTLED:]:
             self._enter(pid)
-        self._recent.clear()
+        self.recent.clear()
 
     def _enter(self, pid: bytes) -> None:
-        parent, exe, arguments, original, session = self._recent.pop(pid)
+        parent, exe, arguments, original, session = self.recent.pop(pid)
         self._processes.executed(pid, parent, exe, arguments, original, session)

@@ -185,7 +185,8 @@ class Reader:
 
     def _take(self, found: t.Iterable[Event | Match]) -> None:  # noqa: C901 - it is what takes the time
         groups, lineage, explanations = self._groups, self.lineage, self.explanations
-        starter, execute, asks = lineage.starter, lineage.execute, explanations.are_asked
+        recent, listening, known = lineage.recent, lineage.listening, lineage.known
+        has_automation, has_explainers = explanations.has_automation, explanations.has_explainers
         events = executions = 0
         second = b""
         beginning = 0.0
@@ -194,6 +195,7 @@ class Reader:
         for one in found:
             if not events and not self._has_begun:
                 self._begin(_event(one).time)
+                listening = lineage.listening
             events += 1
             if isinstance(one, Event):
                 explanations.note(one)
@@ -213,24 +215,31 @@ class Reader:
             group = groups.get(key)
             if group is _RELATIVE:
                 group = groups.get((key, cwd))
-            parent = starter(pid, ppid)
+            parent = lineage.starter(pid, ppid) if ppid in recent or pid in listening else known(ppid)
             if group is None:
                 group = self._new_group(key, cwd, one.group(), pid, parent)
-            execute(pid, parent, group.exe, arguments, group.original, ses)
+            if pid in listening:
+                lineage.execute(pid, parent, group.exe, arguments, group.original, ses)
+            else:
+                recent[pid] = (parent, group.exe, arguments, group.original, ses)
             operands: t.Sequence[Tally] = ()
             if group.is_interpreter and not (group.is_quick and arguments.find(_CODE, 0, _CODE_ENDS) > 0):
-                known = group.operands.get((arguments, cwd))
-                operands = self._new_operands(group, arguments, cwd) if known is None else known
+                named = group.operands.get((arguments, cwd))
+                operands = self._new_operands(group, arguments, cwd) if named is None else named
             time = beginning + (int(fraction) / 1000 if len(fraction) == 3 else float(b"0." + fraction))
             newest = (time, parent, cwd, ses, pid, operands[0].target.path if operands else b"")
-            if operands or asks:
-                moment = group.moment(newest)
-                if asks:
-                    explanation = explanations.of(group.counts.target, moment, ids, one, lineage)
-                    moment = moment._replace(explanation=explanation) if explanation else moment
+            sentence = explanations.automated(time, ids, ses, parent, pid, one) if has_automation else ""
+            if has_explainers and not sentence and parent is not None:
+                above = parent.facts
+                if above is None:
+                    above = explanations.above(parent)
+                if above:
+                    sentence = explanations.below(above, group.counts.target, group.moment(newest), lineage)
+            if operands or sentence:
+                moment = group.moment(newest)._replace(explanation=sentence)
                 for operand in operands:
                     operand.add(moment)
-                if moment.explanation:
+                if sentence:
                     group.counts.add(moment)
                     continue
             if group.newest is None:
@@ -242,6 +251,7 @@ class Reader:
                 group.parents[parent.original or parent.exe] = None
         if one is not None:
             self.last_time = max(self.last_time, _event(one).time)
+        lineage.forget()
         self.events += events
         self.executions += executions
 
@@ -310,14 +320,20 @@ class Reader:
             targets = [*targets, *self._targets.of_arguments(targets[0], arguments, facts.cwd, targets)]
         script = next((target.path for target in targets if target.interpreter), b"")
         moment = Moment(event.time, facts.account, parent, facts.cwd, facts.terminal, ses, pid, script)
-        if self.explanations.are_asked:
-            ids = parts[activity.IDS] or b""
-            explanation = self.explanations.of(targets[0], moment, ids, event, self.lineage)
-            moment = moment._replace(explanation=explanation)
+        moment = moment._replace(explanation=self._explanation(targets[0], moment, parts[activity.IDS] or b"", event))
         for target in targets:
             counts = Tally(target)
             counts.add(moment)
             self._tallies.of(target).merge(counts, target)
+
+    def _explanation(self, target: Target, moment: Moment, ids: bytes, event: Event) -> str:
+        explanations, parent = self.explanations, moment.parent
+        sentence = ""
+        if explanations.has_automation:
+            sentence = explanations.automated(moment.time, ids, moment.session, parent, moment.pid, event)
+        if not sentence and parent is not None:
+            sentence = explanations.below(explanations.above(parent), target, moment, self.lineage)
+        return sentence
 
 
 def plain_directory(cwd: bytes) -> bytes:

@@ -179,10 +179,11 @@ class Tallies:
                 self._put_together(identity, members)
 
     def _put_together(self, identity: Identity, members: t.Sequence[Identity]) -> None:
+        target = self._all[members[0]].target._replace(path=unprintable(identity[2]), is_folded=True)
+        together = self._all.get(identity) or Tally(target)
         for member in members:
-            tally = self._all.pop(member)
-            target = tally.target._replace(path=unprintable(identity[2]), is_folded=True)
-            self._all.setdefault(identity, Tally(target)).merge(tally, target)
+            together.merge(self._all.pop(member), target)
+        self._all[identity] = together
 
     def of(self, target: Target) -> Tally:
         """Return the tally of a file; of its directory where there are too many files."""

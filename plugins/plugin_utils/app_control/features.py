@@ -72,7 +72,7 @@ def collect(table: Table, risky: RiskyPrograms) -> tuple[list[Feature], dict[int
 
 
 def _label(name: str) -> str:
-    return steady.steady_name(name.rpartition("/")[2]).replace("#", "")
+    return steady.steady_name(name.rpartition("/")[2]).replace("-#", "").replace("#", "")
 
 
 def _settled(table: Table, number: int) -> int:

@@ -18,8 +18,8 @@ _WEEK = 7 * DAY
 _LATE = 3 * DAY
 WITHIN_WEEK = "ran it for the first time within a week"
 _NEAR_FINDING = DAY
-# On so many of the days that a host was observed.
-_REGULAR = 0.2
+# An alert about what so many of the hosts run would be noise.
+_MOST = 0.5
 
 
 def rarity(case: Case, use: Use) -> list[str]:
@@ -69,11 +69,7 @@ def danger(case: Case, use: Use) -> tuple[str, bool]:
     uses = {case.risky.use_of(case.table.fleet.programs[number]) for number in use.programs} - {""}
     if not uses:
         return "", True
-    hosts = case.table.fleet.hosts
-    regular = [
-        days >= _REGULAR * hosts[number].days for number, days in zip(use.hosts, use.days, strict=True)
-    ]  # fmt: skip
-    return min(uses), use.share >= _COMMON and 2 * sum(regular) >= len(regular)
+    return min(uses), use.share >= _MOST
 
 
 def summary(use: Use, harm: str = "") -> str:

@@ -38,7 +38,9 @@ class Desk:
                 programs.record(store, *seen, day=day, host=host)
 
     def learn(self, *roles: t.Any, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
-        found = Recommendation(roles or (role(review=[TOOL]),), {"web1": ("web",)}, {"db1": "It has no role."})
+        given = roles or (role(review=[TOOL]),)
+        names = {host: tuple(each.name for each in given if host in each.hosts) for host in ("web1", "web2", "db1")}
+        found = Recommendation(given, names, {"db1": "It has no role."})
         self._patch.setattr(app_allowlist_draft, "recommend", lambda *_given: found)
         action = app_allowlist_draft.ActionModule.__new__(app_allowlist_draft.ActionModule)
         action._task = types.SimpleNamespace(check_mode=check)
@@ -152,6 +154,13 @@ def test_roles_with_a_problem_get_no_file(desk: Desk) -> None:
     assert (result["enough_data"], result["observed"], result["changed"]) == (False, 3, False)
     assert result["lines"][0] == "No allowlist for web: Only 2 hosts have it, and 3 are needed."
     assert not desk.directory.exists()
+
+
+def test_hosts_that_no_file_names_are_said(desk: Desk) -> None:
+    base = role("base-debian-12", distribution="debian 12", hosts=("db1", "web1", "web2"))
+    lines = desk.learn(base, role(hosts=("web1",)))["lines"]
+    words = "2 hosts (web2, db1) with nothing but base-debian-12: no list is for them until app_control_roles names"
+    assert f"{words} base-debian-12." in lines
 
 
 def test_a_store_that_knows_nothing_is_no_error_unless_it_was_named(

@@ -17,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowl
     Rule,
     Verdict,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import CHANGED_ALERT, Judge, judge
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import Judge, judge
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
