@@ -16,7 +16,11 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import payload
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.log_reading import CheckpointActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Entry
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import sanitize
-from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import allowlist_files, other_hosts
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import (
+    allowlist_files,
+    cached_lists,
+    other_hosts,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import StoreError
 
 # Where the allowlists are is for the controller alone.
@@ -37,7 +41,7 @@ class ActionModule(CheckpointActionBase):
         passed = {name: value for name, value in arguments.items() if name not in _OPTIONS}
         if not given["allowlists"]:
             return passed
-        lists = allowlist_files.load(given["allowlists"])
+        lists = cached_lists.load(given["allowlists"])
         data = allowlist_files.packed_data(lists, self.host_name(task_vars), given["roles"])
         return passed if data is None else {**passed, "_content": payload.packed(data)}
 
