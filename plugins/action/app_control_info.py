@@ -10,6 +10,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control import judge
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observe import NAME, PROGRAMS
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.options import look_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils import payload
@@ -23,6 +24,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import StoreError
 
+# What an allowlist can end, whatever a host says.
+_ENDED = (judge.CHANGED_ALERT, *judge.UNAPPROVED_ALERTS.values())
 # Where the allowlists are is for the controller alone.
 _OPTIONS = ("allowlists", "roles")
 
@@ -60,5 +63,6 @@ class ActionModule(CheckpointActionBase):
         except StoreError as error:
             raise AnsibleActionFail(str(error)) from None
         own = sanitize({name: answer.get(name) for name in ("programs", "program_host", "ended")})
+        own["ended"] = [each for each in own["ended"] or () if isinstance(each, dict) and each.get("alert") in _ENDED]
         groups = [str(name) for name in self.host_vars(task_vars).get("group_names") or ()]
         return {**result, **own, "program_host": {**(own["program_host"] or {}), "groups": groups}}
