@@ -56,11 +56,20 @@ def _is_exchanged(before: Program, now: Program) -> bool:
     return is_same_version and bool(before.sha256) and bool(now.sha256) and before.sha256 != now.sha256
 
 
+def _upgraded(before: Program, program: Program) -> Program:
+    """Return the program to judge if its package has another version now, or is gone."""
+    if program.sha256:
+        return (before if program.sha256 == before.sha256 else program)._replace(content=PRESENT)
+    # What ran was neither the file of the look before, nor is it there: of a version in between, or an intruder's.
+    return program._replace(verification=VERIFIED) if program.package == before.package else program
+
+
 class Upgrades:
     """When packages were unpacked, of one root."""
 
     def __init__(self, root: bytes = b"/") -> None:
         self._root = root
+        self._databases = PackageDatabases(root)
         self._rpms: dict[str, float] | None = None
         self._lists: dict[str, float] | None = None
 
@@ -70,9 +79,8 @@ class Upgrades:
         if program.content not in (CHANGED, GONE) or program.image:
             return program
         if before is not None and before.package:
-            if program.version != before.version or self._unpacked(before) is None:
-                is_what_ran = program.sha256 in ("", before.sha256)
-                return (before if is_what_ran else program)._replace(content=PRESENT)
+            if not self._is_installed(before):
+                return _upgraded(before, program)
             if program.content == CHANGED or program.sha256 != before.sha256:
                 return program
         return self._settled_by_time(record)
@@ -90,6 +98,11 @@ class Upgrades:
             # It still runs: the file of a former version, or one of an intruder who put the original back.
             return program._replace(verification=VERIFIED)
         return program
+
+    def _is_installed(self, program: Program) -> bool:
+        """Say whether the package of a program is installed in the version that it had."""
+        installed = self._databases.installed(program.package)
+        return any((each.manager, each.version) == (program.manager, program.version) for each in installed)
 
     def _unpacked(self, program: Program) -> float | None:
         """Return when the package of a program was unpacked, None where it is not installed."""
@@ -110,5 +123,5 @@ class Upgrades:
                     yield name, entry.stat(follow_symlinks=False).st_ctime
 
     def _rpm_times(self) -> t.Iterator[tuple[str, float]]:
-        for timestamp, package in PackageDatabases(self._root).rpm_times():
+        for timestamp, package in self._databases.rpm_times():
             yield package.package, timestamp
