@@ -67,9 +67,8 @@ def _upgraded(before: Program, program: Program) -> Program:
 class Upgrades:
     """When packages were unpacked, of one root."""
 
-    def __init__(self, root: bytes = b"/") -> None:
-        self._root = root
-        self._databases = PackageDatabases(root)
+    def __init__(self, databases: PackageDatabases) -> None:
+        self._databases = databases
         self._rpms: dict[str, float] | None = None
         self._lists: dict[str, float] | None = None
 
@@ -116,7 +115,9 @@ class Upgrades:
 
     def _list_times(self) -> t.Iterator[tuple[str, float]]:
         """Yield when dpkg unpacked packages, one of several architectures more than once."""
-        with contextlib.suppress(OSError), os.scandir(os.fsdecode(os.path.join(self._root, _INFO))) as entries:
+        with contextlib.suppress(OSError), os.scandir(
+            os.fsdecode(os.path.join(self._databases.root, _INFO))
+        ) as entries:
             for entry in entries:
                 if entry.name.endswith(_LIST):
                     name = entry.name[: -len(_LIST)].partition(":")[0]

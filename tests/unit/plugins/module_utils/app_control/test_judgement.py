@@ -19,6 +19,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judgem
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution, Record
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.package_scripts import PackageScripts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.upgrades import Upgrades
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import load_packages
 
 # Long ago: what the test writes, it writes after what ran.
 NOW = 1_700_000_000.0
@@ -71,10 +72,10 @@ class Host:
     def judge(
         self, records: t.Sequence[Record], *rules: Rule, exemptions: t.Sequence[Exemption] = ()
     ) -> list[dict[str, t.Any]]:
-        root = os.fsencode(self.root)
+        databases = load_packages(os.fsencode(self.root))
         allowlist = Allowlist(("web",), rules, tuple(exemptions))
         self.scope = ScopeCoverage("programs")
-        each = Judgement(allowlist, self.scope, PackageScripts(root), Upgrades(root), NOW)
+        each = Judgement(allowlist, self.scope, PackageScripts(databases), Upgrades(databases), NOW)
         detections = each.detections(records)
         self.ended = each.ended(records)
         self.containers = each.describe_containers()
