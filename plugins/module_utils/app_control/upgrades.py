@@ -39,21 +39,23 @@ def is_doubted(record: Record) -> bool:
     """Say whether a program's content changed while the version of its package did not; note what it was before.
 
     Whoever edits the digests of a package makes any content verified. The doubt ends when the content is what it was,
-    or with another version.
+    or with another version. A look that could not read what ran remembers what was there before it.
     """
     program, before = record.program, record.before
-    if before is not None and record.genuine is None and _is_exchanged(before, program):
-        record.genuine = before
-    genuine = record.genuine
-    if genuine is not None and not _is_exchanged(genuine, program) and program.sha256:
-        record.genuine = genuine = None
-    return genuine is not None
+    if record.genuine is None and before is not None and before.verification != MODIFIED:
+        record.genuine = before if _is_exchanged(before, program) else None
+    if record.genuine is None or not program.sha256:
+        return False
+    if not _is_exchanged(record.genuine, program):
+        record.genuine = None
+    return record.genuine is not None
 
 
 def _is_exchanged(before: Program, now: Program) -> bool:
+    """Say whether a content is known, and now there is another one, or an unknown one, of the same version."""
     of_package = before.manager, before.package, before.version
     is_same_version = bool(before.package) and of_package == (now.manager, now.package, now.version)
-    return is_same_version and bool(before.sha256) and bool(now.sha256) and before.sha256 != now.sha256
+    return is_same_version and bool(before.sha256) and before.sha256 != now.sha256
 
 
 def _upgraded(before: Program, program: Program) -> Program:
