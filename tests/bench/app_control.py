@@ -8,6 +8,8 @@ Thresholds were chosen on the seeds 1 to 20; these figures are the worst of othe
 
 - hosts_misgrouped: hosts whose roles are not exactly the roles that they have. Each role that was found stands for one
   role of the world, the most alike first; one that is left over stands for none. roles_found: least and most.
+- hosts_regrouped: hosts whose roles are others, or have another name, after fifteen more days with upgrades, new hosts
+  and odd programs, when the roles of before are known. Hosts that are new are none of them.
 - malware_recommended: malicious programs that a recommended rule of their host allows, of malware in all. A directory
   of own software counts as a rule, also for malware in it.
 - later_allowed: share of the legitimate executions of the thirty days that recommended rules allow, of all hosts, also
@@ -24,11 +26,13 @@ The peer allows every content that was seen twice anywhere, and groups hosts by 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import resource
 import sys
 import time
 import typing as t
+from array import array
 
 from tests.bench import _app_control_events, _app_worlds, _measure
 from tests.support import paths
@@ -43,6 +47,7 @@ class Outcome(t.NamedTuple):
 
     misgrouped: int
     roles: int
+    regrouped: int
     malware_recommended: int
     malware: int
     later_allowed: float
@@ -54,13 +59,17 @@ class Outcome(t.NamedTuple):
 
 
 class Advice(t.NamedTuple):
-    """roles: by name, the hosts. allows: whether a host may run a program. The rest as in Outcome."""
+    """roles: by name, the hosts. allows: whether a host may run a program. regroup: returns the hosts that change roles.
+
+    The rest as in Outcome.
+    """
 
     roles: t.Mapping[str, t.Collection[str]]
     allows: t.Callable[[str, t.Any], bool]
     directories: int = 0
     review_items: int = 0
     undecided: int = 0
+    regroup: t.Callable[[], int] = int
 
 
 def run() -> dict[str, t.Any]:
@@ -90,6 +99,7 @@ def _worst(outcomes: t.Sequence[Outcome]) -> dict[str, t.Any]:
     return {
         "hosts_misgrouped": max(one.misgrouped for one in outcomes),
         "roles_found": [min(one.roles for one in outcomes), max(one.roles for one in outcomes)],
+        "hosts_regrouped": max(one.regrouped for one in outcomes),
         "malware_recommended": max(one.malware_recommended for one in outcomes),
         "malware": min(one.malware for one in outcomes),
         "later_allowed": round(min(one.later_allowed for one in outcomes), 5),
@@ -119,6 +129,7 @@ def outcome(world: _app_worlds.World, advise: t.Callable[[_app_worlds.World], Ad
     return Outcome(
         misgrouped(advice.roles, world.roles),
         len(advice.roles),
+        advice.regroup(),
         sum(advice.allows(host, program) for host, program, _kind in bad),
         len(bad),
         sum(good for good, _all in allowed.values()) / sum(every for _good, every in allowed.values()),
@@ -165,7 +176,46 @@ def recommended(world: _app_worlds.World) -> Advice:
         max(sum(bool(one.rule.directory) for one in role.rules) for role in result.roles),
         max(len(role.review) + role.left_out for role in result.roles),
         sum(role.undecided for role in result.roles),
+        lambda: _regrouped(world.fleet),
     )
+
+
+def _regrouped(fleet: t.Any) -> int:
+    """Return how many hosts change their roles when a fleet is looked at again."""
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import recommend
+
+    before = recommend.recommend(_earlier(fleet, fleet.hosts[0].until - 15 * _app_worlds.SECONDS))
+    known = {role.name: role.hosts for role in before.roles if not role.distribution}
+    after = recommend.recommend(fleet, previous=known)
+    return sum(names != after.hosts[host] for host, names in before.hosts.items())
+
+
+def _earlier(fleet: t.Any, until: float) -> t.Any:
+    """Return a fleet as it was at a time."""
+    hosts = []
+    for host in fleet.hosts:
+        if host.since < until:
+            columns = (host.programs, host.first, host.last, host.days_seen, host.executions)
+            rows = [row for row in zip(*columns, strict=True) if row[1] < until]
+            hosts.append(
+                dataclasses.replace(
+                    host,
+                    until=until,
+                    days=int((until - host.since) // _app_worlds.SECONDS),
+                    programs=array("I", [row[0] for row in rows]),
+                    first=array("d", [row[1] for row in rows]),
+                    last=array("d", [min(row[2], until) for row in rows]),
+                    days_seen=array("H", [_days_before(row, until) for row in rows]),
+                    executions=array("Q", [row[4] for row in rows]),
+                )
+            )
+    return dataclasses.replace(fleet, hosts=hosts)
+
+
+def _days_before(row: tuple[int, float, float, int, int], until: float) -> int:
+    _program, first, last, days, _executions = row
+    span = last - first + _app_worlds.SECONDS
+    return max(1, round(days * (min(last, until) - first + _app_worlds.SECONDS) / span))
 
 
 class Rules:
