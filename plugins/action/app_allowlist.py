@@ -121,7 +121,8 @@ def _approval(options: t.Mapping[str, t.Any], by: str, now: float) -> approve.Ap
         items=tuple(dict.fromkeys(options["approve"])),
         hosts=None if options["hosts"] is None else tuple(host_name(host) for host in options["hosts"]),
         user=options["user"],
-        any_content=options["any_content"],
+        # What is taken back is so whatever its content was.
+        any_content=options["any_content"] or options["state"] == "absent",
         reason=reason,
         by=by,
         until=_until(options["until"], now),

@@ -114,6 +114,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no type i
                     *(_role_line(role, each) for role, each in zip(roles, written, strict=True)),
                     *(f"No allowlist for {name}: {problem}" for name, problem in problems.items()),
                     *_insufficient_lines(found.insufficient),
+                    *_base_lines(roles, found.hosts),
                     *(learning.alert_lines(alerts, len(replay.alerts)) if roles else ()),
                     *learning.change_lines(changes),
                 )
@@ -200,6 +201,19 @@ def _role_line(role: Role, written: t.Mapping[str, t.Any]) -> str:
     if written["preserved"]:
         return f"{what}. Its file was there already and is as it was; compare it with {written['path']}."
     return f"{what}. Review {written['path']}, which allows and blocks nothing by itself."
+
+
+def _base_lines(roles: t.Sequence[Role], hosts: t.Mapping[str, t.Sequence[str]]) -> list[str]:
+    """Return how to use the base for hosts that have nothing else: no file names them."""
+    lines = []
+    for base in (role.name for role in roles if role.distribution):
+        names = [host for host, given in hosts.items() if list(given) == [base]]
+        if names:
+            lines.append(
+                f"{counted(len(names), 'host')} ({', '.join(names[:3])}) with nothing but {base}: no list is for "
+                f"{'it' if len(names) == 1 else 'them'} until app_control_roles names {base}."
+            )
+    return lines
 
 
 def _insufficient_lines(insufficient: t.Mapping[str, str]) -> list[str]:

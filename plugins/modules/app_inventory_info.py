@@ -81,7 +81,7 @@ programs:
       returned: success
     path:
       description:
-        - The file as the kernel names it. C(DIRECTORY/*) stands for many files of a directory that ran once and are
+        - The file as the kernel names it. C(DIRECTORY/*) stands for many files of a directory that ran seldom and are
           gone.
       type: str
       returned: success

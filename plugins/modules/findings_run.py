@@ -35,7 +35,8 @@ options:
   state:
     description:
       - V(started) opens a run.
-      - V(finished) closes one. A run that was never closed was cut off.
+      - V(finished) closes one. A run that was never closed was cut off. What capabilities find about all hosts
+        together, such as that allowlists are missing, is recorded then, with the host V((fleet\)).
       - V(pruned) removes resolved findings with their history, and runs with their coverage. New, open and suppressed
         findings stay, and so do the newest coverage of every host and capability and the newest results of controls.
         Judgements about controls go when they have ended.

@@ -10,6 +10,7 @@ change, connections, and the records of sign-ins. Nothing of it is an attack.
 
 from __future__ import annotations
 
+import os
 import pathlib
 import random
 import typing as t
@@ -89,7 +90,9 @@ class Figures(t.NamedTuple):
 
 
 class _Log:
-    def __init__(self, stream: t.TextIO, seed: int) -> None:
+    def __init__(self, stream: t.TextIO, seed: int, is_own: bool = False) -> None:
+        """is_own: whether it is to be a log of this machine."""
+        self.is_own = is_own
         self.random = random.Random(seed)  # noqa: S311 - the same log for the same seed
         self.records = self.events = self.size = 0
         self.commands: set[str] = set()
@@ -160,7 +163,7 @@ class _Log:
             (
                 "PATH",
                 (
-                    f'item=0 name="{exe}" inode={len(exe) * 977} dev=fe:00 mode=0100755 ouid=0 ogid=0 rdev=00:00 '
+                    f'item=0 name="{exe}" {self._file(exe)} mode=0100755 ouid=0 ogid=0 rdev=00:00 '
                     f"nametype=NORMAL {_CAPS}"
                 ),
             ),
@@ -177,6 +180,16 @@ class _Log:
             self._parents.append((pid, comm, exe, *who[3:]))
             if len(self._parents) > 40:
                 self._parents.pop(self.random.randrange(2, 20))
+
+    def _file(self, exe: str) -> str:
+        """Return the inode and the device of a program: this machine's, if it is to be its log and has the program."""
+        try:
+            status = os.stat(exe) if self.is_own else None
+        except FileNotFoundError:
+            status = None
+        if status is None:
+            return f"inode={len(exe) * 977} dev=fe:00"
+        return f"inode={status.st_ino} dev={os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
 
     def _next_pid(self) -> int:
         self._pid = self._pid + 1 if self._pid < 4_000_000 else 2_000
@@ -268,9 +281,9 @@ def write(path: pathlib.Path, records: int, seed: int = 1) -> Figures:
 
 
 def write_executions(path: pathlib.Path, events: int, seed: int = 1) -> Figures:
-    """Write a log of so many executions and nothing else."""
+    """Write a log of so many executions on this machine and nothing else."""
     with path.open("w", encoding="utf-8") as stream:
-        log = _Log(stream, seed)
+        log = _Log(stream, seed, is_own=True)
         for _event in range(events):
             log.execute()
     return Figures(log.records, log.events, len(log.commands), log.size)

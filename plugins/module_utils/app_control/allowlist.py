@@ -13,9 +13,10 @@ class Rule(t.NamedTuple):
 
     role: the allowlist file that it is from. package: by name, with manager ("dpkg", "rpm") and, where it is given,
     origin; its files count as far as they are as the package says. allow_unverified: also those of which the package
-    records no digest. except_sha256: contents that the rule does not cover, because the fleet disagrees about them: other
-    hosts have another file at the same version of the package. directory: every file below it, as long as nobody but root can write there. sha256: a file of
-    this content, at path where that is given. image: of containers the rule is for, "" for the host itself.
+    records no digest. directory: every file below it, as long as nobody but root can write there. except_sha256:
+    contents that a package or directory does not cover, because the fleet disagrees about them: other hosts have
+    another file at the same version. sha256: a file of this content, at path where that is given. image: of containers
+    the rule is for, "" for the host itself.
     """
 
     role: str

@@ -44,9 +44,16 @@ def allowlist(data: t.Mapping[str, t.Any], distribution: str) -> Allowlist:
     lists = [each for each in data["lists"] if each["distribution"] in ("", distribution)]
     return Allowlist(
         tuple(each["name"] for each in lists),
-        tuple(Rule(role=each["name"], **fields) for each in lists for fields in each["rules"]),
+        tuple(_rule(each["name"], fields) for each in lists for fields in each["rules"]),
         tuple(Exemption(**fields) for fields in data["exemptions"]),
     )
+
+
+def _rule(role: str, fields: t.Mapping[str, t.Any]) -> Rule:
+    values: dict[str, t.Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }
+    return Rule(role=role, **values)
 
 
 def _given(record: t.Any, without: t.Container[str] = ()) -> dict[str, t.Any]:

@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import shown
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.lineage import Lineage
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Moment, Target
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity, decode
@@ -58,9 +59,9 @@ class Explanations:
     ) -> None:
         """state: as ``state`` returned it."""
         self._automation = Explainers(automation, state)
-        self._has_automation = bool(automation)
         self._explainers = tuple(explainers)
-        self.are_asked = bool(automation) or bool(explainers)
+        self.has_automation = bool(automation)
+        self.has_explainers = bool(explainers)
         self._sessions: dict[t.Any, str] = {}
         self._sessions_since = 0.0
         self._others: dict[t.Any, str] = {}
@@ -82,51 +83,57 @@ class Explanations:
             self._automation.note(event)
             self._sessions.clear()
 
-    def of(
-        self, target: Target, moment: Moment, process: Process | None, ids: bytes, found: Event | t.Match[bytes]
+    def automated(
+        self,
+        time: float,
+        ids: bytes,
+        session: bytes,
+        parent: Process | None,
+        pid: bytes,
+        found: Event | t.Match[bytes],
     ) -> str:
-        """Return the sentence that explains an execution, "" for none. process: its entry in the process table."""
-        if self._has_automation:
-            sentence = self._automated(moment, ids, found)
-            if sentence:
-                return sentence
-        parent = moment.parent
-        for number, explainer in enumerate(self._explainers):
-            if parent is not None and self._is_below(parent, number, explainer.ancestors):
-                key = number, target.identity, moment.script, parent
-                if key not in self._others:
-                    if len(self._others) >= _MOST_KEPT:
-                        self._others.clear()
-                    self._others[key] = explainer.explain(execution(target, moment, process))
-                if self._others[key]:
-                    return self._others[key]
-        return ""
-
-    def _automated(self, moment: Moment, ids: bytes, found: Event | t.Match[bytes]) -> str:
-        if not 0 <= moment.time - self._sessions_since < _KEPT_FOR or len(self._sessions) >= _MOST_KEPT:
+        """Return the sentence of the automation that executed something, "" for none."""
+        if not 0 <= time - self._sessions_since < _KEPT_FOR or len(self._sessions) >= _MOST_KEPT:
             self._sessions.clear()
-            self._sessions_since = moment.time
-        parent = moment.parent
+            self._sessions_since = time
         # What init or an unknown process starts may itself be the main process of a service.
-        starter = moment.pid if parent is None or parent.pid == _INIT else parent
-        key = ids, moment.session, starter
-        if key not in self._sessions:
+        starter = pid if parent is None or parent.pid == _INIT else parent
+        key = ids, session, starter
+        sentence = self._sessions.get(key)
+        if sentence is None:
             event = found if isinstance(found, Event) else event_of(found)
             explanation = self._automation.explain(EXPLANATIONS, _Act(event, parent))
-            self._sessions[key] = explanation.sentence if explanation is not None else ""
-        return self._sessions[key]
+            sentence = self._sessions[key] = explanation.sentence if explanation is not None else ""
+        return sentence
 
-    def _is_below(self, process: Process, number: int, pattern: t.Pattern[bytes]) -> bool:
-        """Return whether a process, or one above it, is of interest. Each process remembers it."""
-        known: dict[int, bool] | None = process.facts
-        if known is None:
-            known = process.facts = {}
-        if number not in known:
-            known[number] = any(
-                pattern.search(each.exe) is not None or pattern.search(each.original) is not None
-                for each in _upwards(process)
-            )
-        return known[number]
+    def above(self, process: Process) -> t.Sequence[Explainer]:
+        """Return the explainers that are of interest below a process, which remembers them as its ``facts``."""
+        pending: list[Process] = []
+        above: Process | None = process
+        while above is not None and above.facts is None and len(pending) < _MOST_ANCESTORS:
+            pending.append(above)
+            above = above.parent
+        found: tuple[Explainer, ...] = () if above is None or above.facts is None else above.facts
+        for each in reversed(pending):
+            for explainer in self._explainers:
+                if explainer not in found and (
+                    explainer.ancestors.search(each.exe) or explainer.ancestors.search(each.original)
+                ):
+                    found = (*found, explainer)
+            each.facts = found
+        return found
+
+    def below(self, explainers: t.Sequence[Explainer], target: Target, moment: Moment, lineage: Lineage) -> str:
+        """Return the sentence of the first of these explainers that explains an execution, "" for none."""
+        for explainer in explainers:
+            key = explainer, target.identity, moment.script, moment.parent
+            if key not in self._others:
+                if len(self._others) >= _MOST_KEPT:
+                    self._others.clear()
+                self._others[key] = explainer.explain(execution(target, moment, lineage.get(moment.pid)))
+            if self._others[key]:
+                return self._others[key]
+        return ""
 
 
 def execution(target: Target, moment: Moment, process: Process | None) -> Execution:

@@ -168,6 +168,8 @@ class FileFacts:
         """Return a file that is gone: as it was, if what ran is what an earlier look read."""
         if former is not None and (target.file is None or (key is not None and key[1] == target.file[2])):
             return Identified(former._replace(content=GONE), key)
+        if former is not None and former.content == GONE and not former.sha256:
+            return Identified(former, None)
         owned = None if target.image else self.packages.owned(target.path)
         return Identified(self._packaged(base._replace(content=GONE), owned, None), None)
 

@@ -12,8 +12,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observ
 
 Identity = t.Tuple[str, str, str]
 
-# How many files that ran once and are gone a directory may have; of explained ones, fewer are of interest.
+# How many files that ran seldom and are gone a directory may have; of explained ones, fewer are of interest.
 MOST_GONE, MOST_GONE_EXPLAINED = 50, 3
+# Executions. To run each file of a flood some times more must not help.
+SELDOM = 10
 # Whoever makes a file in memory chooses its name.
 _MEMORY = "/memfd:"
 _ENDING = "/" + FOLDED

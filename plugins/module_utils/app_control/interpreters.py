@@ -66,7 +66,6 @@ _GRAMMARS: tuple[tuple[str, _Grammar], ...] = (
     (r"expect", _Grammar(value="c", file="f b")),
     (r"Rscript", _Grammar(code="e")),
     (r"(?:[gmn]|original-)?awk", _AWK),
-    (r"sed", _Grammar(code="", value="e l --expression --line-length", attached="i E", file="f --file", operand=False)),
     (
         r"java",
         _Grammar(

@@ -126,7 +126,8 @@ class Judge:
         """Return the package rule that covers a program that is as its package says."""
         for rule in self._rules_of_package(program):
             is_unverified = program.verification == NO_DIGEST and rule.allow_unverified
-            if (program.verification == VERIFIED or is_unverified) and rule.origin in ("", program.origin):
+            is_as_packaged = program.verification == VERIFIED or is_unverified
+            if is_as_packaged and rule.origin in ("", program.origin) and not _is_excepted(program, rule):
                 return "package %s of %s" % (rule.package, rule.role)
         return None
 
@@ -147,7 +148,9 @@ class Judge:
     def _by_directory(self, program: Program) -> str | None:
         """Return the rule for a directory above a program, as long as it is known that only root can write there."""
         rule = self._directory_rule(program) if program.owner and not program.writers else None
-        return None if rule is None else "directory %s of %s" % (rule.directory, rule.role)
+        return (
+            None if rule is None or _is_excepted(program, rule) else "directory %s of %s" % (rule.directory, rule.role)
+        )
 
     def _why_changed(self, program: Program, is_doubted: bool) -> str:
         """Return why a program is not what the allowlist has under its name, "" where that can't be said."""
@@ -155,6 +158,8 @@ class Judge:
             return "its content changed, and the version of its package %s did not" % program.package
         if program.verification == MODIFIED and self._rules_of_package(program):
             return "its content is not what its package %s %s ships" % (program.package, program.version)
+        if any(_is_excepted(program, rule) for rule in self._rules_of_package(program)):
+            return "its content is not what other hosts have of its package %s %s" % (program.package, program.version)
         if program.sha256 and (program.image, program.path) in self._paths and not self._by_digest(program):
             return "a sha256 rule for this path has another content"
         return ""
@@ -175,7 +180,9 @@ class Judge:
         else:
             reasons.append("it could not be compared with its package %s" % program.package)
         rule = self._directory_rule(program)
-        if rule is not None:
+        if rule is not None and _is_excepted(program, rule):
+            reasons.append("the rule for %s leaves out this content" % rule.directory)
+        elif rule is not None:
             who = (
                 "%s can write there" % ", ".join(program.writers) if program.writers else "nobody knows who could write"
             )
@@ -183,6 +190,10 @@ class Judge:
         if program.content == GONE:
             reasons.append("the file is gone")
         return ", and ".join(reasons)
+
+
+def _is_excepted(program: Program, rule: Rule) -> bool:
+    return bool(program.sha256) and program.sha256 in rule.except_sha256
 
 
 def _covers(exemption: Exemption, program: Program, name: str) -> bool:

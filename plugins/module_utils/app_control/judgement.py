@@ -9,7 +9,7 @@ import collections
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage
-from ansible_collections.bulwark.servers.plugins.module_utils._program import PROGRAM, SCRIPT, VERIFIED
+from ansible_collections.bulwark.servers.plugins.module_utils._program import VERIFIED
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import package_scripts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import CHANGED_ALERT, Judge, subject
@@ -73,7 +73,7 @@ class Judgement:
             _remember(group)
         for key, group in of_scripts.items():
             found.append(scripts_detection(group, *key, scope))
-            _remember(group)
+            _remember(group, key[0])
         for by, examples in sorted(self._explained.items()):
             self._scope.explain(by, sum(count for _path, count in examples), [path for path, _count in examples])
         return found
@@ -87,8 +87,8 @@ class Judgement:
                 continue
             verdict = self._judge.judge(program, record.users, record.reported == CHANGED_ALERT)
             if verdict.allowed:
-                about = self._subject(record)
-                ended.append({"alert": record.reported, "subject": about, "reason": "Allowed: %s" % verdict.by})
+                reason = "Allowed: %s" % verdict.by
+                ended.append({"alert": record.reported, "subject": subject(program), "reason": reason})
                 record.reported, record.reported_program = "", None
         return ended
 
@@ -115,44 +115,46 @@ class Judgement:
         verdict = self._judge.judge(program, record.users, is_doubted(record))
         if verdict.allowed:
             return None, None
-        provenance = self._provenance(record)
+        provenance = self._scripts.of_record(record)
         if provenance is not None and provenance.level == package_scripts.CONTRADICTED:
             verdict = Verdict(False, "%s of its name" % provenance.reason, CHANGED_ALERT)
         elif provenance is not None and provenance.level != package_scripts.UNKNOWN:
             self._explain(provenance.by, record.program.path, max(1, record.new_executions))
             return None, None
-        elif by_packages and sum(by_packages.values()) >= record.new_executions:
+        elif provenance is not None and self._is_allowed_as(provenance.subject, record):
+            return None, None
+        elif by_packages and record.newest_unexplained is None:
             for sentence, count in by_packages.items():
                 self._explain(sentence, record.program.path, count)
             return None, None
         return provenance, Violation(record, verdict, _is_explained(record))
 
+    def _is_allowed_as(self, path: str, record: Record) -> bool:
+        """Say whether people allowed all scripts of a package, by the path that their finding has."""
+        return self._judge.judge(record.program._replace(path=path), record.users).allowed
+
     def _by_packages(self, record: Record) -> dict[str, int]:
-        """Return how many new executions scripts of packages explain; of a program that is as its package says.
+        """Return how many executions of this look scripts of packages explain, nothing if others did any.
 
-        A script runs what it finds by its name, and that may be somebody else's.
+        A script runs what it finds by its name, and that may be somebody else's: what it started must be as its package
+        says.
         """
-        own = {by: count for by, count in record.explanations.items() if self._scripts.is_own(by)}
-        if record.program.verification == VERIFIED or not own:
-            return own
-        count = sum(own.values())
-        record.explained -= count
-        record.new_explained -= count
-        record.explanations = {by: count for by, count in record.explanations.items() if by not in own}
-        return {}
-
-    def _provenance(self, record: Record) -> Provenance | None:
         program = record.program
-        if program.image or program.kind not in (PROGRAM, SCRIPT):
-            return None
-        return self._scripts.provenance(program.path, record.last)
+        own = {by: count for by, count in record.explanations.items() if self._scripts.is_script(by, program)}
+        started = {
+            by: count for by, count in record.explanations.items() if by not in own and self._scripts.is_started(by)
+        }
+        if started and program.verification != VERIFIED:
+            record.explained -= sum(started.values())
+            record.new_explained -= sum(started.values())
+            record.newest_unexplained = record.newest_unexplained or record.newest
+            record.explanations = {by: count for by, count in record.explanations.items() if by not in started}
+            started = {}
+        by_scripts = {**own, **started}
+        return by_scripts if len(by_scripts) == len(record.explanations) else {}
 
     def _explain(self, by: str, path: str, count: int) -> None:
         self._explained.setdefault(by, []).append((path, count))
-
-    def _subject(self, record: Record) -> str:
-        provenance = self._provenance(record) if record.reported != CHANGED_ALERT else None
-        return subject(record.program) if provenance is None else provenance.subject
 
     def _bounded(self, violations: t.Sequence[Violation]) -> t.Iterator[tuple[list[Violation], str | None]]:
         """Yield each program alone; where these are too many, directories that have many, with all their programs."""
@@ -172,11 +174,12 @@ class Judgement:
         yield from (([each], None) for each in others[:_MOST_FINDINGS])
 
 
-def _remember(violations: t.Iterable[Violation]) -> None:
-    """Note in the records of programs what they were reported as."""
+def _remember(violations: t.Iterable[Violation], path: str | None = None) -> None:
+    """Note in the records of programs what they were reported as. path: that of the finding, where it is another."""
     for each in violations:
+        program = each.record.program
         each.record.reported = each.verdict.alert
-        each.record.reported_program = each.record.program
+        each.record.reported_program = program if path is None else program._replace(path=path)
 
 
 def _is_explained(record: Record) -> bool:

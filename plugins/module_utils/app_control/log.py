@@ -95,7 +95,7 @@ class ExecutionLog:
                     break
             else:
                 reader.finish(opened)
-            reader.flush()
+            reader.close()
         finally:
             self._follower.close()
         self._note_days(reader, scope)

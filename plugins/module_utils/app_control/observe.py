@@ -182,7 +182,7 @@ class _Observation:
 
     def _is_counted(self, process: Process) -> bool:
         """Return whether the execution of a process that runs was read in the log, now or in an earlier look."""
-        known = self._reader.processes.get(process.pid) if self._log.is_own else None
+        known = self._reader.lineage.get(process.pid) if self._log.is_own else None
         return known is not None and known.exe == process.exe and known.arguments.startswith(b"argc=")
 
     def host(self) -> dict[str, t.Any]:
@@ -237,7 +237,7 @@ class _Observation:
             known.newest_unexplained = known.newest if is_newest else self._execution(tally, tally.newest_unexplained)
 
     def _execution(self, tally: Tally, moment: Moment) -> Execution:
-        return execution(tally.target, moment, self._reader.processes.get(moment.pid))
+        return execution(tally.target, moment, self._reader.lineage.get(moment.pid))
 
     def _bound(self) -> None:
         """Keep what is remembered within its limits, and say what is not."""

@@ -15,8 +15,8 @@ if t.TYPE_CHECKING:
 
 # The image of a container that was gone before anybody could ask for its image. No allowlist should name it.
 UNKNOWN_IMAGE = "?"
-# The last part of the path of a record that stands for files of a directory that ran once and are gone. A real file of
-# that name is shown with an escape.
+# The last part of the path of a record that stands for files of a directory that ran seldom and are gone. A real file
+# of that name is shown with an escape.
 FOLDED = "*"
 
 

@@ -5,7 +5,7 @@
 
 dpkg keeps scripts in /var/lib/dpkg/info, and records nothing of their content. It runs the ``preinst`` of a new version
 from /var/lib/dpkg/tmp.ci, and debconf runs ``config`` from its own directory; both are gone afterwards. rpm writes each
-scriptlet to a file /var/tmp/rpm-tmp.XXXXXX, which it removes, too.
+scriptlet to a file /var/tmp/rpm-tmp.* and removes it, too.
 
 Verified: the archive that apt keeps has the digest of a signed index, and the script that is there since before it ran
 is the archive's. Claimed: a signed index has this version of the package, and the times of dpkg's files fit; or rpm
@@ -22,7 +22,8 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution
+from ansible_collections.bulwark.servers.plugins.module_utils._program import LIBRARY, SCRIPT, Program
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import FOLDED, Execution, Record
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives
@@ -46,10 +47,11 @@ _NEW_CONFIG = re.compile(re.escape(_CONFIG) + _NAME + r"\.config\.\w{6}\Z")
 _RPM_SCRIPT = re.compile(re.escape(_RPM) + r"\w{6}\Z")
 
 # In the program and in what was executed, as in the log, of a process above what a script started.
+_RPM_PROGRAM = re.compile(rb"^\"/usr/(?:s?bin)/(?:rpm|dnf[\w-]*|microdnf|yum|zypper)\"$")
 ANCESTORS = re.compile(
-    rb"^\"/var/(?:lib/dpkg/(?:info|tmp\.ci)|cache/debconf/tmp\.ci)/|/(?:rpm|dnf[\w-]*|microdnf|yum|zypper)\"$"
+    rb"^\"/var/(?:lib/dpkg/(?:info|tmp\.ci)|cache/debconf/tmp\.ci)/|^\"/usr/sbin/dpkg-preconfigure\"$|"
+    + _RPM_PROGRAM.pattern
 )
-_RPM_PROGRAM = re.compile(rb"/(?:rpm|dnf[\w-]*|microdnf|yum|zypper|python[\d.]*)\"\Z")
 
 # dpkg writes all files of a package in info/ when it unpacks it.
 _TOGETHER = 60.0
@@ -88,25 +90,72 @@ class PackageScripts:
         self._facts: dict[tuple[str, str, str], _Facts | None] = {}
         self._rpms: dict[int, Provenance] = {}
         self._lists: list[tuple[float, str]] | None = None
-        self._sentences: set[str] = set()
+        self._scripts: set[str] = set()
+        self._started: set[str] = set()
         self._seconds = 0.0
 
     def explain(self, execution: Execution) -> str:
-        """Return which package's script started something, "" where none did or nothing vouches for it."""
-        process = execution.process.parent if execution.process is not None else None
+        """Return which package brings or starts something by a script, "" where nothing vouches for it.
+
+        Scripts that are removed after they ran have names of their own each time, so they are explained here.
+        """
+        process = execution.process
+        own = self.of_process(execution.script, process, execution.time)
+        if own is not None:
+            return self._sentence(own, self._scripts)
+        process = process.parent if process is not None else None
         while process is not None:
-            provenance = self.provenance(_script_of(process), execution.time)
+            provenance = self.of_process(_script_of(process), process, execution.time)
             if provenance is not None:
-                if provenance.level not in (VERIFIED, CLAIMED):
-                    return ""
-                self._sentences.add(provenance.by)
-                return provenance.by
+                return self._sentence(provenance, self._started)
             process = process.parent
         return ""
 
-    def is_own(self, sentence: str) -> bool:
-        """Say whether a sentence is one of ``explain``."""
-        return sentence in self._sentences
+    def is_script(self, sentence: str, program: Program) -> bool:
+        """Say whether ``explain`` said it of a script itself, and a program is one, or stands for a directory of some.
+
+        The interpreter of the script has the same explanation.
+        """
+        is_one = program.path.startswith(_DIRECTORIES) or program.path.endswith("/" + FOLDED)
+        return sentence in self._scripts and program.kind == SCRIPT and is_one
+
+    def is_started(self, sentence: str) -> bool:
+        """Say whether ``explain`` said it of what a script started, or of the interpreter of one."""
+        return sentence in self._started or sentence in self._scripts
+
+    def of_record(self, record: Record) -> Provenance | None:
+        """Return what vouches for a script that was observed; None for what is no maintainer script of this host."""
+        program = record.program
+        if program.image or program.kind == LIBRARY:
+            return None
+        process = record.newest.process if record.newest is not None else None
+        return self.of_process(program.path, process, record.last)
+
+    def vouches_for(self, record: Record) -> bool:
+        """Say whether a program is a script of a package, or stands for such scripts, that something vouches for."""
+        program, sentences = record.program, record.explanations
+        if sentences and record.newest_unexplained is None and all(self.is_script(by, program) for by in sentences):
+            return True
+        provenance = self.of_record(record)
+        return provenance is not None and provenance.level in (VERIFIED, CLAIMED)
+
+    def of_process(self, path: str, process: Process | None, timestamp: float) -> Provenance | None:
+        """Return what vouches for a script that a process ran; None for what is no maintainer script.
+
+        Everybody can give a script the name of a scriptlet, so rpm must have started it.
+        """
+        provenance = self.provenance(path, timestamp)
+        if provenance is not None and provenance.subject == RPM_SUBJECT and not _is_of_rpm(process):
+            return None
+        return provenance
+
+    def _sentence(self, provenance: Provenance, known: set[str]) -> str:
+        if provenance.level not in (VERIFIED, CLAIMED):
+            return ""
+        by = provenance.by
+        sentence = "%s, by its own script" % by if known is self._scripts else by
+        known.add(sentence)
+        return sentence
 
     def provenance(self, path: str, timestamp: float) -> Provenance | None:
         """Return what vouches for a script that ran at a time; None for what is no maintainer script.
@@ -257,9 +306,15 @@ class _Facts(t.NamedTuple):
 def _script_of(process: Process) -> str:
     """Return the script that a process runs, printable; rpm gives that of a scriptlet to a shell as an argument."""
     original = activity.process_original(process)
-    if process.parent is not None and _RPM_PROGRAM.search(process.parent.exe):
+    if _is_of_rpm(process):
         original = next(iter(activity.process_arguments(process)[1:2]), original)
     return printable(original)
+
+
+def _is_of_rpm(process: Process | None) -> bool:
+    """Say whether rpm, or a program that uses its library, started a process."""
+    parent = process.parent if process is not None else None
+    return parent is not None and any(_RPM_PROGRAM.search(name) for name in (parent.exe, parent.original))
 
 
 def _unknown(package: str, subject: str, reason: str) -> Provenance:

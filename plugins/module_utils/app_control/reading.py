@@ -16,6 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._program import SC
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import interpreters
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.executed import Executed, executed, recorded
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.explanations import Explanations
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.lineage import Lineage
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Roots
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Moment, Tallies, Tally, Target
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.targets import Targets
@@ -29,7 +30,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.even
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.hosts import Hosts
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.line_forms import HOSTS
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.not_understood import Unread
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process, Processes
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.record_regex import NEXT
 
 if t.TYPE_CHECKING:
@@ -87,17 +88,16 @@ class _Group:
         self.script = next((target.path for target in targets if target.interpreter), b"")
         self.is_interpreter = event is not None and interpreters.is_interpreter(event.exe)
         self.is_quick = event is not None and interpreters.takes_code(event.exe)
-        self.operands: dict[tuple[bytes, bytes], _Group | None] = {}
+        self.operands: dict[tuple[bytes, bytes], t.Sequence[Tally]] = {}
         self.count = 0
         self.first = 0.0
         self.newest: _Newest | None = None
         self.days: set[int] = set()
         self.parents: dict[bytes, None] = {}
 
-    def moment(self, newest: _Newest, explanation: str = "") -> Moment:
-        time, parent, cwd, session, pid, operand = newest
-        script = self.script or (operand.script if operand is not None else b"")
-        return Moment(time, self.account, parent, cwd, self.terminal, session, pid, script, explanation)
+    def moment(self, newest: _Newest) -> Moment:
+        time, parent, cwd, session, pid, script = newest
+        return Moment(time, self.account, parent, cwd, self.terminal, session, pid, self.script or script)
 
     def taken(self) -> Tally:
         """Return what was counted."""
@@ -108,8 +108,8 @@ class _Group:
         return self.counts
 
 
-# Time, parent, working directory, session and process id of an execution, and what its arguments name.
-_Newest = t.Tuple[float, t.Optional[Process], bytes, bytes, bytes, t.Optional[_Group]]
+# Time, parent, working directory, session and process id of an execution, and the script that its arguments name.
+_Newest = t.Tuple[float, t.Optional[Process], bytes, bytes, bytes, bytes]
 
 # Stands for groups that depend on the working directory.
 _RELATIVE = _Group(None, b"", b"", ())
@@ -136,6 +136,7 @@ class Reader:
         self.unread = Unread()
         self.hosts = Hosts(state, daemon_settings.own_names() if names is None else names, self.unread)
         self._own = self.hosts.own
+        self.lineage = Lineage(self._own.processes)
         self._targets = Targets(roots)
         self._tallies = tallies
         self.explanations = Explanations(automation, explainers, state.get("explainers"))
@@ -147,10 +148,6 @@ class Reader:
         self.events = self.executions = self.others = 0
         self.first_execution = 0.0
         self.days: set[int] = set()
-
-    @property
-    def processes(self) -> Processes:
-        return self._own.processes
 
     def read(self, chunk: bytes) -> None:
         """Take in the events in a chunk of whole lines."""
@@ -173,18 +170,23 @@ class Reader:
     def flush(self) -> None:
         """Count what was read for the files that ran."""
         for group in self._groups.values():
-            for each in filter(None, (group, *group.operands.values())):
-                counts = each.taken()
-                for target in each.targets if counts.last else ():
-                    self._tallies.of(target).merge(counts, target)
+            counts = group.taken()
+            for target in group.targets if counts.last else ():
+                self._tallies.of(target).merge(counts, target)
         self._groups.clear()
+
+    def close(self) -> None:
+        """Count what was read, and keep what the next look has to know."""
+        self.flush()
+        self.lineage.settle()
 
     def state(self) -> dict[str, t.Any]:
         return {**self.hosts.state(), "last_time": self.last_time, "explainers": self.explanations.state()}
 
     def _take(self, found: t.Iterable[Event | Match]) -> None:  # noqa: C901 - it is what takes the time
-        groups, processes, explanations = self._groups, self._own.processes, self.explanations
-        starter, execute, asks = processes.starter, processes.executed, explanations.are_asked
+        groups, lineage, explanations = self._groups, self.lineage, self.explanations
+        recent, listening, known = lineage.recent, lineage.listening, lineage.known
+        has_automation, has_explainers = explanations.has_automation, explanations.has_explainers
         events = executions = 0
         second = b""
         beginning = 0.0
@@ -193,6 +195,7 @@ class Reader:
         for one in found:
             if not events and not self._has_begun:
                 self._begin(_event(one).time)
+                listening = lineage.listening
             events += 1
             if isinstance(one, Event):
                 explanations.note(one)
@@ -212,35 +215,43 @@ class Reader:
             group = groups.get(key)
             if group is _RELATIVE:
                 group = groups.get((key, cwd))
-            parent = starter(pid, ppid)
+            parent = lineage.starter(pid, ppid) if ppid in recent or pid in listening else known(ppid)
             if group is None:
                 group = self._new_group(key, cwd, one.group(), pid, parent)
-            execute(pid, parent, group.exe, arguments, group.original, ses)
-            operand = None
+            if pid in listening:
+                lineage.execute(pid, parent, group.exe, arguments, group.original, ses)
+            else:
+                recent[pid] = (parent, group.exe, arguments, group.original, ses)
+            operands: t.Sequence[Tally] = ()
             if group.is_interpreter and not (group.is_quick and arguments.find(_CODE, 0, _CODE_ENDS) > 0):
-                operand = group.operands.get((arguments, cwd), group)
-                if operand is group:
-                    operand = self._new_operand(group, arguments, cwd)
-            newest = (beginning + int(fraction) / 10 ** len(fraction), parent, cwd, ses, pid, operand)
-            if asks:
-                moment = group.moment(newest)
-                explanation = explanations.of(group.counts.target, moment, processes.get(pid), ids, one)
-                if explanation:
-                    moment = moment._replace(explanation=explanation)
+                named = group.operands.get((arguments, cwd))
+                operands = self._new_operands(group, arguments, cwd) if named is None else named
+            time = beginning + (int(fraction) / 1000 if len(fraction) == 3 else float(b"0." + fraction))
+            newest = (time, parent, cwd, ses, pid, operands[0].target.path if operands else b"")
+            sentence = explanations.automated(time, ids, ses, parent, pid, one) if has_automation else ""
+            if has_explainers and not sentence and parent is not None:
+                above = parent.facts
+                if above is None:
+                    above = explanations.above(parent)
+                if above:
+                    sentence = explanations.below(above, group.counts.target, group.moment(newest), lineage)
+            if operands or sentence:
+                moment = group.moment(newest)._replace(explanation=sentence)
+                for operand in operands:
+                    operand.add(moment)
+                if sentence:
                     group.counts.add(moment)
-                    if operand is not None:
-                        operand.counts.add(moment)
                     continue
-            for each in (group,) if operand is None else (group, operand):
-                if each.newest is None:
-                    each.count, each.first, each.days, each.parents = 0, newest[0], set(), {}
-                each.count += 1
-                each.newest = newest
-                each.days.add(day)
-                if parent is not None:
-                    each.parents[parent.original or parent.exe] = None
+            if group.newest is None:
+                group.count, group.first, group.days, group.parents = 0, time, set(), {}
+            group.count += 1
+            group.newest = newest
+            group.days.add(day)
+            if parent is not None:
+                group.parents[parent.original or parent.exe] = None
         if one is not None:
             self.last_time = max(self.last_time, _event(one).time)
+        lineage.forget()
         self.events += events
         self.executions += executions
 
@@ -248,7 +259,7 @@ class Reader:
         """Take in the processes that run, at the first event that is read."""
         self._has_begun = True
         # In a first look, a process that is younger than the log may have the id that another had before it.
-        self.processes.run(one.process for one in self._running if self._is_resumed or one.started <= time)
+        self.lineage.run(one for one in self._running if self._is_resumed or one.started <= time)
 
     def _at(self, time: float) -> None:
         self.first_execution = min(self.first_execution or time, time)
@@ -272,18 +283,14 @@ class Reader:
         self._groups[key] = group
         return group
 
-    def _new_operand(self, group: _Group, arguments: bytes, cwd: bytes) -> _Group | None:
-        """Return the group of the scripts that the arguments of an interpreter name; None where they name none."""
+    def _new_operands(self, group: _Group, arguments: bytes, cwd: bytes) -> t.Sequence[Tally]:
+        """Return the tallies of the files that the arguments of an interpreter name."""
         program = group.targets[0]
         targets = self._targets.of_arguments(program, _arguments([arguments]), plain_directory(cwd), group.targets)
-        operand: _Group | None = None
-        if targets:
-            operand = _Group(None, b"", b"", targets)
-            operand.script = operand.script or targets[0].path
         if len(group.operands) >= _MOST_GROUPS:
-            self.flush()
-        group.operands[arguments, cwd] = operand
-        return operand
+            group.operands.clear()
+        operands = group.operands[arguments, cwd] = [self._tallies.of(target) for target in targets]
+        return operands
 
     def _take_event(self, event: Event) -> None:
         """Take in an execution whose records came in another form or order, or are not all there."""
@@ -295,12 +302,12 @@ class Reader:
             return
         parts = call.groups()
         pid, ppid, ses = parts[activity.PID] or b"", parts[activity.PPID] or b"", parts[activity.SES] or b""
-        parent = self.processes.starter(pid, ppid)
+        parent = self.lineage.starter(pid, ppid)
         bodies = activity.EXECVE.findall(event.raw)
         arguments = _arguments(bodies)
         self._at(float(event.seconds))
         targets = self._targets.of_execution(facts, arguments, pid, parent)
-        self.processes.executed(
+        self.lineage.execute(
             pid,
             parent,
             parts[activity.EXE] or b"",
@@ -313,14 +320,20 @@ class Reader:
             targets = [*targets, *self._targets.of_arguments(targets[0], arguments, facts.cwd, targets)]
         script = next((target.path for target in targets if target.interpreter), b"")
         moment = Moment(event.time, facts.account, parent, facts.cwd, facts.terminal, ses, pid, script)
-        if self.explanations.are_asked:
-            ids = parts[activity.IDS] or b""
-            explanation = self.explanations.of(targets[0], moment, self.processes.get(pid), ids, event)
-            moment = moment._replace(explanation=explanation)
+        moment = moment._replace(explanation=self._explanation(targets[0], moment, parts[activity.IDS] or b"", event))
         for target in targets:
             counts = Tally(target)
             counts.add(moment)
             self._tallies.of(target).merge(counts, target)
+
+    def _explanation(self, target: Target, moment: Moment, ids: bytes, event: Event) -> str:
+        explanations, parent = self.explanations, moment.parent
+        sentence = ""
+        if explanations.has_automation:
+            sentence = explanations.automated(moment.time, ids, moment.session, parent, moment.pid, event)
+        if not sentence and parent is not None:
+            sentence = explanations.below(explanations.above(parent), target, moment, self.lineage)
+        return sentence
 
 
 def plain_directory(cwd: bytes) -> bytes:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Remember programs from look to look, in bounded space.
 
-Files that ran once and are gone, such as scripts of automation in directories with random names, or those of a flood,
+Files that ran seldom and are gone, such as scripts of automation in directories with random names, or those of a flood,
 become one record for their directory. A record that became a finding is never forgotten for want of space.
 """
 
@@ -16,6 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._program import GO
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import (
     MOST_GONE,
     MOST_GONE_EXPLAINED,
+    SELDOM,
     Identity,
     directories,
     folded,
@@ -73,13 +74,13 @@ class Memory:
         ]
 
     def fold(self, limit: int) -> None:
-        """Put files that ran once and are gone together by their directories; others only where there are too many."""
+        """Put files that ran seldom and are gone together by directory; others only where there are too many."""
         self._join_folded()
-        gone = [each for each in self._once() if each[1].program.content in _NOWHERE]
+        gone = [each for each in self._seldom() if each[1].program.content in _NOWHERE]
         self._fold([each for each in gone if not _is_explained(each[1])])
         self._fold([each for each in gone if _is_explained(each[1])], MOST_GONE_EXPLAINED)
         if len(self.records) > limit:
-            self._fold([each for each in self._once() if not each[1].program.package])
+            self._fold([each for each in self._seldom() if not each[1].program.package])
 
     def evict(self, limit: int, oldest_day: int) -> int:
         """Forget what was not seen since a day, and the oldest beyond a limit; return how many of the latter."""
@@ -102,17 +103,17 @@ class Memory:
         self._forget(forgotten)
         return len(forgotten)
 
-    def _once(self) -> list[tuple[Identity, Record]]:
+    def _seldom(self) -> list[tuple[Identity, Record]]:
         return [
             (identity, record)
             for identity, record in self.records.items()
-            if record.executions <= 1 and not record.reported and not is_folded(record.program.path)
+            if record.executions <= SELDOM and not record.reported and not is_folded(record.program.path)
         ]
 
     def _join_folded(self) -> None:
         """Put further files that are gone into the record of their directory, if that has such ones."""
         known = {identity: record for identity, record in self.records.items() if is_folded(record.program.path)}
-        for identity, record in self._once() if known else ():
+        for identity, record in self._seldom() if known else ():
             if record.program.content not in _NOWHERE:
                 continue
             for directory in directories(record.program.path):

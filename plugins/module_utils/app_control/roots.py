@@ -38,6 +38,9 @@ _ANNOTATIONS = ("io.kubernetes.cri.image-name", "io.kubernetes.cri-o.ImageName",
 # What starts the first process of a container. A container that ended is known by it, and by a device that is gone.
 _STARTERS = re.compile(rb"/(?:runc|crun|conmon|containerd-shim[\w-]*|docker-init|lxc-start|systemd-nspawn)\"?\Z")
 
+# File systems of the kernel's own, which have no programs.
+_WITHOUT_FILES = frozenset((b"proc", b"sysfs", b"cgroup", b"cgroup2", b"devpts", b"mqueue"))
+
 # (major, minor)
 Device = t.Tuple[int, int]
 
@@ -61,6 +64,8 @@ class Roots:
         self._former: dict[Device, str] = {(major, minor): image for major, minor, image in kept}
         self.containers: dict[str, Container] = {}
         self._devices: dict[Device, Container] = {}
+        # Of what else is mounted in containers, such as a tmpfs at /tmp.
+        self._volumes: dict[Device, Container] = {}
         self._pids: dict[bytes, Container] = {}
         self._mounted, self._points = _mounts(proc)
         self._images: dict[str, str] = {}
@@ -75,8 +80,8 @@ class Roots:
         return self._pids.get(pid)
 
     def container_on(self, device: Device) -> Container | None:
-        """Return the container that runs on a device."""
-        return self._devices.get(device)
+        """Return the container that has a device which the host has not."""
+        return self._devices.get(device) or self._volumes.get(device)
 
     def former_image(self, device: Device, parent: Process | None, unknown: str) -> str:
         """Return the image of a container that has ended; "" for a file of the host. unknown: where it has no name."""
@@ -118,6 +123,8 @@ class Roots:
                 own_device = None if own is not None and root[0] == own[0] else device
                 container = Container(self._image(group.container, name), int(name), own_device)
                 self.containers[group.container] = container
+                for volume in _devices("%s/%s/mountinfo" % (self._proc, name)) - self._mounted:
+                    self._volumes.setdefault(volume, container)
             self._pids[name.encode("ascii")] = container
             if container.device is not None:
                 self._devices.setdefault(container.device, container)
@@ -159,6 +166,18 @@ def _mounts(proc: str) -> tuple[set[Device], dict[bytes, Device]]:
         if device is not None:
             points[plain(fields[4])] = device
     return set(points.values()), points
+
+
+def _devices(path: str) -> set[Device]:
+    """Return the devices of mounts that may have programs. path: of a file as proc_pid_mountinfo(5)."""
+    found = set()
+    for line in _read(path).split(b"\n"):
+        fields, _dash, others = line.partition(b" - ")
+        numbers = fields.split(b" ")
+        device = _device(numbers[2]) if len(numbers) > 4 else None
+        if device is not None and others.partition(b" ")[0] not in _WITHOUT_FILES:
+            found.add(device)
+    return found
 
 
 def _device(field: bytes) -> Device | None:

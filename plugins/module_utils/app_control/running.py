@@ -58,7 +58,9 @@ class RunningPrograms:
         self.left_out = 0
 
     def state(self) -> dict[str, t.Any]:
-        return {"running": self._running, "usual": list(self._seen_usual)[:_MOST_USUAL]}
+        # Those of this look at the end, as they are needed again sooner than others.
+        former = (key for key in self._usual if key not in self._seen_usual)
+        return {"running": self._running, "usual": [*former, *self._seen_usual][-_MOST_USUAL:]}
 
     def look(
         self,

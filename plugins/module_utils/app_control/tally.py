@@ -13,6 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.execut
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import (
     MOST_GONE,
     MOST_GONE_EXPLAINED,
+    SELDOM,
     Identity,
     gather,
     shown,
@@ -166,22 +167,23 @@ class Tallies:
         return len(self._all)
 
     def fold(self, known: t.Container[Identity]) -> None:
-        """Put new files that ran once and are gone together by directory. known: those that are remembered apart."""
+        """Put new files that ran seldom and are gone together by directory. known: those that are remembered."""
         gone = {
             identity: tally
             for identity, tally in self._all.items()
-            if tally.count == 1 and identity not in known and not tally.target.is_folded and tally.target.is_gone
+            if tally.count <= SELDOM and identity not in known and not tally.target.is_folded and tally.target.is_gone
         }
         for is_explained, most in ((False, MOST_GONE), (True, MOST_GONE_EXPLAINED)):
-            candidates = [identity for identity, tally in gone.items() if bool(tally.explained) == is_explained]
+            candidates = [each for each, tally in gone.items() if (tally.explained >= tally.count) == is_explained]
             for identity, members in gather(candidates, most):
                 self._put_together(identity, members)
 
     def _put_together(self, identity: Identity, members: t.Sequence[Identity]) -> None:
+        target = self._all[members[0]].target._replace(path=unprintable(identity[2]), is_folded=True)
+        together = self._all.get(identity) or Tally(target)
         for member in members:
-            tally = self._all.pop(member)
-            target = tally.target._replace(path=unprintable(identity[2]), is_folded=True)
-            self._all.setdefault(identity, Tally(target)).merge(tally, target)
+            together.merge(self._all.pop(member), target)
+        self._all[identity] = together
 
     def of(self, target: Target) -> Tally:
         """Return the tally of a file; of its directory where there are too many files."""

@@ -24,8 +24,12 @@ EXEMPTION_FIELDS = ("program", "sha256", "user", "hosts", "reason", "by", "until
 
 _SUBJECTS = ("package", "directory", "sha256")
 # What belongs to each kind of rule, beside reason and image.
-_RULE_FIELDS = {"package": ("manager", "origin", "allow_unverified"), "directory": (), "sha256": ("path",)}
-_ALL_RULE_FIELDS = (*_SUBJECTS, "manager", "origin", "allow_unverified", "path", "image", "reason")
+_RULE_FIELDS = {
+    "package": ("manager", "origin", "allow_unverified", "except_sha256"),
+    "directory": ("except_sha256",),
+    "sha256": ("path",),
+}
+_ALL_RULE_FIELDS = tuple(dict.fromkeys((*_SUBJECTS, *sum(_RULE_FIELDS.values(), ()), "image", "reason")))
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DAY = 86400.0
 
@@ -44,6 +48,7 @@ def rule(data: t.Any, role: str, place: str) -> Rule:
     image = text(given, "image", place)
     if image == UNKNOWN_IMAGE:
         raise ContentError(f"{place}: image '{image}' stands for containers whose image is unknown; name an image")
+    excepted = tuple(_digest(each, f"{place}: except_sha256") for each in texts(given, "except_sha256", place))
     if kind == "package":
         unverified = given.get("allow_unverified", False)
         if not isinstance(unverified, bool):
@@ -55,15 +60,17 @@ def rule(data: t.Any, role: str, place: str) -> Rule:
             origin=text(given, "origin", place),
             allow_unverified=unverified,
             image=image,
+            except_sha256=excepted,
         )
     if kind == "directory":
-        return Rule(role, directory=_directory(given, place), image=image)
+        return Rule(role, directory=_directory(given, place), image=image, except_sha256=excepted)
     return Rule(role, sha256=_sha256(given, place), path=_path(given, "path", place), image=image)
 
 
 def rule_entry(rule: Rule, reason: str = "") -> dict[str, t.Any]:
     """Return a rule as the entry that ``rule`` reads, for files that are written."""
-    given = {name: value for name, value in rule._asdict().items() if value and name != "role"}
+    fields = {name: list(value) if isinstance(value, tuple) else value for name, value in rule._asdict().items()}
+    given = {name: value for name, value in fields.items() if value and name != "role"}
     return {**given, "reason": reason} if reason else given
 
 
@@ -148,9 +155,13 @@ def _path(given: t.Mapping[str, t.Any], name: str, place: str) -> str:
 
 
 def _sha256(given: t.Mapping[str, t.Any], place: str) -> str:
-    digest = text(given, "sha256", place).lower()
+    return _digest(text(given, "sha256", place), f"{place}: sha256")
+
+
+def _digest(value: str, place: str) -> str:
+    digest = value.lower()
     if not _SHA256.fullmatch(digest):
-        raise ContentError(f"{place}: sha256 '{digest}' is no digest of 64 hexadecimal digits")
+        raise ContentError(f"{place} '{value}' is no digest of 64 hexadecimal digits")
     return digest
 
 

@@ -22,6 +22,8 @@ _OF_ONE_HOST = (
     (re.compile(r"Could not resolve hostname \S+:"), "Could not resolve the hostname:"),
     (re.compile(r"(?<![^\s:])[^\s@:]+@\S+: (?=Permission denied)"), ""),
 )
+# Numbers, and times as ISO 8601 has them.
+_NUMBERS = re.compile(r"(\d[\d:.,TZ-]*(?<![:.,T-]))")
 _NUMBERED = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
 
 
@@ -31,6 +33,17 @@ def reason(host: str, text: str) -> str:
         text = pattern.sub(replacement, text)
     # A name that is a mere word may stand for that word.
     return text if host.isalpha() else re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", "the host", text)
+
+
+def without_numbers(text: str) -> str:
+    """Return a text in which numbers and times stand for any others."""
+    return _NUMBERS.sub("0", text)
+
+
+def merged(texts: t.Sequence[str]) -> str:
+    """Return texts that are the same without numbers as one, with ``…`` for each number that differs."""
+    parts = zip(*map(_NUMBERS.split, dict.fromkeys(texts)), strict=True)
+    return "".join(same[0] if len(set(same)) == 1 else "…" for same in parts)
 
 
 def hosts(names: t.Iterable[str], limit: int) -> str:

@@ -102,11 +102,18 @@ def matrix(entries: t.Iterable[model.Coverage], findings: t.Iterable[Finding] = 
     found = ((finding.host, finding.capability) for finding in findings if finding.host != FLEET)
     pairs = [*scopes, *found]
     capabilities = tuple(sorted({capability for _host, capability in pairs}))
-    same: dict[tuple[Cell, ...], list[str]] = collections.defaultdict(list)
+    same: dict[tuple[Cell, ...], dict[str, tuple[Cell, ...]]] = collections.defaultdict(dict)
     for host in sorted({host for host, _capability in pairs}):
-        same[tuple(_cell(scopes.get((host, capability), [])) for capability in capabilities)].append(host)
-    rows = [MatrixRow(tuple(hosts), cells) for cells, hosts in same.items()]
+        cells = tuple(_cell(scopes.get((host, capability), [])) for capability in capabilities)
+        # Since when a log is known differs from host to host; ten thousand rows would say nothing else.
+        same[tuple(dataclasses.replace(cell, note=alike.without_numbers(cell.note)) for cell in cells)][host] = cells
+    rows = [MatrixRow(tuple(found), _merged(found.values())) for found in same.values()]
     return Matrix(capabilities, tuple(sorted(rows, key=_badness, reverse=True)))
+
+
+def _merged(rows: t.Iterable[t.Sequence[Cell]]) -> tuple[Cell, ...]:
+    columns = zip(*rows, strict=True)
+    return tuple(dataclasses.replace(cells[0], note=alike.merged([cell.note for cell in cells])) for cells in columns)
 
 
 def _cell(entries: t.Sequence[model.Coverage]) -> Cell:

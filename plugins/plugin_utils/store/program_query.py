@@ -102,9 +102,9 @@ def of_role(connection: sa.Connection, role: str, since: float) -> list[Program]
     """Return the programs that hosts ran since a time which had an allowlist of this name in their newest look."""
     about, named, seen = tables().programs, tables().program_hosts, tables().program_sightings
     has_role = patterns.condition(named.c.roles, f"*{json.dumps(role, ensure_ascii=False)}*", connection.dialect.name)
-    joined = seen.join(named, named.c.id == seen.c.host)
-    is_run = sa.exists().select_from(joined).where(seen.c.program == about.c.id, seen.c.last >= since, has_role)
-    return [_program(row) for row in connection.execute(sa.select(*_facts()).where(is_run))]
+    hosts_with_role = sa.select(named.c.id).where(has_role)
+    run = sa.select(seen.c.program).where(seen.c.host.in_(hosts_with_role), seen.c.last >= since)
+    return [_program(row) for row in connection.execute(sa.select(*_facts()).where(about.c.id.in_(run)))]
 
 
 def hosts(connection: sa.Connection) -> list[ProgramHost]:

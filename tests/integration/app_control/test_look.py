@@ -20,6 +20,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowl
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.options import look_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils import payload
 
+from tests.integration._signed_repository import Key, Repository
+from tests.integration.package_roots import Deb, DebianRoot
+
 pytestmark = pytest.mark.requires("root", "command:dpkg")
 
 LOADER = "/lib64/ld-linux-x86-64.so.2"
@@ -68,8 +71,13 @@ class Host:
         with self.log.open("a") as stream:
             stream.write("".join(f"{record}\n" for record in records))
 
-    def look(self, *rules: Rule, exemptions: t.Sequence[Exemption] = (), judge: bool = True) -> list[dict[str, t.Any]]:
-        """Look as a recorded run does; return the detections about programs of the test."""
+    def look(
+        self, *rules: Rule, exemptions: t.Sequence[Exemption] = (), judge: bool = True, root: pathlib.Path | None = None
+    ) -> list[dict[str, t.Any]]:
+        """Look as a recorded run does; return the detections about programs of the test.
+
+        root: whose packages vouch for scripts, this machine's when left out.
+        """
         lists = [content.RuleList("web", "", rules)]
         params = {
             **{name: fields.get("default") for name, fields in look_spec().items()},
@@ -79,6 +87,7 @@ class Host:
             "_advance": True,
             "_token": self._token,
             "_content": payload.packed(content.as_data(lists, exemptions)) if judge else None,
+            "_root": str(root or ""),
         }
         self.result = look.look(params, False)
         self._token = self.result["checkpoint"]["token"]
@@ -215,18 +224,35 @@ def test_script_has_an_alert_of_its_own(host: Host) -> None:
     assert found["evidences"][0]["process"]["path"] == "/usr/bin/dash"
 
 
-def test_maintainer_script_of_no_package_is_one_low_finding(host: Host) -> None:
+@pytest.mark.requires("command:dpkg-deb", "command:gpg")
+def test_maintainer_script_counts_as_far_as_something_vouches_for_it(host: Host, tmp_path: pathlib.Path) -> None:
     """A root intruder may put scripts there, and name them after packages."""
-    script = f"{package_scripts.INFO}bulwark-test-{os.getpid()}.postinst"
-    with open(script, "w") as stream:
-        stream.write("#!/bin/sh\n")
+    name = f"bulwark-test-{os.getpid()}"
+    path = f"{package_scripts.INFO}{name}.postinst"
+    text = b"#!/bin/sh\nexit 0\n"
+    debian = DebianRoot(tmp_path / "root")
+    repository = Repository(debian, Key(tmp_path / "gnupg"))
+    debian.install(repository.keyring())
+    (archive,) = debian.install(Deb(name, scripts={"postinst": text}))
+    with open(path, "wb") as stream:
+        stream.write(text)
     try:
-        host.run("/usr/bin/dash", script=script)
-        host.look()
-        found = [each for each in host.result["detections"] if each["subject"] == script]
+        host.run("/usr/bin/dash", script=path)
+        host.look(root=debian.path)
+        found = [each for each in host.result["detections"] if each["subject"] == path]
         assert [(each["alert"], each["severity"]) for each in found] == [("app_unapproved_script", "low")]
+        assert [each["path"] for each in host.result["programs"] if each["path"] == path] == [path]
+
+        repository.add(archive, keep=True)
+        host.run("/usr/bin/dash", script=path)
+        host.look(root=debian.path)
+        assert [each for each in host.result["detections"] if each["subject"] == path] == []
+        explained = {"by": f"{name} 1.0-1", "count": 1, "examples": [path]}
+        assert explained in host.result["coverage"][0]["explained"]
+        # No allowlist is about it.
+        assert [each for each in host.result["programs"] if each["path"] == path] == []
     finally:
-        os.unlink(script)
+        os.unlink(path)
 
 
 def test_tampering_with_the_memory_is_reported(host: Host) -> None:

@@ -10,7 +10,8 @@ import pathlib
 import time
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution
+from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution, Record
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.package_scripts import (
     ANCESTORS,
     CLAIMED,
@@ -120,10 +121,31 @@ def test_what_a_signed_script_starts_is_explained_by_it(debian: DebianRoot, repo
     debian.install(Deb("own", scripts={"postinst": SCRIPT}))
     scripts = PackageScripts(os.fsencode(debian.path))
     assert scripts.explain(execution("/usr/bin/run-parts", POSTINST, "/usr/bin/dpkg")) == "tool 1.0-1"
-    assert scripts.is_own("tool 1.0-1")
+    assert scripts.is_started("tool 1.0-1")
     assert scripts.explain(execution("/usr/bin/dpkg", "/usr/bin/apt-get")) == ""
     assert scripts.explain(execution("/var/lib/dpkg/info/own.postinst", POSTINST)) == ""
-    assert not scripts.is_own("own 1.0-1")
+    assert not scripts.is_started("own 1.0-1")
+
+
+def test_script_of_debconf_is_explained_itself(debian: DebianRoot, repository: Repository) -> None:
+    """It has another name each time, and is gone afterwards."""
+    repository.add(debian.install(TOOL)[0])
+    path = "/var/cache/debconf/tmp.ci/tool.config.aB3dE6"
+    running = process((path,), ("/usr/sbin/dpkg-preconfigure",))
+    executed = Execution(time.time(), "root", "/usr/bin/perl", (), "/", "", "", script=path, process=running)
+    scripts = PackageScripts(os.fsencode(debian.path))
+    assert scripts.explain(executed) == "claimed by tool 1.0-1, by its own script"
+    sentence = "claimed by tool 1.0-1, by its own script"
+    record = Record(Program("script", path, content="gone"), 1.0, 2.0, [], explanations={sentence: 1}, newest=executed)
+    assert scripts.is_script(sentence, record.program)
+    assert scripts.vouches_for(record)
+    folded = Record(Program("script", "/var/cache/debconf/tmp.ci/*"), 1.0, 2.0, [], explanations={sentence: 60})
+    assert scripts.vouches_for(folded)
+    folded.newest_unexplained = executed
+    assert not scripts.vouches_for(folded)
+    # Its interpreter, of which the same execution is, is not its script.
+    assert not scripts.is_script(sentence, Program("program", "/usr/bin/perl"))
+    assert not scripts.is_script(sentence, Program("script", "/tmp/x"))
 
 
 @pytest.mark.parametrize(
@@ -134,6 +156,8 @@ def test_what_a_signed_script_starts_is_explained_by_it(debian: DebianRoot, repo
         ("/var/cache/debconf/tmp.ci/tool.config.aB3dE6", True),
         ("/usr/bin/rpm", True),
         ("/usr/bin/dnf-3", True),
+        ("/usr/sbin/dpkg-preconfigure", True),
+        ("/tmp/rpm", False),
         ("/usr/bin/dpkg", False),
         ("/tmp/var/lib/dpkg/info/x.postinst", False),
     ],
@@ -164,7 +188,12 @@ def test_scriptlets_of_rpm_are_claimed_by_signed_packages(
     below = process(("/usr/bin/id",), shell, ("/usr/bin/rpm", "-U"))
     executed = Execution(time.time(), "root", "/usr/bin/bash", (), "/", "", "", process=below)
     assert scripts.explain(executed) == "claimed by tool 1.0-1"
-    elsewhere = process(("/usr/bin/id",), shell, ("/usr/bin/bash",))
+    itself = executed._replace(process=process(shell, ("/usr/bin/rpm", "-U")), script=path)
+    assert scripts.explain(itself) == "claimed by tool 1.0-1, by its own script"
+    # Everybody can name a script so.
+    elsewhere = process(("/usr/bin/id",), shell, ("/usr/bin/bash",), ("/usr/bin/rpm", "-U"))
     assert scripts.explain(executed._replace(process=elsewhere)) == ""
+    itself = executed._replace(process=process(shell, ("/usr/bin/bash",), ("/usr/bin/rpm", "-U")), script=path)
+    assert scripts.explain(itself) == ""
     root.install(Rpm("own"))
     assert provenance(root, path).reason == "own 1.0-1 has no signature that verifies"

@@ -72,10 +72,12 @@ echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/test
 
 
 class AdministeredHost:
-    """The host while it runs. root: its files."""
+    """The host while it runs. root: its files. pid: of its sshd."""
+
+    pid: int
 
     def __init__(self, directory: pathlib.Path, root: pathlib.Path, port: int) -> None:
-        self._directory, self.root, self.port = directory, root, port
+        self.root, self.port = root, port
         self.key = directory / "key"
         self.inventory = directory / "administered.json"
         options = f"-o UserKnownHostsFile={directory}/known_hosts -o StrictHostKeyChecking=accept-new -F none"
@@ -101,6 +103,14 @@ class AdministeredHost:
     def command(self, name: str, script: str) -> str:
         """Run a command as ``ssh host command`` does."""
         return self._run(name, [], "", script)
+
+    def hide_others(self) -> None:
+        """Let the host see no process of this machine but its own, and what is started from now on."""
+        own = _identity(self.root)
+        others = [each.name for each in pathlib.Path("/proc").glob("[0-9]*") if _identity(each / "root") != own]
+        script = 'for pid; do mount --bind "$0/mnt" "$0/proc/$pid" 2> /dev/null || true; done'
+        command = ["nsenter", f"--mount=/proc/{self.pid}/ns/mnt", "/bin/sh", "-c", script, str(self.root), *others]
+        subprocess.run(command, check=True)
 
     def _run(self, name: str, options: t.Sequence[str], typed: str, *command: str) -> str:
         answer = subprocess.run(
@@ -140,6 +150,7 @@ def running(engine: Engine, directory: pathlib.Path, uid: int, automation: int) 
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
             try:
                 _await(process, directory / "sshd.out", port)
+                host.pid = process.pid
                 yield host
             finally:
                 process.terminate()
@@ -174,9 +185,13 @@ def _await(process: subprocess.Popen[bytes], output: pathlib.Path, port: int) ->
 
 def _end_what_runs_in(root: pathlib.Path) -> None:
     """End the processes that have this root, as daemons that were started there do."""
-    wanted = (root.stat().st_dev, root.stat().st_ino)
     for process in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            status = (process / "root").stat()
-            if (status.st_dev, status.st_ino) == wanted:
+            if _identity(process / "root") == _identity(root):
                 os.kill(int(process.name), signal.SIGKILL)
+
+
+def _identity(path: pathlib.Path) -> tuple[int, int] | None:
+    with contextlib.suppress(OSError):
+        return path.stat().st_dev, path.stat().st_ino
+    return None

@@ -3,13 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What people do, recorded by a real audit daemon, and what detections say of it.
 
-All of it belongs to two login users, a person and automation, by which its events are told from those of whatever else
-the machine does. What runs in containers has no login user; it is told by its descent from what the engine starts for
-those containers.
+All of it belongs to three login users, by which its events are told from those of whatever else the machine does: a
+person on a host, automation on it, and a person on this machine. What runs in containers has no login user; it is told
+by its descent from what the engine starts for those containers.
 """
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import re
 import subprocess
@@ -27,8 +28,11 @@ from tests.support import audit
 LOGIN_USER = 54321
 # Of whom Ansible signs in as.
 AUTOMATION_USER = 54322
-_AS_PERSON = f'echo {LOGIN_USER} > /proc/self/loginuid && exec "$@"'
+# Of whom scripts on this machine are.
+MACHINE_USER = 54323
+_AS_PERSON = f'echo {MACHINE_USER} > /proc/self/loginuid && exec "$@"'
 _ENGINE = (b"/dockerd", b"/containerd")
+_STAMP = re.compile(rb"^(type=\w+ msg=audit\(\d+\.\d+:)(\d+)(?=\))", re.MULTILINE)
 _EVENT = re.compile(rb"^type=\w+ msg=audit\(([^)]+)\)", re.MULTILINE)
 _CALL = re.compile(
     rb'^type=SYSCALL msg=audit\(([^)]+)\): .*? ppid=(\d+) pid=(\d+) auid=\d+ .*? exe="?([^" ]+)', re.MULTILINE
@@ -77,6 +81,11 @@ class Recording:
     def script(self, name: str, script: str) -> None:
         self.run(name, "/bin/bash", "-euc", script)
 
+    def of_users(self, *users: int) -> bytes:
+        """Return the log of these login users up to now."""
+        self._daemon.settle()
+        return selected_users(self._daemon.text().encode("utf-8", "surrogateescape"), *users)
+
     def seen(self, containers: t.Iterable[str] = (), sign_ins: str = "", **options: t.Any) -> Seen:
         """Return what the detections find in the events up to now, each with its severity.
 
@@ -109,10 +118,22 @@ class Recording:
         return Seen(every, found["audit_events"]["events"], log.read_text("utf-8", "backslashreplace"))
 
 
+def selected_users(log: bytes, *users: int) -> bytes:
+    """Return the records of events that belong to login users, numbered as if there had been no others."""
+    numbers = itertools.count(1)
+    renumbered: dict[bytes, bytes] = {}
+
+    def renumber(stamp: re.Match[bytes]) -> bytes:
+        if stamp[2] not in renumbered:
+            renumbered[stamp[2]] = b"%d" % next(numbers)
+        return stamp[1] + renumbered[stamp[2]]
+
+    return _STAMP.sub(renumber, _lines(log, _of_users(log, users)))
+
+
 def selected(log: bytes, containers: t.Iterable[str]) -> bytes:
     """Return the records of events that belong to the login users, to the container engine or to these containers."""
-    people = (b" auid=%d " % number for number in (LOGIN_USER, AUTOMATION_USER))
-    wanted = {record.group(1) for text in people for record in _records(log, text)}
+    wanted = _of_users(log, (LOGIN_USER, AUTOMATION_USER, MACHINE_USER))
     of_containers = {record.group(1) for each in containers for record in _records(log, each.encode())}
     family: set[bytes] = set()
     for call in _CALL.finditer(log):
@@ -121,6 +142,14 @@ def selected(log: bytes, containers: t.Iterable[str]) -> bytes:
             family.add(process)
         if process in family or image.endswith(_ENGINE):
             wanted.add(event)
+    return _lines(log, wanted)
+
+
+def _of_users(log: bytes, users: t.Iterable[int]) -> set[bytes]:
+    return {record.group(1) for number in users for record in _records(log, b" auid=%d " % number)}
+
+
+def _lines(log: bytes, wanted: t.Container[bytes]) -> bytes:
     lines = log.splitlines(keepends=True)
     return b"".join(line for line in lines if (found := _EVENT.match(line)) and found.group(1) in wanted)
 

@@ -65,7 +65,7 @@ def examples() -> dict[str, t.Any]:
 def lists(tmp_path: pathlib.Path) -> allowlist_files.Lists:
     """Return the directory of allowlists that the guide has as an example, as a scan reads it."""
     for block in blocks():
-        named = re.match(r"# allowlists/(\S+)", block)
+        named = re.match(r"# app_control/(\S+)", block)
         if named:
             (tmp_path / named[1]).write_text(block, encoding="utf-8")
     return allowlist_files.load(tmp_path)
@@ -129,22 +129,22 @@ def test_it_explains_each_field_and_its_examples_have_it(tmp_path: pathlib.Path)
     assert set(literals(fields)) == known_fields(read_list)
     rule_fields = known_fields(lambda data: entries.rule(data, "web", "here"))
     assert set(literals(rules)) | {"manager", "origin", "path"} == rule_fields
-    assert {name for each in examples()["allowlists/web.yml"]["allow"] for name in each} == rule_fields
+    assert {name for each in examples()["app_control/web.yml"]["allow"] for name in each} == rule_fields
     (exceptions,) = tables("Exceptions")
     assert set(literals(exceptions)) == set(entries.EXEMPTION_FIELDS)
-    given = examples()["allowlists/exceptions.yml"]["exceptions"]
+    given = examples()["app_control/exceptions.yml"]["exceptions"]
     assert {name for each in given for name in each} == set(entries.EXEMPTION_FIELDS)
 
 
-def test_its_task_that_approves_has_options_that_the_module_takes() -> None:
-    ((play,),) = (content for name, content in examples().items() if name == "approve.yml")
-    source = (paths.ROOT / "plugins" / "modules" / "app_allowlist.py").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("play", "module"), [("approve.yml", "app_allowlist"), ("try.yml", "app_allowlist_info")])
+def test_its_tasks_have_options_that_the_modules_take(play: str, module: str) -> None:
+    source = (paths.ROOT / "plugins" / "modules" / f"{module}.py").read_text(encoding="utf-8")
     found = re.search(r'DOCUMENTATION = r"""(.*?)"""', source, re.DOTALL)
     assert found is not None
-    documented = yaml.safe_load(found[1])["options"]
     taken = ("type", "elements", "required", "choices")
+    documented = yaml.safe_load(found[1])["options"]
     spec = {name: {key: option[key] for key in taken if key in option} for name, option in documented.items()}
-    checked = ArgumentSpecValidator(spec).validate(play["tasks"][0]["bulwark.servers.app_allowlist"])
+    checked = ArgumentSpecValidator(spec).validate(examples()[play][0]["tasks"][0][f"bulwark.servers.{module}"])
     assert checked.error_messages == []
 
 

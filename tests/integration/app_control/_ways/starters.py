@@ -175,10 +175,8 @@ os.execve(f, ["sleep", "600"], {})'
         PYTHONPATH=$D/own.zip python3 -c 'import ways_zipped'
     """,
     "python_start_file": """
-        mkdir -p $D/.local/lib/python3.13/site-packages $D/.local/lib/python3.12/site-packages \\
-            $D/.local/lib/python3.11/site-packages
-        for one in $D/.local/lib/*/site-packages; do echo 'print(1)' > $one/usercustomize.py; done
-        HOME=$D python3 -c pass | grep 1
+        site=$(HOME=$D python3 -c 'import site; print(site.getusersitepackages())')
+        mkdir -p "$site"; echo 'print(1)' > "$site/usercustomize.py"; HOME=$D python3 -c pass | grep 1
     """,
     "pip_user": """
         python3 - <<'END'
@@ -291,6 +289,7 @@ with open(f"/proc/{sys.argv[1]}/mem", "r+b", 0) as memory:
     """,
     "binfmt": """
         cp /usr/bin/head $D/interpreter; echo WAYSMAGIC > $D/document; chmod 755 $D/document
+        test ! -e /proc/sys/fs/binfmt_misc/ways || echo -1 > /proc/sys/fs/binfmt_misc/ways
         echo ":ways:M::WAYSMAGIC::$D/interpreter:" > /proc/sys/fs/binfmt_misc/register
         $D/document; echo -1 > /proc/sys/fs/binfmt_misc/ways
     """,

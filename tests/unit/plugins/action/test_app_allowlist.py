@@ -232,6 +232,7 @@ def test_what_cannot_be_approved_is_named(desk: Desk) -> None:
         with pytest.raises(ContentError, match=message):
             desk.approve(item)
     assert desk.approve(gone, any_content=True)["changed"]
+    assert desk.approve(gone, state="absent")["changed"]
 
 
 def test_files_that_a_scan_could_not_read_are_not_added_to(desk: Desk) -> None:

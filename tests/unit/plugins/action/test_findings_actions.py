@@ -103,3 +103,6 @@ def test_a_result_of_a_task_that_ran_is_taken_as_it_is() -> None:
     benchmark = {"controls": [{"control": "a"}], "containers": [{"name": "web"}]}
     made = findings._from_result({**result, **benchmark}, "x")
     assert {"controls": made.controls, "containers": made.containers} == benchmark
+    programs = {"programs": [{"path": "/x"}], "program_host": {"days": 1}, "ended": [{"alert": "a"}]}
+    made = findings._from_result({**result, **programs}, "x")
+    assert {name: getattr(made, name) for name in programs} == programs

@@ -14,6 +14,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.capabilities impor
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.looks import Look
 
+KNOWN = "title, defender, platforms, playbooks, state, looks, checked_by_module, has_fleet_findings"
 LOOK = {
     "module": "locks_info",
     "scope": "locks",
@@ -66,8 +67,9 @@ def test_an_entry_is_read_as_it_is() -> None:
     [
         (
             {"role": "x"},
-            "unknown entry 'role'; known are title, defender, platforms, playbooks, state, looks, checked_by_module",
+            f"unknown entry 'role'; known are {KNOWN}",
         ),
+        ({"has_fleet_findings": "yes"}, "has_fleet_findings is true or false"),
         ({"title": ""}, "title is missing or no text; give it one"),
         ({"defender": None}, "defender is missing or no text; give it one"),
         ({"platforms": "linux"}, "platforms is missing or no list of names; [] says that there are none"),

@@ -58,6 +58,7 @@ def alert(program: Program, *rules: Rule, **others: t.Any) -> str:
         (NGINX, PACKAGE._replace(origin="signed"), "package nginx of web"),
         (NGINX._replace(verification="no_digest"), PACKAGE._replace(allow_unverified=True), "package nginx of web"),
         (TOOL, DIRECTORY, "directory /opt/app/bin of web"),
+        (NGINX, PACKAGE._replace(except_sha256=(OTHER,)), "package nginx of web"),
         (TOOL, Rule("web", directory="/opt"), "directory /opt of web"),
         (TOOL, DIGEST, "the sha256 rule of web"),
         (TOOL._replace(path="/anywhere"), Rule("web", sha256=ONE), "the sha256 rule of web"),
@@ -92,6 +93,9 @@ def test_what_a_rule_is_for_is_allowed(program: Program, rule: Rule, by: str) ->
             "app_changed_program",
             "not what its package nginx 1.26-1 ships",
         ),
+        # Verified, and other hosts have another content of the same version.
+        (NGINX, [PACKAGE._replace(except_sha256=(ONE,))], "app_changed_program", "not what other hosts have"),
+        (TOOL, [DIRECTORY._replace(except_sha256=(ONE,))], "", "the rule for /opt/app/bin leaves out this content"),
         # Anybody else can write there now.
         (TOOL._replace(writers=("eve",)), [DIRECTORY], "", "does not count, as eve can write there"),
         (TOOL._replace(owner="", content="gone"), [DIRECTORY], "", "nobody knows who could write"),

@@ -249,9 +249,25 @@ def test_scripts_that_nothing_vouches_for_are_one_low_finding_for_a_package(host
     (found,) = host.judge(records, PACKAGE)
     assert alerts([found]) == [("app_unapproved_script", "/var/lib/dpkg/info/own.postinst", "low")]
     assert (found["count"], len(found["evidences"])) == (6, 2)
-    exemptions = [Exemption("/var/lib/dpkg/info/own.*", "Our packages", "alice")]
+    # As it is approved: by the subject of the finding.
+    exemptions = [Exemption("/var/lib/dpkg/info/own.postinst", "Our packages", "alice")]
     assert host.judge(records, PACKAGE, exemptions=exemptions) == []
     assert {each["subject"] for each in host.ended} == {"/var/lib/dpkg/info/own.postinst"}
+
+
+def test_what_scripts_of_packages_start_is_explained_if_it_is_as_its_package_says(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PackageScripts, "is_started", lambda _self, sentence: sentence == "nginx 1.26-2")
+    explained = {"explanations": {"nginx 1.26-2": 3}, "new_explained": 3, "explained": 3, "newest_unexplained": None}
+    assert host.judge([seen(NGINX, **explained)]) == []
+    assert host.scope.entry()["explained"] == [{"by": "nginx 1.26-2", "count": 3, "examples": ["/usr/sbin/nginx"]}]
+    # A script found another program by that name, which nobody vouches for.
+    planted = seen(TOOL, **explained)
+    assert alerts(host.judge([planted])) == [("app_unapproved_program", TOOL.path, None)]
+    assert (planted.new_explained, planted.explained) == (0, 0)
+    once_more = {**explained, "newest_unexplained": EXECUTION, "explanations": {"nginx 1.26-2": 2}, "new_explained": 2}
+    assert alerts(host.judge([seen(NGINX, **once_more)])) == [("app_unapproved_program", NGINX.path, None)]
 
 
 def test_containers_without_rules_are_said(host: Host) -> None:

@@ -17,6 +17,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observ
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.reading import Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Roots
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Tallies, Tally
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event
+from ansible_collections.bulwark.servers.plugins.module_utils.automation.explainer import Act
+from ansible_collections.bulwark.servers.plugins.module_utils.automation.explainer import (
+    Explainer as AutomationExplainer,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Explanation
 
 from tests.unit.plugins.module_utils.app_control.executions import LOADER, execution, path_record, program, status
 
@@ -33,7 +39,7 @@ class Log:
     def read(self, *lines: bytes) -> Log:
         self.reader.read(b"".join(lines))
         self.reader.finish(NOW * 2)
-        self.reader.flush()
+        self.reader.close()
         return self
 
     def __getitem__(self, path: str | pathlib.Path) -> Tally:
@@ -274,3 +280,46 @@ def test_a_flood_is_counted_by_directory() -> None:
     assert len(log.tallies) == 21
     assert log["/tmp/flood/*"].count == 30
     assert log.tallies.left_out == 30
+
+
+class Automation(AutomationExplainer[Act]):
+    """Explains what happens in sessions that are open."""
+
+    name, kind = "test", "automation"
+    records = frozenset((b"USER_START", b"USER_END"))
+
+    def __init__(self) -> None:
+        self.open: set[str] = set()
+        self.asked = 0
+
+    def note(self, event: Event) -> None:
+        session = re.findall(rb" ses=(\d+) ", event.raw)[0].decode()
+        (self.open.add if event.first == b"USER_START" else self.open.discard)(session)
+
+    def explain(self, act: Act) -> Explanation | None:
+        self.asked += 1
+        session = re.findall(rb" ses=(\d+) ", act.event.raw)[0].decode()
+        return Explanation(self.kind, f"Session {session}") if session in self.open else None
+
+
+def message(kind: str, session: int, serial: int) -> bytes:
+    return f"type={kind} msg=audit({NOW:.3f}:{serial}): pid=7 uid=0 auid=0 ses={session} msg='op=PAM'\n".encode()
+
+
+def test_sessions_of_automation_explain_as_long_as_they_last() -> None:
+    known = Automation()
+    ls = [execution("/usr/bin/ls", ["ls", str(serial)], serial=serial, at=NOW, session=9) for serial in range(20)]
+    log = Log(automation=[known]).read(
+        ls[0],
+        message("USER_START", 9, 50),
+        *ls[1:5],
+        execution("/usr/bin/ls", ["ls"], serial=30, at=NOW, session=8),
+        message("USER_END", 9, 51),
+        *ls[5:7],
+    )
+    tally = log["/usr/bin/ls"]
+    assert (tally.count, tally.explained, tally.explanations) == (8, 4, {"Session 9": 4})
+    assert tally.newest is not None
+    assert tally.newest.explanation == ""
+    # Processes of one parent and session are asked about once, as long as no record is about sessions.
+    assert known.asked < 8 + 1

@@ -63,7 +63,7 @@ def test_files_that_are_gone_are_put_together_by_directory() -> None:
     newest = Execution(5.0, "root", "/bin/sh", (), "", "", "")
     flood = [record(f"/tmp/x/{number}", newest=newest, newest_unexplained=newest) for number in range(60)]
     flood[7].newest = newest._replace(time=6.0)
-    others = [record("/tmp/y"), record("/usr/bin/z", content="present"), record("/tmp/x/often", executions=9)]
+    others = [record("/tmp/y"), record("/usr/bin/z", content="present"), record("/tmp/x/often", executions=11)]
     found = memory(*flood, *others)
     found.fold(1_000)
     assert paths(found) == ["/tmp/x/*", "/tmp/x/often", "/tmp/y", "/usr/bin/z"]

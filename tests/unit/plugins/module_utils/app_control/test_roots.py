@@ -33,7 +33,8 @@ def made(tmp_path: pathlib.Path, state: t.Mapping[str, t.Any] | None = None, boo
         make(proc, 5, pathlib.Path("/"), f"/system.slice/docker-{ID}.scope")
         # A root of its own, on a device of its own.
         hostname = f"99 98 254:0 {tmp_path}/docker/containers/{ID}/hostname /etc/hostname rw - ext4 /dev/vda1 rw\n"
-        make(proc, 7, pathlib.Path("/proc"), f"/system.slice/docker-{ID}.scope", hostname)
+        volumes = "100 98 0:77 / /tmp rw - tmpfs tmpfs rw\n101 98 0:78 / /proc rw - proc proc rw\n"
+        make(proc, 7, pathlib.Path("/proc"), f"/system.slice/docker-{ID}.scope", hostname + volumes)
         # A directory of the host's.
         make(proc, 9, tmp_path, "/machine.slice/systemd-nspawn@web.service")
     (proc / "sys/kernel/random").mkdir(parents=True, exist_ok=True)
@@ -60,6 +61,14 @@ def test_containers(tmp_path: pathlib.Path) -> None:
     nspawn = roots.container_of(b"9")
     assert nspawn is not None
     assert nspawn.image == "web"
+
+
+def test_what_is_mounted_in_a_container(tmp_path: pathlib.Path) -> None:
+    roots = made(tmp_path)
+    assert roots.container_on((0, 77)) == roots.container_of(b"7")
+    assert roots.container_on((0, 78)) is None
+    # The host's own file system, a directory of which is mounted there.
+    assert roots.container_on((254, 0)) is None
 
 
 def test_an_image_without_a_name(tmp_path: pathlib.Path) -> None:

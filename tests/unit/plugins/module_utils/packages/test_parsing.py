@@ -176,3 +176,14 @@ def test_a_loop_of_links_ends(tmp_path: pathlib.Path) -> None:
     (tmp_path / "bin").symlink_to("sbin")
     (tmp_path / "sbin").symlink_to("bin")
     assert MergedDirectories(os.fsencode(tmp_path)).names(b"/etc/x") == [b"/etc/x"]
+
+
+def test_rpm_packages_with_the_times_of_their_installation() -> None:
+    listed = b"1700000000 7 8 0 'tool' '1.0' '2' 'noarch'\n1700000001 8 8 1 'o'\\''s' '1' '1' (none)\n"
+    assert [(timestamp, row.name, row.version) for timestamp, row in rpm_query.parse_times(listed)] == [
+        (1700000000, "tool", "1.0-2"),
+        (1700000001, "o's", "1:1-1"),
+    ]
+    for wrong in (b"(none) 7 8 0 'tool' '1.0' '2' 'noarch'\n", listed + b"x", b"1700000000 'tool'\n"):
+        with pytest.raises(rpm_query.AnswerError):
+            rpm_query.parse_times(wrong)

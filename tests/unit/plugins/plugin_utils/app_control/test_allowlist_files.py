@@ -26,6 +26,7 @@ allow:
     origin: signed
     reason: The server itself
   - directory: /opt/app/bin/
+    except_sha256: [{DIGEST}]
   - sha256: {DIGEST}
     path: /usr/local/bin/tool
   - {{package: busybox, manager: dpkg, image: shop, allow_unverified: true}}
@@ -56,7 +57,7 @@ def test_host_has_its_roles_and_the_base_of_its_distribution(tmp_path: pathlib.P
     assert allowlist.rules == (
         Rule("base-debian-12", package="coreutils", manager="dpkg"),
         Rule("web", package="nginx", manager="dpkg", origin="signed"),
-        Rule("web", directory="/opt/app/bin"),
+        Rule("web", directory="/opt/app/bin", except_sha256=(DIGEST,)),
         Rule("web", sha256=DIGEST, path="/usr/local/bin/tool"),
         Rule("web", package="busybox", manager="dpkg", image="shop", allow_unverified=True),
     )
@@ -96,7 +97,8 @@ def test_exceptions_are_for_all_hosts_or_those_that_they_name(tmp_path: pathlib.
 def test_rule_is_written_as_it_is_read() -> None:
     for rule in (
         Rule("web", package="nginx", manager="rpm", origin="350d275d", allow_unverified=True),
-        Rule("web", directory="/opt/a b"),
+        Rule("web", directory="/opt/a b", except_sha256=(DIGEST, "b" * 64)),
+        Rule("web", package="nginx", manager="dpkg", except_sha256=(DIGEST,)),
         Rule("web", sha256=DIGEST, path="/x", image="shop"),
     ):
         assert entries.rule(entries.rule_entry(rule, "Because"), "web", "here") == rule
@@ -117,6 +119,8 @@ def test_rule_is_written_as_it_is_read() -> None:
         ("{sha256: abc}", "64 hexadecimal digits"),
         ("{sha256: 12}", "put it in quotes"),
         ("{directory: /opt, image: '?'}", "whose image is unknown"),
+        ("{directory: /opt, except_sha256: [abc]}", "except_sha256 'abc' is no digest"),
+        ("{sha256: abc, except_sha256: [abc]}", "'except_sha256' does not belong"),
         ("{directory: /opt, path: /x}", "'path' does not belong"),
         ("{directroy: /opt}", "directory is probably meant"),
         ("{package: nginx, manager: dpkg, allow_unverified: maybe}", "true or false"),

@@ -89,6 +89,18 @@ def test_notes_are_said_once_and_tell_hosts_apart() -> None:
     assert {row.hosts: row.cells[0].note for row in matrix.rows} == {("a",): "First look.", ("b",): ""}
 
 
+def test_numbers_of_notes_do_not_tell_hosts_apart() -> None:
+    notes = {
+        "a": "Known since 2026-11-09T12:16:23Z, of 21 days. Lists: debian-13.",
+        "b": "Known since 2026-10-02T01:00:00Z, of 21 days. Lists: debian-13.",
+        "c": "Known since 2026-10-02T01:00:00Z, of 2 days. Lists: debian-13.",
+    }
+    (row,) = coverage.matrix([entry(host, "app", "x", note=note) for host, note in notes.items()]).rows
+    assert (row.hosts, row.cells[0].note) == (("a", "b", "c"), "Known since …, of … days. Lists: debian-13.")
+    (row,) = coverage.matrix([entry(host, "app", "x", note=notes["a"]) for host in ("a", "b")]).rows
+    assert row.cells[0].note == notes["a"]
+
+
 def test_several_notes_are_sentences() -> None:
     entries = [entry("a", "fim", scope, note=note) for scope, note in (("x", "First look."), ("y", "No network"))]
     assert coverage.matrix(entries).rows[0].cells[0].note == "First look. No network."

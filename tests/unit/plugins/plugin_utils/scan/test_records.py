@@ -42,6 +42,22 @@ def test_a_look_that_judged_a_benchmark_is_recorded_with_its_controls_and_its_in
     assert (failed.result.controls, failed.result.containers) == ((), ())
 
 
+def test_a_look_at_programs_is_recorded_with_them_and_with_what_ended() -> None:
+    result = {
+        "coverage": [_CHECKED],
+        "programs": [{"path": "/x"}],
+        "program_host": {"days": 1},
+        "ended": [{"alert": "a"}],
+    }
+    record = records.of_look(question(result))
+    assert record is not None
+    taken = {name: getattr(record.result, name) for name in ("programs", "program_host", "ended")}
+    assert taken == {name: result[name] for name in taken}
+    failed = records.of_look(question({**result, "failed": True, "msg": "the log is gone"}))
+    assert failed is not None
+    assert (failed.result.programs, failed.result.program_host, failed.result.ended) == ((), None, ())
+
+
 @pytest.mark.parametrize(
     ("result", "reason", "is_usage_error"),
     [

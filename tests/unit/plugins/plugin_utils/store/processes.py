@@ -20,6 +20,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
 
 from tests.support import paths
+from tests.unit.plugins.plugin_utils.store import programs
 from tests.unit.plugins.plugin_utils.store.samples import CAPABILITY, checked, finding, person, start
 
 SHARED = "shared"
@@ -38,6 +39,12 @@ def write(url: str, name: str, rounds: int) -> None:
                 finding(f"{name} {number}", now, SHARED, lifecycle="event"),
             ]
             store.record(run_id, SHARED, CAPABILITY, seen, [], now)
+            # Programs that others record at the same time, in another order, and that nobody has recorded before.
+            names = sorted((f"/usr/bin/{number}-{item}" for item in range(20)), key=lambda path: hash((name, path)))
+            look = programs.result(*map(programs.sighting, names), after=store.checkpoint(own, programs.CHECKPOINT))
+            store.record_host(run_id, own, [look], now)
+            if number % 4 == 3:
+                store.prune(0.0)
             store.suppress(Selection(subject=f"{name} *"), reason=str(number), by=name, now=now)
             store.propose_seal(own, "default", str(number), by=name, reason="", now=now)
             store.confirm_seal(own, "default", str(number), now=now)

@@ -27,7 +27,12 @@ def test_eight_writers_at_once_lose_nothing(store_url: str) -> None:
     with contextlib.closing(Store.open(store_url, mode="read")) as store:
         runs = store.runs()
         assert len(runs) == WRITERS * ROUNDS
-        assert all(run.finished and run.statuses == {"checked": 1, "not_checked": 1} for run in runs)
+        assert all(run.finished and run.statuses == {"checked": 2, "not_checked": 1} for run in runs)
+
+        fleet = store.fleet()
+        assert len(fleet.programs) == 20 * ROUNDS
+        assert [len(host.programs) for host in fleet.hosts] == [20 * ROUNDS] * WRITERS
+        assert {executions for host in fleet.hosts for executions in host.executions} == {1}
 
         (everyones,) = store.query(Query(subjects=["/etc/all"]))
         assert everyones.count == WRITERS * ROUNDS

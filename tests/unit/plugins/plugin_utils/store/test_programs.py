@@ -152,6 +152,21 @@ def test_programs_are_looked_up_by_host_path_package_digest_kind_and_time(store:
     assert found(limit=1, offset=1) == both[1:2]
 
 
+def test_the_programs_of_a_role_are_those_of_hosts_that_have_it_now(store: Store) -> None:
+    record(store, sighting(), sighting("/usr/bin/old"), facts={"roles": ["web", 'a "b"']})
+    record(store, sighting(day=3), sighting("/usr/bin/new", day=3), day=3, facts={"roles": ["web", 'a "b"']})
+    record(store, sighting("/usr/bin/other"), host="web2", facts={"roles": ["web2", "Web"]})
+
+    def paths(role: str, since: float) -> list[str]:
+        return sorted(found.path for found in store.programs_of_role(role, since))
+
+    assert paths("web", 0) == ["/usr/bin/new", "/usr/bin/nginx", "/usr/bin/old"]
+    assert paths("web", 2.0 * DAY) == paths('a "b"', 2.0 * DAY) == ["/usr/bin/new", "/usr/bin/nginx"]
+    assert (paths("eb", 0), paths("Web", 0)) == ([], ["/usr/bin/other"])
+    record(store, day=4, facts={"roles": []})
+    assert paths("web", 0) == []
+
+
 def test_hosts_are_found_by_digest_and_path(store: Store) -> None:
     for number in range(30):
         record(store, sighting(), host=f"web{number:02}")

@@ -1,0 +1,79 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Know who started what, without making an entry of the process table for each execution.
+
+Of a hundred programs that are executed, few start another one. Only those get an entry, and the newest.
+"""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process, Processes
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.running_processes import Running
+
+_MOST = 16_000
+# As many as are worth to be known in the next look.
+_MOST_SETTLED = 2_000
+
+# Parent, program, arguments, script and session, as the table takes them.
+_Execution = t.Tuple[t.Optional[Process], bytes, bytes, bytes, bytes]
+
+
+class Lineage:
+    """The processes of a log, by their ids."""
+
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
+        self.known = processes.get
+        # What ``Reader`` asks itself, as a call for each event would take longer than the answer.
+        self.recent: dict[bytes, _Execution] = {}
+        # What listens may be executed anew, and is the parent of what it executes then.
+        self.listening: frozenset[bytes] = frozenset()
+
+    def run(self, running: t.Iterable[Running]) -> None:
+        """Take in the processes that run now."""
+        processes = [each.process for each in running]
+        self._processes.run(processes)
+        self.listening = frozenset(process.pid for process in processes if process.listens)
+
+    def starter(self, pid: bytes, ppid: bytes) -> Process | None:
+        """Return who started the program that a process executes now."""
+        if ppid in self.recent:
+            self._enter(ppid)
+        return self._processes.starter(pid, ppid)
+
+    def execute(
+        self, pid: bytes, parent: Process | None, exe: bytes, arguments: bytes, original: bytes, session: bytes
+    ) -> None:
+        """Note that a process executed a program. parent: as ``starter`` says. Call ``forget`` now and then."""
+        self.recent[pid] = (parent, exe, arguments, original, session)
+        if pid in self.listening:
+            self._enter(pid)
+
+    def forget(self) -> None:
+        """Forget the oldest executions where there are too many."""
+        surplus = len(self.recent) - _MOST
+        if surplus > 0:
+            for oldest in list(itertools.islice(self.recent, surplus + _MOST // 8)):
+                del self.recent[oldest]
+
+    def get(self, pid: bytes) -> Process | None:
+        """Return the program that a process executed last."""
+        if pid in self.recent:
+            self._enter(pid)
+        return self._processes.get(pid)
+
+    def settle(self) -> None:
+        """Make entries of the newest executions, so that the next look knows them."""
+        for pid in list(self.recent)[-_MOST_SETTLED:]:
+            self._enter(pid)
+        self.recent.clear()
+
+    def _enter(self, pid: bytes) -> None:
+        parent, exe, arguments, original, session = self.recent.pop(pid)
+        self._processes.executed(pid, parent, exe, arguments, original, session)
