@@ -10,8 +10,8 @@ Thresholds were chosen on the seeds 1 to 20; these figures are the worst of othe
   role of the world, the most alike first; one that is left over stands for none. roles_found: least and most.
 - hosts_regrouped: hosts whose roles are others, or have another name, after fifteen more days with upgrades, new hosts
   and odd programs, when the roles of before are known. Hosts that are new are none of them.
-- malware_recommended: malicious programs that a recommended rule of their host allows, of malware in all. A directory
-  of own software counts as a rule, also for malware in it.
+- malware_recommended: malicious programs that the judge of the collection allows by the recommended rules of their
+  host, of malware in all. A directory of own software counts as a rule, also for malware in it.
 - later_allowed: share of the legitimate executions of the thirty days that recommended rules allow, of all hosts, also
   of those that were observed for three days only. later_allowed_role: the same, of the worst role.
 - directories_max: rules by directory that a role has. review_items: items that a role or base has for review, also
@@ -59,9 +59,9 @@ class Outcome(t.NamedTuple):
 
 
 class Advice(t.NamedTuple):
-    """roles: by name, the hosts. allows: whether a host may run a program. regroup: returns the hosts that change roles.
+    """roles: by name, the hosts. allows: whether a host may run a program. The rest as in Outcome.
 
-    The rest as in Outcome.
+    regroup: returns how many hosts change their roles later.
     """
 
     roles: t.Mapping[str, t.Collection[str]]
@@ -169,15 +169,38 @@ def recommended(world: _app_worlds.World) -> Advice:
 
     findings = [options.OpenFinding(*finding) for finding in world.findings]
     result = recommend.recommend(world.fleet, options.Options(), {}, findings)
-    rules = {role.name: Rules([one.rule for one in role.rules]) for role in result.roles}
+    allowed = _Judges(result)
     return Advice(
         {role.name: role.hosts for role in result.roles if not role.distribution},
-        lambda host, program: any(rules[name].allow(program) for name in result.hosts[host]),
+        lambda host, program: allowed(result.hosts[host], program),
         max(sum(bool(one.rule.directory) for one in role.rules) for role in result.roles),
         max(len(role.review) + role.left_out for role in result.roles),
         sum(role.undecided for role in result.roles),
         lambda: _regrouped(world.fleet),
     )
+
+
+class _Judges:
+    """The judge of the collection, with the recommended rules of a host's roles as its allowlist."""
+
+    def __init__(self, result: t.Any) -> None:
+        self._rules = {role.name: tuple(one.rule for one in role.rules) for role in result.roles}
+        self._judges: dict[tuple[str, ...], t.Any] = {}
+        self._verdicts: dict[tuple[tuple[str, ...], t.Any], bool] = {}
+
+    def __call__(self, roles: tuple[str, ...], program: t.Any) -> bool:
+        """Return whether a host that has these roles may run a program."""
+        if (roles, program) not in self._verdicts:
+            self._verdicts[roles, program] = self._judge(roles).judge(program, ()).allowed
+        return self._verdicts[roles, program]
+
+    def _judge(self, roles: tuple[str, ...]) -> t.Any:
+        from ansible_collections.bulwark.servers.plugins.module_utils.app_control import allowlist, judge
+
+        if roles not in self._judges:
+            rules = tuple(rule for name in roles for rule in self._rules[name])
+            self._judges[roles] = judge.Judge(allowlist.Allowlist(roles, rules, ()), 0.0)
+        return self._judges[roles]
 
 
 def _regrouped(fleet: t.Any) -> int:
@@ -216,39 +239,6 @@ def _days_before(row: tuple[int, float, float, int, int], until: float) -> int:
     _program, first, last, days, _executions = row
     span = last - first + _app_worlds.SECONDS
     return max(1, round(days * (min(last, until) - first + _app_worlds.SECONDS) / span))
-
-
-class Rules:
-    """The recommended rules of one role, as allowlist.Rule says what they mean."""
-
-    def __init__(self, rules: t.Iterable[t.Any]) -> None:
-        self._packages: dict[tuple[str, str], list[t.Any]] = {}
-        self._directories = []
-        self._digests: dict[str, list[t.Any]] = {}
-        for rule in rules:
-            if rule.package:
-                self._packages.setdefault((rule.manager, rule.package), []).append(rule)
-            elif rule.directory:
-                self._directories.append(rule)
-            else:
-                self._digests.setdefault(rule.sha256, []).append(rule)
-
-    def allow(self, program: t.Any) -> bool:
-        """Return whether a rule allows a program."""
-        for rule in self._packages.get((program.manager, program.package), ()):
-            known = program.verification == "verified" or (
-                program.verification == "no_digest" and rule.allow_unverified
-            )
-            if known and rule.origin in ("", program.origin) and program.sha256 not in rule.except_sha256:
-                return True
-        for rule in self._directories:
-            if (
-                program.path.startswith(rule.directory + "/")
-                and not program.writers
-                and program.sha256 not in rule.except_sha256
-            ):
-                return True
-        return any(rule.path in ("", program.path) for rule in self._digests.get(program.sha256, ()))
 
 
 def seen_twice(world: _app_worlds.World) -> Advice:
