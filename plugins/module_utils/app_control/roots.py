@@ -17,7 +17,8 @@ import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import plain
+from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import file_systems, plain
+from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import is_foreign, is_pseudo
 from ansible_collections.bulwark.servers.plugins.module_utils.containers import control_groups
 
 if t.TYPE_CHECKING:
@@ -67,7 +68,8 @@ class Roots:
         # Of what else is mounted in containers, such as a tmpfs at /tmp.
         self._volumes: dict[Device, Container] = {}
         self._pids: dict[bytes, Container] = {}
-        self._mounted, self._points = _mounts(proc)
+        self._points, self._foreign = _mounts(proc)
+        self._mounted = set(self._points.values())
         self._images: dict[str, str] = {}
         self._scan()
 
@@ -102,8 +104,16 @@ class Roots:
         """
         if device == (os.major(status.st_dev), os.minor(status.st_dev)):
             return True
-        point = max((point for point in self._points if _is_below(path, point)), key=len, default=b"")
+        point = self._point(path)
         return bool(point) and self._points[point] == device
+
+    def is_foreign(self, path: bytes) -> bool:
+        """Return whether a path of the host is on a file system of another machine, or of a program."""
+        return bool(self._foreign) and self._point(path) in self._foreign
+
+    def _point(self, path: bytes) -> bytes:
+        """Return the mount point that a path is below."""
+        return max((point for point in self._points if _is_below(path, point)), key=len, default=b"")
 
     def _scan(self) -> None:
         """Find the processes whose root is not the host's."""
@@ -156,16 +166,17 @@ class Roots:
                         yield os.fsdecode(point.rstrip(b"/") + directory + b"/config.v2.json")
 
 
-def _mounts(proc: str) -> tuple[set[Device], dict[bytes, Device]]:
-    """Return the devices of all mounts of the host, and by mount point the device as the kernel has it."""
+def _mounts(proc: str) -> tuple[dict[bytes, Device], set[bytes]]:
+    """Return by mount point of the host the device as the kernel has it, and the points of foreign file systems."""
     text = _read("%s/1/mountinfo" % proc) or _read("%s/self/mountinfo" % proc)
     points: dict[bytes, Device] = {}
+    foreign = {point for point, kind in file_systems(text).items() if is_foreign(kind) and not is_pseudo(kind)}
     for line in text.split(b"\n"):
         fields = line.split(b" ")
         device = _device(fields[2]) if len(fields) > 4 else None
         if device is not None:
             points[plain(fields[4])] = device
-    return set(points.values()), points
+    return points, foreign
 
 
 def _devices(path: str) -> set[Device]:

@@ -163,6 +163,9 @@ class Tallies:
     def __iter__(self) -> t.Iterator[tuple[Identity, Tally]]:
         return iter(self._all.items())
 
+    def __contains__(self, identity: object) -> bool:
+        return identity in self._all
+
     def __len__(self) -> int:
         return len(self._all)
 

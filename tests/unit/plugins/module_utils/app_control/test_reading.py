@@ -136,6 +136,29 @@ def test_a_script_that_is_an_argument(tmp_path: pathlib.Path) -> None:
     assert log.seen == {"program /usr/bin/python3.13": 3, f"script {script}": 2, "program /usr/bin/cat": 1}
 
 
+def test_a_script_that_env_finds_the_interpreter_of_runs_once(tmp_path: pathlib.Path) -> None:
+    script = program(tmp_path / "x.py", b"#!/usr/bin/env python3\n")
+    paths = [path_record(0, str(script), status(script)), path_record(1, "/usr/bin/env", status("/usr/bin/env"))]
+    log = Log().read(
+        execution("/usr/bin/env", ["/usr/bin/env", "python3", str(script)], serial=1, at=NOW, pid=9, paths=paths),
+        execution("/usr/bin/python3.13", ["python3", str(script)], serial=2, at=NOW + 0.001, pid=9),
+    )
+    assert log.seen == {"program /usr/bin/env": 1, f"script {script}": 1, "program /usr/bin/python3.13": 1}
+    assert log[script].target.interpreter == b"/usr/bin/python3.13"
+
+
+@pytest.mark.parametrize("name", ["app.js", "app/index.js"])
+def test_what_an_interpreter_adds_to_a_name(tmp_path: pathlib.Path, name: str) -> None:
+    script = program(tmp_path / name)
+    log = Log().read(execution("/usr/bin/node", ["node", "app"], cwd=str(tmp_path)))
+    assert f"script {script}" in log.seen
+
+
+def test_a_shell_looks_for_a_name_in_the_usual_directories(tmp_path: pathlib.Path) -> None:
+    log = Log().read(execution("/usr/bin/bash", ["bash", "ldd"], cwd=str(tmp_path)))
+    assert "script /usr/bin/ldd" in log.seen
+
+
 def test_the_main_file_of_a_directory_and_pipes(tmp_path: pathlib.Path) -> None:
     main = program(tmp_path / "app/__main__.py")
     log = Log().read(

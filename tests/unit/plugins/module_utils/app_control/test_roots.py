@@ -14,7 +14,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
 
 ID = "0123456789abcdef" * 4
-MOUNTS = "20 1 254:0 / / rw - ext4 /dev/vda1 rw\n30 20 0:40 / /data rw - btrfs /dev/vdb rw\n"
+MOUNTS = (
+    "20 1 254:0 / / rw - ext4 /dev/vda1 rw\n"
+    "30 20 0:40 / /data rw - btrfs /dev/vdb rw\n"
+    "31 20 0:41 / /net rw - nfs4 server:/ rw\n"
+)
 
 
 def make(proc: pathlib.Path, pid: int, root: pathlib.Path, group: str = "/", mounts: str = MOUNTS) -> None:
@@ -96,6 +100,11 @@ def test_what_is_not_mounted_any_more(tmp_path: pathlib.Path) -> None:
     assert roots.former_image((0, 99), shell, "?") == "?"
     assert roots.former_image((0, 99), Process(b"4", b'"/bin/sh"', b"", b"", None, 0), "?") == ""
     assert roots.former_image((0, 40), shell, "?") == ""
+
+
+def test_file_systems_of_other_machines(tmp_path: pathlib.Path) -> None:
+    roots = made(tmp_path)
+    assert [roots.is_foreign(path) for path in (b"/net/x", b"/network/x", b"/data/x", b"/x")] == [True, *[False] * 3]
 
 
 def test_devices_of_subvolumes(tmp_path: pathlib.Path) -> None:
