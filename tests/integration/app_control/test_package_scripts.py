@@ -77,8 +77,10 @@ def test_script_of_a_signed_index_is_claimed(debian: DebianRoot, repository: Rep
 def test_script_of_no_repository_is_unknown(debian: DebianRoot, repository: Repository) -> None:
     repository.add(debian.install(TOOL)[0])
     debian.install(Deb("own", scripts={"postinst": SCRIPT}))
-    assert provenance(debian, "/var/lib/dpkg/info/own.postinst").level == UNKNOWN
-    assert provenance(debian, "/var/lib/dpkg/info/never-there.prerm").level == UNKNOWN
+    own = provenance(debian, "/var/lib/dpkg/info/own.postinst")
+    assert (own.level, own.reason) == (UNKNOWN, "no signed repository index has the version that is installed")
+    missing = provenance(debian, "/var/lib/dpkg/info/never-there.prerm")
+    assert (missing.level, missing.reason) == (UNKNOWN, "the package is not installed, or not any more")
     # A newer version of a packaged name that nobody signed.
     debian.install(Deb("tool", version="9.0", scripts={"postinst": SCRIPT}))
     assert provenance(debian, POSTINST).level == UNKNOWN
