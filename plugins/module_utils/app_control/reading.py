@@ -218,7 +218,7 @@ class Reader:
             is_new = ppid in recent or ppid in older or pid in listening
             parent = lineage.starter(pid, ppid) if is_new else known(ppid)
             if group is None:
-                group = self._new_group(key, cwd, one.group(), pid, parent)
+                group = self._new_group(key, cwd, one.group(), pid, parent, beginning)
             operands: t.Sequence[Tally] = ()
             if group.is_interpreter and not (group.is_quick and arguments.find(_CODE, 0, _CODE_ENDS) > 0):
                 named = group.operands.get((arguments, cwd))
@@ -267,7 +267,7 @@ class Reader:
         self.first_execution = min(self.first_execution or time, time)
         self.days.add(int(time) // 86_400)
 
-    def _new_group(self, key: t.Any, cwd: bytes, raw: bytes, pid: bytes, parent: Process | None) -> _Group:
+    def _new_group(self, key: t.Any, cwd: bytes, raw: bytes, pid: bytes, parent: Process | None, time: float) -> _Group:
         if len(self._groups) >= _MOST_GROUPS:
             self.flush()
         event = executed(raw)
@@ -277,9 +277,12 @@ class Reader:
             call = activity.SYSCALL.search(raw)
             exe = call.group(activity.EXE + 1) if call is not None else b""
             bodies = activity.EXECVE.findall(raw)
-            targets = self._targets.of_execution(event, _arguments(bodies), pid, parent)
+            targets = self._targets.of_execution(event, _arguments(bodies), pid, parent, time)
             group = _Group(event, exe, _script(targets), targets)
-            if any(not item.name.startswith(b"/") for item in event.items[:1]):
+            if targets[0].is_of_process:
+                # The same records of a process on the host would be of the host.
+                key = (key, len(self._groups))
+            elif any(not item.name.startswith(b"/") for item in event.items[:1]):
                 self._groups[key] = _RELATIVE
                 key = (key, cwd)
         self._groups[key] = group
@@ -313,7 +316,7 @@ class Reader:
         bodies = activity.EXECVE.findall(event.raw)
         arguments = _arguments(bodies)
         self._at(float(event.seconds))
-        targets = self._targets.of_execution(facts, arguments, pid, parent)
+        targets = self._targets.of_execution(facts, arguments, pid, parent, event.time)
         self.lineage.execute(
             pid,
             parent,

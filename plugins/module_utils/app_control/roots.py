@@ -28,6 +28,8 @@ _MOST_PROCESSES = 8_000
 _MOST_BYTES = 1 << 20
 _MOST_DEVICES = 1_000
 _SHORT = 12
+# Of what follows the name in proc_pid_stat(5).
+_STARTED = 19
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 # Where engines keep the configuration of a container: %s is its id.
 _DOCKER = "/var/lib/docker/containers/%s/config.v2.json"
@@ -67,7 +69,7 @@ class Roots:
         self._devices: dict[Device, Container] = {}
         # Of what else is mounted in containers, such as a tmpfs at /tmp.
         self._volumes: dict[Device, Container] = {}
-        self._pids: dict[bytes, Container] = {}
+        self._pids: dict[bytes, tuple[Container, float]] = {}
         self._points, self._foreign = _mounts(proc)
         self._mounted = set(self._points.values())
         self._images: dict[str, str] = {}
@@ -77,9 +79,13 @@ class Roots:
         known = {**self._former, **{device: container.image for device, container in self._devices.items()}}
         return {"boot": self._boot, "devices": [[*device, image] for device, image in known.items()][-_MOST_DEVICES:]}
 
-    def container_of(self, pid: bytes) -> Container | None:
-        """Return the container of a running process."""
-        return self._pids.get(pid)
+    def container_of(self, pid: bytes, time: float | None = None) -> Container | None:
+        """Return the container of a process that runs. time: when it has to have run already, None for now.
+
+        Whoever executes something could leave its process id to a container.
+        """
+        container, started = self._pids.get(pid, (None, 0.0))
+        return container if time is None or started <= time else None
 
     def container_on(self, device: Device) -> Container | None:
         """Return the container that has a device which the host has not."""
@@ -118,6 +124,7 @@ class Roots:
     def _scan(self) -> None:
         """Find the processes whose root is not the host's."""
         own = _identity("%s/1/root" % self._proc) or _identity("/")
+        booted, ticks = _booted(self._proc), os.sysconf("SC_CLK_TCK")
         names = sorted((name for name in _names(self._proc) if name.isdigit()), key=int)
         for name in names[:_MOST_PROCESSES]:
             root = _identity("%s/%s/root" % (self._proc, name))
@@ -135,7 +142,7 @@ class Roots:
                 self.containers[group.container] = container
                 for volume in _devices("%s/%s/mountinfo" % (self._proc, name)) - self._mounted:
                     self._volumes.setdefault(volume, container)
-            self._pids[name.encode("ascii")] = container
+            self._pids[name.encode("ascii")] = container, booted + _ticks("%s/%s/stat" % (self._proc, name)) / ticks
             if container.device is not None:
                 self._devices.setdefault(container.device, container)
 
@@ -198,6 +205,19 @@ def _device(field: bytes) -> Device | None:
 
 def _is_below(path: bytes, point: bytes) -> bool:
     return path == point or path.startswith(point.rstrip(b"/") + b"/")
+
+
+def _booted(proc: str) -> float:
+    """Return when the host was booted, in whole seconds since the epoch; infinite where that is unknown."""
+    found = re.search(rb"^btime (\d{1,15})$", _read(proc + "/stat"), re.MULTILINE)
+    return float(found.group(1)) if found else float("inf")
+
+
+def _ticks(path: str) -> float:
+    """Return how many ticks after the boot a process was started (proc_pid_stat(5)); infinite for one that is gone."""
+    # The name, in parentheses, may hold anything.
+    fields = _read(path).rpartition(b")")[2].split()
+    return float(fields[_STARTED]) if len(fields) > _STARTED and fields[_STARTED].isdigit() else float("inf")
 
 
 def _identity(path: str) -> tuple[int, int] | None:

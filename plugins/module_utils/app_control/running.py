@@ -35,7 +35,7 @@ _NO_FILES = (b"/dev/zero", b"/SYSV", b"/anon_hugepage", b"/[aio]")
 _TEMPORARY = (b"/tmp/", b"/var/tmp/", b"/dev/shm/", b"/run/")
 _MOST_BYTES = 4 * 1024 * 1024
 _MOST_ARGUMENTS = 131_072
-_MOST_USUAL = 20_000
+_MOST_USUAL = 5_000
 # Seconds. The kernel counts from the boot, whose time is a whole second that the clock may be set by.
 _GRAIN = 2
 _UNSET = decode.UNSET_ID.encode("ascii")

@@ -53,6 +53,13 @@ class Target(t.NamedTuple):
         return (self.image, self.kind, path)
 
     @property
+    def is_of_process(self) -> bool:
+        """Whether only its process says that the file ran in a container, as it is on a device of the host."""
+        if self.container is None or self.file is None:
+            return self.container is not None
+        return self.container.device is None or self.container.device != self.file[:2]
+
+    @property
     def is_gone(self) -> bool:
         """Whether no file lies at the path now."""
         if self.memory or self.opened:

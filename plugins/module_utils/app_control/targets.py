@@ -43,14 +43,17 @@ class Targets:
         self._directories: dict[bytes, _Directory] = {}
 
     def of_execution(
-        self, event: Executed, arguments: t.Sequence[bytes], pid: bytes, parent: Process | None
+        self, event: Executed, arguments: t.Sequence[bytes], pid: bytes, parent: Process | None, time: float
     ) -> list[Target]:
-        """Return the program, and for a script the script, too. pid: of the process, parent: who started it."""
+        """Return the program, and for a script the script, too.
+
+        pid: of the process. parent: who started it. time: of the execution, in seconds since the epoch.
+        """
         if event.is_memory:
             return [Target(PROGRAM, event.exe[: -len(DELETED)], memory=True)]
         items = event.items
         executed_id = items[0].id if items else None
-        image, container = self._root(executed_id, pid, parent)
+        image, container = self._root(executed_id, pid, parent, time)
         prefix = _prefix(container)
         exe = self._without_suffix(event.exe, prefix)
         if not items or not items[0].path or self._is_program(exe, items[0], prefix) or not is_script(event, arguments):
@@ -101,14 +104,19 @@ class Targets:
             status = self._found(path)
         return self._regular(path, status)
 
-    def _root(self, file: FileId | None, pid: bytes, parent: Process | None) -> tuple[str, Container | None]:
+    def _root(
+        self, file: FileId | None, pid: bytes, parent: Process | None, time: float
+    ) -> tuple[str, Container | None]:
         """Return in which image, and in which container that runs, a file was executed."""
         if file is not None:
             container = self._roots.container_on(file[:2])
             if container is not None:
                 return container.image, container
-        container = self._roots.container_of(pid) or (self._roots.container_of(parent.pid) if parent else None)
-        if container is not None and container.device is None:
+        # What a container has of the host, such as a directory that is mounted into it, is on a device of the host.
+        container = self._roots.container_of(pid, time)
+        if container is None and parent is not None:
+            container = self._roots.container_of(parent.pid, time)
+        if container is not None:
             return container.image, container
         image = "" if file is None else self._roots.former_image(file[:2], parent, UNKNOWN_IMAGE)
         return image, None

@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import pr
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.explanations import Explainer
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import UNKNOWN_IMAGE, Execution
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.reading import Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Roots
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Container, Roots
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Tallies, Tally
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event
 from ansible_collections.bulwark.servers.plugins.module_utils.automation.explainer import Act
@@ -294,6 +294,23 @@ def test_a_container_that_is_gone_is_known_by_what_started_it() -> None:
     assert [identity[0] for identity, _tally in Log().read(*events).tallies] == ["", UNKNOWN_IMAGE]
     # Without that, nothing says that it was no file of the host.
     assert [identity[0] for identity, _tally in Log().read(*events[1:]).tallies] == [""]
+
+
+def test_what_a_container_runs_of_the_host_is_told_apart_by_process(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = program(tmp_path / "tool")
+    roots = Roots({})
+    container = Container("web", os.getpid(), (0, 99_999))
+    # A made-up container that this process is said to be in.
+    monkeypatch.setattr(roots, "container_of", lambda pid, _time: container if pid == b"7" else None)
+    tallies = Tallies(100)
+    reader = Reader({}, roots, tallies, names=("here",))
+    for serial, pid in enumerate((7, 7, 8, 7), 1):
+        reader.read(execution(str(tool), serial=serial, at=NOW, pid=pid))
+    reader.close()
+    # Once it has run on the host, it is a program of the host.
+    assert {identity[0]: tally.count for identity, tally in tallies} == {"web": 2, "": 2}
 
 
 def test_a_flood_is_counted_by_directory() -> None:

@@ -27,6 +27,8 @@ def make(proc: pathlib.Path, pid: int, root: pathlib.Path, group: str = "/", mou
     (folder / "root").symlink_to(root)
     (folder / "cgroup").write_text(f"0::{group}\n")
     (folder / "mountinfo").write_text(mounts)
+    (folder / "stat").write_text(f"{pid} (a) b) S 1 {'0 ' * 17}{100 * os.sysconf('SC_CLK_TCK')} 0\n")
+    (proc / "stat").write_text("cpu 1\nbtime 1000\n")
 
 
 def made(tmp_path: pathlib.Path, state: t.Mapping[str, t.Any] | None = None, boot: str = "one") -> Roots:
@@ -62,6 +64,9 @@ def test_containers(tmp_path: pathlib.Path) -> None:
     assert roots.container_of(b"7") == docker
     assert roots.container_of(b"5") is None
     assert roots.container_of(b"1") is None
+    # What ran before the process was started had its id before it.
+    assert roots.container_of(b"7", 1_100.0) == docker
+    assert roots.container_of(b"7", 1_099.0) is None
     nspawn = roots.container_of(b"9")
     assert nspawn is not None
     assert nspawn.image == "web"
