@@ -83,11 +83,11 @@ class Provenance(t.NamedTuple):
 class PackageScripts:
     """The maintainer scripts of one root. Databases are read when the first script is asked about."""
 
-    def __init__(self, root: bytes = b"/") -> None:
-        self._root = root
-        self._databases = PackageDatabases(root)
-        self._indexes = SignedIndexes(root)
-        self._archives = archives.KeptArchives(root, 1, _MOST_PACKED)
+    def __init__(self, databases: PackageDatabases) -> None:
+        self._root = databases.root
+        self._databases = databases
+        self._indexes = SignedIndexes(databases.root)
+        self._archives = archives.KeptArchives(databases.root, 1, _MOST_PACKED)
         self._facts: dict[tuple[str, str, str], _Facts | None] = {}
         self._rpms: dict[int, Provenance] = {}
         self._lists: list[tuple[float, str]] | None = None
