@@ -87,11 +87,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no type i
         roles = [role for role in recommendation.roles if not role.problem]
         files = draft_file.file_names(roles, drafts)
         learned = {role.name: _learned(role, fleet, now) for role in roles}
+        named = {role.name: draft_file.named_hosts(role, recommendation.hosts) for role in roles}
         written = [
-            self._put(directory / files[role.name], role, learned[role.name], drafts, fleet, options["replace"])
+            self._put(
+                directory / files[role.name],
+                role,
+                draft_file.text(role, learned[role.name], named[role.name]),
+                drafts,
+                fleet,
+                options["replace"],
+            )
             for role in roles
         ]
-        lists = [draft_file.as_list(role, files[role.name], learned[role.name]) for role in roles]
+        lists = [draft_file.as_list(role, files[role.name], learned[role.name], named[role.name]) for role in roles]
         replay = dry_run.replay(fleet, Lists(directory, tuple(lists), used.exemptions), learning.users_of(store), now)
         alerts = learning.shown_alerts(store, replay.alerts)
         changes = learning.shown_changes(outdated.of_lists(used, recommendation, fleet))
@@ -114,7 +122,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no type i
                     *(_role_line(role, each) for role, each in zip(roles, written, strict=True)),
                     *(f"No allowlist for {name}: {problem}" for name, problem in problems.items()),
                     *_insufficient_lines(recommendation.insufficient),
-                    *_base_lines(roles, recommendation.hosts),
                     *(learning.alert_lines(alerts, len(replay.alerts)) if roles else ()),
                     *learning.change_lines(changes),
                 )
@@ -125,7 +132,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no type i
         self,
         path: pathlib.Path,
         role: Role,
-        learned: draft_file.Learned,
+        text: str,
         drafts: Lists,
         fleet: Fleet,
         replace: bool,
@@ -136,7 +143,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no type i
         differences = outdated.of_role(there, role, fleet) if there else None
         if there and not differences:
             return {"changed": False, "path": str(path), "preserved": False}
-        text = draft_file.text(role, learned)
         preserved = there is not None and not replace
         # Whatever people have changed in a file is theirs.
         target = path.with_name(f"{path.stem}{allowlist_files.PROPOSAL}") if preserved else path
@@ -201,19 +207,6 @@ def _role_line(role: Role, written: t.Mapping[str, t.Any]) -> str:
     if written["preserved"]:
         return f"{what}. Its file was there already and is as it was; compare it with {written['path']}."
     return f"{what}. Review {written['path']}, which allows and blocks nothing by itself."
-
-
-def _base_lines(roles: t.Sequence[Role], hosts: t.Mapping[str, t.Sequence[str]]) -> list[str]:
-    """Return how to use the base for hosts that have nothing else: no file names them."""
-    lines = []
-    for base in (role.name for role in roles if role.distribution):
-        names = [host for host, given in hosts.items() if list(given) == [base]]
-        if names:
-            lines.append(
-                f"{counted(len(names), 'host')} ({', '.join(names[:3])}) with nothing but {base}: no list is for "
-                f"{'it' if len(names) == 1 else 'them'} until app_control_roles names {base}."
-            )
-    return lines
 
 
 def _insufficient_lines(insufficient: t.Mapping[str, str]) -> list[str]:

@@ -35,6 +35,7 @@ class Target(t.NamedTuple):
 
     container: that it ran in, where it is known; image: the name of its image, "" on the host. opened: a path in
     proc(5) that leads to the very file, b"" for none. is_folded: whether it stands for all files of a directory.
+    is_of_process: whether only its process says that it ran in a container, as it is on a device of the host.
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Target(t.NamedTuple):
     container: Container | None = None
     opened: bytes = b""
     is_folded: bool = False
+    is_of_process: bool = False
 
     @property
     def identity(self) -> Identity:
@@ -162,6 +164,9 @@ class Tallies:
 
     def __iter__(self) -> t.Iterator[tuple[Identity, Tally]]:
         return iter(self._all.items())
+
+    def __contains__(self, identity: object) -> bool:
+        return identity in self._all
 
     def __len__(self) -> int:
         return len(self._all)

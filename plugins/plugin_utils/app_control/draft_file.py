@@ -46,26 +46,36 @@ def file_names(roles: t.Iterable[Role], drafts: Lists) -> dict[str, str]:
     return names
 
 
-def as_list(role: Role, file: str, learned: Learned) -> RoleList:
-    """Return a role as the list that its file will be read as."""
+def named_hosts(role: Role, roles: t.Mapping[str, t.Sequence[str]]) -> tuple[str, ...]:
+    """Return the hosts that the file of a role names. roles: of each host.
+
+    A base counts for all hosts of its distribution that have another role, so it names those that have none.
+    """
+    if not role.distribution:
+        return role.hosts
+    return tuple(host for host in role.hosts if list(roles.get(host, ())) == [role.name])
+
+
+def as_list(role: Role, file: str, learned: Learned, hosts: tuple[str, ...]) -> RoleList:
+    """Return a role as the list that its file will be read as. hosts: those that it names."""
     return RoleList(
         name=role.name,
         file=file,
         distribution=role.distribution,
-        hosts=() if role.distribution else role.hosts,
+        hosts=hosts,
         learned=dataclasses.asdict(learned),
         allow=tuple(each.rule._replace(role=role.name) for each in role.rules),
         review=tuple(Review(judge.subject(each.program), each.reasons, each.rule) for each in role.review),
     )
 
 
-def text(role: Role, learned: Learned) -> str:
-    """Return the file of a role that has no problem."""
+def text(role: Role, learned: Learned, hosts: t.Sequence[str]) -> str:
+    """Return the file of a role that has no problem. hosts: those that it names."""
     head: dict[str, t.Any] = {"role": role.name}
     if role.distribution:
         head["distribution"] = role.distribution
-    else:
-        head["hosts"] = list(role.hosts)
+    if hosts or not role.distribution:
+        head["hosts"] = list(hosts)
     lines = [*_head(role, learned), *_dumped(head), *_mapping("learned", dataclasses.asdict(learned))]
     lines += _listed("allow", [entries.rule_entry(each.rule, each.reason) for each in role.rules])
     if role.left_out:

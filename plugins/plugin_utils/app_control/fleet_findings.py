@@ -37,7 +37,8 @@ _Detections = list[dict[str, t.Any]]
 
 def detections(store: Store, variable: Variable, scope: str, now: float) -> _Detections:
     """Return what is found about the fleet; raise ContentError for allowlists that cannot be read."""
-    hosts = [host for host in store.program_hosts() if host.until >= now - _RECENT]
+    # It is not known until when the programs of a host without an audit log were observed.
+    hosts = [host for host in store.program_hosts() if not host.days or host.until >= now - _RECENT]
     directory = variable("app_control_allowlists")
     if directory:
         return _outdated(store, directory, hosts, variable, scope, now)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import typing as t
 
@@ -154,16 +155,18 @@ def remove_unseen(connection: sa.Connection) -> None:
 
 
 def _joined(before: HostFacts | None, facts: HostFacts) -> HostFacts:
-    """Return what is known of a host after a look; a host whose memory was lost begins to count again."""
-    if before is None:
+    """Return what is known of a host after a look; a host whose memory was lost begins to count again.
+
+    Without a day, executions were not observed at all, as without an audit log; then times say nothing.
+    """
+    observed = [each for each in (before, facts) if each is not None and each.days]
+    if not observed:
         return facts
-    return HostFacts(
-        distribution=facts.distribution,
-        since=min(before.since, facts.since),
-        until=max(before.until, facts.until),
-        days=max(before.days, facts.days),
-        groups=facts.groups,
-        roles=facts.roles,
+    return dataclasses.replace(
+        facts,
+        since=min(each.since for each in observed),
+        until=max(each.until for each in observed),
+        days=max(each.days for each in observed),
     )
 
 

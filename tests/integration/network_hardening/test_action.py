@@ -341,6 +341,7 @@ def test_learn_says_what_is_missing_or_wrong(desk: Desk) -> None:
     assert "bulwark_learn_directry" in desk.learn(works=False, bulwark_learn_directry="/tmp/x")
     assert "network_hardening_trustd" in desk.learn(works=False, network_hardening_trustd=["10.0.0.0/8"])
     said = desk.learn(network_hardening_imports=[])
+    assert "Nothing is known of the programs of these hosts: bulwark.servers.scan learns them." in said
     assert "Not looked at: " in said
     assert "No traffic was recorded on this host." in said
     assert not desk.learned.exists()

@@ -180,7 +180,12 @@ def test_exceptions_can_allow_what_rules_do_not() -> None:
         unknown = TOOL._replace(content=content)
         assert not verdict(unknown, exemptions=[exemption("*", sha256=ONE)]).allowed
     memory = TOOL._replace(path="/memfd:tool", content="memory")
-    assert not verdict(memory, exemptions=[exemption("/memfd:*")]).allowed
+    for pattern in ("/memfd:*", "*"):
+        assert not verdict(memory, exemptions=[exemption(pattern, user="root")]).allowed
+    assert verdict(memory, exemptions=[exemption("/memfd:tool")]).allowed
+    starred = memory._replace(path="/memfd:*")
+    assert verdict(starred, exemptions=[exemption("/memfd:[*]")]).allowed
+    assert not verdict(memory, exemptions=[exemption("/memfd:[*]")]).allowed
     assert verdict(memory, exemptions=[exemption("/memfd:*", sha256=ONE)]).allowed
 
 

@@ -19,7 +19,7 @@ ODD = program("/opt/a: 'b'\\n{{ x }} # c", image="shop:1", package="", sha256="c
 
 
 def test_a_draft_shows_what_to_do_and_why() -> None:
-    text = draft_file.text(role(review=[TOOL], left_out=7), LEARNED)
+    text = draft_file.text(role(review=[TOOL], left_out=7), LEARNED, ("web1", "web2"))
     assert (
         text
         == f"""\
@@ -59,10 +59,10 @@ def test_a_draft_is_read_as_the_list_that_the_dry_run_tried(tmp_path: pathlib.Pa
     web = role(rules=[NGINX_RULE, Rule("web", sha256="d" * 64, path="/x")], review=[TOOL, ODD])
     names = draft_file.file_names([base, web], lists())
     for each in (base, web):
-        (tmp_path / names[each.name]).write_text(draft_file.text(each, LEARNED))
+        (tmp_path / names[each.name]).write_text(draft_file.text(each, LEARNED, each.hosts))
     read = {each.name: each for each in allowlist_files.load(tmp_path).roles}
-    assert read == {each.name: draft_file.as_list(each, names[each.name], LEARNED) for each in (base, web)}
-    assert (read["web"].hosts, read["base-debian-12"].hosts) == (("web1", "web2"), ())
+    assert read == {each.name: draft_file.as_list(each, names[each.name], LEARNED, each.hosts) for each in (base, web)}
+    assert read["web"].hosts == ("web1", "web2")
     assert read["web"].review[1].program == f"shop:1: {ODD.path}"
 
 

@@ -102,10 +102,11 @@ def test_a_list_is_outdated_if_most_hosts_of_its_role_run_what_it_does_not_have(
     (tmp_path / "web.yml").write_text("role: web\nallow: []\n")
     (tmp_path / "db.yml").write_text("role: db\nallow: []\n")
     see(store, "a", "b", roles=["web"], ran=[TOOL], reported=True)
-    see(store, "c", "d", roles=["web"])
+    see(store, "c", "d", roles=["web"], days=0)
     see(store, "x", roles=["db"], ran=[TOOL], reported=True)
     assert detections(store, tmp_path) == []
-    see(store, "c", roles=["web"], ran=[TOOL], reported=True)
+    # This one has no audit log.
+    see(store, "c", roles=["web"], ran=[TOOL], reported=True, days=0)
     (outdated,) = detections(store, tmp_path)
     assert (outdated["alert"], outdated["subject"]) == ("app_allowlist_outdated", "web")
     assert outdated["message"] == "Allowlist web: most of its hosts run 1 program that it does not have."
