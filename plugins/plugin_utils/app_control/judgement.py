@@ -29,7 +29,7 @@ _NAMED = 5
 
 
 class Judgement:
-    """Rules and review items of one list. undecided: as in Role. software: features, a package of which is recommended."""
+    """Rules and review items of one list. undecided: as in Role. software: features with a recommended package."""
 
     def __init__(self, case: Case, listed: Listed) -> None:
         self.case, self.listed = case, listed
