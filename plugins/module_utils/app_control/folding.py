@@ -69,9 +69,9 @@ def gather(identities: t.Iterable[Identity], most: int) -> t.Iterator[tuple[Iden
         image, kind, path = identity
         for directory in directories(path):
             below.setdefault((image, kind, directory), []).append(identity)
-    for place in sorted(below, key=lambda each: -each[2].count("/")):
-        members = [identity for identity in below[place] if identity in left]
+    for group in sorted(below, key=lambda each: -each[2].count("/")):
+        members = [identity for identity in below[group] if identity in left]
         if len(members) > most:
             left.difference_update(members)
-            image, kind, directory = place
+            image, kind, directory = group
             yield (image, kind, folded(directory)), members

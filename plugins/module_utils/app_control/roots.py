@@ -63,8 +63,8 @@ class Roots:
         """state: as ``state`` returned it."""
         self._proc = proc
         self._boot = _text(proc + "/sys/kernel/random/boot_id").strip()
-        kept = state.get("devices", ()) if state.get("boot") == self._boot else ()
-        self._former: dict[Device, str] = {(major, minor): image for major, minor, image in kept}
+        saved = state.get("devices", ()) if state.get("boot") == self._boot else ()
+        self._former: dict[Device, str] = {(major, minor): image for major, minor, image in saved}
         self.containers: dict[str, Container] = {}
         self._devices: dict[Device, Container] = {}
         # Of what else is mounted in containers, such as a tmpfs at /tmp.
@@ -190,14 +190,14 @@ def _mounts(proc: str) -> tuple[dict[bytes, Device], set[bytes]]:
 
 def _devices(path: str) -> set[Device]:
     """Return the devices of mounts that may have programs. path: of a file as proc_pid_mountinfo(5)."""
-    found = set()
+    devices = set()
     for line in _read(path).split(b"\n"):
         fields, _dash, others = line.partition(b" - ")
         numbers = fields.split(b" ")
         device = _device(numbers[2]) if len(numbers) > 4 else None
         if device is not None and others.partition(b" ")[0] not in _WITHOUT_FILES:
-            found.add(device)
-    return found
+            devices.add(device)
+    return devices
 
 
 def _device(field: bytes) -> Device | None:

@@ -209,17 +209,17 @@ class Tallies:
 def _directory(path: bytes, surplus: int) -> bytes:
     """Return what stands for all files of a directory; for those of its first part where that are too many, too."""
     parts = path.split(b"/")
-    kept = parts[:-1] if surplus < _MOST_DIRECTORIES else parts[:2]
-    return b"/".join([*kept, FOLDED.encode("ascii")])
+    shortened = parts[:-1] if surplus < _MOST_DIRECTORIES else parts[:2]
+    return b"/".join([*shortened, FOLDED.encode("ascii")])
 
 
 _MOST_DIRECTORIES = 1_000
 
 
-def _later(one: Moment | None, other: Moment | None) -> Moment | None:
-    if one is None or other is None:
-        return one or other
-    return other if other.time >= one.time else one
+def _later(first: Moment | None, second: Moment | None) -> Moment | None:
+    if first is None or second is None:
+        return first or second
+    return second if second.time >= first.time else first
 
 
 def put(names: dict[bytes, None], name: bytes) -> None:

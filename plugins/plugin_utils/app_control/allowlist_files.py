@@ -172,13 +172,13 @@ def _role_list(data: t.Any, file: str) -> RoleList:
     )
 
 
-def _review(data: t.Any, role: str, place: str) -> Review:
-    fields = entries.fields(data, ("program", "reasons", "rule"), place)
+def _review(data: t.Any, role: str, where: str) -> Review:
+    fields = entries.fields(data, ("program", "reasons", "rule"), where)
     proposed = fields.get("rule")
     return Review(
-        program=catalogue.text(fields, "program", place),
-        reasons=entries.texts(fields, "reasons", place),
-        rule=None if proposed is None else entries.rule(proposed, role, f"{place}: rule"),
+        program=catalogue.text(fields, "program", where),
+        reasons=entries.texts(fields, "reasons", where),
+        rule=None if proposed is None else entries.rule(proposed, role, f"{where}: rule"),
     )
 
 
@@ -186,7 +186,7 @@ def _exemptions(data: t.Any) -> tuple[ListedExemption, ...]:
     fields = entries.fields(data, ("exceptions",), EXCEPTIONS)
     listed = []
     for number, entry in enumerate(entries.listed(fields, "exceptions", EXCEPTIONS), 1):
-        place = f"{EXCEPTIONS}: entry {number}"
-        exemption = entries.exemption(entry, place)
-        listed.append(ListedExemption(exemption, entries.texts(entry, "hosts", place)))
+        where = f"{EXCEPTIONS}: entry {number}"
+        exemption = entries.exemption(entry, where)
+        listed.append(ListedExemption(exemption, entries.texts(entry, "hosts", where)))
     return tuple(listed)

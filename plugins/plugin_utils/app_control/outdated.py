@@ -43,8 +43,8 @@ class Changes:
 def of_lists(lists: Lists, recommendation: Recommendation, fleet: Fleet) -> list[Changes]:
     """Return the changes of each list that is recommended again, and what is unused in the others."""
     recommended = {role.name: role for role in recommendation.roles if not role.problem}
-    found = (of_role(each, recommended.get(each.name), fleet) for each in lists.roles)
-    return [changes for changes in found if changes]
+    changed = (of_role(each, recommended.get(each.name), fleet) for each in lists.roles)
+    return [changes for changes in changed if changes]
 
 
 def of_role(listed: RoleList, role: Role | None, fleet: Fleet) -> Changes:

@@ -54,27 +54,27 @@ class Case:
 
         The hosts of a usual packaged program are not known; it is one that any host of the same distributions ran.
         """
-        found: dict[int, list[int]] = {}
+        held: dict[int, list[int]] = {}
         for number in use.entry.programs:
             holders = self._holders.get(number)
             if holders is not None:
                 hosts = [host for host in holders if use.flags[host : host + 1] == b"\1"]
                 if hosts:
-                    found[number] = hosts
+                    held[number] = hosts
             elif any(
                 number in programs
                 for programs, mask in zip(self._programs, self.distributions, strict=True)
                 if use.mask & mask
             ):
-                found[number] = []
-        return found
+                held[number] = []
+        return held
 
 
 def _programs(table: Table, hosts: int) -> set[int]:
-    found: set[int] = set()
+    programs: set[int] = set()
     for host in members(hosts):
-        found.update(table.fleet.hosts[host].programs)
-    return found
+        programs.update(table.fleet.hosts[host].programs)
+    return programs
 
 
 def _holders(table: Table, odd_programs: t.Container[int]) -> dict[int, list[int]]:

@@ -137,10 +137,10 @@ def _allowlists(
     severities: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for finding in violations:
         severities[finding.host][finding.severity] += 1
-    found = [_allowlist(name, same, severities, name in outdated) for name, same in using.items()]
+    allowlists = [_allowlist(name, same, severities, name in outdated) for name, same in using.items()]
     order = {severity: at for at, severity in enumerate(model.SEVERITIES)}
     return sorted(
-        found, key=lambda each: ([(order[name], -count) for name, count in each.counts] or [(9, 0)], each.name)
+        allowlists, key=lambda each: ([(order[name], -count) for name, count in each.counts] or [(9, 0)], each.name)
     )
 
 
