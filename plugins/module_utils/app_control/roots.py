@@ -87,8 +87,10 @@ class Roots:
         container, started = self._pids.get(pid, (None, 0.0))
         return container if time is None or started <= time else None
 
-    def container_on(self, device: Device) -> Container | None:
-        """Return the container that has a device which the host has not."""
+    def container_on(self, device: Device, path: bytes) -> Container | None:
+        """Return the container that has a device; None where a path of the host itself leads there."""
+        if self._points.get(self._point(path)) == device:
+            return None
         return self._devices.get(device) or self._volumes.get(device)
 
     def former_image(self, device: Device, parent: Process | None, unknown: str) -> str:

@@ -35,6 +35,7 @@ class Target(t.NamedTuple):
 
     container: that it ran in, where it is known; image: the name of its image, "" on the host. opened: a path in
     proc(5) that leads to the very file, b"" for none. is_folded: whether it stands for all files of a directory.
+    is_of_process: whether only its process says that it ran in a container, as it is on a device of the host.
     """
 
     kind: str
@@ -46,18 +47,12 @@ class Target(t.NamedTuple):
     container: Container | None = None
     opened: bytes = b""
     is_folded: bool = False
+    is_of_process: bool = False
 
     @property
     def identity(self) -> Identity:
         path = printable(self.path) if self.is_folded else shown(self.path)
         return (self.image, self.kind, path)
-
-    @property
-    def is_of_process(self) -> bool:
-        """Whether only its process says that the file ran in a container, as it is on a device of the host."""
-        if self.container is None or self.file is None:
-            return self.container is not None
-        return self.container.device is None or self.container.device != self.file[:2]
 
     @property
     def is_gone(self) -> bool:

@@ -53,12 +53,12 @@ class Targets:
             return [Target(PROGRAM, event.exe[: -len(DELETED)], memory=True)]
         items = event.items
         executed_id = items[0].id if items else None
-        image, container = self._root(executed_id, pid, parent, time)
+        image, container, is_of_process = self._root(event.exe, executed_id, pid, parent, time)
         prefix = _prefix(container)
         exe = self._without_suffix(event.exe, prefix)
         if not items or not items[0].path or self._is_program(exe, items[0], prefix) or not is_script(event, arguments):
-            return [Target(PROGRAM, exe, image, file=executed_id, container=container)]
-        interpreter = Target(PROGRAM, exe, image, file=items[1].id, container=container)
+            return [Target(PROGRAM, exe, image, file=executed_id, container=container, is_of_process=is_of_process)]
+        interpreter = Target(PROGRAM, exe, image, file=items[1].id, container=container, is_of_process=is_of_process)
         script = Target(SCRIPT, self._real(items[0], container), image, exe, executed_id, container=container)
         return [interpreter, script]
 
@@ -105,21 +105,21 @@ class Targets:
         return self._regular(path, status)
 
     def _root(
-        self, file: FileId | None, pid: bytes, parent: Process | None, time: float
-    ) -> tuple[str, Container | None]:
-        """Return in which image, and in which container that runs, a file was executed."""
+        self, exe: bytes, file: FileId | None, pid: bytes, parent: Process | None, time: float
+    ) -> tuple[str, Container | None, bool]:
+        """Return in which image and running container a file was executed, and whether only the process says so."""
         if file is not None:
-            container = self._roots.container_on(file[:2])
+            container = self._roots.container_on(file[:2], exe)
             if container is not None:
-                return container.image, container
+                return container.image, container, False
         # What a container has of the host, such as a directory that is mounted into it, is on a device of the host.
         container = self._roots.container_of(pid, time)
         if container is None and parent is not None:
             container = self._roots.container_of(parent.pid, time)
         if container is not None:
-            return container.image, container
+            return container.image, container, True
         image = "" if file is None else self._roots.former_image(file[:2], parent, UNKNOWN_IMAGE)
-        return image, None
+        return image, None, False
 
     def _is_program(self, exe: bytes, item: Item, prefix: bytes) -> bool:
         """Return whether what was executed is the program itself, by its own name or another."""

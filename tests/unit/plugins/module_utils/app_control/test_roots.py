@@ -58,7 +58,7 @@ def test_containers(tmp_path: pathlib.Path) -> None:
     configuration.parent.mkdir(parents=True)
     configuration.write_text(json.dumps({"Config": {"Image": "shop\n:1"}}))
     roots = made(tmp_path)
-    docker = roots.container_on(device_of("/proc"))
+    docker = roots.container_on(device_of("/proc"), b"/bin/x")
     assert docker is not None
     assert (docker.image, docker.pid) == ("shop\\n:1", 7)
     assert roots.container_of(b"7") == docker
@@ -74,10 +74,20 @@ def test_containers(tmp_path: pathlib.Path) -> None:
 
 def test_what_is_mounted_in_a_container(tmp_path: pathlib.Path) -> None:
     roots = made(tmp_path)
-    assert roots.container_on((0, 77)) == roots.container_of(b"7")
-    assert roots.container_on((0, 78)) is None
+    assert roots.container_on((0, 77), b"/bin/x") == roots.container_of(b"7")
+    assert roots.container_on((0, 78), b"/bin/x") is None
     # The host's own file system, a directory of which is mounted there.
-    assert roots.container_on((254, 0)) is None
+    assert roots.container_on((254, 0), b"/bin/x") is None
+
+
+def test_a_file_of_a_container_that_the_host_runs(tmp_path: pathlib.Path) -> None:
+    major, minor = device_of("/proc")
+    made(tmp_path)
+    with (tmp_path / "proc/1/mountinfo").open("a") as stream:
+        stream.write(f"40 20 {major}:{minor} / /var/lib/docker/merged rw - overlay overlay rw\n")
+    roots = made(tmp_path)
+    assert roots.container_on((major, minor), b"/bin/x") is not None
+    assert roots.container_on((major, minor), b"/var/lib/docker/merged/bin/x") is None
 
 
 def test_an_image_without_a_name(tmp_path: pathlib.Path) -> None:
@@ -92,7 +102,7 @@ def test_a_container_that_has_ended(tmp_path: pathlib.Path) -> None:
     state = json.loads(json.dumps(roots.state()))
     (tmp_path / "proc/7/root").unlink()
     later = made(tmp_path, state)
-    assert later.container_on(device) is None
+    assert later.container_on(device, b"/bin/x") is None
     assert later.former_image(device, None, "?") == ID[:12]
     # After a boot, another file system has the number.
     assert made(tmp_path, state, "two").former_image(device, None, "?") == ""
