@@ -34,7 +34,7 @@ _CWD = re.compile(rb"cwd=(\"[^\"]*\"|[^\s\x1d]+)")
 
 
 class Explainer(t.NamedTuple):
-    """What a look knows itself. It must believe only what the kernel or a verified file says.
+    """An explanation that a look brings itself. It must believe only what the kernel or a verified file says.
 
     ancestors: is searched in the program and in the script of each process above an execution, as the log has them (in
     quotes, or hexadecimal); ``explain`` is asked only where it matches. explain: returns the sentence of what explains

@@ -190,6 +190,8 @@ class Judge:
             reasons.append("the rule for %s does not count, as %s" % (rule.directory, who))
         if program.content == GONE:
             reasons.append("the file is gone")
+        elif program.content == CHANGED:
+            reasons.append("the file was written after it ran")
         return ", and ".join(reasons)
 
 

@@ -68,15 +68,15 @@ _READING = 0.6
 _DATABASES = frozenset(("dpkg database", "rpm database", "package databases", "package digests"))
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 _NOT_SEEN = (
-    "Code in arguments and pipes, what programs read themselves (source, import), and changes of a process in memory"
-    " are not seen."
+    "Not seen: code in arguments and pipes, and what programs read themselves (source, import). Changes of a process in"
+    " memory are for the memory scan."
 )
 
 __all__ = ["CONTAINERS", "NAME", "PROGRAMS", "Explainer", "Observed", "observe"]
 
 
 class Observed:
-    """What a look observed.
+    """The result of an observation.
 
     records: all that is remembered, by ``Program.identity``; those of this look have ``newest``, or are running.
     scopes: what was looked at, ``PROGRAMS`` first. problem: a sentence where the checkpoint is not what the controller

@@ -56,7 +56,7 @@ class Target(t.NamedTuple):
 
     @property
     def is_gone(self) -> bool:
-        """Whether no file lies at the path now."""
+        """Return whether no file lies at the path now."""
         if self.memory or self.opened:
             return self.memory
         if self.image and self.container is None:
@@ -84,7 +84,7 @@ class Moment(t.NamedTuple):
 
 
 class Tally:
-    """What was seen of one file in this look. target: of its newest execution."""
+    """All that this look saw of one file. target: of its newest execution."""
 
     def __init__(self, target: Target) -> None:
         self.target = target

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is to be found about the allowlists of all hosts together, at the end of a run.
+"""Findings about the allowlists of all hosts together, at the end of a run.
 
 No recommendation is made anew: the store says who has a list, what is reported on most hosts of a role, and what the
 hosts of a role ran.

@@ -23,7 +23,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.fleet import
 
 @dataclasses.dataclass(frozen=True)
 class Changes:
-    """How an allowlist differs from what is recommended now.
+    """The differences between an allowlist and what is recommended now.
 
     add: rules that it does not have. unused: rules of programs that none of its hosts ran. review: what it neither
     allows nor lists for review. hosts_added, hosts_removed: of the role.

@@ -21,7 +21,7 @@ _FLAGS = bytes.maketrans(b"01", b"\0\1")
 
 
 class Key(t.NamedTuple):
-    """What a rule can allow. name: of the package or image, the directory, or the path without versions.
+    """A thing that a rule can allow. name: of the package or image, the directory, or the path without versions.
 
     manager: of a package.
     """

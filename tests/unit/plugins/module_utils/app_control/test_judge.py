@@ -103,6 +103,7 @@ def test_what_a_rule_is_for_is_allowed(program: Program, rule: Rule, by: str) ->
         (TOOL._replace(path=printable("/tmp/x\n/opt/app/bin/tool")), [DIRECTORY, DIGEST], "", "no package"),
         (TOOL._replace(sha256=OTHER), [DIGEST], "app_changed_program", "has another content"),
         (TOOL._replace(sha256="", content="gone"), [DIGEST], "", "the file is gone"),
+        (TOOL._replace(content="changed"), [], "", "it belongs to no package, and the file was written after it ran"),
         (TOOL._replace(path="/memfd:tool", content="memory"), [Rule("web", directory="/")], "", "from memory"),
     ],
 )

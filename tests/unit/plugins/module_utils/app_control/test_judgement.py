@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a look makes of its records: findings, explanations, and findings that end because of what people allowed."""
+"""A look makes of its records findings, explanations, and findings that end because of what people allowed."""
 
 from __future__ import annotations
 
@@ -309,3 +309,22 @@ def test_flood_becomes_findings_for_its_directories(host: Host, monkeypatch: pyt
         {"subject": "findings", "reason": "2 more programs ran that no allowlist has"}
     ]
     assert [record.reported != "" for record in others] == [True, True, False, False]
+
+
+def test_finding_of_a_directory_ends_when_all_its_programs_are_allowed(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judgement, "_MOST_FINDINGS", 3)
+    monkeypatch.setattr(judgement, "_MOST_OF_DIRECTORY", 4)
+    flood = [seen(TOOL._replace(path=f"/opt/x/{number}")) for number in range(5)]
+    flood[0].program = flood[0].program._replace(sha256=OTHER)
+    host.judge(flood, PACKAGE)
+    for record in flood:
+        record.newest = None
+    host.judge(flood, PACKAGE, Rule("web", sha256=ONE))
+    assert host.ended == []
+    host.judge(flood, PACKAGE, Rule("web", directory="/opt/x"))
+    assert [(each["subject"], each["reason"]) for each in host.ended] == [
+        ("/opt/x/*", "Allowed: directory /opt/x of web")
+    ]
+    assert {record.reported for record in flood} == {""}
