@@ -140,7 +140,8 @@ class ExecutionLog:
         if reader.unread.by_syslog:
             notes.append("Lines came by way of syslog, to which every account of a host can write.")
         if self.since:
-            notes.append("Executions are known since %s, of %d days all of them." % (_time(self.since), len(self.days)))
+            days = "1 day" if len(self.days) == 1 else "%d days" % len(self.days)
+            notes.append("Executions are known since %s, on %s without a gap." % (_time(self.since), days))
         else:
             notes.append("The audit log has no executions.")
         return [*notes, *reader.explanations.notes()]
