@@ -156,7 +156,8 @@ def _message(violation: Violation, execution: Execution | None) -> str:
     how_often = "once" if count <= 1 else "%d times" % count
     by = " by %s" % execution.user if execution is not None and execution.user else ""
     parent = ", started by %s" % execution.parent if execution is not None and execution.parent else ""
-    text = "It ran %s since the last look%s%s: %s." % (how_often, by, parent, reason)
+    where = " in %s" % execution.cwd if execution is not None and execution.cwd else ""
+    text = "It ran %s since the last look%s%s%s: %s." % (how_often, by, where, parent, reason)
     if violation.is_explained and record.explanations:
         text += " %s explains it." % max(record.explanations, key=lambda each: record.explanations[each]).rstrip(".")
     return text
