@@ -23,7 +23,8 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._program import LIBRARY, SCRIPT, Program
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import FOLDED, Execution, Record
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import is_folded
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution, Record
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives
@@ -117,7 +118,7 @@ class PackageScripts:
 
         The interpreter of the script has the same explanation.
         """
-        is_one = program.path.startswith(_DIRECTORIES) or program.path.endswith("/" + FOLDED)
+        is_one = program.path.startswith(_DIRECTORIES) or is_folded(program.path)
         return sentence in self._scripts and program.kind == SCRIPT and is_one
 
     def is_started(self, sentence: str) -> bool:
