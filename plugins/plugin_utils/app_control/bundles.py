@@ -71,7 +71,7 @@ def likeness(one: int, other: int) -> float:
 
 
 def _likeness_of_rarer(one: int, other: int, every: int) -> float:
-    """Return the likeness of two sets; if most hosts are in them, of the others, as most of most are alike by chance."""
+    """Return the likeness of two sets, or of the other hosts if most are in them: these are alike by chance."""
     if 2 * min(one.bit_count(), other.bit_count()) > every.bit_count():
         return likeness(every & ~one, every & ~other)
     return likeness(one, other)
@@ -90,9 +90,9 @@ def _bundles(masks: t.Mapping[int, int], every: int) -> list[Seed]:
         size = mask.bit_count()
         low = bisect.bisect_left(leaders, (int(size * SAME_HOSTS), -1))
         high = bisect.bisect_right(leaders, (int(size / SAME_HOSTS) + 1, len(bundles)))
-        alike, best = max(
-            ((_likeness_of_rarer(mask, bundles[index].hosts, every), -index) for _size, index in leaders[low:high]), default=(0.0, 0)
-        )
+        near = (index for _size, index in leaders[low:high])
+        candidates = ((_likeness_of_rarer(mask, bundles[index].hosts, every), -index) for index in near)
+        alike, best = max(candidates, default=(0.0, 0))
         if alike >= SAME_HOSTS:
             bundles[-best].features.extend(numbers)
         else:
