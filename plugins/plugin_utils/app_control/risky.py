@@ -29,11 +29,11 @@ class RiskyPrograms:
     def use_of(self, program: Program) -> str:
         """Return what a program is good for to an intruder, "" for nothing that is known."""
         name = program.path.rpartition("/")[2]
-        # A package that is called like such a program has it, whatever its other files are called.
-        for candidate in (name, _VERSION.sub("", name), program.package):
+        for candidate in (name, _VERSION.sub("", name)):
             if candidate in self._programs:
                 return self._programs[candidate]
-        return self._packages.get(program.package, "")
+        # A package that is called like such a program has it, whatever its other files are called.
+        return self._packages.get(program.package) or self._programs.get(program.package, "")
 
 
 @functools.lru_cache(maxsize=1)
