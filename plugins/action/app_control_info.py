@@ -10,15 +10,22 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control import judge
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observe import NAME, PROGRAMS
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.options import look_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils import payload
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.log_reading import CheckpointActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Entry
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import sanitize
-from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import allowlist_files, other_hosts
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import (
+    allowlist_files,
+    cached_lists,
+    other_hosts,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import StoreError
 
+# What an allowlist can end, whatever a host says.
+_ENDED = (judge.CHANGED_ALERT, *judge.UNAPPROVED_ALERTS.values())
 # Where the allowlists are is for the controller alone.
 _OPTIONS = ("allowlists", "roles")
 
@@ -37,7 +44,7 @@ class ActionModule(CheckpointActionBase):
         passed = {name: value for name, value in arguments.items() if name not in _OPTIONS}
         if not given["allowlists"]:
             return passed
-        lists = allowlist_files.load(given["allowlists"])
+        lists = cached_lists.load(given["allowlists"])
         data = allowlist_files.packed_data(lists, self.host_name(task_vars), given["roles"])
         return passed if data is None else {**passed, "_content": payload.packed(data)}
 
@@ -56,5 +63,6 @@ class ActionModule(CheckpointActionBase):
         except StoreError as error:
             raise AnsibleActionFail(str(error)) from None
         own = sanitize({name: answer.get(name) for name in ("programs", "program_host", "ended")})
+        own["ended"] = [each for each in own["ended"] or () if isinstance(each, dict) and each.get("alert") in _ENDED]
         groups = [str(name) for name in self.host_vars(task_vars).get("group_names") or ()]
         return {**result, **own, "program_host": {**(own["program_host"] or {}), "groups": groups}}

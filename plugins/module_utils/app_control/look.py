@@ -25,6 +25,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observ
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.package_scripts import PackageScripts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.upgrades import Upgrades
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import load_packages
 
 _NO_LIST = "No allowlist is for this host, so programs are learned and not judged."
 
@@ -33,8 +34,8 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of the module. Raises UsageError, HostError and StateError."""
     given = _given(params)
     # Only tests name another root.
-    root = os.fsencode(params.get("_root") or "/")
-    scripts = PackageScripts(root)
+    databases = load_packages(os.fsencode(params.get("_root") or "/"))
+    scripts = PackageScripts(databases)
     observed = observe(params, check_mode, (Explainer(package_scripts.ANCESTORS, scripts.explain),))
     records = list(observed.records.values())
     detections = _tampering(observed)
@@ -46,7 +47,7 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     else:
         allowlist = _allowlist(given, observed.host["distribution"])
         roles = list(allowlist.roles)
-        judgement = Judgement(allowlist, scopes[0], scripts, Upgrades(root), time.time())
+        judgement = Judgement(allowlist, scopes[0], scripts, Upgrades(databases), time.time())
         detections += judgement.detections(records)
         ended = judgement.ended(records)
         _note(scopes[0], _describe(allowlist, given, observed.host["distribution"]))

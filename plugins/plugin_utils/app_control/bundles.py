@@ -64,17 +64,17 @@ def _is_union(hosts: int, seeds: t.Sequence[Seed]) -> bool:
     return len(within) > 1 and (union & hosts).bit_count() >= _COVERED * hosts.bit_count()
 
 
-def likeness(one: int, other: int) -> float:
+def likeness(first: int, second: int) -> float:
     """Return the share of hosts of either set that are in both (Jaccard)."""
-    both = (one & other).bit_count()
-    return both / (one.bit_count() + other.bit_count() - both) if both else 0.0
+    both = (first & second).bit_count()
+    return both / (first.bit_count() + second.bit_count() - both) if both else 0.0
 
 
-def _likeness_of_rarer(one: int, other: int, every: int) -> float:
-    """Return the likeness of two sets, or of the other hosts if most are in them: these are alike by chance."""
-    if 2 * min(one.bit_count(), other.bit_count()) > every.bit_count():
-        return likeness(every & ~one, every & ~other)
-    return likeness(one, other)
+def _likeness_of_rarer(first: int, second: int, every: int) -> float:
+    """Return the likeness of two sets; if most hosts are in them, of the others: most of most are alike by chance."""
+    if 2 * min(first.bit_count(), second.bit_count()) > every.bit_count():
+        return likeness(every & ~first, every & ~second)
+    return likeness(first, second)
 
 
 def _bundles(masks: t.Mapping[int, int], every: int) -> list[Seed]:
@@ -90,9 +90,10 @@ def _bundles(masks: t.Mapping[int, int], every: int) -> list[Seed]:
         size = mask.bit_count()
         low = bisect.bisect_left(leaders, (int(size * SAME_HOSTS), -1))
         high = bisect.bisect_right(leaders, (int(size / SAME_HOSTS) + 1, len(bundles)))
-        near = (index for _size, index in leaders[low:high])
-        candidates = ((_likeness_of_rarer(mask, bundles[index].hosts, every), -index) for index in near)
-        alike, best = max(candidates, default=(0.0, 0))
+        alike, best = max(
+            ((_likeness_of_rarer(mask, bundles[index].hosts, every), -index) for _size, index in leaders[low:high]),
+            default=(0.0, 0),
+        )
         if alike >= SAME_HOSTS:
             bundles[-best].features.extend(numbers)
         else:
@@ -108,8 +109,8 @@ def majority(masks: t.Sequence[int]) -> int:
     counters: list[int] = []  # binary digits of how many sets each host is in, the lowest first
     for mask in masks:
         carry = mask
-        for place, digit in enumerate(counters):
-            counters[place], carry = digit ^ carry, digit & carry
+        for position, digit in enumerate(counters):
+            counters[position], carry = digit ^ carry, digit & carry
         if carry:
             counters.append(carry)
     return _at_least(counters, (len(masks) + 1) // 2)
@@ -121,9 +122,9 @@ def _at_least(counters: t.Sequence[int], least: int) -> int:
     for digit in counters:
         everything |= digit
     greater, equal = 0, everything
-    for place in range(max(len(counters), least.bit_length()) - 1, -1, -1):
-        digit = counters[place] if place < len(counters) else 0
-        if least >> place & 1:
+    for position in range(max(len(counters), least.bit_length()) - 1, -1, -1):
+        digit = counters[position] if position < len(counters) else 0
+        if least >> position & 1:
             equal &= digit
         else:
             greater |= equal & digit

@@ -67,11 +67,11 @@ def _package(result: Judgement, use: Use) -> None:
     reasons = [*rarity(case, use), *brought(case, use), *with_finding(case, use), *_writable(result, good)]
     if use.entry.key.manager == "rpm" and not origin:
         reasons.append("nobody signed its package")
-    if harm and not is_needed:
+    is_only_rare = bool(reasons) and reasons == rarity(case, use) and (not harm or is_needed)
+    if harm and (reasons or not is_needed):
         reasons.append(harm)
     rule = result.package(use, origin, refused)
     software = case.feature_of[use.number]
-    is_only_rare = bool(reasons) and reasons == rarity(case, use)
     if not reasons:
         result.software.add(software)
         result.recommend(use, rule, good, summary(use, harm))

@@ -171,7 +171,9 @@ def test_finding_says_which_other_hosts_have_the_program(site: Site) -> None:
 
 def test_what_the_store_records_of_programs_is_passed_on(site: Site) -> None:
     ended = {"alert": "app_unapproved_program", "subject": TOOL, "reason": "Allowed: package tool of web"}
-    result = site.result(answer(programs=[programs.sighting(TOOL)], ended=[ended]))
+    # No allowlist ends this one, whatever a host says.
+    pretended = {**ended, "alert": "app_state_tampered"}
+    result = site.result(answer(programs=[programs.sighting(TOOL)], ended=[ended, pretended]))
     assert [each["path"] for each in result["programs"]] == [TOOL]
     assert result["ended"] == [ended]
     assert result["program_host"]["groups"] == ["shop", "web"]

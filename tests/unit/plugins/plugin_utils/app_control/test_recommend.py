@@ -215,6 +215,18 @@ def test_an_interpreter_is_recommended_where_all_need_it_and_reviewed_elsewhere(
     )
 
 
+def test_an_item_says_what_a_program_is_good_for_whatever_else_is_a_reason() -> None:
+    built = Builder()
+    for number in range(6):
+        built.host(f"host{number}", *(web() if number < 3 else ()))
+    for name in ("host0", "host1"):
+        built.add(name, Seen(packaged("gdb", "/usr/bin/gdb"), 20, 5))
+    _base, role = _learned(built)
+    assert _reviewed(role, "/usr/bin/gdb").reasons[-1] == (
+        "it reads or changes the memory of other processes, or loads code into the kernel"
+    )
+
+
 def test_own_software_is_a_directory_that_the_next_build_is_in_too() -> None:
     built = _built()
     for number, name in enumerate(WEB):
