@@ -43,7 +43,7 @@ EVENTS, PAIRS = 100_000, 3
 
 
 class Outcome(t.NamedTuple):
-    """What came of one world."""
+    """The figures of one world."""
 
     misgrouped: int
     roles: int
