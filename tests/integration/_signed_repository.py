@@ -44,6 +44,12 @@ class Key:
         command = ["rpmsign", "--define", "_gpg_name test@example.com", "--addsign", str(package)]
         subprocess.run(command, env={**os.environ, "GNUPGHOME": str(self._directory)}, capture_output=True, check=True)
 
+    @property
+    def short_id(self) -> str:
+        """The last eight hexadecimal digits of its fingerprint, as rpm calls a key."""
+        listed = self._run("--list-keys", "--with-colons").decode()
+        return next(line.split(":")[4][-8:].lower() for line in listed.splitlines() if line.startswith("pub:"))
+
     def armoured(self) -> bytes:
         return self._run("--armor", "--export")
 

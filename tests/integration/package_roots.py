@@ -128,7 +128,10 @@ class DebianRoot(Root):
 
 @dataclasses.dataclass
 class Rpm:
-    """An RPM package. install: shell commands that fill %{buildroot}; files: the lines of its %files section."""
+    """An RPM package. install: shell commands that fill %{buildroot}; files: the lines of its %files section.
+
+    scripts: scriptlets in Lua, which rpm runs itself, by kind.
+    """
 
     name: str
     install: str = ""
@@ -136,12 +139,14 @@ class Rpm:
     version: str = "1.0"
     epoch: int = 0
     algorithm: int = 8
+    scripts: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def build(self, directory: pathlib.Path) -> pathlib.Path:
+        scriptlets = "".join(f"%{kind} -p <lua>\n{script}\n" for kind, script in self.scripts.items())
         spec = directory / f"{self.name}-{self.version}.spec"
         spec.write_text(
             f"Name: {self.name}\nVersion: {self.version}\nRelease: 1\nEpoch: {self.epoch}\nSummary: made by a test\n"
-            f"License: MIT\nBuildArch: noarch\n%description\n%install\n{self.install}\n%files\n{self.files}\n"
+            f"License: MIT\nBuildArch: noarch\n%description\n%install\n{self.install}\n{scriptlets}%files\n{self.files}\n"
         )
         _run(
             *("rpmbuild", "-bb", "--define", f"_topdir {directory}/build", "--define", f"_rpmdir {directory}"),

@@ -234,12 +234,12 @@ class FileFacts:
             package=owned.package,
             version=owned.version,
             verification=verification,
-            origin=self._origin(owned) if digests else "",
+            origin=self._origin(owned),
         )
 
     def _origin(self, owned: Owned) -> str:
         key = (owned.manager, owned.package, owned.version)
-        if not self._origins.get(key) and not self._deadline.passed():
+        if key not in self._origins and not self._deadline.passed():
             if owned.manager == "rpm":
                 self._origins[key] = min(self.packages.packages.signing_keys(owned), default="")
             else:

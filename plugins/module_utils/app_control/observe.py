@@ -44,7 +44,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observ
     Record,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.reading import Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.remembered import Memory, newest
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.remembered import (
+    Memory,
+    known_origins,
+    newest,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Roots
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.running import (
     RunningPrograms,
@@ -159,11 +163,7 @@ class _Observation:
         self._params = params
         self._programs, self._containers = scopes
         self.memory = Memory.load(state.get("records", ()))
-        self._origins = {
-            (record.program.manager, record.program.package, record.program.version): record.program.origin
-            for record in self.memory.records.values()
-            if record.program.origin
-        }
+        self._origins = known_origins(self.memory.records.values())
         paths = params["paths"] if params["paths"] is not None else list(log.DEFAULT_PATHS)
         self._log = log.ExecutionLog(paths, state.get("log", {}))
         self._log.prove()

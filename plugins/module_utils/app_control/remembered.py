@@ -142,6 +142,18 @@ class Memory:
             self.keys.pop(identity, None)
 
 
+def known_origins(records: t.Iterable[Record]) -> dict[tuple[str, str, str], str]:
+    """Return who made the packages that records are of, by manager, name and version.
+
+    A signature of RPM is verified in each look that meets a new file: root can install another package of that version.
+    """
+    return {
+        (record.program.manager, record.program.package, record.program.version): record.program.origin
+        for record in records
+        if record.program.origin and record.program.manager != "rpm"
+    }
+
+
 def _program(fields: t.Sequence[t.Any]) -> Program:
     values: list[t.Any] = [tuple(value) if isinstance(value, list) else value for value in fields]
     return Program(*values)

@@ -17,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.recomm
     RecommendedRule,
     ReviewItem,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.table import PACKAGE, members
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.table import PACKAGE, Key, members
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.uses import Case, Use
 
 # What ran on so few days of so few hosts was tried out; it is counted and not listed. The share is for packages.
@@ -29,13 +29,16 @@ _NAMED = 5
 
 
 class Judgement:
-    """Rules and review items of one list. undecided: as in Role. software: features with a recommended package."""
+    """Of one list. Each of its entries has a rule or a review item, or is undecided, as in Role.
+
+    software: features, a package of which is recommended.
+    """
 
     def __init__(self, case: Case, listed: Listed) -> None:
         self.case, self.listed = case, listed
         self.programs: t.Sequence[Program] = case.table.fleet.programs
         self.rules: list[RecommendedRule] = []
-        self.undecided = 0
+        self.undecided: set[Key] = set()
         self.software: set[int] = set()
         self._review: list[tuple[int, ReviewItem]] = []
 
@@ -60,7 +63,7 @@ class Judgement:
         few = max(_TRIED_HOSTS, _TRIED_SHARE * use.of if is_package else 0)
         is_tried = use.mask.bit_count() <= few and max(use.days, default=0) <= _TRIED_DAYS
         if not use.hosts or (is_tried and not is_suspicious and not is_risky):
-            self.undecided += 1
+            self.undecided.add(use.entry.key)
             return
         urgency = 1 if is_suspicious else 2 if is_risky or not is_package else 3
         self.review(urgency, shown, members(use.mask), reasons, rule)

@@ -23,11 +23,11 @@ _MOST = 0.5
 
 
 def rarity(case: Case, use: Use) -> list[str]:
-    """Return that few hosts run it."""
-    count = len(use.hosts)
-    if use.mask.bit_count() == 1:
+    """Return that few hosts run it. One host is enough where no other was observed, and no more are wanted."""
+    count, wanted = len(use.hosts), case.options.minimum_hosts
+    if use.mask.bit_count() == 1 and max(use.of, wanted) > 1:
         return ["only one host runs it"]
-    if count < case.options.minimum_hosts:
+    if count < wanted:
         return [f"only {count} hosts that were observed for long enough run it"]
     return []
 
@@ -75,5 +75,5 @@ def danger(case: Case, use: Use) -> tuple[str, bool]:
 def summary(use: Use, harm: str = "") -> str:
     """Return how many hosts run it, and what an intruder would do with it."""
     hosts = "all" if len(use.hosts) == use.of else f"{len(use.hosts)} of"
-    text = f"{hosts} {use.of} hosts run it"
+    text = "the only host runs it" if use.of == 1 else f"{hosts} {use.of} hosts run it"
     return f"{text}; beware: {harm}" if harm else text

@@ -79,7 +79,7 @@ def _role(case: Case, listing: Listed) -> Role:
         review[: options.max_review],
         "",
         max(0, len(review) - options.max_review),
-        judgement.undecided,
+        len(judgement.undecided),
     )
 
 

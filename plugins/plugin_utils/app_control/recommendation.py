@@ -46,7 +46,8 @@ class Role:
     name: stable over time, made of the packages or paths that are typical. distribution: of a base, which all hosts of
     the distribution have; "" for a role. problem: why no allowlist is recommended, such as too few days; "" for none.
     left_out: how many further items need review, of which there are more than the option allows. undecided: how many
-    packages and files ran on so few days or hosts that nothing can be said yet.
+    packages and files ran on so few days or hosts that nothing can be said yet, or are known too little. All others are
+    in a rule or a review item, but for what is gone and no package has, which no rule can name.
     """
 
     name: str

@@ -48,7 +48,7 @@ def judge(case: Case, listed: Listed) -> Judgement:
 
 def _package(result: Judgement, use: Use) -> None:
     case, programs = result.case, result.programs
-    _wrong(result, use)
+    has_item = _wrong(result, use)
     refused = tuple(sorted({programs[number].sha256 for number in use.programs if number in case.odd}))
     unrecorded = [number for number in use.programs if programs[number].verification == _program.NO_DIGEST]
     if unrecorded:
@@ -61,6 +61,8 @@ def _package(result: Judgement, use: Use) -> None:
         if programs[number].verification == _program.VERIFIED and number not in case.odd
     ]
     if not good:
+        if not has_item and not unrecorded:
+            result.undecided.add(use.entry.key)
         return
     origin = _origin(case, good)
     harm, is_needed = danger(case, use)
@@ -79,14 +81,14 @@ def _package(result: Judgement, use: Use) -> None:
         reason = f"{summary(use, harm)}; it is the same software as on other distributions of this role"
         result.recommend(use, rule, good, reason)
     elif is_only_rare and use.of < case.options.minimum_hosts:
-        result.undecided += 1
+        result.undecided.add(use.entry.key)
     else:
         shown = max(good, key=lambda number: (case.table.counts[number], -number))
         result.decide(use, shown, reasons, rule, bool(harm))
 
 
-def _wrong(result: Judgement, use: Use) -> None:
-    """Add an item for each file that is not what its package, or the fleet, has."""
+def _wrong(result: Judgement, use: Use) -> bool:
+    """Add an item for each file that is not what its package, or the fleet, has; return whether there is one."""
     case, programs = result.case, result.programs
     files: dict[tuple[str, str], list[int]] = {}
     for number in use.programs:
@@ -101,6 +103,7 @@ def _wrong(result: Judgement, use: Use) -> None:
         shown = max(numbers, key=lambda number: (len(use.held[number]), -number))
         hosts = sorted({host for number in numbers for host in use.held[number]})
         result.review(0, shown, hosts, [reason], result.content(programs[shown]))
+    return bool(files)
 
 
 def _is_past(case: Case, use: Use, host: int, program: int) -> bool:

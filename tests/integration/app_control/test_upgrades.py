@@ -6,29 +6,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pathlib
 import shutil
 import subprocess
 import time
-import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage
-from ansible_collections.bulwark.servers.plugins.module_utils._program import PROGRAM, Program
-from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, Rule
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.files import FileFacts
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judgement import Judgement
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution, Record
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.package_scripts import PackageScripts
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Roots
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Target
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.upgrades import Upgrades
-from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import PackageDatabases
-from ansible_collections.bulwark.servers.plugins.module_utils.packages.files import Files
-from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import Owned
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Rule
 
+from tests.integration.app_control._packaged_host import PackagedHost
 from tests.integration.package_roots import Deb, DebianRoot
 
 pytestmark = pytest.mark.requires("root", "command:dpkg-deb")
@@ -44,52 +30,17 @@ def deb(version: str, content: bytes) -> Deb:
 OLD, NEW = deb("1.0-1", SLEEP), deb("1.0-2", SLEEP + b"\0")
 
 
-class _Packaged(Files):
-    """The packages of a root, asked about paths as the kernel has them."""
+class Host(PackagedHost):
+    """A host with dpkg."""
 
-    def __init__(self, databases: PackageDatabases) -> None:
-        super().__init__()
-        self._packages = databases
-
-    def owned(self, path: bytes) -> Owned | None:
-        assert self._packages is not None
-        return self._packages.owner(path[len(self._packages.root) :])
-
-
-class Host:
-    """One packaged program, and looks at it."""
+    root: DebianRoot
 
     def __init__(self, root: DebianRoot) -> None:
-        self.root = root
-        self.file = root.file(NAME)
-        self._before: Program | None = None
-        self._key: t.Any = None
-        self._genuine: Program | None = None
+        super().__init__(root, Rule("web", package="tool", manager="dpkg"))
 
     def install(self, package: Deb) -> None:
         self.root.install(package)
         self.file.chmod(0o755)
-
-    def execution(self) -> tuple[float, tuple[int, int, int]]:
-        """Return the time and the file of an execution now, as the audit log has them."""
-        status = self.file.stat()
-        return time.time() + 0.1, (os.major(status.st_dev), os.minor(status.st_dev), status.st_ino)
-
-    def look(self, last: float, file: tuple[int, int, int] | None = None, pid: int = 0) -> list[tuple[str, str | None]]:
-        """Return alert and severity of what a look finds, after an execution or at a process."""
-        databases = self.root.databases()
-        opened = f"/proc/{pid}/exe".encode() if pid else b""
-        target = Target(PROGRAM, os.fsencode(self.file), file=file, opened=opened)
-        facts = FileFacts(Roots({}), Deadline(0), packages=_Packaged(databases))
-        found = facts.identify(target, last, self._before, self._key)
-        execution = Execution(last, "root", "/usr/bin/bash", (), "/", "", "")
-        record = Record(found.program, last, last, [1], executions=1, new_executions=1, newest=execution)
-        record.before, record.genuine = self._before, self._genuine
-        allowlist = Allowlist(("web",), (Rule("web", package="tool", manager="dpkg"),), ())
-        scripts, upgrades = PackageScripts(databases), Upgrades(databases)
-        detections = Judgement(allowlist, ScopeCoverage("programs"), scripts, upgrades, last).detections([record])
-        self._before, self._key, self._genuine = record.program, found.key or self._key, record.genuine
-        return [(each["alert"], each["severity"]) for each in detections]
 
 
 @pytest.fixture
