@@ -11,7 +11,13 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _payload
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection, printable
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import (
+    CHECKED,
+    PARTIAL,
+    ScopeCoverage,
+    detection,
+    printable,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils._program import Sighting, as_dict
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content, mounts, package_scripts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist
@@ -28,6 +34,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.upgrad
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import load_packages
 
 _NO_LIST = "No allowlist is for this host, so programs are learned and not judged."
+# Subjects that a note names; how many more there are is exact.
+_NOTED = 5
 
 
 def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
@@ -64,7 +72,8 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     checkpoint = observed.save()
     if checkpoint is not None:
         result["checkpoint"] = checkpoint
-    return {**result, "coverage": [scope.entry() for scope in scopes]}
+    coverage = [scope.entry() for scope in scopes]
+    return {**result, "coverage": [_learned(entry) for entry in coverage] if given is None else coverage}
 
 
 def sightings(records: t.Iterable[Record]) -> t.Iterator[Sighting]:
@@ -131,6 +140,20 @@ def _describe(allowlist: Allowlist, given: t.Mapping[str, t.Any], distribution: 
         roles = ", ".join(allowlist.roles) or "none"
         return "Allowlists: %s. No allowlist is for %s." % (roles, distribution or "this distribution")
     return "Allowlists: %s." % ", ".join(allowlist.roles)
+
+
+def _learned(entry: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the coverage entry of a look that only learns: what it could not see is a note.
+
+    Nothing is judged, so no finding can be missed, and a team that does not use allowlists loses no score.
+    """
+    if entry["status"] != PARTIAL:
+        return entry
+    gaps = ["%s: %s" % (each["subject"], each["reason"]) for each in entry["skipped"][:_NOTED]]
+    if entry["skipped_count"] > len(gaps):
+        gaps.append("%d more" % (entry["skipped_count"] - len(gaps)))
+    note = " ".join(filter(None, (entry.get("note"), "Not learned from: %s." % "; ".join(gaps))))
+    return {**entry, "status": CHECKED, "skipped": [], "skipped_count": 0, "note": note}
 
 
 def _note(scope: ScopeCoverage, sentence: str) -> None:
