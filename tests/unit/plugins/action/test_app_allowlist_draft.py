@@ -150,6 +150,19 @@ def test_changes_and_exceptions_are_those_of_the_lists_in_use(desk: Desk, tmp_pa
     assert result["lines"][-1] == line
 
 
+def test_the_dry_run_does_not_name_what_people_have_allowed(desk: Desk, tmp_path: pathlib.Path) -> None:
+    used = tmp_path / "lists"
+    used.mkdir()
+    other = "role: other\nhosts: [web1, web2]\nallow: [{directory: /opt}]\n"
+    (used / "other.yml").write_text(other)
+    assert [each["program"] for each in desk.learn(allowlists=str(used))["alerts"]] == ["/opt/tool"]
+    # A person moved it from review to allow; what the list lacks is still recommended, and counts.
+    (used / "web.yml").write_text(f"role: web\nhosts: [web1]\nallow: [{{sha256: {TOOL.sha256}, path: /opt/tool}}]\n")
+    result = desk.learn(allowlists=str(used))
+    assert (result["alerts"], result["alerts_count"]) == ([], 0)
+    assert "With these allowlists, nothing that was seen would be an alert." in result["lines"]
+
+
 def test_roles_with_a_problem_get_no_file(desk: Desk) -> None:
     result = desk.learn(role(problem="Only 2 hosts have it, and 3 are needed."))
     assert (result["enough_data"], result["observed"], result["changed"]) == (False, 3, False)
