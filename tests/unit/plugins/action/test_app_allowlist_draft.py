@@ -94,7 +94,7 @@ def test_a_draft_is_written_once_and_says_what_would_be_alerts(desk: Desk) -> No
     assert result["lines"] == [
         f"web: 2 hosts, 1 rule, 1 to review. Review {desk.file}, which allows and blocks nothing by itself.",
         "Not learned from 1 host (db1): It has no role.",
-        "With these allowlists, 1 program that ran would be alerts:",
+        "With these allowlists, 1 program that ran would be an alert:",
         "  /opt/tool: 2 hosts (web1, web2), by alice; it belongs to no package",
     ]
     again = desk.learn()
