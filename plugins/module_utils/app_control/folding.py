@@ -59,9 +59,9 @@ def gather(identities: t.Iterable[Identity], most: int) -> t.Iterator[tuple[Iden
     left = set(identities)
     of_tasks: dict[Identity, list[Identity]] = {}
     for identity in sorted(left):
-        found = _OF_A_TASK.match(identity[2])
-        if found is not None:
-            of_tasks.setdefault((identity[0], identity[1], folded(found.group(1))), []).append(identity)
+        match = _OF_A_TASK.match(identity[2])
+        if match is not None:
+            of_tasks.setdefault((identity[0], identity[1], folded(match.group(1))), []).append(identity)
             left.discard(identity)
     yield from of_tasks.items()
     below: dict[Identity, list[Identity]] = {}

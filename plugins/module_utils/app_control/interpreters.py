@@ -114,7 +114,7 @@ def takes_code(program: bytes) -> bool:
 
 def operands(program: bytes, arguments: t.Sequence[bytes]) -> list[Operand]:
     """Return the files that a program was told to run. arguments: with the name of the program, as the first."""
-    found: list[Operand] = []
+    files: list[Operand] = []
     arguments = arguments[:_MOST_ARGUMENTS]
     for _level in range(_MOST_LEVELS):
         name = program[program.rfind(b"/") + 1 :]
@@ -126,15 +126,15 @@ def operands(program: bytes, arguments: t.Sequence[bytes]) -> list[Operand]:
                 called = arguments[0] if arguments else b""
             name = called
         grammar = _grammar(name)
-        place = None if grammar is None else _place(grammar, arguments)
-        if grammar is None or place is None:
+        position = None if grammar is None else _position(grammar, arguments)
+        if grammar is None or position is None:
             break
-        operand = arguments[place[0]][place[1] :]
-        found.append(Operand(operand, grammar.kind, grammar.endings, grammar.dash and b"/" not in operand))
+        operand = arguments[position[0]][position[1] :]
+        files.append(Operand(operand, grammar.kind, grammar.endings, grammar.dash and b"/" not in operand))
         if grammar.kind != PROGRAM:
             break
-        program, arguments = operand, arguments[place[0] :]
-    return found
+        program, arguments = operand, arguments[position[0] :]
+    return files
 
 
 @functools.lru_cache(maxsize=1024)
@@ -142,7 +142,7 @@ def _grammar(name: bytes) -> _Grammar | None:
     return next((grammar for pattern, grammar in _COMPILED if pattern.fullmatch(name)), None)
 
 
-def _place(grammar: _Grammar, arguments: t.Sequence[bytes]) -> tuple[int, int] | None:
+def _position(grammar: _Grammar, arguments: t.Sequence[bytes]) -> tuple[int, int] | None:
     """Return which argument names the file, and where in it the name begins; None where none does."""
     scan = _scan_words if grammar.words else _scan_letters
     number = 1
@@ -167,7 +167,7 @@ def _place(grammar: _Grammar, arguments: t.Sequence[bytes]) -> tuple[int, int] |
 
 
 class _Step(t.NamedTuple):
-    """What one option is. file: where the name of the file begins in it; at its end, it is the next argument."""
+    """The meaning of one option. file: where the name of the file begins in it; at its end, it is the next argument."""
 
     ends: bool = False
     takes_next: bool = False
@@ -191,14 +191,14 @@ def _scan_words(grammar: _Grammar, argument: bytes) -> _Step:
 def _scan_letters(grammar: _Grammar, argument: bytes) -> _Step:
     if argument[:2] == b"--":
         return _scan_words(grammar, argument)
-    for place, byte in enumerate(argument[1:], 1):
+    for index, byte in enumerate(argument[1:], 1):
         letter = chr(byte)
         if letter in grammar.file.split():
-            return _Step(file=place + 1)
+            return _Step(file=index + 1)
         if letter in grammar.code.split():
             return _Step(ends=True)
         if letter in grammar.value.split():
-            return _Step(takes_next=place + 1 == len(argument))
+            return _Step(takes_next=index + 1 == len(argument))
         if letter in grammar.attached.split():
             break
     return _Step()

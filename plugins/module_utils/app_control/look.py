@@ -34,8 +34,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.upgrad
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import load_packages
 
 _NO_LIST = "No allowlist is for this host, so programs are learned and not judged."
-# Subjects that a note names; how many more there are is exact.
-_NOTED = 5
+# Of what was not learned from, that many are named.
+_SHOWN = 5
 
 
 def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
@@ -73,7 +73,21 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     if checkpoint is not None:
         result["checkpoint"] = checkpoint
     coverage = [scope.entry() for scope in scopes]
-    return {**result, "coverage": [_learned(entry) for entry in coverage] if given is None else coverage}
+    return {**result, "coverage": coverage if given is not None else [learned_coverage(entry) for entry in coverage]}
+
+
+def learned_coverage(entry: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return a coverage entry without an allowlist: what was left out is a note.
+
+    Nothing is judged then, so those who use no allowlists lose no score.
+    """
+    if entry["status"] != PARTIAL:
+        return entry
+    left_out = ["%(subject)s (%(reason)s)" % each for each in entry["skipped"][:_SHOWN]]
+    if entry["skipped_count"] > len(left_out):
+        left_out.append("%d more" % (entry["skipped_count"] - len(left_out)))
+    note = " ".join(filter(None, (entry.get("note"), "Not learned from: %s." % "; ".join(left_out))))
+    return {**entry, "status": CHECKED, "skipped": [], "skipped_count": 0, "note": note}
 
 
 def sightings(records: t.Iterable[Record]) -> t.Iterator[Sighting]:
@@ -140,20 +154,6 @@ def _describe(allowlist: Allowlist, given: t.Mapping[str, t.Any], distribution: 
         roles = ", ".join(allowlist.roles) or "none"
         return "Allowlists: %s. No allowlist is for %s." % (roles, distribution or "this distribution")
     return "Allowlists: %s." % ", ".join(allowlist.roles)
-
-
-def _learned(entry: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return the coverage entry of a look that only learns: what it could not see is a note.
-
-    Nothing is judged, so no finding can be missed, and a team that does not use allowlists loses no score.
-    """
-    if entry["status"] != PARTIAL:
-        return entry
-    gaps = ["%s: %s" % (each["subject"], each["reason"]) for each in entry["skipped"][:_NOTED]]
-    if entry["skipped_count"] > len(gaps):
-        gaps.append("%d more" % (entry["skipped_count"] - len(gaps)))
-    note = " ".join(filter(None, (entry.get("note"), "Not learned from: %s." % "; ".join(gaps))))
-    return {**entry, "status": CHECKED, "skipped": [], "skipped_count": 0, "note": note}
 
 
 def _note(scope: ScopeCoverage, sentence: str) -> None:
