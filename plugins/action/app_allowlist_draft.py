@@ -100,7 +100,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no type i
             for role in roles
         ]
         lists = [draft_file.as_list(role, files[role.name], learned[role.name], named[role.name]) for role in roles]
-        replay = dry_run.replay(fleet, Lists(directory, tuple(lists), used.exemptions), learning.users_of(store), now)
+        tried = Lists(directory, dry_run.with_reviewed(lists, used.roles), used.exemptions)
+        replay = dry_run.replay(fleet, tried, learning.users_of(store), now)
         alerts = learning.shown_alerts(store, replay.alerts)
         changes = learning.shown_changes(outdated.of_lists(used, recommendation, fleet))
         problems = {role.name: role.problem for role in recommendation.roles if role.problem}

@@ -18,7 +18,8 @@ description:
     and block nothing by themselves.
   - A file that is there is never replaced unasked. If it lacks a rule, has rules that nobody uses, or does not know a
     program that needs a review, the new one is written beside it, as C(NAME.new.yml).
-  - Says what would be an alert if the new files were in use, with the exceptions of O(allowlists).
+  - Says what would be an alert if the new files were in use, with the exceptions of O(allowlists) and what its lists of
+    the same names allow.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.store

@@ -191,6 +191,7 @@ coverage:
   description:
     - Entries of the scopes V(programs) and V(containers), and V(mounts) if an allowlist is for the host. They say since
       when executions are known, what could not be read, what was not judged, and what packages explain.
+    - Without an allowlist, what could not be read is in the note of an entry, and its status is V(checked).
   type: list
   elements: dict
   returned: success

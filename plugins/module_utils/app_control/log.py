@@ -129,7 +129,9 @@ class ExecutionLog:
                 scope.skip("audit log", "%d not understood (%s); the first: %s" % (amount.number, reason, amount.first))
         where = " and ".join(map(printable, self._paths))
         if not self._files:
-            return [] if follower.skipped else ["No executions are read: %s." % (_NOT_INSTALLED % where)]
+            if not follower.skipped:
+                scope.skip("executions", _NOT_INSTALLED % where)
+            return []
         if self._proof.reason is not None:
             scope.skip(where, self._proof.reason)
         notes = []

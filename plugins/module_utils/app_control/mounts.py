@@ -14,6 +14,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import Sc
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
 
 SCOPE = "mounts"
+_SUBJECT = "temporary directories"
 _DIRECTORIES = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
 # Services have the mounts of the first process; a look may have others.
 _TABLES = ("/proc/1/mountinfo", "/proc/self/mountinfo")
@@ -24,18 +25,28 @@ _SHOWN = 10
 def recommendations(
     records: t.Collection[Record], table: bytes, directories: t.Sequence[str] = _DIRECTORIES
 ) -> list[dict[str, t.Any]]:
-    """Return a detection for each directory without noexec. table: of mounts, as proc_pid_mountinfo(5) has them.
+    """Return one detection for all directories without noexec. table: of mounts, as proc_pid_mountinfo(5) has them.
 
     records: of programs, some of which may have run from there.
     """
-    detections = []
-    for directory in directories:
-        if not os.path.isdir(directory) or os.path.islink(directory):
-            continue
-        options = _mountinfo.options_at(table, os.fsencode(directory))
-        if options and _NOEXEC not in options:
-            detections.append(_recommendation(directory, sorted(options), records))
-    return detections
+    found = [
+        _evidence(directory, sorted(options), records)
+        for directory, options in ((each, _options(table, each)) for each in directories)
+        if options and _NOEXEC not in options
+    ]
+    if not found:
+        return []
+    names = [evidence["directory"] for evidence in found]
+    known = "No program or library is known that ran from there."
+    stopped = sum(evidence["programs_count"] for evidence in found)
+    if stopped:
+        known = "Known programs and libraries that ran from there, and would not any more: %d." % stopped
+    message = "Without noexec: %s. %s" % (", ".join(names), known)
+    return [
+        detection(
+            "app_mount_without_noexec", _SUBJECT, SCOPE, [{"data": evidence} for evidence in found], message=message
+        )
+    ]
 
 
 def read_table(coverage: ScopeCoverage) -> bytes:
@@ -52,18 +63,22 @@ def _read(path: str) -> bytes:
     return b""
 
 
-def _recommendation(directory: str, options: t.Sequence[bytes], records: t.Iterable[Record]) -> dict[str, t.Any]:
+def _options(table: bytes, directory: str) -> t.Collection[bytes]:
+    """Return the mount options of a directory, nothing if it is none."""
+    if not os.path.isdir(directory) or os.path.islink(directory):
+        return ()
+    return _mountinfo.options_at(table, os.fsencode(directory))
+
+
+def _evidence(directory: str, options: t.Sequence[bytes], records: t.Iterable[Record]) -> dict[str, t.Any]:
     stopped = sorted(
         each.program.path
         for each in records
         if each.program.path.startswith(directory + "/") and not each.program.image and each.program.kind != "script"
     )
-    data = {
+    return {
+        "directory": directory,
         "options": [option.decode("ascii", "replace") for option in options],
         "programs": stopped[:_SHOWN],
         "programs_count": len(stopped),
     }
-    known = "No program or library is known that ran from there."
-    if stopped:
-        known = "Known programs and libraries that ran from there, and would not any more: %d." % len(stopped)
-    return detection("app_mount_without_noexec", directory, SCOPE, [{"data": data}], message=known)

@@ -13,7 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._program import Pr
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import judge
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, Verdict
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import allowlist_files
-from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.allowlist_files import Lists
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.allowlist_files import Lists, RoleList
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.fleet import Fleet, HostPrograms
 
 # Who ran programs on each host; only asked for programs that an exception for some accounts covers.
@@ -70,6 +70,13 @@ def replay(fleet: Fleet, lists: Lists, users: Users, now: float) -> Replay:
 def roles_of(lists: Lists, host: HostPrograms) -> tuple[str, ...]:
     """Return the names of the lists of a host that ``lists`` has: those that name it, and those of its newest look."""
     return tuple(each.name for each in lists.roles if host.name in each.hosts or each.name in host.roles)
+
+
+def with_reviewed(drafts: t.Iterable[RoleList], reviewed: t.Iterable[RoleList]) -> tuple[RoleList, ...]:
+    """Return drafts that also allow what people allow in the reviewed list of the same name."""
+    allowed = {each.name: each.allow for each in reviewed}
+    # The first rule for a directory counts, and theirs is the one that somebody decided about.
+    return tuple(dataclasses.replace(each, allow=(*allowed.get(each.name, ()), *each.allow)) for each in drafts)
 
 
 def _add(alert: WouldAlert, host: HostPrograms, position: int, roles: t.Iterable[str]) -> None:

@@ -67,12 +67,11 @@ def _outdated(
     store: Store, directory: str, hosts: t.Sequence[ProgramHost], variable: Variable, scope: str, now: float
 ) -> _Detections:
     lists = allowlist_files.load(output.located(directory))
-    reported = _reported(store)
-    minimum = variable("app_control_minimum_hosts")
+    names_of = {each.name: {host.host for host in hosts if each.name in host.roles} for each in lists.roles}
+    missing_of = _missing_programs(_reported(store), lists.roles, names_of, variable("app_control_minimum_hosts"))
     detections = []
     for listed in lists.roles:
-        names = {host.host for host in hosts if listed.name in host.roles}
-        missing = _run_by_most(reported, names, minimum)
+        names, missing = names_of[listed.name], missing_of[listed.name]
         unused: list[dict[str, t.Any]] = []
         if any(host.days >= variable("app_control_minimum_days") for host in hosts if host.host in names):
             programs = store.programs_of_role(listed.name, now - variable("app_control_keep_days") * 86_400)
@@ -89,6 +88,26 @@ def _reported(store: Store) -> dict[str, set[str]]:
     for finding in store.query(wanted, with_events=False):
         reported[finding.subject].add(finding.host)
     return reported
+
+
+def _missing_programs(
+    reported: t.Mapping[str, set[str]],
+    lists: t.Iterable[RoleList],
+    names_of: t.Mapping[str, set[str]],
+    minimum: int,
+) -> dict[str, dict[str, list[str]]]:
+    """Return by list the programs that it does not have, with the hosts that ran them.
+
+    What a base does not have is its own matter: the roles of its hosts do not name the program again.
+    """
+    missing: dict[str, dict[str, list[str]]] = {}
+    left = dict(reported)
+    for each in sorted(lists, key=lambda listed: not listed.distribution):
+        names = names_of[each.name]
+        missing[each.name] = _run_by_most(left, names, minimum)
+        if each.distribution:
+            left.update({subject: left[subject] - names for subject in missing[each.name]})
+    return missing
 
 
 def _run_by_most(reported: t.Mapping[str, set[str]], names: set[str], minimum: int) -> dict[str, list[str]]:

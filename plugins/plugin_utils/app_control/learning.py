@@ -92,7 +92,8 @@ def alert_lines(alerts: t.Sequence[t.Mapping[str, t.Any]], number: int) -> list[
     """Return what would be alerts as lines, the first of them."""
     if not number:
         return ["With these allowlists, nothing that was seen would be an alert."]
-    lines = [f"With these allowlists, {counted(number, 'program')} that ran would be alerts:"]
+    words = "1 program that ran would be an alert" if number == 1 else f"{number:,} programs that ran would be alerts"
+    lines = [f"With these allowlists, {words}:"]
     for each in alerts[:_LINES]:
         by = f", by {', '.join(each['users'])}" if each["users"] else ""
         hosts = counted(each["hosts_count"], "host")

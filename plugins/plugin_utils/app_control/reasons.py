@@ -74,6 +74,11 @@ def danger(case: Case, use: Use) -> tuple[str, bool]:
 
 def summary(use: Use, harm: str = "") -> str:
     """Return how many hosts run it, and what an intruder would do with it."""
-    hosts = "all" if len(use.hosts) == use.of else f"{len(use.hosts)} of"
-    text = "the only host runs it" if use.of == 1 else f"{hosts} {use.of} hosts run it"
+    text = _who_runs(len(use.hosts), use.of)
     return f"{text}; beware: {harm}" if harm else text
+
+
+def _who_runs(number: int, of: int) -> str:
+    if number < of:
+        return f"{number} of {of} hosts {'runs' if number == 1 else 'run'} it"
+    return {1: "the only host runs it", 2: "both hosts run it"}.get(of, f"all {of} hosts run it")

@@ -150,6 +150,38 @@ def test_programs_are_learned_judged_and_approved(host: Host) -> None:
     ]
 
 
+def test_what_cannot_be_seen_counts_only_with_an_allowlist(host: Host) -> None:
+    """A team that uses none loses no score."""
+
+    def look(judge: bool) -> tuple[str, str, str]:
+        """Look at a log that cannot be understood all; return the status, the reasons and the note."""
+        with host.log.open("a") as stream:
+            stream.write("type=SYSCALL of another form\n")
+        host.run(tool)
+        host.look(judge=judge)
+        programs, containers = host.result["coverage"][:2]
+        assert containers["status"] == "checked"
+        reasons = "; ".join(f"{each['subject']}: {each['reason']}" for each in programs["skipped"])
+        assert (programs["skipped_count"] == 0) == (reasons == "")
+        return programs["status"], reasons, programs["note"]
+
+    tool = host.program("tool")
+    status, reasons, _note = look(judge=True)
+    assert status == "partial"
+    assert "audit log: 1 not understood" in reasons
+    status, reasons, note = look(judge=False)
+    assert (status, reasons) == ("checked", "")
+    assert "Not learned from: audit log (1 not understood" in note
+
+
+def test_host_without_a_log_is_checked_as_long_as_it_only_learns(host: Host) -> None:
+    host.log.unlink()
+    for judge, status in ((True, "partial"), (False, "checked")):
+        host.look(judge=judge)
+        assert host.result["coverage"][0]["status"] == status
+    assert "Not learned from: executions (there is no audit log" in host.result["coverage"][0]["note"]
+
+
 def test_directory_counts_as_long_as_only_root_can_write_there(host: Host) -> None:
     tool = host.program("tool")
     host.run(tool)

@@ -162,6 +162,7 @@ def test_its_variables_are_those_of_the_role() -> None:
         "it is not known whether it is written now",
         "Executions are known since",
         "No allowlist is for this host",
+        "Not learned from",
     ],
 )
 def test_what_it_quotes_from_the_coverage_is_said(message: str) -> None:

@@ -94,7 +94,7 @@ def test_a_draft_is_written_once_and_says_what_would_be_alerts(desk: Desk) -> No
     assert result["lines"] == [
         f"web: 2 hosts, 1 rule, 1 to review. Review {desk.file}, which allows and blocks nothing by itself.",
         "Not learned from 1 host (db1): It has no role.",
-        "With these allowlists, 1 program that ran would be alerts:",
+        "With these allowlists, 1 program that ran would be an alert:",
         "  /opt/tool: 2 hosts (web1, web2), by alice; it belongs to no package",
     ]
     again = desk.learn()
@@ -148,6 +148,19 @@ def test_changes_and_exceptions_are_those_of_the_lists_in_use(desk: Desk, tmp_pa
     assert [each["hosts"] for each in result["alerts"]] == [["web2"]]
     line = "Allowlist web: 1 rule to add, 1 rule that nobody uses, 1 new program to review."
     assert result["lines"][-1] == line
+
+
+def test_the_dry_run_does_not_name_what_people_have_allowed(desk: Desk, tmp_path: pathlib.Path) -> None:
+    used = tmp_path / "lists"
+    used.mkdir()
+    other = "role: other\nhosts: [web1, web2]\nallow: [{directory: /opt}]\n"
+    (used / "other.yml").write_text(other)
+    assert [each["program"] for each in desk.learn(allowlists=str(used))["alerts"]] == ["/opt/tool"]
+    # A person moved it from review to allow; what the list lacks is still recommended, and counts.
+    (used / "web.yml").write_text(f"role: web\nhosts: [web1]\nallow: [{{sha256: {TOOL.sha256}, path: /opt/tool}}]\n")
+    result = desk.learn(allowlists=str(used))
+    assert (result["alerts"], result["alerts_count"]) == ([], 0)
+    assert "With these allowlists, nothing that was seen would be an alert." in result["lines"]
 
 
 def test_roles_with_a_problem_get_no_file(desk: Desk) -> None:

@@ -33,13 +33,24 @@ def test_directories_without_noexec_are_named_with_what_ran_there(tmp_path: path
     ]
     names = ("open", "closed", "link", "missing", "quiet")
     found = mounts.recommendations(records, table, [str(tmp_path / name) for name in names])
-    assert [each["subject"] for each in found] == [str(tmp_path / "open"), str(tmp_path / "quiet")]
-    assert found[0]["evidences"][0]["data"] == {
-        "options": ["relatime", "rw"],
-        "programs": [f"{tmp_path}/open/lib.so", f"{tmp_path}/open/tool"],
-        "programs_count": 2,
-    }
-    assert found[1]["message"] == "No program or library is known that ran from there."
+    (recommended,) = found
+    assert (recommended["alert"], recommended["subject"]) == ("app_mount_without_noexec", "temporary directories")
+    assert [each["data"] for each in recommended["evidences"]] == [
+        {
+            "directory": f"{tmp_path}/open",
+            "options": ["relatime", "rw"],
+            "programs": [f"{tmp_path}/open/lib.so", f"{tmp_path}/open/tool"],
+            "programs_count": 2,
+        },
+        {"directory": f"{tmp_path}/quiet", "options": ["relatime", "rw"], "programs": [], "programs_count": 0},
+    ]
+    assert recommended["message"] == (
+        f"Without noexec: {tmp_path}/open, {tmp_path}/quiet."
+        " Known programs and libraries that ran from there, and would not any more: 2."
+    )
+    (quiet,) = mounts.recommendations(records, table, [str(tmp_path / "quiet")])
+    assert quiet["message"].endswith(" No program or library is known that ran from there.")
+    assert mounts.recommendations(records, table, [str(tmp_path / "closed")]) == []
 
 
 def test_mounts_of_this_machine_can_be_read() -> None:

@@ -183,8 +183,9 @@ def test_what_a_look_has_no_time_for_is_read_by_the_next(host: Host, monkeypatch
 @pytest.mark.usefixtures("without_processes")
 def test_without_a_log(host: Host) -> None:
     entry = host.look().scopes[0].entry()
-    assert "install auditd" in entry["note"]
-    assert entry["status"] != "not_checked"
+    (skipped,) = [each for each in entry["skipped"] if each["subject"] == "executions"]
+    assert "install auditd" in skipped["reason"]
+    assert entry["status"] == "partial"
 
 
 @contextlib.contextmanager

@@ -123,6 +123,26 @@ def test_a_list_is_outdated_if_most_hosts_of_its_role_run_what_it_does_not_have(
     }
 
 
+def test_what_a_base_does_not_have_is_not_named_for_its_roles_again(store: Store, tmp_path: pathlib.Path) -> None:
+    # The base comes last by the names of the files.
+    (tmp_path / "z.yml").write_text("role: base-debian-12\ndistribution: debian 12\nallow: []\n")
+    (tmp_path / "web.yml").write_text("role: web\nallow: []\n")
+    (tmp_path / "db.yml").write_text("role: db\nallow: []\n")
+    own = programs.program("/opt/own", package="", manager="", verification="unpackaged")
+    see(store, "a", "b", "c", roles=["base-debian-12", "web"], ran=[TOOL, own], reported=True)
+    see(store, "d", "e", "f", roles=["base-debian-12", "db"], ran=[TOOL], reported=True)
+    see(store, "g", roles=["base-debian-12"])
+
+    def named() -> dict[str, list[str]]:
+        found = detections(store, tmp_path)
+        return {each["subject"]: [ran["program"] for ran in each["evidences"][0]["data"]["programs"]] for each in found}
+
+    assert named() == {"base-debian-12": ["/opt/tool"], "web": ["/opt/own"]}
+    # Without most hosts of the base, each role has it.
+    see(store, *"hijklm", roles=["base-debian-12"])
+    assert named() == {"db": ["/opt/tool"], "web": ["/opt/own", "/opt/tool"]}
+
+
 def test_a_list_is_outdated_if_nobody_runs_what_it_has(store: Store, tmp_path: pathlib.Path) -> None:
     (tmp_path / "web.yml").write_text(
         "role: web\nallow: [{package: nginx, manager: dpkg}, {package: old, manager: dpkg}, {directory: /srv}]\n"
