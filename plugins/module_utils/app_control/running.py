@@ -34,7 +34,8 @@ _MAPPED = re.compile(rb"^([0-9a-f]+-[0-9a-f]+) ..x. [0-9a-f]+ ([0-9a-f]+):([0-9a
 _NO_FILES = (b"/dev/zero", b"/SYSV", b"/anon_hugepage", b"/[aio]")
 _TEMPORARY = (b"/tmp/", b"/var/tmp/", b"/dev/shm/", b"/run/")
 _MOST_BYTES = 4 * 1024 * 1024
-_MOST_ARGUMENTS = 131_072
+# As much as the kernel allows with the usual limit of the stack.
+_MOST_ARGUMENTS = 2 * 1024 * 1024
 _MOST_USUAL = 20_000
 _UNSET = decode.UNSET_ID.encode("ascii")
 
