@@ -34,9 +34,14 @@ _RUNTIMES = (
     "/run/containerd/io.containerd.runtime.v2.task/k8s.io/%s/config.json",
     "/run/containers/storage/overlay-containers/%s/userdata/config.json",
 )
+# What a file of another shape raises, such as one that is nested too deeply.
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _ANNOTATIONS = ("io.kubernetes.cri.image-name", "io.kubernetes.cri-o.ImageName", "io.container.image")
 # What starts the first process of a container. A container that ended is known by it, and by a device that is gone.
 _STARTERS = re.compile(rb"/(?:runc|crun|conmon|containerd-shim[\w-]*|docker-init|lxc-start|systemd-nspawn)\"?\Z")
+
+# Engines mount the root of a container for themselves, too: as one of these, or below a directory with its id.
+_UNIONS = frozenset((b"overlay", b"aufs", b"fuse.fuse-overlayfs"))
 
 # File systems of the kernel's own, which have no programs.
 _WITHOUT_FILES = frozenset((b"proc", b"sysfs", b"cgroup", b"cgroup2", b"devpts", b"mqueue"))
@@ -67,7 +72,8 @@ class Roots:
         # Of what else is mounted in containers, such as a tmpfs at /tmp.
         self._volumes: dict[Device, Container] = {}
         self._pids: dict[bytes, Container] = {}
-        self._mounted, self._points = _mounts(proc)
+        self._points, self._unions = _mounts(proc)
+        self._mounted = set(self._points.values())
         self._images: dict[str, str] = {}
         self._scan()
 
@@ -120,7 +126,8 @@ class Roots:
             container = self.containers.get(group.container)
             if container is None:
                 # A directory of the host is on its device, which says nothing then.
-                own_device = None if own is not None and root[0] == own[0] else device
+                is_hosts = (own is not None and root[0] == own[0]) or self._is_hosts(device, group.container)
+                own_device = None if is_hosts else device
                 container = Container(self._image(group.container, name), int(name), own_device)
                 self.containers[group.container] = container
                 for volume in _devices("%s/%s/mountinfo" % (self._proc, name)) - self._mounted:
@@ -129,14 +136,24 @@ class Roots:
             if container.device is not None:
                 self._devices.setdefault(container.device, container)
 
+    def _is_hosts(self, device: Device, container: str) -> bool:
+        """Return whether the host has a file system for itself.
+
+        Every account can make a directory of it the root of a process, in a control group with the name of a container.
+        """
+        return device not in self._unions and any(
+            other == device and os.fsencode(container) not in point.split(b"/")[1:]
+            for point, other in self._points.items()
+        )
+
     def _image(self, name: str, pid: str) -> str:
         """Return the name of a container's image as its engine has it; else the beginning of the container's id."""
         candidates = [_DOCKER % name, *self._hints(name, pid)]
         for path in candidates:
-            with contextlib.suppress(ValueError, KeyError, TypeError):
+            with contextlib.suppress(*_DAMAGED):
                 return printable(str(json.loads(_read(path))["Config"]["Image"]))
         for form in _RUNTIMES:
-            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            with contextlib.suppress(*_DAMAGED):
                 annotations = json.loads(_read(form % name))["annotations"]
                 for annotation in _ANNOTATIONS:
                     if annotations.get(annotation):
@@ -156,16 +173,20 @@ class Roots:
                         yield os.fsdecode(point.rstrip(b"/") + directory + b"/config.v2.json")
 
 
-def _mounts(proc: str) -> tuple[set[Device], dict[bytes, Device]]:
-    """Return the devices of all mounts of the host, and by mount point the device as the kernel has it."""
+def _mounts(proc: str) -> tuple[dict[bytes, Device], set[Device]]:
+    """Return the devices of the host's mounts by mount point, as the kernel has them, and those of union mounts."""
     text = _read("%s/1/mountinfo" % proc) or _read("%s/self/mountinfo" % proc)
     points: dict[bytes, Device] = {}
+    unions = set()
     for line in text.split(b"\n"):
-        fields = line.split(b" ")
+        before, _dash, after = line.partition(b" - ")
+        fields = before.split(b" ")
         device = _device(fields[2]) if len(fields) > 4 else None
         if device is not None:
             points[plain(fields[4])] = device
-    return set(points.values()), points
+            if after.partition(b" ")[0] in _UNIONS:
+                unions.add(device)
+    return points, unions
 
 
 def _devices(path: str) -> set[Device]:
