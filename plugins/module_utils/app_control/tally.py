@@ -33,6 +33,8 @@ _SURPLUS = 2
 class Target(t.NamedTuple):
     """A file that runs. path: absolute, or as the kernel names a file in memory. file: the file that ran, if known.
 
+    owner: the number of the account that owned it when it ran, None where it is unknown.
+
     container: that it ran in, where it is known; image: the name of its image, "" on the host. opened: a path in
     proc(5) that leads to the very file, b"" for none. is_folded: whether it stands for all files of a directory.
     """
@@ -46,6 +48,7 @@ class Target(t.NamedTuple):
     container: Container | None = None
     opened: bytes = b""
     is_folded: bool = False
+    owner: int | None = None
 
     @property
     def identity(self) -> Identity:

@@ -21,6 +21,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.execut
     is_script,
     without_process,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.named_paths import is_led_by_others
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import UNKNOWN_IMAGE
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Container, Roots
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Target
@@ -51,10 +52,11 @@ class Targets:
         prefix = _prefix(container)
         exe = self._without_suffix(event.exe, prefix)
         if not items or not items[0].path or self._is_program(exe, items[0], prefix) or not is_script(event, arguments):
-            return [Target(PROGRAM, exe, image, file=executed_id, container=container)]
-        interpreter = Target(PROGRAM, exe, image, file=items[1].id, container=container)
+            owner = items[0].owner if items else None
+            return [Target(PROGRAM, exe, image, file=executed_id, container=container, owner=owner)]
+        interpreter = Target(PROGRAM, exe, image, file=items[1].id, container=container, owner=items[1].owner)
         script = Target(SCRIPT, self._real(items[0], container), image, exe, executed_id, container=container)
-        return [interpreter, script]
+        return [interpreter, script._replace(owner=items[0].owner)]
 
     def of_arguments(
         self, program: Target, arguments: t.Sequence[bytes], cwd: bytes, known: t.Sequence[Target]
@@ -66,7 +68,7 @@ class Targets:
         for operand in interpreters.operands(program.path, arguments):
             path = absolute(operand.name, cwd)
             if path and not is_descriptor(path):
-                path = self._regular(path, prefix)
+                path = self._named(operand.name, cwd, path, prefix)
             if not path or is_descriptor(path):
                 continue
             target = Target(operand.kind, path, program.image, interpreter, container=program.container)
@@ -74,6 +76,15 @@ class Targets:
                 found.append(target)
             interpreter = path
         return found
+
+    def _named(self, name: bytes, cwd: bytes, path: bytes, prefix: bytes) -> bytes:
+        """Return the real path of a file that arguments name; as it is named, if others choose that it is root's."""
+        real = self._regular(path, prefix)
+        if prefix or (real == path and b"/../" not in name):
+            return real
+        status = _status(real, b"")
+        is_roots = status is not None and not status.st_uid
+        return os.path.join(cwd, name) if is_roots and is_led_by_others(name, cwd) else real
 
     def _root(self, file: FileId | None, pid: bytes, parent: Process | None) -> tuple[str, Container | None]:
         """Return in which image, and in which container that runs, a file was executed."""
@@ -92,7 +103,10 @@ class Targets:
         if item.path == exe:
             return True
         status = _status(exe, prefix)
-        return status is not None and item.id is not None and status.st_ino == item.id[2]
+        if status is None or item.id is None or status.st_ino != item.id[2]:
+            return False
+        # Whoever makes many files in memory gets one of any number.
+        return bool(prefix) or self._roots.is_on(exe, item.id[:2], status)
 
     def _without_suffix(self, exe: bytes, prefix: bytes) -> bytes:
         """Return the path of a program without what the kernel adds to that of a deleted file."""
