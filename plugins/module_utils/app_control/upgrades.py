@@ -71,7 +71,8 @@ class Upgrades:
             return program
         if before is not None and before.package:
             if program.version != before.version or self._unpacked(before) is None:
-                is_what_ran = program.sha256 in ("", before.sha256)
+                is_unknown = not program.sha256 and program.verification != MODIFIED
+                is_what_ran = is_unknown or program.sha256 == before.sha256
                 return (before if is_what_ran else program)._replace(content=PRESENT)
             if program.content == CHANGED or program.sha256 != before.sha256:
                 return program
