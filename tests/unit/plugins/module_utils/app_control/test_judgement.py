@@ -164,6 +164,13 @@ def test_upgrade_between_execution_and_look_raises_nothing(host: Host) -> None:
         record = seen(program, before=NGINX)
         assert host.judge([record], PACKAGE) == []
         assert record.reported == ""
+        # Whoever touches the files of dpkg can make it look so.
+        explained = host.scope.entry().get("explained", [])
+        assert [(each["by"], each["count"]) for each in explained] == [("claimed by nginx 1.26-2", 3)]
+    # What ran belonged to somebody else.
+    foreign = unread._replace(verification="modified", writers=("eve",))
+    (detection,) = host.judge([seen(foreign, before=NGINX)], PACKAGE)
+    assert (detection["alert"], detection["severity"]) == ("app_changed_program", None)
     # Removed with its package.
     (host.info / "nginx.list").unlink()
     assert host.judge([seen(NGINX._replace(content="gone"), before=NGINX)], PACKAGE) == []
