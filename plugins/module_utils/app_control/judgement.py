@@ -12,6 +12,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import Sc
 from ansible_collections.bulwark.servers.plugins.module_utils._program import VERIFIED
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import package_scripts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, Verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import Identity, gather
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import CHANGED_ALERT, Judge, subject
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.package_scripts import (
@@ -174,8 +175,26 @@ class Judgement:
                 (group, directory) for (_alert, directory), group in groups.items() if len(group) > _MOST_OF_DIRECTORY
             )
         if len(others) > _MOST_FINDINGS:
+            # Whoever floods makes directories, too.
+            others = yield from _gathered(others)
+        if len(others) > _MOST_FINDINGS:
             self._scope.skip("findings", "%d more programs ran that no allowlist has" % (len(others) - _MOST_FINDINGS))
         yield from (([each], None) for each in others[:_MOST_FINDINGS])
+
+
+def _gathered(
+    violations: t.Sequence[Violation],
+) -> t.Generator[tuple[list[Violation], str | None], None, list[Violation]]:
+    """Yield the deepest directories that have many programs somewhere below them; return the other violations."""
+    by_place: dict[Identity, list[Violation]] = {}
+    for each in violations:
+        program = each.record.program
+        by_place.setdefault((program.image, each.verdict.alert, program.path), []).append(each)
+    for (image, _alert, path), places in gather(by_place, _MOST_OF_DIRECTORY):
+        group = [each for place in places for each in by_place.pop(place)]
+        directory = path.rpartition("/")[0]
+        yield group, "%s: %s" % (image, directory) if image else directory
+    return [each for group in by_place.values() for each in group]
 
 
 def _remember(violations: t.Iterable[Violation], path: str | None = None) -> None:

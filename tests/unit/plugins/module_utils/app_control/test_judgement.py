@@ -296,3 +296,13 @@ def test_flood_becomes_findings_for_its_directories(host: Host, monkeypatch: pyt
         {"subject": "findings", "reason": "2 more programs ran that no allowlist has"}
     ]
     assert [record.reported != "" for record in others] == [True, True, False, False]
+
+
+def test_flood_of_directories_hides_no_other_program(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judgement, "_MOST_FINDINGS", 3)
+    monkeypatch.setattr(judgement, "_MOST_OF_DIRECTORY", 4)
+    flood = [seen(TOOL._replace(path=f"/tmp/{number}/x")) for number in range(9)]
+    inside = [seen(TOOL._replace(path=f"/tmp/{number}/x", image="web:1")) for number in range(5)]
+    found = host.judge([*flood, *inside, seen(TOOL)], PACKAGE, Rule("web", directory="/srv", image="web:1"))
+    assert sorted(each["subject"] for each in found) == ["/tmp/*", TOOL.path, "web:1: /tmp/*"]
+    assert host.scope.entry()["skipped"] == []
