@@ -27,6 +27,8 @@ _MOST_PROCESSES = 8_000
 _MOST_BYTES = 1 << 20
 _MOST_DEVICES = 1_000
 _SHORT = 12
+# Of an image; the store takes four times as much, for escapes.
+_LONGEST_NAME = 120
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 # Where engines keep the configuration of a container: %s is its id.
 _DOCKER = "/var/lib/docker/containers/%s/config.v2.json"
@@ -151,13 +153,13 @@ class Roots:
         candidates = [_DOCKER % name, *self._hints(name, pid)]
         for path in candidates:
             with contextlib.suppress(*_DAMAGED):
-                return printable(str(json.loads(_read(path))["Config"]["Image"]))
+                return printable(str(json.loads(_read(path))["Config"]["Image"])[:_LONGEST_NAME])
         for form in _RUNTIMES:
             with contextlib.suppress(*_DAMAGED):
                 annotations = json.loads(_read(form % name))["annotations"]
                 for annotation in _ANNOTATIONS:
                     if annotations.get(annotation):
-                        return printable(str(annotations[annotation]))
+                        return printable(str(annotations[annotation])[:_LONGEST_NAME])
         return printable(name[:_SHORT] if re.fullmatch(r"[0-9a-f]{64}", name) else name)
 
     def _hints(self, name: str, pid: str) -> t.Iterator[str]:

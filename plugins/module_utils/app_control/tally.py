@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable, unprintable
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.executed import FileId
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import (
+    LONGEST,
     MOST_GONE,
     MOST_GONE_EXPLAINED,
     SELDOM,
@@ -206,9 +207,9 @@ class Tallies:
 
 def _directory(path: bytes, surplus: int) -> bytes:
     """Return what stands for all files of a directory; for those of its first part where that are too many, too."""
-    parts = path.split(b"/")
-    kept = parts[:-1] if surplus < _MOST_DIRECTORIES else parts[:2]
-    return b"/".join([*kept, FOLDED.encode("ascii")])
+    above = os.path.dirname(path)
+    kept = above if surplus < _MOST_DIRECTORIES else b"/".join(above.split(b"/")[:2])
+    return os.path.join(kept if len(kept) <= LONGEST else b"/", FOLDED.encode("ascii"))
 
 
 _MOST_DIRECTORIES = 1_000

@@ -306,3 +306,9 @@ def test_flood_of_directories_hides_no_other_program(host: Host, monkeypatch: py
     found = host.judge([*flood, *inside, seen(TOOL)], PACKAGE, Rule("web", directory="/srv", image="web:1"))
     assert sorted(each["subject"] for each in found) == ["/tmp/*", TOOL.path, "web:1: /tmp/*"]
     assert host.scope.entry()["skipped"] == []
+
+
+def test_process_id_that_is_none(host: Host) -> None:
+    execution = EXECUTION._replace(pid="9" * 5_000)
+    (found,) = host.judge([seen(TOOL, newest=execution, newest_unexplained=execution)], PACKAGE)
+    assert "pid" not in found["evidences"][0]["process"]

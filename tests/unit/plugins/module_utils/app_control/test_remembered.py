@@ -80,6 +80,14 @@ def test_directories_with_random_names() -> None:
     assert paths(found) == ["/home/a/.ansible/tmp/*"]
 
 
+def test_names_in_the_root_directory() -> None:
+    """Arguments of an interpreter name anything."""
+    names = [f"/{number}/x" for number in range(600)] + [f"/{number}" for number in range(600)]
+    found = memory(*(record(name, kind=SCRIPT) for name in names), record("/tmp/x", kind=SCRIPT))
+    found.fold(10_000)
+    assert paths(found) == ["/*", "/tmp/x"]
+
+
 def test_few_files_are_left_apart() -> None:
     found = memory(*(record(f"/tmp/{number}") for number in range(50)))
     found.fold(1_000)
