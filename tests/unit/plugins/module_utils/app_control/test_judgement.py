@@ -13,7 +13,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage
 from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control import judgement
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control import judgement, look
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, Exemption, Rule
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judgement import Judgement
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution, Record
@@ -312,3 +312,12 @@ def test_process_id_that_is_none(host: Host) -> None:
     execution = EXECUTION._replace(pid="9" * 5_000)
     (found,) = host.judge([seen(TOOL, newest=execution, newest_unexplained=execution)], PACKAGE)
     assert "pid" not in found["evidences"][0]["process"]
+
+
+def test_more_programs_than_a_result_can_have_come_with_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [seen(TOOL._replace(path="/tmp/%d" % number), new_days=[1]) for number in range(5)]
+    monkeypatch.setattr(look, "_MOST_SIGHTINGS", 2)
+    assert [each.program.path for each in look.sightings(records)] == ["/tmp/0", "/tmp/1"]
+    assert [each.is_postponed for each in records] == [False, False, True, True, True]
+    monkeypatch.setattr(look, "_MOST_CHARACTERS", 5)
+    assert len(list(look.sightings(records))) == 1
