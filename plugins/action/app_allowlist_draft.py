@@ -83,11 +83,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no type i
         if not any(host.programs for host in fleet.hosts):
             return _nothing("Nothing is known of the programs of these hosts: bulwark.servers.scan learns them.")
         asked = Options(**{name: options[name] for name in ("minimum_days", "minimum_hosts", "max_review")})
-        found = recommend(fleet, asked, learning.previous(drafts, used), learning.open_findings(store))
-        roles = [role for role in found.roles if not role.problem]
+        recommendation = recommend(fleet, asked, learning.previous(drafts, used), learning.open_findings(store))
+        roles = [role for role in recommendation.roles if not role.problem]
         files = draft_file.file_names(roles, drafts)
         learned = {role.name: _learned(role, fleet, now) for role in roles}
-        named = {role.name: draft_file.named_hosts(role, found.hosts) for role in roles}
+        named = {role.name: draft_file.named_hosts(role, recommendation.hosts) for role in roles}
         written = [
             self._put(
                 directory / files[role.name],
@@ -102,15 +102,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no type i
         lists = [draft_file.as_list(role, files[role.name], learned[role.name], named[role.name]) for role in roles]
         replay = dry_run.replay(fleet, Lists(directory, tuple(lists), used.exemptions), learning.users_of(store), now)
         alerts = learning.shown_alerts(store, replay.alerts)
-        changes = learning.shown_changes(outdated.of_lists(used, found, fleet))
-        problems = {role.name: role.problem for role in found.roles if role.problem}
+        changes = learning.shown_changes(outdated.of_lists(used, recommendation, fleet))
+        problems = {role.name: role.problem for role in recommendation.roles if role.problem}
         return {
             "changed": any(each["changed"] for each in written),
             "enough_data": bool(roles),
             "observed": sum(bool(host.programs) for host in fleet.hosts),
             "roles": [_shown(role, each) for role, each in zip(roles, written, strict=True)],
-            "hosts": {host: list(names) for host, names in found.hosts.items()},
-            "insufficient": dict(found.insufficient),
+            "hosts": {host: list(names) for host, names in recommendation.hosts.items()},
+            "insufficient": dict(recommendation.insufficient),
             "problems": problems,
             "alerts": alerts,
             "alerts_count": len(replay.alerts),
@@ -121,7 +121,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no type i
                 for line in (
                     *(_role_line(role, each) for role, each in zip(roles, written, strict=True)),
                     *(f"No allowlist for {name}: {problem}" for name, problem in problems.items()),
-                    *_insufficient_lines(found.insufficient),
+                    *_insufficient_lines(recommendation.insufficient),
                     *(learning.alert_lines(alerts, len(replay.alerts)) if roles else ()),
                     *learning.change_lines(changes),
                 )

@@ -18,7 +18,12 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import payload
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.log_reading import CheckpointActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Entry
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import sanitize
-from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import allowlist_files, ended, other_hosts
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import (
+    allowlist_files,
+    cached_lists,
+    ended,
+    other_hosts,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
 
 # Where the allowlists are is for the controller alone.
@@ -40,7 +45,7 @@ class ActionModule(CheckpointActionBase):
         self._allowlist: dict[str, t.Any] | None = None
         if not given["allowlists"]:
             return passed
-        lists = allowlist_files.load(given["allowlists"])
+        lists = cached_lists.load(given["allowlists"])
         self._allowlist = data = allowlist_files.packed_data(lists, self.host_name(task_vars), given["roles"])
         return passed if data is None else {**passed, "_content": payload.packed(data)}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What automation signs in with, where it comes from, and which services configure the host."""
+    """Options that name the accounts, addresses and services of automation."""
 
     DOCUMENTATION = r"""
 options:

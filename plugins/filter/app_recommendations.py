@@ -49,8 +49,8 @@ def _plain(result: Recommendation) -> dict[str, t.Any]:
                 "hosts": list(role.hosts),
                 "problem": role.problem,
                 "rules": [
-                    {"rule": _rule(one.rule), "programs": one.programs, "hosts": one.hosts, "reason": one.reason}
-                    for one in role.rules
+                    {"rule": _rule(rule.rule), "programs": rule.programs, "hosts": rule.hosts, "reason": rule.reason}
+                    for rule in role.rules
                 ],
                 "review": [
                     {

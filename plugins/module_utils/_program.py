@@ -25,7 +25,7 @@ PRESENT, CHANGED, GONE, MEMORY = CONTENTS = ("present", "changed", "gone", "memo
 
 
 class Program(t.NamedTuple):
-    """What is known of one file that ran. ``image``, ``kind`` and ``path`` identify it on a host.
+    """The facts of one file that ran. ``image``, ``kind`` and ``path`` identify it on a host.
 
     path: printable, as the kernel names the file. image: of the container that it ran in, "" on the host itself.
     interpreter: what runs a script, a printable path. sha256: hexadecimal, "" where it never was taken. content: one of

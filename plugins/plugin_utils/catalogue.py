@@ -114,10 +114,25 @@ def load() -> Catalogue:
     return Catalogue(alerts, techniques)
 
 
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Refuse a key that a mapping has twice. YAML would drop the first one, and a merge in Git may leave two."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[t.Any, t.Any]:
+        keys = set()
+        for key, _value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in keys:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key '{key.value}' is there twice; merge both", key.start_mark
+                    )
+                keys.add(key.value)
+        return t.cast("dict[t.Any, t.Any]", super().construct_mapping(node, deep))
+
+
 def read(path: pathlib.Path) -> t.Any:
     """Return one YAML content file as plain data; raise ContentError with the file and line when it is none."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ContentError(f"{path} cannot be read: {error}") from error
 

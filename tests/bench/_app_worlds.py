@@ -50,7 +50,7 @@ paths.link_collection()
 DAYS, LATER = 60, 30
 START = 20_454  # days since the epoch: the first of January 2026
 HOSTS = 200
-_SECONDS = 86_400
+SECONDS = 86_400
 _DISTRIBUTIONS = ("debian 12", "rocky 9")
 _KEY = "6d745a60"
 _SYLLABLES = (
@@ -167,7 +167,7 @@ class _Rows:
     def columns(self, host: int) -> tuple[array[t.Any], ...]:
         """Return the columns of one host, as the store has them."""
         rows = self.rows[host]
-        times = [[(START + day) * _SECONDS + 3600.0 for day in (min(a), max(a))] for a, _count in rows.values()]
+        times = [[(START + day) * SECONDS + 3600.0 for day in (min(a), max(a))] for a, _count in rows.values()]
         return (
             array("I", rows),
             array("d", [first for first, _last in times]),
@@ -223,8 +223,8 @@ class _World:
             fleet.HostPrograms(
                 host.name,
                 _DISTRIBUTIONS[host.distribution],
-                (START + host.since) * float(_SECONDS),
-                (START + DAYS) * float(_SECONDS),
+                (START + host.since) * float(SECONDS),
+                (START + DAYS) * float(SECONDS),
                 DAYS - host.since,
                 *t.cast("t.Any", self._learned.columns(number)),
             )
@@ -568,7 +568,7 @@ class _World:
     def _find(self, numbers: list[int], around: int | None) -> None:
         if around is not None and self._random.random() < 0.4:
             for number in numbers:
-                time = (START + self._begin(self._hosts[number], around)) * float(_SECONDS)
+                time = (START + self._begin(self._hosts[number], around)) * float(SECONDS)
                 self._findings.append((self._hosts[number].name, time, "Web server started a shell"))
 
     def _replace(self, kind: str, numbers: list[int]) -> None:

@@ -9,7 +9,7 @@ import typing as t
 
 
 class Rule(t.NamedTuple):
-    """What may run. Exactly one of package, directory and sha256 is given.
+    """A rule about programs that may run. Exactly one of package, directory and sha256 is given.
 
     role: the allowlist file that it is from. package: by name, with manager ("dpkg", "rpm") and, where it is given,
     origin; its files count as far as they are as the package says. allow_unverified: also those of which the package
@@ -32,7 +32,7 @@ class Rule(t.NamedTuple):
 
 
 class Exemption(t.NamedTuple):
-    """What a person let run.
+    """An exception: a person let a program run.
 
     program: a path, or a pattern of fnmatch(3) in which * matches slashes, too; of a container "IMAGE: PATH". sha256,
     user: "" for any. until: seconds since the epoch, None for ever.
@@ -55,9 +55,10 @@ class Allowlist(t.NamedTuple):
 
 
 class Verdict(t.NamedTuple):
-    """Whether a program is on the allowlist. by: the rule or exemption in words, or why there is none.
+    """The result for one program.
 
-    alert: the id that a violation has, "" for what is allowed. severity: where it is another than that of the alert.
+    allowed: whether it is on the allowlist. by: the rule or exemption in words, or why there is none. alert: the id
+    that a violation has, "" for what is allowed. severity: where it is another than that of the alert.
     """
 
     allowed: bool

@@ -36,15 +36,23 @@ def as_data(lists: t.Sequence[RuleList], exemptions: t.Sequence[Exemption]) -> d
     }
 
 
+def rule_lists(data: t.Sequence[t.Mapping[str, t.Any]]) -> list[RuleList]:
+    """Return the lists of ``as_data``. Raises KeyError or TypeError for anything else."""
+    return [
+        RuleList(each["name"], each["distribution"], tuple(_rule(each["name"], fields) for fields in each["rules"]))
+        for each in data
+    ]
+
+
 def allowlist(data: t.Mapping[str, t.Any], distribution: str) -> Allowlist:
     """Return what counts on a host of a distribution. Raises KeyError or TypeError for what ``as_data`` did not make.
 
     distribution: its id and major version, such as "debian 12".
     """
-    lists = [each for each in data["lists"] if each["distribution"] in ("", distribution)]
+    lists = [each for each in rule_lists(data["lists"]) if each.distribution in ("", distribution)]
     return Allowlist(
-        tuple(each["name"] for each in lists),
-        tuple(_rule(each["name"], fields) for each in lists for fields in each["rules"]),
+        tuple(each.name for each in lists),
+        tuple(rule for each in lists for rule in each.rules),
         tuple(Exemption(**fields) for fields in data["exemptions"]),
     )
 

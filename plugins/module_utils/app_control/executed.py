@@ -58,7 +58,7 @@ class Executed(t.NamedTuple):
 
     @property
     def is_memory(self) -> bool:
-        """Whether the program is a file in memory (memfd_create(2))."""
+        """Return whether the program is a file in memory (memfd_create(2))."""
         return self.exe.startswith(_MEMORY) and self.exe.endswith(DELETED)
 
 

@@ -34,7 +34,7 @@ _CWD = re.compile(rb"cwd=(\"[^\"]*\"|[^\s\x1d]+)")
 
 
 class Explainer(t.NamedTuple):
-    """What a look knows itself. It must believe only what the kernel or a verified file says.
+    """An explanation that a look brings itself. It must believe only what the kernel or a verified file says.
 
     ancestors: is searched in the program and in the script of each process above an execution, as the log has them (in
     quotes, or hexadecimal); ``explain`` is asked only where it matches. explain: returns the sentence of what explains
@@ -90,7 +90,7 @@ class Explanations:
         session: bytes,
         parent: Process | None,
         pid: bytes,
-        found: Event | t.Match[bytes],
+        source: Event | t.Match[bytes],
     ) -> str:
         """Return the sentence of the automation that executed something, "" for none."""
         if not 0 <= time - self._sessions_since < _KEPT_FOR or len(self._sessions) >= _MOST_KEPT:
@@ -101,7 +101,7 @@ class Explanations:
         key = ids, session, starter
         sentence = self._sessions.get(key)
         if sentence is None:
-            event = found if isinstance(found, Event) else event_of(found)
+            event = source if isinstance(source, Event) else event_of(source)
             explanation = self._automation.explain(EXPLANATIONS, _Act(event, parent))
             sentence = self._sessions[key] = explanation.sentence if explanation is not None else ""
         return sentence
@@ -113,15 +113,15 @@ class Explanations:
         while above is not None and above.facts is None and len(pending) < _MOST_ANCESTORS:
             pending.append(above)
             above = above.parent
-        found: tuple[Explainer, ...] = () if above is None or above.facts is None else above.facts
+        relevant: tuple[Explainer, ...] = () if above is None or above.facts is None else above.facts
         for each in reversed(pending):
             for explainer in self._explainers:
-                if explainer not in found and (
+                if explainer not in relevant and (
                     explainer.ancestors.search(each.exe) or explainer.ancestors.search(each.original)
                 ):
-                    found = (*found, explainer)
-            each.facts = found
-        return found
+                    relevant = (*relevant, explainer)
+            each.facts = relevant
+        return relevant
 
     def below(self, explainers: t.Sequence[Explainer], target: Target, moment: Moment, lineage: Lineage) -> str:
         """Return the sentence of the first of these explainers that explains an execution, "" for none."""
@@ -168,8 +168,8 @@ def program_name(process: Process) -> str:
 
 def _directory(cwd: bytes) -> bytes:
     """Return a directory, which may still be the body of a record."""
-    found = _CWD.match(cwd)
-    return decode.unquoted(found.group(1)) if found else cwd
+    match = _CWD.match(cwd)
+    return decode.unquoted(match.group(1)) if match else cwd
 
 
 def _upwards(process: Process | None) -> t.Iterator[Process]:

@@ -38,6 +38,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.packages.model imp
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.signed_index import SignedIndexes
 
 SIGNED = "signed"
+_FOREIGN = "it is on a file system of another machine, which is not read"
+_FILE_SERVER = "its file server"
+_UNKNOWN_WRITER = "unknown"
 _PIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLLOW = os.O_PATH | os.O_CLOEXEC
 # Seconds. The kernel takes the times of records and of files from a clock that ticks that slowly.
@@ -79,10 +82,13 @@ class FileFacts:
     def identify(self, target: Target, last: float, former: Program | None, key: FileKey | None) -> Identified:
         """Return what is known of a file that ran last at a time; former, key: what an earlier look identified."""
         base = Program(target.kind, target.identity[2], target.image, shown(target.interpreter))
-        if target.is_folded:
-            return Identified(base._replace(content=MEMORY if target.memory else GONE), None)
         if target.memory:
             return Identified(base._replace(content=MEMORY, verification=UNPACKAGED), None)
+        if target.is_folded:
+            return Identified(self._without_file(base, target), None)
+        if not target.image and self._roots.is_foreign(target.path):
+            self.unreadable.setdefault(_FOREIGN, os.fsdecode(target.path))
+            return Identified(base._replace(writers=(_FILE_SERVER,)), None)
         if target.image and target.container is None:
             return self._missing(base, target, former, key)
         pinned = self._pin(target)
@@ -175,7 +181,13 @@ class FileFacts:
         if former is not None and former.content == GONE and not former.sha256:
             return Identified(former, None)
         owned = None if target.image else self.packages.owned(target.path)
-        return Identified(self._packaged(base._replace(content=GONE), owned, None), None)
+        return Identified(self._packaged(self._without_file(base, target), owned, None), None)
+
+    def _without_file(self, base: Program, target: Target) -> Program:
+        """Return a file that is gone, with who could have put it there."""
+        if target.image:
+            return base._replace(content=GONE, writers=(_UNKNOWN_WRITER,))
+        return base._replace(content=GONE, writers=tuple(sorted(self._writers.above(target.path))))
 
     def _is_of_others(self, target: Target, owner: str) -> bool:
         """Return whether what ran belonged to another account than root, and than the owner of what lies there.

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
@@ -25,6 +26,8 @@ LONGEST = 4_096
 # Whoever makes a file in memory chooses its name.
 _MEMORY = "/memfd:"
 _ENDING = "/" + FOLDED
+# Below remote_tmp: ansible-tmp-TIME-PID-RANDOM.
+_OF_A_TASK = re.compile(r"(/.{1,3000})/ansible-tmp-\d{1,12}\.\d{1,9}-\d{1,8}-\d{1,20}/[^/]+\Z", re.DOTALL)
 
 
 def shown(path: bytes) -> str:
@@ -64,16 +67,26 @@ def directories(path: str) -> t.Iterator[str]:
 
 
 def gather(identities: t.Iterable[Identity], most: int) -> t.Iterator[tuple[Identity, list[Identity]]]:
-    """Yield what to put together under which identity: by the deepest directory that has more files below it."""
+    """Yield what to put together under which identity: by the deepest directory that has more files below it.
+
+    Files of directories that Ansible makes for one task are always put together. It is one finding then, not none.
+    """
     left = set(identities)
+    of_tasks: dict[Identity, list[Identity]] = {}
+    for identity in sorted(left):
+        found = _OF_A_TASK.match(identity[2])
+        if found is not None:
+            of_tasks.setdefault((identity[0], identity[1], folded(found.group(1))), []).append(identity)
+            left.discard(identity)
+    yield from of_tasks.items()
     below: dict[Identity, list[Identity]] = {}
     for identity in sorted(left) if len(left) > most else ():
         image, kind, path = identity
         for directory in directories(path):
             below.setdefault((image, kind, directory), []).append(identity)
-    for place in sorted(below, key=lambda each: -each[2].count("/")):
-        members = [identity for identity in below[place] if identity in left]
-        if len(members) > (most if place[2] else most * _OF_ROOT):
+    for group in sorted(below, key=lambda each: -each[2].count("/")):
+        members = [identity for identity in below[group] if identity in left]
+        if len(members) > (most if group[2] else most * _OF_ROOT):
             left.difference_update(members)
-            image, kind, directory = place
+            image, kind, directory = group
             yield (image, kind, folded(directory)), members

@@ -20,10 +20,16 @@ _MOST_LEVELS = 3
 
 
 class Operand(t.NamedTuple):
-    """A file that is run. name: as it was given, relative to the working directory. kind: a program, or a script."""
+    """A file that is run. name: as it was given, relative to the working directory. kind: a program, or a script.
+
+    endings: what the interpreter adds to the name of a file that there is not. is_searched: whether it looks for a name
+    without a slash in the directories of PATH, too.
+    """
 
     name: bytes
     kind: str
+    endings: tuple[bytes, ...] = ()
+    is_searched: bool = False
 
 
 class _Grammar(t.NamedTuple):
@@ -33,7 +39,7 @@ class _Grammar(t.NamedTuple):
     value of their own. apart: letters whose value is always the next word, wherever they are in theirs. attached:
     letters whose value, if any, is the rest of the word. file: those whose value is the file. operand: whether the first
     argument that is no option is the file. words: options are whole words, as Java's. dash: whether "-" only ends the
-    options, and is not the standard input. suffix: how the name of the operand ends.
+    options, and is not the standard input. suffix: how the name of the operand ends. endings: as of an ``Operand``.
     """
 
     code: str = ""
@@ -46,6 +52,7 @@ class _Grammar(t.NamedTuple):
     dash: bool = False
     suffix: bytes = b""
     kind: str = SCRIPT
+    endings: tuple[bytes, ...] = ()
 
 
 _SHELL = _Grammar(code="c s --command", value="--rcfile --init-file --init-command", apart="o O", dash=True)
@@ -59,7 +66,9 @@ _GRAMMARS: tuple[tuple[str, _Grammar], ...] = (
     (
         r"node(?:js)?\d*|bun",
         _Grammar(
-            code="e p i --eval --print --interactive", value="r C --require --import --loader --experimental-loader"
+            code="e p i --eval --print --interactive",
+            value="r C --require --import --loader --experimental-loader",
+            endings=(b".js", b".mjs", b".cjs"),
         ),
     ),
     (r"(?:lua|luajit)[\d.-]*", _Grammar(value="e l", attached="j O b")),
@@ -120,7 +129,7 @@ def operands(program: bytes, arguments: t.Sequence[bytes]) -> list[Operand]:
         if grammar is None or place is None:
             break
         operand = arguments[place[0]][place[1] :]
-        found.append(Operand(operand, grammar.kind))
+        found.append(Operand(operand, grammar.kind, grammar.endings, grammar.dash and b"/" not in operand))
         if grammar.kind != PROGRAM:
             break
         program, arguments = operand, arguments[place[0] :]

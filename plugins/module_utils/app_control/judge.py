@@ -10,6 +10,7 @@ what ran: not for a file that is gone, or that was written after it ran.
 from __future__ import annotations
 
 import fnmatch
+import glob
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._program import (
@@ -189,6 +190,8 @@ class Judge:
             reasons.append("the rule for %s does not count, as %s" % (rule.directory, who))
         if program.content == GONE:
             reasons.append("the file is gone")
+        elif program.content == CHANGED:
+            reasons.append("the file was written after it ran")
         return ", and ".join(reasons)
 
 
@@ -201,5 +204,5 @@ def _covers(exemption: Exemption, program: Program, name: str) -> bool:
         return False
     if exemption.sha256:
         return exemption.sha256 == program.sha256 and program.content not in _NOT_OF_WHAT_RAN
-    # Whoever makes a memory file chooses its name.
-    return program.content != MEMORY
+    # Whoever makes a memory file chooses its name, so that a pattern would cover more than was thought of.
+    return program.content != MEMORY or exemption.program in (name, glob.escape(name))

@@ -12,7 +12,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import Sc
 from ansible_collections.bulwark.servers.plugins.module_utils._program import VERIFIED
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import package_scripts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, Verdict
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import Identity, gather
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import Identity, folded, gather
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import CHANGED_ALERT, Judge, subject
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.package_scripts import (
@@ -65,32 +65,44 @@ class Judgement:
             else:
                 violations.append(violation)
         scope = self._scope.scope
-        found = []
+        detections = []
         for group, directory in self._bounded(violations):
             if directory is None:
-                found.append(violation_detection(group[0], scope))
+                detections.append(violation_detection(group[0], scope))
+                _remember(group)
             else:
-                found.append(directory_detection(directory, group, scope))
-            _remember(group)
+                detections.append(directory_detection(directory, group, scope))
+                _remember(group, folded(group[0].record.program.path.rpartition("/")[0]))
         for key, group in of_scripts.items():
-            found.append(scripts_detection(group, *key, scope))
+            detections.append(scripts_detection(group, *key, scope))
             _remember(group, key[0])
         for by, examples in sorted(self._explained.items()):
             self._scope.explain(by, sum(count for _path, count in examples), [path for path, _count in examples])
-        return found
+        return detections
 
     def ended(self, records: t.Iterable[Record]) -> list[dict[str, str]]:
-        """Return the findings whose program people allowed since; what only the host changed ends none."""
-        ended = []
+        """Return the findings whose programs people allowed since; what only the host changed ends none."""
+        reasons: dict[tuple[str, str], list[str]] = {}
+        reported: dict[tuple[str, str], list[Record]] = {}
         for record in records:
             program = record.reported_program
             if not record.reported or program is None or not self._judge.is_judged(program):
                 continue
-            verdict = self._judge.judge(program, record.users, record.reported == CHANGED_ALERT)
-            if verdict.allowed:
-                reason = "Allowed: %s" % verdict.by
-                ended.append({"alert": record.reported, "subject": subject(program), "reason": reason})
-                record.reported, record.reported_program = "", None
+            key = record.reported, subject(program)
+            reported.setdefault(key, []).append(record)
+            # The finding may be about a directory, or about all scripts of a package.
+            for each in (program, program._replace(path=record.program.path)):
+                verdict = self._judge.judge(each, record.users, record.reported == CHANGED_ALERT)
+                if verdict.allowed:
+                    reasons.setdefault(key, []).append("Allowed: %s" % verdict.by)
+                    break
+        ended = []
+        for (alert, about), some in reported.items():
+            allowed = reasons.get((alert, about), [])
+            if len(allowed) == len(some):
+                ended.append({"alert": alert, "subject": about, "reason": allowed[0]})
+                for record in some:
+                    record.reported, record.reported_program = "", None
         return ended
 
     def describe_containers(self) -> str:

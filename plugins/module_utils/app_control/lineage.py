@@ -8,7 +8,6 @@ Of a hundred programs that are executed, few start another one. Only those get a
 
 from __future__ import annotations
 
-import itertools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process, Processes
@@ -16,7 +15,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.proc
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.running_processes import Running
 
-_MOST = 16_000
+# After so many, those before them are forgotten.
+_MOST = 8_000
 # As many as are worth to be known in the next look.
 _MOST_SETTLED = 2_000
 
@@ -30,8 +30,10 @@ class Lineage:
     def __init__(self, processes: Processes) -> None:
         self._processes = processes
         self.known = processes.get
-        # What ``Reader`` asks itself, as a call for each event would take longer than the answer.
+        # What ``Reader`` asks itself, as a call for each event would take longer than the answer. Two tables, as the
+        # first entries of a large dictionary are found slowly once others before them were deleted.
         self.recent: dict[bytes, _Execution] = {}
+        self.older: dict[bytes, _Execution] = {}
         # What listens may be executed anew, and is the parent of what it executes then.
         self.listening: frozenset[bytes] = frozenset()
 
@@ -43,8 +45,7 @@ class Lineage:
 
     def starter(self, pid: bytes, ppid: bytes) -> Process | None:
         """Return who started the program that a process executes now."""
-        if ppid in self.recent:
-            self._enter(ppid)
+        self._enter(ppid)
         return self._processes.starter(pid, ppid)
 
     def execute(
@@ -55,25 +56,31 @@ class Lineage:
         if pid in self.listening:
             self._enter(pid)
 
+    def former(self, pid: bytes) -> _Execution | None:
+        """Return what a process executed last, if it started nothing since."""
+        return self.recent.get(pid) or self.older.get(pid)
+
     def forget(self) -> None:
         """Forget the oldest executions where there are too many."""
-        surplus = len(self.recent) - _MOST
-        if surplus > 0:
-            for oldest in list(itertools.islice(self.recent, surplus + _MOST // 8)):
-                del self.recent[oldest]
+        if len(self.recent) > _MOST:
+            self.older, self.recent = self.recent, {}
 
     def get(self, pid: bytes) -> Process | None:
         """Return the program that a process executed last."""
-        if pid in self.recent:
-            self._enter(pid)
+        self._enter(pid)
         return self._processes.get(pid)
 
     def settle(self) -> None:
         """Make entries of the newest executions, so that the next look knows them."""
-        for pid in list(self.recent)[-_MOST_SETTLED:]:
+        for pid in list({**self.older, **self.recent})[-_MOST_SETTLED:]:
             self._enter(pid)
         self.recent.clear()
+        self.older.clear()
 
     def _enter(self, pid: bytes) -> None:
-        parent, exe, arguments, original, session = self.recent.pop(pid)
-        self._processes.executed(pid, parent, exe, arguments, original, session)
+        """Make an entry of what a process executed last, if it has none yet."""
+        older = self.older.pop(pid, None)
+        execution = self.recent.pop(pid, None) or older
+        if execution is not None:
+            parent, exe, arguments, original, session = execution
+            self._processes.executed(pid, parent, exe, arguments, original, session)

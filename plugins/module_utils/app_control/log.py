@@ -50,6 +50,7 @@ class ExecutionLog:
         self._live: list[str] = list(state.get("live", ()))
         self._proof = Proof(False, None)
         self._files = 0
+        self._problem: str | None = None
         self.since: float = state.get("since", 0.0)
         self.until: float = state.get("until", 0.0)
         self.days: set[int] = set(state.get("days", ()))
@@ -112,7 +113,8 @@ class ExecutionLog:
         for hole in found.alert:
             first, last = int(hole.after) // _DAY, int(hole.before) // _DAY
             self._incomplete.update(range(first, min(last, first + _MOST_DAYS) + 1))
-        self.days = (self.days | reader.days) - self._incomplete
+        self._problem = exec_rules.problem() if self.is_own else None
+        self.days = (self.days if self._problem else self.days | reader.days) - self._incomplete
 
     def describe(self, reader: Reader, scope: ScopeCoverage) -> list[str]:
         """Say in the coverage what could not be read; return notes."""
@@ -127,13 +129,12 @@ class ExecutionLog:
                 scope.skip("audit log", "%d not understood (%s); the first: %s" % (amount.number, reason, amount.first))
         where = " and ".join(map(printable, self._paths))
         if not self._files:
-            return ["No executions are read: %s." % (_NOT_INSTALLED % where)]
+            return [] if follower.skipped else ["No executions are read: %s." % (_NOT_INSTALLED % where)]
         if self._proof.reason is not None:
             scope.skip(where, self._proof.reason)
         notes = []
-        problem = exec_rules.problem()
-        if problem is not None and self._proof.live:
-            scope.skip("executions", problem)
+        if self._problem is not None:
+            scope.skip("executions", self._problem)
         if reader.others:
             notes.append("%d lines of the log are of other hosts." % reader.others)
         if reader.unread.by_syslog:

@@ -25,6 +25,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observ
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.package_scripts import PackageScripts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.upgrades import Upgrades
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import load_packages
 
 # Of one result; the store refuses more than 50,000 programs with 64 MiB of text.
 _MOST_SIGHTINGS, _MOST_CHARACTERS = 40_000, 32 * 1024 * 1024
@@ -35,8 +36,8 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of the module. Raises UsageError, HostError and StateError."""
     given = _given(params)
     # Only tests name another root.
-    root = os.fsencode(params.get("_root") or "/")
-    scripts = PackageScripts(root)
+    databases = load_packages(os.fsencode(params.get("_root") or "/"))
+    scripts = PackageScripts(databases)
     observed = observe(params, check_mode, (Explainer(package_scripts.ANCESTORS, scripts.explain),))
     records = list(observed.records.values())
     detections = _tampering(observed)
@@ -48,7 +49,7 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     else:
         allowlist = _allowlist(given, observed.host["distribution"])
         roles = list(allowlist.roles)
-        judgement = Judgement(allowlist, scopes[0], scripts, Upgrades(root), time.time())
+        judgement = Judgement(allowlist, scopes[0], scripts, Upgrades(databases), time.time())
         detections += judgement.detections(records)
         ended = judgement.ended(records)
         _note(scopes[0], _describe(allowlist, given, observed.host["distribution"]))

@@ -28,22 +28,22 @@ def recommendations(
 
     records: of programs, some of which may have run from there.
     """
-    found = []
+    detections = []
     for directory in directories:
         if not os.path.isdir(directory) or os.path.islink(directory):
             continue
         options = _mountinfo.options_at(table, os.fsencode(directory))
         if options and _NOEXEC not in options:
-            found.append(_recommendation(directory, sorted(options), records))
-    return found
+            detections.append(_recommendation(directory, sorted(options), records))
+    return detections
 
 
 def read_table(coverage: ScopeCoverage) -> bytes:
     """Return the mounts that services have, nothing where that can't be read."""
-    found = next((text for text in map(_read, _TABLES) if text), b"")
-    if not found:
+    table = next((text for text in map(_read, _TABLES) if text), b"")
+    if not table:
         coverage.fail("the mounts can't be read: %s is empty or unreadable" % _TABLES[-1])
-    return found
+    return table
 
 
 def _read(path: str) -> bytes:

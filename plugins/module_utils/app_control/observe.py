@@ -21,7 +21,12 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._checkpoint import Checkpoint
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import (
+    ScopeCoverage,
+    printable,
+    unprintable,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils._program import PRESENT
 from ansible_collections.bulwark.servers.plugins.module_utils._run import OWN_PROCESSES, Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import log
@@ -33,7 +38,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.explan
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.files import FileFacts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import Identity
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.host import distribution
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution, Record
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import (
+    UNKNOWN_IMAGE,
+    Execution,
+    Record,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.reading import Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.remembered import Memory, newest
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Roots
@@ -41,7 +50,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.runnin
     RunningPrograms,
     own_processes,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Moment, Tallies, Tally
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Moment, Tallies, Tally, Target
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import decode
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.running_processes import Running, running
@@ -59,15 +68,15 @@ _READING = 0.6
 _DATABASES = frozenset(("dpkg database", "rpm database", "package databases", "package digests"))
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 _NOT_SEEN = (
-    "Code in arguments and pipes, what programs read themselves (source, import), and changes of a process in memory"
-    " are not seen."
+    "Not seen: code in arguments and pipes, and what programs read themselves (source, import). Changes of a process in"
+    " memory are for the memory scan."
 )
 
 __all__ = ["CONTAINERS", "NAME", "PROGRAMS", "Explainer", "Observed", "observe"]
 
 
 class Observed:
-    """What a look observed.
+    """The result of an observation.
 
     records: all that is remembered, by ``Program.identity``; those of this look have ``newest``, or are running.
     scopes: what was looked at, ``PROGRAMS`` first. problem: a sentence where the checkpoint is not what the controller
@@ -177,6 +186,7 @@ class _Observation:
         self._tallies.fold(self.memory.records)
         for identity, tally in self._tallies:
             self._remember(identity, tally, files)
+        self._identify_left_out(files)
         self._bound()
         self._describe(files)
 
@@ -236,6 +246,18 @@ class _Observation:
             is_newest = tally.newest_unexplained is tally.newest
             known.newest_unexplained = known.newest if is_newest else self._execution(tally, tally.newest_unexplained)
 
+    def _identify_left_out(self, files: FileFacts) -> None:
+        """Read files for which an earlier look had no time."""
+        for identity, record in self.memory.records.items():
+            program = record.program
+            if program.sha256 or program.content != PRESENT or program.image or identity in self._tallies:
+                continue
+            target = Target(program.kind, unprintable(program.path), interpreter=unprintable(program.interpreter))
+            identified = files.identify(target, record.last, None, None)
+            if identified.key is not None:
+                self.memory.keys[identity] = identified.key
+                record.program, record.is_altered = identified.program, True
+
     def _execution(self, tally: Tally, moment: Moment) -> Execution:
         return execution(tally.target, moment, self._reader.lineage.get(moment.pid))
 
@@ -279,5 +301,20 @@ class _Observation:
             # That a package records no digests is said of each program.
             if subject in _DATABASES:
                 scope.skip(subject, reason)
+        for problem in self._reader.explanations.problems:
+            scope.skip("explanations", problem)
         scope.note = " ".join([*notes, _NOT_SEEN])
-        self._containers.examined = len(self._roots.containers)
+        self._describe_containers()
+
+    def _describe_containers(self) -> None:
+        scope = self._containers
+        scope.examined = len(self._roots.containers)
+        if os.geteuid():
+            scope.skip("containers", "only root sees them; run as root (become: true, or sudo make scan)")
+        unknown = [tally for identity, tally in self._tallies if identity[0] == UNKNOWN_IMAGE]
+        if unknown:
+            scope.skip(
+                "containers that ended",
+                "%d programs ran in containers that were gone before the look, so neither image nor content is known"
+                % len(unknown),
+            )

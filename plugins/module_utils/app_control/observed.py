@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a look observed of the programs of this host: remembered ones, and what is new since the last recorded look."""
+"""The records of a look: programs that the host remembers, and executions that are new since the last recorded look."""
 
 from __future__ import annotations
 

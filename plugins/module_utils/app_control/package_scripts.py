@@ -57,6 +57,7 @@ ANCESTORS = re.compile(
 _TOGETHER = 60.0
 # After preinst has run, the files of the package are unpacked; a large package on a slow disk.
 _UNPACKING = 900.0
+_NO_INDEX = "no signed repository index has the version that is installed"
 _IMPORTED_KEY = "gpg-pubkey"
 _SECONDS = 30.0
 _MOST_PACKED = 512 * 1024 * 1024
@@ -82,11 +83,11 @@ class Provenance(t.NamedTuple):
 class PackageScripts:
     """The maintainer scripts of one root. Databases are read when the first script is asked about."""
 
-    def __init__(self, root: bytes = b"/") -> None:
-        self._root = root
-        self._databases = PackageDatabases(root)
-        self._indexes = SignedIndexes(root)
-        self._archives = archives.KeptArchives(root, 1, _MOST_PACKED)
+    def __init__(self, databases: PackageDatabases) -> None:
+        self._root = databases.root
+        self._databases = databases
+        self._indexes = SignedIndexes(databases.root)
+        self._archives = archives.KeptArchives(databases.root, 1, _MOST_PACKED)
         self._facts: dict[tuple[str, str, str], _Facts | None] = {}
         self._rpms: dict[int, Provenance] = {}
         self._lists: list[tuple[float, str]] | None = None
@@ -204,7 +205,10 @@ class PackageScripts:
                 self._facts[key] = None
         facts = self._facts[key]
         if facts is None:
-            return _unknown(name, subject, "no signed repository index has the version that is installed")
+            is_installed = bool(self._databases.installed(name))
+            return _unknown(
+                name, subject, _NO_INDEX if is_installed else "the package is not installed, or not any more"
+            )
         if facts.since > timestamp:
             return _unknown(facts.label, subject, "the key of its repository came later than it ran")
         if not is_copy and facts.changed <= timestamp + 1:

@@ -185,7 +185,7 @@ class Reader:
 
     def _take(self, found: t.Iterable[Event | Match]) -> None:  # noqa: C901 - it is what takes the time
         groups, lineage, explanations = self._groups, self.lineage, self.explanations
-        recent, listening, known = lineage.recent, lineage.listening, lineage.known
+        recent, older, listening, known = lineage.recent, lineage.older, lineage.listening, lineage.known
         has_automation, has_explainers = explanations.has_automation, explanations.has_explainers
         events = executions = 0
         second = b""
@@ -215,17 +215,19 @@ class Reader:
             group = groups.get(key)
             if group is _RELATIVE:
                 group = groups.get((key, cwd))
-            parent = lineage.starter(pid, ppid) if ppid in recent or pid in listening else known(ppid)
+            is_new = ppid in recent or ppid in older or pid in listening
+            parent = lineage.starter(pid, ppid) if is_new else known(ppid)
             if group is None:
-                group = self._new_group(key, cwd, one.group(), pid, parent)
-            if pid in listening:
-                lineage.execute(pid, parent, group.exe, arguments, group.original, ses)
-            else:
-                recent[pid] = (parent, group.exe, arguments, group.original, ses)
+                group = self._new_group(key, cwd, one.group(), pid, parent, beginning)
             operands: t.Sequence[Tally] = ()
             if group.is_interpreter and not (group.is_quick and arguments.find(_CODE, 0, _CODE_ENDS) > 0):
                 named = group.operands.get((arguments, cwd))
                 operands = self._new_operands(group, arguments, cwd) if named is None else named
+            is_same_run = bool(operands) and self._has_begun_as(operands[0], pid)
+            if pid in listening:
+                lineage.execute(pid, parent, group.exe, arguments, group.original, ses)
+            else:
+                recent[pid] = (parent, group.exe, arguments, group.original, ses)
             time = beginning + (int(fraction) / 1000 if len(fraction) == 3 else float(b"0." + fraction))
             newest = (time, parent, cwd, ses, pid, operands[0].target.path if operands else b"")
             sentence = explanations.automated(time, ids, ses, parent, pid, one) if has_automation else ""
@@ -238,7 +240,7 @@ class Reader:
             if operands or sentence:
                 moment = group.moment(newest)._replace(explanation=sentence)
                 for operand in operands:
-                    operand.add(moment)
+                    operand.add(moment, counts=not is_same_run)
                 if sentence:
                     group.counts.add(moment)
                     continue
@@ -265,7 +267,7 @@ class Reader:
         self.first_execution = min(self.first_execution or time, time)
         self.days.add(int(time) // 86_400)
 
-    def _new_group(self, key: t.Any, cwd: bytes, raw: bytes, pid: bytes, parent: Process | None) -> _Group:
+    def _new_group(self, key: t.Any, cwd: bytes, raw: bytes, pid: bytes, parent: Process | None, time: float) -> _Group:
         if len(self._groups) >= _MOST_GROUPS:
             self.flush()
         event = executed(raw)
@@ -277,9 +279,12 @@ class Reader:
             call = activity.SYSCALL.search(raw)
             exe = call.group(activity.EXE + 1) if call is not None else b""
             bodies = activity.EXECVE.findall(raw)
-            targets = self._targets.of_execution(event, _arguments(bodies), pid, parent)
+            targets = self._targets.of_execution(event, _arguments(bodies), pid, parent, time)
             group = _Group(event, exe, _script(targets), targets)
-            if any(not item.name.startswith(b"/") for item in event.items[:1]):
+            if targets[0].is_of_process:
+                # The same records of a process on the host would be of the host.
+                key = (key, len(self._groups))
+            elif any(not item.name.startswith(b"/") for item in event.items[:1]):
                 self._groups[key] = _RELATIVE
                 key = (key, cwd)
         self._groups[key] = group
@@ -293,6 +298,11 @@ class Reader:
             group.operands.clear()
         operands = group.operands[arguments, cwd] = [self._tallies.of(target) for target in targets]
         return operands
+
+    def _has_begun_as(self, script: Tally, pid: bytes) -> bool:
+        """Return whether a process executed this script just before: env(1) starts the interpreter of many scripts."""
+        former = self.lineage.former(pid)
+        return former is not None and bool(former[3]) and former[3] == recorded(script.target.path)
 
     def _take_event(self, event: Event) -> None:
         """Take in an execution whose records came in another form or order, or are not all there."""
@@ -308,7 +318,7 @@ class Reader:
         bodies = activity.EXECVE.findall(event.raw)
         arguments = _arguments(bodies)
         self._at(float(event.seconds))
-        targets = self._targets.of_execution(facts, arguments, pid, parent)
+        targets = self._targets.of_execution(facts, arguments, pid, parent, event.time)
         self.lineage.execute(
             pid,
             parent,

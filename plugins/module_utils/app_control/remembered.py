@@ -151,24 +151,24 @@ def _is_explained(record: Record) -> bool:
     return record.explained >= record.executions > 0
 
 
-def _join(record: Record, other: Record) -> None:
-    """Take one record into another."""
-    record.first = min(record.first, other.first)
-    record.last = max(record.last, other.last)
-    record.days = sorted({*record.days, *other.days})
-    record.new_days = sorted({*record.new_days, *other.new_days})
-    record.executions += other.executions
-    record.explained += other.explained
-    record.new_executions += other.new_executions
-    record.new_explained += other.new_explained
-    record.users = newest(record.users, other.users)
-    record.parents = newest(record.parents, other.parents)
-    for sentence, count in other.explanations.items():
-        record.explanations[sentence] = record.explanations.get(sentence, 0) + count
+def _join(total: Record, added: Record) -> None:
+    """Add a record to another one."""
+    total.first = min(total.first, added.first)
+    total.last = max(total.last, added.last)
+    total.days = sorted({*total.days, *added.days})
+    total.new_days = sorted({*total.new_days, *added.new_days})
+    total.executions += added.executions
+    total.explained += added.explained
+    total.new_executions += added.new_executions
+    total.new_explained += added.new_explained
+    total.users = newest(total.users, added.users)
+    total.parents = newest(total.parents, added.parents)
+    for sentence, count in added.explanations.items():
+        total.explanations[sentence] = total.explanations.get(sentence, 0) + count
     for name in ("newest", "newest_unexplained"):
-        mine, others = getattr(record, name), getattr(other, name)
+        mine, others = getattr(total, name), getattr(added, name)
         if others is not None and (mine is None or others.time > mine.time):
-            setattr(record, name, others)
+            setattr(total, name, others)
 
 
 def newest(names: t.Sequence[str], more: t.Sequence[str], most: int = 8) -> list[str]:

@@ -17,7 +17,8 @@ import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import plain
+from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import file_systems, plain
+from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import is_foreign, is_pseudo
 from ansible_collections.bulwark.servers.plugins.module_utils.containers import control_groups
 
 if t.TYPE_CHECKING:
@@ -29,6 +30,8 @@ _MOST_DEVICES = 1_000
 _SHORT = 12
 # Of an image; the store takes four times as much, for escapes.
 _LONGEST_NAME = 120
+# Of what follows the name in proc_pid_stat(5).
+_STARTED = 19
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 # Where engines keep the configuration of a container: %s is its id.
 _DOCKER = "/var/lib/docker/containers/%s/config.v2.json"
@@ -43,7 +46,7 @@ _ANNOTATIONS = ("io.kubernetes.cri.image-name", "io.kubernetes.cri-o.ImageName",
 _STARTERS = re.compile(rb"/(?:runc|crun|conmon|containerd-shim[\w-]*|docker-init|lxc-start|systemd-nspawn)\"?\Z")
 
 # Engines mount the root of a container for themselves, too: as one of these, or below a directory with its id.
-_UNIONS = frozenset((b"overlay", b"aufs", b"fuse.fuse-overlayfs"))
+_UNIONS = frozenset(("overlay", "aufs", "fuse.fuse-overlayfs"))
 
 # File systems of the kernel's own, which have no programs.
 _WITHOUT_FILES = frozenset((b"proc", b"sysfs", b"cgroup", b"cgroup2", b"devpts", b"mqueue"))
@@ -67,14 +70,14 @@ class Roots:
         """state: as ``state`` returned it."""
         self._proc = proc
         self._boot = _text(proc + "/sys/kernel/random/boot_id").strip()
-        kept = state.get("devices", ()) if state.get("boot") == self._boot else ()
-        self._former: dict[Device, str] = {(major, minor): image for major, minor, image in kept}
+        saved = state.get("devices", ()) if state.get("boot") == self._boot else ()
+        self._former: dict[Device, str] = {(major, minor): image for major, minor, image in saved}
         self.containers: dict[str, Container] = {}
         self._devices: dict[Device, Container] = {}
         # Of what else is mounted in containers, such as a tmpfs at /tmp.
         self._volumes: dict[Device, Container] = {}
-        self._pids: dict[bytes, Container] = {}
-        self._points, self._unions = _mounts(proc)
+        self._pids: dict[bytes, tuple[Container, float]] = {}
+        self._points, self._foreign, self._unions = _mounts(proc)
         self._mounted = set(self._points.values())
         self._images: dict[str, str] = {}
         self._scan()
@@ -83,12 +86,18 @@ class Roots:
         known = {**self._former, **{device: container.image for device, container in self._devices.items()}}
         return {"boot": self._boot, "devices": [[*device, image] for device, image in known.items()][-_MOST_DEVICES:]}
 
-    def container_of(self, pid: bytes) -> Container | None:
-        """Return the container of a running process."""
-        return self._pids.get(pid)
+    def container_of(self, pid: bytes, time: float | None = None) -> Container | None:
+        """Return the container of a process that runs. time: when it has to have run already, None for now.
 
-    def container_on(self, device: Device) -> Container | None:
-        """Return the container that has a device which the host has not."""
+        Whoever executes something could leave its process id to a container.
+        """
+        container, started = self._pids.get(pid, (None, 0.0))
+        return container if time is None or started <= time else None
+
+    def container_on(self, device: Device, path: bytes) -> Container | None:
+        """Return the container that has a device; None where a path of the host itself leads there."""
+        if self._points.get(self._point(path)) == device:
+            return None
         return self._devices.get(device) or self._volumes.get(device)
 
     def former_image(self, device: Device, parent: Process | None, unknown: str) -> str:
@@ -110,12 +119,21 @@ class Roots:
         """
         if device == (os.major(status.st_dev), os.minor(status.st_dev)):
             return True
-        point = max((point for point in self._points if _is_below(path, point)), key=len, default=b"")
+        point = self._point(path)
         return bool(point) and self._points[point] == device
+
+    def is_foreign(self, path: bytes) -> bool:
+        """Return whether a path of the host is on a file system of another machine, or of a program."""
+        return bool(self._foreign) and self._point(path) in self._foreign
+
+    def _point(self, path: bytes) -> bytes:
+        """Return the mount point that a path is below."""
+        return max((point for point in self._points if _is_below(path, point)), key=len, default=b"")
 
     def _scan(self) -> None:
         """Find the processes whose root is not the host's."""
         own = _identity("%s/1/root" % self._proc) or _identity("/")
+        booted, ticks = _booted(self._proc), os.sysconf("SC_CLK_TCK")
         names = sorted((name for name in _names(self._proc) if name.isdigit()), key=int)
         for name in names[:_MOST_PROCESSES]:
             root = _identity("%s/%s/root" % (self._proc, name))
@@ -134,7 +152,7 @@ class Roots:
                 self.containers[group.container] = container
                 for volume in _devices("%s/%s/mountinfo" % (self._proc, name)) - self._mounted:
                     self._volumes.setdefault(volume, container)
-            self._pids[name.encode("ascii")] = container
+            self._pids[name.encode("ascii")] = container, booted + _ticks("%s/%s/stat" % (self._proc, name)) / ticks
             if container.device is not None:
                 self._devices.setdefault(container.device, container)
 
@@ -175,32 +193,33 @@ class Roots:
                         yield os.fsdecode(point.rstrip(b"/") + directory + b"/config.v2.json")
 
 
-def _mounts(proc: str) -> tuple[dict[bytes, Device], set[Device]]:
-    """Return the devices of the host's mounts by mount point, as the kernel has them, and those of union mounts."""
+def _mounts(proc: str) -> tuple[dict[bytes, Device], set[bytes], set[Device]]:
+    """Return by mount point of the host the device as the kernel has it, and the points of foreign file systems.
+
+    The third are the devices of union mounts.
+    """
     text = _read("%s/1/mountinfo" % proc) or _read("%s/self/mountinfo" % proc)
+    kinds = file_systems(text)
     points: dict[bytes, Device] = {}
-    unions = set()
+    foreign = {point for point, kind in kinds.items() if is_foreign(kind) and not is_pseudo(kind)}
     for line in text.split(b"\n"):
-        before, _dash, after = line.partition(b" - ")
-        fields = before.split(b" ")
+        fields = line.split(b" ")
         device = _device(fields[2]) if len(fields) > 4 else None
         if device is not None:
             points[plain(fields[4])] = device
-            if after.partition(b" ")[0] in _UNIONS:
-                unions.add(device)
-    return points, unions
+    return points, foreign, {points[point] for point, kind in kinds.items() if kind in _UNIONS and point in points}
 
 
 def _devices(path: str) -> set[Device]:
     """Return the devices of mounts that may have programs. path: of a file as proc_pid_mountinfo(5)."""
-    found = set()
+    devices = set()
     for line in _read(path).split(b"\n"):
         fields, _dash, others = line.partition(b" - ")
         numbers = fields.split(b" ")
         device = _device(numbers[2]) if len(numbers) > 4 else None
         if device is not None and others.partition(b" ")[0] not in _WITHOUT_FILES:
-            found.add(device)
-    return found
+            devices.add(device)
+    return devices
 
 
 def _device(field: bytes) -> Device | None:
@@ -210,6 +229,19 @@ def _device(field: bytes) -> Device | None:
 
 def _is_below(path: bytes, point: bytes) -> bool:
     return path == point or path.startswith(point.rstrip(b"/") + b"/")
+
+
+def _booted(proc: str) -> float:
+    """Return when the host was booted, in whole seconds since the epoch; infinite where that is unknown."""
+    found = re.search(rb"^btime (\d{1,15})$", _read(proc + "/stat"), re.MULTILINE)
+    return float(found.group(1)) if found else float("inf")
+
+
+def _ticks(path: str) -> float:
+    """Return how many ticks after the boot a process was started (proc_pid_stat(5)); infinite for one that is gone."""
+    # The name, in parentheses, may hold anything.
+    fields = _read(path).rpartition(b")")[2].split()
+    return float(fields[_STARTED]) if len(fields) > _STARTED and fields[_STARTED].isdigit() else float("inf")
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -38,7 +38,9 @@ _CHUNK = 4 * 1024 * 1024
 _MOST_CHUNKS = 70
 # As much as the kernel allows with the usual limit of the stack.
 _MOST_ARGUMENTS = 2 * 1024 * 1024
-_MOST_USUAL = 20_000
+_MOST_USUAL = 5_000
+# Seconds. The kernel counts from the boot, whose time is a whole second that the clock may be set by.
+_GRAIN = 2
 _UNSET = decode.UNSET_ID.encode("ascii")
 
 # Says whether a path is one where libraries usually are, that only root can change.
@@ -84,9 +86,10 @@ class RunningPrograms:
                 return
             pid = int(each.process.pid)
             if pid not in without:
-                started = int(each.started * 100)
-                is_new = self._known.get(str(pid)) != started and not is_counted(each.process)
-                self._running[str(pid)] = started
+                known = self._known.get(str(pid))
+                is_known = known is not None and abs(known - each.started) <= _GRAIN
+                self._running[str(pid)] = round(each.started)
+                is_new = not is_known and not is_counted(each.process)
                 self._look(pid, each, now, is_new, is_usual)
 
     def _look(self, pid: int, each: Running, now: float, is_new: bool, is_usual: IsUsual) -> None:
@@ -121,7 +124,8 @@ class RunningPrograms:
         targets = [program]
         if interpreters.is_interpreter(path):
             arguments = _read(folder + "/cmdline", _MOST_ARGUMENTS).rstrip(b"\0").split(b"\0")
-            targets += self._targets.of_arguments(program, arguments, cwd, targets)
+            # It may be in another directory by now.
+            targets += self._targets.of_arguments(program, arguments, cwd, targets, is_certain=False)
         scripts = [target.path for target in targets if target.interpreter]
         if scripts:
             moment = moment._replace(script=scripts[0])

@@ -38,6 +38,7 @@ class Target(t.NamedTuple):
 
     container: that it ran in, where it is known; image: the name of its image, "" on the host. opened: a path in
     proc(5) that leads to the very file, b"" for none. is_folded: whether it stands for all files of a directory.
+    is_of_process: whether only its process says that it ran in a container, as it is on a device of the host.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Target(t.NamedTuple):
     opened: bytes = b""
     is_folded: bool = False
     owner: int | None = None
+    is_of_process: bool = False
 
     @property
     def identity(self) -> Identity:
@@ -58,7 +60,7 @@ class Target(t.NamedTuple):
 
     @property
     def is_gone(self) -> bool:
-        """Whether no file lies at the path now."""
+        """Return whether no file lies at the path now."""
         if self.memory or self.opened:
             return self.memory
         if self.image and self.container is None:
@@ -86,7 +88,7 @@ class Moment(t.NamedTuple):
 
 
 class Tally:
-    """What was seen of one file in this look. target: of its newest execution."""
+    """All that this look saw of one file. target: of its newest execution."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -167,6 +169,9 @@ class Tallies:
     def __iter__(self) -> t.Iterator[tuple[Identity, Tally]]:
         return iter(self._all.items())
 
+    def __contains__(self, identity: object) -> bool:
+        return identity in self._all
+
     def __len__(self) -> int:
         return len(self._all)
 
@@ -215,10 +220,10 @@ def _directory(path: bytes, surplus: int) -> bytes:
 _MOST_DIRECTORIES = 1_000
 
 
-def _later(one: Moment | None, other: Moment | None) -> Moment | None:
-    if one is None or other is None:
-        return one or other
-    return other if other.time >= one.time else one
+def _later(first: Moment | None, second: Moment | None) -> Moment | None:
+    if first is None or second is None:
+        return first or second
+    return second if second.time >= first.time else first
 
 
 def put(names: dict[bytes, None], name: bytes) -> None:

@@ -29,7 +29,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
 
-_MAIN = b"__main__.py"
+# What Python and Node.js run of a directory.
+_MAINS = (b"__main__.py", b"index.js")
+# Of PATH, as most accounts have it.
+_SEARCHED = tuple(b"%s/bin/" % each for each in (b"/usr/local", b"/usr", b"")) + (b"/usr/local/sbin/", b"/usr/sbin/")
 _MOST_DIRECTORIES = 20_000
 
 
@@ -38,38 +41,49 @@ class Targets:
 
     def __init__(self, roots: Roots) -> None:
         self._roots = roots
-        self._directories: dict[bytes, bytes] = {}
+        self._directories: dict[bytes, _Directory] = {}
 
     def of_execution(
-        self, event: Executed, arguments: t.Sequence[bytes], pid: bytes, parent: Process | None
+        self, event: Executed, arguments: t.Sequence[bytes], pid: bytes, parent: Process | None, time: float
     ) -> list[Target]:
-        """Return the program, and for a script the script, too. pid: of the process, parent: who started it."""
+        """Return the program, and for a script the script, too.
+
+        pid: of the process. parent: who started it. time: of the execution, in seconds since the epoch.
+        """
         if event.is_memory:
             return [Target(PROGRAM, event.exe[: -len(DELETED)], memory=True)]
         items = event.items
         executed_id = items[0].id if items else None
-        image, container = self._root(executed_id, pid, parent)
+        image, container, is_of_process = self._root(event.exe, executed_id, pid, parent, time)
         prefix = _prefix(container)
         exe = self._without_suffix(event.exe, prefix)
         if not items or not items[0].path or self._is_program(exe, items[0], prefix) or not is_script(event, arguments):
-            owner = items[0].owner if items else None
-            return [Target(PROGRAM, exe, image, file=executed_id, container=container, owner=owner)]
-        interpreter = Target(PROGRAM, exe, image, file=items[1].id, container=container, owner=items[1].owner)
+            target = Target(PROGRAM, exe, image, file=executed_id, container=container, is_of_process=is_of_process)
+            return [target._replace(owner=items[0].owner) if items else target]
+        interpreter = Target(PROGRAM, exe, image, file=items[1].id, container=container, is_of_process=is_of_process)
         script = Target(SCRIPT, self._real(items[0], container), image, exe, executed_id, container=container)
-        return [interpreter, script._replace(owner=items[0].owner)]
+        return [interpreter._replace(owner=items[1].owner), script._replace(owner=items[0].owner)]
 
     def of_arguments(
-        self, program: Target, arguments: t.Sequence[bytes], cwd: bytes, known: t.Sequence[Target]
+        self,
+        program: Target,
+        arguments: t.Sequence[bytes],
+        cwd: bytes,
+        known: t.Sequence[Target],
+        is_certain: bool = True,
     ) -> list[Target]:
-        """Return the files that an interpreter was told to run, but for those that are known."""
+        """Return the files that an interpreter was told to run, but for those that are known.
+
+        is_certain: whether it was in this directory then. If not, only files that are there count.
+        """
         found = []
         interpreter = program.path
         prefix = _prefix(program.container)
         for operand in interpreters.operands(program.path, arguments):
-            path = absolute(operand.name, cwd)
-            if path and not is_descriptor(path):
-                path = self._named(operand.name, cwd, path, prefix)
+            path = self._named(operand, cwd, prefix)
             if not path or is_descriptor(path):
+                continue
+            if not is_certain and operand.name[:1] != b"/" and _status(path, prefix) is None:
                 continue
             target = Target(operand.kind, path, program.image, interpreter, container=program.container)
             if target.path not in [other.path for other in known]:
@@ -77,26 +91,41 @@ class Targets:
             interpreter = path
         return found
 
-    def _named(self, name: bytes, cwd: bytes, path: bytes, prefix: bytes) -> bytes:
-        """Return the real path of a file that arguments name; as it is named, if others choose that it is root's."""
-        real = self._regular(path, prefix)
-        if prefix or (real == path and b"/../" not in name):
+    def _named(self, operand: interpreters.Operand, cwd: bytes, prefix: bytes) -> bytes:
+        """Return the file that an interpreter takes for a name; as it is named, if others choose that it is root's."""
+        path = absolute(operand.name, cwd)
+        if not path or prefix or is_descriptor(path):
+            return path
+        status = self._found(path)
+        if status is None and (operand.endings or operand.is_searched):
+            guesses = [path + ending for ending in operand.endings]
+            if operand.is_searched:
+                guesses += [directory + operand.name for directory in _SEARCHED]
+            path = next((guess for guess in guesses if os.path.lexists(guess)), path)
+            status = self._found(path)
+        real = self._regular(path, status)
+        if real == path and b"/../" not in operand.name:
             return real
         status = _status(real, b"")
         is_roots = status is not None and not status.st_uid
-        return os.path.join(cwd, name) if is_roots and is_led_by_others(name, cwd) else real
+        return os.path.join(cwd, operand.name) if is_roots and is_led_by_others(operand.name, cwd) else real
 
-    def _root(self, file: FileId | None, pid: bytes, parent: Process | None) -> tuple[str, Container | None]:
-        """Return in which image, and in which container that runs, a file was executed."""
+    def _root(
+        self, exe: bytes, file: FileId | None, pid: bytes, parent: Process | None, time: float
+    ) -> tuple[str, Container | None, bool]:
+        """Return in which image and running container a file was executed, and whether only the process says so."""
         if file is not None:
-            container = self._roots.container_on(file[:2])
+            container = self._roots.container_on(file[:2], exe)
             if container is not None:
-                return container.image, container
-        container = self._roots.container_of(pid) or (self._roots.container_of(parent.pid) if parent else None)
-        if container is not None and container.device is None:
-            return container.image, container
+                return container.image, container, False
+        # What a container has of the host, such as a directory that is mounted into it, is on a device of the host.
+        container = self._roots.container_of(pid, time)
+        if container is None and parent is not None:
+            container = self._roots.container_of(parent.pid, time)
+        if container is not None:
+            return container.image, container, True
         image = "" if file is None else self._roots.former_image(file[:2], parent, UNKNOWN_IMAGE)
-        return image, None
+        return image, None, False
 
     def _is_program(self, exe: bytes, item: Item, prefix: bytes) -> bool:
         """Return whether what was executed is the program itself, by its own name or another."""
@@ -117,45 +146,56 @@ class Targets:
     def _real(self, item: Item, container: Container | None) -> bytes:
         """Return where a script lies, if a link leads to it. Within a container nobody follows links."""
         if container is None and item.id is not None and not is_descriptor(item.path):
-            return self._regular(item.path, b"", item.id[2])
+            return self._regular(item.path, self._found(item.path), item.id[2])
         return without_process(item.path)
 
-    def _regular(self, path: bytes, prefix: bytes, inode: int | None = None) -> bytes:
-        """Return the real path of a file of the host. inode: another file at the path is none."""
-        if prefix:
-            return path
+    def _found(self, path: bytes) -> os.stat_result | None:
+        """Return what lies at a path, None for nothing."""
+        return _status(path, b"") if self._real_directory(os.path.dirname(path)).is_there else None
+
+    def _regular(self, path: bytes, status: os.stat_result | None, inode: int | None = None) -> bytes:
+        """Return the real path of a file of the host. status: of what lies there; inode: another file there is none."""
         directory, name = os.path.split(path)
         # The directories are the same, whatever lies in them now.
-        full = real = os.path.join(self._real_directory(directory), name)
-        status = _status(full, b"")
+        full = real = os.path.join(self._real_directory(directory).path, name)
         if status is not None and stat.S_ISLNK(status.st_mode):
             full = os.path.realpath(full)
             status = _status(full, b"")
         if status is None:
             return real
         if stat.S_ISDIR(status.st_mode):
-            return os.path.join(full, _MAIN) if os.path.isfile(os.path.join(full, _MAIN)) else b""
+            mains = (os.path.join(full, name) for name in _MAINS)
+            return next((main for main in mains if os.path.isfile(main)), b"")
         return full if inode in (None, status.st_ino) else real
 
-    def _real_directory(self, directory: bytes) -> bytes:
+    def _real_directory(self, directory: bytes) -> _Directory:
         """Return a directory without links in its path, and as it is from where there is none."""
         pending = []
         while directory not in self._directories:
             above = os.path.dirname(directory)
             if above == directory:
-                self._directories[directory] = directory
+                self._directories[directory] = _Directory(directory, True)
                 break
             pending.append(directory)
             directory = above
-        real = self._directories[directory]
+        found = self._directories[directory]
         for each in reversed(pending):
-            real = os.path.join(real, os.path.basename(each))
-            status = _status(real, b"")
+            path = os.path.join(found.path, os.path.basename(each))
+            status = _status(path, b"") if found.is_there else None
             if status is not None and stat.S_ISLNK(status.st_mode):
-                real = os.path.realpath(real)
+                path = os.path.realpath(path)
+                status = _status(path, b"")
+            found = _Directory(path, status is not None)
             if len(self._directories) < _MOST_DIRECTORIES:
-                self._directories[each] = real
-        return real
+                self._directories[each] = found
+        return found
+
+
+class _Directory(t.NamedTuple):
+    """A directory. path: without links, as far as it is there."""
+
+    path: bytes
+    is_there: bool
 
 
 def _prefix(container: Container | None) -> bytes:

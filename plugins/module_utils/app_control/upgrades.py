@@ -39,28 +39,39 @@ def is_doubted(record: Record) -> bool:
     """Say whether a program's content changed while the version of its package did not; note what it was before.
 
     Whoever edits the digests of a package makes any content verified. The doubt ends when the content is what it was,
-    or with another version.
+    or with another version. A look that could not read what ran remembers what was there before it.
     """
     program, before = record.program, record.before
-    if before is not None and record.genuine is None and _is_exchanged(before, program):
-        record.genuine = before
-    genuine = record.genuine
-    if genuine is not None and not _is_exchanged(genuine, program) and program.sha256:
-        record.genuine = genuine = None
-    return genuine is not None
+    if record.genuine is None and before is not None and before.verification != MODIFIED:
+        record.genuine = before if _is_exchanged(before, program) else None
+    if record.genuine is None or not program.sha256:
+        return False
+    if not _is_exchanged(record.genuine, program):
+        record.genuine = None
+    return record.genuine is not None
 
 
 def _is_exchanged(before: Program, now: Program) -> bool:
+    """Say whether a content is known, and now there is another one, or an unknown one, of the same version."""
     of_package = before.manager, before.package, before.version
     is_same_version = bool(before.package) and of_package == (now.manager, now.package, now.version)
-    return is_same_version and bool(before.sha256) and bool(now.sha256) and before.sha256 != now.sha256
+    return is_same_version and bool(before.sha256) and before.sha256 != now.sha256
+
+
+def _upgraded(before: Program, program: Program) -> Program:
+    """Return the program to judge if its package has another version now, or is gone."""
+    if program.sha256:
+        return (before if program.sha256 == before.sha256 else program)._replace(content=PRESENT)
+    # What ran was neither the file of the look before, nor is it there: of a version in between, or an intruder's.
+    is_unknown = program.package == before.package and program.verification != MODIFIED
+    return program._replace(verification=VERIFIED) if is_unknown else program
 
 
 class Upgrades:
     """When packages were unpacked, of one root."""
 
-    def __init__(self, root: bytes = b"/") -> None:
-        self._root = root
+    def __init__(self, databases: PackageDatabases) -> None:
+        self._databases = databases
         self._rpms: dict[str, float] | None = None
         self._lists: dict[str, float] | None = None
 
@@ -70,10 +81,8 @@ class Upgrades:
         if program.content not in (CHANGED, GONE) or program.image:
             return program
         if before is not None and before.package:
-            if program.version != before.version or self._unpacked(before) is None:
-                is_unknown = not program.sha256 and program.verification != MODIFIED
-                is_what_ran = is_unknown or program.sha256 == before.sha256
-                return (before if is_what_ran else program)._replace(content=PRESENT)
+            if not self._is_installed(before):
+                return _upgraded(before, program)
             if program.content == CHANGED or program.sha256 != before.sha256:
                 return program
         return self._settled_by_time(record)
@@ -92,6 +101,11 @@ class Upgrades:
             return program._replace(verification=VERIFIED)
         return program
 
+    def _is_installed(self, program: Program) -> bool:
+        """Say whether the package of a program is installed in the version that it had."""
+        installed = self._databases.installed(program.package)
+        return any((each.manager, each.version) == (program.manager, program.version) for each in installed)
+
     def _unpacked(self, program: Program) -> float | None:
         """Return when the package of a program was unpacked, None where it is not installed."""
         if program.manager == "rpm":
@@ -104,12 +118,14 @@ class Upgrades:
 
     def _list_times(self) -> t.Iterator[tuple[str, float]]:
         """Yield when dpkg unpacked packages, one of several architectures more than once."""
-        with contextlib.suppress(OSError), os.scandir(os.fsdecode(os.path.join(self._root, _INFO))) as entries:
+        with contextlib.suppress(OSError), os.scandir(
+            os.fsdecode(os.path.join(self._databases.root, _INFO))
+        ) as entries:
             for entry in entries:
                 if entry.name.endswith(_LIST):
                     name = entry.name[: -len(_LIST)].partition(":")[0]
                     yield name, entry.stat(follow_symlinks=False).st_ctime
 
     def _rpm_times(self) -> t.Iterator[tuple[str, float]]:
-        for timestamp, package in PackageDatabases(self._root).rpm_times():
+        for timestamp, package in self._databases.rpm_times():
             yield package.package, timestamp

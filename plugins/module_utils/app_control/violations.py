@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import detection
 from ansible_collections.bulwark.servers.plugins.module_utils._program import GONE, Program
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import folded
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import subject
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution, Record
 
@@ -79,7 +80,7 @@ def directory_detection(directory: str, violations: t.Sequence[Violation], scope
     is_explained = all(each.is_explained for each in violations)
     return detection(
         violations[0].verdict.alert,
-        directory + "/*",
+        folded(directory),
         scope,
         [evidence(each.record, each.record.newest, each.verdict) for each in shown],
         severity="informational" if is_explained else None,
@@ -93,45 +94,45 @@ def directory_detection(directory: str, violations: t.Sequence[Violation], scope
 def evidence(record: Record, execution: Execution | None, verdict: Verdict) -> dict[str, t.Any]:
     """Return the OCSF evidence of a program and of one execution of it."""
     program = record.program
-    found: dict[str, t.Any] = {"file": _file(program), "data": _data(record, verdict)}
+    fields: dict[str, t.Any] = {"file": _file(program), "data": _data(record, verdict)}
     if execution is not None:
-        found["process"] = _process(program, execution)
+        fields["process"] = _process(program, execution)
         if execution.user:
-            found["actor"] = {"user": {"name": execution.user}}
-    return found
+            fields["actor"] = {"user": {"name": execution.user}}
+    return fields
 
 
 def _file(program: Program) -> dict[str, t.Any]:
-    found: dict[str, t.Any] = {"name": _name(program.path), "path": program.path, "type_id": _FILE}
+    fields: dict[str, t.Any] = {"name": _name(program.path), "path": program.path, "type_id": _FILE}
     if program.sha256:
-        found["hashes"] = [{"algorithm_id": _SHA256, "algorithm": "SHA-256", "value": program.sha256}]
+        fields["hashes"] = [{"algorithm_id": _SHA256, "algorithm": "SHA-256", "value": program.sha256}]
     if program.owner:
-        found["owner"] = {"name": program.owner}
+        fields["owner"] = {"name": program.owner}
     if program.content == GONE:
-        found["is_deleted"] = True
-    return found
+        fields["is_deleted"] = True
+    return fields
 
 
 def _process(program: Program, execution: Execution) -> dict[str, t.Any]:
     path = program.interpreter or program.path
-    found: dict[str, t.Any] = {"name": _name(path), "path": path}
+    fields: dict[str, t.Any] = {"name": _name(path), "path": path}
     if execution.pid.isdigit() and len(execution.pid) <= _MOST_DIGITS:
-        found["pid"] = int(execution.pid)
+        fields["pid"] = int(execution.pid)
     if execution.cwd:
-        found["working_directory"] = execution.cwd
+        fields["working_directory"] = execution.cwd
     session = {"uid": execution.session, "terminal": execution.terminal}
     if any(session.values()):
-        found["session"] = {name: value for name, value in session.items() if value}
+        fields["session"] = {name: value for name, value in session.items() if value}
     if execution.user:
-        found["user"] = {"name": execution.user}
+        fields["user"] = {"name": execution.user}
     above: dict[str, t.Any] | None = None
     for parent in reversed([execution.parent, *execution.ancestors][:_MOST_ANCESTORS]):
         if parent:
             entry: dict[str, t.Any] = {"name": _name(parent), "path": parent}
             above = entry if above is None else {**entry, "parent_process": above}
     if above is not None:
-        found["parent_process"] = above
-    return found
+        fields["parent_process"] = above
+    return fields
 
 
 def _data(record: Record, verdict: Verdict) -> dict[str, t.Any]:

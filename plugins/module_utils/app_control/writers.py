@@ -65,18 +65,18 @@ class Writers:
         return known
 
     def _own(self, status: os.stat_result, opened: int | bytes) -> frozenset[str]:
-        found = set()
+        writers = set()
         if status.st_uid:
-            found.add(self.owner(status))
+            writers.add(self.owner(status))
         if status.st_mode & stat.S_IWGRP:
             # With an access list, these are the most that it may grant to anybody.
             if _has_list(opened):
-                found.add("its access list")
+                writers.add("its access list")
             elif status.st_gid:
-                found.add("group %s" % self._group(status.st_gid))
+                writers.add("group %s" % self._group(status.st_gid))
         if status.st_mode & stat.S_IWOTH:
-            found.add(EVERYBODY)
-        return frozenset(found)
+            writers.add(EVERYBODY)
+        return frozenset(writers)
 
     def _group(self, number: int) -> str:
         if number not in self._groups:

@@ -9,6 +9,7 @@ import dataclasses
 import pathlib
 import typing as t
 
+import yaml
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, Exemption, Rule
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
@@ -65,32 +66,57 @@ class Lists:
     exemptions: tuple[ListedExemption, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class Sources:
+    """The files of a directory as they are, by name in order."""
+
+    directory: pathlib.Path
+    files: t.Mapping[str, bytes]
+
+
 def load(directory: str | pathlib.Path) -> Lists:
-    """Return the allowlists of a directory; raise ContentError with file and entry for what is wrong.
+    """Return the allowlists of a directory; raise ContentError with file and entry for what is wrong."""
+    return parse(read(directory))
+
+
+def read(directory: str | pathlib.Path) -> Sources:
+    """Read the files of a directory; raise ContentError where that fails.
 
     Every file that ends with ``.yml`` counts, apart from proposals (``.new.yml``) and hidden files.
     """
     path = pathlib.Path(directory).expanduser()
     try:
-        files = sorted(
-            file
-            for file in path.iterdir()
-            if file.suffix == ".yml" and not file.name.startswith(".") and not file.name.endswith(PROPOSAL)
-        )
+        files = sorted(file for file in path.iterdir() if file.suffix == ".yml" and not _is_left_out(file.name))
+        return Sources(path, {file.name: file.read_bytes() for file in files})
     except OSError as error:
-        raise ContentError(f"allowlists: {path} cannot be read: {error.strerror}") from error
+        raise ContentError(f"allowlists: {error.filename or path} cannot be read: {error.strerror}") from error
+
+
+def parse(sources: Sources) -> Lists:
+    """Return what files say; raise ContentError with file and entry for what is wrong."""
     roles: dict[str, RoleList] = {}
     exemptions: tuple[ListedExemption, ...] = ()
-    for file in files:
-        data = catalogue.read(file)
-        if file.name == EXCEPTIONS:
+    for name, text in sources.files.items():
+        data = _plain(text, sources.directory / name)
+        if name == EXCEPTIONS:
             exemptions = _exemptions(data)
             continue
-        role = _role_list(data, file.name)
+        role = _role_list(data, name)
         if role.name in roles:
-            raise ContentError(f"{file.name}: role: {roles[role.name].file} is for '{role.name}', too; merge both")
+            raise ContentError(f"{name}: role: {roles[role.name].file} is for '{role.name}', too; merge both")
         roles[role.name] = role
-    return Lists(path, tuple(roles.values()), exemptions)
+    return Lists(sources.directory, tuple(roles.values()), exemptions)
+
+
+def _is_left_out(name: str) -> bool:
+    return name.startswith(".") or name.endswith(PROPOSAL)
+
+
+def _plain(text: bytes, path: pathlib.Path) -> t.Any:
+    try:
+        return yaml.load(text.decode("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ContentError(f"{path} cannot be read: {error}") from error
 
 
 def packed_data(lists: Lists, host: str, roles: t.Collection[str] = ()) -> dict[str, t.Any] | None:
@@ -146,13 +172,13 @@ def _role_list(data: t.Any, file: str) -> RoleList:
     )
 
 
-def _review(data: t.Any, role: str, place: str) -> Review:
-    fields = entries.fields(data, ("program", "reasons", "rule"), place)
+def _review(data: t.Any, role: str, where: str) -> Review:
+    fields = entries.fields(data, ("program", "reasons", "rule"), where)
     proposed = fields.get("rule")
     return Review(
-        program=catalogue.text(fields, "program", place),
-        reasons=entries.texts(fields, "reasons", place),
-        rule=None if proposed is None else entries.rule(proposed, role, f"{place}: rule"),
+        program=catalogue.text(fields, "program", where),
+        reasons=entries.texts(fields, "reasons", where),
+        rule=None if proposed is None else entries.rule(proposed, role, f"{where}: rule"),
     )
 
 
@@ -160,7 +186,7 @@ def _exemptions(data: t.Any) -> tuple[ListedExemption, ...]:
     fields = entries.fields(data, ("exceptions",), EXCEPTIONS)
     listed = []
     for number, entry in enumerate(entries.listed(fields, "exceptions", EXCEPTIONS), 1):
-        place = f"{EXCEPTIONS}: entry {number}"
-        exemption = entries.exemption(entry, place)
-        listed.append(ListedExemption(exemption, entries.texts(entry, "hosts", place)))
+        where = f"{EXCEPTIONS}: entry {number}"
+        exemption = entries.exemption(entry, where)
+        listed.append(ListedExemption(exemption, entries.texts(entry, "hosts", where)))
     return tuple(listed)

@@ -11,7 +11,9 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._program import CHANGED, GONE, Program
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import judge
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import is_folded
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import entries, exceptions_file
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.allowlist_files import EXCEPTIONS
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding, ProgramQuery, Query, Store
 
@@ -21,7 +23,7 @@ VIOLATIONS = (*judge.UNAPPROVED_ALERTS.values(), judge.CHANGED_ALERT)
 
 @dataclasses.dataclass(frozen=True)
 class Approval:
-    """What a person approves. items: uids of findings and paths.
+    """An approval by a person. items: uids of findings and paths.
 
     hosts: that it is for, none for all; None for the host of the finding, or all of a path. any_content: also when the
     program has other content. until: as it is written into the file.
@@ -48,9 +50,9 @@ class Subject:
 
 def subjects(store: Store, approval: Approval) -> list[Subject]:
     """Return what the items name; raise ContentError for one that names nothing that can be approved."""
-    found = {each.uid: each for each in store.query(Query(uids=approval.items), with_events=False)}
+    findings = {each.uid: each for each in store.query(Query(uids=approval.items), with_events=False)}
     return [
-        _of_finding(store, found[item], approval) if item in found else _of_path(store, item, approval)
+        _of_finding(store, findings[item], approval) if item in findings else _of_path(store, item, approval)
         for item in approval.items
     ]
 
@@ -93,6 +95,11 @@ def _of_finding(store: Store, finding: Finding, approval: Approval) -> Subject:
         raise ContentError(
             f"approve: the finding {finding.uid} is about {finding.alert}; only programs that no allowlist has can be "
             "approved"
+        )
+    if is_folded(finding.subject):
+        raise ContentError(
+            f"approve: the finding {finding.uid} is about many programs, {finding.subject}; allow the directory in an "
+            f"allowlist, or write an exception with this pattern into {EXCEPTIONS}"
         )
     hosts = (finding.host,) if approval.hosts is None else approval.hosts
     sha256 = "" if approval.any_content else _content(store, finding)

@@ -18,7 +18,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.featur
 # A feature of so many hosts of a distribution is of its base.
 BASE = 0.8
 FEWEST_HOSTS = 2
-FEWEST_FEATURES = 3
+FEWEST_FEATURES = 2
 SAME_HOSTS = 0.7
 _COVERED = 0.85
 
@@ -46,7 +46,7 @@ def find(features: t.Sequence[Feature], hosts: int, base: t.Collection[int], kno
         if number not in base and (mask := feature.settled & hosts).bit_count() >= FEWEST_HOSTS
     }
     seeds = list(known)
-    for bundle in sorted(_bundles(masks), key=lambda bundle: (bundle.hosts.bit_count(), bundle.features)):
+    for bundle in sorted(_bundles(masks, hosts), key=lambda bundle: (bundle.hosts.bit_count(), bundle.features)):
         weight = sum(features[number].weight for number in bundle.features)
         if weight < FEWEST_FEATURES or any(likeness(bundle.hosts, seed.hosts) >= SAME_HOSTS for seed in seeds):
             continue
@@ -64,14 +64,21 @@ def _is_union(hosts: int, seeds: t.Sequence[Seed]) -> bool:
     return len(within) > 1 and (union & hosts).bit_count() >= _COVERED * hosts.bit_count()
 
 
-def likeness(one: int, other: int) -> float:
+def likeness(first: int, second: int) -> float:
     """Return the share of hosts of either set that are in both (Jaccard)."""
-    both = (one & other).bit_count()
-    return both / (one.bit_count() + other.bit_count() - both) if both else 0.0
+    both = (first & second).bit_count()
+    return both / (first.bit_count() + second.bit_count() - both) if both else 0.0
 
 
-def _bundles(masks: t.Mapping[int, int]) -> list[Seed]:
-    """Return features by the hosts that they are on, as far as these are about the same."""
+def _likeness_of_rarer(first: int, second: int, every: int) -> float:
+    """Return the likeness of two sets; if most hosts are in them, of the others: most of most are alike by chance."""
+    if 2 * min(first.bit_count(), second.bit_count()) > every.bit_count():
+        return likeness(every & ~first, every & ~second)
+    return likeness(first, second)
+
+
+def _bundles(masks: t.Mapping[int, int], every: int) -> list[Seed]:
+    """Return features by the hosts that they are on, as far as these are about the same. every: all hosts."""
     same: dict[int, list[int]] = {}
     for number, mask in masks.items():
         same.setdefault(mask, []).append(number)
@@ -84,7 +91,8 @@ def _bundles(masks: t.Mapping[int, int]) -> list[Seed]:
         low = bisect.bisect_left(leaders, (int(size * SAME_HOSTS), -1))
         high = bisect.bisect_right(leaders, (int(size / SAME_HOSTS) + 1, len(bundles)))
         alike, best = max(
-            ((likeness(mask, bundles[index].hosts), -index) for _size, index in leaders[low:high]), default=(0.0, 0)
+            ((_likeness_of_rarer(mask, bundles[index].hosts, every), -index) for _size, index in leaders[low:high]),
+            default=(0.0, 0),
         )
         if alike >= SAME_HOSTS:
             bundles[-best].features.extend(numbers)
@@ -101,8 +109,8 @@ def majority(masks: t.Sequence[int]) -> int:
     counters: list[int] = []  # binary digits of how many sets each host is in, the lowest first
     for mask in masks:
         carry = mask
-        for place, digit in enumerate(counters):
-            counters[place], carry = digit ^ carry, digit & carry
+        for position, digit in enumerate(counters):
+            counters[position], carry = digit ^ carry, digit & carry
         if carry:
             counters.append(carry)
     return _at_least(counters, (len(masks) + 1) // 2)
@@ -114,9 +122,9 @@ def _at_least(counters: t.Sequence[int], least: int) -> int:
     for digit in counters:
         everything |= digit
     greater, equal = 0, everything
-    for place in range(max(len(counters), least.bit_length()) - 1, -1, -1):
-        digit = counters[place] if place < len(counters) else 0
-        if least >> place & 1:
+    for position in range(max(len(counters), least.bit_length()) - 1, -1, -1):
+        digit = counters[position] if position < len(counters) else 0
+        if least >> position & 1:
             equal &= digit
         else:
             greater |= equal & digit

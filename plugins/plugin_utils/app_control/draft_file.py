@@ -25,7 +25,7 @@ _WIDTH = 110
 
 @dataclasses.dataclass(frozen=True)
 class Learned:
-    """What a draft was learned from. days: of the host that was observed longest. at: the day of today."""
+    """The source of a draft. days: of the host that was observed longest. at: the day of today."""
 
     days: int
     hosts: int

@@ -51,19 +51,19 @@ def replay(fleet: Fleet, lists: Lists, users: Users, now: float) -> Replay:
     of_hosts = [(host, judges.of_host(host)) for host in fleet.hosts]
     who = users(_limited_to_accounts(fleet, of_hosts))
     alerts: dict[tuple[int, Verdict], WouldAlert] = {}
-    for host, found in of_hosts:
-        if found is None:
+    for host, judging in of_hosts:
+        if judging is None:
             continue
         for position, index in enumerate(host.programs):
             program = fleet.programs[index]
-            verdict = found.verdict(index, program, who.get((host.name, program), ()))
+            verdict = judging.verdict(index, program, who.get((host.name, program), ()))
             if not verdict.allowed:
                 alert = alerts.setdefault((index, verdict), WouldAlert(program, verdict.alert, verdict.by))
-                _add(alert, host, position, found.roles)
+                _add(alert, host, position, judging.roles)
     return Replay(
         alerts=tuple(sorted(alerts.values(), key=lambda each: (-len(each.hosts), each.program, each.reason))),
-        judged=tuple(host.name for host, found in of_hosts if found),
-        without=tuple(host.name for host, found in of_hosts if not found),
+        judged=tuple(host.name for host, judging in of_hosts if judging),
+        without=tuple(host.name for host, judging in of_hosts if not judging),
     )
 
 
@@ -83,11 +83,11 @@ def _limited_to_accounts(fleet: Fleet, of_hosts: t.Iterable[tuple[HostPrograms, 
     """Return the programs that are allowed on some host if certain accounts, and no others, ran them."""
     indexes: dict[int, _Judge] = {}
     seen: dict[_Judge, set[int]] = collections.defaultdict(set)
-    for host, found in of_hosts:
-        if found and found.accounts:
-            seen[found].update(host.programs)
-    for found, programs in seen.items():
-        indexes.update((index, found) for index in programs if found.depends_on_accounts(fleet.programs[index]))
+    for host, judging in of_hosts:
+        if judging and judging.accounts:
+            seen[judging].update(host.programs)
+    for judging, programs in seen.items():
+        indexes.update((index, judging) for index in programs if judging.depends_on_accounts(fleet.programs[index]))
     return [fleet.programs[index] for index in sorted(indexes)]
 
 

@@ -42,11 +42,16 @@ def _allowed(judge: Judge, finding: Finding, evidence: t.Mapping[str, t.Any]) ->
         return ""
     owner = evidence.get("file", {}).get("owner", {}).get("name", "")
     facts = {name: str(data.get(name, _DEFAULTS.get(name, ""))) for name in Program._fields}
-    program = Program(
-        **{**facts, "path": approve.path_of(finding.subject), "owner": owner, "writers": _texts(data, "writers")}
-    )
-    verdict = judge.judge(program, _texts(data, "users"), finding.alert == CHANGED_ALERT)
-    return verdict.by if verdict.allowed and judge.is_judged(program) else ""
+    program = Program(**{**facts, "owner": owner, "writers": _texts(data, "writers")})
+    if not judge.is_judged(program):
+        return ""
+    # The subject of a directory, or of the scripts of a package, is not the path of the program.
+    for path in (approve.path_of(finding.subject), str(evidence.get("file", {}).get("path", ""))):
+        users = _texts(data, "users")
+        verdict = judge.judge(program._replace(path=path), users, finding.alert == CHANGED_ALERT)
+        if verdict.allowed:
+            return verdict.by
+    return ""
 
 
 def _texts(data: t.Mapping[str, t.Any], name: str) -> tuple[str, ...]:

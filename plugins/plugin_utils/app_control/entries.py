@@ -34,37 +34,37 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DAY = 86400.0
 
 
-def rule(data: t.Any, role: str, place: str) -> Rule:
+def rule(data: t.Any, role: str, where: str) -> Rule:
     """Return a rule from its entry in ``allow``."""
-    given = fields(data, _ALL_RULE_FIELDS, place)
+    given = fields(data, _ALL_RULE_FIELDS, where)
     subjects = [name for name in _SUBJECTS if name in given]
     if len(subjects) != 1:
-        raise ContentError(f"{place}: give exactly one of package, directory and sha256")
+        raise ContentError(f"{where}: give exactly one of package, directory and sha256")
     kind = subjects[0]
     for name in given:
         if name not in (kind, "image", "reason", *_RULE_FIELDS[kind]):
-            raise ContentError(f"{place}: '{name}' does not belong to a rule with '{kind}'; remove it")
-    text(given, "reason", place)
-    image = text(given, "image", place)
+            raise ContentError(f"{where}: '{name}' does not belong to a rule with '{kind}'; remove it")
+    text(given, "reason", where)
+    image = text(given, "image", where)
     if image == UNKNOWN_IMAGE:
-        raise ContentError(f"{place}: image '{image}' stands for containers whose image is unknown; name an image")
-    excepted = tuple(_digest(each, f"{place}: except_sha256") for each in texts(given, "except_sha256", place))
+        raise ContentError(f"{where}: image '{image}' stands for containers whose image is unknown; name an image")
+    excepted = tuple(_digest(each, f"{where}: except_sha256") for each in texts(given, "except_sha256", where))
     if kind == "package":
         unverified = given.get("allow_unverified", False)
         if not isinstance(unverified, bool):
-            raise ContentError(f"{place}: allow_unverified is true or false")
+            raise ContentError(f"{where}: allow_unverified is true or false")
         return Rule(
             role,
-            package=catalogue.text(given, kind, place),
-            manager=catalogue.choice(given, "manager", MANAGERS, place),
-            origin=text(given, "origin", place),
+            package=catalogue.text(given, kind, where),
+            manager=catalogue.choice(given, "manager", MANAGERS, where),
+            origin=text(given, "origin", where),
             allow_unverified=unverified,
             image=image,
             except_sha256=excepted,
         )
     if kind == "directory":
-        return Rule(role, directory=_directory(given, place), image=image, except_sha256=excepted)
-    return Rule(role, sha256=_sha256(given, place), path=_path(given, "path", place), image=image)
+        return Rule(role, directory=_directory(given, where), image=image, except_sha256=excepted)
+    return Rule(role, sha256=_sha256(given, where), path=_path(given, "path", where), image=image)
 
 
 def rule_entry(rule: Rule, reason: str = "") -> dict[str, t.Any]:
@@ -74,21 +74,21 @@ def rule_entry(rule: Rule, reason: str = "") -> dict[str, t.Any]:
     return {**given, "reason": reason} if reason else given
 
 
-def exemption(data: t.Any, place: str) -> Exemption:
+def exemption(data: t.Any, where: str) -> Exemption:
     """Return an exception from its entry. A day in ``until`` counts to its end (UTC)."""
-    given = fields(data, EXEMPTION_FIELDS, place)
-    program = catalogue.text(given, "program", place)
-    digest = _sha256(given, place) if "sha256" in given else ""
-    user = text(given, "user", place)
+    given = fields(data, EXEMPTION_FIELDS, where)
+    program = catalogue.text(given, "program", where)
+    digest = _sha256(given, where) if "sha256" in given else ""
+    user = text(given, "user", where)
     if not program.strip("*?/") and not (digest or user):
-        raise ContentError(f"{place}: '{program}' would allow every program; name one, or add a user or sha256")
+        raise ContentError(f"{where}: '{program}' would allow every program; name one, or add a user or sha256")
     return Exemption(
         program=program,
-        reason=catalogue.text(given, "reason", place),
-        by=catalogue.text(given, "by", place),
+        reason=catalogue.text(given, "reason", where),
+        by=catalogue.text(given, "by", where),
         sha256=digest,
         user=user,
-        until=None if given.get("until") is None else _until(given["until"], place),
+        until=None if given.get("until") is None else _until(given["until"], where),
     )
 
 
@@ -97,75 +97,75 @@ def literal(program: str) -> str:
     return glob.escape(program)
 
 
-def fields(data: t.Any, known: t.Sequence[str], place: str) -> t.Mapping[str, t.Any]:
+def fields(data: t.Any, known: t.Sequence[str], where: str) -> t.Mapping[str, t.Any]:
     """Return a mapping that has known fields only."""
-    given = catalogue.mapping(data, place)
+    given = catalogue.mapping(data, where)
     for name in given:
         if name not in known:
             meant = spelling.likeliest(str(name), known, "")
             advice = f"{meant} is probably meant" if meant else f"known are {', '.join(known)}"
-            raise ContentError(f"{place}: there is no field '{name}'; {advice}")
+            raise ContentError(f"{where}: there is no field '{name}'; {advice}")
     return given
 
 
-def listed(given: t.Mapping[str, t.Any], name: str, place: str) -> t.Sequence[t.Any]:
+def listed(given: t.Mapping[str, t.Any], name: str, where: str) -> t.Sequence[t.Any]:
     """Return a field that is a list, empty where it is missing."""
     value = given.get(name)
     if value is None:
         return ()
     if not isinstance(value, list):
-        raise ContentError(f"{place}: {name} is a list")
+        raise ContentError(f"{where}: {name} is a list")
     return value
 
 
-def texts(given: t.Mapping[str, t.Any], name: str, place: str) -> tuple[str, ...]:
+def texts(given: t.Mapping[str, t.Any], name: str, where: str) -> tuple[str, ...]:
     """Return a field that is a list of texts."""
-    values = listed(given, name, place)
+    values = listed(given, name, where)
     for value in values:
         if not isinstance(value, str) or not value:
-            raise ContentError(f"{place}: {name}: {value!r} is no text; put it in quotes")
+            raise ContentError(f"{where}: {name}: {value!r} is no text; put it in quotes")
     return tuple(values)
 
 
-def text(given: t.Mapping[str, t.Any], name: str, place: str) -> str:
+def text(given: t.Mapping[str, t.Any], name: str, where: str) -> str:
     """Return a field that is a text, empty where it is missing."""
     if given.get(name) is None:
         return ""
     if not isinstance(given[name], str):
-        raise ContentError(f"{place}: {name}: {given[name]!r} is no text; put it in quotes")
+        raise ContentError(f"{where}: {name}: {given[name]!r} is no text; put it in quotes")
     return str(given[name]).strip()
 
 
-def _directory(given: t.Mapping[str, t.Any], place: str) -> str:
-    path = _path(given, "directory", place)
+def _directory(given: t.Mapping[str, t.Any], where: str) -> str:
+    path = _path(given, "directory", where)
     if path == "/":
-        raise ContentError(f"{place}: directory '/' would allow every program; name the directories that are needed")
+        raise ContentError(f"{where}: directory '/' would allow every program; name the directories that are needed")
     return path
 
 
-def _path(given: t.Mapping[str, t.Any], name: str, place: str) -> str:
-    path = text(given, name, place)
+def _path(given: t.Mapping[str, t.Any], name: str, where: str) -> str:
+    path = text(given, name, where)
     if name not in given:
         return ""
     stripped = path.rstrip("/") or "/"
     # POSIX leaves two slashes at the beginning as they are.
     if not path.startswith("/") or path.startswith("//") or posixpath.normpath(stripped) != stripped:
-        raise ContentError(f"{place}: {name} '{path}' is no absolute path without '..' and doubled slashes")
+        raise ContentError(f"{where}: {name} '{path}' is no absolute path without '..' and doubled slashes")
     return stripped
 
 
-def _sha256(given: t.Mapping[str, t.Any], place: str) -> str:
-    return _digest(text(given, "sha256", place), f"{place}: sha256")
+def _sha256(given: t.Mapping[str, t.Any], where: str) -> str:
+    return _digest(text(given, "sha256", where), f"{where}: sha256")
 
 
-def _digest(value: str, place: str) -> str:
+def _digest(value: str, where: str) -> str:
     digest = value.lower()
     if not _SHA256.fullmatch(digest):
-        raise ContentError(f"{place} '{value}' is no digest of 64 hexadecimal digits")
+        raise ContentError(f"{where} '{value}' is no digest of 64 hexadecimal digits")
     return digest
 
 
-def _until(value: t.Any, place: str) -> float:
+def _until(value: t.Any, where: str) -> float:
     try:
         if isinstance(value, str):
             value = dt.datetime.fromisoformat(value) if "T" in value or " " in value else dt.date.fromisoformat(value)
@@ -175,4 +175,4 @@ def _until(value: t.Any, place: str) -> float:
         return (value if value.tzinfo else value.replace(tzinfo=dt.UTC)).timestamp()
     if isinstance(value, dt.date):
         return dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC).timestamp() + _DAY
-    raise ContentError(f"{place}: until '{value}' is no date; write it as 2026-12-31")
+    raise ContentError(f"{where}: until '{value}' is no date; write it as 2026-12-31")

@@ -53,8 +53,8 @@ def collect(table: Table, risky: RiskyPrograms) -> tuple[list[Feature], dict[int
             parent[number] = number = parent[parent[number]]
         return number
 
-    for one, other in _alike(table, chosen):
-        parent[root(one)] = root(other)
+    for first, second in _alike(table, chosen):
+        parent[root(first)] = root(second)
     features: list[Feature] = []
     of_root: dict[int, int] = {}
     of_entry: dict[int, int] = {}
@@ -78,7 +78,7 @@ def _label(name: str) -> str:
 def _settled(table: Table, number: int) -> int:
     entry = table.entries[number]
     hosts = table.fleet.hosts
-    found = []
+    numbers = []
     for host_number, first, days in zip(entry.hosts, entry.first, entry.days, strict=True):
         host = hosts[host_number]
         if first - host.since > _FROM_THE_START and host.until - first < _SETTLED:
@@ -86,8 +86,8 @@ def _settled(table: Table, number: int) -> int:
         # The log has gaps, so that not each day between two times was observed.
         observed = host.days * (host.until - first) / max(DAY, host.until - host.since)
         if days >= max(_SHARE_OF_DAYS * observed, min(_FEWEST_DAYS, host.days)):
-            found.append(host_number)
-    return bits(found)
+            numbers.append(host_number)
+    return bits(numbers)
 
 
 def _alike(table: Table, chosen: list[int]) -> t.Iterator[tuple[int, int]]:

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is to be found about the allowlists of all hosts together, at the end of a run.
+"""Findings about the allowlists of all hosts together, at the end of a run.
 
 No recommendation is made anew: the store says who has a list, what is reported on most hosts of a role, and what the
 hosts of a role ran.
@@ -69,7 +69,7 @@ def _outdated(
     lists = allowlist_files.load(output.located(directory))
     reported = _reported(store)
     minimum = variable("app_control_minimum_hosts")
-    found = []
+    detections = []
     for listed in lists.roles:
         names = {host.host for host in hosts if listed.name in host.roles}
         missing = _run_by_most(reported, names, minimum)
@@ -78,16 +78,16 @@ def _outdated(
             programs = store.programs_of_role(listed.name, now - variable("app_control_keep_days") * 86_400)
             unused = [entries.rule_entry(rule) for rule in unused_rules(listed.allow, programs)]
         if missing or unused:
-            found.append(_detection(store, listed, missing, unused, scope))
-    return found
+            detections.append(_detection(store, listed, missing, unused, scope))
+    return detections
 
 
 def _reported(store: Store) -> dict[str, set[str]]:
     """Return by subject the hosts that have an active finding about it."""
     reported: dict[str, set[str]] = collections.defaultdict(set)
     wanted = Query(capabilities=[approve.CAPABILITY], alerts=approve.VIOLATIONS, statuses=ACTIVE)
-    for found in store.query(wanted, with_events=False):
-        reported[found.subject].add(found.host)
+    for finding in store.query(wanted, with_events=False):
+        reported[finding.subject].add(finding.host)
     return reported
 
 

@@ -34,11 +34,11 @@ def read_fleet(hosts: t.Any, groups: t.Any = None) -> Fleet:
     """
     numbers: dict[Program, int] = {}
     hints = _mapping(groups or {}, "groups")
-    found = [
+    read = [
         _host(name, result, _names(hints.get(name, ()), "groups"), numbers)
         for name, result in _mapping(hosts, "hosts").items()
     ]
-    return Fleet(list(numbers), found)
+    return Fleet(list(numbers), read)
 
 
 def read_options(minimum_days: t.Any, minimum_hosts: t.Any, max_review: t.Any) -> Options:
@@ -57,7 +57,7 @@ def read_previous(value: t.Any) -> dict[str, tuple[str, ...]]:
 
 def read_findings(value: t.Any) -> list[OpenFinding]:
     """Return when which host had an open finding; raise InputError for what is no finding of this collection."""
-    found = []
+    findings = []
     for event in _list(value or [], "findings"):
         info = event.get("finding_info") if isinstance(event, dict) else None
         device = event.get("device") if isinstance(event, dict) else None
@@ -65,8 +65,8 @@ def read_findings(value: t.Any) -> list[OpenFinding]:
         time = info.get("first_seen_time") if isinstance(info, dict) else None
         if not isinstance(info, dict) or not isinstance(host, str) or not isinstance(time, int | float):
             raise InputError("findings has an entry that is no finding of this collection")
-        found.append(OpenFinding(host, time / 1000, str(info.get("title", ""))))
-    return found
+        findings.append(OpenFinding(host, time / 1000, str(info.get("title", ""))))
+    return findings
 
 
 def _host(name: str, result: t.Any, groups: tuple[str, ...], numbers: dict[Program, int]) -> HostPrograms:

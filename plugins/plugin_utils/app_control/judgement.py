@@ -24,6 +24,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.uses i
 _TRIED_DAYS = 3
 _TRIED_HOSTS = 2
 _TRIED_SHARE = 0.05
+# Programs that came together and are named in a reason.
+_NAMED = 5
 
 
 class Judgement:
@@ -83,12 +85,24 @@ class Judgement:
                 found[key] = dataclasses.replace(first, further=(*first.further, item.program))
             else:
                 found[key] = item
-        return tuple(rules), tuple(found.values())
+        return tuple(rules), tuple(_with_further(item) for item in found.values())
+
+
+def _with_further(item: ReviewItem) -> ReviewItem:
+    """Return an item whose reasons name what came with it."""
+    if not item.further:
+        return item
+    names = [program.path for program in item.further]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    reason = f"it came to the same hosts as {', '.join(names[:_NAMED])}{more}"
+    return dataclasses.replace(item, reasons=(*item.reasons, reason))
 
 
 def _together(item: ReviewItem) -> tuple[t.Any, ...]:
     """Return what items have in common that are one matter, nothing for an item of its own."""
-    if item.rule.sha256 and not item.program.package:
+    if item.rule.sha256 and item.program.package:
+        return (item.hosts, item.reasons)
+    if item.rule.sha256:
         return (item.hosts, item.program.path.rpartition("/")[0])
     if item.rule.package and len(item.hosts) > 1 and any(WITHIN_WEEK in reason for reason in item.reasons):
         return (item.hosts,)

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the store knows, put to the recommender and the dry run, and their results as people read them."""
+"""Put what the store knows to the recommender and the dry run, and show their results as people read them."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _LINES = 20
 def open_findings(store: Store) -> list[OpenFinding]:
     """Return what may be an intrusion that nobody has looked into, so that nothing is learned from it."""
     titles = {alert.id: alert.title for alert in catalogue.load()}
-    found = store.query(Query(statuses=ACTIVE, severity="medium"), with_events=False)
+    findings = store.query(Query(statuses=ACTIVE, severity="medium"), with_events=False)
     return [
         OpenFinding(each.host, each.first_seen, titles.get(each.alert, each.alert))
-        for each in found
+        for each in findings
         if each.kind == "alert" and each.capability != CAPABILITY
     ]
 
@@ -46,8 +46,8 @@ def users_of(store: Store) -> dry_run.Users:
     """Return what asks the store for the accounts that ran programs."""
 
     def ask(programs: t.Sequence[Program]) -> dict[tuple[str, Program], tuple[str, ...]]:
-        found = store.programs(ProgramQuery(programs=programs)) if programs else []
-        return {(each.host, each.sighting.program): each.sighting.users for each in found}
+        sightings = store.programs(ProgramQuery(programs=programs)) if programs else []
+        return {(each.host, each.sighting.program): each.sighting.users for each in sightings}
 
     return ask
 
@@ -57,8 +57,8 @@ def shown_alerts(store: Store, alerts: t.Sequence[dry_run.WouldAlert]) -> list[d
     listed = alerts[:ALERTS_LIMIT]
     wanted = ProgramQuery(programs=[each.program for each in listed], newest=_HOSTS_LIMIT)
     seen: dict[Program, list[HostSighting]] = collections.defaultdict(list)
-    for found in store.programs(wanted) if listed else ():
-        seen[found.sighting.program].append(found)
+    for each in store.programs(wanted) if listed else ():
+        seen[each.sighting.program].append(each)
     return [_shown_alert(each, seen[each.program]) for each in listed]
 
 
@@ -111,7 +111,7 @@ def change_lines(changes: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
     )
     lines = []
     for each in changes:
-        parts = [counted(len(each[name]), one, many) for name, one, many in words if each[name]]
+        parts = [counted(len(each[name]), single, plural) for name, single, plural in words if each[name]]
         lines.append(f"Allowlist {each['role']}: {', '.join(parts)}.")
     return lines
 

@@ -42,7 +42,7 @@ class Listed:
 def distribute(table: Table, grouping: Grouping, learned: int) -> tuple[list[Listed], list[Listed]]:
     """Return the lists of the bases and those of the roles, with their entries."""
     bases = [Listed(name, name, hosts, hosts & learned) for name, hosts in grouping.distributions.items()]
-    roles = [Listed(one.name, "", one.hosts, one.hosts & learned) for one in grouping.groups]
+    roles = [Listed(group.name, "", group.hosts, group.hosts & learned) for group in grouping.groups]
     learned_here = [[role.learned & base.hosts for role in roles] for base in bases]
     for number, entry in enumerate(table.entries):
         mask = entry.mask()

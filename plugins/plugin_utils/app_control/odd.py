@@ -30,6 +30,9 @@ _MOST_BUILDS = 6
 # So many times as many hosts have the right file.
 _CLEAR = 3
 _FEWEST_HOLDERS = 3
+# A host with more such programs has a processor, or a set of versions, that no other host has.
+_MOST_UNCOMPARED = 10
+_CURRENT = 3 * DAY
 
 _File = tuple[str, str, str, str, str]
 
@@ -184,10 +187,12 @@ def _uncompared(table: Table) -> dict[int, str]:
         if (program.package, program.version, program.path, program.sha256) in few
         and most[program.package, program.path] >= _FEWEST_HOLDERS
     }
-    came: set[int] = set()
+    exempt: set[int] = set()
     for host in table.fleet.hosts:
         if not numbers.isdisjoint(host.programs):
-            for number, first in zip(host.programs, host.first, strict=True):
-                if number in numbers and first - host.since > DAY:
-                    came.add(number)
-    return dict.fromkeys(sorted(numbers - came), UNCOMPARED)
+            rows = [row for row in zip(host.programs, host.first, host.last, strict=True) if row[0] in numbers]
+            exempt.update(number for number, first, _last in rows if first - host.since > DAY)
+            current = [number for number, _first, last in rows if host.until - last < _CURRENT]
+            if len(current) > _MOST_UNCOMPARED:
+                exempt.update(current)
+    return dict.fromkeys(sorted(numbers - exempt), UNCOMPARED)

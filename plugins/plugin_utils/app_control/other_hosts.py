@@ -17,19 +17,19 @@ def add(findings: t.Sequence[dict[str, t.Any]], hosts_with: HostsWithFunction, h
 
     hosts_with: asked once. host: the findings' own.
     """
-    found = [
+    entries = [
         (finding, evidence, evidence["data"])
         for finding in findings
         for evidence in finding.get("evidences") or ()
         if isinstance(evidence.get("data"), dict) and "file" in evidence
     ]
-    if not found:
+    if not entries:
         return
     known = hosts_with(
-        sorted({str(data["sha256"]) for _finding, _evidence, data in found if data.get("sha256")}),
-        sorted({str(evidence["file"].get("path")) for _finding, evidence, _data in found}),
+        sorted({str(data["sha256"]) for _finding, _evidence, data in entries if data.get("sha256")}),
+        sorted({str(evidence["file"].get("path")) for _finding, evidence, _data in entries}),
     )
-    for finding, evidence, data in found:
+    for finding, evidence, data in entries:
         content = _others(known.by_digest.get(str(data.get("sha256"))), host)
         path = _others(known.by_path.get(str(evidence["file"].get("path"))), host)
         data["other_hosts"] = {"same_content": content, "same_path": path}

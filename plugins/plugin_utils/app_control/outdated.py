@@ -23,7 +23,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.fleet import
 
 @dataclasses.dataclass(frozen=True)
 class Changes:
-    """How an allowlist differs from what is recommended now.
+    """The differences between an allowlist and what is recommended now.
 
     add: rules that it does not have. unused: rules of programs that none of its hosts ran. review: what it neither
     allows nor lists for review. hosts_added, hosts_removed: of the role.
@@ -43,8 +43,8 @@ class Changes:
 def of_lists(lists: Lists, recommendation: Recommendation, fleet: Fleet) -> list[Changes]:
     """Return the changes of each list that is recommended again, and what is unused in the others."""
     recommended = {role.name: role for role in recommendation.roles if not role.problem}
-    found = (of_role(each, recommended.get(each.name), fleet) for each in lists.roles)
-    return [changes for changes in found if changes]
+    changed = (of_role(each, recommended.get(each.name), fleet) for each in lists.roles)
+    return [changes for changes in changed if changes]
 
 
 def of_role(listed: RoleList, role: Role | None, fleet: Fleet) -> Changes:

@@ -54,9 +54,9 @@ def with_finding(case: Case, use: Use) -> list[str]:
         host = hosts[number]
         if first - host.since > DAY:
             near += [
-                (host.name, found.title)
-                for found in case.findings.get(host.name, ())
-                if abs(found.time - first) <= _NEAR_FINDING
+                (host.name, finding.title)
+                for finding in case.findings.get(host.name, ())
+                if abs(finding.time - first) <= _NEAR_FINDING
             ][:1]
     if near and 2 * len(near) >= len(use.hosts):
         name, title = near[0]

@@ -45,13 +45,13 @@ def recommend(
     learned = bits(number for number, host in enumerate(fleet.hosts) if host.days >= options.minimum_days)
     bases, lists = listed.distribute(facts, grouping, learned)
     case = Case(facts, options, known_risks, findings, feature_of, grouping.distributions)
-    found = [_role(case, one) for one in (*bases, *lists)]
+    recommended = [_role(case, listing) for listing in (*bases, *lists)]
     names: list[list[str]] = [[] for _host in fleet.hosts]
-    for role, one in zip(found, (*bases, *lists), strict=True):
-        for number in members(one.hosts):
+    for role, listing in zip(recommended, (*bases, *lists), strict=True):
+        for number in members(listing.hosts):
             names[number].append(role.name)
     return Recommendation(
-        tuple(found),
+        tuple(recommended),
         {host.name: tuple(some) for host, some in zip(fleet.hosts, names, strict=True)},
         {
             host.name: f"it was observed on {host.days} days, and {options.minimum_days} are needed"
@@ -61,19 +61,19 @@ def recommend(
     )
 
 
-def _role(case: Case, one: Listed) -> Role:
+def _role(case: Case, listing: Listed) -> Role:
     fleet, options = case.table.fleet, case.options
-    name = f"base-{re.sub(r'[^a-z0-9.]+', '-', one.distribution.lower())}" if one.distribution else one.name
-    one.name = name
-    hosts = tuple(fleet.hosts[number].name for number in members(one.hosts))
-    problem = _problem(one, options)
+    name = f"base-{re.sub(r'[^a-z0-9.]+', '-', listing.distribution.lower())}" if listing.distribution else listing.name
+    listing.name = name
+    hosts = tuple(fleet.hosts[number].name for number in members(listing.hosts))
+    problem = _problem(listing, options)
     if problem:
-        return Role(name, one.distribution, hosts, (), (), problem)
-    judgement = verdicts.judge(case, one)
+        return Role(name, listing.distribution, hosts, (), (), problem)
+    judgement = verdicts.judge(case, listing)
     rules, review = judgement.finish()
     return Role(
         name,
-        one.distribution,
+        listing.distribution,
         hosts,
         rules,
         review[: options.max_review],
@@ -83,9 +83,9 @@ def _role(case: Case, one: Listed) -> Role:
     )
 
 
-def _problem(one: Listed, options: Options) -> str:
-    count, learned = one.hosts.bit_count(), one.learned.bit_count()
-    thing = "distribution" if one.distribution else "role"
+def _problem(listing: Listed, options: Options) -> str:
+    count, learned = listing.hosts.bit_count(), listing.learned.bit_count()
+    thing = "distribution" if listing.distribution else "role"
     if count < options.minimum_hosts:
         hosts = "1 host has" if count == 1 else f"{count} hosts have"
         return f"only {hosts} this {thing}, and {options.minimum_hosts} are needed"

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the recommender returns: roles, the hosts that have them, and an allowlist for each."""
+"""The result of the recommender: roles, the hosts that have them, and an allowlist for each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RecommendedRule:
 
 @dataclasses.dataclass(frozen=True)
 class ReviewItem:
-    """What a person has to decide about. reasons: sentences, never empty. rule: what would allow it.
+    """An item that a person has to decide about. reasons: sentences, never empty. rule: what would allow it.
 
     further: programs that came to the same hosts with it. The rule does not allow them.
     """

@@ -65,7 +65,7 @@ def group(fleet: Fleet, features: t.Sequence[Feature], previous: Previous) -> Gr
     for _round in range(_ROUNDS):
         for one in groups:
             one.weights = {
-                name: _weights(features, hosts, bases[name], one.hosts) for name, hosts in distributions.items()
+                name: _weights(features, hosts, bases, name, one.hosts) for name, hosts in distributions.items()
             }
         _assign(features, groups, distributions, former)
         groups = _distinct(groups)
@@ -156,26 +156,31 @@ def _alike(name: str, other_name: str, one: t.Mapping[int, float], other: t.Mapp
     return both / max(1e-9, min(sum(one.values()), sum(other.values())))
 
 
-def _weights(features: t.Sequence[Feature], hosts: int, base: t.Collection[int], role: int) -> dict[int, float]:
+def _weights(
+    features: t.Sequence[Feature], hosts: int, bases: t.Mapping[str, set[int]], name: str, role: int
+) -> dict[int, float]:
     """Return what is typical of a role on one distribution, and how much it says.
 
-    If no host of the distribution has the role yet, what is typical of it elsewhere counts.
+    If no host of the distribution has the role yet, what is typical of it elsewhere counts, as far as the distribution
+    has most of that.
     """
     inside, outside = role & hosts, hosts & ~role
-    here = bool(inside)
-    measured = inside if here else role
-    found = {}
+    measured = inside or role
+    base = bases[name] if inside else set().union(*bases.values())
+    found: dict[int, float] = {}
+    missing = 0
     for number, feature in enumerate(features):
-        if number in base or not (feature.seen & hosts):
+        if number in base or (feature.settled & measured).bit_count() < _TYPICAL * measured.bit_count():
             continue
-        share = (feature.settled & measured).bit_count() / measured.bit_count() if measured else 0.0
-        if share < _TYPICAL:
+        if not feature.seen & hosts:
+            missing += 1
             continue
+        share = (feature.settled & measured).bit_count() / measured.bit_count()
         others = (feature.seen & outside).bit_count() / max(1, outside.bit_count())
         weight = min(_MOST_SPECIFIC, math.log(share / (others + 0.02)))
         if weight > 0.2:
             found[number] = weight
-    return found
+    return found if inside or len(found) >= missing else {}
 
 
 def _assign(

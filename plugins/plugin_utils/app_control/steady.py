@@ -46,7 +46,7 @@ def own_directory(path: str) -> str:
 def steady_directory(path: str) -> str:
     """Return the directory of a file as far as the next version has it, too: /opt/shop/releases."""
     parts: list[str] = []
-    for number, part in enumerate(posixpath.dirname(path).split("/")):
+    for number, part in enumerate(path.split("/")[:-1]):
         if number > 2 and is_version(part):
             break
         parts.append(part)
@@ -54,8 +54,8 @@ def steady_directory(path: str) -> str:
 
 
 def common_directory(directories: list[str]) -> str:
-    """Return the deepest directory that has all of them."""
-    return posixpath.commonpath(directories)
+    """Return the deepest directory that has all of them, "" for the root."""
+    return posixpath.commonpath(directories) if all(directories) else ""
 
 
 def steady_path(path: str) -> str:

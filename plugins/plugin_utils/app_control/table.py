@@ -21,7 +21,7 @@ _FLAGS = bytes.maketrans(b"01", b"\0\1")
 
 
 class Key(t.NamedTuple):
-    """What a rule can allow. name: of the package or image, the directory, or the path without versions.
+    """A thing that a rule can allow. name: of the package or image, the directory, or the path without versions.
 
     manager: of a package.
     """
@@ -65,10 +65,10 @@ def bits(numbers: t.Iterable[int]) -> int:
     numbers = array("I", numbers)
     if not numbers:
         return 0
-    found = bytearray(max(numbers) // 8 + 1)
+    buffer = bytearray(max(numbers) // 8 + 1)
     for number in numbers:
-        found[number >> 3] |= 1 << (number & 7)
-    return int.from_bytes(found, "little")
+        buffer[number >> 3] |= 1 << (number & 7)
+    return int.from_bytes(buffer, "little")
 
 
 def flags(mask: int) -> bytes:
@@ -124,15 +124,15 @@ def _count(table: Table, number: int, host: HostPrograms, file_of: array[int], e
             days[file] = seen
             first[file] = begin
     days.pop(-1, None)
-    found: dict[int, tuple[float, int]] = {}
+    entries: dict[int, tuple[float, int]] = {}
     for file, seen in days.items():
         entry = entry_of_file[file]
-        if entry in found:
-            begin, most = found[entry]
-            found[entry] = (min(begin, first[file]), max(most, seen))
+        if entry in entries:
+            begin, most = entries[entry]
+            entries[entry] = (min(begin, first[file]), max(most, seen))
         else:
-            found[entry] = (first[file], seen)
-    for entry, (begin, seen) in found.items():
+            entries[entry] = (first[file], seen)
+    for entry, (begin, seen) in entries.items():
         columns = table.entries[entry]
         columns.hosts.append(number)
         columns.first.append(begin)

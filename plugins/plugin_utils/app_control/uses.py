@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the hosts of a list use what it has: the facts that reasons are made of."""
+"""The facts that reasons are made of: how the hosts of a list use its entries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.table 
 
 
 class Case:
-    """What the judge goes by, for all lists. feature_of: by entry, the index of its feature.
+    """The input of the judge for all lists. feature_of: by entry, the index of its feature.
 
     findings: those that are open, by host.
     """
@@ -54,27 +54,27 @@ class Case:
 
         The hosts of a usual packaged program are not known; it is one that any host of the same distributions ran.
         """
-        found: dict[int, list[int]] = {}
+        held: dict[int, list[int]] = {}
         for number in use.entry.programs:
             holders = self._holders.get(number)
             if holders is not None:
                 hosts = [host for host in holders if use.flags[host : host + 1] == b"\1"]
                 if hosts:
-                    found[number] = hosts
+                    held[number] = hosts
             elif any(
                 number in programs
                 for programs, mask in zip(self._programs, self.distributions, strict=True)
                 if use.mask & mask
             ):
-                found[number] = []
-        return found
+                held[number] = []
+        return held
 
 
 def _programs(table: Table, hosts: int) -> set[int]:
-    found: set[int] = set()
+    programs: set[int] = set()
     for host in members(hosts):
-        found.update(table.fleet.hosts[host].programs)
-    return found
+        programs.update(table.fleet.hosts[host].programs)
+    return programs
 
 
 def _holders(table: Table, odd_programs: t.Container[int]) -> dict[int, list[int]]:
@@ -92,7 +92,7 @@ def _holders(table: Table, odd_programs: t.Container[int]) -> dict[int, list[int
 
 @dataclasses.dataclass
 class Use:
-    """How the hosts of a list use one entry. mask, flags: all of them.
+    """The use of one entry by the hosts of a list. mask, flags: all of them.
 
     hosts: those that were observed for long enough, with firsts and days; of: how many of these there are.
     programs: those that they ran, and the hosts as far as these are known.

@@ -67,11 +67,11 @@ def _package(result: Judgement, use: Use) -> None:
     reasons = [*rarity(case, use), *brought(case, use), *with_finding(case, use), *_writable(result, good)]
     if use.entry.key.manager == "rpm" and not origin:
         reasons.append("nobody signed its package")
-    if harm and not is_needed:
+    is_only_rare = bool(reasons) and reasons == rarity(case, use) and (not harm or is_needed)
+    if harm and (reasons or not is_needed):
         reasons.append(harm)
     rule = result.package(use, origin, refused)
     software = case.feature_of[use.number]
-    is_only_rare = bool(reasons) and reasons == rarity(case, use)
     if not reasons:
         result.software.add(software)
         result.recommend(use, rule, good, summary(use, harm))
@@ -192,10 +192,20 @@ def _path(result: Judgement, use: Use) -> None:
 
 
 def _image(result: Judgement, use: Use) -> None:
-    """Have a person decide about the programs of a container's image."""
-    reasons = ["nothing verifies the programs of a container's image", *rarity(result.case, use)]
-    newest = use.programs[-1]
-    result.decide(use, newest, reasons, Rule(result.listed.name, directory="/", image=result.programs[newest].image))
+    """Have a person decide about the programs of a container's image, by directories at its top."""
+    tops: dict[tuple[str, str], list[int]] = {}
+    for number in use.programs:
+        program = result.programs[number]
+        tops.setdefault((program.image, program.path.split("/")[1]), []).append(number)
+    for (image, _top), numbers in tops.items():
+        shown = max(numbers, key=lambda number: (len(use.held[number]), -number))
+        paths = [steady.steady_directory(result.programs[number].path) for number in numbers]
+        directory = steady.common_directory(paths)
+        rule = Rule(result.listed.name, directory=directory, image=image)
+        # A directory "/" would allow every program, also those that an intruder brings.
+        rule = rule if directory else result.content(result.programs[shown])
+        reasons = ["nothing verifies the programs of a container's image", *rarity(result.case, use)]
+        result.decide(use, shown, reasons, rule)
 
 
 _KINDS: t.Mapping[str, t.Callable[[Judgement, Use], None]] = {

@@ -18,6 +18,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
     from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding
 
+OUTDATED = "app_allowlist_outdated"
 VIOLATIONS = ("app_changed_program", "app_unapproved_library", "app_unapproved_program", "app_unapproved_script")
 # A scan gives this severity to what only known automation ran.
 EXPLAINED = "informational"
@@ -34,13 +35,18 @@ _DIGEST_LENGTH = 12
 
 @dataclasses.dataclass(frozen=True)
 class Allowlist:
-    """An allowlist in use. counts: open violations of its hosts by severity, without those that are explained."""
+    """An allowlist in use.
+
+    counts: open violations of its hosts by severity, without those that are explained. is_outdated: it does not fit
+    what runs, as an open finding says.
+    """
 
     name: str
     hosts: int
     days: str
     counts: tuple[tuple[str, int], ...]
     explained: int
+    is_outdated: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +77,8 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
     """Return the names that the template of application control uses."""
     control, violations = data.app_control, open_violations(data.findings)
     groups = _grouped(violations)
-    allowlists = _allowlists(control.hosts, violations)
+    outdated = {each.subject for each in data.findings if each.alert == OUTDATED and each.is_active}
+    allowlists = _allowlists(control.hosts, violations, outdated)
     is_used = bool(allowlists or violations)
     return {
         "app_control": {
@@ -81,6 +88,7 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
             "allowlists": allowlists[:ALLOWLIST_LIMIT],
             "more_allowlists": max(0, len(allowlists) - ALLOWLIST_LIMIT),
             "notes": _notes(control.hosts, violations) if is_used else [],
+            "outdated_alert": OUTDATED,
             "programs": [_row(group, control.programs) for group in groups[:PROGRAM_LIMIT]],
             "more_programs": max(0, len(groups) - PROGRAM_LIMIT),
         }
@@ -118,7 +126,9 @@ def _rank(group: t.Iterable[Finding]) -> int:
     return min(model.SEVERITIES.index(finding.severity) for finding in group)
 
 
-def _allowlists(hosts: t.Iterable[Host], violations: t.Iterable[Finding]) -> list[Allowlist]:
+def _allowlists(
+    hosts: t.Iterable[Host], violations: t.Iterable[Finding], outdated: t.Container[str]
+) -> list[Allowlist]:
     """Return the allowlists in use, the one with the most severe violations first."""
     using: dict[str, list[Host]] = collections.defaultdict(list)
     for host in hosts:
@@ -127,19 +137,22 @@ def _allowlists(hosts: t.Iterable[Host], violations: t.Iterable[Finding]) -> lis
     severities: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for finding in violations:
         severities[finding.host][finding.severity] += 1
-    found = [_allowlist(name, same, severities) for name, same in using.items()]
+    allowlists = [_allowlist(name, same, severities, name in outdated) for name, same in using.items()]
     order = {severity: at for at, severity in enumerate(model.SEVERITIES)}
     return sorted(
-        found, key=lambda each: ([(order[name], -count) for name, count in each.counts] or [(9, 0)], each.name)
+        allowlists, key=lambda each: ([(order[name], -count) for name, count in each.counts] or [(9, 0)], each.name)
     )
 
 
-def _allowlist(name: str, hosts: t.Sequence[Host], severities: t.Mapping[str, collections.Counter[str]]) -> Allowlist:
+def _allowlist(
+    name: str, hosts: t.Sequence[Host], severities: t.Mapping[str, collections.Counter[str]], is_outdated: bool
+) -> Allowlist:
     total: collections.Counter[str] = collections.Counter()
     for host in hosts:
         total.update(severities.get(host.name, {}))
     counts = tuple((severity, total[severity]) for severity in model.SEVERITIES if severity != EXPLAINED)
-    return Allowlist(name, len(hosts), _days(hosts), tuple(pair for pair in counts if pair[1]), total[EXPLAINED])
+    shown = tuple(pair for pair in counts if pair[1])
+    return Allowlist(name, len(hosts), _days(hosts), shown, total[EXPLAINED], is_outdated)
 
 
 def _days(hosts: t.Iterable[Host]) -> str:

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a report needs to know of application control beside its findings."""
+"""The facts of application control that a report needs in addition to findings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ class Host:
 
 @dataclasses.dataclass(frozen=True)
 class AppControl:
-    """What the store has. programs: by host and subject, of the findings that ``app_control_tables.listed`` chooses."""
+    """The facts that the store has.
+
+    programs: by host and subject, of the findings that ``app_control_tables.listed`` chooses.
+    """
 
     hosts: tuple[Host, ...] = ()
     programs: t.Mapping[tuple[str, str], Program] = dataclasses.field(default_factory=dict)

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the results of one host change in what the store has of its programs, written with few statements."""
+"""Write the results of one host into the tables of programs, with few statements."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the store returns of programs, besides ``fleet.Fleet``. Times are seconds since the epoch."""
+"""The programs that the store returns, besides ``fleet.Fleet``. Times are seconds since the epoch."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ProgramHost:
 
 @dataclasses.dataclass(frozen=True)
 class HostsWith:
-    """How many hosts have a program, and the names of the first twenty, by its digest and by its path.
+    """The number of hosts that have a program, and the names of the first twenty, by its digest and by its path.
 
     Without an entry, no host has it.
     """

@@ -62,7 +62,7 @@ def programs(connection: sa.Connection, wanted: ProgramQuery) -> list[HostSighti
         return _sightings(connection, wanted, None)
     digests = [program_results.digest(program) for program in wanted.programs]
     batches = (digests[start : start + _VALUES] for start in range(0, len(digests), _VALUES))
-    return [found for batch in batches for found in _sightings(connection, wanted, batch)]
+    return [sighting for batch in batches for sighting in _sightings(connection, wanted, batch)]
 
 
 def _sightings(connection: sa.Connection, wanted: ProgramQuery, facts: t.Sequence[str] | None) -> list[HostSighting]:
@@ -130,7 +130,7 @@ def _hosts_by(
     connection: sa.Connection, column: sa.Column[str], values: t.Sequence[str]
 ) -> dict[str, tuple[int, tuple[str, ...]]]:
     about, named, seen = tables().programs, tables().program_hosts, tables().program_sightings
-    found: dict[str, tuple[int, list[str]]] = {}
+    by_value: dict[str, tuple[int, list[str]]] = {}
     for start in range(0, len(values), _VALUES):
         pairs = sa.select(column.label("value"), named.c.host).distinct()
         pairs = pairs.select_from(seen.join(about, about.c.id == seen.c.program).join(named, named.c.id == seen.c.host))
@@ -140,8 +140,8 @@ def _hosts_by(
         ranked = sa.select(each.c.value, each.c.host, position, number).subquery()
         query = sa.select(ranked).where(ranked.c.position <= _HOSTS_LIMIT).order_by(ranked.c.value, ranked.c.position)
         for row in connection.execute(query):
-            found.setdefault(row.value, (row.number, []))[1].append(row.host)
-    return {value: (number, tuple(names)) for value, (number, names) in found.items()}
+            by_value.setdefault(row.value, (row.number, []))[1].append(row.host)
+    return {value: (number, tuple(names)) for value, (number, names) in by_value.items()}
 
 
 def _programs(connection: sa.Connection, only: _HOSTS_ONLY) -> tuple[list[Program], array[int]]:
@@ -151,11 +151,11 @@ def _programs(connection: sa.Connection, only: _HOSTS_ONLY) -> tuple[list[Progra
     if only is not None:
         joined = seen.join(named, named.c.id == seen.c.host)
         query = query.where(about.c.id.in_(_of_hosts(sa.select(seen.c.program).select_from(joined), only)))
-    found = sorted((_program(row), program_id) for program_id, *row in connection.execute(query))
-    positions = array("I", bytes(4 * (max((program_id for _program, program_id in found), default=0) + 1)))
-    for position, (_found, program_id) in enumerate(found):
+    rows = sorted((_program(row), program_id) for program_id, *row in connection.execute(query))
+    positions = array("I", bytes(4 * (max((program_id for _program, program_id in rows), default=0) + 1)))
+    for position, (_row, program_id) in enumerate(rows):
         positions[program_id] = position
-    return [program for program, _id in found], positions
+    return [program for program, _id in rows], positions
 
 
 class _Columns:

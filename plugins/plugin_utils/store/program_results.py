@@ -41,7 +41,7 @@ _NAMES = ("manager", "package", "version", "origin", "owner")
 
 @dataclasses.dataclass(frozen=True)
 class HostFacts:
-    """What a look knows of the programs of a host as a whole; see ``fleet.HostPrograms``."""
+    """The facts of a look about all programs of a host; see ``fleet.HostPrograms``."""
 
     distribution: str
     since: float

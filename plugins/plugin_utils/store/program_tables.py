@@ -44,7 +44,7 @@ def programs(metadata: sa.MetaData) -> sa.Table:
 
 
 def hosts(metadata: sa.MetaData) -> sa.Table:
-    """What is known of the programs of each host as a whole, as in ``HostPrograms``."""
+    """Return the table of facts about all programs of each host, as in ``HostPrograms``."""
     return sa.Table(
         "bulwark_program_hosts",
         metadata,

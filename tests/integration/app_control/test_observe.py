@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the kernel itself records of executions, read while the audit daemon runs."""
+"""Read what the kernel itself records of executions, while the audit daemon runs."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import time
 
@@ -53,7 +52,7 @@ def repository(debian: DebianRoot, key: Key) -> Repository:
 
 def provenance(root: DebianRoot | RpmRoot, path: str, after: float = 2.0) -> Provenance:
     """Return what vouches for a script that runs so many seconds from now."""
-    found = PackageScripts(os.fsencode(root.path)).provenance(path, time.time() + after)
+    found = PackageScripts(root.databases()).provenance(path, time.time() + after)
     assert found is not None
     return found
 
@@ -77,8 +76,10 @@ def test_script_of_a_signed_index_is_claimed(debian: DebianRoot, repository: Rep
 def test_script_of_no_repository_is_unknown(debian: DebianRoot, repository: Repository) -> None:
     repository.add(debian.install(TOOL)[0])
     debian.install(Deb("own", scripts={"postinst": SCRIPT}))
-    assert provenance(debian, "/var/lib/dpkg/info/own.postinst").level == UNKNOWN
-    assert provenance(debian, "/var/lib/dpkg/info/never-there.prerm").level == UNKNOWN
+    own = provenance(debian, "/var/lib/dpkg/info/own.postinst")
+    assert (own.level, own.reason) == (UNKNOWN, "no signed repository index has the version that is installed")
+    missing = provenance(debian, "/var/lib/dpkg/info/never-there.prerm")
+    assert (missing.level, missing.reason) == (UNKNOWN, "the package is not installed, or not any more")
     # A newer version of a packaged name that nobody signed.
     debian.install(Deb("tool", version="9.0", scripts={"postinst": SCRIPT}))
     assert provenance(debian, POSTINST).level == UNKNOWN
@@ -107,7 +108,7 @@ def test_scripts_that_are_gone_are_claimed_while_dpkg_unpacks(debian: DebianRoot
     "path", ["/usr/bin/tool", "/var/lib/dpkg/info/tool.list", "/var/lib/dpkg/info/../x.postinst", "/var/tmp/rpm-tmp.x"]
 )
 def test_other_files_are_no_maintainer_scripts(debian: DebianRoot, path: str) -> None:
-    assert PackageScripts(os.fsencode(debian.path)).provenance(path, time.time()) is None
+    assert PackageScripts(debian.databases()).provenance(path, time.time()) is None
 
 
 def execution(*levels: str) -> Execution:
@@ -119,7 +120,7 @@ def execution(*levels: str) -> Execution:
 def test_what_a_signed_script_starts_is_explained_by_it(debian: DebianRoot, repository: Repository) -> None:
     repository.add(debian.install(TOOL)[0], keep=True)
     debian.install(Deb("own", scripts={"postinst": SCRIPT}))
-    scripts = PackageScripts(os.fsencode(debian.path))
+    scripts = PackageScripts(debian.databases())
     assert scripts.explain(execution("/usr/bin/run-parts", POSTINST, "/usr/bin/dpkg")) == "tool 1.0-1"
     assert scripts.is_started("tool 1.0-1")
     assert scripts.explain(execution("/usr/bin/dpkg", "/usr/bin/apt-get")) == ""
@@ -133,7 +134,7 @@ def test_script_of_debconf_is_explained_itself(debian: DebianRoot, repository: R
     path = "/var/cache/debconf/tmp.ci/tool.config.aB3dE6"
     running = process((path,), ("/usr/sbin/dpkg-preconfigure",))
     executed = Execution(time.time(), "root", "/usr/bin/perl", (), "/", "", "", script=path, process=running)
-    scripts = PackageScripts(os.fsencode(debian.path))
+    scripts = PackageScripts(debian.databases())
     assert scripts.explain(executed) == "claimed by tool 1.0-1, by its own script"
     sentence = "claimed by tool 1.0-1, by its own script"
     record = Record(Program("script", path, content="gone"), 1.0, 2.0, [], explanations={sentence: 1}, newest=executed)
@@ -183,7 +184,7 @@ def test_scriptlets_of_rpm_are_claimed_by_signed_packages(
     found = provenance(root, path)
     assert (found.level, found.package) == (CLAIMED, "tool 1.0-1")
     assert provenance(root, path, after=-7200).reason == "rpm installed no package then"
-    scripts = PackageScripts(os.fsencode(root.path))
+    scripts = PackageScripts(root.databases())
     shell = ("/usr/bin/bash", path, "1")
     below = process(("/usr/bin/id",), shell, ("/usr/bin/rpm", "-U"))
     executed = Execution(time.time(), "root", "/usr/bin/bash", (), "/", "", "", process=below)

@@ -152,3 +152,20 @@ def test_its_variables_are_those_of_the_role() -> None:
     options = yaml.safe_load((_ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
     for name in re.findall(r"``(app_control_\w+)``|^\s+(app_control_(?!ways)\w+):", _TEXT, re.MULTILINE):
         assert "".join(name) in options
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "there is no audit log",
+        "so only running processes are seen",
+        "it is not known whether it is written now",
+        "Executions are known since",
+        "No allowlist is for this host",
+    ],
+)
+def test_what_it_quotes_from_the_coverage_is_said(message: str) -> None:
+    folders = [paths.ROOT / "plugins" / "module_utils" / name for name in ("app_control", "audit_records")]
+    sources = [path.read_text(encoding="utf-8") for folder in folders for path in folder.glob("*.py")]
+    assert message in " ".join(_TEXT.split())
+    assert any(message in source for source in sources)

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What explainers of the audit capability know of an event: also the view of it that a rule matched."""
+"""An event for the explainers of the audit capability, with the view of it that a rule matched."""
 
 from __future__ import annotations
 

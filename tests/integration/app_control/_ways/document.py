@@ -28,6 +28,9 @@ capabilities. The table says which alerts they raised. **{unseen} of {all} ways 
 - Scripts are run as root from directories below ``/tmp``, so that nobody's permissions get in their way. Some alerts of
   other capabilities are about that, or about what a script does first, such as to copy a program.
 - What is still running when the scan looks is seen by more. Most of these programs and scripts end at once.
+- The allowlist has all packages of that Debian by name, also those that record no digests of their files. Packages
+  whose files a script changes record them.
+- What systemd starts was tried in a container with systemd, which is on the host's audit log like everything else.
 - A packaged program that runs code of somebody else is itself allowed. If a role has no need of gdb, busybox or a
   compiler, leave them out of its allowlist: then they are reported whenever they run.
 

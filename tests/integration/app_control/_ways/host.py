@@ -24,7 +24,6 @@ from tests.support.waiting import until
 
 # The number of a sign-in that the script of the first way has; no account has it.
 FIRST_USER = 61_001
-_MOST_USERS = 200
 _SECONDS = 120
 COLLECTIONS = "/opt/collections"
 SCRATCH = "/tmp/ways"
@@ -61,6 +60,8 @@ class Host:
 
     def __init__(self, pid: int, shared: pathlib.Path) -> None:
         self._pid, self.shared = pid, shared
+        # By which what it started is known wherever that goes.
+        self._variables = {**_VARIABLES, "WAYS": str(shared)}
         self._namespace = os.readlink(f"/proc/{pid}/ns/mnt")
 
     def run(
@@ -73,7 +74,7 @@ class Host:
         login = str(2**32 - 1 if user is None else user)
         words = ["nsenter", f"--mount=/proc/{self._pid}/ns/mnt", "/bin/sh", "-c", _AS_USER, "sh", login, *command]
         answer = subprocess.run(
-            words, input=given, capture_output=True, env=_VARIABLES, timeout=_SECONDS, check=False, cwd="/"
+            words, input=given, capture_output=True, env=self._variables, timeout=_SECONDS, check=False, cwd="/"
         )
         said = (answer.stdout[-4_000:] + answer.stderr[-4_000:]).decode(errors="replace")
         assert not check or answer.returncode == 0, f"{shlex.join(command)} ended with {answer.returncode}: {said}"
@@ -95,11 +96,11 @@ class Host:
 
     def end(self) -> None:
         """End what runs in it, and what its scripts started elsewhere."""
+        mark = f"WAYS={self.shared}".encode()
         for process in pathlib.Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError, ValueError):
-                user = int((process / "loginuid").read_text())
-                of_script = FIRST_USER <= user < FIRST_USER + _MOST_USERS
-                if of_script or os.readlink(process / "ns/mnt") == self._namespace:
+            with contextlib.suppress(OSError):
+                is_inside = os.readlink(process / "ns/mnt") == self._namespace
+                if is_inside or mark in (process / "environ").read_bytes().split(b"\0"):
                     os.kill(int(process.name), signal.SIGKILL)
 
 

@@ -385,6 +385,7 @@ WAYS: t.Final = (
     Way(
         "container_copy",
         "A copy in a container whose image has an allowlist",
+        control=("app_unapproved_program",),
         others=("audit: execution_from_temporary_directory", "audit: execution_masquerading"),
     ),
     Way(
@@ -396,11 +397,13 @@ WAYS: t.Final = (
     Way(
         "systemd_run",
         "A copy that ``systemd-run`` starts, in a container with systemd",
+        control=("app_unapproved_program",),
         others=("audit: execution_from_temporary_directory", "audit: execution_masquerading"),
     ),
     Way(
         "systemd_unit",
         "A unit of systemd that starts a copy, in a container with systemd",
+        control=("app_unapproved_program",),
         others=("audit: execution_from_temporary_directory", "audit: execution_masquerading"),
     ),
 )

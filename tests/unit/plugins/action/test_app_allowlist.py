@@ -220,17 +220,21 @@ def test_wrong_options_are_named(desk: Desk, options: dict[str, t.Any], message:
 
 
 def test_what_cannot_be_approved_is_named(desk: Desk) -> None:
-    (gone, tampered) = (
+    (gone, tampered, many) = (
         *report(desk.store, tool(content="gone")),
         *report(desk.store, tool("/x"), host="web2", alert="app_state_tampered"),
+        *report(desk.store, tool("/tmp/*", content="gone"), host="web3"),
     )
     for item, message in (
         ("tool", "'tool' is no finding of the store and no absolute path"),
         (gone, f"it is not known what content {TOOL} had when it ran on web1"),
         (tampered, "is about app_state_tampered; only programs"),
+        (many, r"is about many programs, /tmp/\*; allow"),
     ):
         with pytest.raises(ContentError, match=message):
             desk.approve(item)
+    with pytest.raises(ContentError, match="many programs"):
+        desk.approve(many, any_content=True)
     assert desk.approve(gone, any_content=True)["changed"]
     assert desk.approve(gone, state="absent")["changed"]
 

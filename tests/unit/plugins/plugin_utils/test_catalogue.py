@@ -74,6 +74,17 @@ def test_a_file_that_is_no_yaml_is_named_with_its_line(tmp_path: pathlib.Path) -
         catalogue.read(broken)
 
 
+def test_a_key_that_a_mapping_has_twice_is_named_with_its_line(tmp_path: pathlib.Path) -> None:
+    doubled = tmp_path / "doubled.yml"
+    doubled.write_text("allow:\n  - {directory: /opt, reason: a}\nreview: []\nallow: []\n")
+    with pytest.raises(
+        catalogue.ContentError, match=r"doubled\.yml cannot be read: the key 'allow' is there twice(?s:.*)line 4"
+    ):
+        catalogue.read(doubled)
+    doubled.write_text("known: &known {a: 1}\nother: {<<: *known, a: 2}\n")
+    assert catalogue.read(doubled)["other"] == {"a": 2}
+
+
 def test_an_alert_nobody_wrote_is_named() -> None:
     with pytest.raises(catalogue.ContentError, match="alert 'nothing' is not in the catalogue"):
         catalogue.Catalogue({}, {}).alert("nothing")

@@ -71,7 +71,7 @@ def execution(
     return "".join(f"{node and 'node=' + node + ' '}{line}\n" for line in lines).encode()
 
 
-def status(path: Name) -> os.stat_result | None:
+def status(path: Name | pathlib.Path) -> os.stat_result | None:
     try:
         return os.stat(path)
     except (OSError, ValueError):

@@ -16,6 +16,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils import _program
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import unprintable
 from ansible_collections.bulwark.servers.plugins.module_utils._program import PROGRAM, Program
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.files import FileFacts, Identified
@@ -142,6 +143,26 @@ def test_a_file_that_is_gone(tmp_path: pathlib.Path) -> None:
     # What ran under the same name is another file than the one that was read.
     elsewhere = target._replace(file=(target.file[0], target.file[1], 1)) if target.file else target
     assert facts().identify(elsewhere, LATER, *first).program.sha256 == ""
+
+
+def test_who_could_have_written_what_is_gone(tmp_path: pathlib.Path) -> None:
+    tool = program(tmp_path / "open/tool")
+    target = target_of(tool)
+    tool.unlink()
+    (tmp_path / "open").chmod(0o777)
+    assert "everybody" in facts().identify(target, LATER, None, None).program.writers
+    folded = target._replace(path=os.fsencode(tmp_path / "open/*"), is_folded=True)
+    found = facts().identify(folded, LATER, None, None).program
+    assert "everybody" in found.writers
+    assert found.path == f"{tmp_path}/open/*"
+    elsewhere = facts().identify(target._replace(image="nginx"), LATER, None, None).program
+    assert elsewhere.writers == ("unknown",)
+
+
+def test_a_file_whose_name_stands_for_a_directory_elsewhere(tmp_path: pathlib.Path) -> None:
+    found = identify(program(tmp_path / "*")).program
+    assert found.path == f"{tmp_path}/\\x2a"
+    assert unprintable(found.path) == os.fsencode(tmp_path / "*")
 
 
 @pytest.mark.parametrize("make", [pathlib.Path.mkdir, os.mkfifo])

@@ -103,6 +103,7 @@ def test_what_a_rule_is_for_is_allowed(program: Program, rule: Rule, by: str) ->
         (TOOL._replace(path=printable("/tmp/x\n/opt/app/bin/tool")), [DIRECTORY, DIGEST], "", "no package"),
         (TOOL._replace(sha256=OTHER), [DIGEST], "app_changed_program", "has another content"),
         (TOOL._replace(sha256="", content="gone"), [DIGEST], "", "the file is gone"),
+        (TOOL._replace(content="changed"), [], "", "it belongs to no package, and the file was written after it ran"),
         (TOOL._replace(path="/memfd:tool", content="memory"), [Rule("web", directory="/")], "", "from memory"),
     ],
 )
@@ -179,7 +180,12 @@ def test_exceptions_can_allow_what_rules_do_not() -> None:
         unknown = TOOL._replace(content=content)
         assert not verdict(unknown, exemptions=[exemption("*", sha256=ONE)]).allowed
     memory = TOOL._replace(path="/memfd:tool", content="memory")
-    assert not verdict(memory, exemptions=[exemption("/memfd:*")]).allowed
+    for pattern in ("/memfd:*", "*"):
+        assert not verdict(memory, exemptions=[exemption(pattern, user="root")]).allowed
+    assert verdict(memory, exemptions=[exemption("/memfd:tool")]).allowed
+    starred = memory._replace(path="/memfd:*")
+    assert verdict(starred, exemptions=[exemption("/memfd:[*]")]).allowed
+    assert not verdict(memory, exemptions=[exemption("/memfd:[*]")]).allowed
     assert verdict(memory, exemptions=[exemption("/memfd:*", sha256=ONE)]).allowed
 
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a look makes of its records: findings, explanations, and findings that end because of what people allowed."""
+"""A look makes of its records findings, explanations, and findings that end because of what people allowed."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judgem
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution, Record
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.package_scripts import PackageScripts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.upgrades import Upgrades
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import load_packages
 
 # Long ago: what the test writes, it writes after what ran.
 NOW = 1_700_000_000.0
@@ -57,17 +58,24 @@ class Host:
         self.ended: list[dict[str, str]] = []
         self.containers = ""
 
-    def unpack(self, package: str) -> None:
+    def unpack(self, package: str, version: str) -> None:
         """Let dpkg unpack a package now, as far as its files say."""
         (self.info / f"{package}.list").touch()
+        (self.info.parent / "status").write_text(
+            f"Package: {package}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n"
+        )
+
+    def remove(self, package: str) -> None:
+        (self.info / f"{package}.list").unlink()
+        (self.info.parent / "status").write_text("")
 
     def judge(
         self, records: t.Sequence[Record], *rules: Rule, exemptions: t.Sequence[Exemption] = ()
     ) -> list[dict[str, t.Any]]:
-        root = os.fsencode(self.root)
+        databases = load_packages(os.fsencode(self.root))
         allowlist = Allowlist(("web",), rules, tuple(exemptions))
         self.scope = ScopeCoverage("programs")
-        each = Judgement(allowlist, self.scope, PackageScripts(root), Upgrades(root), NOW)
+        each = Judgement(allowlist, self.scope, PackageScripts(databases), Upgrades(databases), NOW)
         detections = each.detections(records)
         self.ended = each.ended(records)
         self.containers = each.describe_containers()
@@ -153,31 +161,42 @@ def test_content_that_changed_within_a_version_is_doubted_until_it_is_back(host:
 
 
 def test_upgrade_between_execution_and_look_raises_nothing(host: Host) -> None:
-    host.unpack("nginx")
+    host.unpack("nginx", "1.26-2")
     newer = NGINX._replace(version="1.26-2", sha256=OTHER)
-    # What lies there now was written after it ran, and is another file.
-    replaced = newer._replace(content="changed")
-    unread = newer._replace(content="changed", sha256="", verification="unknown")
+    # What lies there now is another file, and what ran is what the look before saw.
+    replaced = NGINX._replace(content="changed")
+    # It was upgraded, ran, and got another mode.
+    written = newer._replace(content="changed")
     # A process goes on with the former file.
     running = newer._replace(content="gone", sha256=ONE, verification="modified")
-    for program in (replaced, unread, running):
+    for program in (replaced, written, running):
         record = seen(program, before=NGINX)
         assert host.judge([record], PACKAGE) == []
         assert record.reported == ""
         # Whoever touches the files of dpkg can make it look so.
         explained = host.scope.entry().get("explained", [])
-        assert [(each["by"], each["count"]) for each in explained] == [("claimed by nginx 1.26-2", 3)]
-    # What ran belonged to somebody else.
-    foreign = unread._replace(verification="modified", writers=("eve",))
-    (detection,) = host.judge([seen(foreign, before=NGINX)], PACKAGE)
-    assert (detection["alert"], detection["severity"]) == ("app_changed_program", None)
+        assert [(each["by"], each["count"]) for each in explained] == [(f"claimed by nginx {program.version}", 3)]
     # Removed with its package.
-    (host.info / "nginx.list").unlink()
+    host.remove("nginx")
     assert host.judge([seen(NGINX._replace(content="gone"), before=NGINX)], PACKAGE) == []
 
 
+def test_another_file_that_ran_before_an_upgrade_is_noticed(host: Host) -> None:
+    """Its inode is neither that of the file that the look before saw, nor of the one that is there now."""
+    host.unpack("nginx", "1.26-2")
+    unread = NGINX._replace(version="1.26-2", content="changed", sha256="", verification="unknown")
+    assert alerts(host.judge([seen(unread, before=NGINX)], PACKAGE)) == [("app_changed_program", NGINX.path, "low")]
+    # It belonged to somebody else.
+    foreign = unread._replace(verification="modified", writers=("eve",))
+    assert alerts(host.judge([seen(foreign, before=NGINX)], PACKAGE)) == [("app_changed_program", NGINX.path, None)]
+    # The package was removed, too.
+    host.remove("nginx")
+    gone = Program("program", NGINX.path, content="gone")
+    assert alerts(host.judge([seen(gone, before=NGINX)], PACKAGE)) == [("app_unapproved_program", NGINX.path, None)]
+
+
 def test_process_with_the_file_of_a_former_version_stays_known(host: Host) -> None:
-    host.unpack("nginx")
+    host.unpack("nginx", "1.26-2")
     running = NGINX._replace(version="1.26-2", content="gone", verification="modified")
     record = seen(running, before=NGINX, is_altered=True)
     assert host.judge([record], PACKAGE) == []
@@ -187,7 +206,7 @@ def test_process_with_the_file_of_a_former_version_stays_known(host: Host) -> No
 
 def test_file_that_somebody_put_back_is_noticed(host: Host) -> None:
     """The version is that of the look before, and dpkg's times are what root makes of them."""
-    host.unpack("nginx")
+    host.unpack("nginx", "1.26-1")
     for program in (
         NGINX._replace(content="changed"),
         NGINX._replace(content="changed", sha256="", verification="unknown"),
@@ -205,7 +224,7 @@ def test_file_that_somebody_put_back_is_noticed(host: Host) -> None:
 def test_program_that_no_look_saw_before_is_an_upgrade_by_the_times_of_dpkg(host: Host) -> None:
     program = NGINX._replace(content="changed", sha256="", verification="unknown")
     assert len(host.judge([seen(program)], PACKAGE)) == 1
-    host.unpack("nginx")
+    host.unpack("nginx", "1.26-1")
     # The time of its inode counts, which no program sets.
     os.utime(host.info / "nginx.list", (0, 0))
     assert host.judge([seen(program)], PACKAGE) == []
@@ -321,3 +340,22 @@ def test_more_programs_than_a_result_can_have_come_with_the_next(monkeypatch: py
     assert [each.is_postponed for each in records] == [False, False, True, True, True]
     monkeypatch.setattr(look, "_MOST_CHARACTERS", 5)
     assert len(list(look.sightings(records))) == 1
+
+
+def test_finding_of_a_directory_ends_when_all_its_programs_are_allowed(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judgement, "_MOST_FINDINGS", 3)
+    monkeypatch.setattr(judgement, "_MOST_OF_DIRECTORY", 4)
+    flood = [seen(TOOL._replace(path=f"/opt/x/{number}")) for number in range(5)]
+    flood[0].program = flood[0].program._replace(sha256=OTHER)
+    host.judge(flood, PACKAGE)
+    for record in flood:
+        record.newest = None
+    host.judge(flood, PACKAGE, Rule("web", sha256=ONE))
+    assert host.ended == []
+    host.judge(flood, PACKAGE, Rule("web", directory="/opt/x"))
+    assert [(each["subject"], each["reason"]) for each in host.ended] == [
+        ("/opt/x/*", "Allowed: directory /opt/x of web")
+    ]
+    assert {record.reported for record in flood} == {""}

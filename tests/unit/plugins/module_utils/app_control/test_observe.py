@@ -14,6 +14,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._program import LIBRARY, MEMORY, PROGRAM, SCRIPT
+from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import observe as observe_module
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import options
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import running as running_programs
@@ -163,6 +164,21 @@ def test_days_are_those_without_gaps(host: Host) -> None:
     assert observed.host["days"] == 2
     assert any("missing" in each["reason"] for each in observed.scopes[0].entry()["skipped"])
     assert host.recorded().host["days"] == 2
+
+
+@pytest.mark.usefixtures("without_processes")
+def test_what_a_look_has_no_time_for_is_read_by_the_next(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = program(host.directory / "tool")
+    host.write(execution(str(tool), at=time.time() + 1))
+    with monkeypatch.context() as patched:
+        patched.setattr(Deadline, "passed", lambda deadline: deadline.seconds == 7)
+        late = host.recorded(time_budget=7)
+    assert host.record(late, tool).program.sha256 == ""
+    assert any("the next look reads them" in each["reason"] for each in late.scopes[0].entry()["skipped"])
+    record = host.record(host.recorded(), tool)
+    assert (record.program.content, record.new_executions, record.is_altered) == ("present", 0, True)
+    assert record.program.sha256
+    assert not host.record(host.recorded(), tool).is_altered
 
 
 @pytest.mark.usefixtures("without_processes")

@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import pr
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.explanations import Explainer
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import UNKNOWN_IMAGE, Execution
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.reading import Reader
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Roots
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Container, Roots
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Tallies, Tally
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event
 from ansible_collections.bulwark.servers.plugins.module_utils.automation.explainer import Act
@@ -198,6 +198,29 @@ def test_a_script_that_is_an_argument(tmp_path: pathlib.Path) -> None:
     assert log.seen == {"program /usr/bin/python3.13": 3, f"script {script}": 2, "program /usr/bin/cat": 1}
 
 
+def test_a_script_that_env_finds_the_interpreter_of_runs_once(tmp_path: pathlib.Path) -> None:
+    script = program(tmp_path / "x.py", b"#!/usr/bin/env python3\n")
+    paths = [path_record(0, str(script), status(script)), path_record(1, "/usr/bin/env", status("/usr/bin/env"))]
+    log = Log().read(
+        execution("/usr/bin/env", ["/usr/bin/env", "python3", str(script)], serial=1, at=NOW, pid=9, paths=paths),
+        execution("/usr/bin/python3.13", ["python3", str(script)], serial=2, at=NOW + 0.001, pid=9),
+    )
+    assert log.seen == {"program /usr/bin/env": 1, f"script {script}": 1, "program /usr/bin/python3.13": 1}
+    assert log[script].target.interpreter == b"/usr/bin/python3.13"
+
+
+@pytest.mark.parametrize("name", ["app.js", "app/index.js"])
+def test_what_an_interpreter_adds_to_a_name(tmp_path: pathlib.Path, name: str) -> None:
+    script = program(tmp_path / name)
+    log = Log().read(execution("/usr/bin/node", ["node", "app"], cwd=str(tmp_path)))
+    assert f"script {script}" in log.seen
+
+
+def test_a_shell_looks_for_a_name_in_the_usual_directories(tmp_path: pathlib.Path) -> None:
+    log = Log().read(execution("/usr/bin/bash", ["bash", "ldd"], cwd=str(tmp_path)))
+    assert "script /usr/bin/ldd" in log.seen
+
+
 def test_the_main_file_of_a_directory_and_pipes(tmp_path: pathlib.Path) -> None:
     main = program(tmp_path / "app/__main__.py")
     log = Log().read(
@@ -333,6 +356,23 @@ def test_a_container_that_is_gone_is_known_by_what_started_it() -> None:
     assert [identity[0] for identity, _tally in Log().read(*events).tallies] == ["", UNKNOWN_IMAGE]
     # Without that, nothing says that it was no file of the host.
     assert [identity[0] for identity, _tally in Log().read(*events[1:]).tallies] == [""]
+
+
+def test_what_a_container_runs_of_the_host_is_told_apart_by_process(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = program(tmp_path / "tool")
+    roots = Roots({})
+    container = Container("web", os.getpid(), (0, 99_999))
+    # A made-up container that this process is said to be in.
+    monkeypatch.setattr(roots, "container_of", lambda pid, _time: container if pid == b"7" else None)
+    tallies = Tallies(100)
+    reader = Reader({}, roots, tallies, names=("here",))
+    for serial, pid in enumerate((7, 7, 8, 7), 1):
+        reader.read(execution(str(tool), serial=serial, at=NOW, pid=pid))
+    reader.close()
+    # Once it has run on the host, it is a program of the host.
+    assert {identity[0]: tally.count for identity, tally in tallies} == {"web": 2, "": 2}
 
 
 def test_a_flood_is_counted_by_directory() -> None:

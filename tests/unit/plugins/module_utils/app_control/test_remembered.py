@@ -88,6 +88,17 @@ def test_names_in_the_root_directory() -> None:
     assert paths(found) == ["/*", "/tmp/x"]
 
 
+def test_a_task_of_ansible_is_one_with_others() -> None:
+    scripts = [
+        record(f"/root/.ansible/tmp/ansible-tmp-1790000000.{number}-7-{number}/AnsiballZ_x.py", kind=SCRIPT)
+        for number in range(2)
+    ]
+    found = memory(*scripts, record("/root/.ansible/tmp/evil", kind=SCRIPT))
+    found.fold(1_000)
+    assert paths(found) == ["/root/.ansible/tmp/*", "/root/.ansible/tmp/evil"]
+    assert found.records["", SCRIPT, "/root/.ansible/tmp/*"].executions == 2
+
+
 def test_few_files_are_left_apart() -> None:
     found = memory(*(record(f"/tmp/{number}") for number in range(50)))
     found.fold(1_000)

@@ -15,7 +15,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
 
 ID = "0123456789abcdef" * 4
-MOUNTS = "20 1 254:0 / / rw - ext4 /dev/vda1 rw\n30 20 0:40 / /data rw - btrfs /dev/vdb rw\n"
+MOUNTS = (
+    "20 1 254:0 / / rw - ext4 /dev/vda1 rw\n"
+    "30 20 0:40 / /data rw - btrfs /dev/vdb rw\n"
+    "31 20 0:41 / /net rw - nfs4 server:/ rw\n"
+)
 
 
 def make(proc: pathlib.Path, pid: int, root: pathlib.Path, group: str = "/", mounts: str = MOUNTS) -> None:
@@ -24,6 +28,8 @@ def make(proc: pathlib.Path, pid: int, root: pathlib.Path, group: str = "/", mou
     (folder / "root").symlink_to(root)
     (folder / "cgroup").write_text(f"0::{group}\n")
     (folder / "mountinfo").write_text(mounts)
+    (folder / "stat").write_text(f"{pid} (a) b) S 1 {'0 ' * 17}{100 * os.sysconf('SC_CLK_TCK')} 0\n")
+    (proc / "stat").write_text("cpu 1\nbtime 1000\n")
 
 
 def made(tmp_path: pathlib.Path, state: t.Mapping[str, t.Any] | None = None, boot: str = "one") -> Roots:
@@ -53,12 +59,15 @@ def test_containers(tmp_path: pathlib.Path) -> None:
     configuration.parent.mkdir(parents=True)
     configuration.write_text(json.dumps({"Config": {"Image": "shop\n:1"}}))
     roots = made(tmp_path)
-    docker = roots.container_on(device_of("/proc"))
+    docker = roots.container_on(device_of("/proc"), b"/bin/x")
     assert docker is not None
     assert (docker.image, docker.pid) == ("shop\\n:1", 7)
     assert roots.container_of(b"7") == docker
     assert roots.container_of(b"5") is None
     assert roots.container_of(b"1") is None
+    # What ran before the process was started had its id before it.
+    assert roots.container_of(b"7", 1_100.0) == docker
+    assert roots.container_of(b"7", 1_099.0) is None
     nspawn = roots.container_of(b"9")
     assert nspawn is not None
     assert nspawn.image == "web"
@@ -66,10 +75,20 @@ def test_containers(tmp_path: pathlib.Path) -> None:
 
 def test_what_is_mounted_in_a_container(tmp_path: pathlib.Path) -> None:
     roots = made(tmp_path)
-    assert roots.container_on((0, 77)) == roots.container_of(b"7")
-    assert roots.container_on((0, 78)) is None
+    assert roots.container_on((0, 77), b"/bin/x") == roots.container_of(b"7")
+    assert roots.container_on((0, 78), b"/bin/x") is None
     # The host's own file system, a directory of which is mounted there.
-    assert roots.container_on((254, 0)) is None
+    assert roots.container_on((254, 0), b"/bin/x") is None
+
+
+def test_a_file_of_a_container_that_the_host_runs(tmp_path: pathlib.Path) -> None:
+    major, minor = device_of("/proc")
+    made(tmp_path)
+    with (tmp_path / "proc/1/mountinfo").open("a") as stream:
+        stream.write(f"40 20 {major}:{minor} / /var/lib/docker/merged rw - overlay overlay rw\n")
+    roots = made(tmp_path)
+    assert roots.container_on((major, minor), b"/bin/x") is not None
+    assert roots.container_on((major, minor), b"/var/lib/docker/merged/bin/x") is None
 
 
 def test_a_file_system_of_the_host_is_no_container(tmp_path: pathlib.Path) -> None:
@@ -83,7 +102,7 @@ def test_a_file_system_of_the_host_is_no_container(tmp_path: pathlib.Path) -> No
         make(proc, 7, pathlib.Path("/proc"), f"/user.slice/user@1000.service/docker-{ID}.scope")
         roots = made(tmp_path)
         assert roots.container_of(b"7") is not None
-        return roots.container_on((major, minor)) is not None
+        return roots.container_on((major, minor), b"/bin/x") is not None
 
     assert not container_there(f"40 20 {major}:{minor} / /tmp rw - tmpfs tmpfs rw\n")
     # Engines mount the roots of containers for themselves.
@@ -115,7 +134,7 @@ def test_a_container_that_has_ended(tmp_path: pathlib.Path) -> None:
     state = json.loads(json.dumps(roots.state()))
     (tmp_path / "proc/7/root").unlink()
     later = made(tmp_path, state)
-    assert later.container_on(device) is None
+    assert later.container_on(device, b"/bin/x") is None
     assert later.former_image(device, None, "?") == ID[:12]
     # After a boot, another file system has the number.
     assert made(tmp_path, state, "two").former_image(device, None, "?") == ""
@@ -128,6 +147,11 @@ def test_what_is_not_mounted_any_more(tmp_path: pathlib.Path) -> None:
     assert roots.former_image((0, 99), shell, "?") == "?"
     assert roots.former_image((0, 99), Process(b"4", b'"/bin/sh"', b"", b"", None, 0), "?") == ""
     assert roots.former_image((0, 40), shell, "?") == ""
+
+
+def test_file_systems_of_other_machines(tmp_path: pathlib.Path) -> None:
+    roots = made(tmp_path)
+    assert [roots.is_foreign(path) for path in (b"/net/x", b"/network/x", b"/data/x", b"/x")] == [True, *[False] * 3]
 
 
 def test_devices_of_subvolumes(tmp_path: pathlib.Path) -> None:

@@ -11,7 +11,7 @@ import textwrap
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, Exemption, Rule
-from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import allowlist_files, entries
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import allowlist_files, cached_lists, entries
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
 DIGEST = "a" * 64
@@ -164,6 +164,24 @@ def test_wrong_files_are_named(tmp_path: pathlib.Path) -> None:
     (tmp_path / "b.yml").unlink()
     with pytest.raises(ContentError, match=r"^roles: there is no allowlist 'wbe' in .*; there are web"):
         allowlist_files.packed_data(allowlist_files.load(tmp_path), "h", ("wbe",))
+
+
+def test_lists_of_a_scan_are_parsed_once(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    directory = tmp_path / "lists"
+    directory.mkdir()
+    exceptions = "exceptions: [{program: /x, hosts: [web1], reason: y, by: z, until: 2026-12-31}]\n"
+    lists = write(directory, web=WEB, base=BASE, exceptions=exceptions)
+    wanted = allowlist_files.packed_data(lists, "web1", ())
+    for _time in range(2):
+        assert allowlist_files.packed_data(cached_lists.load(str(directory)), "web1", ()) == wanted
+        monkeypatch.setattr(allowlist_files, "parse", None)
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (directory / "web.yml").write_text("role: web\nallow: [{directory: opt}]\n")
+    for _time in range(2):
+        with pytest.raises(ContentError, match=r"^web\.yml: allow: entry 1: "):
+            cached_lists.load(str(directory))
 
 
 def test_name_of_a_program_is_no_pattern_when_it_is_approved() -> None:

@@ -91,6 +91,16 @@ def test_content_that_other_hosts_do_not_have_is_left_out_of_the_rule() -> None:
     assert item.rule == Rule("base-debian-12", sha256="evil", path="/usr/sbin/basea")
 
 
+def test_the_files_that_one_host_changed_are_one_item() -> None:
+    built = _built()
+    built.add("web1", *(packaged(f"base{letter}", sha256=f"evil {letter}") for letter in "abcd"))
+    base, _role = _learned(built)
+    (item,) = base.review
+    assert item.reasons[-1] == "it came to the same hosts as /usr/sbin/baseb, /usr/sbin/basec, /usr/sbin/based"
+    refused = {rule.package: rule.except_sha256 for rule in _rules(base)}
+    assert refused["based"] == ("evil d",)
+
+
 def test_a_file_that_changed_on_a_host_is_the_wrong_one_whatever_most_hosts_have() -> None:
     built = _built()
     for name in WEB[:6]:
@@ -168,6 +178,7 @@ def test_malware_is_reviewed_with_its_reasons() -> None:
     assert item.reasons == (
         "no package has it",
         "4 of 4 hosts ran it for the first time within a week, days after they were first observed",
+        "it came to the same hosts as /usr/local/sbin/w2",
     )
     assert [program.path for program in item.further] == ["/usr/local/sbin/w2"]
     assert _reviewed(role, "/tmp/x").reasons == (
@@ -201,6 +212,18 @@ def test_an_interpreter_is_recommended_where_all_need_it_and_reviewed_elsewhere(
     )
     assert _reviewed(base, "/usr/bin/gdb").reasons == (
         "it reads or changes the memory of other processes, or loads code into the kernel",
+    )
+
+
+def test_an_item_says_what_a_program_is_good_for_whatever_else_is_a_reason() -> None:
+    built = Builder()
+    for number in range(6):
+        built.host(f"host{number}", *(web() if number < 3 else ()))
+    for name in ("host0", "host1"):
+        built.add(name, Seen(packaged("gdb", "/usr/bin/gdb"), 20, 5))
+    _base, role = _learned(built)
+    assert _reviewed(role, "/usr/bin/gdb").reasons[-1] == (
+        "it reads or changes the memory of other processes, or loads code into the kernel"
     )
 
 
@@ -296,11 +319,14 @@ def test_items_beyond_the_limit_are_counted() -> None:
 def test_the_images_of_containers_are_for_a_person() -> None:
     built = _built()
     for name in WEB:
-        built.add(name, Program("program", "/usr/bin/redis", image="docker.io/redis:7", sha256="r"))
+        for path in ("/usr/bin/redis", "/usr/bin/redis-cli", "/entrypoint"):
+            built.add(name, Program("program", path, image="docker.io/redis:7", sha256=path))
     _base, role = _learned(built)
     item = _reviewed(role, "/usr/bin/redis")
     assert item.reasons == ("nothing verifies the programs of a container's image",)
-    assert item.rule.image == "docker.io/redis:7"
+    assert item.rule == Rule(role.name, directory="/usr/bin", image="docker.io/redis:7")
+    entry = _reviewed(role, "/entrypoint").rule
+    assert entry == Rule(role.name, sha256="/entrypoint", path="/entrypoint", image="docker.io/redis:7")
 
 
 def test_software_of_two_hosts_is_known_from_another_distribution() -> None:

@@ -80,6 +80,17 @@ def test_violations_are_counted_by_allowlist_and_severity() -> None:
     assert "Observed for fewer than 14 days, too few to recommend an allowlist: db1" in text
 
 
+def test_an_allowlist_that_does_not_fit_leads_to_the_finding() -> None:
+    changes: dict[str, t.Any] = {"alert": "app_allowlist_outdated", "severity": "informational"}
+    found = [
+        violation("(fleet)", "a list", **changes),
+        violation("(fleet)", "base", status="resolved", **changes),
+    ]
+    markup = section(data([host("web1", 30, ["a list", "base"])], found))
+    assert rows(markup, 0) == ["a list does not fit what runs 1 30 days none 0", "base 1 30 days none 0"]
+    assert 'href="#findings?alert=app_allowlist_outdated&amp;q=a%20list"' in markup
+
+
 def test_a_host_that_has_lost_its_allowlist_is_named() -> None:
     report = data([host("web1"), host("web2", 30, ["web"])], [violation("web1")])
     assert "Open violations, but no allowlist any more: web1" in words(section(report))

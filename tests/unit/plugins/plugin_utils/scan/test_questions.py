@@ -19,6 +19,7 @@ from tests.unit.plugins.plugin_utils.scan import scans
 
 # Options that the modules are to have their own defaults for, where the role's variables are empty.
 _OMITTED = {
+    "app_control_info": {"allowlists", "paths", "state_dir"},
     "audit_rules": {"groups", "state_dir"},
     "audit_events_info": {"paths", "rule_paths", "threat_lists", "state_dir"},
     "sign_in_info": {"paths", "audit_paths", "rule_paths", "threat_lists", "state_dir"},
@@ -36,6 +37,7 @@ _OMITTED = {
 }
 # Options without a variable: the controller's own, or for other tasks than a scan.
 _NOT_FOR_A_SCAN = {
+    "app_control_info": {"run", "store"},
     "audit_rules": {"lock_timeout", "require_daemon", "state"},
     "audit_events_info": {"run", "since", "store"},
     "sign_in_info": {"run", "since", "store"},
