@@ -125,3 +125,8 @@ def test_no_host_spoils_the_file_for_all(tmp_path: pathlib.Path, hostile: Progra
     assert {each.rule._replace(role="") for each in base.rules} == {each._replace(role="") for each in read.allow}
     assert len(read.allow) == 8
     assert not read.review
+
+
+def test_the_name_of_a_file_is_never_too_long(tmp_path: pathlib.Path) -> None:
+    names = draft_file.file_names([role("a" * 500), role("a" * 501)], lists())
+    assert sorted(map(len, names.values())) == [104, 106]
