@@ -165,6 +165,8 @@ def _is_readable(program: Program) -> bool:
     path = program.path
     if not path.startswith("/") or path.startswith("//") or posixpath.normpath(path) != path:
         return False
+    if max(map(len, path.split("/"))) > steady.LONGEST:
+        return False
     if program.package and program.manager not in entries.MANAGERS:
         return False
     names = (path, program.package, program.image)

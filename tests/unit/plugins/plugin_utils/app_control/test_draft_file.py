@@ -108,6 +108,7 @@ def digest(text: str) -> str:
         unpackaged("/x/", digest("x")),
         unpackaged("/tmp/x ", digest("x")),
         unpackaged(" ", digest("x")),
+        unpackaged("/usr/bin/" + "1" * 2_000, digest("x")),
         unpackaged("/bin/sh", digest("x"), image="?"),
         unpackaged("/bin/sh", digest("x"), image=" "),
         unpackaged("bin/sh", digest("x"), image="x:1"),
