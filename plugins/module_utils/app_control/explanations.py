@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import pr
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import shown
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.lineage import Lineage
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Moment, Target
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Occurrence, Target
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity, decode
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event, event_of
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
@@ -123,35 +123,35 @@ class Explanations:
             each.facts = relevant
         return relevant
 
-    def below(self, explainers: t.Sequence[Explainer], target: Target, moment: Moment, lineage: Lineage) -> str:
+    def below(self, explainers: t.Sequence[Explainer], target: Target, occurrence: Occurrence, lineage: Lineage) -> str:
         """Return the sentence of the first of these explainers that explains an execution, "" for none."""
         for explainer in explainers:
-            key = explainer, target.identity, moment.script, moment.parent
+            key = explainer, target.identity, occurrence.script, occurrence.parent
             if key not in self._others:
                 if len(self._others) >= _MOST_KEPT:
                     self._others.clear()
-                self._others[key] = explainer.explain(execution(target, moment, lineage.get(moment.pid)))
+                self._others[key] = explainer.explain(execution(target, occurrence, lineage.get(occurrence.pid)))
             if self._others[key]:
                 return self._others[key]
         return ""
 
 
-def execution(target: Target, moment: Moment, process: Process | None) -> Execution:
+def execution(target: Target, occurrence: Occurrence, process: Process | None) -> Execution:
     """Return an execution with everything decoded."""
-    parents = [program_name(each) for each in _upwards(moment.parent)]
-    session = decode.text(moment.session)
+    parents = [program_name(each) for each in _upwards(occurrence.parent)]
+    session = decode.text(occurrence.session)
     return Execution(
-        moment.time,
-        account(moment.account),
+        occurrence.time,
+        account(occurrence.account),
         parents[0] if parents else "",
         tuple(parents[1:]),
-        printable(_directory(moment.cwd)),
-        printable(moment.terminal),
+        printable(_directory(occurrence.cwd)),
+        printable(occurrence.terminal),
         "" if session == decode.UNSET_ID else printable(session),
-        moment.explanation,
+        occurrence.explanation,
         shown(target.path),
-        shown(moment.script),
-        printable(moment.pid),
+        shown(occurrence.script),
+        printable(occurrence.pid),
         process,
     )
 

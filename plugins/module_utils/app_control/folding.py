@@ -20,7 +20,12 @@ MOST_GONE, MOST_GONE_EXPLAINED = 50, 3
 SELDOM = 10
 # As many times as many for what only the root directory has in common, apart from what is usual there.
 _OF_ROOT = 20
-_USUAL = frozenset("bin boot dev etc home lib lib64 media mnt opt proc root run sbin srv sys tmp usr var".split())
+_USUAL = frozenset(
+    (
+        "bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc", "root", "run", "sbin",
+        "srv", "sys", "tmp", "usr", "var",
+    )
+)  # fmt: skip
 # PATH_MAX of linux/limits.h. What arguments name may be longer, and so may a working directory with a name.
 LONGEST = 4_096
 # Whoever makes a file in memory chooses its name.
@@ -74,9 +79,9 @@ def gather(identities: t.Iterable[Identity], most: int) -> t.Iterator[tuple[Iden
     left = set(identities)
     of_tasks: dict[Identity, list[Identity]] = {}
     for identity in sorted(left):
-        found = _OF_A_TASK.match(identity[2])
-        if found is not None:
-            of_tasks.setdefault((identity[0], identity[1], folded(found.group(1))), []).append(identity)
+        match = _OF_A_TASK.match(identity[2])
+        if match is not None:
+            of_tasks.setdefault((identity[0], identity[1], folded(match.group(1))), []).append(identity)
             left.discard(identity)
     yield from of_tasks.items()
     below: dict[Identity, list[Identity]] = {}

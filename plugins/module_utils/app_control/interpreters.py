@@ -37,9 +37,10 @@ class _Grammar(t.NamedTuple):
 
     code: letters and long options with which no file is run, as the code comes from elsewhere. value: those with a
     value of their own. apart: letters whose value is always the next word, wherever they are in theirs. attached:
-    letters whose value, if any, is the rest of the word. file: those whose value is the file. operand: whether the first
-    argument that is no option is the file. words: options are whole words, as Java's. dash: whether "-" only ends the
-    options, and is not the standard input. suffix: how the name of the operand ends. endings: as of an ``Operand``.
+    letters whose value, if any, is the rest of the word. file: those whose value is the file. operand: whether the
+    first argument that is no option is the file. words: options are whole words, as Java's. dash: whether "-" only
+    ends the options, and is not the standard input. suffix: how the name of the operand ends. endings: as of an
+    ``Operand``.
     """
 
     code: str = ""
@@ -114,7 +115,7 @@ def takes_code(program: bytes) -> bool:
 
 def operands(program: bytes, arguments: t.Sequence[bytes]) -> list[Operand]:
     """Return the files that a program was told to run. arguments: with the name of the program, as the first."""
-    found: list[Operand] = []
+    files: list[Operand] = []
     for _level in range(_MOST_LEVELS):
         name = program[program.rfind(b"/") + 1 :]
         if _BUSYBOX.fullmatch(name):
@@ -125,15 +126,15 @@ def operands(program: bytes, arguments: t.Sequence[bytes]) -> list[Operand]:
                 called = arguments[0] if arguments else b""
             name = called
         grammar = _grammar(name)
-        place = None if grammar is None else _place(grammar, arguments)
-        if grammar is None or place is None:
+        position = None if grammar is None else _position(grammar, arguments)
+        if grammar is None or position is None:
             break
-        operand = arguments[place[0]][place[1] :]
-        found.append(Operand(operand, grammar.kind, grammar.endings, grammar.dash and b"/" not in operand))
+        operand = arguments[position[0]][position[1] :]
+        files.append(Operand(operand, grammar.kind, grammar.endings, grammar.dash and b"/" not in operand))
         if grammar.kind != PROGRAM:
             break
-        program, arguments = operand, arguments[place[0] :]
-    return found
+        program, arguments = operand, arguments[position[0] :]
+    return files
 
 
 @functools.lru_cache(maxsize=1024)
@@ -141,7 +142,7 @@ def _grammar(name: bytes) -> _Grammar | None:
     return next((grammar for pattern, grammar in _COMPILED if pattern.fullmatch(name)), None)
 
 
-def _place(grammar: _Grammar, arguments: t.Sequence[bytes]) -> tuple[int, int] | None:
+def _position(grammar: _Grammar, arguments: t.Sequence[bytes]) -> tuple[int, int] | None:
     """Return which argument names the file, and where in it the name begins; None where none does."""
     scan = _scan_words if grammar.words else _scan_letters
     number = 1
@@ -166,7 +167,7 @@ def _place(grammar: _Grammar, arguments: t.Sequence[bytes]) -> tuple[int, int] |
 
 
 class _Step(t.NamedTuple):
-    """What one option is. values: how many of the next arguments are its own.
+    """The meaning of one option. values: how many of the next arguments are its own.
 
     file: where the name of the file begins in it; at its end, it is the next argument.
     """
@@ -194,16 +195,16 @@ def _scan_letters(grammar: _Grammar, argument: bytes) -> _Step:
     if argument[:2] == b"--":
         return _scan_words(grammar, argument)
     values = 0
-    for place, byte in enumerate(argument[1:], 1):
+    for index, byte in enumerate(argument[1:], 1):
         letter = chr(byte)
         if letter in grammar.file.split():
-            return _Step(file=place + 1)
+            return _Step(file=index + 1)
         if letter in grammar.code.split():
             return _Step(ends=True)
         if letter in grammar.apart.split():
             values += 1
         elif letter in grammar.value.split():
-            values = int(place + 1 == len(argument))
+            values = int(index + 1 == len(argument))
             break
         elif letter in grammar.attached.split():
             break

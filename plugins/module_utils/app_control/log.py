@@ -77,7 +77,7 @@ class ExecutionLog:
 
     @property
     def is_own(self) -> bool:
-        """Whether it is the log of this host: process ids of others are other ones."""
+        """Return whether it is the log of this host: process ids of others are other ones."""
         return self._proof.live
 
     def read(self, reader: Reader, scope: ScopeCoverage, deadline: Deadline) -> None:
@@ -107,10 +107,10 @@ class ExecutionLog:
             self.since = min(self.since or reader.first_execution, reader.first_execution)
             self.until = max(self.until, reader.last_time)
         own = reader.hosts.own
-        found = missing(own.joiner.serials.lost, own.events or reader.events, None)
-        for sentence in found.sentences:
+        losses = missing(own.joiner.serials.lost, own.events or reader.events, None)
+        for sentence in losses.sentences:
             scope.skip("executions", sentence)
-        for hole in found.alert:
+        for hole in losses.alert:
             first, last = int(hole.after) // _DAY, int(hole.before) // _DAY
             self._incomplete.update(range(first, min(last, first + _MOST_DAYS) + 1))
         self._problem = exec_rules.problem() if self.is_own else None
@@ -140,7 +140,8 @@ class ExecutionLog:
         if reader.unread.by_syslog:
             notes.append("Lines came by way of syslog, to which every account of a host can write.")
         if self.since:
-            notes.append("Executions are known since %s, of %d days all of them." % (_time(self.since), len(self.days)))
+            days = "1 day" if len(self.days) == 1 else "%d days" % len(self.days)
+            notes.append("Executions are known since %s, on %s without a gap." % (_time(self.since), days))
         else:
             notes.append("The audit log has no executions.")
         return [*notes, *reader.explanations.notes()]

@@ -11,7 +11,13 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _payload
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection, printable
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import (
+    CHECKED,
+    PARTIAL,
+    ScopeCoverage,
+    detection,
+    printable,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils._program import Sighting, as_dict
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content, mounts, package_scripts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist
@@ -30,6 +36,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases
 # Of one result; the store refuses more than 50,000 programs with 64 MiB of text.
 _MOST_SIGHTINGS, _MOST_CHARACTERS = 40_000, 32 * 1024 * 1024
 _NO_LIST = "No allowlist is for this host, so programs are learned and not judged."
+# Of what was not learned from, that many are named.
+_SHOWN = 5
 
 
 def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
@@ -66,7 +74,22 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     checkpoint = observed.save()
     if checkpoint is not None:
         result["checkpoint"] = checkpoint
-    return {**result, "coverage": [scope.entry() for scope in scopes]}
+    coverage = [scope.entry() for scope in scopes]
+    return {**result, "coverage": coverage if given is not None else [learned_coverage(entry) for entry in coverage]}
+
+
+def learned_coverage(entry: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return a coverage entry without an allowlist: what was left out is a note.
+
+    Nothing is judged then, so those who use no allowlists lose no score.
+    """
+    if entry["status"] != PARTIAL:
+        return entry
+    left_out = ["%(subject)s (%(reason)s)" % each for each in entry["skipped"][:_SHOWN]]
+    if entry["skipped_count"] > len(left_out):
+        left_out.append("%d more" % (entry["skipped_count"] - len(left_out)))
+    note = " ".join(filter(None, (entry.get("note"), "Not learned from: %s." % "; ".join(left_out))))
+    return {**entry, "status": CHECKED, "skipped": [], "skipped_count": 0, "note": note}
 
 
 def sightings(records: t.Iterable[Record]) -> t.Iterator[Sighting]:

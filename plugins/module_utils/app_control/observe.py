@@ -50,7 +50,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.runnin
     RunningPrograms,
     own_processes,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Moment, Tallies, Tally, Target
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import (
+    Occurrence,
+    Tallies,
+    Tally,
+    Target,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import decode
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.processes import Process
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.running_processes import Running, running
@@ -258,8 +263,8 @@ class _Observation:
                 self.memory.keys[identity] = identified.key
                 record.program, record.is_altered = identified.program, True
 
-    def _execution(self, tally: Tally, moment: Moment) -> Execution:
-        return execution(tally.target, moment, self._reader.lineage.get(moment.pid))
+    def _execution(self, tally: Tally, occurrence: Occurrence) -> Execution:
+        return execution(tally.target, occurrence, self._reader.lineage.get(occurrence.pid))
 
     def _bound(self) -> None:
         """Keep what is remembered within its limits, and say what is not."""

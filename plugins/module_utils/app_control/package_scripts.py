@@ -64,7 +64,7 @@ _MOST_PACKED = 512 * 1024 * 1024
 
 
 class Provenance(t.NamedTuple):
-    """What vouches for a script. level: VERIFIED, CLAIMED, CONTRADICTED or UNKNOWN. package: name and version.
+    """The proof of a script. level: VERIFIED, CLAIMED, CONTRADICTED or UNKNOWN. package: name and version.
 
     subject: what a finding about the package's scripts is about. reason: why it is not verified or claimed.
     """

@@ -18,7 +18,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.execut
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.explanations import Explanations
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.lineage import Lineage
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Roots
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Moment, Tallies, Tally, Target
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import (
+    Occurrence,
+    Tallies,
+    Tally,
+    Target,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.targets import Targets
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity, daemon_settings, decode
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import (
@@ -95,14 +100,14 @@ class _Group:
         self.days: set[int] = set()
         self.parents: dict[bytes, None] = {}
 
-    def moment(self, newest: _Newest) -> Moment:
+    def occurrence(self, newest: _Newest) -> Occurrence:
         time, parent, cwd, session, pid, script = newest
-        return Moment(time, self.account, parent, cwd, self.terminal, session, pid, self.script or script)
+        return Occurrence(time, self.account, parent, cwd, self.terminal, session, pid, self.script or script)
 
     def taken(self) -> Tally:
         """Return what was counted."""
         if self.newest is not None:
-            newest = self.moment(self.newest)
+            newest = self.occurrence(self.newest)
             self.counts.add_unexplained(self.count, self.first, newest, self.days, self.parents)
             self.newest = None
         return self.counts
@@ -183,7 +188,7 @@ class Reader:
     def state(self) -> dict[str, t.Any]:
         return {**self.hosts.state(), "last_time": self.last_time, "explainers": self.explanations.state()}
 
-    def _take(self, found: t.Iterable[Event | Match]) -> None:  # noqa: C901 - it is what takes the time
+    def _take(self, matches: t.Iterable[Event | Match]) -> None:  # noqa: C901 - it is what takes the time
         groups, lineage, explanations = self._groups, self.lineage, self.explanations
         recent, older, listening, known = lineage.recent, lineage.older, lineage.listening, lineage.known
         has_automation, has_explainers = explanations.has_automation, explanations.has_explainers
@@ -191,18 +196,18 @@ class Reader:
         second = b""
         beginning = 0.0
         day = 0
-        one: Event | Match | None = None
-        for one in found:
+        event: Event | Match | None = None
+        for event in matches:
             if not events and not self._has_begun:
-                self._begin(_event(one).time)
+                self._begin(_event(event).time)
                 listening = lineage.listening
             events += 1
-            if isinstance(one, Event):
-                explanations.note(one)
-                if one.first == b"SYSCALL" and activity.EXECVE.search(one.raw):
-                    self._take_event(one)
+            if isinstance(event, Event):
+                explanations.note(event)
+                if event.first == b"SYSCALL" and activity.EXECVE.search(event.raw):
+                    self._take_event(event)
                 continue
-            arguments, seconds, fraction, ppid, pid, ids, ses, rest, cwd, path0, path1, path2 = one.group(*_PARTS)
+            arguments, seconds, fraction, ppid, pid, ids, ses, rest, cwd, path0, path1, path2 = event.group(*_PARTS)
             if arguments is None:
                 continue
             executions += 1
@@ -218,7 +223,7 @@ class Reader:
             is_new = ppid in recent or ppid in older or pid in listening
             parent = lineage.starter(pid, ppid) if is_new else known(ppid)
             if group is None:
-                group = self._new_group(key, cwd, one.group(), pid, parent, beginning)
+                group = self._new_group(key, cwd, event.group(), pid, parent, beginning)
             operands: t.Sequence[Tally] = ()
             if group.is_interpreter and not (group.is_quick and arguments.find(_CODE, 0, _CODE_ENDS) > 0):
                 named = group.operands.get((arguments, cwd))
@@ -230,19 +235,19 @@ class Reader:
                 recent[pid] = (parent, group.exe, arguments, group.original, ses)
             time = beginning + (int(fraction) / 1000 if len(fraction) == 3 else float(b"0." + fraction))
             newest = (time, parent, cwd, ses, pid, operands[0].target.path if operands else b"")
-            sentence = explanations.automated(time, ids, ses, parent, pid, one) if has_automation else ""
+            sentence = explanations.automated(time, ids, ses, parent, pid, event) if has_automation else ""
             if has_explainers and not sentence and parent is not None:
                 above = parent.facts
                 if above is None:
                     above = explanations.above(parent)
                 if above:
-                    sentence = explanations.below(above, group.counts.target, group.moment(newest), lineage)
+                    sentence = explanations.below(above, group.counts.target, group.occurrence(newest), lineage)
             if operands or sentence:
-                moment = group.moment(newest)._replace(explanation=sentence)
+                occurrence = group.occurrence(newest)._replace(explanation=sentence)
                 for operand in operands:
-                    operand.add(moment, counts=not is_same_run)
+                    operand.add(occurrence, counts=not is_same_run)
                 if sentence:
-                    group.counts.add(moment)
+                    group.counts.add(occurrence)
                     continue
             if group.newest is None:
                 group.count, group.first, group.days, group.parents = 0, time, set(), {}
@@ -251,8 +256,8 @@ class Reader:
             group.days.add(day)
             if parent is not None:
                 group.parents[parent.original or parent.exe] = None
-        if one is not None:
-            self.last_time = max(self.last_time, _event(one).time)
+        if event is not None:
+            self.last_time = max(self.last_time, _event(event).time)
         lineage.forget()
         self.events += events
         self.executions += executions
@@ -261,7 +266,7 @@ class Reader:
         """Take in the processes that run, at the first event that is read."""
         self._has_begun = True
         # In a first look, a process that is younger than the log may have the id that another had before it.
-        self.lineage.run(one for one in self._running if self._is_resumed or one.started <= time)
+        self.lineage.run(process for process in self._running if self._is_resumed or process.started <= time)
 
     def _at(self, time: float) -> None:
         self.first_execution = min(self.first_execution or time, time)
@@ -331,27 +336,29 @@ class Reader:
         if interpreters.is_interpreter(facts.exe):
             targets = [*targets, *self._targets.of_arguments(targets[0], arguments, facts.cwd, targets)]
         script = next((target.path for target in targets if target.interpreter), b"")
-        moment = Moment(event.time, facts.account, parent, facts.cwd, facts.terminal, ses, pid, script)
-        moment = moment._replace(explanation=self._explanation(targets[0], moment, parts[activity.IDS] or b"", event))
+        occurrence = Occurrence(event.time, facts.account, parent, facts.cwd, facts.terminal, ses, pid, script)
+        occurrence = occurrence._replace(
+            explanation=self._explanation(targets[0], occurrence, parts[activity.IDS] or b"", event)
+        )
         for target in targets:
             counts = Tally(target)
-            counts.add(moment)
+            counts.add(occurrence)
             self._tallies.of(target).merge(counts, target)
 
-    def _explanation(self, target: Target, moment: Moment, ids: bytes, event: Event) -> str:
-        explanations, parent = self.explanations, moment.parent
+    def _explanation(self, target: Target, occurrence: Occurrence, ids: bytes, event: Event) -> str:
+        explanations, parent = self.explanations, occurrence.parent
         sentence = ""
         if explanations.has_automation:
-            sentence = explanations.automated(moment.time, ids, moment.session, parent, moment.pid, event)
+            sentence = explanations.automated(occurrence.time, ids, occurrence.session, parent, occurrence.pid, event)
         if not sentence and parent is not None:
-            sentence = explanations.below(explanations.above(parent), target, moment, self.lineage)
+            sentence = explanations.below(explanations.above(parent), target, occurrence, self.lineage)
         return sentence
 
 
 def plain_directory(cwd: bytes) -> bytes:
     """Return the directory in the body of a CWD record, as it is in the middle of an execution."""
-    found = _CWD.match(cwd)
-    return decode.unquoted(found.group(1)) if found else b""
+    match = _CWD.match(cwd)
+    return decode.unquoted(match.group(1)) if match else b""
 
 
 def _arguments(bodies: t.Sequence[bytes]) -> list[bytes]:
@@ -367,5 +374,5 @@ def _script(targets: t.Sequence[Target]) -> bytes:
     return next((recorded(target.path) for target in targets if target.kind == SCRIPT), b"")
 
 
-def _event(found: Event | Match) -> Event:
-    return found if isinstance(found, Event) else event_of(found)
+def _event(event: Event | Match) -> Event:
+    return event if isinstance(event, Event) else event_of(event)

@@ -233,8 +233,8 @@ def _is_below(path: bytes, point: bytes) -> bool:
 
 def _booted(proc: str) -> float:
     """Return when the host was booted, in whole seconds since the epoch; infinite where that is unknown."""
-    found = re.search(rb"^btime (\d{1,15})$", _read(proc + "/stat"), re.MULTILINE)
-    return float(found.group(1)) if found else float("inf")
+    match = re.search(rb"^btime (\d{1,15})$", _read(proc + "/stat"), re.MULTILINE)
+    return float(match.group(1)) if match else float("inf")
 
 
 def _ticks(path: str) -> float:

@@ -18,7 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._program import LI
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import interpreters
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.executed import DELETED, FileId
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Moment, Tallies, Target
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Occurrence, Tallies, Target
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.targets import Targets
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import decode
 
@@ -111,7 +111,7 @@ class RunningPrograms:
             program = Target(PROGRAM, exe[: -len(DELETED)], memory=True)
         login = _read(folder + "/loginuid", 32).strip()
         cwd = _link(folder + "/cwd")
-        moment = Moment(
+        occurrence = Occurrence(
             each.started if is_new else now,
             login if login and login != _UNSET else b"%d" % uid,
             each.process.parent,
@@ -128,18 +128,18 @@ class RunningPrograms:
             targets += self._targets.of_arguments(program, arguments, cwd, targets, is_certain=False)
         scripts = [target.path for target in targets if target.interpreter]
         if scripts:
-            moment = moment._replace(script=scripts[0])
+            occurrence = occurrence._replace(script=scripts[0])
         for target in targets:
-            self._add(target, moment, is_new, now)
+            self._add(target, occurrence, is_new, now)
         mapped = self._mapped(folder, container, exe, is_usual)
         for target in mapped:
-            self._add(target, moment._replace(parent=each.process), is_new, now)
+            self._add(target, occurrence._replace(parent=each.process), is_new, now)
 
-    def _add(self, target: Target, moment: Moment, is_new: bool, now: float) -> None:
+    def _add(self, target: Target, occurrence: Occurrence, is_new: bool, now: float) -> None:
         tally = self._tallies.of(target)
-        tally.add(moment, counts=is_new)
+        tally.add(occurrence, counts=is_new)
         if is_new:
-            tally.add(moment._replace(time=now), counts=False)
+            tally.add(occurrence._replace(time=now), counts=False)
         # It leads to the very file, which a path may not do any more.
         tally.target = target if target.opened else tally.target
         tally.is_running = True
@@ -210,7 +210,7 @@ def _mappings(path: str) -> t.Iterator[tuple[bytes, ...]]:
         with open(path, "rb") as stream:
             for _number in range(_MOST_CHUNKS):
                 chunk = stream.read(_CHUNK)
-                lines, newline, rest = (rest + chunk).rpartition(b"\n")
+                lines, _newline, rest = (rest + chunk).rpartition(b"\n")
                 yield from _MAPPED.findall(lines)
                 if not chunk:
                     return

@@ -73,7 +73,7 @@ class Target(t.NamedTuple):
         return self.path if self.container is None else b"/proc/%d/root" % self.container.pid + self.path
 
 
-class Moment(t.NamedTuple):
+class Occurrence(t.NamedTuple):
     """One execution, not decoded yet. account, terminal, session: as the kernel writes them."""
 
     time: float
@@ -100,29 +100,29 @@ class Tally:
         self.accounts: dict[bytes, None] = {}
         self.parents: dict[bytes, None] = {}
         self.explanations: dict[str, int] = {}
-        self.newest: Moment | None = None
-        self.newest_unexplained: Moment | None = None
+        self.newest: Occurrence | None = None
+        self.newest_unexplained: Occurrence | None = None
         self.is_running = False
 
-    def add(self, moment: Moment, counts: bool = True) -> None:
+    def add(self, occurrence: Occurrence, counts: bool = True) -> None:
         """Take in one execution. counts: False for a process that was counted before."""
-        self._see(moment.time, moment.time)
-        self.days.add(int(moment.time) // 86_400)
-        put(self.accounts, moment.account)
-        if moment.parent is not None:
-            put(self.parents, moment.parent.original or moment.parent.exe)
+        self._see(occurrence.time, occurrence.time)
+        self.days.add(int(occurrence.time) // 86_400)
+        put(self.accounts, occurrence.account)
+        if occurrence.parent is not None:
+            put(self.parents, occurrence.parent.original or occurrence.parent.exe)
         if not counts:
             return
         self.count += 1
-        if moment.explanation:
+        if occurrence.explanation:
             self.explained += 1
-            self.explanations[moment.explanation] = self.explanations.get(moment.explanation, 0) + 1
+            self.explanations[occurrence.explanation] = self.explanations.get(occurrence.explanation, 0) + 1
         else:
-            self.newest_unexplained = _later(self.newest_unexplained, moment)
-        self.newest = _later(self.newest, moment)
+            self.newest_unexplained = _later(self.newest_unexplained, occurrence)
+        self.newest = _later(self.newest, occurrence)
 
     def add_unexplained(
-        self, count: int, first: float, newest: Moment, days: t.Iterable[int], parents: t.Iterable[bytes]
+        self, count: int, first: float, newest: Occurrence, days: t.Iterable[int], parents: t.Iterable[bytes]
     ) -> None:
         """Take in executions that nothing explains. first: when the first of them was; newest: the last of them."""
         self.count += count
@@ -220,7 +220,7 @@ def _directory(path: bytes, surplus: int) -> bytes:
 _MOST_DIRECTORIES = 1_000
 
 
-def _later(first: Moment | None, second: Moment | None) -> Moment | None:
+def _later(first: Occurrence | None, second: Occurrence | None) -> Occurrence | None:
     if first is None or second is None:
         return first or second
     return second if second.time >= first.time else first

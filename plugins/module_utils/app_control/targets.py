@@ -76,7 +76,7 @@ class Targets:
 
         is_certain: whether it was in this directory then. If not, only files that are there count.
         """
-        found = []
+        targets = []
         interpreter = program.path
         prefix = _prefix(program.container)
         for operand in interpreters.operands(program.path, arguments):
@@ -87,22 +87,22 @@ class Targets:
                 continue
             target = Target(operand.kind, path, program.image, interpreter, container=program.container)
             if target.path not in [other.path for other in known]:
-                found.append(target)
+                targets.append(target)
             interpreter = path
-        return found
+        return targets
 
     def _named(self, operand: interpreters.Operand, cwd: bytes, prefix: bytes) -> bytes:
         """Return the file that an interpreter takes for a name; as it is named, if others choose that it is root's."""
         path = absolute(operand.name, cwd)
         if not path or prefix or is_descriptor(path):
             return path
-        status = self._found(path)
+        status = self._look_up(path)
         if status is None and (operand.endings or operand.is_searched):
             guesses = [path + ending for ending in operand.endings]
             if operand.is_searched:
                 guesses += [directory + operand.name for directory in _SEARCHED]
             path = next((guess for guess in guesses if os.path.lexists(guess)), path)
-            status = self._found(path)
+            status = self._look_up(path)
         real = self._regular(path, status)
         if real == path and b"/../" not in operand.name:
             return real
@@ -146,10 +146,10 @@ class Targets:
     def _real(self, item: Item, container: Container | None) -> bytes:
         """Return where a script lies, if a link leads to it. Within a container nobody follows links."""
         if container is None and item.id is not None and not is_descriptor(item.path):
-            return self._regular(item.path, self._found(item.path), item.id[2])
+            return self._regular(item.path, self._look_up(item.path), item.id[2])
         return without_process(item.path)
 
-    def _found(self, path: bytes) -> os.stat_result | None:
+    def _look_up(self, path: bytes) -> os.stat_result | None:
         """Return what lies at a path, None for nothing."""
         return _status(path, b"") if self._real_directory(os.path.dirname(path)).is_there else None
 
@@ -178,17 +178,17 @@ class Targets:
                 break
             pending.append(directory)
             directory = above
-        found = self._directories[directory]
+        known = self._directories[directory]
         for each in reversed(pending):
-            path = os.path.join(found.path, os.path.basename(each))
-            status = _status(path, b"") if found.is_there else None
+            path = os.path.join(known.path, os.path.basename(each))
+            status = _status(path, b"") if known.is_there else None
             if status is not None and stat.S_ISLNK(status.st_mode):
                 path = os.path.realpath(path)
                 status = _status(path, b"")
-            found = _Directory(path, status is not None)
+            known = _Directory(path, status is not None)
             if len(self._directories) < _MOST_DIRECTORIES:
-                self._directories[each] = found
-        return found
+                self._directories[each] = known
+        return known
 
 
 class _Directory(t.NamedTuple):

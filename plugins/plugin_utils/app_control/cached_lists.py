@@ -33,10 +33,10 @@ def load(directory: str) -> Lists:
     Raises ContentError with file and entry for what is wrong.
     """
     sources = allowlist_files.read(directory)
-    found = cache.cached(
+    data = cache.cached(
         cache.default_directory(os.environ), _key(sources), lambda: _as_data(allowlist_files.parse(sources))
     )
-    return _from_data(found, sources.directory)
+    return _from_data(data, sources.directory)
 
 
 def _key(sources: Sources) -> str:

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What becomes of the entries of one list."""
+"""The rules and review items of one list, as they are collected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NAMED = 5
 
 
 class Judgement:
-    """Of one list. undecided: as in Role. software: features, a package of which is recommended."""
+    """Rules and review items of one list. undecided: as in Role. software: features with a recommended package."""
 
     def __init__(self, case: Case, listed: Listed) -> None:
         self.case, self.listed = case, listed
@@ -75,17 +75,17 @@ class Judgement:
 
         What came to the same hosts together is one item.
         """
-        rules = sorted(self.rules, key=lambda one: (not one.rule.package, one.rule))
-        found: dict[tuple[t.Any, ...], ReviewItem] = {}
+        rules = sorted(self.rules, key=lambda each: (not each.rule.package, each.rule))
+        items: dict[tuple[t.Any, ...], ReviewItem] = {}
         ordered = sorted(self._review, key=lambda pair: (pair[0], -len(pair[1].hosts), pair[1].program.path))
         for number, (_urgency, item) in enumerate(ordered):
             key = _together(item) or (number,)
-            if key in found:
-                first = found[key]
-                found[key] = dataclasses.replace(first, further=(*first.further, item.program))
+            if key in items:
+                first = items[key]
+                items[key] = dataclasses.replace(first, further=(*first.further, item.program))
             else:
-                found[key] = item
-        return tuple(rules), tuple(_with_further(item) for item in found.values())
+                items[key] = item
+        return tuple(rules), tuple(_with_further(item) for item in items.values())
 
 
 def _with_further(item: ReviewItem) -> ReviewItem:

@@ -48,11 +48,11 @@ def distribute(table: Table, grouping: Grouping, learned: int) -> tuple[list[Lis
         mask = entry.mask()
         for base, here in zip(bases, learned_here, strict=True):
             if mask & base.hosts:
-                _place(number, mask & base.hosts, base, roles, here)
+                _put(number, mask & base.hosts, base, roles, here)
     return bases, roles
 
 
-def _place(entry: int, mask: int, base: Listed, roles: t.Sequence[Listed], learned: t.Sequence[int]) -> None:
+def _put(entry: int, mask: int, base: Listed, roles: t.Sequence[Listed], learned: t.Sequence[int]) -> None:
     """Put an entry onto the lists of one distribution. learned: of each role, the hosts of this distribution."""
     if _share(mask, base.learned) >= BASE:
         base.add(entry, mask)

@@ -60,10 +60,10 @@ def _differing(table: Table) -> dict[int, str]:
     disputed = {number for number, file in enumerate(file_of) if file >= 0 and len(digests[file]) > 1}
     if not disputed:
         return {}
-    found: dict[int, str] = {}
+    reasons: dict[int, str] = {}
     for hosts in _builds(table, file_of, disputed):
-        found |= _within_build(table, hosts, file_of, disputed)
-    return found
+        reasons |= _within_build(table, hosts, file_of, disputed)
+    return reasons
 
 
 def _builds(table: Table, file_of: t.Sequence[int], disputed: set[int]) -> t.Iterator[list[HostPrograms]]:
@@ -123,12 +123,12 @@ def _within_build(
                 count[digest] = count.get(digest, 0) + 1
                 if begin > min(times.values()):
                     later.setdefault(file, set()).add(digest)
-    found = {}
+    reasons = {}
     for file, count in holders.items():
         if len(count) > 1:
             for digest, reason in _judge(count, later.get(file, set())):
-                found.update(dict.fromkeys(numbers[file, digest], reason))
-    return found
+                reasons.update(dict.fromkeys(numbers[file, digest], reason))
+    return reasons
 
 
 def _judge(count: t.Mapping[str, int], later: set[str]) -> t.Iterator[tuple[str, str]]:
@@ -159,12 +159,12 @@ def _unsigned(table: Table) -> dict[int, str]:
                 signed_packages.add(version[:2])
             else:
                 doubtful.setdefault(version, []).append(number)
-    found = {}
+    reasons = {}
     for version, numbers in doubtful.items():
         is_alone = max(table.counts[number] for number in numbers) == 1
         if is_alone and version not in signed and version[:2] in signed_packages:
-            found.update(dict.fromkeys(numbers, UNSIGNED))
-    return found
+            reasons.update(dict.fromkeys(numbers, UNSIGNED))
+    return reasons
 
 
 def _uncompared(table: Table) -> dict[int, str]:

@@ -32,7 +32,8 @@ class RiskyPrograms:
         for candidate in (name, _VERSION.sub("", name)):
             if candidate in self._programs:
                 return self._programs[candidate]
-        return self._packages.get(program.package, "") if program.package else ""
+        # A package that is called like such a program has it, whatever its other files are called.
+        return self._packages.get(program.package) or self._programs.get(program.package, "")
 
 
 @functools.lru_cache(maxsize=1)

@@ -63,29 +63,29 @@ def group(fleet: Fleet, features: t.Sequence[Feature], previous: Previous) -> Gr
     }
     groups = _merge(features, seeds)
     for _round in range(_ROUNDS):
-        for one in groups:
-            one.weights = {
-                name: _weights(features, hosts, bases, name, one.hosts) for name, hosts in distributions.items()
+        for role in groups:
+            role.weights = {
+                name: _weights(features, hosts, bases, name, role.hosts) for name, hosts in distributions.items()
             }
         _assign(features, groups, distributions, former)
         groups = _distinct(groups)
     _name(fleet, features, groups, former)
-    return Grouping(sorted(groups, key=lambda one: one.name), distributions, bases)
+    return Grouping(sorted(groups, key=lambda role: role.name), distributions, bases)
 
 
 def of_distributions(fleet: Fleet) -> dict[str, int]:
     """Return the hosts of each distribution, as sets of bits."""
-    found: dict[str, list[int]] = {}
+    numbers_of: dict[str, list[int]] = {}
     for number, host in enumerate(fleet.hosts):
-        found.setdefault(host.distribution, []).append(number)
-    return {name: bits(found[name]) for name in sorted(found)}
+        numbers_of.setdefault(host.distribution, []).append(number)
+    return {name: bits(numbers_of[name]) for name in sorted(numbers_of)}
 
 
 def _known(
     features: t.Sequence[Feature], hosts: int, base: t.Collection[int], former: t.Mapping[str, int]
 ) -> list[Seed]:
     """Return the former roles that still are some, by what their hosts have in common and others do not."""
-    found = []
+    seeds = []
     for name in sorted(former):
         mask = former[name] & hosts
         if mask.bit_count() < bundles.FEWEST_HOSTS:
@@ -101,8 +101,8 @@ def _known(
         if len(typical) >= bundles.FEWEST_FEATURES:
             still = bundles.majority([features[number].settled & hosts for number in typical])
             if bundles.likeness(still, mask) >= bundles.SAME_HOSTS / 2:
-                found.append(Seed(still, typical, name))
-    return found
+                seeds.append(Seed(still, typical, name))
+    return seeds
 
 
 def _merge(features: t.Sequence[Feature], seeds: t.Mapping[str, list[Seed]]) -> list[Group]:
@@ -110,26 +110,26 @@ def _merge(features: t.Sequence[Feature], seeds: t.Mapping[str, list[Seed]]) -> 
     every = [(name, seed) for name, some in seeds.items() for seed in some]
     signatures = [signature for some in seeds.values() for signature in _signatures(features, some)]
     pairs = []
-    for one, other in itertools.combinations(range(len(every)), 2):
-        if every[one][0] != every[other][0]:
-            alike = _alike(every[one][1].name, every[other][1].name, signatures[one], signatures[other])
+    for first, second in itertools.combinations(range(len(every)), 2):
+        if every[first][0] != every[second][0]:
+            alike = _alike(every[first][1].name, every[second][1].name, signatures[first], signatures[second])
             if alike >= _SAME_ROLE:
-                pairs.append((-alike, one, other))
+                pairs.append((-alike, first, second))
     joined = [{number} for number in range(len(every))]
-    for _alikeness, one, other in sorted(pairs):
-        together = joined[one] | joined[other]
+    for _alikeness, first, second in sorted(pairs):
+        together = joined[first] | joined[second]
         names = {every[number][1].name for number in together} - {""}
         if len({every[number][0] for number in together}) == len(together) and len(names) <= 1:
             for number in together:
                 joined[number] = together
-    found = []
+    merged = []
     for number, together in enumerate(joined):
         if number == min(together):
             mask = 0
             for part in together:
                 mask |= every[part][1].hosts
-            found.append(Group(max(every[part][1].name for part in together), mask, {}))
-    return found
+            merged.append(Group(max(every[part][1].name for part in together), mask, {}))
+    return merged
 
 
 def _signatures(features: t.Sequence[Feature], seeds: t.Sequence[Seed]) -> list[dict[int, float]]:
@@ -148,12 +148,12 @@ def _signatures(features: t.Sequence[Feature], seeds: t.Sequence[Seed]) -> list[
     return [{number: 1 / sharing[number] for number in sorted(some) if sharing[number] <= most} for some in owned]
 
 
-def _alike(name: str, other_name: str, one: t.Mapping[int, float], other: t.Mapping[int, float]) -> float:
+def _alike(name: str, other_name: str, first: t.Mapping[int, float], second: t.Mapping[int, float]) -> float:
     """Return how alike two roles are, from 0 to 1; more for those that people gave the same name."""
     if name and other_name:
         return 2.0 if name == other_name else 0.0
-    both = sum(min(weight, other[number]) for number, weight in one.items() if number in other)
-    return both / max(1e-9, min(sum(one.values()), sum(other.values())))
+    both = sum(min(weight, second[number]) for number, weight in first.items() if number in second)
+    return both / max(1e-9, min(sum(first.values()), sum(second.values())))
 
 
 def _weights(
@@ -167,7 +167,7 @@ def _weights(
     inside, outside = role & hosts, hosts & ~role
     measured = inside or role
     base = bases[name] if inside else set().union(*bases.values())
-    found: dict[int, float] = {}
+    weights: dict[int, float] = {}
     missing = 0
     for number, feature in enumerate(features):
         if number in base or (feature.settled & measured).bit_count() < _TYPICAL * measured.bit_count():
@@ -179,8 +179,8 @@ def _weights(
         others = (feature.seen & outside).bit_count() / max(1, outside.bit_count())
         weight = min(_MOST_SPECIFIC, math.log(share / (others + 0.02)))
         if weight > 0.2:
-            found[number] = weight
-    return found if inside or len(found) >= missing else {}
+            weights[number] = weight
+    return weights if inside or len(weights) >= missing else {}
 
 
 def _assign(
@@ -189,11 +189,11 @@ def _assign(
     distributions: t.Mapping[str, int],
     former: t.Mapping[str, int],
 ) -> None:
-    for one in groups:
-        had = former.get(one.name, 0)
+    for role in groups:
+        had = former.get(role.name, 0)
         mask = 0
         for name, hosts in distributions.items():
-            weights = one.weights[name]
+            weights = role.weights[name]
             total = sum(weights.values())
             if len(weights) < 2 or not total:
                 continue
@@ -208,16 +208,16 @@ def _assign(
                     if score >= total * (_KEEPS_ROLE if had >> host & 1 else _HAS_ROLE)
                 )
             )
-        one.hosts = mask
+        role.hosts = mask
 
 
 def _distinct(groups: t.Sequence[Group]) -> list[Group]:
     """Return the roles that have hosts, without those that another one has, too. Known roles stay."""
-    found: list[Group] = []
-    for one in sorted(groups, key=lambda one: (not one.name, -sum(map(len, one.weights.values())))):
-        if one.hosts and all(bundles.likeness(one.hosts, other.hosts) < _SAME_GROUP for other in found):
-            found.append(one)
-    return found
+    distinct: list[Group] = []
+    for role in sorted(groups, key=lambda role: (not role.name, -sum(map(len, role.weights.values())))):
+        if role.hosts and all(bundles.likeness(role.hosts, other.hosts) < _SAME_GROUP for other in distinct):
+            distinct.append(role)
+    return distinct
 
 
 def _name(fleet: Fleet, features: t.Sequence[Feature], groups: t.Sequence[Group], former: t.Mapping[str, int]) -> None:
@@ -228,24 +228,24 @@ def _name(fleet: Fleet, features: t.Sequence[Feature], groups: t.Sequence[Group]
             inventory.setdefault(name, []).append(number)
     masks = {name: bits(numbers) for name, numbers in sorted(inventory.items())}
     used = {*former}
-    for one in groups:
-        if one.name:
+    for role in groups:
+        if role.name:
             continue
-        alike = [(bundles.likeness(mask, one.hosts), name) for name, mask in masks.items() if name not in used]
+        alike = [(bundles.likeness(mask, role.hosts), name) for name, mask in masks.items() if name not in used]
         likeness, name = max(alike, default=(0.0, ""))
         if likeness < _SAME_GROUP:
-            name = _typical_name(features, one)
+            name = _typical_name(features, role)
         number, free = 1, name
         while free in used:
             number += 1
             free = f"{name}-{number}"
         used.add(free)
-        one.name = free
+        role.name = free
 
 
-def _typical_name(features: t.Sequence[Feature], one: Group) -> str:
+def _typical_name(features: t.Sequence[Feature], role: Group) -> str:
     weights: dict[str, float] = {}
-    for some in one.weights.values():
+    for some in role.weights.values():
         for number, weight in some.items():
             weights[features[number].name] = weights.get(features[number].name, 0.0) + weight
     best = sorted(weights, key=lambda name: (-weights[name], name))[:2]

@@ -113,8 +113,8 @@ def _is_past(case: Case, use: Use, host: int, program: int) -> bool:
 
 
 def _last(case: Case, host: int, program: int) -> float:
-    found = case.table.fleet.hosts[host]
-    return found.last[found.programs.index(program)]
+    columns = case.table.fleet.hosts[host]
+    return columns.last[columns.programs.index(program)]
 
 
 def _origin(case: Case, numbers: t.Sequence[int]) -> str:
@@ -147,7 +147,7 @@ def _directory(result: Judgement, use: Use) -> None:
     reasons = [*rarity(case, use), *brought(case, use), *with_finding(case, use), *writable]
     if not reasons and use.share < _OWN:
         reasons.append(f"only {len(use.hosts)} of {use.of} hosts run it")
-    if sum(bool(one.rule.directory) for one in result.rules) >= _MOST_DIRECTORIES:
+    if sum(bool(each.rule.directory) for each in result.rules) >= _MOST_DIRECTORIES:
         reasons.append(f"there are {_MOST_DIRECTORIES} directories of own software already")
     directory = steady.common_directory([steady.steady_directory(programs[number].path) for number in usual])
     refused = tuple(sorted({programs[number].sha256 for number in strange}))

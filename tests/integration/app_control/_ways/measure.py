@@ -31,7 +31,7 @@ _AT_ONCE = 3
 
 
 class Measured(t.NamedTuple):
-    """What was reported, by way: names of alerts, those of other capabilities after the name of the capability.
+    """The alerts by way: names of alerts, those of other capabilities after the name of the capability.
 
     others: findings of application control about what no way accounts for, though an account of the scripts ran it.
     """

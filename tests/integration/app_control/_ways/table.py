@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is reported of each way to run code, as it was measured. The table in the documentation is of these rows."""
+"""The alerts for each way to run code, as they were measured. The table in the documentation is of these rows."""
 
 from __future__ import annotations
 

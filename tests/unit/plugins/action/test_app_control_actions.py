@@ -186,7 +186,9 @@ def test_what_the_store_records_of_programs_is_passed_on(site: Site) -> None:
 
 def test_only_the_allowlist_of_the_controller_ends_a_finding(site: Site) -> None:
     """A host in an attacker's hands may say that its findings ended."""
-    tampered = detection("app_state_tampered", "checkpoint of app_control", "programs", [], message="It is not the same.")
+    tampered = detection(
+        "app_state_tampered", "checkpoint of app_control", "programs", [], message="It is not the same."
+    )
     with site.store() as store:
         found = [
             events.finding(each, catalogue.load(), events.Device("web1"), programs.DAY)

@@ -85,7 +85,7 @@ def test_hostile_names(tmp_path: pathlib.Path, name: str) -> None:
     assert list(log.seen) == [f"program {printable(os.fsencode(str(tool)))}"]
 
 
-def test_arguments_that_are_longer_than_any_path(tmp_path: pathlib.Path) -> None:
+def test_arguments_that_are_longer_than_any_path() -> None:
     """The store refuses a result with an endless name, and so would each that follows."""
     names = [b"\xff" * 30_000, b"\xff" * 30_000 + b"x"]
     seen = Log().read(*(execution("/usr/bin/bash", ["bash", name], serial=len(name)) for name in names)).seen
@@ -93,7 +93,7 @@ def test_arguments_that_are_longer_than_any_path(tmp_path: pathlib.Path) -> None
     assert max(map(len, seen)) < 17_000
 
 
-def test_an_execution_without_a_program(tmp_path: pathlib.Path) -> None:
+def test_an_execution_without_a_program() -> None:
     raw = execution("/bin/x").replace(b'exe="/bin/x"', b"exe=(null)")
     log = Log().read(raw, execution("/bin/y", serial=2))
     assert log.seen == {"program /bin/y": 1}

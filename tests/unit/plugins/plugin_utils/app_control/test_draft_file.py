@@ -128,6 +128,6 @@ def test_no_host_spoils_the_file_for_all(tmp_path: pathlib.Path, hostile: Progra
     assert not read.review
 
 
-def test_the_name_of_a_file_is_never_too_long(tmp_path: pathlib.Path) -> None:
+def test_the_name_of_a_file_is_never_too_long() -> None:
     names = draft_file.file_names([role("a" * 500), role("a" * 501)], lists())
     assert sorted(map(len, names.values())) == [104, 106]

@@ -22,6 +22,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import C
         (Program("program", "/usr/bin/bash"), "a shell"),
         (Program("program", "/usr/bin/7z"), "copies, packs or reads"),
         (Program("program", "/usr/lib/nmap/other", package="nmap"), "attack hosts"),
+        (Program("script", "/usr/bin/gcore-all", package="gdb"), "memory of other processes"),
         (Program("program", "/usr/sbin/nginx", package="nginx"), ""),
     ],
 )

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host says of programs is bounded and safe to show, or refused with a sentence."""
+"""Text of a host about programs is bounded and safe to show, or refused with a sentence."""
 
 from __future__ import annotations
 

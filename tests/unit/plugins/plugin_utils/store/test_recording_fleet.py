@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is found about all hosts together is a finding like any other, and of no host."""
+"""A finding about all hosts together is one like any other, and of no host."""
 
 from __future__ import annotations
 
