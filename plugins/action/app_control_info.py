@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control import judge
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observe import NAME, PROGRAMS
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.options import look_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils import payload
@@ -20,12 +21,11 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result imp
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import (
     allowlist_files,
     cached_lists,
+    ended,
     other_hosts,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import StoreError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
 
-# What an allowlist can end, whatever a host says.
-_ENDED = (judge.CHANGED_ALERT, *judge.UNAPPROVED_ALERTS.values())
 # Where the allowlists are is for the controller alone.
 _OPTIONS = ("allowlists", "roles")
 
@@ -42,10 +42,11 @@ class ActionModule(CheckpointActionBase):
         arguments = super().module_arguments(arguments, task_vars)
         given = ArgumentSpecValidator(**self.ARGUMENTS).validate(arguments).validated_parameters
         passed = {name: value for name, value in arguments.items() if name not in _OPTIONS}
+        self._allowlist: dict[str, t.Any] | None = None
         if not given["allowlists"]:
             return passed
         lists = cached_lists.load(given["allowlists"])
-        data = allowlist_files.packed_data(lists, self.host_name(task_vars), given["roles"])
+        self._allowlist = data = allowlist_files.packed_data(lists, self.host_name(task_vars), given["roles"])
         return passed if data is None else {**passed, "_content": payload.packed(data)}
 
     def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
@@ -57,12 +58,19 @@ class ActionModule(CheckpointActionBase):
         result = super().result(answer, arguments, task_vars)
         if result.get("failed") or "programs" not in answer:
             return result
+        host = self.host_name(task_vars)
+        own = sanitize({name: answer.get(name) for name in ("programs", "program_host", "ended")})
         try:
             with contextlib.closing(self.open_store()) as store:
-                other_hosts.add(result.get("findings", ()), store.hosts_with, self.host_name(task_vars))
+                other_hosts.add(result.get("findings", ()), store.hosts_with, host)
+                own["ended"] = self._ended(own, store, host)
         except StoreError as error:
             raise AnsibleActionFail(str(error)) from None
-        own = sanitize({name: answer.get(name) for name in ("programs", "program_host", "ended")})
-        own["ended"] = [each for each in own["ended"] or () if isinstance(each, dict) and each.get("alert") in _ENDED]
         groups = [str(name) for name in self.host_vars(task_vars).get("group_names") or ()]
         return {**result, **own, "program_host": {**(own["program_host"] or {}), "groups": groups}}
+
+    def _ended(self, own: t.Mapping[str, t.Any], store: Store, host: str) -> list[dict[str, str]]:
+        if self._allowlist is None or not isinstance(own["program_host"], dict):
+            return []
+        allowlist = content.allowlist(self._allowlist, str(own["program_host"].get("distribution")))
+        return ended.confirmed(own["ended"], store, host, allowlist, time.time())

@@ -22,7 +22,7 @@ _MEMORY = b"/memfd:"
 _DESCRIPTOR = re.compile(rb"(?:/proc/(?:self|thread-self|\d+)(?:/task/\d+)?/fd|/dev/fd)/(\d+)(?:/.*)?", re.DOTALL)
 _PATH = re.compile(
     rb"\n(?:node=\S+ )?type=PATH msg=\S+ +item=(\d{1,9}) name=(\"[^\"\n]*\"|[^\s\x1d]+)"
-    rb"(?: inode=(\d{1,20}) dev=([0-9a-f]{1,8}):([0-9a-f]{1,8}) )?"
+    rb"(?: inode=(\d{1,20}) dev=([0-9a-f]{1,8}):([0-9a-f]{1,8}) (?:mode=[0-7]{1,12} ouid=(\d{1,10}) )?)?"
 )
 _MOST_ITEMS = 8
 _SCRIPT_ITEMS = 3
@@ -32,11 +32,15 @@ FileId = t.Tuple[int, int, int]
 
 
 class Item(t.NamedTuple):
-    """A file that was opened for an execution. name: as it was given. path: absolute, b"" where that is unknown."""
+    """A file that was opened for an execution. name: as it was given. path: absolute, b"" where that is unknown.
+
+    owner: the number of its account, None where it is unknown.
+    """
 
     name: bytes
     path: bytes
     id: FileId | None
+    owner: int | None = None
 
 
 class Executed(t.NamedTuple):
@@ -66,10 +70,10 @@ def executed(raw: bytes) -> Executed | None:
     parts = call.groups()
     cwd = activity.directory_in(raw).encode("utf-8", "surrogateescape")
     items = {}
-    for number, name, inode, major, minor in _PATH.findall(raw):
+    for number, name, inode, major, minor, owner in _PATH.findall(raw):
         plain = decode.unquoted(name)
         identity = (int(major, 16), int(minor, 16), int(inode)) if inode else None
-        items[int(number)] = Item(plain, absolute(plain, cwd), identity)
+        items[int(number)] = Item(plain, absolute(plain, cwd), identity, int(owner) if owner else None)
         if len(items) >= _MOST_ITEMS:
             break
     account = parts[activity.AUID]

@@ -143,6 +143,8 @@ class FileFacts:
         status = os.fstat(pinned)
         is_it = self._is_it(target, status) or (bool(target.opened) and _same(target.opened, status))
         present = _key(status)
+        if not is_it and self._is_of_others(target, self._writers.owner(status)):
+            return self._foreign(base, target, CHANGED)
         if not is_it:
             if former is not None and key is not None and target.file is not None and key[1] == target.file[2]:
                 # What ran is what an earlier look read; since then another file took its place.
@@ -172,6 +174,8 @@ class FileFacts:
 
     def _missing(self, base: Program, target: Target, former: Program | None, key: FileKey | None) -> Identified:
         """Return a file that is gone: as it was, if what ran is what an earlier look read."""
+        if former is not None and former.owner and self._is_of_others(target, former.owner):
+            return self._foreign(base, target, GONE)
         if former is not None and (target.file is None or (key is not None and key[1] == target.file[2])):
             return Identified(former._replace(content=GONE), key)
         if former is not None and former.content == GONE and not former.sha256:
@@ -184,6 +188,20 @@ class FileFacts:
         if target.image:
             return base._replace(content=GONE, writers=(_UNKNOWN_WRITER,))
         return base._replace(content=GONE, writers=tuple(sorted(self._writers.above(target.path))))
+
+    def _is_of_others(self, target: Target, owner: str) -> bool:
+        """Return whether what ran belonged to another account than root, and than the owner of what lies there.
+
+        Every account can mount a file of its own at any path that others do not see, or in a root of its own.
+        """
+        return bool(target.owner) and not target.image and self._writers.account(target.owner or 0) != owner
+
+    def _foreign(self, base: Program, target: Target, content: str) -> Identified:
+        """Return a file of another account: what lies at its path, or did before, says nothing of it."""
+        owner = self._writers.account(target.owner or 0)
+        program = self._packaged(base._replace(content=content), self.packages.owned(target.path), None)
+        verification = MODIFIED if program.package else UNPACKAGED
+        return Identified(program._replace(verification=verification, owner=owner, writers=(owner,)), None)
 
     def _digests(self, pinned: int, key: FileKey) -> dict[str, str] | None:
         """Return the digests of a file that does not change meanwhile."""

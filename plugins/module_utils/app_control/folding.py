@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import typing as t
 
@@ -17,6 +18,16 @@ Identity = t.Tuple[str, str, str]
 MOST_GONE, MOST_GONE_EXPLAINED = 50, 3
 # Executions. To run each file of a flood some times more must not help.
 SELDOM = 10
+# As many times as many for what only the root directory has in common, apart from what is usual there.
+_OF_ROOT = 20
+_USUAL = frozenset(
+    (
+        "bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc", "root", "run", "sbin",
+        "srv", "sys", "tmp", "usr", "var",
+    )
+)  # fmt: skip
+# PATH_MAX of linux/limits.h. What arguments name may be longer, and so may a working directory with a name.
+LONGEST = 4_096
 # Whoever makes a file in memory chooses its name.
 _MEMORY = "/memfd:"
 _ENDING = "/" + FOLDED
@@ -25,7 +36,12 @@ _OF_A_TASK = re.compile(r"(/.{1,3000})/ansible-tmp-\d{1,12}\.\d{1,9}-\d{1,8}-\d{
 
 
 def shown(path: bytes) -> str:
-    """Return a path as text that can be turned back. No file has the one that stands for all of a directory."""
+    """Return a path as text that can be turned back. No file has the one that stands for all of a directory.
+
+    What is longer than any path ends with its digest, as the store takes no endless names.
+    """
+    if len(path) > LONGEST:
+        return "%s...%s" % (printable(path[:LONGEST]), hashlib.sha256(path).hexdigest())
     text = printable(path)
     return text[: -len(FOLDED)] + "\\x2a" if text.endswith(_ENDING) else text
 
@@ -41,14 +57,18 @@ def folded(directory: str) -> str:
 
 
 def directories(path: str) -> t.Iterator[str]:
-    """Yield the directories above a path, the nearest first; not the root, which says nothing."""
+    """Yield the directories above a path, the nearest first.
+
+    The root, "", says nothing of what is in its usual directories. Names that arguments give begin with anything.
+    """
     if path.startswith(_MEMORY):
         yield _MEMORY
         return
-    directory = path.rpartition("/")[0]
-    while directory:
-        yield directory
-        directory = directory.rpartition("/")[0]
+    is_usual = path[1:].partition("/")[0] in _USUAL
+    while path:
+        path = path.rpartition("/")[0]
+        if path or not is_usual:
+            yield path
 
 
 def gather(identities: t.Iterable[Identity], most: int) -> t.Iterator[tuple[Identity, list[Identity]]]:
@@ -71,7 +91,7 @@ def gather(identities: t.Iterable[Identity], most: int) -> t.Iterator[tuple[Iden
             below.setdefault((image, kind, directory), []).append(identity)
     for group in sorted(below, key=lambda each: -each[2].count("/")):
         members = [identity for identity in below[group] if identity in left]
-        if len(members) > most:
+        if len(members) > (most if group[2] else most * _OF_ROOT):
             left.difference_update(members)
             image, kind, directory = group
             yield (image, kind, folded(directory)), members

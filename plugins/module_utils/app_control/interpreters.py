@@ -17,7 +17,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils._program import PR
 
 # A loader starts a shell, which starts a script; more levels are somebody's game.
 _MOST_LEVELS = 3
-_MOST_ARGUMENTS = 256
 
 
 class Operand(t.NamedTuple):
@@ -37,14 +36,16 @@ class _Grammar(t.NamedTuple):
     """The options of an interpreter.
 
     code: letters and long options with which no file is run, as the code comes from elsewhere. value: those with a
-    value of their own. attached: letters whose value, if any, is the rest of the word. file: those whose value is the
-    file. operand: whether the first argument that is no option is the file. words: options are whole words, as Java's.
-    dash: whether "-" only ends the options, and is not the standard input. suffix: how the name of the operand ends.
-    endings: as of an ``Operand``.
+    value of their own. apart: letters whose value is always the next word, wherever they are in theirs. attached:
+    letters whose value, if any, is the rest of the word. file: those whose value is the file. operand: whether the
+    first argument that is no option is the file. words: options are whole words, as Java's. dash: whether "-" only
+    ends the options, and is not the standard input. suffix: how the name of the operand ends. endings: as of an
+    ``Operand``.
     """
 
     code: str = ""
     value: str = ""
+    apart: str = ""
     attached: str = ""
     file: str = ""
     operand: bool = True
@@ -55,13 +56,13 @@ class _Grammar(t.NamedTuple):
     endings: tuple[bytes, ...] = ()
 
 
-_SHELL = _Grammar(code="c s --command", value="o O --rcfile --init-file --init-command", dash=True)
+_SHELL = _Grammar(code="c s --command", value="--rcfile --init-file --init-command", apart="o O", dash=True)
 _AWK = _Grammar(value="F v i l --assign --field-separator --include --load", file="f E --file --exec", operand=False)
 _GRAMMARS: tuple[tuple[str, _Grammar], ...] = (
     (r"(?:ba|da|z|k|mk|pdk|a|rba|ya|fi|c|tc)?sh(?:-static|\d.*)?", _SHELL),
     (r"(?:python|pypy)[\d.]*(?:-dbg|d|t)?", _Grammar(code="c m", value="W X Q --check-hash-based-pycs")),
-    (r"perl[\d.]*", _Grammar(code="e E v V h", value="I", attached="0 a C d D F i l m M t T x")),
-    (r"j?ruby[\d.]*", _Grammar(code="e", value="I r C E", attached="0 F i K l T W x")),
+    (r"perl[\d.]*", _Grammar(code="e E v V h", value="I", attached="C d D F i m M x")),
+    (r"j?ruby[\d.]*", _Grammar(code="e", value="I r C E", attached="F i K W x")),
     (r"php(?:-cgi|dbg)?[\d.]*", _Grammar(code="r R B E S i m v", value="c d g z t", file="f F")),
     (
         r"node(?:js)?\d*|bun",
@@ -115,7 +116,6 @@ def takes_code(program: bytes) -> bool:
 def operands(program: bytes, arguments: t.Sequence[bytes]) -> list[Operand]:
     """Return the files that a program was told to run. arguments: with the name of the program, as the first."""
     files: list[Operand] = []
-    arguments = arguments[:_MOST_ARGUMENTS]
     for _level in range(_MOST_LEVELS):
         name = program[program.rfind(b"/") + 1 :]
         if _BUSYBOX.fullmatch(name):
@@ -160,17 +160,20 @@ def _position(grammar: _Grammar, arguments: t.Sequence[bytes]) -> tuple[int, int
             return (number, step.file) if step.file < len(argument) else _following(arguments, number + 1)
         if step.ends:
             return None
-        number += 2 if step.takes_next else 1
+        number += 1 + step.values
     if not grammar.operand or number >= len(arguments):
         return None
     return (number, 0) if arguments[number] and arguments[number].endswith(grammar.suffix) else None
 
 
 class _Step(t.NamedTuple):
-    """The meaning of one option. file: where the name of the file begins in it; at its end, it is the next argument."""
+    """The meaning of one option. values: how many of the next arguments are its own.
+
+    file: where the name of the file begins in it; at its end, it is the next argument.
+    """
 
     ends: bool = False
-    takes_next: bool = False
+    values: int = 0
     file: int | None = None
 
 
@@ -185,20 +188,24 @@ def _scan_words(grammar: _Grammar, argument: bytes) -> _Step:
         return _Step(file=len(name) + 1 if equals else len(argument))
     if option in grammar.code.split():
         return _Step(ends=True)
-    return _Step(takes_next=not equals and option in grammar.value.split())
+    return _Step(values=int(not equals and option in grammar.value.split()))
 
 
 def _scan_letters(grammar: _Grammar, argument: bytes) -> _Step:
     if argument[:2] == b"--":
         return _scan_words(grammar, argument)
+    values = 0
     for index, byte in enumerate(argument[1:], 1):
         letter = chr(byte)
         if letter in grammar.file.split():
             return _Step(file=index + 1)
         if letter in grammar.code.split():
             return _Step(ends=True)
-        if letter in grammar.value.split():
-            return _Step(takes_next=index + 1 == len(argument))
-        if letter in grammar.attached.split():
+        if letter in grammar.apart.split():
+            values += 1
+        elif letter in grammar.value.split():
+            values = int(index + 1 == len(argument))
             break
-    return _Step()
+        elif letter in grammar.attached.split():
+            break
+    return _Step(values=values)

@@ -12,7 +12,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import Sc
 from ansible_collections.bulwark.servers.plugins.module_utils._program import VERIFIED
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import package_scripts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, Verdict
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import folded
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import Identity, folded, gather
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import CHANGED_ALERT, Judge, subject
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.package_scripts import (
@@ -120,13 +120,17 @@ class Judgement:
     def _judged(self, record: Record) -> tuple[Provenance | None, Violation | None]:
         """Return what is wrong with a program, None for nothing, and of a maintainer script what vouches for it."""
         by_packages = self._by_packages(record)
-        program = self._upgrades.settled(record)
+        now, program = record.program, self._upgrades.settled(record)
         if record.before is not None and program.version == record.before.version != record.program.version:
             # What ran is what the look before saw. Later looks at a process that goes on running have to know.
             record.program = program._replace(content=record.program.content)
             record.is_altered = record.program != record.before
         verdict = self._judge.judge(program, record.users, is_doubted(record))
         if verdict.allowed:
+            if program.content != now.content:
+                # Root can set up the times and versions that say so.
+                by = "claimed by %s %s" % (now.package, now.version)
+                self._explain(by, now.path, max(1, record.new_executions))
             return None, None
         provenance = self._scripts.of_record(record)
         if provenance is not None and provenance.level == package_scripts.CONTRADICTED:
@@ -183,8 +187,26 @@ class Judgement:
                 (group, directory) for (_alert, directory), group in groups.items() if len(group) > _MOST_OF_DIRECTORY
             )
         if len(others) > _MOST_FINDINGS:
+            # Whoever floods makes directories, too.
+            others = yield from _gathered(others)
+        if len(others) > _MOST_FINDINGS:
             self._scope.skip("findings", "%d more programs ran that no allowlist has" % (len(others) - _MOST_FINDINGS))
         yield from (([each], None) for each in others[:_MOST_FINDINGS])
+
+
+def _gathered(
+    violations: t.Sequence[Violation],
+) -> t.Generator[tuple[list[Violation], str | None], None, list[Violation]]:
+    """Yield the deepest directories that have many programs somewhere below them; return the other violations."""
+    by_place: dict[Identity, list[Violation]] = {}
+    for each in violations:
+        program = each.record.program
+        by_place.setdefault((program.image, each.verdict.alert, program.path), []).append(each)
+    for (image, _alert, path), places in gather(by_place, _MOST_OF_DIRECTORY):
+        group = [each for place in places for each in by_place.pop(place)]
+        directory = path.rpartition("/")[0]
+        yield group, "%s: %s" % (image, directory) if image else directory
+    return [each for group in by_place.values() for each in group]
 
 
 def _remember(violations: t.Iterable[Violation], path: str | None = None) -> None:

@@ -33,6 +33,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.packag
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.upgrades import Upgrades
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import load_packages
 
+# Of one result; the store refuses more than 50,000 programs with 64 MiB of text.
+_MOST_SIGHTINGS, _MOST_CHARACTERS = 40_000, 32 * 1024 * 1024
 _NO_LIST = "No allowlist is for this host, so programs are learned and not judged."
 # Of what was not learned from, that many are named.
 _SHOWN = 5
@@ -93,14 +95,19 @@ def learned_coverage(entry: dict[str, t.Any]) -> dict[str, t.Any]:
 def sightings(records: t.Iterable[Record]) -> t.Iterator[Sighting]:
     """Yield what the store has to know of this look: what is new, other than before, or seen on a new day.
 
-    What is left out is counted on, and comes with a later look.
+    What is left out is counted on, and comes with a later look; so does what is more than a result can have.
     """
+    number, size = 0, 0
     for record in records:
-        if not (record.new_days or record.is_altered):
+        is_news = bool(record.new_days) or record.is_altered
+        if not is_news or number >= _MOST_SIGHTINGS or size > _MOST_CHARACTERS:
             record.is_postponed = True
             continue
+        program = record.program
+        number += 1
+        size += sum(map(len, (program.path, program.interpreter, *program.writers, *record.users, *record.parents)))
         yield Sighting(
-            record.program,
+            program,
             record.first,
             record.last,
             len(record.new_days),

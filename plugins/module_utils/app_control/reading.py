@@ -276,7 +276,9 @@ class Reader:
         if len(self._groups) >= _MOST_GROUPS:
             self.flush()
         event = executed(raw)
-        if event is None:
+        if event is not None and not event.exe:
+            self.unread.event(raw, "of an execution without a program")
+        if event is None or not event.exe:
             group = _Group(None, b"", b"", ())
         else:
             call = activity.SYSCALL.search(raw)
@@ -311,8 +313,8 @@ class Reader:
         """Take in an execution whose records came in another form or order, or are not all there."""
         call = activity.SYSCALL.search(event.raw)
         facts = executed(event.raw)
-        if call is None or facts is None:
-            if call is None:
+        if call is None or facts is None or not facts.exe:
+            if call is None or facts is not None:
                 self.unread.event(event.raw, "of an execution in an unknown form")
             return
         parts = call.groups()

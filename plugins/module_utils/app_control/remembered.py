@@ -30,6 +30,7 @@ FileKey = t.Tuple[int, int, int, int, int]
 _NOWHERE = (GONE, MEMORY)
 # A record of a finding is kept beyond the limit, up to so many times of it.
 _MOST_REPORTED = 3
+_MOST_CHARACTERS = 32 * 1024 * 1024
 _SAVED = ("first", "last", "days", "executions", "explained", "users", "parents", "reported")
 _POSTPONED = ("new_executions", "new_explained", "new_days")
 _PROGRAMS = ("reported_program", "genuine")
@@ -83,7 +84,10 @@ class Memory:
             self._fold([each for each in self._seldom() if not each[1].program.package])
 
     def evict(self, limit: int, oldest_day: int) -> int:
-        """Forget what was not seen since a day, and the oldest beyond a limit; return how many of the latter."""
+        """Forget what was not seen since a day, and the oldest beyond a limit; return how many of the latter.
+
+        Names have a limit of their own: each may have thousands of characters.
+        """
         old = [
             identity
             for identity, record in self.records.items()
@@ -92,7 +96,9 @@ class Memory:
         self._forget(old)
         for record in self.records.values():
             record.days = [day for day in record.days if day >= oldest_day]
-        surplus = len(self.records) - limit
+        return self._evict_surplus(len(self.records) - limit, limit) + self._evict_names()
+
+    def _evict_surplus(self, surplus: int, limit: int) -> int:
         if surplus <= 0:
             return 0
         candidates = [identity for identity, record in self.records.items() if not record.reported]
@@ -102,6 +108,19 @@ class Memory:
         forgotten = candidates[:surplus]
         self._forget(forgotten)
         return len(forgotten)
+
+    def _evict_names(self) -> int:
+        sizes = {identity: _size(record) for identity, record in self.records.items()}
+        surplus = sum(sizes.values()) - _MOST_CHARACTERS
+        if surplus <= 0:
+            return 0
+        longest = sorted(sizes, key=lambda identity: (-sizes[identity], self.records[identity].last))
+        number = 0
+        while surplus > 0:
+            surplus -= sizes[longest[number]]
+            number += 1
+        self._forget(longest[:number])
+        return number
 
     def _seldom(self) -> list[tuple[Identity, Record]]:
         return [
@@ -157,6 +176,10 @@ def known_origins(records: t.Iterable[Record]) -> dict[tuple[str, str, str], str
 def _program(fields: t.Sequence[t.Any]) -> Program:
     values: list[t.Any] = [tuple(value) if isinstance(value, list) else value for value in fields]
     return Program(*values)
+
+
+def _size(record: Record) -> int:
+    return len(record.program.path) + sum(map(len, (*record.users, *record.parents)))
 
 
 def _is_explained(record: Record) -> bool:

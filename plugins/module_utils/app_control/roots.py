@@ -28,6 +28,8 @@ _MOST_PROCESSES = 8_000
 _MOST_BYTES = 1 << 20
 _MOST_DEVICES = 1_000
 _SHORT = 12
+# Of an image; the store takes four times as much, for escapes.
+_LONGEST_NAME = 120
 # Of what follows the name in proc_pid_stat(5).
 _STARTED = 19
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -37,9 +39,14 @@ _RUNTIMES = (
     "/run/containerd/io.containerd.runtime.v2.task/k8s.io/%s/config.json",
     "/run/containers/storage/overlay-containers/%s/userdata/config.json",
 )
+# What a file of another shape raises, such as one that is nested too deeply.
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _ANNOTATIONS = ("io.kubernetes.cri.image-name", "io.kubernetes.cri-o.ImageName", "io.container.image")
 # What starts the first process of a container. A container that ended is known by it, and by a device that is gone.
 _STARTERS = re.compile(rb"/(?:runc|crun|conmon|containerd-shim[\w-]*|docker-init|lxc-start|systemd-nspawn)\"?\Z")
+
+# Engines mount the root of a container for themselves, too: as one of these, or below a directory with its id.
+_UNIONS = frozenset(("overlay", "aufs", "fuse.fuse-overlayfs"))
 
 # File systems of the kernel's own, which have no programs.
 _WITHOUT_FILES = frozenset((b"proc", b"sysfs", b"cgroup", b"cgroup2", b"devpts", b"mqueue"))
@@ -70,7 +77,7 @@ class Roots:
         # Of what else is mounted in containers, such as a tmpfs at /tmp.
         self._volumes: dict[Device, Container] = {}
         self._pids: dict[bytes, tuple[Container, float]] = {}
-        self._points, self._foreign = _mounts(proc)
+        self._points, self._foreign, self._unions = _mounts(proc)
         self._mounted = set(self._points.values())
         self._images: dict[str, str] = {}
         self._scan()
@@ -139,7 +146,8 @@ class Roots:
             container = self.containers.get(group.container)
             if container is None:
                 # A directory of the host is on its device, which says nothing then.
-                own_device = None if own is not None and root[0] == own[0] else device
+                is_hosts = (own is not None and root[0] == own[0]) or self._is_hosts(device, group.container)
+                own_device = None if is_hosts else device
                 container = Container(self._image(group.container, name), int(name), own_device)
                 self.containers[group.container] = container
                 for volume in _devices("%s/%s/mountinfo" % (self._proc, name)) - self._mounted:
@@ -148,18 +156,28 @@ class Roots:
             if container.device is not None:
                 self._devices.setdefault(container.device, container)
 
+    def _is_hosts(self, device: Device, container: str) -> bool:
+        """Return whether the host has a file system for itself.
+
+        Every account can make a directory of it the root of a process, in a control group with the name of a container.
+        """
+        return device not in self._unions and any(
+            other == device and os.fsencode(container) not in point.split(b"/")[1:]
+            for point, other in self._points.items()
+        )
+
     def _image(self, name: str, pid: str) -> str:
         """Return the name of a container's image as its engine has it; else the beginning of the container's id."""
         candidates = [_DOCKER % name, *self._hints(name, pid)]
         for path in candidates:
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                return printable(str(json.loads(_read(path))["Config"]["Image"]))
+            with contextlib.suppress(*_DAMAGED):
+                return printable(str(json.loads(_read(path))["Config"]["Image"])[:_LONGEST_NAME])
         for form in _RUNTIMES:
-            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            with contextlib.suppress(*_DAMAGED):
                 annotations = json.loads(_read(form % name))["annotations"]
                 for annotation in _ANNOTATIONS:
                     if annotations.get(annotation):
-                        return printable(str(annotations[annotation]))
+                        return printable(str(annotations[annotation])[:_LONGEST_NAME])
         return printable(name[:_SHORT] if re.fullmatch(r"[0-9a-f]{64}", name) else name)
 
     def _hints(self, name: str, pid: str) -> t.Iterator[str]:
@@ -175,17 +193,21 @@ class Roots:
                         yield os.fsdecode(point.rstrip(b"/") + directory + b"/config.v2.json")
 
 
-def _mounts(proc: str) -> tuple[dict[bytes, Device], set[bytes]]:
-    """Return by mount point of the host the device as the kernel has it, and the points of foreign file systems."""
+def _mounts(proc: str) -> tuple[dict[bytes, Device], set[bytes], set[Device]]:
+    """Return by mount point of the host the device as the kernel has it, and the points of foreign file systems.
+
+    The third are the devices of union mounts.
+    """
     text = _read("%s/1/mountinfo" % proc) or _read("%s/self/mountinfo" % proc)
+    kinds = file_systems(text)
     points: dict[bytes, Device] = {}
-    foreign = {point for point, kind in file_systems(text).items() if is_foreign(kind) and not is_pseudo(kind)}
+    foreign = {point for point, kind in kinds.items() if is_foreign(kind) and not is_pseudo(kind)}
     for line in text.split(b"\n"):
         fields = line.split(b" ")
         device = _device(fields[2]) if len(fields) > 4 else None
         if device is not None:
             points[plain(fields[4])] = device
-    return points, foreign
+    return points, foreign, {points[point] for point, kind in kinds.items() if kind in _UNIONS and point in points}
 
 
 def _devices(path: str) -> set[Device]:

@@ -33,8 +33,11 @@ _MAPPED = re.compile(rb"^([0-9a-f]+-[0-9a-f]+) ..x. [0-9a-f]+ ([0-9a-f]+):([0-9a
 # Mappings of shared memory that no file system has a path for.
 _NO_FILES = (b"/dev/zero", b"/SYSV", b"/anon_hugepage", b"/[aio]")
 _TEMPORARY = (b"/tmp/", b"/var/tmp/", b"/dev/shm/", b"/run/")
-_MOST_BYTES = 4 * 1024 * 1024
-_MOST_ARGUMENTS = 131_072
+_CHUNK = 4 * 1024 * 1024
+# The kernel's limit of mappings (vm.max_map_count), each with the longest path.
+_MOST_CHUNKS = 70
+# As much as the kernel allows with the usual limit of the stack.
+_MOST_ARGUMENTS = 2 * 1024 * 1024
 _MOST_USUAL = 5_000
 # Seconds. The kernel counts from the boot, whose time is a whole second that the clock may be set by.
 _GRAIN = 2
@@ -146,7 +149,7 @@ class RunningPrograms:
     ) -> t.Iterator[Target]:
         """Yield the libraries of a process that lie in unusual places."""
         yielded = set()
-        for span, major, minor, inode, path in _MAPPED.findall(_read(folder + "/maps", _MOST_BYTES)):
+        for span, major, minor, inode, path in _mappings(folder + "/maps"):
             file = (int(major, 16), int(minor, 16), int(inode))
             if path == program or path.startswith(_NO_FILES) or file in yielded:
                 continue
@@ -198,6 +201,21 @@ class RunningPrograms:
 def own_processes(params: t.Mapping[str, t.Any], key: str) -> set[int]:
     """Return the processes that run this look. key: of the parameter in which a scan names them."""
     return {os.getpid(), *(int(pid) for pid in params.get(key) or ())}
+
+
+def _mappings(path: str) -> t.Iterator[tuple[bytes, ...]]:
+    """Yield what ``_MAPPED`` finds. A process may have many mappings before one that it hides."""
+    rest = b""
+    try:
+        with open(path, "rb") as stream:
+            for _number in range(_MOST_CHUNKS):
+                chunk = stream.read(_CHUNK)
+                lines, _newline, rest = (rest + chunk).rpartition(b"\n")
+                yield from _MAPPED.findall(lines)
+                if not chunk:
+                    return
+    except OSError:
+        return
 
 
 def _link(path: str) -> bytes:

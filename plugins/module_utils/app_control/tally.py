@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable, unprintable
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.executed import FileId
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import (
+    LONGEST,
     MOST_GONE,
     MOST_GONE_EXPLAINED,
     SELDOM,
@@ -33,6 +34,8 @@ _SURPLUS = 2
 class Target(t.NamedTuple):
     """A file that runs. path: absolute, or as the kernel names a file in memory. file: the file that ran, if known.
 
+    owner: the number of the account that owned it when it ran, None where it is unknown.
+
     container: that it ran in, where it is known; image: the name of its image, "" on the host. opened: a path in
     proc(5) that leads to the very file, b"" for none. is_folded: whether it stands for all files of a directory.
     is_of_process: whether only its process says that it ran in a container, as it is on a device of the host.
@@ -47,6 +50,7 @@ class Target(t.NamedTuple):
     container: Container | None = None
     opened: bytes = b""
     is_folded: bool = False
+    owner: int | None = None
     is_of_process: bool = False
 
     @property
@@ -208,9 +212,9 @@ class Tallies:
 
 def _directory(path: bytes, surplus: int) -> bytes:
     """Return what stands for all files of a directory; for those of its first part where that are too many, too."""
-    parts = path.split(b"/")
-    shortened = parts[:-1] if surplus < _MOST_DIRECTORIES else parts[:2]
-    return b"/".join([*shortened, FOLDED.encode("ascii")])
+    above = os.path.dirname(path)
+    kept = above if surplus < _MOST_DIRECTORIES else b"/".join(above.split(b"/")[:2])
+    return os.path.join(kept if len(kept) <= LONGEST else b"/", FOLDED.encode("ascii"))
 
 
 _MOST_DIRECTORIES = 1_000

@@ -21,6 +21,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.execut
     is_script,
     without_process,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.named_paths import is_led_by_others
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import UNKNOWN_IMAGE
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Container, Roots
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Target
@@ -57,10 +58,11 @@ class Targets:
         prefix = _prefix(container)
         exe = self._without_suffix(event.exe, prefix)
         if not items or not items[0].path or self._is_program(exe, items[0], prefix) or not is_script(event, arguments):
-            return [Target(PROGRAM, exe, image, file=executed_id, container=container, is_of_process=is_of_process)]
+            target = Target(PROGRAM, exe, image, file=executed_id, container=container, is_of_process=is_of_process)
+            return [target._replace(owner=items[0].owner) if items else target]
         interpreter = Target(PROGRAM, exe, image, file=items[1].id, container=container, is_of_process=is_of_process)
         script = Target(SCRIPT, self._real(items[0], container), image, exe, executed_id, container=container)
-        return [interpreter, script]
+        return [interpreter._replace(owner=items[1].owner), script._replace(owner=items[0].owner)]
 
     def of_arguments(
         self,
@@ -78,7 +80,7 @@ class Targets:
         interpreter = program.path
         prefix = _prefix(program.container)
         for operand in interpreters.operands(program.path, arguments):
-            path = self._named(operand, absolute(operand.name, cwd), prefix)
+            path = self._named(operand, cwd, prefix)
             if not path or is_descriptor(path):
                 continue
             if not is_certain and operand.name[:1] != b"/" and _status(path, prefix) is None:
@@ -89,11 +91,10 @@ class Targets:
             interpreter = path
         return targets
 
-    def _named(self, operand: interpreters.Operand, path: bytes, prefix: bytes) -> bytes:
-        """Return the file that an interpreter takes for a name. path: of what it looks for first."""
-        if not path or is_descriptor(path):
-            return path
-        if prefix:
+    def _named(self, operand: interpreters.Operand, cwd: bytes, prefix: bytes) -> bytes:
+        """Return the file that an interpreter takes for a name; as it is named, if others choose that it is root's."""
+        path = absolute(operand.name, cwd)
+        if not path or prefix or is_descriptor(path):
             return path
         status = self._look_up(path)
         if status is None and (operand.endings or operand.is_searched):
@@ -102,7 +103,12 @@ class Targets:
                 guesses += [directory + operand.name for directory in _SEARCHED]
             path = next((guess for guess in guesses if os.path.lexists(guess)), path)
             status = self._look_up(path)
-        return self._regular(path, status)
+        real = self._regular(path, status)
+        if real == path and b"/../" not in operand.name:
+            return real
+        status = _status(real, b"")
+        is_roots = status is not None and not status.st_uid
+        return os.path.join(cwd, operand.name) if is_roots and is_led_by_others(operand.name, cwd) else real
 
     def _root(
         self, exe: bytes, file: FileId | None, pid: bytes, parent: Process | None, time: float
@@ -126,7 +132,10 @@ class Targets:
         if item.path == exe:
             return True
         status = _status(exe, prefix)
-        return status is not None and item.id is not None and status.st_ino == item.id[2]
+        if status is None or item.id is None or status.st_ino != item.id[2]:
+            return False
+        # Whoever makes many files in memory gets one of any number.
+        return bool(prefix) or self._roots.is_on(exe, item.id[:2], status)
 
     def _without_suffix(self, exe: bytes, prefix: bytes) -> bytes:
         """Return the path of a program without what the kernel adds to that of a deleted file."""

@@ -63,7 +63,8 @@ def _upgraded(before: Program, program: Program) -> Program:
     if program.sha256:
         return (before if program.sha256 == before.sha256 else program)._replace(content=PRESENT)
     # What ran was neither the file of the look before, nor is it there: of a version in between, or an intruder's.
-    return program._replace(verification=VERIFIED) if program.package == before.package else program
+    is_unknown = program.package == before.package and program.verification != MODIFIED
+    return program._replace(verification=VERIFIED) if is_unknown else program
 
 
 class Upgrades:

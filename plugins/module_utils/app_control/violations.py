@@ -20,6 +20,8 @@ _FILE, _SHA256 = 1, 3
 _MOST_ANCESTORS = 8
 _MOST_SENTENCES = 8
 _SHOWN_PROGRAMS = 5
+# Of a process id. int() refuses thousands.
+_MOST_DIGITS = 10
 
 
 class Violation(t.NamedTuple):
@@ -114,7 +116,7 @@ def _file(program: Program) -> dict[str, t.Any]:
 def _process(program: Program, execution: Execution) -> dict[str, t.Any]:
     path = program.interpreter or program.path
     fields: dict[str, t.Any] = {"name": _name(path), "path": path}
-    if execution.pid.isdigit():
+    if execution.pid.isdigit() and len(execution.pid) <= _MOST_DIGITS:
         fields["pid"] = int(execution.pid)
     if execution.cwd:
         fields["working_directory"] = execution.cwd

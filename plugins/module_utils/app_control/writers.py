@@ -28,7 +28,10 @@ class Writers:
 
     def owner(self, status: os.stat_result) -> str:
         """Return the account that owns a file, or its number."""
-        number = status.st_uid
+        return self.account(status.st_uid)
+
+    def account(self, number: int) -> str:
+        """Return the name of an account, or its number."""
         if number not in self._owners:
             try:
                 self._owners[number] = printable(pwd.getpwuid(number).pw_name)

@@ -21,6 +21,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.recomm
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted
 
 _WIDTH = 110
+# Of the name of a file; roles are called after software, and hosts say what that is called.
+_LONGEST = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +41,7 @@ def file_names(roles: t.Iterable[Role], drafts: Lists) -> dict[str, str]:
     for role in roles:
         if role.name in names:
             continue
-        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", role.name).strip("-") or "role"
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", role.name)[:_LONGEST].strip("-") or "role"
         candidates = (f"{stem}{suffix}.yml" for suffix in itertools.chain([""], map("-{}".format, itertools.count(2))))
         names[role.name] = next(name for name in candidates if name not in taken)
         taken.add(names[role.name])

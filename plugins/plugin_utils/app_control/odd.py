@@ -106,6 +106,7 @@ def _within_build(
     programs = table.fleet.programs
     holders: dict[int, dict[str, int]] = {}  # by file: how many hosts have each digest
     later: dict[int, set[str]] = {}  # by file: digests that came to a host after another one
+    earlier: dict[int, set[str]] = {}  # by file: digests that some host had first
     numbers: dict[tuple[int, str], set[int]] = {}
     for host in hosts:
         first: dict[int, dict[str, float]] = {}
@@ -121,12 +122,13 @@ def _within_build(
             count = holders.setdefault(file, {})
             for digest, begin in times.items():
                 count[digest] = count.get(digest, 0) + 1
-                if begin > min(times.values()):
-                    later.setdefault(file, set()).add(digest)
+                is_later = begin > min(times.values())
+                (later if is_later else earlier).setdefault(file, set()).add(digest)
     reasons = {}
     for file, count in holders.items():
         if len(count) > 1:
-            for digest, reason in _judge(count, later.get(file, set())):
+            # One host alone can't make what others had first the wrong one.
+            for digest, reason in _judge(count, later.get(file, set()) - earlier[file]):
                 reasons.update(dict.fromkeys(numbers[file, digest], reason))
     return reasons
 

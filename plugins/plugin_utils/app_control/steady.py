@@ -25,13 +25,16 @@ _VERSION = re.compile(
     """,
     re.VERBOSE,
 )
+# NAME_MAX of linux/limits.h, each byte shown as four characters at worst. A hostile host reports longer names, with
+# which patterns take seconds.
+LONGEST = 4 * 255
 _DIGITS = re.compile(r"\d+([._]\d+)*")
 _RANDOM = re.compile(r"(?=[^/]*\d)[0-9A-Za-z_]{8,}|[0-9a-f-]{12,}")
 
 
 def is_version(part: str) -> bool:
     """Return whether a directory's name is of one version or build."""
-    return _VERSION.fullmatch(part) is not None
+    return len(part) <= LONGEST and _VERSION.fullmatch(part) is not None
 
 
 def own_directory(path: str) -> str:

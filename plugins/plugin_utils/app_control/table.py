@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import posixpath
 import typing as t
 from array import array
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _program
 from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
-from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import steady
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import UNKNOWN_IMAGE
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import entries, steady
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.fleet import Fleet, HostPrograms
 
 PACKAGE, DIRECTORY, PATH, IMAGE = "package", "directory", "path", "image"
@@ -140,7 +142,12 @@ def _count(table: Table, number: int, host: HostPrograms, file_of: array[int], e
 
 
 def key_of(program: Program) -> Key | None:
-    """Return what a rule would name of a program, None where no rule could."""
+    """Return what a rule would name of a program, None where no rule could.
+
+    A host in an attacker's hands reports anything: one entry that can't be read would spoil the file for all hosts.
+    """
+    if not _is_readable(program):
+        return None
     if program.image:
         return Key(IMAGE, image_name(program.image))
     if program.package:
@@ -151,6 +158,19 @@ def key_of(program: Program) -> Key | None:
     if own:
         return Key(DIRECTORY, own)
     return Key(PATH, steady.steady_path(program.path))
+
+
+def _is_readable(program: Program) -> bool:
+    """Return whether the reader of allowlists takes the path, the package and the image of a program as they are."""
+    path = program.path
+    if not path.startswith("/") or path.startswith("//") or posixpath.normpath(path) != path:
+        return False
+    if max(map(len, path.split("/"))) > steady.LONGEST:
+        return False
+    if program.package and program.manager not in entries.MANAGERS:
+        return False
+    names = (path, program.package, program.image)
+    return all(name == name.strip() for name in names) and program.image != UNKNOWN_IMAGE
 
 
 def image_name(image: str) -> str:

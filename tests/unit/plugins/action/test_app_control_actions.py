@@ -16,10 +16,18 @@ from ansible_collections.bulwark.servers.plugins.action import app_control_info,
 from ansible_collections.bulwark.servers.plugins.doc_fragments.automation import ModuleDocFragment
 from ansible_collections.bulwark.servers.plugins.module_utils import _payload
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection
+from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.violations import (
+    Violation,
+    violation_detection,
+)
 from ansible_collections.bulwark.servers.plugins.modules import app_control_info as info_doc
-from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Request, alone
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
 from tests.support import paths
@@ -170,14 +178,43 @@ def test_finding_says_which_other_hosts_have_the_program(site: Site) -> None:
 
 
 def test_what_the_store_records_of_programs_is_passed_on(site: Site) -> None:
-    ended = {"alert": "app_unapproved_program", "subject": TOOL, "reason": "Allowed: package tool of web"}
-    # No allowlist ends this one, whatever a host says.
-    pretended = {**ended, "alert": "app_state_tampered"}
-    result = site.result(answer(programs=[programs.sighting(TOOL)], ended=[ended, pretended]))
+    result = site.result(answer(programs=[programs.sighting(TOOL)]))
     assert [each["path"] for each in result["programs"]] == [TOOL]
-    assert result["ended"] == [ended]
     assert result["program_host"]["groups"] == ["shop", "web"]
     assert result["program_host"]["roles"] == ["web"]
+
+
+def test_only_the_allowlist_of_the_controller_ends_a_finding(site: Site) -> None:
+    """A host in an attacker's hands may say that its findings ended."""
+    tampered = detection(
+        "app_state_tampered", "checkpoint of app_control", "programs", [], message="It is not the same."
+    )
+    with site.store() as store:
+        found = [
+            events.finding(each, catalogue.load(), events.Device("web1"), programs.DAY)
+            for each in (reported(TOOL, "a" * 64), reported("/tmp/x", "b" * 64), tampered)
+        ]
+        programs.record(store, host="web1", findings=found)
+    said = [
+        {"alert": alert, "subject": subject, "reason": "Allowed: exception by alice"}
+        for alert, subject in (
+            ("app_unapproved_program", TOOL),
+            ("app_unapproved_program", "/tmp/x"),
+            ("app_state_tampered", "checkpoint of app_control"),
+        )
+    ]
+    (site.lists / "web.yml").write_text(f"role: web\nhosts: [web1]\nallow: [{{sha256: {'a' * 64}}}]\n")
+    ended = site.result(answer(ended=said), allowlists=str(site.lists))["ended"]
+    reason = "Allowed: the sha256 rule of web"
+    assert ended == [{"alert": "app_unapproved_program", "subject": TOOL, "reason": reason}]
+    assert site.result(answer(ended=said))["ended"] == []
+
+
+def reported(path: str, sha256: str) -> dict[str, t.Any]:
+    """Return a finding as the module makes it."""
+    program = Program("program", path, sha256=sha256, verification="unpackaged", owner="root")
+    record = Record(program, programs.DAY, programs.DAY, [1], executions=1, new_executions=1)
+    return violation_detection(Violation(record, Verdict(False, "no", "app_unapproved_program"), False), "programs")
 
 
 def test_other_modules_can_not_say_anything_about_programs() -> None:

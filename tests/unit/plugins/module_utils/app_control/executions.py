@@ -24,12 +24,14 @@ def quoted(text: Name) -> str:
     return '"%s"' % raw.decode("ascii")
 
 
-def path_record(item: int, name: Name, file: os.stat_result | None = None, device: str | None = None) -> str:
+def path_record(
+    item: int, name: Name, file: os.stat_result | None = None, device: str | None = None, owner: int = 0
+) -> str:
     """Return the body of a PATH record. file: what lies there; without, a file of a device that this host has not."""
     inode = file.st_ino if file is not None else 4_711
     where = device or ("%02x:%02x" % (os.major(file.st_dev), os.minor(file.st_dev)) if file is not None else "fe:63")
     return (
-        f"item={item} name={quoted(name)} inode={inode} dev={where} mode=0100755 ouid=0 ogid=0 rdev=00:00 "
+        f"item={item} name={quoted(name)} inode={inode} dev={where} mode=0100755 ouid={owner} ogid=0 rdev=00:00 "
         "nametype=NORMAL cap_fp=0 cap_fi=0 cap_fe=0 cap_fver=0 cap_frootid=0"
     )
 

@@ -250,3 +250,19 @@ def test_who_can_write(tmp_path: pathlib.Path) -> None:
     assert "everybody" in identify(tool).program.writers
     (tmp_path / "a").chmod(0o755)
     assert set(identify(tool).program.writers) == common
+
+
+def test_a_file_of_another_account_at_the_path_of_a_packaged_one(tmp_path: pathlib.Path) -> None:
+    """Every account can mount its own file there for itself: no look at the path shows what ran."""
+    tool = program(tmp_path / "tool")
+    package = Owned("dpkg:tools", "tools", "1", "all", "dpkg")
+    before = identify(tool)
+    other = target_of(tool)._replace(file=(0, 31, tool.stat().st_ino), owner=4_711)
+    found = facts({os.fsencode(tool): package}).identify(other, LATER, before.program, before.key).program
+    assert (found.content, found.verification, found.package) == (_program.CHANGED, _program.MODIFIED, "tools")
+    assert (found.sha256, found.owner, found.writers) == ("", "4711", ("4711",))
+    found = facts().identify(other, LATER, before.program, before.key).program
+    assert (found.verification, found.writers) == (_program.UNPACKAGED, ("4711",))
+    tool.unlink()
+    found = facts().identify(other, LATER, before.program, before.key).program
+    assert (found.content, found.sha256, found.writers) == (_program.GONE, "", ("4711",))

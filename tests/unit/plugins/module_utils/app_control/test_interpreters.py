@@ -14,6 +14,10 @@ CASES = {
     "bash -ex x.sh -c": ["x.sh"],
     "bash -o pipefail x.sh": ["x.sh"],
     "bash +o history x.sh": ["x.sh"],
+    "bash -oe pipefail x.sh": ["x.sh"],
+    "bash -Oxo extglob pipefail x.sh": ["x.sh"],
+    "dash -oe errexit x.sh": ["x.sh"],
+    "bash -oc pipefail x.sh": [],
     "bash --rcfile /etc/rc x.sh": ["x.sh"],
     "bash --norc -- -x.sh": ["-x.sh"],
     "bash - x.sh": ["x.sh"],
@@ -33,6 +37,13 @@ CASES = {
     "perl -w -I/usr/lib x.pl": ["x.pl"],
     "perl -I lib x.pl": ["x.pl"],
     "perl -ne print x": [],
+    "perl -lane print x": [],
+    "perl -F: -lane print x": [],
+    "perl -0777ne print x": [],
+    "perl -l012 x.pl": ["x.pl"],
+    "perl -Tw x.pl": ["x.pl"],
+    "perl -MJSON -le print x": [],
+    "ruby -lane print x": [],
     "perl -i.bak x.pl": ["x.pl"],
     "ruby3.3 -r json x.rb": ["x.rb"],
     "node --require ./a.js x.js": ["x.js"],
@@ -87,3 +98,4 @@ def test_no_arguments_and_endless_ones() -> None:
     assert not interpreters.operands(b"/bin/bash", [b"bash", b""])
     loaders = [b"/lib64/ld-linux-x86-64.so.2"] * 1_000
     assert len(interpreters.operands(loaders[0], loaders)) == 3
+    assert interpreters.operands(b"/bin/bash", [b"bash", *[b"-e"] * 1_000, b"x.sh"])[0].name == b"x.sh"

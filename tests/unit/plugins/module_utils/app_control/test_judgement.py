@@ -13,7 +13,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage
 from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control import judgement
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control import judgement, look
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, Exemption, Rule
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judgement import Judgement
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution, Record
@@ -173,6 +173,9 @@ def test_upgrade_between_execution_and_look_raises_nothing(host: Host) -> None:
         record = seen(program, before=NGINX)
         assert host.judge([record], PACKAGE) == []
         assert record.reported == ""
+        # Whoever touches the files of dpkg can make it look so.
+        explained = host.scope.entry().get("explained", [])
+        assert [(each["by"], each["count"]) for each in explained] == [(f"claimed by nginx {program.version}", 3)]
     # Removed with its package.
     host.remove("nginx")
     assert host.judge([seen(NGINX._replace(content="gone"), before=NGINX)], PACKAGE) == []
@@ -183,6 +186,9 @@ def test_another_file_that_ran_before_an_upgrade_is_noticed(host: Host) -> None:
     host.unpack("nginx", "1.26-2")
     unread = NGINX._replace(version="1.26-2", content="changed", sha256="", verification="unknown")
     assert alerts(host.judge([seen(unread, before=NGINX)], PACKAGE)) == [("app_changed_program", NGINX.path, "low")]
+    # It belonged to somebody else.
+    foreign = unread._replace(verification="modified", writers=("eve",))
+    assert alerts(host.judge([seen(foreign, before=NGINX)], PACKAGE)) == [("app_changed_program", NGINX.path, None)]
     # The package was removed, too.
     host.remove("nginx")
     gone = Program("program", NGINX.path, content="gone")
@@ -309,6 +315,31 @@ def test_flood_becomes_findings_for_its_directories(host: Host, monkeypatch: pyt
         {"subject": "findings", "reason": "2 more programs ran that no allowlist has"}
     ]
     assert [record.reported != "" for record in others] == [True, True, False, False]
+
+
+def test_flood_of_directories_hides_no_other_program(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judgement, "_MOST_FINDINGS", 3)
+    monkeypatch.setattr(judgement, "_MOST_OF_DIRECTORY", 4)
+    flood = [seen(TOOL._replace(path=f"/tmp/{number}/x")) for number in range(9)]
+    inside = [seen(TOOL._replace(path=f"/tmp/{number}/x", image="web:1")) for number in range(5)]
+    found = host.judge([*flood, *inside, seen(TOOL)], PACKAGE, Rule("web", directory="/srv", image="web:1"))
+    assert sorted(each["subject"] for each in found) == ["/tmp/*", TOOL.path, "web:1: /tmp/*"]
+    assert host.scope.entry()["skipped"] == []
+
+
+def test_process_id_that_is_none(host: Host) -> None:
+    execution = EXECUTION._replace(pid="9" * 5_000)
+    (found,) = host.judge([seen(TOOL, newest=execution, newest_unexplained=execution)], PACKAGE)
+    assert "pid" not in found["evidences"][0]["process"]
+
+
+def test_more_programs_than_a_result_can_have_come_with_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [seen(TOOL._replace(path="/tmp/%d" % number), new_days=[1]) for number in range(5)]
+    monkeypatch.setattr(look, "_MOST_SIGHTINGS", 2)
+    assert [each.program.path for each in look.sightings(records)] == ["/tmp/0", "/tmp/1"]
+    assert [each.is_postponed for each in records] == [False, False, True, True, True]
+    monkeypatch.setattr(look, "_MOST_CHARACTERS", 5)
+    assert len(list(look.sightings(records))) == 1
 
 
 def test_finding_of_a_directory_ends_when_all_its_programs_are_allowed(

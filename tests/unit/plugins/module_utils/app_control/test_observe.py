@@ -17,6 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._program import LI
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import observe as observe_module
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import options
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control import running as running_programs
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.collect import collect
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observe import Observed, observe
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
@@ -248,3 +249,13 @@ def test_libraries(host: Host) -> None:
     assert any("python3" in parent for parent in found.parents)
     assert host.record(observed, "/memfd:bulwark-test", LIBRARY).program.content == MEMORY
     assert ("", LIBRARY, original) not in observed.records
+
+
+def test_mapping_behind_many_others(tmp_path: pathlib.Path) -> None:
+    """A process chooses how much is mapped before what it hides."""
+    maps = tmp_path / "maps"
+    usual = f"7f00-7f01 r-xp 00000000 fe:01 7 {' ' * 20}/{'a' * 4_000}\n"
+    maps.write_text(usual * 2_500 + "7f02-7f03 r-xp 00000000 fe:01 9 /tmp/hidden.so\n")
+    found = list(running_programs._mappings(str(maps)))
+    assert len(found) == 2_501
+    assert found[-1][-1] == b"/tmp/hidden.so"

@@ -85,6 +85,21 @@ def test_hostile_names(tmp_path: pathlib.Path, name: str) -> None:
     assert list(log.seen) == [f"program {printable(os.fsencode(str(tool)))}"]
 
 
+def test_arguments_that_are_longer_than_any_path() -> None:
+    """The store refuses a result with an endless name, and so would each that follows."""
+    names = [b"\xff" * 30_000, b"\xff" * 30_000 + b"x"]
+    seen = Log().read(*(execution("/usr/bin/bash", ["bash", name], serial=len(name)) for name in names)).seen
+    assert len(seen) == 3
+    assert max(map(len, seen)) < 17_000
+
+
+def test_an_execution_without_a_program() -> None:
+    raw = execution("/bin/x").replace(b'exe="/bin/x"', b"exe=(null)")
+    log = Log().read(raw, execution("/bin/y", serial=2))
+    assert log.seen == {"program /bin/y": 1}
+    assert "of an execution without a program" in log.reader.unread.take()[1]
+
+
 def test_a_script_and_its_interpreter(tmp_path: pathlib.Path) -> None:
     script = program(tmp_path / "x.sh", b"#!/bin/sh\n")
     shell = os.path.realpath("/bin/sh")
@@ -100,6 +115,53 @@ def test_a_script_and_its_interpreter(tmp_path: pathlib.Path) -> None:
     assert interpreter.target.file[2] == os.stat(shell).st_ino
     assert interpreter.newest is not None
     assert interpreter.newest.script == os.fsencode(script)
+
+
+def test_a_script_with_the_number_of_its_interpreter(tmp_path: pathlib.Path) -> None:
+    """Everybody gets a file of any inode in memory, by making many."""
+    script = program(tmp_path / "x.sh", b"#!/bin/sh\n")
+    shell = os.path.realpath("/bin/sh")
+    paths = [path_record(0, "./x.sh", status(shell), "00:1f"), path_record(1, "/bin/sh", status(shell))]
+    paths.append(path_record(2, LOADER))
+    log = Log().read(execution(shell, ["/bin/sh", "./x.sh"], cwd=str(tmp_path), paths=paths))
+    assert log.seen == {f"program {shell}": 1, f"script {script}": 1}
+
+
+def test_who_owned_a_file_when_it_ran(tmp_path: pathlib.Path) -> None:
+    tool = program(tmp_path / "tool")
+    log = Log().read(execution(str(tool), paths=[path_record(0, str(tool), status(tool), owner=1_000)]))
+    assert log[tool].target.owner == 1_000
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another account")
+def test_others_do_not_lead_to_a_file_of_root(tmp_path: pathlib.Path) -> None:
+    """What a link of an intruder leads to now is not what ran."""
+    packaged = program(tmp_path / "usr/bin/ldd", b"#!/bin/sh\n")
+    eve = tmp_path / "home/eve"
+    (eve / "a/b/c/d").mkdir(parents=True)
+    names = []
+    for name, target in (("link", packaged), ("up", eve / "a/b/c/d"), ("bin", packaged.parent)):
+        (eve / name).symlink_to(target)
+        os.lchown(eve / name, 1_000, 1_000)
+    os.chown(eve, 1_000, 1_000)
+    names = [f"{eve}/link", f"{eve}/bin/ldd", f"{eve}/up/../../../usr/bin/ldd"]
+    own = program(eve / "own.sh", b"#!/bin/sh\n")
+    os.chown(own, 1_000, 1_000)
+    (eve / "mine").symlink_to(own)
+    os.lchown(eve / "mine", 1_000, 1_000)
+    (tmp_path / "alternatives").symlink_to(packaged)
+    usual = [f"{eve}/mine", f"{tmp_path}/alternatives", "../../usr/bin/ldd"]
+    events = [
+        execution("/usr/bin/bash", ["bash", name], serial=number, cwd=str(eve), paths=[])
+        for number, name in enumerate((*names, *usual))
+    ]
+    seen = Log().read(*events).seen
+    assert seen == {
+        "program /usr/bin/bash": 6,
+        **{f"script {name}": 1 for name in names},
+        f"script {own}": 1,
+        f"script {packaged}": 2,
+    }
 
 
 def test_the_same_relative_name_in_two_directories(tmp_path: pathlib.Path) -> None:

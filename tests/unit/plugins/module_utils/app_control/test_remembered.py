@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._program import GONE, MEMORY, PROGRAM, SCRIPT, Program
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control import remembered
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution, Record
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.remembered import Memory
 
@@ -80,6 +81,14 @@ def test_directories_with_random_names() -> None:
     assert paths(found) == ["/home/a/.ansible/tmp/*"]
 
 
+def test_names_in_the_root_directory() -> None:
+    """Arguments of an interpreter name anything."""
+    names = [f"/{number}/x" for number in range(600)] + [f"/{number}" for number in range(600)]
+    found = memory(*(record(name, kind=SCRIPT) for name in names), record("/tmp/x", kind=SCRIPT))
+    found.fold(10_000)
+    assert paths(found) == ["/*", "/tmp/x"]
+
+
 def test_a_task_of_ansible_is_one_with_others() -> None:
     scripts = [
         record(f"/root/.ansible/tmp/ansible-tmp-1790000000.{number}-7-{number}/AnsiballZ_x.py", kind=SCRIPT)
@@ -148,3 +157,12 @@ def test_the_oldest_is_forgotten_where_there_are_too_many() -> None:
     found = memory(*(record(f"/{number}", last=100 * DAY + number, reported="x" * (number < 2)) for number in range(9)))
     assert found.evict(5, 0) == 4
     assert paths(found) == ["/0", "/1", "/6", "/7", "/8"]
+
+
+def test_long_names_are_forgotten_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs files of endless names, each a finding, must not fill the memory of the host."""
+    monkeypatch.setattr(remembered, "_MOST_CHARACTERS", 5_000)
+    long = [record(f"/{number}{'x' * 1_000}", reported="x") for number in range(9)]
+    found = memory(record("/usr/bin/a"), record("/tmp/b", reported="x"), *long)
+    assert found.evict(100, 0) == 5
+    assert {"/usr/bin/a", "/tmp/b"} < set(paths(found))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shutil
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Roots
@@ -88,6 +89,37 @@ def test_a_file_of_a_container_that_the_host_runs(tmp_path: pathlib.Path) -> Non
     roots = made(tmp_path)
     assert roots.container_on((major, minor), b"/bin/x") is not None
     assert roots.container_on((major, minor), b"/var/lib/docker/merged/bin/x") is None
+
+
+def test_a_file_system_of_the_host_is_no_container(tmp_path: pathlib.Path) -> None:
+    """Every account can name a control group, and make a directory of /tmp or /home the root of a process."""
+    proc = tmp_path / "proc"
+    major, minor = device_of("/proc")
+
+    def container_there(mounts: str) -> bool:
+        shutil.rmtree(proc, ignore_errors=True)
+        make(proc, 1, pathlib.Path("/"), mounts=MOUNTS + mounts)
+        make(proc, 7, pathlib.Path("/proc"), f"/user.slice/user@1000.service/docker-{ID}.scope")
+        roots = made(tmp_path)
+        assert roots.container_of(b"7") is not None
+        return roots.container_on((major, minor), b"/bin/x") is not None
+
+    assert not container_there(f"40 20 {major}:{minor} / /tmp rw - tmpfs tmpfs rw\n")
+    # Engines mount the roots of containers for themselves.
+    assert container_there(f"40 20 {major}:{minor} / /var/lib/docker/overlay2/a/merged rw - overlay overlay rw\n")
+    assert container_there(f"40 20 {major}:{minor} / /run/containerd/k8s.io/{ID}/rootfs rw - ext4 /dev/dm-7 rw\n")
+
+
+def test_a_configuration_of_an_intruder(tmp_path: pathlib.Path) -> None:
+    """Whoever mounts a file at /etc/hostname of its own root chooses where the configuration is looked for."""
+    configuration = tmp_path / f"docker/containers/{ID}/config.v2.json"
+    configuration.parent.mkdir(parents=True)
+    for content in ("[" * 200_000, '{"Config": ["Image"]}', '"' * 7):
+        configuration.write_text(content)
+        shutil.rmtree(tmp_path / "proc", ignore_errors=True)
+        docker = made(tmp_path).container_of(b"7")
+        assert docker is not None
+        assert docker.image == ID[:12]
 
 
 def test_an_image_without_a_name(tmp_path: pathlib.Path) -> None:

@@ -5,12 +5,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import hashlib
 import pathlib
 
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Rule
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import allowlist_files, draft_file
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.options import Options
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.recommend import recommend
 
+from tests.unit.plugins.plugin_utils.app_control.fleets import Builder, packaged, unpackaged
 from tests.unit.plugins.plugin_utils.app_control.samples import NGINX_RULE, TOOL, listed, lists, role
 from tests.unit.plugins.plugin_utils.store.programs import program
 
@@ -80,3 +87,47 @@ def test_files_have_names_of_their_own() -> None:
         "kept": "renamed.yml",
         "other": "web.yml",
     }
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("holders", [1, 6])
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        packaged("x", manager="evil", sha256=digest("x"), verification="no_digest"),
+        packaged("x", manager="", sha256=digest("x"), verification="no_digest"),
+        packaged(" ", "/usr/bin/y", sha256=digest("x"), verification="no_digest"),
+        packaged("basea", "/usr/sbin/../x", sha256=digest("x"), verification="modified"),
+        unpackaged("/opt/shop/../../tmp/x", digest("x")),
+        unpackaged("/tmp/a/../x", digest("x")),
+        unpackaged("(null)/x", digest("x")),
+        unpackaged("//x", digest("x")),
+        unpackaged("/x/", digest("x")),
+        unpackaged("/tmp/x ", digest("x")),
+        unpackaged(" ", digest("x")),
+        unpackaged("/usr/bin/" + "1" * 2_000, digest("x")),
+        unpackaged("/bin/sh", digest("x"), image="?"),
+        unpackaged("/bin/sh", digest("x"), image=" "),
+        unpackaged("bin/sh", digest("x"), image="x:1"),
+    ],
+)
+def test_no_host_spoils_the_file_for_all(tmp_path: pathlib.Path, hostile: Program, holders: int) -> None:
+    builder = Builder()
+    for number in range(6):
+        builder.host(f"web{number}", *[hostile][: int(number < holders)])
+    fleet = builder.fleet()
+    fleet = dataclasses.replace(fleet, programs=[each._replace(sha256=digest(each.sha256)) for each in fleet.programs])
+    (base,) = (each for each in recommend(fleet, Options(), {}, []).roles if not each.problem)
+    (tmp_path / "base.yml").write_text(draft_file.text(base, LEARNED, ()))
+    (read,) = allowlist_files.load(tmp_path).roles
+    assert {each.rule._replace(role="") for each in base.rules} == {each._replace(role="") for each in read.allow}
+    assert len(read.allow) == 8
+    assert not read.review
+
+
+def test_the_name_of_a_file_is_never_too_long() -> None:
+    names = draft_file.file_names([role("a" * 500), role("a" * 501)], lists())
+    assert sorted(map(len, names.values())) == [104, 106]

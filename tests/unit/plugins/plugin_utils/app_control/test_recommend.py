@@ -111,6 +111,20 @@ def test_a_file_that_changed_on_a_host_is_the_wrong_one_whatever_most_hosts_have
     assert _reviewed(role, "/usr/sbin/nginx").reasons == ("the file changed while the version of the package did not",)
 
 
+def test_a_host_that_lies_does_not_make_the_right_file_the_wrong_one() -> None:
+    """It reports that the file which other hosts have came after its own one."""
+    built = _built()
+    newer = packaged("basea", version="2.0")
+    built.add("web1", Seen(newer, 20, 20))
+    built.add("web2", Seen(newer._replace(sha256="evil"), 30, 10, 20), Seen(newer, 19, 19))
+    base, _role = _learned(built)
+    (rule,) = (rule for rule in _rules(base) if rule.package == "basea")
+    assert "evil" in rule.except_sha256
+    assert {item.reasons[0] for item in base.review} == {
+        "hosts have different files at the same version of the package, and it is unclear which is right"
+    }
+
+
 def test_hosts_of_another_processor_are_compared_among_themselves() -> None:
     built = _built()
     others = ("web1", "web2", "web3", "plain1")

@@ -38,3 +38,9 @@ def test_paths(path: str, own: str, directory: str, same: str) -> None:
 def test_names(name: str, same: str) -> None:
     assert steady.steady_name(name) == same
     assert steady.basename(f"/usr/sbin/{name}") == same
+
+
+def test_names_that_no_file_has_are_not_searched() -> None:
+    assert steady.is_version("a-1" + "-1" * 500)
+    assert not steady.is_version("a" + "-1" * 10_000)
+    assert not steady.is_version("-1" * 10_000 + "!")
