@@ -14,7 +14,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.uses i
 @pytest.mark.parametrize(
     ("hosts", "of", "harm", "words"),
     [
-        (1, 1, "", "its only host runs it"),
+        (1, 1, "", "the only host runs it"),
         (2, 2, "", "both hosts run it"),
         (3, 3, "", "all 3 hosts run it"),
         (1, 3, "", "1 of 3 hosts runs it"),
