@@ -197,6 +197,7 @@ def _shown(role: Role, written: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "recommended": len(role.rules),
         "review": len(role.review),
         "left_out": role.left_out,
+        "undecided": role.undecided,
         "path": written["path"],
         "preserved": written["preserved"],
     }

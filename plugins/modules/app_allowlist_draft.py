@@ -62,7 +62,9 @@ options:
     type: int
     default: 14
   minimum_hosts:
-    description: How many hosts a role must have before an allowlist is recommended for it.
+    description:
+      - How many hosts a role must have before an allowlist is recommended for it.
+      - With V(1), what a single host runs is recommended, though no other host can be compared with it.
     type: int
     default: 3
   max_review:
@@ -131,6 +133,10 @@ roles:
       returned: always
     left_out:
       description: The number of further programs to review.
+      type: int
+      returned: always
+    undecided:
+      description: The number of packages and files that are in no list, as they ran on too few days or hosts.
       type: int
       returned: always
     path:

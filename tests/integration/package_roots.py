@@ -146,7 +146,8 @@ class Rpm:
         spec = directory / f"{self.name}-{self.version}.spec"
         spec.write_text(
             f"Name: {self.name}\nVersion: {self.version}\nRelease: 1\nEpoch: {self.epoch}\nSummary: made by a test\n"
-            f"License: MIT\nBuildArch: noarch\n%description\n%install\n{self.install}\n{scriptlets}%files\n{self.files}\n"
+            f"License: MIT\nBuildArch: noarch\n%description\n%install\n{self.install}\n"
+            f"{scriptlets}%files\n{self.files}\n"
         )
         _run(
             *("rpmbuild", "-bb", "--define", f"_topdir {directory}/build", "--define", f"_rpmdir {directory}"),

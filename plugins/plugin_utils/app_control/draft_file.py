@@ -82,6 +82,8 @@ def text(role: Role, learned: Learned, hosts: t.Sequence[str]) -> str:
     lines += _listed("allow", [entries.rule_entry(each.rule, each.reason) for each in role.rules])
     if role.left_out:
         lines.append(f"# Further programs that need a review and are not listed: {role.left_out}.")
+    if role.undecided:
+        lines.append(f"# Packages and files that ran on too few days or hosts and are not listed: {role.undecided}.")
     lines += _listed("review", [_review(each.program, each.reasons, each.rule) for each in role.review])
     return "".join(f"{line}\n" for line in lines)
 

@@ -26,7 +26,7 @@ ODD = program("/opt/a: 'b'\\n{{ x }} # c", image="shop:1", package="", sha256="c
 
 
 def test_a_draft_shows_what_to_do_and_why() -> None:
-    text = draft_file.text(role(review=[TOOL], left_out=7), LEARNED, ("web1", "web2"))
+    text = draft_file.text(role(review=[TOOL], left_out=7, undecided=2), LEARNED, ("web1", "web2"))
     assert (
         text
         == f"""\
@@ -48,6 +48,7 @@ allow:
     origin: signed
     reason: 3 programs on 2 hosts.
 # Further programs that need a review and are not listed: 7.
+# Packages and files that ran on too few days or hosts and are not listed: 2.
 review:
   - program: /opt/tool
     reasons:
