@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _checkpoint
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import boot
 from ansible_collections.bulwark.servers.plugins.module_utils.host_state.options import apply_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.scan import kept
@@ -44,16 +43,19 @@ class ActionModule(CapabilityActionBase):
             return result
         host = host_name(self._task.delegate_to or task_vars["inventory_hostname"])
         try:
-            notices = self._settled(host, is_read_anew=_checkpoint.DIRECTORY in names)
+            notices = self._settled(host, names)
         except StoreError as error:
             notices = [f"The store still has how far the logs of this host were read, and its seals: {error}"]
         return {**result, "notices": [*notices, *(result.get("notices") or [])]}
 
-    def _settled(self, host: str, is_read_anew: bool) -> list[str]:
-        """Let the store forget what was on the host; return what is to be done by hand. Raises StoreError."""
+    def _settled(self, host: str, names: t.Collection[t.Any]) -> list[str]:
+        """Let the store forget what was on the host; return what is to be done by hand. Raises StoreError.
+
+        names: of the directories that were removed.
+        """
+        emptied = [each.id for each in capabilities.load().values() if any(name in names for name in each.state)]
         with contextlib.closing(Store.open(self._store_url)) as store:
-            if is_read_anew:
-                store.forget_checkpoints(host)
+            store.forget_checkpoints(host, emptied)
             sealed = store.seal_names(host)
         return [
             f"The store still has the seal of the baseline '{name}' of {host}: remove it with bulwark.servers."

@@ -52,32 +52,42 @@ class Checkpoint:
     """What a reader remembers. ``problem``: a sentence when it is not what the controller confirmed, else None."""
 
     def __init__(
-        self, root: str, name: str, token: str | None, state: dict[str, t.Any], problem: str | None, advance: bool
+        self,
+        root: str,
+        directory: str,
+        name: str,
+        token: str | None,
+        state: dict[str, t.Any],
+        problem: str | None,
+        advance: bool,
     ) -> None:
-        self._root, self._name, self._token, self._advance = root, name, token, advance
+        self._root, self._directory, self._name, self._token, self._advance = root, directory, name, token, advance
         self.state = state
         self.problem = problem
 
     @classmethod
-    def load(cls, root: str | None, name: str, token: str | None, advance: bool) -> Checkpoint:
+    def load(
+        cls, root: str | None, name: str, token: str | None, advance: bool, directory: str = DIRECTORY
+    ) -> Checkpoint:
         """Return what the reader ``name`` remembered when the controller's store got ``token``.
 
         root: the state directory, None for the default. token: empty when the store has none, and reading begins
-        anew. advance: whether ``save`` keeps anything. Raises StateError where the directory can't be used, and
-        HostError for a token that is none.
+        anew. advance: whether ``save`` keeps anything. directory: below root, of a capability whose state is removed
+        without that of others. Raises StateError where the directory can't be used, and HostError for a token that is
+        none.
         """
         if not _NAME.match(name):
             raise ValueError("'%s' is no name of a reader: lower case letters and underscores" % name)
         root = root or default_root(os.environ, os.geteuid())
         if not token:
-            return cls(root, name, None, {}, None, advance)
+            return cls(root, directory, name, None, {}, None, advance)
         if not _TOKEN.match(token):
             raise HostError("the store's checkpoint '%s' is none; forget this host's results in the store" % token)
         try:
-            state, problem = _read(root, name, token), None
+            state, problem = _read(root, directory, name, token), None
         except DamagedError as error:
             state, problem = {}, str(error)
-        return cls(root, name, token, state, problem, advance)
+        return cls(root, directory, name, token, state, problem, advance)
 
     @property
     def known(self) -> bool:
@@ -94,7 +104,7 @@ class Checkpoint:
         content = _packed(self._name, state)
         lineage = self._token.partition("-")[0] if self._token else os.urandom(8).hex()
         token = "%s-%s" % (lineage, hashlib.sha256(content).hexdigest())
-        directory = StateDirectory.open(self._root, DIRECTORY, create=True)
+        directory = StateDirectory.open(self._root, self._directory, create=True)
         if directory is None:
             raise DamagedError("%s vanished while it was used; look into it" % self._root)
         try:
@@ -117,10 +127,10 @@ def _packed(name: str, state: t.Mapping[str, t.Any]) -> bytes:
     return _HEADER % name.encode() + zlib.compress(text.encode("ascii"), 1)
 
 
-def _read(root: str, name: str, token: str) -> dict[str, t.Any]:
+def _read(root: str, below: str, name: str, token: str) -> dict[str, t.Any]:
     """Return the state in a token's file; raise DamagedError when it isn't there, or not as it was written."""
-    path = os.path.join(root, DIRECTORY, _file(name, token))
-    directory = StateDirectory.open(root, DIRECTORY, create=False)
+    path = os.path.join(root, below, _file(name, token))
+    directory = StateDirectory.open(root, below, create=False)
     descriptor = None
     if directory is not None:
         try:

@@ -65,7 +65,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.proc
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.running_processes import Running, running
 from ansible_collections.bulwark.servers.plugins.module_utils.automation.make import explainers_of
 
-NAME = "app_control"
+# The directory of its own, so that it is removed without the checkpoints of others.
+CAPABILITY = "app_control"
+NAME = CAPABILITY
 PROGRAMS, CONTAINERS = "programs", "containers"
 _VERSION = 1
 _DAY = 86_400
@@ -125,7 +127,7 @@ def observe(params: t.Mapping[str, t.Any], check_mode: bool, explainers: t.Seque
         yield_to_others()
     gc.set_threshold(_COLLECT_AFTER)
     advance = bool(params.get("_advance")) and not check_mode
-    checkpoint = Checkpoint.load(params.get("state_dir"), NAME, params.get("_token"), advance)
+    checkpoint = Checkpoint.load(params.get("state_dir"), NAME, params.get("_token"), advance, directory=CAPABILITY)
     scopes = [ScopeCoverage(PROGRAMS), ScopeCoverage(CONTAINERS)]
     state = checkpoint.state if checkpoint.state.get("version") == _VERSION else {}
     if checkpoint.problem:

@@ -58,10 +58,10 @@ def write(connection: sa.Connection, host: str, accepted: t.Mapping[str, tuple[s
     sql.upsert(connection, tables().checkpoints, rows, update=("capability", "token", "at"))
 
 
-def forget(connection: sa.Connection, host: str) -> None:
-    """Forget how far a host's logs were read: the next run reads them anew."""
+def forget(connection: sa.Connection, host: str, capabilities: t.Sequence[str]) -> None:
+    """Forget how far capabilities have read a host's logs: the next run reads them anew."""
     table = tables().checkpoints
-    connection.execute(table.delete().where(table.c.host == host))
+    connection.execute(table.delete().where(table.c.host == host, table.c.capability.in_(capabilities)))
 
 
 def _fields(reported: t.Any) -> tuple[str, str, str | None]:

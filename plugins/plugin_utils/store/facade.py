@@ -158,9 +158,9 @@ class Store(BenchmarkStore, JitStore, ProgramStore):
         """Return the token of how far a reader of a host's logs got, None where nothing of it was recorded."""
         return self._database.read(lambda c: checkpoints.get(c, host, name))
 
-    def forget_checkpoints(self, host: str) -> None:
-        """Forget how far a host's logs were read: the next run reads them anew."""
-        self._database.write(lambda c: checkpoints.forget(c, host))
+    def forget_checkpoints(self, host: str, capabilities: t.Sequence[str]) -> None:
+        """Forget how far capabilities have read a host's logs: the next run reads them anew."""
+        self._database.write(lambda c: checkpoints.forget(c, host, capabilities))
 
     def finish_run(self, run_id: str, now: float, reasons: t.Mapping[str, str] | None = None) -> bool:
         """Close a run; return whether it was open.

@@ -289,7 +289,7 @@ def test_maintainer_script_counts_as_far_as_something_vouches_for_it(host: Host,
 
 def test_tampering_with_the_memory_is_reported(host: Host) -> None:
     host.look()
-    (saved,) = (host._state / "checkpoints").glob("app_control-*")
+    (saved,) = (host._state / "app_control").glob("app_control-*")
     saved.unlink()
     host.look()
     found = [each for each in host.result["detections"] if each["alert"] == "app_state_tampered"]

@@ -19,7 +19,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module imp
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
-from tests.unit.plugins.plugin_utils.store.samples import CAPABILITY, checked, start
+from tests.unit.plugins.plugin_utils.store.samples import checked, start
 
 EVERY = {name for capability in capabilities.load().values() for name in capability.state}
 SHARED = {"firewall", "simulation"}
@@ -73,7 +73,13 @@ def test_a_capability_that_there_is_not_is_refused(options: dict[str, t.Any]) ->
 
 @pytest.mark.parametrize(
     ("removed", "check_mode", "token"),
-    [(["checkpoints"], False, None), (["checkpoints"], True, "t1"), (["jit"], False, "t1"), ([], False, "t1")],
+    [
+        (["checkpoints"], False, None),
+        (["checkpoints"], True, "t1"),
+        (["jit"], False, "t1"),
+        (["app_control"], False, "t1"),
+        ([], False, "t1"),
+    ],
 )
 def test_logs_are_read_anew_once_it_is_gone_how_far_they_were(
     removed: list[str], check_mode: bool, token: str | None, tmp_path: pathlib.Path
@@ -81,7 +87,7 @@ def test_logs_are_read_anew_once_it_is_gone_how_far_they_were(
     url = f"sqlite:///{tmp_path}/findings.db"
     with contextlib.closing(Store.open(url)) as store:
         said = {"name": "audit_events", "token": "t1", "after": None}
-        store.record(start(store, 100), "web1", CAPABILITY, [], [checked()], 100, said)
+        store.record(start(store, 100), "web1", "audit", [], [checked()], 100, said)
         store.propose_seal("web1", "shop", "aa", by="alice", reason="first", now=100)
     action = _action(check_mode)
     arguments = action.module_arguments({"state": "absent", "store": url}, {})

@@ -138,7 +138,7 @@ def test_a_finding_is_remembered(host: Host) -> None:
 def test_state_that_is_damaged_or_gone(host: Host) -> None:
     host.write(execution(str(program(host.directory / "tool"))))
     host.recorded()
-    for file in (host.directory / "state/checkpoints").iterdir():
+    for file in (host.directory / "state/app_control").iterdir():
         if file.name != "lock":
             file.write_bytes(b"x")
     observed = host.look()

@@ -98,7 +98,8 @@ def test_logs_whose_findings_are_forgotten_are_read_anew(store: Store, capabilit
 def test_what_was_forgotten_of_a_host_is_read_anew(store: Store) -> None:
     read(store, 100, "t1")
     read(store, 200, "s1", name="sign_ins")
-    store.forget_checkpoints("web2")
+    store.forget_checkpoints("web2", [CAPABILITY])
+    store.forget_checkpoints("web1", ["app_control"])
     assert store.checkpoint("web1", "sign_ins") == "s1"
-    store.forget_checkpoints("web1")
+    store.forget_checkpoints("web1", ["app_control", CAPABILITY])
     assert [store.checkpoint("web1", name) for name in ("audit_events", "sign_ins")] == [None, None]
