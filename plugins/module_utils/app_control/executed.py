@@ -14,7 +14,7 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity, decode
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import activity, architectures, decode
 
 DELETED = b" (deleted)"
 _MEMORY = b"/memfd:"
@@ -25,7 +25,11 @@ _PATH = re.compile(
     rb"(?: inode=(\d{1,20}) dev=([0-9a-f]{1,8}):([0-9a-f]{1,8}) (?:mode=[0-7]{1,12} ouid=(\d{1,10}) )?)?"
 )
 _MOST_ITEMS = 8
+_MOST_BYTES = 1 << 20
 _SCRIPT_ITEMS = 3
+_CALLS = ("execve", "execveat")
+# ENOEXEC, as the kernel writes the result of a call.
+UNKNOWN_FORMAT = b"-8"
 
 # Device as (major, minor), and inode.
 FileId = t.Tuple[int, int, int]
@@ -67,7 +71,24 @@ def executed(raw: bytes) -> Executed | None:
     call = activity.SYSCALL.search(raw)
     if call is None or call.group(activity.SUCCESS + 1) != b"yes":
         return None
-    parts = call.groups()
+    return _facts(call.groups(), raw)
+
+
+def refused(raw: bytes) -> Executed | None:
+    """Return what the records say of a file whose format the kernel does not know; None for all other events.
+
+    Item 0 is the file, and ``exe`` what tried to execute it. A shell then runs the file as a script itself.
+    """
+    call = activity.SYSCALL.search(raw) if b" exit=%s " % UNKNOWN_FORMAT in raw else None
+    if call is None or call.group(activity.EXIT + 1) != UNKNOWN_FORMAT:
+        return None
+    if architectures.call_name(call.group(activity.ARCH + 1), call.group(activity.NUMBER + 1)) not in _CALLS:
+        return None
+    facts = _facts(call.groups(), raw)
+    return facts if facts.items and facts.items[0].path else None
+
+
+def _facts(parts: t.Sequence[bytes | None], raw: bytes) -> Executed:
     cwd = activity.directory_in(raw).encode("utf-8", "surrogateescape")
     items = {}
     for number, name, inode, major, minor, owner in _PATH.findall(raw):
@@ -87,6 +108,15 @@ def executed(raw: bytes) -> Executed | None:
         cwd,
         tuple(items[number] for number in sorted(items)),
     )
+
+
+def arguments_in(bodies: t.Sequence[bytes]) -> list[bytes]:
+    """Return the arguments in the bodies of EXECVE records."""
+    if len(bodies) == 1:
+        quoted = decode.quoted_arguments(bodies[0]) if b"\0" not in bodies[0] else None
+        if quoted is not None:
+            return quoted
+    return [text.encode("utf-8", "surrogateescape") for text in decode.arguments(bodies, _MOST_BYTES)]
 
 
 def absolute(name: bytes, cwd: bytes) -> bytes:

@@ -89,6 +89,8 @@ class FileFacts:
         if not target.image and self._roots.is_foreign(target.path):
             self.unreadable.setdefault(_FOREIGN, os.fsdecode(target.path))
             return Identified(base._replace(writers=(_FILE_SERVER,)), None)
+        if target.is_elsewhere:
+            return self._elsewhere(base, target, last, former, key)
         if target.image and target.container is None:
             return self._missing(base, target, former, key)
         pinned = self._pin(target)
@@ -98,6 +100,19 @@ class FileFacts:
             return self._identify(base, target, pinned, last, former, key)
         finally:
             os.close(pinned)
+
+    def _elsewhere(
+        self, base: Program, target: Target, last: float, former: Program | None, key: FileKey | None
+    ) -> Identified:
+        """Return a file of another root: whoever made that can change everything there."""
+        pinned = self._pin(target) if target.opened else None
+        if pinned is None:
+            return Identified(base._replace(content=GONE, writers=(_UNKNOWN_WRITER,)), None)
+        try:
+            identified = self._identify(base, target, pinned, last, former, key)
+        finally:
+            os.close(pinned)
+        return identified._replace(program=identified.program._replace(writers=(_UNKNOWN_WRITER,)))
 
     def is_usual(self, path: bytes) -> bool:
         """Return whether a package owns a path that only root can change."""
@@ -151,7 +166,7 @@ class FileFacts:
                 return Identified(former._replace(content=CHANGED), key)
             return Identified(self._located(base, target, pinned, status)._replace(content=CHANGED), None)
         is_gone = bool(target.opened) and not status.st_nlink
-        is_written = max(status.st_mtime, status.st_ctime) > last + _TICK and not target.opened
+        is_written = max(status.st_mtime, status.st_ctime) > last + _TICK and (target.is_elsewhere or not target.opened)
         content = GONE if is_gone else CHANGED if is_written else PRESENT
         if former is not None and key == present and former.sha256:
             return Identified(self._refreshed(former, base, target, pinned, status, content), present)

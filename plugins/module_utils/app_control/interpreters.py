@@ -107,6 +107,12 @@ def is_interpreter(program: bytes) -> bool:
     return _grammar(name) is not None or _BUSYBOX.fullmatch(name) is not None
 
 
+def is_shell(program: bytes) -> bool:
+    """Return whether a program runs a file as a script whose format the kernel does not know."""
+    name = program[program.rfind(b"/") + 1 :]
+    return _grammar(name) is _SHELL or _BUSYBOX.fullmatch(name) is not None
+
+
 def takes_code(program: bytes) -> bool:
     """Return whether -c as the first argument of a program says that the next one is code."""
     grammar = _grammar(program[program.rfind(b"/") + 1 :])

@@ -31,6 +31,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowl
     Rule,
     Verdict,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import OTHER_ROOT
 
 CHANGED_ALERT = "app_changed_program"
 UNAPPROVED_ALERTS = {
@@ -170,7 +171,9 @@ class Judge:
             return "it ran from memory, without a file"
         reasons = []
         rules = self._rules_of_package(program)
-        if not program.package:
+        if program.path.startswith(OTHER_ROOT + "/"):
+            reasons.append("it ran in another root directory or mount namespace")
+        elif not program.package:
             reasons.append("it belongs to no package")
         elif not rules:
             reasons.append("no allowlist has its package %s" % program.package)

@@ -15,6 +15,9 @@ if t.TYPE_CHECKING:
 
 # The image of a container that was gone before anybody could ask for its image. No allowlist should name it.
 UNKNOWN_IMAGE = "?"
+# Stands before the path of a file that ran in another root directory or mount namespace, if no path of the host leads
+# to it. There is no such file, and nobody can make one there.
+OTHER_ROOT = "/proc/other-root"
 # The last part of the path of a record that stands for files of a directory that ran seldom and are gone. A real file
 # of that name is shown with an escape.
 FOLDED = "*"

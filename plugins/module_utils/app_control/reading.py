@@ -14,7 +14,14 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._program import SCRIPT
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import interpreters
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.executed import Executed, executed, recorded
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.executed import (
+    UNKNOWN_FORMAT,
+    Executed,
+    arguments_in,
+    executed,
+    recorded,
+    refused,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.explanations import Explanations
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.lineage import Lineage
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Roots
@@ -48,11 +55,11 @@ _PARTS = tuple(
     NEXT.groupindex[name]
     for name in ("arguments", "s", "ms", "ppid", "pid", "ids", "ses", "rest", "cwd", "path0", "path1", "path2")
 )
+_EXIT = NEXT.groupindex["exit"]
 _DAY = 86_400
 # Of arguments in which the program is named in quotes, and then that code follows.
 _CODE, _CODE_ENDS = b'" a1="-c" ', 300
 _MOST_GROUPS = 20_000
-_MOST_BYTES = 1 << 20
 _CWD = re.compile(rb"cwd=(\"[^\"]*\"|[^\s\x1d]+)")
 
 Match = t.Match[bytes]
@@ -206,9 +213,13 @@ class Reader:
                 explanations.note(event)
                 if event.first == b"SYSCALL" and activity.EXECVE.search(event.raw):
                     self._take_event(event)
+                elif event.first == b"SYSCALL":
+                    self._take_refused(event)
                 continue
             arguments, seconds, fraction, ppid, pid, ids, ses, rest, cwd, path0, path1, path2 = event.group(*_PARTS)
             if arguments is None:
+                if event.group(_EXIT) == UNKNOWN_FORMAT:
+                    self._take_refused(_event(event))
                 continue
             executions += 1
             if seconds != second:
@@ -284,7 +295,7 @@ class Reader:
             call = activity.SYSCALL.search(raw)
             exe = call.group(activity.EXE + 1) if call is not None else b""
             bodies = activity.EXECVE.findall(raw)
-            targets = self._targets.of_execution(event, _arguments(bodies), pid, parent, time)
+            targets = self._targets.of_execution(event, arguments_in(bodies), pid, parent, time)
             group = _Group(event, exe, _script(targets), targets)
             if targets[0].is_of_process:
                 # The same records of a process on the host would be of the host.
@@ -298,7 +309,7 @@ class Reader:
     def _new_operands(self, group: _Group, arguments: bytes, cwd: bytes) -> t.Sequence[Tally]:
         """Return the tallies of the files that the arguments of an interpreter name."""
         program = group.targets[0]
-        targets = self._targets.of_arguments(program, _arguments([arguments]), plain_directory(cwd), group.targets)
+        targets = self._targets.of_arguments(program, arguments_in([arguments]), plain_directory(cwd), group.targets)
         if len(group.operands) >= _MOST_GROUPS:
             group.operands.clear()
         operands = group.operands[arguments, cwd] = [self._tallies.of(target) for target in targets]
@@ -321,7 +332,7 @@ class Reader:
         pid, ppid, ses = parts[activity.PID] or b"", parts[activity.PPID] or b"", parts[activity.SES] or b""
         parent = self.lineage.starter(pid, ppid)
         bodies = activity.EXECVE.findall(event.raw)
-        arguments = _arguments(bodies)
+        arguments = arguments_in(bodies)
         self._at(float(event.seconds))
         targets = self._targets.of_execution(facts, arguments, pid, parent, event.time)
         self.lineage.execute(
@@ -345,6 +356,21 @@ class Reader:
             counts.add(occurrence)
             self._tallies.of(target).merge(counts, target)
 
+    def _take_refused(self, event: Event) -> None:
+        """Take in a script that the kernel did not execute, as it has no first line: a shell runs it then."""
+        facts = refused(event.raw)
+        call = activity.SYSCALL.search(event.raw) if facts is not None else None
+        if facts is None or call is None or not interpreters.is_shell(facts.exe):
+            return
+        parts = call.groups()
+        pid, ses = parts[activity.PID] or b"", parts[activity.SES] or b""
+        parent = self.lineage.starter(pid, parts[activity.PPID] or b"")
+        target = self._targets.of_refused(facts, pid, parent, event.time)
+        occurrence = Occurrence(event.time, facts.account, parent, facts.cwd, facts.terminal, ses, pid, target.path)
+        sentence = self._explanation(target, occurrence, parts[activity.IDS] or b"", event)
+        self._at(float(event.seconds))
+        self._tallies.of(target).add(occurrence._replace(explanation=sentence))
+
     def _explanation(self, target: Target, occurrence: Occurrence, ids: bytes, event: Event) -> str:
         explanations, parent = self.explanations, occurrence.parent
         sentence = ""
@@ -359,14 +385,6 @@ def plain_directory(cwd: bytes) -> bytes:
     """Return the directory in the body of a CWD record, as it is in the middle of an execution."""
     match = _CWD.match(cwd)
     return decode.unquoted(match.group(1)) if match else b""
-
-
-def _arguments(bodies: t.Sequence[bytes]) -> list[bytes]:
-    if len(bodies) == 1:
-        quoted = decode.quoted_arguments(bodies[0]) if b"\0" not in bodies[0] else None
-        if quoted is not None:
-            return quoted
-    return [text.encode("utf-8", "surrogateescape") for text in decode.arguments(bodies, _MOST_BYTES)]
 
 
 def _script(targets: t.Sequence[Target]) -> bytes:

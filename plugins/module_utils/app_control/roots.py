@@ -18,7 +18,13 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import file_systems, plain
-from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import is_foreign, is_pseudo
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.other_roots import (
+    Device,
+    OtherRoots,
+    device_in,
+    is_below,
+    mounts_of,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.containers import control_groups
 
 if t.TYPE_CHECKING:
@@ -51,9 +57,6 @@ _UNIONS = frozenset(("overlay", "aufs", "fuse.fuse-overlayfs"))
 # File systems of the kernel's own, which have no programs.
 _WITHOUT_FILES = frozenset((b"proc", b"sysfs", b"cgroup", b"cgroup2", b"devpts", b"mqueue"))
 
-# (major, minor)
-Device = t.Tuple[int, int]
-
 
 class Container(t.NamedTuple):
     """A container that runs. pid: a process in it. device: of its root, None where that is a directory of the host."""
@@ -77,8 +80,14 @@ class Roots:
         # Of what else is mounted in containers, such as a tmpfs at /tmp.
         self._volumes: dict[Device, Container] = {}
         self._pids: dict[bytes, tuple[Container, float]] = {}
-        self._points, self._foreign, self._unions = _mounts(proc)
+        text = _read("%s/1/mountinfo" % proc) or _read("%s/self/mountinfo" % proc)
+        mounts = mounts_of(text)
+        self._points: dict[bytes, Device] = {mount.point: mount.device for mount in mounts}
         self._mounted = set(self._points.values())
+        self._foreign = {point for point, mount in {mount.point: mount for mount in mounts}.items() if mount.is_foreign}
+        unions = (point for point, kind in file_systems(text).items() if kind in _UNIONS)
+        self._unions = {self._points[point] for point in unions if point in self._points}
+        self.others = OtherRoots(proc, mounts)
         self._images: dict[str, str] = {}
         self._scan()
 
@@ -122,13 +131,22 @@ class Roots:
         point = self._point(path)
         return bool(point) and self._points[point] == device
 
+    def has_device(self, path: bytes, device: Device) -> bool:
+        """Return whether a path of the host leads to a device, even if no file lies there any more."""
+        while not os.path.lexists(path) and path != b"/":
+            path = os.path.dirname(path)
+        try:
+            return self.is_on(path, device, os.lstat(path))
+        except OSError:
+            return False
+
     def is_foreign(self, path: bytes) -> bool:
         """Return whether a path of the host is on a file system of another machine, or of a program."""
         return bool(self._foreign) and self._point(path) in self._foreign
 
     def _point(self, path: bytes) -> bytes:
         """Return the mount point that a path is below."""
-        return max((point for point in self._points if _is_below(path, point)), key=len, default=b"")
+        return max((point for point in self._points if is_below(path, point)), key=len, default=b"")
 
     def _scan(self) -> None:
         """Find the processes whose root is not the host's."""
@@ -138,9 +156,11 @@ class Roots:
         for name in names[:_MOST_PROCESSES]:
             root = _identity("%s/%s/root" % (self._proc, name))
             if root is None or root == own:
+                self.others.add(name)
                 continue
             group = control_groups.parse(_read("%s/%s/cgroup" % (self._proc, name)))
             if group.container is None:
+                self.others.add(name)
                 continue
             device = (os.major(root[0]), os.minor(root[0]))
             container = self.containers.get(group.container)
@@ -187,27 +207,10 @@ class Roots:
             ending = b"/containers/%s/hostname" % os.fsencode(name)
             if len(fields) > 4 and fields[4] == b"/etc/hostname" and plain(fields[3]).endswith(ending):
                 directory = os.path.dirname(plain(fields[3]))
-                device = _device(fields[2])
+                device = device_in(fields[2])
                 for point, other in self._points.items():
                     if other == device:
                         yield os.fsdecode(point.rstrip(b"/") + directory + b"/config.v2.json")
-
-
-def _mounts(proc: str) -> tuple[dict[bytes, Device], set[bytes], set[Device]]:
-    """Return by mount point of the host the device as the kernel has it, and the points of foreign file systems.
-
-    The third are the devices of union mounts.
-    """
-    text = _read("%s/1/mountinfo" % proc) or _read("%s/self/mountinfo" % proc)
-    kinds = file_systems(text)
-    points: dict[bytes, Device] = {}
-    foreign = {point for point, kind in kinds.items() if is_foreign(kind) and not is_pseudo(kind)}
-    for line in text.split(b"\n"):
-        fields = line.split(b" ")
-        device = _device(fields[2]) if len(fields) > 4 else None
-        if device is not None:
-            points[plain(fields[4])] = device
-    return points, foreign, {points[point] for point, kind in kinds.items() if kind in _UNIONS and point in points}
 
 
 def _devices(path: str) -> set[Device]:
@@ -216,19 +219,10 @@ def _devices(path: str) -> set[Device]:
     for line in _read(path).split(b"\n"):
         fields, _dash, others = line.partition(b" - ")
         numbers = fields.split(b" ")
-        device = _device(numbers[2]) if len(numbers) > 4 else None
+        device = device_in(numbers[2]) if len(numbers) > 4 else None
         if device is not None and others.partition(b" ")[0] not in _WITHOUT_FILES:
             devices.add(device)
     return devices
-
-
-def _device(field: bytes) -> Device | None:
-    major, _colon, minor = field.partition(b":")
-    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else None
-
-
-def _is_below(path: bytes, point: bytes) -> bool:
-    return path == point or path.startswith(point.rstrip(b"/") + b"/")
 
 
 def _booted(proc: str) -> float:

@@ -107,6 +107,9 @@ class RunningPrograms:
         path = exe[: -len(DELETED)] if exe.endswith(DELETED) and not status.st_nlink else exe
         file = (os.major(status.st_dev), os.minor(status.st_dev), status.st_ino)
         program = Target(PROGRAM, path, image, file=file, container=container, opened=link)
+        if status.st_nlink or not self._roots.has_device(path, file[:2]):
+            # One that is deleted was there before an upgrade.
+            program = self._targets.located(program, each.started)
         if exe.startswith(_MEMORY) and exe.endswith(DELETED):
             program = Target(PROGRAM, exe[: -len(DELETED)], memory=True)
         login = _read(folder + "/loginuid", 32).strip()

@@ -19,7 +19,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.foldin
     gather,
     shown,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import FOLDED
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import FOLDED, OTHER_ROOT
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Container
 
 if t.TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Target(t.NamedTuple):
     container: that it ran in, where it is known; image: the name of its image, "" on the host. opened: a path in
     proc(5) that leads to the very file, b"" for none. is_folded: whether it stands for all files of a directory.
     is_of_process: whether only its process says that it ran in a container, as it is on a device of the host.
+    root: what stands before the path that its process sees, b"" for nothing; OTHER_ROOT if the host has no path for it.
     """
 
     kind: str
@@ -52,6 +53,12 @@ class Target(t.NamedTuple):
     is_folded: bool = False
     owner: int | None = None
     is_of_process: bool = False
+    root: bytes = b""
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Return whether no path of the host leads to the file."""
+        return self.root == OTHER_ROOT.encode("ascii")
 
     @property
     def identity(self) -> Identity:

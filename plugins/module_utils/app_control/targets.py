@@ -21,6 +21,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.execut
     is_script,
     without_process,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.location import locate
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.named_paths import is_led_by_others
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import UNKNOWN_IMAGE
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Container, Roots
@@ -59,10 +60,30 @@ class Targets:
         exe = self._without_suffix(event.exe, prefix)
         if not items or not items[0].path or self._is_program(exe, items[0], prefix) or not is_script(event, arguments):
             target = Target(PROGRAM, exe, image, file=executed_id, container=container, is_of_process=is_of_process)
-            return [target._replace(owner=items[0].owner) if items else target]
-        interpreter = Target(PROGRAM, exe, image, file=items[1].id, container=container, is_of_process=is_of_process)
-        script = Target(SCRIPT, self._real(items[0], container), image, exe, executed_id, container=container)
-        return [interpreter._replace(owner=items[1].owner), script._replace(owner=items[0].owner)]
+            return [self.located(target._replace(owner=items[0].owner), time) if items else target]
+        # The interpreter of a script may be a script, too.
+        item = next((each for each in items[1:] if self._is_program(exe, each, prefix)), items[1])
+        interpreter = Target(PROGRAM, exe, image, file=item.id, container=container, is_of_process=is_of_process)
+        interpreter = self.located(interpreter._replace(owner=item.owner), time)
+        path = self._real(items[0], container)
+        script = Target(SCRIPT, path, image, interpreter.path, executed_id, container=container, owner=items[0].owner)
+        return [interpreter, self.located(script, None)]
+
+    def of_refused(self, event: Executed, pid: bytes, parent: Process | None, time: float) -> Target:
+        """Return the script that a shell runs itself, as the kernel did not know the format. Parameters as above."""
+        item = event.items[0]
+        image, container, is_of_process = self._root(event.exe, item.id, pid, parent, time)
+        path = self._real(item, container)
+        script = Target(SCRIPT, path, image, event.exe, item.id, container=container, is_of_process=is_of_process)
+        return self.located(script._replace(owner=item.owner), None)
+
+    def located(self, target: Target, time: float | None) -> Target:
+        """Return a file with the path that the host has for it. time: as for ``locate``."""
+        if target.image or target.container is not None or target.memory or is_descriptor(target.path):
+            return target
+        location = locate(self._roots, target.path, target.file, time)
+        opened = target.opened or location.opened
+        return target._replace(path=location.path, root=location.root, opened=opened)
 
     def of_arguments(
         self,
@@ -83,10 +104,13 @@ class Targets:
             path = self._named(operand, cwd, prefix)
             if not path or is_descriptor(path):
                 continue
+            is_known = path in [other.path[len(other.root) :] for other in known]
+            if program.is_elsewhere or (program.root and os.path.lexists(program.root + path)):
+                path = program.root + path
             if not is_certain and operand.name[:1] != b"/" and _status(path, prefix) is None:
                 continue
             target = Target(operand.kind, path, program.image, interpreter, container=program.container)
-            if target.path not in [other.path for other in known]:
+            if not is_known and target.path not in [other.path for other in known]:
                 targets.append(target)
             interpreter = path
         return targets

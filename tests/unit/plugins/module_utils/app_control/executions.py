@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import tempfile
 import time
 import typing as t
 
@@ -27,13 +28,20 @@ def quoted(text: Name) -> str:
 def path_record(
     item: int, name: Name, file: os.stat_result | None = None, device: str | None = None, owner: int = 0
 ) -> str:
-    """Return the body of a PATH record. file: what lies there; without, a file of a device that this host has not."""
+    """Return the body of a PATH record. file: what lies there; without, one of the same file system that is gone."""
     inode = file.st_ino if file is not None else 4_711
-    where = device or ("%02x:%02x" % (os.major(file.st_dev), os.minor(file.st_dev)) if file is not None else "fe:63")
+    number = file.st_dev if file is not None else _device(os.fsdecode(name))
+    where = device or "%02x:%02x" % (os.major(number), os.minor(number))
     return (
         f"item={item} name={quoted(name)} inode={inode} dev={where} mode=0100755 ouid={owner} ogid=0 rdev=00:00 "
         "nametype=NORMAL cap_fp=0 cap_fi=0 cap_fe=0 cap_fver=0 cap_frootid=0"
     )
+
+
+def _device(name: str) -> int:
+    """Return the device of a path, of which the last parts may not be there."""
+    path = pathlib.Path(tempfile.gettempdir(), name)
+    return next(found.st_dev for found in map(status, (path, *path.parents)) if found is not None)
 
 
 def execution(

@@ -13,7 +13,11 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.explanations import Explainer
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import UNKNOWN_IMAGE, Execution
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import (
+    OTHER_ROOT,
+    UNKNOWN_IMAGE,
+    Execution,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.reading import Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Container, Roots
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Tallies, Tally
@@ -78,6 +82,34 @@ def test_calls_that_failed_and_other_records_count_nothing(tmp_path: pathlib.Pat
     assert log.reader.events == 3
 
 
+def refused(script: pathlib.Path, exe: str, code: bytes = b"-8", call: bytes = b"syscall=59") -> bytes:
+    """Return the records of a file whose format the kernel does not know: there are none of arguments."""
+    raw = execution(
+        exe, cwd=str(script.parent), paths=[path_record(0, f"./{script.name}", status(script))], success="no"
+    )
+    raw = b"".join(line + b"\n" for line in raw.splitlines() if b"type=EXECVE" not in line)
+    return raw.replace(b"exit=-2", b"exit=" + code).replace(b"syscall=59", call)
+
+
+@pytest.mark.parametrize("shell", ["/usr/bin/bash", "/usr/bin/dash", "/usr/bin/busybox"])
+def test_a_script_without_a_first_line(tmp_path: pathlib.Path, shell: str) -> None:
+    script = program(tmp_path / "job", b"/usr/bin/id\n")
+    log = Log().read(refused(script, shell))
+    assert log.seen == {f"script {script}": 1}
+    assert log[script].target.interpreter.decode() == shell
+    assert log[script].target.file is not None
+    # The same, in lines that others came between.
+    lines = refused(script, shell).splitlines(keepends=True)
+    other = b"type=USER_START msg=audit(1795000000.000:9): pid=1 uid=0 auid=0 ses=1 msg='exe=\"/bin/x\"'\n"
+    assert Log().read(lines[0], other, *lines[1:]).seen == log.seen
+
+
+def test_other_calls_that_failed_count_nothing(tmp_path: pathlib.Path) -> None:
+    script = program(tmp_path / "job", b"/usr/bin/id\n")
+    failed = [refused(script, "/usr/bin/bash", b"-13"), refused(script, "/usr/bin/bash", call=b"syscall=257")]
+    assert not Log().read(*failed, refused(script, "/usr/bin/python3")).seen
+
+
 @pytest.mark.parametrize("name", ["a b", 'a"b', "a\nb", "a (deleted)", "ä\udcff", "-rf", "type=SYSCALL"])
 def test_hostile_names(tmp_path: pathlib.Path, name: str) -> None:
     tool = program(tmp_path / name)
@@ -121,10 +153,10 @@ def test_a_script_with_the_number_of_its_interpreter(tmp_path: pathlib.Path) -> 
     """Everybody gets a file of any inode in memory, by making many."""
     script = program(tmp_path / "x.sh", b"#!/bin/sh\n")
     shell = os.path.realpath("/bin/sh")
-    paths = [path_record(0, "./x.sh", status(shell), "00:1f"), path_record(1, "/bin/sh", status(shell))]
+    paths = [path_record(0, "./x.sh", status(shell), "fe:63"), path_record(1, "/bin/sh", status(shell))]
     paths.append(path_record(2, LOADER))
     log = Log().read(execution(shell, ["/bin/sh", "./x.sh"], cwd=str(tmp_path), paths=paths))
-    assert log.seen == {f"program {shell}": 1, f"script {script}": 1}
+    assert log.seen == {f"program {shell}": 1, f"script {OTHER_ROOT}{script}": 1}
 
 
 def test_who_owned_a_file_when_it_ran(tmp_path: pathlib.Path) -> None:
@@ -316,8 +348,8 @@ def test_who_started_a_program(tmp_path: pathlib.Path) -> None:
 
 def test_a_chain_goes_on_in_the_next_look() -> None:
     first = Log().read(execution("/usr/bin/make", ["make"], serial=1, pid=10))
-    log = Log(first.reader.state()).read(execution("/usr/bin/cc", ["cc"], serial=2, pid=11, ppid=10))
-    assert log["/usr/bin/cc"].parents == {b'"/usr/bin/make"': None}
+    log = Log(first.reader.state()).read(execution("/usr/bin/id", ["id"], serial=2, pid=11, ppid=10))
+    assert log["/usr/bin/id"].parents == {b'"/usr/bin/make"': None}
 
 
 def test_what_explains_an_execution_is_asked_once_for_each_parent() -> None:
