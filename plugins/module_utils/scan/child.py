@@ -33,6 +33,8 @@ _SECONDS_TO_END = 5.0
 _POLL = 0.01
 # Seconds that a process has to say where it is before it is ended.
 _SECONDS_TO_SAY = 0.5
+# Seconds without a further piece of that, after which it was all.
+_SECONDS_OF_SILENCE = 0.2
 # Seconds after which the wait is looked at again, whatever happens.
 _LONGEST_WAIT = 1.0
 
@@ -183,10 +185,16 @@ class _Child:
         return bool(found)
 
     def _ask_where(self) -> None:
-        """Have it write what it is doing."""
+        """Have it write what it is doing; faulthandler writes that piece by piece."""
         os.kill(self._pid, signal.SIGQUIT)
-        if select.select([self._errors], [], [], _SECONDS_TO_SAY)[0]:
-            self._keep(self._errors, _read(self._errors) or b"")
+        end = time.monotonic() + _SECONDS_TO_SAY
+        rest = _SECONDS_TO_SAY
+        while rest > 0 and select.select([self._errors], [], [], rest)[0]:
+            data = _read(self._errors)
+            if not data:
+                return
+            self._keep(self._errors, data)
+            rest = min(_SECONDS_OF_SILENCE, end - time.monotonic())
 
     def _kill(self) -> None:
         # Nobody has waited for it, so that the number is still its own.

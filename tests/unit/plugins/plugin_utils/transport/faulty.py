@@ -6,6 +6,7 @@
 # ruff: noqa: ARG001
 from __future__ import annotations
 
+import faulthandler
 import os
 import pathlib
 import signal
@@ -50,6 +51,17 @@ def exits(params: Params, check_mode: bool) -> dict[str, t.Any]:
 
 def leaves(params: Params, check_mode: bool) -> dict[str, t.Any]:
     os._exit(4)
+
+
+def hangs_and_says_where_in_pieces(params: Params, check_mode: bool) -> dict[str, t.Any]:
+    def say(_number: int, _frame: t.Any) -> None:
+        os.write(2, b"Stack (most recent call first):\n")
+        time.sleep(0.1)
+        os.write(2, b'  File "plugins/module_utils/faulty.py", line 1 in say\n')
+
+    faulthandler.unregister(signal.SIGQUIT)
+    signal.signal(signal.SIGQUIT, say)
+    return hangs(params, check_mode)
 
 
 def hangs(params: Params, check_mode: bool) -> dict[str, t.Any]:

@@ -48,6 +48,7 @@ def test_each_result_is_what_the_module_would_return(host: Host) -> None:
         ("exits", {}, ["SystemExit: 3", "faulty.py:"]),
         ("leaves", {}, ["status 4"]),
         ("hangs", {"seconds": 3}, ["did not end within 3 s", "it was at faulty.py:"]),
+        ("hangs_and_says_where_in_pieces", {"seconds": 3}, ["did not end within 3 s", "it was at faulty.py:"]),
         ("eats", {}, ["limit of 64 MiB", "faulty.py:"]),
         ("crashes", {}, ["signal 11 (SIGSEGV)", "faulty.py:"]),
         ("is_killed", {}, ["signal 9 (SIGKILL)"]),
