@@ -68,7 +68,10 @@ def test_a_part_that_fails_leaves_the_others_and_the_way_in_open(desk: Desk) -> 
             {"jit_access_state_dri": "/srv/x"},
             "There is no option 'jit_access_state_dri'; jit_access_state_dir is probably",
         ),
-        ({"bulwark_capabilities": "jit_acess"}, "there is no capability 'jit_acess'; the collection has app_control, audit, "),
+        (
+            {"bulwark_capabilities": "jit_acess"},
+            "there is no capability 'jit_acess'; the collection has app_control, audit, ",
+        ),
         ({"bulwark_capabilities": []}, "bulwark_capabilities names nothing that could be removed"),
     ],
 )
