@@ -117,8 +117,8 @@ class ActionModule(StoreActionBase):
         except (ContentError, AnsibleError) as error:
             self._display.warning(f"{capability}: nothing was found out about all hosts together: {error}")
             return
-        found = events.findings(detections, catalogue.load(), events.Device(FLEET), now)
-        store.record_fleet(run_id, capability, found, now)
+        reported = events.findings(detections, catalogue.load(), events.Device(FLEET), now)
+        store.record_fleet(run_id, capability, reported, now)
 
     def _prune(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         removed = store.prune(timestamps.parse(options["older_than"], time.time()))

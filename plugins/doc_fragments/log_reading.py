@@ -45,29 +45,7 @@ options:
     type: str
     choices: [idle, normal]
     default: idle
-  state_dir:
-    description:
-      - Directory on the host that holds how far its logs were read, as an absolute path.
-      - It is made with mode C(0700). One that is there already keeps its mode, and is refused unless that is C(0700).
-      - Defaults to C(/var/lib/bulwark) for root, and to C($XDG_STATE_HOME/bulwark) (C(~/.local/state/bulwark)) for
-        others.
-    type: path
-  store:
-    description:
-      - URL of the findings store, as in M(bulwark.servers.findings).
-    type: str
-  run:
-    description:
-      - The run that the result will be recorded in with M(bulwark.servers.findings).
-    type: str
-  _advance:
-    description: Set by the action plugin. Whether the result will be recorded, so that the next run goes on after it.
-    type: bool
-    default: false
   _content:
     description: Set by the action plugin. The detections, compiled.
-    type: str
-  _token:
-    description: Set by the action plugin. How far the store knows the logs of the host.
     type: str
 """

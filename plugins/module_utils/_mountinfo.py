@@ -32,9 +32,12 @@ class Mount(t.NamedTuple):
     automounted: bool = False
 
 
-class _Line(t.NamedTuple):
+class Line(t.NamedTuple):
+    """One mount, also one that others cover. device: major and minor number. options: those of the mount itself."""
+
     number: bytes
     parent: bytes
+    device: bytes
     point: bytes
     mount: Mount
     options: bytes
@@ -87,13 +90,17 @@ def own_file_systems() -> dict[bytes, str]:
 
 def file_systems(text: bytes) -> dict[bytes, str]:
     """Return the last file system type at each point, also of mounts that no path leads to any more."""
-    return {line.point: line.mount.kind for line in map(_parsed, text.split(b"\n")) if line is not None}
+    return {line.point: line.mount.kind for line in lines(text)}
+
+
+def lines(text: bytes) -> list[Line]:
+    """Return the mounts in their order; lines of another form are ignored."""
+    return [line for line in map(_parsed, text.split(b"\n")) if line is not None]
 
 
 def options_at(text: bytes, path: bytes) -> frozenset[bytes]:
     """Return the options of the mount that a directory is on, such as noexec; none where that is unknown."""
-    lines = [line for line in map(_parsed, text.split(b"\n")) if line is not None]
-    above = [line for line in lines if path == line.point or path.startswith(line.point.rstrip(b"/") + b"/")]
+    above = [line for line in lines(text) if path == line.point or path.startswith(line.point.rstrip(b"/") + b"/")]
     if not above:
         return frozenset()
     # Of several mounts at one point, the last lies on top.
@@ -106,9 +113,9 @@ def parse(text: bytes) -> dict[bytes, Mount]:
 
     A mount is out of reach where its parent is, or where another mount lies over a directory on the way to it.
     """
-    found = [line for line in map(_parsed, text.split(b"\n")) if line is not None]
+    found = lines(text)
     numbers = {line.number for line in found}
-    children: dict[bytes, list[_Line]] = {}
+    children: dict[bytes, list[Line]] = {}
     for line in found:
         if line.parent in numbers and line.parent != line.number:
             children.setdefault(line.parent, []).append(line)
@@ -138,15 +145,16 @@ def _is_covered(point: bytes, top: bytes, points: t.Container[bytes]) -> bool:
     return False
 
 
-def _parsed(text: bytes) -> _Line | None:
+def _parsed(text: bytes) -> Line | None:
     left, separator, right = text.partition(b" - ")
     fields, others = left.split(b" "), right.split(b" ")
     if not separator or len(fields) < 6 or len(others) < 3 or not fields[4].startswith(b"/"):
         return None
     kind = others[0].decode("ascii", "replace")
-    return _Line(
+    return Line(
         fields[0],
         fields[1],
+        fields[2],
         plain(fields[4]),
         Mount(kind, plain(fields[3]), plain(others[1]), plain(others[2])),
         fields[5],

@@ -24,70 +24,24 @@ extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
   - bulwark.servers.attributes.linux
+  - bulwark.servers.app_control
   - bulwark.servers.automation
+  - bulwark.servers.checkpoint
 options:
   allowlists:
     description:
       - Directory on the controller with the allowlists that people reviewed. Every file with the ending C(.yml) counts,
         apart from proposals with the ending C(.new.yml). C(exceptions.yml) has the exceptions.
       - A list of a role counts if it names the host in C(hosts), or if O(roles) names it. Lists of a distribution count
-        for every host of that distribution for which a role counts.
+        for every host of that distribution that they name, or for which a role counts.
     type: path
   roles:
     description: Names of allowlists that count in addition to those that name the host.
     type: list
     elements: str
     default: []
-  paths:
-    description:
-      - Audit logs on the host, each with its rotated files beside it. Glob patterns are allowed.
-      - Defaults to C(/var/log/audit/audit.log).
-    type: list
-    elements: path
-  max_programs:
-    description: How many programs the host remembers. RV(coverage) says what is left out.
-    type: int
-    default: 20000
-  keep_days:
-    description: Days after which the host forgets a program that was not seen again.
-    type: int
-    default: 90
-  time_budget:
-    description:
-      - Seconds that the look may take; V(0) means no limit. RV(coverage) says what is left out, and the next look goes
-        on there.
-    type: int
-    default: 300
-  priority:
-    description:
-      - V(idle) leaves processor and disk to everything else on the host (nice 19 and the idle I/O class).
-    type: str
-    choices: [idle, normal]
-    default: idle
-  state_dir:
-    description:
-      - Directory on the host that holds what is remembered, as an absolute path.
-      - It is made with mode C(0700). One that is there already keeps its mode, and is refused unless that is C(0700).
-      - Defaults to C(/var/lib/bulwark) for root, and to C($XDG_STATE_HOME/bulwark) (C(~/.local/state/bulwark)) for
-        others.
-    type: path
-  store:
-    description:
-      - URL of the findings store, as in M(bulwark.servers.findings).
-    type: str
-  run:
-    description:
-      - The run that the result will be recorded in with M(bulwark.servers.findings).
-    type: str
-  _advance:
-    description: Set by the action plugin. Whether the result will be recorded, so that the next run goes on after it.
-    type: bool
-    default: false
   _content:
     description: Set by the action plugin. The allowlist of the host.
-    type: str
-  _token:
-    description: Set by the action plugin. What the store knows of the host's memory.
     type: str
 notes:
   - Code in arguments and pipes is not seen, and neither is what a script or program reads itself, such as C(source) of

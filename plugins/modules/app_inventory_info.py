@@ -21,32 +21,8 @@ extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
   - bulwark.servers.attributes.linux
+  - bulwark.servers.app_control
   - bulwark.servers.automation
-options:
-  paths:
-    description:
-      - Audit logs on the host, each with its rotated files beside it. Glob patterns are allowed.
-      - Defaults to C(/var/log/audit/audit.log).
-    type: list
-    elements: path
-  max_programs:
-    description: How many programs are listed at most. RV(coverage) says what is left out.
-    type: int
-    default: 20000
-  keep_days:
-    description: Programs that did not run for so many days are left out.
-    type: int
-    default: 90
-  time_budget:
-    description: Seconds that the look may take; V(0) means no limit. RV(coverage) says what is left out.
-    type: int
-    default: 300
-  priority:
-    description:
-      - V(idle) leaves processor and disk to everything else on the host (nice 19 and the idle I/O class).
-    type: str
-    choices: [idle, normal]
-    default: idle
 notes:
   - Code in arguments and pipes is not seen, and neither is what a script or program reads itself, such as C(source) of
     a shell or C(import) of Python.

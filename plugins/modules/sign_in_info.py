@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - bulwark.servers.attributes.info_module
   - bulwark.servers.attributes.linux
   - bulwark.servers.log_reading
+  - bulwark.servers.checkpoint
 options:
   paths:
     description:

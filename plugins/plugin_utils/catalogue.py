@@ -114,7 +114,7 @@ def load() -> Catalogue:
     return Catalogue(alerts, techniques)
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the class is known at run time only
     """Refuse a key that a mapping has twice. YAML would drop the first one, and a merge in Git may leave two."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[t.Any, t.Any]:

@@ -16,7 +16,7 @@ are the worst of seeds that led to none:
 - later_allowed: share of the legitimate executions of the thirty days that recommended rules allow, of all hosts, also
   of those that were observed for three days only. later_allowed_role: the same, of the worst role.
 - directories_max: rules by directory that a role has. review_items: items that a role or base has for review, also
-  those that are not listed; undecided: packages and files of so few hosts and days that nothing is said of them.
+  those that are not listed; undecided: packages and files in neither list, of too few hosts and days.
 
 Those that begin with large_ are of tests/bench/_app_large.py: ten thousand hosts are grouped and all rules recommended,
 in a process of its own. large_s is processor time, large_peak_mb includes the fleet itself. Those that begin with

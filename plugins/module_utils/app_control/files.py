@@ -4,7 +4,7 @@
 """Identify the files that ran: content, package, owner, and who can write to them.
 
 The file that lies at a path now need not be the one that ran. Device and inode of the audit record, or the link that
-proc(5) has to the program of a process, say whether it is. What is known of a file is kept as long as it is the same
+proc(5) has to the program of a process, say whether it is. The facts of a file are kept as long as it is the same
 file with the same times and size, so nothing is read twice.
 """
 

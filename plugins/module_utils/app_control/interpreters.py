@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find the script, or program, that an interpreter or loader was told to run by its arguments.
+"""Find the script, or program, that the arguments of an interpreter or loader name.
 
 Whoever starts an interpreter chooses its arguments, so this only adds to what is seen of an execution. Code in an
 argument (``-c``), in a pipe, or read by a script itself (``source``, ``import``) is not found.
@@ -120,7 +120,7 @@ def takes_code(program: bytes) -> bool:
 
 
 def operands(program: bytes, arguments: t.Sequence[bytes]) -> list[Operand]:
-    """Return the files that a program was told to run. arguments: with the name of the program, as the first."""
+    """Return the files that arguments have a program run. arguments: the name of the program is the first."""
     files: list[Operand] = []
     for _level in range(_MOST_LEVELS):
         name = program[program.rfind(b"/") + 1 :]

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Know who started what, without making an entry of the process table for each execution.
 
-Of a hundred programs that are executed, few start another one. Only those get an entry, and the newest.
+Few of a hundred executed programs start another one. Only those get an entry, and the newest.
 """
 
 from __future__ import annotations

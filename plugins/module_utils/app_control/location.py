@@ -47,13 +47,13 @@ def locate(roots: Roots, path: bytes, file: FileId | None, time: float | None) -
     for candidate in roots.others.candidates(path, file[:2]):
         if candidate.is_own and roots.is_foreign(candidate.path):
             continue
-        found = _status(candidate.path)
-        if found is None:
+        other = _status(candidate.path)
+        if other is None:
             continue
-        if candidate.is_own and _is_it(roots, candidate.path, file, found):
+        if candidate.is_own and _is_it(roots, candidate.path, file, other):
             is_below = candidate.path.endswith(path)
             return Location(candidate.path, candidate.path[: -len(path)] if is_below else b"")
-        if not candidate.is_own and file == (os.major(found.st_dev), os.minor(found.st_dev), found.st_ino):
+        if not candidate.is_own and file == (os.major(other.st_dev), os.minor(other.st_dev), other.st_ino):
             opened = candidate.path
             break
     if not opened and roots.has_device(path, file[:2]):

@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observ
 
 SCOPE = "mounts"
 _SUBJECT = "temporary directories"
-_DIRECTORIES = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
+_DIRECTORIES = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - looked up among mounts, nothing is written there
 # Services have the mounts of the first process; a look may have others.
 _TABLES = ("/proc/1/mountinfo", "/proc/self/mountinfo")
 _NOEXEC = b"noexec"
@@ -29,22 +29,22 @@ def recommendations(
 
     records: of programs, some of which may have run from there.
     """
-    found = [
+    evidences = [
         _evidence(directory, sorted(options), records)
         for directory, options in ((each, _options(table, each)) for each in directories)
         if options and _NOEXEC not in options
     ]
-    if not found:
+    if not evidences:
         return []
-    names = [evidence["directory"] for evidence in found]
+    names = [evidence["directory"] for evidence in evidences]
     known = "No program or library is known that ran from there."
-    stopped = sum(evidence["programs_count"] for evidence in found)
+    stopped = sum(evidence["programs_count"] for evidence in evidences)
     if stopped:
         known = "Known programs and libraries that ran from there, and would not any more: %d." % stopped
     message = "Without noexec: %s. %s" % (", ".join(names), known)
     return [
         detection(
-            "app_mount_without_noexec", _SUBJECT, SCOPE, [{"data": evidence} for evidence in found], message=message
+            "app_mount_without_noexec", _SUBJECT, SCOPE, [{"data": evidence} for evidence in evidences], message=message
         )
     ]
 

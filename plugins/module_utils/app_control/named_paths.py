@@ -18,7 +18,7 @@ _MOST_LINKS = 40
 def is_led_by_others(name: bytes, cwd: bytes) -> bool:
     """Say whether a link, or a directory before ``..``, on the way to a file belongs to another account than root.
 
-    name: relative to cwd, which the kernel wrote, so that there are no links in it. What is gone counts as another's.
+    name: relative to cwd, which the kernel wrote, so that there are no links in it. A missing file counts as another's.
     """
     current = b"" if name.startswith(b"/") else cwd.rstrip(b"/")
     is_of_kernel = not name.startswith(b"/")
@@ -34,14 +34,14 @@ def is_led_by_others(name: bytes, cwd: bytes) -> bool:
             current = os.path.dirname(current).rstrip(b"/")
             continue
         is_of_kernel = False
-        place = current + b"/" + part
+        path = current + b"/" + part
         try:
-            status = os.lstat(place)
-            target = os.readlink(place) if stat.S_ISLNK(status.st_mode) else None
+            status = os.lstat(path)
+            target = os.readlink(path) if stat.S_ISLNK(status.st_mode) else None
         except (OSError, ValueError):
             return True
         if target is None:
-            current = place
+            current = path
             continue
         links += 1
         if status.st_uid or links > _MOST_LINKS or not _is_of_root(current or b"/"):

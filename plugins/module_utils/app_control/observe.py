@@ -111,7 +111,7 @@ class Observed:
     def save(self) -> dict[str, t.Any] | None:
         """Keep the records; return the checkpoint of the result, None where nothing is to be kept.
 
-        A state directory that can't be written is said in the coverage, so make the entries of ``scopes`` afterwards.
+        The coverage says that a state directory can't be written, so make the entries of ``scopes`` afterwards.
         """
         return self._save()
 

@@ -13,7 +13,7 @@ import contextlib
 import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import plain
+from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import lines
 from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import is_foreign, is_pseudo
 
 # Every account can make namespaces.
@@ -123,16 +123,13 @@ class OtherRoots:
 
 def mounts_of(text: bytes) -> list[Mount]:
     """Return the mounts of a file as proc_pid_mountinfo(5) has them."""
-    found = []
-    for line in text.split(b"\n"):
-        left, _dash, right = line.partition(b" - ")
-        fields = left.split(b" ")
-        device = device_in(fields[2]) if len(fields) > 4 else None
+    mounts = []
+    for line in lines(text):
+        device = device_in(line.device)
         if device is not None:
-            kind = right.partition(b" ")[0].decode("ascii", "replace")
-            is_others = is_foreign(kind) and not is_pseudo(kind)
-            found.append(Mount(device, plain(fields[3]), plain(fields[4]), is_others))
-    return found
+            is_others = is_foreign(line.mount.kind) and not is_pseudo(line.mount.kind)
+            mounts.append(Mount(device, line.mount.root, line.point, is_others))
+    return mounts
 
 
 def device_in(field: bytes) -> Device | None:

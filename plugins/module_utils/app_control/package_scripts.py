@@ -37,9 +37,10 @@ VERIFIED, CLAIMED, CONTRADICTED, UNKNOWN = "verified", "claimed", "contradicted"
 INFO = "/var/lib/dpkg/info/"
 _NEW = "/var/lib/dpkg/tmp.ci/"
 _CONFIG = "/var/cache/debconf/tmp.ci/"
-_RPM = "/var/tmp/rpm-tmp."  # noqa: S108
+# Compared with what ran; nothing is written there.
+_RPM = "/var/tmp/rpm-tmp."  # noqa: S108 - see above
 _DIRECTORIES = (INFO, _NEW, _CONFIG, _RPM)
-RPM_SUBJECT = "/var/tmp/rpm-tmp.*"  # noqa: S108
+RPM_SUBJECT = "/var/tmp/rpm-tmp.*"  # noqa: S108 - a name for people
 
 _NAME = r"([a-z0-9][a-z0-9+.-]*)"
 _SCRIPT = re.compile(re.escape(INFO) + _NAME + r"(?::([a-z0-9-]+))?\.(preinst|postinst|prerm|postrm|config)\Z")

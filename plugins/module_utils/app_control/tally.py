@@ -220,8 +220,8 @@ class Tallies:
 def _directory(path: bytes, surplus: int) -> bytes:
     """Return what stands for all files of a directory; for those of its first part where that are too many, too."""
     above = os.path.dirname(path)
-    kept = above if surplus < _MOST_DIRECTORIES else b"/".join(above.split(b"/")[:2])
-    return os.path.join(kept if len(kept) <= LONGEST else b"/", FOLDED.encode("ascii"))
+    directory = above if surplus < _MOST_DIRECTORIES else b"/".join(above.split(b"/")[:2])
+    return os.path.join(directory if len(directory) <= LONGEST else b"/", FOLDED.encode("ascii"))
 
 
 _MOST_DIRECTORIES = 1_000

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The tables of the programs that ran on hosts.
 
-What is known of a program stands once for all hosts. 10,000 hosts with 600 programs each are six million sightings, so
+The facts of a program stand once for all hosts. 10,000 hosts with 600 programs each are six million sightings, so
 these have numbers in place of names, and no index that nobody needs.
 """
 

@@ -13,7 +13,7 @@ import typing as t
 import pytest
 import yaml
 from ansible_collections.bulwark.servers.plugins.action import app_control_info, audit_events_info
-from ansible_collections.bulwark.servers.plugins.doc_fragments.automation import ModuleDocFragment
+from ansible_collections.bulwark.servers.plugins.doc_fragments import app_control, automation, checkpoint
 from ansible_collections.bulwark.servers.plugins.module_utils import _payload
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection
 from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
@@ -39,8 +39,10 @@ TOOL = "/usr/local/bin/tool"
 
 def test_the_options_are_the_documented_ones() -> None:
     documentation = yaml.safe_load(info_doc.DOCUMENTATION)
-    assert "bulwark.servers.automation" in documentation["extends_documentation_fragment"]
-    options = {**documentation["options"], **yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]}
+    options = dict(documentation["options"])
+    for name, fragment in (("app_control", app_control), ("automation", automation), ("checkpoint", checkpoint)):
+        assert f"bulwark.servers.{name}" in documentation["extends_documentation_fragment"]
+        options.update(yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"])
     documented = {
         name: {key: value for key, value in fields.items() if key != "description"} for name, fields in options.items()
     }

@@ -12,14 +12,14 @@ import pytest
 import yaml
 from ansible_collections.bulwark.servers.plugins.action import audit_events_info as events_action
 from ansible_collections.bulwark.servers.plugins.action import sign_in_info as sign_ins_action
-from ansible_collections.bulwark.servers.plugins.doc_fragments import automation, log_reading
+from ansible_collections.bulwark.servers.plugins.doc_fragments import automation, checkpoint, log_reading
 from ansible_collections.bulwark.servers.plugins.modules import audit_events_info, sign_in_info
 
 _FRAGMENTS: dict[str, dict[str, t.Any]] = {
     f"bulwark.servers.{fragment.__name__.rpartition('.')[2]}": yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)[
         "options"
     ]
-    for fragment in (automation, log_reading)
+    for fragment in (automation, checkpoint, log_reading)
 }
 
 
