@@ -27,8 +27,8 @@ options:
     default: 90
   time_budget:
     description:
-      - Seconds that the look may take; V(0) means no limit. RV(ignore:coverage) says what is left out. The next recorded
-        look goes on there.
+      - Seconds that the look may take; V(0) means no limit. RV(ignore:coverage) says what is left out. The next
+        recorded look goes on there.
     type: int
     default: 300
   priority:
