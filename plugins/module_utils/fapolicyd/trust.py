@@ -1,0 +1,16 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trust files of fapolicyd: a line "PATH SIZE SHA256" for each file that counts as trusted (fapolicyd.trust(5))."""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class Trusted(t.NamedTuple):
+    """A trusted file. path: as the kernel names it, without symbolic links. size: in bytes. sha256: hexadecimal."""
+
+    path: str
+    size: int
+    sha256: str

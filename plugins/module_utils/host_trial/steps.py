@@ -1,0 +1,64 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Steps of a way back: prepared before a change, and done by a process that opens and executes nothing until then.
+
+Signals, mounts and names need no file to be opened, so that they work while a daemon that decides about each open and
+each execution hangs (fanotify(7), FAN_OPEN_PERM). ``Run`` executes a file: it stands after what frees the host.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class Kill(t.NamedTuple):
+    """SIGKILL every process that runs one of these files, again and again until the other steps are done.
+
+    executables: absolute paths. The files are identified by device and inode when the trial starts.
+    """
+
+    executables: tuple[str, ...]
+
+
+class Unmount(t.NamedTuple):
+    """Take the newest mount off a path, also while it is in use (umount2(2), MNT_DETACH)."""
+
+    path: str
+
+
+class Exchange(t.NamedTuple):
+    """Exchange two names at once (renameat2(2), RENAME_EXCHANGE)."""
+
+    first: str
+    second: str
+
+
+class Remove(t.NamedTuple):
+    """Remove a file, if it is there."""
+
+    path: str
+
+
+class Run(t.NamedTuple):
+    """Run a command without input, and kill it after so many seconds. Its failure stops no later step."""
+
+    command: tuple[str, ...]
+    seconds: float
+
+
+Step = t.Union[Kill, Unmount, Exchange, Remove, Run]
+
+
+class Plan(t.NamedTuple):
+    """A change on trial.
+
+    name: of the kind of change, such as "fapolicyd"; one trial of a name runs at a time. seconds: after which the way
+    back begins unless somebody confirms. back: the steps of the way back, in their order. forward: the steps that make
+    the change last, done when it is confirmed. They are renames that a crash in between leaves in order.
+    """
+
+    name: str
+    seconds: int
+    back: tuple[Step, ...]
+    forward: tuple[Step, ...] = ()
