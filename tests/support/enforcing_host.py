@@ -104,6 +104,7 @@ done
 rm /authorized_keys
 mkdir -p /etc/fapolicyd/rules.d /var/log/audit
 systemctl mask console-getty.service apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer systemd-networkd.service
+systemctl mask tmp.mount
 systemctl disable fapolicyd.service
 """
 
@@ -125,6 +126,8 @@ rm -rf var/lib/apt/lists/* usr/sbin/policy-rc.d
 mv resolv.before etc/resolv.conf
 """
 
+# /tmp is on the root, whose file system is watched.
+_SYSTEM: t.Final[t.Mapping[str, str]] = {"SYSTEMD_SECCOMP": "0", "SYSTEMD_NSPAWN_TMPFS_TMP": "0"}
 _SIZE = "4G"
 _HOST_KEY = "etc/ssh/ssh_host_ed25519_key.pub"
 
@@ -151,16 +154,21 @@ class Host:
         return self._root / path.lstrip("/")
 
     def run(
-        self, command: str | t.Sequence[str], *, check: bool = True, seconds: float = waiting.SECONDS
+        self,
+        command: str | t.Sequence[str],
+        *,
+        given: str = "",
+        check: bool = True,
+        seconds: float = waiting.SECONDS,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a shell script, or a command, there as root; AssertionError when it fails.
+        """Run a shell script, or a command, there as root; AssertionError when it fails. given: its standard input.
 
         Raises subprocess.TimeoutExpired when it takes longer, as it does while fapolicyd is frozen.
         """
         words = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
         enter = ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-n", "-p", "-C", f"--root=/proc/{self.pid}/root"]
         environment = ["env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"]
-        return _run([*enter, "--wdns=/", *environment, *words], check=check, seconds=seconds)
+        return _run([*enter, "--wdns=/", *environment, *words], given=given, check=check, seconds=seconds)
 
     def ssh(
         self, command: str, *, user: str = "root", check: bool = True, seconds: float = waiting.SECONDS
@@ -221,7 +229,7 @@ class Host:
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
-                env={**os.environ, "SYSTEMD_SECCOMP": "0", **_hierarchy()},
+                env={**os.environ, **_SYSTEM, **_hierarchy()},
             )
         waiting.until(self._find_first, self._console)
         waiting.until(self._has_started, self._console)
@@ -427,11 +435,11 @@ def _remove_group(group: pathlib.Path) -> None:
 
 
 def _run(
-    words: t.Sequence[str], *, check: bool = True, seconds: float = waiting.SECONDS
+    words: t.Sequence[str], *, given: str = "", check: bool = True, seconds: float = waiting.SECONDS
 ) -> subprocess.CompletedProcess[str]:
     result = subprocess.run(
         words,
-        stdin=subprocess.DEVNULL,
+        input=given,
         capture_output=True,
         encoding="utf-8",
         errors="backslashreplace",
