@@ -11,19 +11,16 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import pathlib
-import re
 import shutil
 import typing as t
 
-from tests.integration.app_control._ways import starters
-from tests.integration.app_control._ways.host import SCRATCH
-from tests.support import enforcing_host, waiting
+from tests.integration.app_control._ways import measure, starters
+from tests.integration.app_control._ways.host import COLLECTIONS, SCRATCH
+from tests.support import collection, enforcing_host, waiting
 
 PACKAGES: t.Final = (
     "busybox-static",
     "default-jdk-headless",
-    "docker-cli",
-    "docker.io",
     "gcc",
     "gdb",
     "git",
@@ -33,11 +30,18 @@ PACKAGES: t.Final = (
     "perl",
     "python3-pip",
     "ruby",
+    "runc",
     "vim",
     "zip",
 )
 _SHARED = "/var/lib/ways"
+# The last one is npm, of which Debian's package has hundreds of others.
+_DIRECTORIES: t.Final = ("/opt/ways/bin", "/opt/ways/open", "/usr/local/lib/npm")
 _AT_ONCE = 3
+_CONTAINER_SCRIPTS: t.Final = {
+    **starters.IN_UNKNOWN_CONTAINER,
+    **{name: starters.IN_CONTAINER[name] for name in ("container_copy", "container_argument")},
+}
 _IN_HOST: t.Final = {name: starters.IN_CONTAINER[name] for name in ("systemd_run", "systemd_unit")}
 _PREPARE = f"""
 mkdir -p {_SHARED} {SCRATCH}
@@ -45,58 +49,82 @@ systemctl stop cron unattended-upgrades
 rm -f /run/crond.reboot
 mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
 """
-_RULES = """%interpreters={interpreters}
-%languages=application/x-bytecode.python,application/java-archive,text/x-java,application/x-java-applet,\
-application/javascript,text/javascript,text/x-awk,text/x-gawk,text/x-lua,text/x-perl,text/x-php,text/x-python,\
-text/x-ruby,text/x-shellscript,text/x-tcl
-allow perm=any all : trust=1
-allow perm=any all : dir=/opt/ways/bin/
-deny perm=execute all : all
-deny perm=any pattern=ld_so : all
-deny perm=open exe=%interpreters : ftype=%languages
-deny perm=open all : ftype=application/x-sharedlib
+# A container on an overlay, as container engines make it: with id(1) and busybox.
+_CONTAINER = """
+umount /sys/fs/cgroup/cpuset
+for group in /sys/fs/cgroup/*; do ! mountpoint -q "$group" || mount -o remount,bind,rw "$group"; done
+mkdir -p /opt/container/lower/bin /opt/container/lower/tmp /opt/container/upper /opt/container/work
+mkdir /opt/container/rootfs
+cd /opt/container
+for file in /usr/bin/id $(ldd /usr/bin/id | grep -o '/[^ ]*'); do cp -L --parents "$file" lower; done
+cp /usr/bin/busybox lower/bin/
+for name in sh cp mkdir sleep; do ln -s busybox "lower/bin/$name"; done
+mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay rootfs
+runc spec
+python3 - <<'END'
+import json
+with open("config.json") as stream:
+    config = json.load(stream)
+config["process"].update(terminal=False, args=["sleep", "600"])
+config["root"]["readonly"] = False
+with open("config.json", "w") as stream:
+    json.dump(config, stream)
+END
+runc run --detach ways < /dev/null > /dev/null 2>&1
 """
-_TRUST = """
-import hashlib, os, stat
-with open("/etc/fapolicyd/trust.d/all.trust", "w") as trust:
-    for top in ("/usr", "/opt/ways", "/var/lib/dpkg/info", "/etc/init.d"):
-        if top == "/opt/ways":
-            paths = ["/opt/ways/tool", "/opt/ways/linked", "/opt/ways/linked_too"]
-        else:
-            paths = [os.path.join(where, name) for where, _names, names in os.walk(top) for name in names]
-        for path in paths:
-            status = os.lstat(path)
-            if stat.S_ISREG(status.st_mode) and " " not in path and not path.startswith("/usr/share/doc"):
-                digest = hashlib.sha256(open(path, "rb").read()).hexdigest()
-                trust.write(f"{path} {status.st_size} {digest}\\n")
+# Writes what the collection makes of the allowlist on its standard input; with denials that leave no record, as the
+# audit log is another test's.
+_DEPLOY = f"""
+import pathlib, sys
+sys.path.insert(0, {COLLECTIONS!r})
+from ansible_collections.bulwark.servers.plugins.module_utils import _payload
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content as travelling
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import facts, policy, trusted
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.host import distribution
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import config, trust
+content = _payload.unpack(sys.stdin.read())
+found = trusted.facts({{"state_dir": "/run/ways-state", "_connection": {{"pipelining": True}}}}, content, "1.3.4")
+options = facts.Options(policy.ENFORCE, ("ext3",))
+made = policy.compile_policy(travelling.allowlist(content, distribution()), found, options)
+etc = pathlib.Path("/etc/fapolicyd")
+rules = "".join(rule.replace("deny_audit", "deny") + "\\n" for rule in made.rules)
+(etc / "rules.d/00-bulwark.rules").write_text(rules)
+(etc / "trust.d/bulwark").write_bytes(trust.render(made.trusted))
+settings = (etc / "fapolicyd.conf").read_text()
+(etc / "fapolicyd.conf").write_text(config.changed(settings, made.settings))
 """
-_INTERPRETERS = "sh bash python3 perl ruby node awk busybox vim java gdb"
 
 
 def ran(directory: pathlib.Path, enforcing: bool) -> dict[str, bool]:
     """Return by name of the script whether its code ran. directory: of the host."""
     with enforcing_host.booted(directory, packages=PACKAGES) as host:
         _add_npm(host)
+        host.path(COLLECTIONS).mkdir()
+        collection.copy(host.path(COLLECTIONS))
         host.run(starters.PREPARE)
         host.run(_PREPARE)
         host.run(starters.BEFORE)
+        host.run(f"set -e\n{_CONTAINER}")
         if enforcing:
-            _enforce(host)
+            _enforce(host, directory)
         scripts = {**starters.SCRIPTS, **_IN_HOST}
         last = scripts.pop(starters.LAST)
         with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-            outputs = dict(zip(scripts, pool.map(lambda name: _output(host, name, scripts[name]), scripts)))
+            started = {name: pool.submit(_output, host, name, script) for name, script in scripts.items()}
+            outputs = {name: each.result() for name, each in started.items()}
+        for name, script in _CONTAINER_SCRIPTS.items():
+            outputs[name] = _output(host, name, script, "runc exec ways ")
         outputs[starters.LAST] = _output(host, starters.LAST, last)
         for name, output in outputs.items():
             (directory / f"{name}.out").write_text(output)
         return {name: _has_run(host, name, output) for name, output in outputs.items()}
 
 
-def _output(host: enforcing_host.Host, name: str, script: str) -> str:
+def _output(host: enforcing_host.Host, name: str, script: str, enter: str = "") -> str:
     where = f"{SCRATCH}/{name}"
     head = f"exec 2>&1; umask 022; mkdir -p {where}; cd {where}; D={where}; S={_SHARED}\n"
     # What the script leaves running has its output, too.
-    host.run(f"exec /bin/sh -eu > {SCRATCH}/{name}.out 2>&1", given=head + script, check=False)
+    host.run(f"exec {enter}/bin/sh -eu > {SCRATCH}/{name}.out 2>&1", given=head + script, check=False)
     return host.run(["cat", f"{SCRATCH}/{name}.out"]).stdout
 
 
@@ -109,18 +137,16 @@ def _has_run(host: enforcing_host.Host, name: str, output: str) -> bool:
 
 
 def _add_npm(host: enforcing_host.Host) -> None:
-    """Copy npm: Debian's package of it has hundreds of others."""
     npx = pathlib.Path(os.path.realpath(shutil.which("npx") or ""))
     shutil.copytree(npx.parents[1], host.path("/usr/local/lib/npm"), symlinks=True)
     host.run("ln -s ../lib/npm/bin/npx-cli.js /usr/local/bin/npx")
 
 
-def _enforce(host: enforcing_host.Host) -> None:
-    found = host.run(f"for name in {_INTERPRETERS}; do readlink -f $(command -v $name); done").stdout.split()
-    rules = _RULES.format(interpreters=",".join(sorted(set(found))))
-    host.path("/etc/fapolicyd/rules.d/10-ways.rules").write_text(rules)
-    file = host.path("/etc/fapolicyd/fapolicyd.conf")
-    file.write_text(re.sub(r"(?m)^allow_filesystem_mark = 0$", "allow_filesystem_mark = 1", file.read_text()))
-    host.run(["python3", "-c", _TRUST])
+def _enforce(host: enforcing_host.Host, directory: pathlib.Path) -> None:
+    """Deploy the policy that the collection makes of an allowlist with all packages, and wait until it is enforced."""
+    names = host.run(["dpkg-query", "--show", "--showformat=${Package}\n"]).stdout
+    digests = host.run(["sha256sum", *measure.APPROVED]).stdout
+    allowed = measure.allowlist(names, digests, _DIRECTORIES, directory)
+    host.run(["/usr/bin/python3", "-W", "error", "-c", _DEPLOY], given=allowed)
     host.run("cp /usr/bin/true /root/canary; systemctl restart fapolicyd")
     waiting.until(lambda: host.run("/root/canary", check=False).returncode == 126, "fapolicyd enforces nothing")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-# id(1), an interpreter that prints 1, a changed program, head(1) as an interpreter, and busybox under a name of its own.
+# id(1), an interpreter or library that prints 1, a changed program, head(1) as an interpreter, and busybox renamed.
 PROOF: t.Final = re.compile(r"(?m)^(uid=\d.*|1|ways-elsewise|WAYSMAGIC)$|applet not found")
 # By name of the script, the end of a file that the process it leaves running has mapped if the code is in it.
 MAPPED: t.Final[t.Mapping[str, str]] = {
@@ -39,7 +39,10 @@ cat > tool.c <<'END'
 int main(void) { return puts("ways-original") < 0; }
 END
 echo 'int ways(void) { return 0; }' > library.c
-echo 'int puts(const char *); __attribute__((constructor)) static void start(void) { puts("1"); }' > preloaded.c
+cat > preloaded.c <<'END'
+int puts(const char *);
+__attribute__((constructor)) static void start(void) { puts("1"); }
+END
 echo 'unsigned la_version(unsigned version) { return version; }' > auditor.c
 echo 'int ways(void); unsigned sleep(unsigned); int main(void) { return ways() + (int)sleep(600); }' > linked.c
 gcc -o /opt/ways/tool tool.c &
@@ -153,7 +156,7 @@ os.write(f, open("/usr/bin/sleep", "rb").read())
 os.execve(f, ["sleep", "600"], {})'
     """,
     # Libraries.
-    "ld_preload": "cp /opt/ways/sources/preloaded.so $D/own.so; LD_PRELOAD=$D/own.so id",
+    "ld_preload": "cp /opt/ways/sources/preloaded.so $D/own.so; LD_PRELOAD=$D/own.so /usr/bin/true",
     "ld_preload_running": _LIVE + "cp /opt/ways/sources/library.so $D/own.so; LD_PRELOAD=$D/own.so leave sleep 600",
     "ld_audit_running": _LIVE + "cp /opt/ways/sources/auditor.so $D/own.so; LD_AUDIT=$D/own.so leave sleep 600",
     "rpath_library": _LIVE + "cp /opt/ways/sources/libways.so $D; leave /opt/ways/linked",
