@@ -14,3 +14,18 @@ class Trusted(t.NamedTuple):
     path: str
     size: int
     sha256: str
+
+
+def parse(text: bytes) -> list[Trusted]:
+    """Return the entries of a trust file, as the daemon reads it; raise ValueError where it would stop reading."""
+    raise NotImplementedError
+
+
+def is_expressible(path: str) -> bool:
+    """Say whether a line can name a path."""
+    raise NotImplementedError
+
+
+def render(trusted: t.Iterable[Trusted]) -> bytes:
+    """Return a trust file; raise ValueError for a path that no line can name."""
+    raise NotImplementedError

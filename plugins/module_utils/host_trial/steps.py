@@ -41,10 +41,14 @@ class Remove(t.NamedTuple):
 
 
 class Run(t.NamedTuple):
-    """Run a command without input, and kill it after so many seconds. Its failure stops no later step."""
+    """Run a command without input, and kill it after so many seconds. Its failure stops no later step.
+
+    is_start: it starts a program that ``Kill`` names, so that the killing ends before it.
+    """
 
     command: tuple[str, ...]
     seconds: float
+    is_start: bool = False
 
 
 Step = t.Union[Kill, Unmount, Exchange, Remove, Run]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.facts import Facts, Options
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.trust import Trusted
 
 AUDIT, REHEARSE, ENFORCE = MODES = ("audit", "rehearse", "enforce")
@@ -41,3 +43,8 @@ class Blocked(t.NamedTuple):
     kind: str
     why: str
     last: float
+
+
+def compile_policy(allowlist: Allowlist, facts: Facts, options: Options) -> Policy:
+    """Return what enforces an allowlist on a host."""
+    raise NotImplementedError
