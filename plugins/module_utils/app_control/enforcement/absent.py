@@ -82,6 +82,9 @@ def _restored(
                 files[path] = data
         elif path == deployment.CONFIGURATION and path in now:
             files[path] = _without_settings(now[path], data or b"", deployed.settings)
+        elif path == deployment.COMPILED:
+            # Others have changed rules of theirs since.
+            files[path] = deployment.compiled(daemon.DIRECTORY, None)
     return files, frozenset(without)
 
 

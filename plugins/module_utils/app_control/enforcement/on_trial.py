@@ -136,12 +136,20 @@ def recover(where: StateDirectory) -> None:
     if proposed is None:
         staging.discard(staging.STAGED)
         return
-    present = deployment.digests(deployment.present(daemon.DIRECTORY, proposed.digests))
-    if present == proposed.digests and not os.path.ismount(daemon.DIRECTORY):
+    if _was_confirmed(proposed):
         # The run that confirmed it ended before it could note that.
         _settle(where, proposed)
     else:
         _clear(where)
+
+
+def _was_confirmed(proposed: Deployed) -> bool:
+    ended = trial.last(NAME)
+    if ended is not None and ended.token == proposed.token:
+        return ended.result == trial.CONFIRMED
+    # The host was booted since: only a confirmation has left the files there.
+    present = deployment.digests(deployment.present(daemon.DIRECTORY, proposed.digests))
+    return present == proposed.digests and not os.path.ismount(daemon.DIRECTORY)
 
 
 def check(where: StateDirectory, mode: str) -> None:
