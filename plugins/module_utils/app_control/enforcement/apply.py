@@ -54,6 +54,10 @@ def apply(params: Params, check_mode: bool) -> Result:
     """
     _check(params)
     takes_back = params["state"] == "absent" or params["mode"] == AUDIT
+    if os.geteuid():
+        if takes_back and not absent.is_deployed():
+            return _result(params)
+        raise HostError("only root can change what fapolicyd enforces; use become")
     why = _unfit()
     if why and not takes_back:
         return {**_result(params), "reason": why}
@@ -73,8 +77,6 @@ def _check(params: Params) -> None:
     for unit in params["restart_services"]:
         if not _UNIT.match(unit) or unit.startswith("-"):
             raise UsageError("restart_services: '%s' is no name of a unit of systemd" % unit)
-    if os.geteuid():
-        raise HostError("only root can have fapolicyd enforce anything; use become")
 
 
 def _unfit() -> str:
