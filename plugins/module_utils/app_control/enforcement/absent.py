@@ -69,9 +69,7 @@ def take_back(where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any
     return result
 
 
-def _restored(
-    deployed: Deployed | None, now: t.Mapping[str, bytes]
-) -> tuple[dict[str, bytes], frozenset[str]]:
+def _restored(deployed: Deployed | None, now: t.Mapping[str, bytes]) -> tuple[dict[str, bytes], frozenset[str]]:
     """Return the contents of files that are written, and the paths of those that are removed."""
     without = set(deployment.OWN)
     files: dict[str, bytes] = {}

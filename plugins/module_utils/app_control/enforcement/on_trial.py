@@ -104,9 +104,7 @@ def confirm(where: StateDirectory, token: str, services: t.Sequence[str]) -> Dep
     try:
         check(where, proposed.mode)
         for unit in services:
-            daemon.restart(unit)
-            if not daemon.is_active(unit):
-                raise DaemonError("%s does not run after its restart" % unit)
+            _check_restart(unit)
     except (DaemonError, canary.CanaryError) as error:
         withdraw(where, token)
         raise HostError("The policy was taken back: %s." % str(error).rstrip(".")) from error
@@ -163,9 +161,7 @@ def check(where: StateDirectory, mode: str) -> None:
         raise DaemonError(wrong + daemon.words())
 
 
-def problem(
-    installed: Installed, mode: str, files: t.Mapping[str, bytes], where: StateDirectory | None
-) -> str:
+def problem(installed: Installed, mode: str, files: t.Mapping[str, bytes], where: StateDirectory | None) -> str:
     """Return how the host differs from a policy, empty where it doesn't. Nothing is changed by that."""
     if deployment.present(daemon.DIRECTORY, files) != files:
         return "the files of fapolicyd are others"
@@ -218,6 +214,12 @@ def _check_mounts() -> None:
         raise HostError("something is mounted at %s, so no policy can be on trial there: unmount it" % daemon.DIRECTORY)
     if os.readlink("/proc/self/ns/mnt") != os.readlink("/proc/1/ns/mnt"):
         raise HostError("this connection has other mounts than the host (a mount namespace), so nothing is deployed")
+
+
+def _check_restart(unit: str) -> None:
+    daemon.restart(unit)
+    if not daemon.is_active(unit):
+        raise DaemonError("%s does not run after its restart" % unit)
 
 
 def _settle(where: StateDirectory, proposed: Deployed) -> Deployed:
