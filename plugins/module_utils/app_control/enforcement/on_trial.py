@@ -41,7 +41,7 @@ def plan(installed: Installed, was_active: bool, seconds: int) -> Plan:
     """Return the steps of a trial."""
     reload_units = Run(daemon.RELOAD, _COMMAND_SECONDS)
     reset = Run(daemon.RESET, _COMMAND_SECONDS)
-    again = (Run(daemon.START, daemon.STARTING),) if was_active else ()
+    again = (Run(daemon.START, daemon.STARTING, is_start=True),) if was_active else ()
     return Plan(
         NAME,
         seconds,
@@ -108,7 +108,11 @@ def confirm(where: StateDirectory, token: str, services: t.Sequence[str]) -> Dep
     except (DaemonError, canary.CanaryError) as error:
         withdraw(where, token)
         raise HostError("The policy was taken back: %s." % str(error).rstrip(".")) from error
-    trial.confirm(NAME, token)
+    try:
+        trial.confirm(NAME, token)
+    except trial.TrialError:
+        _clear(where)
+        raise
     return _settle(where, proposed)
 
 
@@ -144,7 +148,7 @@ def recover(where: StateDirectory) -> None:
 def _was_confirmed(proposed: Deployed) -> bool:
     ended = trial.last(NAME)
     if ended is not None and ended.token == proposed.token:
-        return ended.result == trial.CONFIRMED
+        return ended.is_confirmed
     # The host was booted since: only a confirmation has left the files there.
     present = deployment.digests(deployment.present(daemon.DIRECTORY, proposed.digests))
     return present == proposed.digests and not os.path.ismount(daemon.DIRECTORY)
