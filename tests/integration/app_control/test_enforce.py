@@ -106,7 +106,7 @@ class Desk:
 
     def learn(self) -> None:
         given = {"bulwark_learn_directory": str(self._directory / "learned"), "app_control_minimum_hosts": 1}
-        self.play("learn", app_control_minimum_days=1, **given)
+        return self.play("learn", app_control_minimum_days=1, **given)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_learned_tried_enforced_and_taken_back(desk: Desk) -> None:
     host = desk.host
     before, idle = host.run(_LISTED).stdout, started(host)
     desk.scan()
-    desk.learn()
+    print(desk.learn())
     desk.review()
 
     # Nothing is enforced that nobody has observed for long enough, and the host is as before.
