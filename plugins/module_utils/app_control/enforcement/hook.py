@@ -14,6 +14,7 @@ import sys
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import upgrade
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import planned
 
@@ -47,17 +48,21 @@ def _of_dpkg() -> list[bytes] | None:
 
 
 def _finish(state_dir: str) -> int:
-    # Needs much more of the collection than what comes before.
-    from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import renewal
-
     try:
-        problem = upgrade.finish(state_dir, renewal.renew)
+        problem = upgrade.finish(state_dir, _renew)
     except Exception as error:  # noqa: BLE001
         _say("what packages brought stays allowed for now: %s" % error)
         return 1
     if problem:
         _say("what packages brought stays allowed for now: %s" % problem)
     return 0
+
+
+def _renew(where: StateDirectory) -> None:
+    # Needs much more of the collection than all the rest.
+    from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import renewal
+
+    renewal.renew(where)
 
 
 def _say(sentence: str) -> None:
