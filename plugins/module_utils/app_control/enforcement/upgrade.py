@@ -140,9 +140,11 @@ def _load(where: StateDirectory, digests: set[str]) -> None:
     with canary.made(_canary_directory(where), _CANARY + "-refused") as refused:
         is_enforcing = not _is_permissive() and canary.is_refused(refused)
         block = upgrade_rules.render({*digests, _digest(trusted)}, types)
+        is_sent = False
         try:
             live_files.write(_RULES, block)
             live_files.write(_COMPILED, upgrade_rules.inserted(compiled, block))
+            is_sent = True
             orders.send(orders.RELOAD_RULES)
             if is_enforcing:
                 _wait(lambda: not canary.is_refused(trusted))
@@ -150,7 +152,7 @@ def _load(where: StateDirectory, digests: set[str]) -> None:
                     raise UpgradeError("fapolicyd lets everything run after its rules were loaded")
                 daemon.note_loaded()
         except BaseException as error:
-            _restore(rules, compiled)
+            _restore(rules, compiled, is_sent)
             if isinstance(error, OSError):
                 raise UpgradeError("the rules for the upgrade can't be written: %s" % error) from error
             raise
@@ -171,7 +173,7 @@ def _canary_directory(where: StateDirectory) -> str:
     return canary.directory((where.path, "/root", "/etc"))
 
 
-def _restore(rules: bytes, compiled: bytes) -> None:
+def _restore(rules: bytes, compiled: bytes, is_loaded: bool) -> None:
     with contextlib.suppress(OSError):
         if rules:
             live_files.write(_RULES, rules)
@@ -179,9 +181,10 @@ def _restore(rules: bytes, compiled: bytes) -> None:
             live_files.remove(_RULES)
     with contextlib.suppress(OSError):
         live_files.write(_COMPILED, compiled)
-    # A reload after broken rules can end the daemon; a start refuses broken ones.
-    with contextlib.suppress(daemon.DaemonError):
-        daemon.restart()
+    if is_loaded:
+        # A reload after broken rules can end the daemon; a start refuses broken ones.
+        with contextlib.suppress(daemon.DaemonError):
+            daemon.restart()
 
 
 def _wait(is_done: t.Callable[[], bool]) -> None:
