@@ -19,7 +19,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Stat
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import package_code, state
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import (
     canary,
-    config,
     daemon,
     live_files,
     orders,
@@ -31,7 +30,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.packages import ar
 _RECORD = "upgrade.json"
 _CANARY = ".bulwark-upgrade"
 _LOST = "packages have temporary trust"
-_RULES, _COMPILED, _SETTINGS = upgrade_rules.PATH, "compiled.rules", "fapolicyd.conf"
+_RULES, _COMPILED = upgrade_rules.PATH, "compiled.rules"
 _LOCK_SECONDS, _SECONDS, _POLL = 60.0, 15.0, 0.01
 # More make the daemon slow: a digest costs 50 ns at each open of a file that isn't trusted.
 _MOST = 200_000
@@ -138,7 +137,8 @@ def _load(where: StateDirectory, digests: set[str]) -> None:
     # Runs as long as the trust is in force.
     trusted = canary.create(_canary_directory(where), _CANARY)
     with canary.made(_canary_directory(where), _CANARY + "-refused") as refused:
-        is_enforcing = not _is_permissive() and canary.is_refused(refused)
+        # Not so in a rehearsal and in a maintenance window.
+        is_enforcing = canary.is_refused(refused)
         block = upgrade_rules.render({*digests, _digest(trusted)}, types)
         is_sent = False
         try:
@@ -163,7 +163,9 @@ def _unload(where: StateDirectory) -> None:
     orders.send(orders.RELOAD_TRUST, orders.RELOAD_RULES)
     trusted = os.path.join(_canary_directory(where), _CANARY)
     if os.path.exists(trusted):
-        if not _is_permissive():
+        with canary.made(_canary_directory(where), _CANARY + "-refused") as refused:
+            is_enforcing = canary.is_refused(refused)
+        if is_enforcing:
             _wait(lambda: canary.is_refused(trusted))
         os.unlink(trusted)
     daemon.note_loaded()
@@ -193,11 +195,6 @@ def _wait(is_done: t.Callable[[], bool]) -> None:
         if time.monotonic() >= end:
             raise UpgradeError("fapolicyd did not load its rules in %d seconds" % _SECONDS)
         time.sleep(_POLL)
-
-
-def _is_permissive() -> bool:
-    settings = config.parse(live_files.read(_SETTINGS).decode("utf-8", "replace"))
-    return settings.get("permissive", "0") != "0"
 
 
 def _digest(path: str) -> str:
