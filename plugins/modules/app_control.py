@@ -79,8 +79,8 @@ options:
     default: []
   file_systems:
     description:
-      - Types of file systems that fapolicyd watches, such as V(ext4). When empty, those of local disks and of tmpfs that
-        the host has.
+      - Types of file systems that fapolicyd watches, such as V(ext4). When empty, those of local disks and of tmpfs
+        that the host has.
     type: list
     elements: str
     default: []
