@@ -40,7 +40,8 @@ def renew(where: StateDirectory) -> None:
     given = _payload.unpack(deployed.content)
     options = Options(**{name: _value(value) for name, value in deployed.options.items()})
     params = {**deployed.options, "state_dir": os.path.dirname(where.path), "_connection": deployed.connection}
-    facts = trusted.facts(params, given)
+    installed = daemon.installed()
+    facts = trusted.facts(params, given, installed.version if installed else "")
     policy = compile_policy(contents.allowlist(given, distribution()), facts, options)
     _check(policy, facts)
     made = deployment.files(policy, daemon.DIRECTORY)
