@@ -61,7 +61,7 @@ def rule_texts(directory: str) -> list[tuple[str, bytes]]:
 def _around(others: t.Sequence[tuple[str, bytes]]) -> tuple[list[tuple[str, bytes]], list[tuple[str, bytes]]]:
     """Return the rule files that sort before ours, and those after it."""
     own = os.path.basename(RULES)
-    order = rules.ordered([*(name for name, _data in others), own])
+    order = rules.in_order([*(name for name, _data in others), own])
     place = order.index(own)
     by_name = dict(others)
     return [(name, by_name[name]) for name in order[:place]], [(name, by_name[name]) for name in order[place + 1 :]]
