@@ -13,7 +13,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils._program import VE
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import package_scripts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import Identity, folded, gather
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import CHANGED_ALERT, Judge, subject
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import (
+    CHANGED_ALERT,
+    STOPPED_ALERT,
+    Judge,
+    subject,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.package_scripts import (
     PackageScripts,
@@ -31,18 +36,28 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.violat
 _MOST_FINDINGS = 300
 _MOST_OF_DIRECTORY = 20
 _SHOWN_IMAGES = 5
+# Of a program that runs and should, and that fapolicyd would stop if it enforced.
+REHEARSED_SEVERITY = "medium"
 
 
 class Judgement:
     """Judges the records of one look. now: seconds since the epoch."""
 
     def __init__(
-        self, allowlist: Allowlist, scope: ScopeCoverage, scripts: PackageScripts, upgrades: Upgrades, now: float
+        self,
+        allowlist: Allowlist,
+        scope: ScopeCoverage,
+        scripts: PackageScripts,
+        upgrades: Upgrades,
+        now: float,
+        trusted: t.Mapping[str, str] | None = None,
     ) -> None:
+        """trusted: the digest of each file that the policy on this host trusts, by its path."""
         self._judge = Judge(allowlist, now)
         self._scope = scope
         self._scripts = scripts
         self._upgrades = upgrades
+        self._trusted = trusted or {}
         self._not_judged: collections.Counter[str] = collections.Counter()
         self._explained: dict[str, list[tuple[str, int]]] = {}
 
@@ -51,7 +66,7 @@ class Judgement:
         violations: list[Violation] = []
         of_scripts: dict[tuple[str, str, str], list[Violation]] = {}
         for record in records:
-            if record.newest is None and not record.is_running:
+            if record.newest is None and not record.is_running and not record.denials.total:
                 continue
             if not self._judge.is_judged(record.program):
                 self._not_judged[record.program.image] += 1
@@ -69,9 +84,14 @@ class Judgement:
         for group, directory in self._bounded(violations):
             if directory is None:
                 detections.append(violation_detection(group[0], scope))
-                _remember(group)
             else:
                 detections.append(directory_detection(directory, group, scope))
+            if group[0].verdict.alert == STOPPED_ALERT:
+                # That the allowlist has it ends nothing.
+                continue
+            if directory is None:
+                _remember(group)
+            else:
                 _remember(group, folded(group[0].record.program.path.rpartition("/")[0]))
         for key, group in of_scripts.items():
             detections.append(scripts_detection(group, *key, scope))
@@ -131,7 +151,9 @@ class Judgement:
                 # Root can set up the times and versions that say so.
                 by = "claimed by %s %s" % (now.package, now.version)
                 self._explain(by, now.path, max(1, record.new_executions))
-            return None, None
+            return None, _stopped(record, verdict.by)
+        if record.denials.total and program.sha256 and self._trusted.get(program.path) == program.sha256:
+            return None, _stopped(record, "the policy on this host trusts this content")
         provenance = self._scripts.of_record(record)
         if provenance is not None and provenance.level == package_scripts.CONTRADICTED:
             verdict = Verdict(False, "%s of its name" % provenance.reason, CHANGED_ALERT)
@@ -217,8 +239,20 @@ def _remember(violations: t.Iterable[Violation], path: str | None = None) -> Non
         each.record.reported_program = program if path is None else program._replace(path=path)
 
 
+def _stopped(record: Record, by: str) -> Violation | None:
+    """Return what is wrong with a program that should run: that fapolicyd is against it. None for nothing."""
+    if not record.denials.total:
+        return None
+    severity = None if record.denials.blocked else REHEARSED_SEVERITY
+    return Violation(record, Verdict(False, by, STOPPED_ALERT, severity), False)
+
+
 def _is_explained(record: Record) -> bool:
     """Say whether something explains all new executions; of a process that goes on running, all earlier ones."""
+    if record.denials.explained < record.denials.total:
+        return False
     if record.new_executions:
         return record.new_explained >= record.new_executions
+    if record.denials.total and not record.is_running:
+        return True
     return record.explained >= record.executions > 0

@@ -95,11 +95,12 @@ def learned_coverage(entry: dict[str, t.Any]) -> dict[str, t.Any]:
 def sightings(records: t.Iterable[Record]) -> t.Iterator[Sighting]:
     """Yield what the store has to know of this look: what is new, other than before, or seen on a new day.
 
-    What is left out is counted on, and comes with a later look; so does what is more than a result can have.
+    What is left out is counted on, and comes with a later look; so does what is more than a result can have. What was
+    only ever refused is no program that runs there: nobody should learn to allow it.
     """
     number, size = 0, 0
     for record in records:
-        is_news = bool(record.new_days) or record.is_altered
+        is_news = record.has_run and (bool(record.new_days) or record.is_altered)
         if not is_news or number >= _MOST_SIGHTINGS or size > _MOST_CHARACTERS:
             record.is_postponed = True
             continue

@@ -30,6 +30,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils._program import PR
 from ansible_collections.bulwark.servers.plugins.module_utils._run import OWN_PROCESSES, Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import log
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.denials import (
+    OwnLook,
+    allowing_rules,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.explanations import (
     Explainer,
     account,
@@ -91,7 +95,8 @@ class Observed:
 
     records: all that is remembered, by ``Program.identity``; those of this look have ``newest``, or are running.
     scopes: what was looked at, ``PROGRAMS`` first. problem: a sentence where the checkpoint is not what the controller
-    confirmed, else None. host: ``program_host`` of the result, without ``roles``.
+    confirmed, else None. host: ``program_host`` of the result, without ``roles``. own: this look, as the next one has
+    to know it; former_look: the one before, None for a first look.
     """
 
     def __init__(
@@ -100,12 +105,16 @@ class Observed:
         scopes: t.Sequence[ScopeCoverage],
         problem: str | None,
         host: dict[str, t.Any],
-        save: t.Callable[[], dict[str, t.Any] | None],
+        own: OwnLook,
+        former_look: OwnLook | None,
+        save: t.Callable[[OwnLook], dict[str, t.Any] | None],
     ) -> None:
         self.records = records
         self.scopes = scopes
         self.problem = problem
         self.host = host
+        self.own = own
+        self.former_look = former_look
         self._save = save
 
     def save(self) -> dict[str, t.Any] | None:
@@ -113,7 +122,7 @@ class Observed:
 
         The coverage says that a state directory can't be written, so make the entries of ``scopes`` afterwards.
         """
-        return self._save()
+        return self._save(self.own)
 
 
 def observe(params: t.Mapping[str, t.Any], check_mode: bool, explainers: t.Sequence[Explainer] = ()) -> Observed:
@@ -142,14 +151,22 @@ def observe(params: t.Mapping[str, t.Any], check_mode: bool, explainers: t.Seque
         observation = _Observation(params, {}, scopes, explainers)
     observation.observe()
 
-    def save() -> dict[str, t.Any] | None:
+    def save(own: OwnLook) -> dict[str, t.Any] | None:
         try:
-            return checkpoint.save(observation.state())
+            return checkpoint.save({**observation.state(), "own": own._replace(until=time.time())})
         except StateError as error:
             scopes[0].skip("checkpoint", "%s; the next look reads the same again" % error)
             return None
 
-    return Observed(observation.memory.records, scopes, checkpoint.problem, observation.host(), save)
+    return Observed(
+        observation.memory.records,
+        scopes,
+        checkpoint.problem,
+        observation.host(),
+        OwnLook(os.getpid(), observation.started, 0.0),
+        observation.former_look,
+        save,
+    )
 
 
 class _Observation:
@@ -168,8 +185,9 @@ class _Observation:
         self._origins = known_origins(self.memory.records.values())
         paths = params["paths"] if params["paths"] is not None else list(log.DEFAULT_PATHS)
         self._log = log.ExecutionLog(paths, state.get("log", {}))
+        self.started = time.time()
         self._log.prove()
-        self._started = time.time()
+        self.former_look = OwnLook(*state["own"]) if state.get("own") else None
         self._roots = Roots(state.get("roots", {}))
         self._tallies = Tallies(params["max_programs"])
         self._processes: t.Sequence[Running] = running()
@@ -181,6 +199,8 @@ class _Observation:
             explainers_of(params),
             explainers,
             self._processes if self._log.is_own else (),
+            allowing=allowing_rules(),
+            former_look=self.former_look,
         )
 
     def observe(self) -> None:
@@ -189,7 +209,7 @@ class _Observation:
         self._log.read(self._reader, self._programs, reading)
         files = FileFacts(self._roots, deadline, origins=self._origins)
         without = own_processes(self._params, OWN_PROCESSES)
-        self._running.look(self._processes, self._started, self._is_counted, without, files.is_usual, deadline)
+        self._running.look(self._processes, self.started, self._is_counted, without, files.is_usual, deadline)
         self._tallies.fold(self.memory.records)
         for identity, tally in self._tallies:
             self._remember(identity, tally, files)
@@ -247,6 +267,9 @@ class _Observation:
         known.parents = newest(known.parents, [parent for parent in parents if parent])
         known.explanations = tally.explanations
         known.is_running = tally.is_running
+        known.denials = tally.denials
+        if tally.newest_denied is not None:
+            known.newest_denied = self._execution(tally, tally.newest_denied)
         if tally.newest is not None:
             known.newest = self._execution(tally, tally.newest)
         if tally.newest_unexplained is not None:
@@ -272,7 +295,7 @@ class _Observation:
         """Keep what is remembered within its limits, and say what is not."""
         limit = self._params["max_programs"]
         self.memory.fold(limit)
-        today = int(self._started) // _DAY
+        today = int(self.started) // _DAY
         evicted = self.memory.evict(limit, today - self._params["keep_days"])
         if evicted or self._tallies.left_out:
             self._programs.skip(
