@@ -11,6 +11,8 @@ import os
 import secrets
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo
+
 _HARMLESS = ("/usr/bin/true", "/bin/true")
 _LARGEST = 1 << 24
 # Behind the end of a program nothing is loaded: it makes another content of it, that no list can have.
@@ -20,6 +22,19 @@ NAME = "canary"
 
 class CanaryError(Exception):
     """There is no canary, or it did not end well; the message is one sentence."""
+
+
+def directory(candidates: t.Iterable[str]) -> str:
+    """Return the first directory that programs can run from. Raises CanaryError."""
+    try:
+        with open("/proc/self/mountinfo", "rb") as stream:
+            mounts = stream.read()
+    except OSError as error:
+        raise CanaryError("the mounts can't be read: %s" % error.strerror) from error
+    for path in candidates:
+        if os.path.isdir(path) and b"noexec" not in _mountinfo.options_at(mounts, os.fsencode(os.path.realpath(path))):
+            return path
+    raise CanaryError("no directory for a canary is on a mount without noexec")
 
 
 @contextlib.contextmanager
@@ -48,7 +63,8 @@ def is_refused(path: str) -> bool:
     try:
         pid = os.posix_spawn(path, ["true"], {})
     except OSError as error:
-        if error.errno in (errno.EPERM, errno.EACCES):
+        # fanotify(7): EPERM. A mount with noexec answers with EACCES.
+        if error.errno == errno.EPERM:
             return True
         raise CanaryError("%s could not be run: %s" % (path, error.strerror)) from error
     _pid, status = os.waitpid(pid, 0)

@@ -14,7 +14,7 @@ import re
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _command, _process
+from ansible_collections.bulwark.servers.plugins.module_utils import _command
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 
 UNIT = "fapolicyd.service"
@@ -33,6 +33,8 @@ _QUERIES = (
 )
 _UPSTREAM = re.compile(r"(?:\d+:)?(\d+(?:\.\d+)*)")
 _MARK = re.compile(rb"^fanotify (?:mnt_id|sdev|ino):", re.MULTILINE)
+# Written right after the rules were read, which only a start does apart from a reload that somebody asks for.
+_PID_FILE, _LONGEST_PID = "/run/fapolicyd.pid", 20
 _MOST_OUTPUT, _MOST_WORDS, _MOST_LINES = 1 << 18, 600, 8
 _POLL = 0.05
 
@@ -102,9 +104,13 @@ def wait_until_deciding(executable: str, seconds: float) -> None:
         time.sleep(_POLL)
 
 
-def started(executable: str) -> list[int]:
-    """Return when each process of the daemon was started, in ticks after the boot."""
-    return [found.started for found in map(_process.stat, processes(executable)) if found is not None]
+def loaded(executable: str) -> int | None:
+    """Return when the daemon that runs has read its rules, in nanoseconds of file systems; None where none decides."""
+    with contextlib.suppress(OSError, ValueError), open(_PID_FILE, "rb") as stream:
+        pid = int(stream.read(_LONGEST_PID))
+        if pid in processes(executable) and decides(pid):
+            return os.fstat(stream.fileno()).st_mtime_ns
+    return None
 
 
 def has_systemd() -> bool:

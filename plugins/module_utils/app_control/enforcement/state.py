@@ -39,14 +39,15 @@ class Before(t.NamedTuple):
 class Deployed(t.NamedTuple):
     """A policy on the host.
 
-    mode: of ``policy.MODES``, never audit. files: contents of all files of ours, and of those that we changed, by their
-    paths below /etc/fapolicyd. content: the allowlist of the controller, packed; options: those that the policy was
+    mode: of ``policy.MODES``, never audit. digests: SHA-256 of all files of ours, and of those that we changed, by their
+    paths below /etc/fapolicyd. settings: of fapolicyd.conf, those that we changed. content: the allowlist of the controller, packed; options: those that the policy was
     made with, so that the host can make it anew after an upgrade. confirmed: seconds since the epoch. token: of its
     trial.
     """
 
     mode: str
-    files: t.Mapping[str, bytes]
+    digests: t.Mapping[str, str]
+    settings: t.Mapping[str, str]
     before: Before
     content: str
     options: t.Mapping[str, t.Any]
@@ -79,7 +80,6 @@ def write(where: StateDirectory, deployed: Deployed, name: str = POLICY) -> None
         name,
         {
             **deployed._asdict(),
-            "files": {path: _text(data) for path, data in deployed.files.items()},
             "before": {
                 **before._asdict(),
                 "files": {path: None if data is None else _text(data) for path, data in before.files.items()},
@@ -92,7 +92,8 @@ def _parsed(content: t.Mapping[str, t.Any]) -> Deployed:
     before = content["before"]
     return Deployed(
         mode=content["mode"],
-        files={path: _data(text) for path, text in content["files"].items()},
+        digests=dict(content["digests"]),
+        settings=dict(content["settings"]),
         before=Before(
             files={path: None if text is None else _data(text) for path, text in before["files"].items()},
             times=before["times"],

@@ -1,0 +1,230 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trust for the time of an upgrade: begun before a package is unpacked, ended when dpkg is done.
+
+It is on the disk, so that an upgrade that was cut off goes on after a reboot, and it ends with the next upgrade or with
+the next deployment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import package_code, state
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import (
+    canary,
+    config,
+    daemon,
+    orders,
+    upgrade_rules,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives
+
+_RECORD = "upgrade.json"
+_LOST = "packages have temporary trust"
+_RULES, _COMPILED, _SETTINGS = "rules.d/" + upgrade_rules.NAME, "compiled.rules", "fapolicyd.conf"
+_LOCK_SECONDS, _SECONDS, _POLL = 60.0, 15.0, 0.01
+# More make the daemon slow: a digest costs 50 ns at each open of a file that isn't trusted.
+_MOST = 200_000
+
+
+class UpgradeError(Exception):
+    """The trust can't be begun or ended; the message is one sentence."""
+
+
+class Pending(t.NamedTuple):
+    """Trust that has not ended. since: seconds since the epoch. digests: of files. problem: why it did not end yet."""
+
+    since: float
+    digests: tuple[str, ...]
+    problem: str = ""
+
+
+def pending(where: StateDirectory | None) -> Pending | None:
+    """Return the trust that has not ended, None if there is none. Raises StateError."""
+    return records.read(where, _RECORD, _parsed, _LOST)
+
+
+def begin(paths: t.Sequence[bytes], state_dir: str | None) -> None:
+    """Let the content of archives run, and the scripts of all packages. Raises UpgradeError; nothing was changed then."""
+    with _deployed(state_dir) as where:
+        if where is None:
+            return
+        executable = _running()
+        digests = package_code.script_digests()
+        for path in paths:
+            digests |= _digests(path)
+        before = pending(where)
+        if before is not None:
+            digests.update(before.digests)
+        if len(digests) > _MOST:
+            raise UpgradeError("the packages have more than %d programs, scripts and libraries" % _MOST)
+        since = time.time() if before is None else before.since
+        records.write(where, _RECORD, Pending(since, tuple(sorted(digests)))._asdict())
+        try:
+            _load(where, digests, executable)
+        except BaseException:
+            if before is None:
+                where.remove(_RECORD)
+            else:
+                records.write(where, _RECORD, before._asdict())
+            raise
+
+
+def finish(state_dir: str | None, renew: t.Callable[[StateDirectory], None]) -> str:
+    """End the trust, after ``renew`` has written that of the policy; return a sentence if it has to stay, else "".
+
+    Raises UpgradeError, or what ``renew`` raises; the trust stays then.
+    """
+    with _deployed(state_dir) as where:
+        current = pending(where)
+        if where is None or current is None:
+            return ""
+        names = package_code.unfinished()
+        if names:
+            problem = "dpkg is not done with %s: run 'dpkg --configure -a' or 'apt-get -f install'" % _some(names)
+            records.write(where, _RECORD, current._replace(problem=problem)._asdict())
+            return problem
+        try:
+            renew(where)
+            _unload(_running())
+        except Exception as error:
+            records.write(where, _RECORD, current._replace(problem=str(error))._asdict())
+            raise
+        where.remove(_RECORD)
+        return ""
+
+
+@contextlib.contextmanager
+def _deployed(state_dir: str | None) -> t.Iterator[StateDirectory | None]:
+    """Give the locked state of a host on which a policy is deployed, else None."""
+    with state.directory(state_dir, create=False) as where:
+        if where is None or state.read(where) is None:
+            yield None
+            return
+        with where.locked(state.LOCK, _LOCK_SECONDS):
+            yield where
+
+
+def _running() -> str:
+    installed = daemon.installed()
+    if installed is None or not daemon.processes(installed.executable):
+        raise UpgradeError("fapolicyd does not run, although a policy is deployed; run 'systemctl start fapolicyd'")
+    return installed.executable
+
+
+def _digests(path: bytes) -> set[str]:
+    try:
+        _sha256, archive = archives.read(os.fsdecode(path))
+    except OSError as error:
+        raise UpgradeError("%s can't be read: %s" % (os.fsdecode(path), error)) from error
+    return package_code.archive_digests(archive)
+
+
+def _load(where: StateDirectory, digests: set[str], executable: str) -> None:
+    compiled = _read(_COMPILED)
+    rules = _read(_RULES)
+    types = upgrade_rules.denied_types(compiled)
+    with canary.made(where.path, "canary-refused") as refused, canary.made(where.path, "canary-trusted") as trusted:
+        is_enforcing = not _is_permissive() and canary.is_refused(refused)
+        block = upgrade_rules.render({*digests, _digest(trusted)}, types)
+        try:
+            _write(_RULES, block)
+            _write(_COMPILED, upgrade_rules.inserted(compiled, block))
+            orders.send(orders.RELOAD_RULES)
+            if is_enforcing:
+                _wait(lambda: not canary.is_refused(trusted))
+                if not canary.is_refused(refused):
+                    raise UpgradeError("fapolicyd lets everything run after its rules were loaded")
+        except BaseException as error:
+            _restore(rules, compiled)
+            if isinstance(error, OSError):
+                raise UpgradeError("the rules for the upgrade can't be written: %s" % error) from error
+            raise
+
+
+def _unload(executable: str) -> None:
+    compiled = _read(_COMPILED)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(_path(_RULES))
+    _write(_COMPILED, upgrade_rules.removed(compiled))
+    orders.send(orders.RELOAD_TRUST, orders.RELOAD_RULES)
+
+
+def _restore(rules: bytes, compiled: bytes) -> None:
+    with contextlib.suppress(OSError):
+        if rules:
+            _write(_RULES, rules)
+        else:
+            os.unlink(_path(_RULES))
+    with contextlib.suppress(OSError):
+        _write(_COMPILED, compiled)
+    # A reload after broken rules can end the daemon; a start refuses broken ones.
+    with contextlib.suppress(daemon.DaemonError):
+        daemon.restart()
+
+
+def _wait(is_done: t.Callable[[], bool]) -> None:
+    end = time.monotonic() + _SECONDS
+    while not is_done():
+        if time.monotonic() >= end:
+            raise UpgradeError("fapolicyd did not load its rules in %d seconds" % _SECONDS)
+        time.sleep(_POLL)
+
+
+def _is_permissive() -> bool:
+    settings = config.parse(_read(_SETTINGS).decode("utf-8", "replace"))
+    return settings.get("permissive", "0") != "0"
+
+
+def _path(name: str) -> str:
+    return os.path.join(daemon.DIRECTORY, name)
+
+
+def _read(name: str) -> bytes:
+    try:
+        with open(_path(name), "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _write(name: str, content: bytes) -> None:
+    """Put a file in the place of the one before, with its owner and mode, or readable for all."""
+    path = _path(name)
+    # Not beside it: the daemon reads whatever is in trust.d.
+    temporary = _path(".bulwark-new")
+    try:
+        with open(temporary, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+            with contextlib.suppress(FileNotFoundError):
+                status = os.stat(path)
+                os.fchown(stream.fileno(), status.st_uid, status.st_gid)
+            os.fchmod(stream.fileno(), 0o644)
+        os.rename(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _digest(path: str) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
+
+
+def _some(names: t.Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (" and %d more" % (len(names) - 5) if len(names) > 5 else "")
+
+
+def _parsed(content: t.Mapping[str, t.Any]) -> Pending:
+    return Pending(float(content["since"]), tuple(content["digests"]), str(content["problem"]))
