@@ -38,35 +38,38 @@ _MOST_OF_DIRECTORY = 20
 _SHOWN_IMAGES = 5
 # Of a program that runs and should, and that fapolicyd would stop if it enforced.
 REHEARSED_SEVERITY = "medium"
+_CANARY = "A canary of the collection, which shows whether programs are refused"
 
 
 class Judgement:
     """Judges the records of one look. now: seconds since the epoch."""
 
     def __init__(
-        self,
-        allowlist: Allowlist,
-        scope: ScopeCoverage,
-        scripts: PackageScripts,
-        upgrades: Upgrades,
-        now: float,
-        trusted: t.Mapping[str, str] | None = None,
+        self, allowlist: Allowlist, scope: ScopeCoverage, scripts: PackageScripts, upgrades: Upgrades, now: float
     ) -> None:
-        """trusted: the digest of each file that the policy on this host trusts, by its path."""
         self._judge = Judge(allowlist, now)
         self._scope = scope
         self._scripts = scripts
         self._upgrades = upgrades
-        self._trusted = trusted or {}
+        self._trusted: t.Mapping[str, str] = {}
+        self._canaries: t.Container[str] = ()
         self._not_judged: collections.Counter[str] = collections.Counter()
         self._explained: dict[str, list[tuple[str, int]]] = {}
+
+    def know(self, trusted: t.Mapping[str, str], canaries: t.Container[str]) -> None:
+        """Take in what is enforced on this host.
+
+        trusted: the digest of each file that the policy trusts, by its path. canaries: paths of programs that the
+        collection tries to run, in order to see them refused.
+        """
+        self._trusted, self._canaries = trusted, canaries
 
     def detections(self, records: t.Iterable[Record]) -> list[dict[str, t.Any]]:
         """Return the detections of programs that ran since the last look; note in the records what was reported."""
         violations: list[Violation] = []
         of_scripts: dict[tuple[str, str, str], list[Violation]] = {}
         for record in records:
-            if record.newest is None and not record.is_running and not record.denials.total:
+            if not _is_news(record) or self._is_canary(record):
                 continue
             if not self._judge.is_judged(record.program):
                 self._not_judged[record.program.image] += 1
@@ -136,6 +139,14 @@ class Judgement:
             sum(self._not_judged.values()),
             named,
         )
+
+    def _is_canary(self, record: Record) -> bool:
+        """Say whether a record is about a canary of ours of which nothing ran, but for what known automation did."""
+        is_harmless = _is_explained(record) or (record.denials.blocked > 0 and not record.new_executions)
+        if record.program.path not in self._canaries or not is_harmless:
+            return False
+        self._explain(_CANARY, record.program.path, record.new_executions + record.denials.blocked)
+        return True
 
     def _judged(self, record: Record) -> tuple[Provenance | None, Violation | None]:
         """Return what is wrong with a program, None for nothing, and of a maintainer script what vouches for it."""
@@ -237,6 +248,10 @@ def _remember(violations: t.Iterable[Violation], path: str | None = None) -> Non
         program = each.record.program
         each.record.reported = each.verdict.alert
         each.record.reported_program = program if path is None else program._replace(path=path)
+
+
+def _is_news(record: Record) -> bool:
+    return record.newest is not None or record.is_running or bool(record.denials.total)
 
 
 def _stopped(record: Record, by: str) -> Violation | None:

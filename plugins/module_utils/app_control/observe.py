@@ -34,6 +34,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
     OwnLook,
     allowing_rules,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.interruptions import Interruption
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.explanations import (
     Explainer,
     account,
@@ -95,8 +96,8 @@ class Observed:
 
     records: all that is remembered, by ``Program.identity``; those of this look have ``newest``, or are running.
     scopes: what was looked at, ``PROGRAMS`` first. problem: a sentence where the checkpoint is not what the controller
-    confirmed, else None. host: ``program_host`` of the result, without ``roles``. own: this look, as the next one has
-    to know it; former_look: the one before, None for a first look.
+    confirmed, else None. host: ``program_host`` of the result, without ``roles``. interruptions: of fapolicyd. daemon:
+    set it to what the next look has to know of fapolicyd's processes; it is what the look before noted.
     """
 
     def __init__(
@@ -105,16 +106,16 @@ class Observed:
         scopes: t.Sequence[ScopeCoverage],
         problem: str | None,
         host: dict[str, t.Any],
-        own: OwnLook,
-        former_look: OwnLook | None,
-        save: t.Callable[[OwnLook], dict[str, t.Any] | None],
+        interruptions: t.Sequence[Interruption],
+        daemon: t.Sequence[t.Any],
+        save: t.Callable[[t.Sequence[t.Any]], dict[str, t.Any] | None],
     ) -> None:
         self.records = records
         self.scopes = scopes
         self.problem = problem
         self.host = host
-        self.own = own
-        self.former_look = former_look
+        self.interruptions = interruptions
+        self.daemon = daemon
         self._save = save
 
     def save(self) -> dict[str, t.Any] | None:
@@ -122,7 +123,7 @@ class Observed:
 
         The coverage says that a state directory can't be written, so make the entries of ``scopes`` afterwards.
         """
-        return self._save(self.own)
+        return self._save(self.daemon)
 
 
 def observe(params: t.Mapping[str, t.Any], check_mode: bool, explainers: t.Sequence[Explainer] = ()) -> Observed:
@@ -151,9 +152,10 @@ def observe(params: t.Mapping[str, t.Any], check_mode: bool, explainers: t.Seque
         observation = _Observation(params, {}, scopes, explainers)
     observation.observe()
 
-    def save(own: OwnLook) -> dict[str, t.Any] | None:
+    def save(daemon: t.Sequence[t.Any]) -> dict[str, t.Any] | None:
+        own = OwnLook(os.getpid(), observation.started, time.time())
         try:
-            return checkpoint.save({**observation.state(), "own": own._replace(until=time.time())})
+            return checkpoint.save({**observation.state(), "own": own, "daemon": daemon})
         except StateError as error:
             scopes[0].skip("checkpoint", "%s; the next look reads the same again" % error)
             return None
@@ -163,8 +165,8 @@ def observe(params: t.Mapping[str, t.Any], check_mode: bool, explainers: t.Seque
         scopes,
         checkpoint.problem,
         observation.host(),
-        OwnLook(os.getpid(), observation.started, 0.0),
-        observation.former_look,
+        observation.interruptions(),
+        state.get("daemon", ()),
         save,
     )
 
@@ -187,7 +189,6 @@ class _Observation:
         self._log = log.ExecutionLog(paths, state.get("log", {}))
         self.started = time.time()
         self._log.prove()
-        self.former_look = OwnLook(*state["own"]) if state.get("own") else None
         self._roots = Roots(state.get("roots", {}))
         self._tallies = Tallies(params["max_programs"])
         self._processes: t.Sequence[Running] = running()
@@ -200,7 +201,7 @@ class _Observation:
             explainers,
             self._processes if self._log.is_own else (),
             allowing=allowing_rules(),
-            former_look=self.former_look,
+            former_look=OwnLook(*state["own"]) if state.get("own") else None,
         )
 
     def observe(self) -> None:
@@ -221,6 +222,10 @@ class _Observation:
         """Return whether the execution of a process that runs was read in the log, now or in an earlier look."""
         known = self._reader.lineage.get(process.pid) if self._log.is_own else None
         return known is not None and known.exe == process.exe and known.arguments.startswith(b"argc=")
+
+    def interruptions(self) -> list[Interruption]:
+        """Return when fapolicyd did not run, as far as this host's own log says so."""
+        return self._reader.interruptions.all() if self._log.is_own else []
 
     def host(self) -> dict[str, t.Any]:
         return {

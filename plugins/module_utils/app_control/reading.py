@@ -14,7 +14,8 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._program import SCRIPT
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import interpreters
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import denials
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import denials, interruptions
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.interruptions import Interruptions
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.event_groups import RELATIVE, Group
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.executed import (
     UNKNOWN_FORMAT,
@@ -100,6 +101,7 @@ class Reader:
         self._running = running
         self._allowing = allowing
         self._former_look = former_look
+        self.interruptions = Interruptions(state.get("stopped"))
         self._is_resumed = bool(state.get("last_time"))
         self.last_time: float = state.get("last_time", 0.0)
         self._has_begun = False
@@ -140,7 +142,12 @@ class Reader:
         self.lineage.settle()
 
     def state(self) -> dict[str, t.Any]:
-        return {**self.hosts.state(), "last_time": self.last_time, "explainers": self.explanations.state()}
+        return {
+            **self.hosts.state(),
+            "last_time": self.last_time,
+            "explainers": self.explanations.state(),
+            "stopped": self.interruptions.state(),
+        }
 
     def _take(self, matches: t.Iterable[Event | Match]) -> None:  # noqa: C901 - it is what takes the time
         groups, lineage, explanations = self._groups, self.lineage, self.explanations
@@ -158,6 +165,9 @@ class Reader:
             events += 1
             if isinstance(event, Event):
                 explanations.note(event)
+                if event.first in interruptions.RECORDS:
+                    self.interruptions.note(event)
+                    continue
                 if event.first == denials.RECORD and self._take_denial(event):
                     continue
                 if not activity.SYSCALL.search(event.raw):

@@ -11,7 +11,6 @@ daemons that give no number, only ``resp=2``. A permissive daemon answers ``resp
 
 from __future__ import annotations
 
-import os
 import re
 import typing as t
 
@@ -55,26 +54,19 @@ class Denial(t.NamedTuple):
 class OwnLook(t.NamedTuple):
     """A look of ours, for the next one to know what it caused itself.
 
-    pid: of its process. since, until: seconds since the epoch. canary: the path of a program that it tried to run, ""
-    for none; ran: how often that ran. Only the kernel says which process a record is about, so nobody else can have it
-    while the look runs.
+    pid: of its process. since, until: seconds since the epoch. The kernel says which process a record is about, so
+    nobody else can have it while the look runs.
     """
 
     pid: int
     since: float
     until: float
-    canary: str = ""
-    ran: int = 0
 
     def caused(self, denial: Denial, time: float) -> bool:
-        """Say whether the look itself read the file in order to identify it, or tried to run its canary."""
-        if not self.since - _ROUNDED <= time <= self.until + _ROUNDED:
-            return False
-        own = str(self.pid).encode("ascii")
-        if denial.is_execution:
-            is_canary = denial.attempt.items[0].path == os.fsencode(self.canary)
-            return is_canary and denial.parts[activity.PPID] == own
-        return denial.parts[activity.PID] == own
+        """Say whether the look itself read the file, in order to identify it."""
+        is_own = denial.parts[activity.PID] == str(self.pid).encode("ascii")
+        is_in_time = self.since - _ROUNDED <= time <= self.until + _ROUNDED
+        return is_own and is_in_time and not denial.is_execution
 
 
 def denial(raw: bytes, allowing: t.Container[int] = ()) -> Denial | None:

@@ -116,15 +116,6 @@ def test_what_a_look_reads_itself_is_no_finding_of_the_next_one(directory: pathl
         assert ("script", "__init__.cpython-313.pyc") in seen(lines, look=other)
 
 
-def test_the_canary_of_a_look_is_no_finding_of_the_next_one(directory: pathlib.Path) -> None:
-    lines = recorded("enforced.log", directory)
-    own = OwnLook(2246555, 1795964604.0, 1795964605.0, str(directory / "tool"))
-    assert ("program", "tool") not in seen(lines, look=own)
-    assert ("script", "b.py") in seen(lines, look=own)
-    # The same path, executed by others.
-    assert ("program", "tool") in seen(lines, look=own._replace(pid=1))
-
-
 def test_the_rules_that_allow(tmp_path: pathlib.Path) -> None:
     rules = tmp_path / "compiled.rules"
     rules.write_text(
