@@ -196,14 +196,14 @@ def _message(violation: Violation, execution: Execution | None) -> str:
         return _message_of_stopped(record, reason, execution)
     if violation.disposition == BLOCKED:
         how_often = _times(record.denials.blocked)
-        return "fapolicyd blocked it %s since the last look%s: %s." % (how_often, _who(execution, "tried "), reason)
+        return "fapolicyd blocked it %s since the last look%s: %s." % (how_often, _who(execution, ", tried "), reason)
     text = "It ran %s since the last look%s: %s." % (_times(record.new_executions), _who(execution), reason)
     if violation.is_explained and record.explanations:
         text += " %s explains it." % max(record.explanations, key=lambda each: record.explanations[each]).rstrip(".")
     if record.denials.blocked:
         text += " fapolicyd blocked it %s." % _times(record.denials.blocked)
     if record.denials.rehearsed:
-        text += " fapolicyd would have blocked it %s, but is permissive." % _times(record.denials.rehearsed)
+        text += " fapolicyd would have blocked it %s if it were not permissive." % _times(record.denials.rehearsed)
     return text
 
 
@@ -212,9 +212,9 @@ def _message_of_stopped(record: Record, reason: str, execution: Execution | None
     denials = record.denials
     decided = "blocked it %s" % _times(denials.blocked)
     if not denials.blocked:
-        decided = "would have blocked it %s, but is permissive," % _times(denials.rehearsed)
-    rule = " by rule %d of compiled.rules" % denials.rule if denials.rule else ""
-    who = _who(execution, "tried ")
+        decided = "would have blocked it %s, if it were not permissive," % _times(denials.rehearsed)
+    rule = " (rule %d of compiled.rules)" % denials.rule if denials.rule else ""
+    who = _who(execution, ", tried ")
     return "fapolicyd %s since the last look%s%s, though it should run: %s." % (decided, rule, who, reason)
 
 
@@ -222,14 +222,14 @@ def _times(count: int) -> str:
     return "once" if count <= 1 else "%d times" % count
 
 
-def _who(execution: Execution | None, verb: str = "") -> str:
+def _who(execution: Execution | None, verb: str = " ") -> str:
     """Return who ran something, from where, as the middle of a sentence."""
     if execution is None:
         return ""
     by = "%sby %s" % (verb, execution.user) if execution.user else ""
-    where = "in %s" % execution.cwd if execution.cwd else ""
+    where = " in %s" % execution.cwd if execution.cwd else ""
     parent = ", started by %s" % execution.parent if execution.parent else ""
-    return "".join(" " + part for part in (by, where) if part) + parent
+    return by + where + parent
 
 
 def _name(path: str) -> str:
