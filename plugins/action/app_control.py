@@ -5,19 +5,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.options import apply_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import AUDIT
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observe import NAME as CHECKPOINT
 from ansible_collections.bulwark.servers.plugins.plugin_utils import payload
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.trial import TrialActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import allowlist_files, cached_lists
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
 
 # Where the allowlists are is for the controller alone.
-_OPTIONS = ("allowlists", "roles")
-_OWN = ("_content", "_connection")
+_OPTIONS = ("allowlists", "roles", "store")
+_OWN = ("_content", "_connection", "_token")
 
 
 class ActionModule(TrialActionBase):
@@ -37,10 +41,12 @@ class ActionModule(TrialActionBase):
         arguments = super().module_arguments(arguments, task_vars)
         given = ArgumentSpecValidator(**self.ARGUMENTS).validate(arguments).validated_parameters
         passed = {name: value for name, value in arguments.items() if name not in (*_OPTIONS, *_OWN)}
-        passed["_connection"] = self._way()
+        if given["mode"] == AUDIT or given["state"] == "absent":
+            return passed
+        name = host_name(self._task.delegate_to or task_vars["inventory_hostname"])
+        passed.update(_connection=self._way(), _token=self._token(given["store"], name))
         if given["allowlists"]:
             lists = cached_lists.load(given["allowlists"])
-            name = host_name(self._task.delegate_to or task_vars["inventory_hostname"])
             data = allowlist_files.packed_data(lists, name, given["roles"])
             if data is not None:
                 passed["_content"] = payload.packed(data)
@@ -56,6 +62,14 @@ class ActionModule(TrialActionBase):
 
     def with_proof(self, result: dict[str, t.Any]) -> dict[str, t.Any]:
         return result
+
+    def _token(self, url: str | None, host: str) -> str | None:
+        """Return what the store knows of the programs that the host remembers."""
+        try:
+            with contextlib.closing(Store.open(url, mode="check" if self._task.check_mode else "write")) as store:
+                return store.checkpoint(host, CHECKPOINT)
+        except StoreError as error:
+            raise AnsibleActionFail(str(error)) from None
 
     def _way(self) -> dict[str, t.Any]:
         """Return how modules come to this host and are run there."""

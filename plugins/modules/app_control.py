@@ -79,8 +79,8 @@ options:
     default: []
   file_systems:
     description:
-      - Types of file systems that fapolicyd watches, such as V(ext4). When empty, those of local disks and of tmpfs that
-        the host has.
+      - Types of file systems that fapolicyd watches, such as V(ext4). When empty, those of local disks and of tmpfs
+        that the host has.
     type: list
     elements: str
     default: []
@@ -97,6 +97,10 @@ options:
       - Directory on the host that holds what is deployed and what was there before, as an absolute path;
         C(/var/lib/bulwark) when not given. It must be that of M(bulwark.servers.app_control_info).
     type: path
+  store:
+    description:
+      - URL of the findings store, as in M(bulwark.servers.findings). It knows which programs the host remembers.
+    type: str
   lock_timeout:
     description: Seconds to wait for another run that changes the same host's policy, or has one on trial.
     type: int
@@ -109,6 +113,10 @@ options:
     description:
       - How modules come to the host and are run there. For the action plugin only, which fills it in.
     type: dict
+  _token:
+    description:
+      - How far the store knows the host. For the action plugin only, which fills it in.
+    type: str
   _confirm:
     description:
       - Which trial is to be confirmed. For the action plugin only, which fills it in.

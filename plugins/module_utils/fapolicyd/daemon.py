@@ -40,7 +40,7 @@ _POLL = 0.05
 
 
 class DaemonError(Exception):
-    """The daemon did not do what it should; the message is one sentence, with the daemon's own words where it has any."""
+    """The daemon did not do what it should; the message is one sentence, with its own words where it has any."""
 
 
 class Installed(t.NamedTuple):

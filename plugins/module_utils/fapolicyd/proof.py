@@ -14,7 +14,6 @@ import ctypes
 import hashlib
 import os
 import signal
-import subprocess
 import time
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo
@@ -28,6 +27,7 @@ _PLACE = "/run/bulwark-proof"
 _END_WITH_PARENT = 1
 _LONGEST = 4096
 _POLL = 0.05
+_ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 _TRUSTED = "trust.d/bulwark-proof"
 
 
@@ -75,22 +75,13 @@ def _attempt(directory: str, executable: str) -> str:
         _separate(directory)
         with canary.made(_PLACE) as untrusted, canary.made(_PLACE, "trusted") as trusted:
             _write_configuration(trusted)
+            # Its output is a file in memory, so that it never waits for anybody to read it.
             with open("/run/output", "w+b") as output:
-                # Its output is a file in memory, so that it never waits for anybody to read it.
-                process = subprocess.Popen(  # pylint: disable=ansible-bad-function
-                    [executable, "--debug-deny"],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    cwd="/",
-                    env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-                    preexec_fn=_end_with_this,
-                )
+                process = _Process(executable, output.fileno())
                 try:
                     problem = _wrong(process, untrusted, trusted)
                 finally:
-                    process.kill()
-                    process.wait()
+                    process.end()
                 if problem:
                     output.seek(0)
                     problem += daemon.quoted(output.read(1 << 20))
@@ -99,14 +90,38 @@ def _attempt(directory: str, executable: str) -> str:
         return "the configuration could not be proven: %s" % error
 
 
-def _end_with_this() -> None:
-    ctypes.CDLL(None).prctl(_END_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+class _Process:
+    """The daemon in the foreground; it ends with this process, however that ends."""
+
+    def __init__(self, executable: str, output: int) -> None:
+        parent = os.getpid()
+        self._has_ended = False
+        self.pid = os.fork()
+        if not self.pid:
+            try:
+                _end_with(parent)
+                os.chdir("/")
+                nothing = os.open("/dev/null", os.O_RDONLY)
+                for number, descriptor in enumerate((nothing, output, output)):
+                    os.dup2(descriptor, number)
+                os.execve(executable, [executable, "--debug-deny"], _ENVIRONMENT)  # noqa: S606 - no shell is wanted
+            finally:
+                os._exit(1)
+
+    def has_ended(self) -> bool:
+        self._has_ended = self._has_ended or os.waitpid(self.pid, os.WNOHANG)[0] == self.pid
+        return self._has_ended
+
+    def end(self) -> None:
+        if not self.has_ended():
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
 
 
-def _wrong(process: subprocess.Popen[bytes], untrusted: str, trusted: str) -> str:
+def _wrong(process: _Process, untrusted: str, trusted: str) -> str:
     end = time.monotonic() + _SECONDS
     while not daemon.decides(process.pid):
-        if process.poll() is not None:
+        if process.has_ended():
             return "fapolicyd does not start with the policy"
         if time.monotonic() >= end:
             return "fapolicyd did not start with the policy within %d seconds" % _SECONDS
@@ -115,7 +130,7 @@ def _wrong(process: subprocess.Popen[bytes], untrusted: str, trusted: str) -> st
         return "fapolicyd refuses with the policy what is trusted"
     if not canary.is_refused(untrusted):
         return "fapolicyd lets run with the policy what nothing trusts"
-    if process.poll() is not None:
+    if process.has_ended():
         return "fapolicyd ended while it decided by the policy"
     return ""
 

@@ -39,7 +39,7 @@ def build(
     target: str,
     files: t.Mapping[str, bytes],
     without: t.Container[str] = (),
-    times: t.Mapping[str, int] = {},  # noqa: B006 - never changed
+    times: t.Mapping[str, int] | None = None,
 ) -> None:
     """Make ``target`` a copy of ``source`` with owner, mode, times and extended attributes, and write files into it.
 
@@ -52,7 +52,7 @@ def build(
         os.mkdir(target, 0o700)
         _copy(source, target, "", without, [0, 0])
         for path, data in files.items():
-            _write(source, target, path, data, times.get(path))
+            _write(source, target, path, data, (times or {}).get(path))
         _take_over(source, target)
         _synchronize(target)
         _check_exchange(target)

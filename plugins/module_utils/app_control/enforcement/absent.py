@@ -27,14 +27,18 @@ def before(files: t.Iterable[str]) -> Before:
     )
 
 
+def is_deployed() -> bool:
+    """Say whether files of ours are in the directory of fapolicyd, which everybody can see."""
+    return any(os.path.lexists(os.path.join(daemon.DIRECTORY, path)) for path in deployment.OWN)
+
+
 def take_back(where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:
     """Remove our files, restore those that were changed, and the state of the unit; return more of the result.
 
     Raises DaemonError, StagingError and StateError. Killed at any point, the next run goes on.
     """
     deployed = state.read(where)
-    own = deployment.present(daemon.DIRECTORY, deployment.OWN) if os.path.isdir(daemon.DIRECTORY) else {}
-    if deployed is None and not own:
+    if not os.path.isdir(daemon.DIRECTORY) or (deployed is None and not is_deployed()):
         return {}
     paths = (*deployment.OWN, deployment.CONFIGURATION, deployment.COMPILED)
     now = deployment.present(daemon.DIRECTORY, paths)
@@ -65,9 +69,7 @@ def take_back(where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any
     return result
 
 
-def _restored(
-    deployed: Deployed | None, now: t.Mapping[str, bytes]
-) -> tuple[dict[str, bytes], frozenset[str]]:
+def _restored(deployed: Deployed | None, now: t.Mapping[str, bytes]) -> tuple[dict[str, bytes], frozenset[str]]:
     """Return the contents of files that are written, and the paths of those that are removed."""
     without = set(deployment.OWN)
     files: dict[str, bytes] = {}

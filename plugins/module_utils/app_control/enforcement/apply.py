@@ -16,7 +16,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _payload
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError, check_options
-from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content as contents
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
     absent,
@@ -54,6 +54,10 @@ def apply(params: Params, check_mode: bool) -> Result:
     """
     _check(params)
     takes_back = params["state"] == "absent" or params["mode"] == AUDIT
+    if os.geteuid():
+        if takes_back and not absent.is_deployed():
+            return _result(params)
+        raise HostError("only root can change what fapolicyd enforces; use become")
     why = _unfit()
     if why and not takes_back:
         return {**_result(params), "reason": why}
@@ -73,8 +77,6 @@ def _check(params: Params) -> None:
     for unit in params["restart_services"]:
         if not _UNIT.match(unit) or unit.startswith("-"):
             raise UsageError("restart_services: '%s' is no name of a unit of systemd" % unit)
-    if os.geteuid():
-        raise HostError("only root can have fapolicyd enforce anything; use become")
 
 
 def _unfit() -> str:
@@ -102,7 +104,7 @@ def _locked(params: Params, where: StateDirectory, takes_back: bool) -> Result:
         # Without the lock, which whoever confirms that trial needs.
         if time.monotonic() >= end:
             raise HostError(
-                "another run has a policy on trial on this host, for %d more seconds; wait for it, or raise lock_timeout"
+                "another run has a policy on trial on this host, for %d more seconds; wait, or raise lock_timeout"
                 % running.left
             )
         time.sleep(_POLL)
@@ -118,10 +120,8 @@ def _set(params: Params, where: StateDirectory | None, check_mode: bool) -> Resu
     installed = daemon.installed()
     if installed is None:
         raise HostError("fapolicyd is not installed any more")
-    options = Options(
-        params["mode"], tuple(params["file_systems"]), params["minimum_days"], tuple(params["blocked"])
-    )
-    facts = trusted.facts(params, given)
+    options = Options(params["mode"], tuple(params["file_systems"]), params["minimum_days"], tuple(params["blocked"]))
+    facts = trusted.facts(params, given, installed.version)
     policy = compile_policy(contents.allowlist(given, distribution()), facts, options)
     files = deployment.files(policy, daemon.DIRECTORY)
     before = deployment.present(daemon.DIRECTORY, files)

@@ -41,16 +41,14 @@ def compiled(directory: str, own: bytes | None) -> bytes:
     others = rule_texts(directory)
     if own is None:
         return rules.compiled([data for _name, data in others])
-    name = os.path.basename(RULES)
-    # As "ls -v" sorts it, which is the order of fagenrules.
-    before, after = _around(directory, others)
-    return rules.compiled([*(data for _name, data in before), own, *(data for _name, data in after)]) if name else b""
+    before, after = _around(others)
+    return rules.compiled([*(data for _name, data in before), own, *(data for _name, data in after)])
 
 
 def conflicts(directory: str) -> list[str]:
     """Return a sentence on each rule of others that ours can't work with. Raises StagingError."""
-    before, after = _around(directory, rule_texts(directory))
-    return rules.conflicts([(name, _text(data)) for name, data in before], [(name, _text(data)) for name, data in after])
+    before, after = ([(name, _text(data)) for name, data in others] for others in _around(rule_texts(directory)))
+    return rules.conflicts(before, after)
 
 
 def rule_texts(directory: str) -> list[tuple[str, bytes]]:
@@ -60,11 +58,10 @@ def rule_texts(directory: str) -> list[tuple[str, bytes]]:
     return [(name, staging.read(where, name) or b"") for name in names if name != os.path.basename(RULES)]
 
 
-def _around(
-    directory: str, others: t.Sequence[tuple[str, bytes]]
-) -> tuple[list[tuple[str, bytes]], list[tuple[str, bytes]]]:
+def _around(others: t.Sequence[tuple[str, bytes]]) -> tuple[list[tuple[str, bytes]], list[tuple[str, bytes]]]:
+    """Return the rule files that sort before ours, and those after it."""
     own = os.path.basename(RULES)
-    order = rules.ordered([name for name, _data in others] + [own])
+    order = rules.in_order([*(name for name, _data in others), own])
     place = order.index(own)
     by_name = dict(others)
     return [(name, by_name[name]) for name in order[:place]], [(name, by_name[name]) for name in order[place + 1 :]]

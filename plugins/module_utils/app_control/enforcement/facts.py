@@ -10,15 +10,18 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.trust import Trusted
 
-# How a file can run: executed, loaded as a library, read by an interpreter, or several of them.
-EXECUTABLE, LIBRARY, MODULE = "executable", "library", "module"
+# How a file can run: executed, or loaded as a library. What interpreters read is not trusted one by one.
+EXECUTABLE, LIBRARY = "executable", "library"
+
+# A package, as (manager, name).
+PackageName = t.Tuple[str, str]
 
 
 class HostFile(t.NamedTuple):
-    """A file of a package, or one that the way back in needs.
+    """A file that can run.
 
-    path: as the kernel names it. kind: EXECUTABLE, LIBRARY or MODULE. verification: one of VERIFICATIONS. manager,
-    package, version, origin: as of a ``Program``.
+    path: as the kernel names it. kind: EXECUTABLE or LIBRARY. verification: one of VERIFICATIONS. manager, package,
+    version, origin: as of a ``Program``. conffile: an administrator may edit it. writers: who besides root can.
     """
 
     path: str
@@ -30,6 +33,8 @@ class HostFile(t.NamedTuple):
     package: str = ""
     version: str = ""
     origin: str = ""
+    conffile: bool = False
+    writers: tuple[str, ...] = ()
 
     @property
     def trusted(self) -> Trusted:
@@ -37,7 +42,7 @@ class HostFile(t.NamedTuple):
 
 
 class Essential(t.NamedTuple):
-    """A file that the way back in needs. role: what it is for, in words. file: None if it could not be read."""
+    """A file that the way back in needs. role: what for, in words. file: None if it can't be read, problem says why."""
 
     path: str
     role: str
@@ -46,17 +51,19 @@ class Essential(t.NamedTuple):
 
 
 class Connection(t.NamedTuple):
-    """How the controller is connected. temporary: the directory of its modules, "" if it pipelines."""
+    """How the controller is connected. temporary: the directory of its modules, "" if it pipelines.
+
+    uids: of the accounts that its modules run as.
+    """
 
     temporary: str = ""
-    user: str = ""
-    uid: int = 0
+    uids: tuple[int, ...] = ()
 
 
 class Options(t.NamedTuple):
     """What the owner of a host chose.
 
-    mode: REHEARSE or ENFORCE. file_systems: types that fapolicyd shall watch, none for those that hold programs.
+    mode: REHEARSE or ENFORCE. file_systems: types that fapolicyd shall watch, none for those that are there.
     minimum_days: that must have been observed. blocked: patterns of programs that may be stopped although they ran.
     """
 
@@ -66,28 +73,41 @@ class Options(t.NamedTuple):
     blocked: tuple[str, ...] = ()
 
 
+class FileSystem(t.NamedTuple):
+    """A mount from which something can be executed."""
+
+    point: str
+    kind: str
+
+
 class Facts(t.NamedTuple):
     """A host as far as a policy depends on it.
 
-    files: of packages. closure: (manager, package) to what it depends on, itself included, both directions of provides
-    resolved. essentials: of the way back in. directories: rules' directories with who besides root can write there.
-    sizes: of files that sha256 rules with a path and exceptions name, by path, as (size, sha256). interpreters,
-    readers: paths of those that are there, by the language that they run; of programs that copy files.
-    observed_days: on how many days executions were seen. mounts: file system types with programs.
+    files: of its packages. named: files that rules and exceptions name by path. scripts: of package managers, run at
+    upgrades and removals. depends: each package with those that it can't do without. essential_packages: of the way
+    back in, with their role; essentials: files that the way back in used now. directories: those of rules, with who
+    besides root can write there. interpreters: those that are there, by language. readers: programs that copy files.
+    pythons: the interpreters that modules run with. loaders: run-time linkers. users: accounts of exceptions.
+    records: what the host remembers of programs. observed_days: on how many days executions were seen. version: of
+    fapolicyd, "" without. notes: sentences about what could not be read. now: seconds since the epoch.
     """
 
     files: tuple[HostFile, ...]
-    depends: t.Mapping[tuple[str, str], t.AbstractSet[tuple[str, str]]]
+    named: t.Mapping[str, HostFile]
+    scripts: tuple[HostFile, ...]
+    depends: t.Mapping[PackageName, t.AbstractSet[PackageName]]
+    essential_packages: t.Mapping[PackageName, str]
     essentials: tuple[Essential, ...]
     directories: t.Mapping[str, tuple[str, ...]]
-    sizes: t.Mapping[str, tuple[int, str]]
     interpreters: t.Mapping[str, tuple[str, ...]]
     readers: tuple[str, ...]
-    python: tuple[str, ...]
+    pythons: tuple[str, ...]
+    loaders: tuple[str, ...]
     users: t.Mapping[str, int]
     records: tuple[Record, ...]
     observed_days: int
-    mounts: tuple[str, ...]
+    file_systems: tuple[FileSystem, ...]
     version: str
     connection: Connection
     now: float
+    notes: tuple[str, ...] = ()

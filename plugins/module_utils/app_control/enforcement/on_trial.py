@@ -41,7 +41,7 @@ def plan(installed: Installed, was_active: bool, seconds: int) -> Plan:
     """Return the steps of a trial."""
     reload_units = Run(daemon.RELOAD, _COMMAND_SECONDS)
     reset = Run(daemon.RESET, _COMMAND_SECONDS)
-    again = (Run(daemon.START, daemon.STARTING),) if was_active else ()
+    again = (Run(daemon.START, daemon.STARTING, is_start=True),) if was_active else ()
     return Plan(
         NAME,
         seconds,
@@ -104,13 +104,15 @@ def confirm(where: StateDirectory, token: str, services: t.Sequence[str]) -> Dep
     try:
         check(where, proposed.mode)
         for unit in services:
-            daemon.restart(unit)
-            if not daemon.is_active(unit):
-                raise DaemonError("%s does not run after its restart" % unit)
+            _check_restart(unit)
     except (DaemonError, canary.CanaryError) as error:
         withdraw(where, token)
         raise HostError("The policy was taken back: %s." % str(error).rstrip(".")) from error
-    trial.confirm(NAME, token)
+    try:
+        trial.confirm(NAME, token)
+    except trial.TrialError:
+        _clear(where)
+        raise
     return _settle(where, proposed)
 
 
@@ -146,7 +148,7 @@ def recover(where: StateDirectory) -> None:
 def _was_confirmed(proposed: Deployed) -> bool:
     ended = trial.last(NAME)
     if ended is not None and ended.token == proposed.token:
-        return ended.result == trial.CONFIRMED
+        return ended.is_confirmed
     # The host was booted since: only a confirmation has left the files there.
     present = deployment.digests(deployment.present(daemon.DIRECTORY, proposed.digests))
     return present == proposed.digests and not os.path.ismount(daemon.DIRECTORY)
@@ -163,9 +165,7 @@ def check(where: StateDirectory, mode: str) -> None:
         raise DaemonError(wrong + daemon.words())
 
 
-def problem(
-    installed: Installed, mode: str, files: t.Mapping[str, bytes], where: StateDirectory | None
-) -> str:
+def problem(installed: Installed, mode: str, files: t.Mapping[str, bytes], where: StateDirectory | None) -> str:
     """Return how the host differs from a policy, empty where it doesn't. Nothing is changed by that."""
     if deployment.present(daemon.DIRECTORY, files) != files:
         return "the files of fapolicyd are others"
@@ -218,6 +218,12 @@ def _check_mounts() -> None:
         raise HostError("something is mounted at %s, so no policy can be on trial there: unmount it" % daemon.DIRECTORY)
     if os.readlink("/proc/self/ns/mnt") != os.readlink("/proc/1/ns/mnt"):
         raise HostError("this connection has other mounts than the host (a mount namespace), so nothing is deployed")
+
+
+def _check_restart(unit: str) -> None:
+    daemon.restart(unit)
+    if not daemon.is_active(unit):
+        raise DaemonError("%s does not run after its restart" % unit)
 
 
 def _settle(where: StateDirectory, proposed: Deployed) -> Deployed:

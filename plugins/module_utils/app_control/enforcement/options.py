@@ -24,9 +24,11 @@ def apply_spec() -> dict[str, dict[str, t.Any]]:
         "watcher": {"type": "bool", "default": False},
         "minimum_days": {"type": "int", "default": 14},
         "state_dir": {"type": "path"},
+        "store": {"type": "str"},
         "lock_timeout": {"type": "int", "default": 60},
         "_content": {"type": "str", "no_log": False},
         "_connection": {"type": "dict"},
+        "_token": {"type": "str", "no_log": False},
         "_confirm": {"type": "str", "no_log": False},
         "_withdraw": {"type": "str", "no_log": False},
     }

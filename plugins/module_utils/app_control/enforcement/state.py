@@ -39,10 +39,10 @@ class Before(t.NamedTuple):
 class Deployed(t.NamedTuple):
     """A policy on the host.
 
-    mode: of ``policy.MODES``, never audit. digests: SHA-256 of all files of ours, and of those that we changed, by their
-    paths below /etc/fapolicyd. settings: of fapolicyd.conf, those that we changed. content: the allowlist of the controller, packed; options: those that the policy was
-    made with, so that the host can make it anew after an upgrade. confirmed: seconds since the epoch. token: of its
-    trial.
+    mode: of ``policy.MODES``, never audit. digests: SHA-256 of all files of ours and of those that we changed, by their
+    paths below /etc/fapolicyd. settings: of fapolicyd.conf, those that we changed. content: the allowlist of the
+    controller, packed; options: those that the policy was made with, so that the host can make it anew after an
+    upgrade. confirmed: seconds since the epoch. token: of its trial.
     """
 
     mode: str
