@@ -5,7 +5,8 @@
 
 Nothing is opened and nothing executed until it acts, as a daemon that decides about both may hang. There are two
 processes. The first listens and acts; the second takes its place when it is gone, or doesn't act in time. The first
-starts another one when the second is gone. What is decided stands in memory that both share, so that it is decided once.
+starts another second one where that is gone. What is decided stands in memory that both share, so that it is decided
+once.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ import sys
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps import Plan
+
 from tests.support import paths, waiting
 
 _HERE = pathlib.Path(__file__).parent
@@ -40,7 +41,7 @@ def client(expression: str) -> tuple[str, ...]:
     return sys.executable, str(_HERE / "_client.py"), f"trial.{expression}"
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A TrialError."""
 
 
@@ -85,10 +86,10 @@ class Host:
         return self._spawned[-1]
 
     def trial(self, expression: str, *prefix: str) -> t.Any:
-        """Return what a function of trials returns; raise Refused. prefix: starts its process another way."""
+        """Return what a function of trials returns; raise RefusedError. prefix: starts its process another way."""
         result = json.loads(self.run(*prefix, *client(expression)))
         if result["error"]:
-            raise Refused(result["error"])
+            raise RefusedError(result["error"])
         return result["value"]
 
     def start(self, plan: Plan, *prefix: str) -> str:

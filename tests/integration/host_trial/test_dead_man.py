@@ -13,7 +13,6 @@ import subprocess
 import typing as t
 
 import pytest
-
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps import (
     Exchange,
     Kill,
@@ -22,7 +21,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps i
     Run,
     Unmount,
 )
-from tests.integration.host_trial._host import DECIDER, Host, Refused, client
+
+from tests.integration.host_trial._host import DECIDER, Host, RefusedError, client
 from tests.support import commands, waiting
 
 pytestmark = pytest.mark.requires("root", "command:unshare", "command:nsenter")
@@ -216,9 +216,9 @@ def test_a_trial_whose_processes_were_killed_is_noticed_and_can_be_withdrawn(hos
 
     running = host.trial("current('killed')")
     assert (running["token"], running["is_guarded"]) == (token, False)
-    with pytest.raises(Refused, match="were killed, and its change is still there; withdraw it"):
+    with pytest.raises(RefusedError, match="were killed, and its change is still there; withdraw it"):
         host.start(changed.plan)
-    with pytest.raises(Refused, match="can't be confirmed: its processes were killed"):
+    with pytest.raises(RefusedError, match="can't be confirmed: its processes were killed"):
         host.trial(f"confirm('killed', {token!r})")
     assert changed.state() == _ON_TRIAL
     assert host.trial(f"withdraw('killed', {token!r})")["failed"] == []
