@@ -84,6 +84,25 @@ class PackageDatabases:
         """Return the installed packages of a name, one for each architecture; for dpkg only."""
         return [package for database in self._databases() for package in database.installed(name)]
 
+    def files(self, is_wanted: t.Callable[[bytes], bool]) -> t.Iterator[tuple[bytes, Owned]]:
+        """Yield path and record of what the installed packages own, as far as a path is wanted.
+
+        The path is where dpkg's diversions put the file; links on the way to it are not followed.
+        """
+        for database in self._databases():
+            yield from database.files(is_wanted)
+
+    def dependencies(self) -> dict[tuple[str, str], set[tuple[str, str]]]:
+        """Return the installed packages, as (manager, name), with those that they can't do without.
+
+        Raises OSError where a package manager does not answer.
+        """
+        return {
+            (database.manager, name): {(database.manager, other) for other in others}
+            for database in self._databases()
+            for name, others in database.dependencies().items()
+        }
+
     def signed_since(self, package: Owned) -> float | None:
         """Return from which time on the key that signed an RPM package vouches for it; None without a signature."""
         directory = rpm.directory(self._root)

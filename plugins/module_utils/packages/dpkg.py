@@ -36,6 +36,8 @@ STATOVERRIDE_KEY = "dpkg:statoverride"
 class DpkgDatabase:
     """One root's dpkg database: status and file lists are read at once, digests per package when they are asked for."""
 
+    manager = "dpkg"
+
     def __init__(self, root: bytes, merged: MergedDirectories, accounts: AccountIds) -> None:
         self._root = root
         self._directory = os.path.join(root, DIRECTORY)
@@ -75,6 +77,19 @@ class DpkgDatabase:
         for ordinal in self._digests.paths_with(bytes.fromhex(digests.get("md5", "")), complete):
             path = self._index.path(ordinal)
             yield path, self._owned(ordinal, [path])
+
+    def files(self, is_wanted: t.Callable[[bytes], bool]) -> t.Iterator[tuple[bytes, Owned]]:
+        for group, stanza in enumerate(self._stanzas):
+            for ordinal in self._index.members(group) if stanza.complete else ():
+                path = self._index.path(ordinal)
+                diversion = self._diverted_from.get(path)
+                if diversion is not None and diversion.by != stanza.name:
+                    path = diversion.altered
+                if is_wanted(path):
+                    yield path, self._owned(ordinal, [path])
+
+    def dependencies(self) -> dict[str, set[str]]:
+        return files.dependencies([stanza for stanza in self._stanzas if stanza.complete])
 
     def digest_algorithms(self) -> t.AbstractSet[str]:
         # What an archive has that a signed repository knows is compared by SHA-256.

@@ -11,10 +11,14 @@ import re
 import typing as t
 
 # deb822(5): a field starts in the first column, its continuation lines with white space.
-_FIELD = re.compile(rb"^(Package|Status|Architecture|Version|Conffiles):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
+_FIELD = re.compile(
+    rb"^(Package|Status|Architecture|Version|Conffiles|Pre-Depends|Depends|Provides):[ \t]*(.*(?:\n[ \t].*)*)",
+    re.MULTILINE,
+)
 
 # deb-md5sums(5). md5sum(1) starts a line with a backslash when it escaped the name; names may begin with "./" or "/".
 _MD5SUM = re.compile(rb"^(\\?)([0-9a-f]{32}) [ *](?:\./|/)?(.+)$", re.MULTILINE)
+_NAME = re.compile(r"\s*([a-z0-9][a-z0-9+.-]*)")
 _MD5_HEX = re.compile(rb"[0-9a-f]{32}")
 _ESCAPE = re.compile(rb"\\([\\nr])")
 
@@ -33,13 +37,18 @@ class Conffile:
 
 @dataclasses.dataclass(frozen=True)
 class Stanza:
-    """What the status file says of one package. state: the third word of its Status, dpkg(1)."""
+    """What the status file says of one package. state: the third word of its Status, dpkg(1).
+
+    depends, provides: the values of its fields, deb-control(5); Pre-Depends counts as Depends.
+    """
 
     name: str
     arch: str
     version: str
     state: str
     conffiles: t.Mapping[bytes, Conffile]
+    depends: str = ""
+    provides: str = ""
 
     @property
     def complete(self) -> bool:
@@ -83,6 +92,8 @@ def parse_status(data: bytes) -> dict[tuple[str, str], Stanza]:
             version=_text(fields.get(b"Version", b"")),
             state=_text(fields[b"Status"]).split(" ")[-1],
             conffiles=_conffiles(fields.get(b"Conffiles", b"")),
+            depends=", ".join(_text(fields[name]) for name in (b"Pre-Depends", b"Depends") if name in fields),
+            provides=_text(fields.get(b"Provides", b"")),
         )
         stanzas[stanza.name, stanza.arch] = stanza
     return stanzas
@@ -99,6 +110,27 @@ def _conffiles(text: bytes) -> dict[bytes, Conffile]:
             md5 = binascii.unhexlify(words[-1]) if _MD5_HEX.fullmatch(words[-1]) else None
             digests[b" ".join(words[:-1])] = Conffile(md5, b"obsolete" in flags)
     return digests
+
+
+def dependencies(stanzas: t.Sequence[Stanza]) -> dict[str, set[str]]:
+    """Return packages by name, with the names of those that they depend on; of alternatives, all that are there."""
+    providers: dict[str, set[str]] = {}
+    for stanza in stanzas:
+        for name in (stanza.name, *_names(stanza.provides)):
+            providers.setdefault(name, set()).add(stanza.name)
+    needed: dict[str, set[str]] = {}
+    for stanza in stanzas:
+        names = needed.setdefault(stanza.name, set())
+        names.update(*(providers.get(name, ()) for name in _names(stanza.depends)))
+    return needed
+
+
+def _names(relations: str) -> t.Iterator[str]:
+    """Yield the package names of a relationship field, without versions and architectures."""
+    for relation in re.split(r"[,|]", relations):
+        match = _NAME.match(relation)
+        if match:
+            yield match.group(1)
 
 
 def parse_list(data: bytes) -> list[bytes]:

@@ -22,7 +22,8 @@ MOST_BYTES = 1 << 30
 class Files:
     """Answers each question once. Nothing is read before the first one."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: bytes = b"/") -> None:
+        self._root = root
         self._packages: databases.PackageDatabases | None = None
         self._owners: dict[bytes, str | None] = {}
         self._digests: dict[tuple[t.Any, ...], dict[str, str] | None] = {}
@@ -69,7 +70,7 @@ class Files:
     @property
     def packages(self) -> databases.PackageDatabases:
         if self._packages is None:
-            self._packages = databases.load_packages()
+            self._packages = databases.load_packages(self._root)
         return self._packages
 
 

@@ -77,13 +77,21 @@ class Owned(t.NamedTuple):
 
 
 class Database(t.Protocol):
-    """One package manager's database."""
+    """One package manager's database. manager: its name, as of a ``Package``."""
+
+    manager: t.ClassVar[str]
 
     def owner(self, names: t.Sequence[bytes]) -> Owned | None:
         """Return the record of one file, given every name that it can be listed under."""
 
     def installed(self, name: str) -> list[Package]:
         """Return the installed packages of a name."""
+
+    def files(self, is_wanted: t.Callable[[bytes], bool]) -> t.Iterator[tuple[bytes, Owned]]:
+        """Yield path and record of what the installed packages own, as far as a path is wanted."""
+
+    def dependencies(self) -> dict[str, set[str]]:
+        """Return the installed packages by name, with the names of those that they can't do without."""
 
     def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
         """Yield path and record of files that a package ships with exactly this content."""

@@ -41,6 +41,8 @@ Runner = t.Callable[[t.Sequence[str]], t.Tuple[bytes, t.Optional[str]]]
 class RpmDatabase:
     """One root's RPM database, read whole when it is made: about 100 bytes per file, and the time that rpm takes."""
 
+    manager = "rpm"
+
     def __init__(self, rpm: Runner, accounts: AccountIds) -> None:
         self._rpm = rpm
         self._accounts = accounts
@@ -63,6 +65,21 @@ class RpmDatabase:
 
     def installed(self, name: str) -> list[Package]:
         return [package for package in self._packages if package.name == name]
+
+    def files(self, is_wanted: t.Callable[[bytes], bool]) -> t.Iterator[tuple[bytes, Owned]]:
+        for ordinal in range(len(self._index)):
+            if self._files.installed(ordinal):
+                path = self._index.path(ordinal)
+                if is_wanted(path):
+                    yield path, self._owned(ordinal)
+
+    def dependencies(self) -> dict[str, set[str]]:
+        return query.parse_dependencies(self._ask(["-qa", "--queryformat", query.DEPENDENCIES_FORMAT]), self._shipping)
+
+    def _shipping(self, path: str) -> t.Iterator[str]:
+        """Yield the names of the packages that own a path: a package can require a file."""
+        for ordinal in self._index.find(path.encode("utf-8", "surrogateescape")):
+            yield self._packages[self._index.group(ordinal)].name
 
     def shipping(self, digests: t.Mapping[str, str]) -> t.Iterator[tuple[bytes, Owned]]:
         # Configuration that is a copy of a packaged file is Debian's, ucf(1); rpm's packages ship theirs in place.

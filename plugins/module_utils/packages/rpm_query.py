@@ -36,6 +36,9 @@ _PACKAGE = re.compile(
 TIMES_FORMAT = "%{INSTALLTIME} " + PACKAGES_FORMAT
 _TIME = re.compile(rb"(\d{1,12}) ")
 
+DEPENDENCIES_FORMAT = "N %{NAME:shescape}\\n[P %{PROVIDENAME:shescape}\\n][R %{REQUIRENAME:shescape}\\n]"
+_DEPENDENCY = re.compile(rb"([NPR]) " + _QUOTED + rb"\n")
+
 # The state comes last: it belongs to the host (another package replaced the file), the rest to the package.
 FILES_FORMAT = (
     "P %{DBINSTANCE}\\n"
@@ -106,6 +109,38 @@ def parse_times(output: bytes) -> list[tuple[int, PackageRow]]:
         row, position = _package(output, installed.end())
         packages.append((int(installed.group(1)), row))
     return packages
+
+
+def parse_dependencies(output: bytes, owners: t.Callable[[str], t.Iterable[str]]) -> dict[str, set[str]]:
+    """Return packages by name with the names of those that they require; raise AnswerError when a part is none.
+
+    owners: the names of packages that own a path.
+    """
+    providers: dict[str, set[str]] = {}
+    required: dict[str, set[str]] = {}
+    name = ""
+    position = 0
+    while position < len(output):
+        match = _DEPENDENCY.match(output, position)
+        if match is None:
+            raise AnswerError("rpm's list of dependencies is not understood at byte %d" % position)
+        position = match.end()
+        kind, text = match.group(1), _text(match.group(2))
+        if kind == b"N":
+            name = text
+            required.setdefault(name, set())
+        elif kind == b"P":
+            providers.setdefault(text, set()).add(name)
+        else:
+            required[name].add(text)
+    return {
+        package: {
+            each
+            for want in wants
+            for each in (*providers.get(want, ()), *(owners(want) if want.startswith("/") else ()))
+        }
+        for package, wants in required.items()
+    }
 
 
 def _package(output: bytes, position: int) -> tuple[PackageRow, int]:
