@@ -158,7 +158,9 @@ def _has_interpreter(head: bytes) -> bool:
             start, size, count = *struct.unpack_from(order + "Q", head, 32), *struct.unpack_from(order + "HH", head, 54)
         else:
             start, size, count = *struct.unpack_from(order + "I", head, 28), *struct.unpack_from(order + "HH", head, 42)
-        return any(struct.unpack_from(order + "I", head, start + size * number)[0] == _PT_INTERP for number in range(count))
+        return any(
+            struct.unpack_from(order + "I", head, start + size * number)[0] == _PT_INTERP for number in range(count)
+        )
     return False
 
 

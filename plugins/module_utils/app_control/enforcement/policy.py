@@ -212,9 +212,7 @@ class _Compiler:
             else:
                 yield from self._of_exemption(exemption, path, what, trusted)
 
-    def _of_exemption(
-        self, exemption: Exemption, path: str, what: str, trusted: dict[str, Trusted]
-    ) -> t.Iterator[str]:
+    def _of_exemption(self, exemption: Exemption, path: str, what: str, trusted: dict[str, Trusted]) -> t.Iterator[str]:
         named = self._facts.named.get(path)
         if not exemption.sha256 and (named is None or named.writers):
             who = "nobody has it" if named is None else "%s can write it" % ", ".join(named.writers)
@@ -240,6 +238,8 @@ def watched(facts: Facts, options: Options) -> list[str]:
 
 def _words(rule: Rule) -> str:
     """Return a rule in words."""
-    kind, value = next((kind, getattr(rule, kind)) for kind in ("package", "directory", "sha256") if getattr(rule, kind))
+    kind, value = next(
+        (kind, getattr(rule, kind)) for kind in ("package", "directory", "sha256") if getattr(rule, kind)
+    )
     where = " of image %s" % rule.image if rule.image else ""
     return "the %s rule for %s%s of %s" % (kind, rule.path or value, where, rule.role)
