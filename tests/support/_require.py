@@ -40,6 +40,7 @@ _PACKAGES = {
     "sshd": "openssh-server",
     "journalctl": "systemd",
     "systemctl": "systemd",
+    "systemd-nspawn": "systemd-container",
     "systemd-analyze": "systemd",
     "nft": "nftables",
     "iptables-nft": "iptables",

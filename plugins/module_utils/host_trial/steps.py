@@ -9,7 +9,10 @@ each execution hangs (fanotify(7), FAN_OPEN_PERM). ``Run`` executes a file: it s
 
 from __future__ import annotations
 
+import re
 import typing as t
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}\Z")
 
 
 class Kill(t.NamedTuple):
@@ -22,13 +25,20 @@ class Kill(t.NamedTuple):
 
 
 class Unmount(t.NamedTuple):
-    """Take the newest mount off a path, also while it is in use (umount2(2), MNT_DETACH)."""
+    """Take what was mounted on a path during the trial off it, also while it is in use (umount2(2), MNT_DETACH).
+
+    A path that leads to the same file or directory as before has nothing mounted on it.
+    """
 
     path: str
 
 
 class Exchange(t.NamedTuple):
-    """Exchange two names at once (renameat2(2), RENAME_EXCHANGE)."""
+    """Exchange two names at once (renameat2(2), RENAME_EXCHANGE).
+
+    On the way back, this undoes an exchange that was made during the trial; the way forward makes it once. The file
+    that the first name led to when the trial started tells whether it was made.
+    """
 
     first: str
     second: str
@@ -41,10 +51,14 @@ class Remove(t.NamedTuple):
 
 
 class Run(t.NamedTuple):
-    """Run a command without input, and kill it after so many seconds. Its failure stops no later step."""
+    """Run a command without input, and kill it after so many seconds. Its failure stops no later step.
+
+    is_start: it starts a program that ``Kill`` names, so that the killing ends before it.
+    """
 
     command: tuple[str, ...]
     seconds: float
+    is_start: bool = False
 
 
 Step = t.Union[Kill, Unmount, Exchange, Remove, Run]
@@ -62,3 +76,21 @@ class Plan(t.NamedTuple):
     seconds: int
     back: tuple[Step, ...]
     forward: tuple[Step, ...] = ()
+
+
+def find_problem(plan: Plan) -> str | None:
+    """Return why a plan is none, as a sentence."""
+    if not _NAME.match(plan.name):
+        return "%r is no name of a trial" % plan.name
+    if plan.seconds < 1:
+        return "it would last %d seconds" % plan.seconds
+    for path in (path for step in (*plan.back, *plan.forward) for path in _paths(step)):
+        if not path.startswith("/"):
+            return "%s is no absolute path" % path
+    return None
+
+
+def _paths(step: Step) -> tuple[str, ...]:
+    if isinstance(step, Kill):
+        return step.executables
+    return step if isinstance(step, Exchange) else (step.path,) if isinstance(step, (Unmount, Remove)) else ()

@@ -117,6 +117,26 @@ class KeptArchives:
         return None
 
 
+def read(path: str) -> tuple[str, Archive]:
+    """Return the digest of an archive that root is about to unpack, and what it holds. Raises OSError.
+
+    Nothing proves where it is from; whoever unpacks it has decided that.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("it is no regular file")
+        sha256 = _whole_digest(descriptor, status.st_size)
+        return sha256, _archive(descriptor, sha256)
+    except tarfile.TarError as error:
+        raise OSError("it can't be unpacked: %s" % error) from error
+    except OtherArchiveError as error:
+        raise OSError("it changed while it was read") from error
+    finally:
+        os.close(descriptor)
+
+
 def _archive(descriptor: int, sha256: str) -> Archive:
     return Archive(_unpacked(descriptor, "--fsys-tarfile", sha256, _files), _control_part(descriptor, sha256))
 
@@ -127,11 +147,15 @@ def _control_part(descriptor: int, sha256: str) -> dict[str, bytes]:
 
 def _compare(descriptor: int, size: int, sha256: str) -> None:
     """Raise OtherArchiveError unless a file has a digest."""
+    if _whole_digest(descriptor, size) != sha256:
+        raise OtherArchiveError
+
+
+def _whole_digest(descriptor: int, size: int) -> str:
     digest = hashlib.sha256()
     for data in _page_cache.pieces(descriptor, size, _CHUNK):
         digest.update(data)
-    if digest.hexdigest() != sha256:
-        raise OtherArchiveError
+    return digest.hexdigest()
 
 
 def _unpacked(descriptor: int, part: str, sha256: str, read: t.Callable[[tarfile.TarFile], _Result]) -> _Result:

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action of a module that puts firewall rules on trial: they are confirmed by coming in once more."""
+"""The action of a module that puts a change on trial: it is confirmed by coming in once more."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown impor
 # Connections that lead through the network to the host's own ports, by the last part of their names.
 _THROUGH_THE_NETWORK = frozenset(("ssh", "paramiko", "paramiko_ssh", "libssh"))
 _OWN_ARGUMENTS = frozenset(("_confirm", "_withdraw", "_through_network"))
+# Of a module that said nothing, as its program could not run.
+_NO_ANSWER = "module_stderr"
 # Seconds between two tries to come in.
 _PAUSE = 1.0
 # Seconds that the kernel may take longer than the clock here to be back at the former rules.
@@ -30,13 +32,18 @@ _ONE_CONNECTION = "-o ControlMaster=no -o ControlPath=none"
 
 
 class TrialActionBase(CapabilityActionBase):
-    """Put rules on trial, come in once more by a new connection, and confirm them by that.
+    """Put a change on trial, come in once more by a new connection, and confirm it by that.
 
-    Nobody is needed for the way back: where nobody comes in, the kernel returns to the former rules by itself. An
-    action of it sets ``ADVICE``, what to do where that happened.
+    Nobody is needed for the way back: where nobody comes in, the host goes back to what it had before by itself. An
+    action of it sets ``ADVICE``, what to do where that happened, and where it isn't rules of a firewall that are on
+    trial, ``PROPOSED`` and ``FORMER``, what is and what was before.
     """
 
     ADVICE: t.ClassVar[str]
+    PROPOSED: t.ClassVar[str] = "the proposed rules"
+    FORMER: t.ClassVar[str] = "the rules before"
+    # Keys of a result that only the trial knows.
+    TRIED: t.ClassVar[tuple[str, ...]] = ("diff",)
 
     def run_module(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
         # These are for this action to say.
@@ -47,8 +54,19 @@ class TrialActionBase(CapabilityActionBase):
         token, seconds = (trial.get("token"), trial.get("seconds")) if isinstance(trial, dict) else (None, None)
         if result.get("failed") or not isinstance(token, str) or not isinstance(seconds, int):
             return result
-        arguments = {**arguments, "_confirm": token, "_through_network": self._is_through_network()}
-        return (yield from self._confirm(arguments, task_vars, result, started, seconds))
+        left = trial.get("left") if isinstance(trial, dict) else None
+        if isinstance(left, int):
+            # The host needed a while before the trial began.
+            started = time.monotonic() + left - seconds
+        return (yield from self._confirm(self.confirming(arguments, token), task_vars, result, started, seconds))
+
+    def confirming(self, arguments: dict[str, t.Any], token: str) -> dict[str, t.Any]:
+        """Return the arguments that confirm a trial."""
+        return {**arguments, "_confirm": token, "_through_network": self._is_through_network()}
+
+    def is_lost(self, error: AnsibleError) -> bool:
+        """Say whether an error means that nobody came in, which another try may change."""
+        return isinstance(error, AnsibleConnectionFailure)
 
     def _confirm(
         self,
@@ -65,12 +83,14 @@ class TrialActionBase(CapabilityActionBase):
                 self._connection.reset()
                 with self._own_connection():
                     result = yield from self.execute(arguments, task_vars)
-            except AnsibleConnectionFailure as error:
+            except AnsibleError as error:
+                if not self.is_lost(error):
+                    raise
                 reason = error.message
                 time.sleep(_PAUSE)
                 continue
-            if result.get("unreachable"):
-                reason = str(result.get("msg") or "")
+            if result.get("unreachable") or (result.get("failed") and _NO_ANSWER in result):
+                reason = str(result.get(_NO_ANSWER) or result.get("msg") or "")
                 time.sleep(_PAUSE)
                 continue
             if result.get("failed") and time.monotonic() >= started + seconds:
@@ -79,7 +99,7 @@ class TrialActionBase(CapabilityActionBase):
                 break
             result.pop("trial", None)
             # What was there before is what the trial found.
-            return self._with_proof({**result, **{key: tried[key] for key in ("diff",) if key in tried}})
+            return self.with_proof({**result, **{key: tried[key] for key in self.TRIED if key in tried}})
         time.sleep(max(0.0, started + seconds + _GRACE - time.monotonic()))
         yield from self._clear_away(arguments, task_vars)
         shown = visible(" ".join(reason.split()), _LONGEST_REASON)
@@ -87,8 +107,8 @@ class TrialActionBase(CapabilityActionBase):
             "changed": False,
             "failed": True,
             "confirmed": False,
-            "msg": f"No new connection came through the proposed rules within {seconds} seconds ({shown}), so that the "
-            f"host has gone back to the rules before by itself: {self.ADVICE}.",
+            "msg": f"No new connection came through {self.PROPOSED} within {seconds} seconds ({shown}), so that the "
+            f"host has gone back to {self.FORMER} by itself: {self.ADVICE}.",
         }
 
     def _clear_away(
@@ -117,7 +137,7 @@ class TrialActionBase(CapabilityActionBase):
         finally:
             self._connection.set_option("ssh_args", before)
 
-    def _with_proof(self, result: dict[str, t.Any]) -> dict[str, t.Any]:
+    def with_proof(self, result: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the answer, with a warning where the new connection proves nothing about the network."""
         if result.get("failed") or result.get("proven"):
             return result

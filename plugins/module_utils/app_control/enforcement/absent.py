@@ -1,0 +1,121 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Take enforcement back: what was there before is there again, byte by byte."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import deployment, state
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Before, Deployed
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import config, daemon, staging
+
+
+def before(files: t.Iterable[str]) -> Before:
+    """Return what is on the host before a first deployment that makes or changes these files. Raises DaemonError."""
+    present = deployment.present(daemon.DIRECTORY, files)
+    return Before(
+        files={path: present.get(path) for path in files if path not in deployment.OWN},
+        times={path: os.stat(os.path.join(daemon.DIRECTORY, path)).st_mtime_ns for path in present},
+        is_enabled=daemon.is_enabled(),
+        is_active=daemon.is_active(),
+        database=tuple(_names(daemon.DATABASE)),
+    )
+
+
+def is_deployed() -> bool:
+    """Say whether files of ours are in the directory of fapolicyd, which everybody can see."""
+    return any(os.path.lexists(os.path.join(daemon.DIRECTORY, path)) for path in deployment.OWN)
+
+
+def take_back(where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:
+    """Remove our files, restore those that were changed, and the state of the unit; return more of the result.
+
+    Raises DaemonError, StagingError and StateError. Killed at any point, the next run goes on.
+    """
+    deployed = state.read(where)
+    if not os.path.isdir(daemon.DIRECTORY) or (deployed is None and not is_deployed()):
+        return {}
+    paths = (*deployment.OWN, deployment.CONFIGURATION, deployment.COMPILED)
+    now = deployment.present(daemon.DIRECTORY, paths)
+    files, without = _restored(deployed, now)
+    result = {
+        "changed": True,
+        "diff": deployment.difference(now, {**{path: now[path] for path in now if path not in without}, **files}),
+    }
+    if deployed is None:
+        result["warnings"] = [
+            "It is not known what fapolicyd.conf was before, so that only the files of this collection were removed."
+        ]
+    if check_mode:
+        return result
+    # Nothing of it is decided by the daemon any more when it is started the next time, whatever happens to this run.
+    staging.build(daemon.DIRECTORY, staging.STAGED, files, without, deployed.before.times if deployed else {})
+    staging.exchange(daemon.DIRECTORY, staging.STAGED)
+    if daemon.installed() is not None:
+        _restore_unit(deployed)
+    if deployed is not None and not deployed.before.is_active:
+        for name in _names(daemon.DATABASE):
+            if name not in deployed.before.database:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(os.path.join(daemon.DATABASE, name))
+    staging.discard(staging.STAGED)
+    if where is not None:
+        where.remove(state.POLICY)
+    return result
+
+
+def _restored(deployed: Deployed | None, now: t.Mapping[str, bytes]) -> tuple[dict[str, bytes], frozenset[str]]:
+    """Return the contents of files that are written, and the paths of those that are removed."""
+    without = set(deployment.OWN)
+    files: dict[str, bytes] = {}
+    if deployed is None:
+        return {deployment.COMPILED: deployment.compiled(daemon.DIRECTORY, None)}, frozenset(without)
+    digests = deployment.digests(now)
+    for path, data in deployed.before.files.items():
+        if digests.get(path) == deployed.digests.get(path):
+            if data is None:
+                without.add(path)
+            else:
+                files[path] = data
+        elif path == deployment.CONFIGURATION and path in now:
+            files[path] = _without_settings(now[path], data or b"", deployed.settings)
+        elif path == deployment.COMPILED:
+            # Others have changed rules of theirs since.
+            files[path] = deployment.compiled(daemon.DIRECTORY, None)
+    return files, frozenset(without)
+
+
+def _without_settings(now: bytes, former: bytes, settings: t.Mapping[str, str]) -> bytes:
+    """Return a file that others have changed, with the settings that were ours as they were before."""
+    text, old = (data.decode("utf-8", "surrogateescape") for data in (now, former))
+    values = config.parse(old)
+    kept = [
+        line
+        for line in text.splitlines(keepends=True)
+        if not any(config.parse(line) == {name: value} for name, value in settings.items() if name not in values)
+    ]
+    current = config.parse(text)
+    # Those that others have set to something else since are theirs.
+    back = {name: values[name] for name in settings if name in values and current.get(name) == settings[name]}
+    return config.changed("".join(kept), back).encode("utf-8", "surrogateescape")
+
+
+def _restore_unit(deployed: Deployed | None) -> None:
+    if deployed is not None and deployed.before.is_active:
+        daemon.restart()
+    else:
+        daemon.stop()
+    if deployed is not None and not deployed.before.is_enabled:
+        daemon.disable()
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return []

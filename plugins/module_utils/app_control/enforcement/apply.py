@@ -1,0 +1,209 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Have fapolicyd enforce the allowlist of a host, on trial until that is confirmed, or take it back.
+
+What is deployed lies beside /etc/fapolicyd, and is mounted over it while it is on trial: a host that is booted
+meanwhile has what it had before. Confirming exchanges the two names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _payload
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError, check_options
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content as contents
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
+    absent,
+    deployment,
+    on_trial,
+    refusals,
+    state,
+    trusted,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.facts import Facts, Options
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import (
+    AUDIT,
+    Policy,
+    compile_policy,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Deployed
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.host import distribution
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import daemon, proof, staging
+from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
+
+Params = t.Mapping[str, t.Any]
+Result = t.Dict[str, t.Any]
+
+_SHORTEST_TRIAL, _LONGEST_TRIAL = 30, 3600
+_UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]{1,240}\Z")
+_MOST_SENTENCES, _MOST_NAMED = 20, 200
+_POLL = 0.5
+_ERRORS = (daemon.DaemonError, staging.StagingError, proof.ProofError)
+
+
+def apply(params: Params, check_mode: bool) -> Result:
+    """Do what the options ask for and return the module's result; in check mode look only.
+
+    Raises UsageError, HostError and StateError.
+    """
+    _check(params)
+    takes_back = params["state"] == "absent" or params["mode"] == AUDIT
+    if os.geteuid():
+        if takes_back and not absent.is_deployed():
+            return _result(params)
+        raise HostError("only root can change what fapolicyd enforces; use become")
+    why = _unfit()
+    if why and not takes_back:
+        return {**_result(params), "reason": why}
+    with state.directory(params["state_dir"], create=not check_mode and not takes_back) as where:
+        try:
+            if check_mode or where is None:
+                return _take_back(params, where, True) if takes_back else _set(params, where, True)
+            return _locked(params, where, takes_back)
+        except _ERRORS as error:
+            raise HostError("%s." % str(error).rstrip(".")) from error
+
+
+def _check(params: Params) -> None:
+    check_options(params, (), {"lock_timeout": 0, "minimum_days": 0, "confirm_within": _SHORTEST_TRIAL})
+    if params["confirm_within"] > _LONGEST_TRIAL:
+        raise UsageError("confirm_within is %d; use %d or less" % (params["confirm_within"], _LONGEST_TRIAL))
+    for unit in params["restart_services"]:
+        if not _UNIT.match(unit) or unit.startswith("-"):
+            raise UsageError("restart_services: '%s' is no name of a unit of systemd" % unit)
+
+
+def _unfit() -> str:
+    """Return why this host can't have anything enforced, empty where it can."""
+    if not daemon.has_systemd():
+        return "systemd does not run this host, or this is a container: application control stays in audit mode."
+    if daemon.installed() is None:
+        return "fapolicyd is not installed: application control stays in audit mode."
+    return ""
+
+
+def _locked(params: Params, where: StateDirectory, takes_back: bool) -> Result:
+    """Do it while no other run does anything to this host, nor has a policy on trial."""
+    end = time.monotonic() + params["lock_timeout"]
+    while True:
+        with where.locked(state.LOCK, max(0.0, end - time.monotonic())):
+            if params["_confirm"]:
+                return _confirm(params, where)
+            if params["_withdraw"]:
+                return {**_result(params), "changed": on_trial.withdraw(where, params["_withdraw"])}
+            running = trial.current(on_trial.NAME)
+            if running is None or not running.is_guarded:
+                on_trial.recover(where)
+                return _take_back(params, where, False) if takes_back else _set(params, where, False)
+        # Without the lock, which whoever confirms that trial needs.
+        if time.monotonic() >= end:
+            raise HostError(
+                "another run has a policy on trial on this host, for %d more seconds; wait, or raise lock_timeout"
+                % running.left
+            )
+        time.sleep(_POLL)
+
+
+def _take_back(params: Params, where: StateDirectory | None, check_mode: bool) -> Result:
+    taken = absent.take_back(where, check_mode)
+    return {**_result(params), **taken}
+
+
+def _set(params: Params, where: StateDirectory | None, check_mode: bool) -> Result:
+    given = _given(params)
+    installed = daemon.installed()
+    if installed is None:
+        raise HostError("fapolicyd is not installed any more")
+    options = Options(params["mode"], tuple(params["file_systems"]), params["minimum_days"], tuple(params["blocked"]))
+    facts = trusted.facts(params, given, installed.version)
+    policy = compile_policy(contents.allowlist(given, distribution()), facts, options)
+    files = deployment.files(policy, daemon.DIRECTORY)
+    before = deployment.present(daemon.DIRECTORY, files)
+    result = {**_described(params, policy, facts), "diff": deployment.difference(before, files)}
+    refused = refusals.refusals(policy, facts, options)
+    if refused:
+        sentences = refused[:_MOST_SENTENCES]
+        if len(refused) > _MOST_SENTENCES:
+            sentences.append("And %d more." % (len(refused) - _MOST_SENTENCES))
+        return {**result, "failed": True, "refused": refused[:_MOST_NAMED], "msg": " ".join(sentences)}
+    noted = state.read(where)
+    proposed = Deployed(
+        mode=policy.mode,
+        digests=deployment.digests(files),
+        settings=policy.settings,
+        before=noted.before if noted else absent.before(files),
+        content=params["_content"],
+        options=options._asdict(),
+        confirmed=0.0,
+        token="",
+        connection=params["_connection"] or {},
+    )
+    problem = "" if noted is None else on_trial.problem(installed, policy.mode, files, where)
+    if noted is not None and not problem:
+        if where is not None and not check_mode and _meaning(noted) != _meaning(proposed):
+            state.write(where, proposed._replace(confirmed=noted.confirmed, token=noted.token))
+        return {**result, "confirmed": True, "deployed": True}
+    result.update(changed=True, problem=problem or None)
+    if check_mode or where is None:
+        return result
+    token, left = on_trial.begin(where, installed, proposed, files, params["confirm_within"])
+    return {**result, "trial": {"token": token, "seconds": params["confirm_within"], "left": left}}
+
+
+def _confirm(params: Params, where: StateDirectory) -> Result:
+    """Make what is on trial last. That this runs proves that somebody could come in."""
+    deployed = on_trial.confirm(where, params["_confirm"], params["restart_services"])
+    return {
+        **_result(params),
+        "changed": True,
+        "confirmed": True,
+        "deployed": True,
+        "mode": deployed.mode,
+    }
+
+
+def _given(params: Params) -> dict[str, t.Any]:
+    if not params["_content"]:
+        raise HostError(
+            "no allowlist is for this host, so nothing is enforced: learn one and review it, and name its directory in"
+            " allowlists (app_control_allowlists of the role)"
+        )
+    try:
+        return _payload.unpack(params["_content"])
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _meaning(deployed: Deployed) -> Deployed:
+    return deployed._replace(confirmed=0.0, token="")
+
+
+def _described(params: Params, policy: Policy, facts: Facts) -> Result:
+    stopped = refusals.blocked(policy, facts.records)
+    result = _result(params)
+    return {
+        **result,
+        "rules": len(policy.rules),
+        "trusted": len(policy.trusted),
+        "unexpressed": [each._asdict() for each in policy.unexpressed[:_MOST_NAMED]],
+        "stopped": [each._asdict() for each in stopped[:_MOST_NAMED]],
+        "conflicts": deployment.conflicts(daemon.DIRECTORY)[:_MOST_NAMED],
+    }
+
+
+def _result(params: Params) -> Result:
+    return {
+        "changed": False,
+        "mode": AUDIT if params["state"] == "absent" else params["mode"],
+        "deployed": False,
+        "reason": "",
+        "confirmed": False,
+        "trial": None,
+        "warnings": [],
+    }

@@ -1,0 +1,111 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files that a policy becomes, and how they differ from those of the host. No I/O apart from reading them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import Policy
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import config, rules, staging, trust
+
+CONFIGURATION, COMPILED = "fapolicyd.conf", "compiled.rules"
+# First, so that the rules of others decide only what ours leave open.
+RULES = "rules.d/00-bulwark.rules"
+TRUST = "trust.d/bulwark.trust"
+# Files that are ours alone; those of others are changed (CONFIGURATION) or made of others' and ours (COMPILED).
+OWN = (RULES, TRUST)
+_RULES_DIRECTORY = "rules.d"
+_HEADER = "# Managed by bulwark.servers: changes are lost. See the playbook bulwark.servers.protect.\n"
+_MOST_LINES = 200
+
+
+def files(policy: Policy, directory: str) -> dict[str, bytes]:
+    """Return the contents of all files that a policy makes or changes, by path. Raises StagingError and ValueError."""
+    before = _text(staging.read(directory, CONFIGURATION) or b"")
+    own = (_HEADER + "".join("%s\n" % line for line in policy.rules)).encode("utf-8")
+    return {
+        CONFIGURATION: _data(config.changed(before, policy.settings)),
+        RULES: own,
+        TRUST: trust.render(policy.trusted),
+        COMPILED: compiled(directory, own),
+    }
+
+
+def compiled(directory: str, own: bytes | None) -> bytes:
+    """Return compiled.rules of the rules of others and ours; own: None without ours. Raises StagingError."""
+    others = rule_texts(directory)
+    if own is None:
+        return rules.compiled([data for _name, data in others])
+    before, after = _around(others)
+    return rules.compiled([*(data for _name, data in before), own, *(data for _name, data in after)])
+
+
+def conflicts(directory: str) -> list[str]:
+    """Return a sentence on each rule of others that ours can't work with. Raises StagingError."""
+    before, after = ([(name, _text(data)) for name, data in others] for others in _around(rule_texts(directory)))
+    return rules.conflicts(before, after)
+
+
+def rule_texts(directory: str) -> list[tuple[str, bytes]]:
+    """Return name and content of each rule file of others, in the order of fagenrules. Raises StagingError."""
+    where = os.path.join(directory, _RULES_DIRECTORY)
+    names = rules.files(where) if os.path.isdir(where) else []
+    return [(name, staging.read(where, name) or b"") for name in names if name != os.path.basename(RULES)]
+
+
+def _around(others: t.Sequence[tuple[str, bytes]]) -> tuple[list[tuple[str, bytes]], list[tuple[str, bytes]]]:
+    """Return the rule files that sort before ours, and those after it."""
+    own = os.path.basename(RULES)
+    order = rules.in_order([*(name for name, _data in others), own])
+    place = order.index(own)
+    by_name = dict(others)
+    return [(name, by_name[name]) for name in order[:place]], [(name, by_name[name]) for name in order[place + 1 :]]
+
+
+def digests(contents: t.Mapping[str, bytes]) -> dict[str, str]:
+    return {path: hashlib.sha256(data).hexdigest() for path, data in contents.items()}
+
+
+def present(directory: str, paths: t.Iterable[str]) -> dict[str, bytes]:
+    """Return the contents of those files that are there, by path. Raises StagingError."""
+    found = {path: staging.read(directory, path) for path in paths}
+    return {path: data for path, data in found.items() if data is not None}
+
+
+def difference(before: t.Mapping[str, bytes], after: t.Mapping[str, bytes]) -> dict[str, str]:
+    """Return what the module's diff shows: settings and rules as they are, and the lines of trust that differ."""
+    old, new = (_trust_lines(contents.get(TRUST, b"")) for contents in (before, after))
+    return {
+        "before": _shown(before, [line for line in old if line not in new]),
+        "after": _shown(after, [line for line in new if line not in old]),
+        "before_header": "fapolicyd",
+        "after_header": "fapolicyd",
+    }
+
+
+def _trust_lines(data: bytes) -> dict[str, None]:
+    return dict.fromkeys(_text(data).splitlines())
+
+
+def _shown(contents: t.Mapping[str, bytes], trusted: t.Sequence[str]) -> str:
+    lines = []
+    for path in (CONFIGURATION, RULES):
+        own = _text(contents.get(path, b"")).splitlines()
+        lines += ["%s: %s" % (path, line) for line in own if line.strip() and not line.startswith("#")]
+    lines += ["%s: %s" % (TRUST, line) for line in trusted[:_MOST_LINES]]
+    if len(trusted) > _MOST_LINES:
+        lines.append("%s: and %d more" % (TRUST, len(trusted) - _MOST_LINES))
+    return "".join("%s\n" % printable(line) for line in lines)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _data(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

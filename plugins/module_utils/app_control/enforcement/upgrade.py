@@ -1,0 +1,210 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trust for the time of an upgrade: begun before a package is unpacked, ended when dpkg is done.
+
+It is on the disk, so that an upgrade that was cut off goes on after a reboot, and it ends with the next upgrade or with
+the next deployment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import package_code, state
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import (
+    canary,
+    daemon,
+    live_files,
+    orders,
+    upgrade_rules,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives
+
+_RECORD = "upgrade.json"
+_CANARY = ".bulwark-upgrade"
+_LOST = "packages have temporary trust"
+_RULES, _COMPILED = upgrade_rules.PATH, "compiled.rules"
+_LOCK_SECONDS, _SECONDS, _POLL = 60.0, 15.0, 0.01
+# More make the daemon slow: a digest costs 50 ns at each open of a file that isn't trusted.
+_MOST = 200_000
+
+
+class UpgradeError(Exception):
+    """The trust can't be begun or ended; the message is one sentence."""
+
+
+class Pending(t.NamedTuple):
+    """Trust that has not ended. since: seconds since the epoch. digests: of live_files. problem: why it did not end yet."""
+
+    since: float
+    digests: tuple[str, ...]
+    problem: str = ""
+
+
+def pending(where: StateDirectory | None) -> Pending | None:
+    """Return the trust that has not ended, None if there is none. Raises StateError."""
+    return records.read(where, _RECORD, _parsed, _LOST)
+
+
+def begin(paths: t.Sequence[bytes], state_dir: str | None) -> None:
+    """Let the content of archives run, and the scripts of all packages. Raises UpgradeError; nothing was changed then."""
+    with _deployed(state_dir) as where:
+        if where is None:
+            return
+        _running()
+        digests = package_code.script_digests()
+        for path in paths:
+            digests |= _digests(path)
+        before = pending(where)
+        if before is not None:
+            digests.update(before.digests)
+        if len(digests) > _MOST:
+            raise UpgradeError("the packages have more than %d programs, scripts and libraries" % _MOST)
+        since = time.time() if before is None else before.since
+        records.write(where, _RECORD, Pending(since, tuple(sorted(digests)))._asdict())
+        try:
+            _load(where, digests)
+        except BaseException:
+            if before is None:
+                where.remove(_RECORD)
+            else:
+                records.write(where, _RECORD, before._asdict())
+            raise
+
+
+def finish(state_dir: str | None, renew: t.Callable[[StateDirectory], None]) -> str:
+    """End the trust, after ``renew`` has written that of the policy; return a sentence if it has to stay, else "".
+
+    Raises UpgradeError, or what ``renew`` raises; the trust stays then. Nothing is done where there is none.
+    """
+    with _deployed(state_dir) as where:
+        current = pending(where)
+        if where is None or current is None:
+            return ""
+        names = package_code.unfinished()
+        if names:
+            problem = "dpkg is not done with %s: run 'dpkg --configure -a' or 'apt-get -f install'" % _some(names)
+            records.write(where, _RECORD, current._replace(problem=problem)._asdict())
+            return problem
+        try:
+            _running()
+            renew(where)
+            _unload(where)
+        except Exception as error:
+            records.write(where, _RECORD, current._replace(problem=str(error))._asdict())
+            raise
+        where.remove(_RECORD)
+        return ""
+
+
+@contextlib.contextmanager
+def _deployed(state_dir: str | None) -> t.Iterator[StateDirectory | None]:
+    """Give the locked state of a host on which a policy is deployed, else None."""
+    with state.directory(state_dir, create=False) as where:
+        if where is None or state.read(where) is None:
+            yield None
+            return
+        with where.locked(state.LOCK, _LOCK_SECONDS):
+            yield where
+
+
+def _running() -> None:
+    """Raise UpgradeError where no daemon runs: nothing would show that the rules work."""
+    installed = daemon.installed()
+    if installed is None or not daemon.processes(installed.executable):
+        raise UpgradeError("fapolicyd does not run, although a policy is deployed; run 'systemctl start fapolicyd'")
+
+
+def _digests(path: bytes) -> set[str]:
+    try:
+        _sha256, archive = archives.read(os.fsdecode(path))
+    except OSError as error:
+        raise UpgradeError("%s can't be read: %s" % (os.fsdecode(path), error)) from error
+    return package_code.archive_digests(archive)
+
+
+def _load(where: StateDirectory, digests: set[str]) -> None:
+    compiled = live_files.read(_COMPILED)
+    rules = live_files.read(_RULES)
+    types = upgrade_rules.denied_types(compiled)
+    # Runs as long as the trust is in force.
+    trusted = canary.create(_canary_directory(where), _CANARY)
+    with canary.made(_canary_directory(where), _CANARY + "-refused") as refused:
+        # Not so in a rehearsal and in a maintenance window.
+        is_enforcing = canary.is_refused(refused)
+        block = upgrade_rules.render({*digests, _digest(trusted)}, types)
+        is_sent = False
+        try:
+            live_files.write(_RULES, block)
+            live_files.write(_COMPILED, upgrade_rules.inserted(compiled, block))
+            is_sent = True
+            orders.send(orders.RELOAD_RULES)
+            if is_enforcing:
+                _wait(lambda: not canary.is_refused(trusted))
+                if not canary.is_refused(refused):
+                    raise UpgradeError("fapolicyd lets everything run after its rules were loaded")
+                daemon.note_loaded()
+        except BaseException as error:
+            _restore(rules, compiled, is_sent)
+            if isinstance(error, OSError):
+                raise UpgradeError("the rules for the upgrade can't be written: %s" % error) from error
+            raise
+
+
+def _unload(where: StateDirectory) -> None:
+    # One after the other, so that what the policy has runs all the time.
+    orders.send(orders.RELOAD_TRUST, orders.RELOAD_RULES)
+    trusted = os.path.join(_canary_directory(where), _CANARY)
+    if os.path.exists(trusted):
+        with canary.made(_canary_directory(where), _CANARY + "-refused") as refused:
+            is_enforcing = canary.is_refused(refused)
+        if is_enforcing:
+            _wait(lambda: canary.is_refused(trusted))
+        os.unlink(trusted)
+    daemon.note_loaded()
+
+
+def _canary_directory(where: StateDirectory) -> str:
+    return canary.directory((where.path, "/root", "/etc"))
+
+
+def _restore(rules: bytes, compiled: bytes, is_loaded: bool) -> None:
+    with contextlib.suppress(OSError):
+        if rules:
+            live_files.write(_RULES, rules)
+        else:
+            live_files.remove(_RULES)
+    with contextlib.suppress(OSError):
+        live_files.write(_COMPILED, compiled)
+    if is_loaded:
+        # A reload after broken rules can end the daemon; a start refuses broken ones.
+        with contextlib.suppress(daemon.DaemonError):
+            daemon.restart()
+
+
+def _wait(is_done: t.Callable[[], bool]) -> None:
+    end = time.monotonic() + _SECONDS
+    while not is_done():
+        if time.monotonic() >= end:
+            raise UpgradeError("fapolicyd did not load its rules in %d seconds" % _SECONDS)
+        time.sleep(_POLL)
+
+
+def _digest(path: str) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
+
+
+def _some(names: t.Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (" and %d more" % (len(names) - 5) if len(names) > 5 else "")
+
+
+def _parsed(content: t.Mapping[str, t.Any]) -> Pending:
+    return Pending(float(content["since"]), tuple(content["digests"]), str(content["problem"]))

@@ -1,0 +1,86 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A canary: a program that nobody has trusted, so that a daemon that enforces must refuse it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo
+
+_HARMLESS = ("/usr/bin/true", "/bin/true")
+_LARGEST = 1 << 24
+# Behind the end of a program nothing is loaded: it makes another content of it, that no list can have.
+_RANDOM = 32
+NAME = "canary"
+
+
+class CanaryError(Exception):
+    """There is no canary, or it did not end well; the message is one sentence."""
+
+
+def directory(candidates: t.Iterable[str]) -> str:
+    """Return the first directory that programs can run from. Raises CanaryError."""
+    try:
+        with open("/proc/self/mountinfo", "rb") as stream:
+            mounts = stream.read()
+    except OSError as error:
+        raise CanaryError("the mounts can't be read: %s" % error.strerror) from error
+    for path in candidates:
+        if os.path.isdir(path) and b"noexec" not in _mountinfo.options_at(mounts, os.fsencode(os.path.realpath(path))):
+            return path
+    raise CanaryError("no directory for a canary is on a mount without noexec")
+
+
+@contextlib.contextmanager
+def made(directory: str, name: str = NAME) -> t.Iterator[str]:
+    """Give the path of a new canary in a directory of root's, and remove it afterwards. Raises CanaryError."""
+    path = create(directory, name)
+    try:
+        yield path
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def create(directory: str, name: str) -> str:
+    """Make a canary in a directory of root's, in place of one that is there, and return its path. Raises CanaryError."""
+    path = os.path.join(directory, name)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    try:
+        with open(_source(), "rb") as stream:
+            content = stream.read(_LARGEST)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o700)
+        with os.fdopen(descriptor, "wb") as written:
+            written.write(content + secrets.token_bytes(_RANDOM))
+    except OSError as error:
+        raise CanaryError("no canary can be made in %s: %s" % (directory, error.strerror)) from error
+    return path
+
+
+def is_refused(path: str) -> bool:
+    """Run a program that does nothing; say whether the kernel refuses to. Raises CanaryError for another failure."""
+    try:
+        pid = os.posix_spawn(path, ["true"], {})
+    except OSError as error:
+        # fanotify(7): EPERM. A mount with noexec answers with EACCES.
+        if error.errno == errno.EPERM:
+            return True
+        raise CanaryError("%s could not be run: %s" % (path, error.strerror)) from error
+    _pid, status = os.waitpid(pid, 0)
+    if status:
+        raise CanaryError("%s ended with status %d" % (path, status))
+    return False
+
+
+def _source() -> str:
+    for path in _HARMLESS:
+        if os.path.exists(path):
+            return path
+    raise CanaryError("no program 'true' is on this host, so no canary can be made")

@@ -1,0 +1,74 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Archives that apt or dpkg is about to unpack: apt.conf(5), DPkg::Pre-Install-Pkgs, and dpkg's own command line."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+_VERSION = b"VERSION 3"
+_FIELDS = 9
+# Instead of the path of an archive.
+_ACTION = re.compile(rb"\*\*[A-Z]+\*\*")
+# dpkg(1): options for another root, whose files this host doesn't run.
+_OTHER_ROOT = (b"--root", b"--instdir", b"--admindir")
+_RECURSIVE = b"--recursive"
+_SUFFIX = b".deb"
+_MOST = 100_000
+
+
+class PlanError(Exception):
+    """It isn't known what will be unpacked; the message is one sentence."""
+
+
+def of_apt(text: bytes) -> list[bytes]:
+    """Return the paths of the archives in what apt writes to a hook with version 3 of its protocol."""
+    head, _blank, packages = text.partition(b"\n\n")
+    if head.split(b"\n", 1)[0] != _VERSION:
+        raise PlanError("apt did not use version 3 of its protocol for DPkg::Pre-Install-Pkgs")
+    paths = []
+    for line in packages.splitlines():
+        fields = line.split(b" ", _FIELDS - 1)
+        if len(fields) != _FIELDS:
+            raise PlanError("apt wrote a line about a package that has not %d fields" % _FIELDS)
+        if not _ACTION.fullmatch(fields[-1]):
+            paths.append(fields[-1])
+    return paths
+
+
+def of_dpkg(arguments: t.Sequence[bytes], directory: bytes) -> list[bytes] | None:
+    """Return the paths of the archives on dpkg's command line; None if it works on another root.
+
+    directory: in which dpkg runs. Arguments that are no files are values of options, or dpkg refuses them itself.
+    """
+    if any(argument.split(b"=")[0] in _OTHER_ROOT for argument in arguments):
+        return None
+    is_recursive = any(_is_recursive(argument) for argument in arguments)
+    paths: list[bytes] = []
+    for argument in arguments[1:]:
+        path = os.path.join(directory, argument)
+        if argument.startswith(b"-"):
+            continue
+        if is_recursive and os.path.isdir(path):
+            paths.extend(_below(path))
+        elif os.path.isfile(path):
+            paths.append(path)
+    if len(paths) > _MOST:
+        raise PlanError("dpkg is given more than %d archives" % _MOST)
+    return paths
+
+
+def _is_recursive(argument: bytes) -> bool:
+    return argument == _RECURSIVE or (argument[:1] == b"-" and argument[1:2] != b"-" and b"R" in argument)
+
+
+def _below(top: bytes) -> list[bytes]:
+    return [
+        os.path.join(directory, name)
+        for directory, _directories, names in os.walk(top)
+        for name in sorted(names)
+        if name.endswith(_SUFFIX)
+    ]

@@ -1,0 +1,452 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real Debian with systemd, sshd and fapolicyd, on which fapolicyd may enforce: nothing else can freeze.
+
+    with enforcing_host.booted(tmp_path) as host:
+        host.run("systemctl start fapolicyd")
+        host.ssh("id", user="ansible")
+        host.reboot()
+
+The host's root is an ext3 file of its own, and its fapolicyd.conf says ``watch_fs = ext3``: the daemon marks the mounts
+of its own mount namespace only. The end of the block kills the host, whatever state it is in.
+
+The test, or its file, says ``pytest.mark.requires(*enforcing_host.NEEDS)``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import pathlib
+import secrets
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import typing as t
+
+from tests.support import paths, waiting
+
+NEEDS: t.Final = (
+    "root",
+    "command:debootstrap",
+    "command:mkfs.ext3",
+    "command:systemd-nspawn",
+    "command:nsenter",
+    "command:setpriv",
+    "command:ip",
+    "command:ssh",
+)
+
+_PACKAGES = (
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "libpam-systemd",
+    "openssh-server",
+    "python3",
+    "sudo",
+    "cron",
+    "rsyslog",
+    "fapolicyd",
+    "nftables",
+    "iproute2",
+    "procps",
+    "apt-utils",
+    "unattended-upgrades",
+    "initramfs-tools",
+    "acl",
+    "attr",
+    "e2fsprogs",
+    "libcap2-bin",
+)
+
+CONFIGURATION: t.Final = """permissive = 0
+nice_val = 14
+q_size = 800
+uid = root
+gid = root
+do_stat_report = 1
+detailed_report = 1
+db_max_size = 50
+subj_cache_size = 1549
+obj_cache_size = 8191
+watch_fs = ext3
+trust = file
+integrity = sha256
+syslog_format = rule,dec,perm,auid,pid,exe,:,path,ftype,trust
+rpm_sha256_only = 0
+allow_filesystem_mark = 0
+report_interval = 0
+"""
+
+# A machine-id that is there: without one systemd takes each boot for the first and enables every unit.
+_PREPARE = """
+apt-get clean
+rm -rf /var/lib/apt/lists/* /var/log/bootstrap.log
+echo 0123456789abcdef0123456789abcdef > /etc/machine-id
+echo debian > /etc/hostname
+echo '127.0.1.1 debian' >> /etc/hosts
+echo 'UseDNS no' > /etc/ssh/sshd_config.d/test.conf
+useradd --create-home --shell /bin/bash ansible
+echo 'ansible ALL=(ALL:ALL) NOPASSWD: ALL' > /etc/sudoers.d/ansible
+chmod 0440 /etc/sudoers.d/ansible
+for home in /root /home/ansible; do
+    install -d -m 0700 "$home/.ssh"
+    cp /authorized_keys "$home/.ssh/authorized_keys"
+    chown -R --reference="$home" "$home/.ssh"
+done
+rm /authorized_keys
+mkdir -p /etc/fapolicyd/rules.d /var/log/audit
+systemctl mask console-getty.service apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer systemd-networkd.service
+systemctl mask tmp.mount
+systemctl disable fapolicyd.service
+"""
+
+# $1: the file system. $2: where to mount it. The rest: packages.
+_INSTALL = """
+mount -t ext3 -o loop "$1" "$2"
+cd "$2"; shift 2
+mount -t proc proc proc
+mount --rbind /dev dev
+cp etc/resolv.conf resolv.before
+cp /etc/resolv.conf etc/
+export DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin
+printf '#!/bin/sh\\nexit 101\\n' > usr/sbin/policy-rc.d
+chmod 755 usr/sbin/policy-rc.d
+chroot . apt-get -qq update
+chroot . apt-get -qq -o Dpkg::Options::=--force-unsafe-io install --no-install-recommends "$@" > /dev/null
+chroot . apt-get clean
+rm -rf var/lib/apt/lists/* usr/sbin/policy-rc.d
+mv resolv.before etc/resolv.conf
+"""
+
+# /tmp is on the root, whose file system is watched.
+_SYSTEM: t.Final[t.Mapping[str, str]] = {"SYSTEMD_SECCOMP": "0", "SYSTEMD_NSPAWN_TMPFS_TMP": "0"}
+_SIZE = "4G"
+_HOST_KEY = "etc/ssh/ssh_host_ed25519_key.pub"
+
+
+class Host:
+    """A host that runs. address: IPv4, reachable from this machine. key: the private key of root and ``ansible``."""
+
+    def __init__(self, directory: pathlib.Path, image: Image, name: str, address: str, binds: t.Sequence[str]) -> None:
+        self.name = name
+        self.address = address
+        self.key = image.key
+        self.known_hosts = directory / "known_hosts"
+        self._directory = directory
+        self._root = directory / "root"
+        self._binds = binds
+        self._process: subprocess.Popen[bytes] | None = None
+        self.pid = 0
+
+    def path(self, path: str) -> pathlib.Path:
+        """Return a file of the host's root as this machine sees it; not below /run.
+
+        The daemon is asked for it only with ``allow_filesystem_mark = 1``: then this waits for one that is frozen, too.
+        """
+        return self._root / path.lstrip("/")
+
+    def run(
+        self,
+        command: str | t.Sequence[str],
+        *,
+        given: str = "",
+        check: bool = True,
+        seconds: float = waiting.SECONDS,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a shell script, or a command, there as root; AssertionError when it fails. given: its standard input.
+
+        Raises subprocess.TimeoutExpired when it takes longer, as it does while fapolicyd is frozen.
+        """
+        words = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+        enter = ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-n", "-p", "-C", f"--root=/proc/{self.pid}/root"]
+        environment = ["env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"]
+        return _run([*enter, "--wdns=/", *environment, *words], given=given, check=check, seconds=seconds)
+
+    def ssh(
+        self, command: str, *, user: str = "root", check: bool = True, seconds: float = waiting.SECONDS
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command through a new connection; AssertionError when it fails."""
+        words = ["ssh", "-F", "none", "-q", "-l", user, *self.ssh_options(), self.address, command]
+        return _run(words, check=check, seconds=seconds)
+
+    def ssh_options(self) -> list[str]:
+        """Return the options that ssh needs to sign in, for Ansible's ``ansible_ssh_common_args``, too."""
+        options = {
+            "IdentityFile": self.key,
+            "IdentitiesOnly": "yes",
+            "IdentityAgent": "none",
+            "UserKnownHostsFile": self.known_hosts,
+            "BatchMode": "yes",
+            "ConnectTimeout": "10",
+        }
+        return [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+
+    def variables(self, user: str = "ansible") -> dict[str, t.Any]:
+        """Return what an inventory says of the host. With ``ansible``, tasks that need root become it by sudo."""
+        return {
+            "ansible_host": self.address,
+            "ansible_user": user,
+            "ansible_ssh_common_args": shlex.join(["-F", "none", *self.ssh_options()]),
+            "ansible_python_interpreter": "/usr/bin/python3",
+        }
+
+    def outside(self, pid: int) -> int:
+        """Return this machine's number of a process there: a signal from here needs nothing that can freeze."""
+        for process in _descendants(self.pid):
+            if _numbers(process)[-1:] == [pid]:
+                return process
+        raise ProcessLookupError(f"{self.name} has no process {pid}")
+
+    def reboot(self) -> None:
+        """Cut the power and boot the same root again; what was in memory is gone."""
+        self.kill()
+        self.boot()
+
+    def boot(self) -> None:
+        """Start the host and return when systemd has started everything and sshd answers."""
+        command = [
+            *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", "--capability=all"),
+            *("--machine", self.name, "--directory", str(self._root), "--console=pipe", "--settings=no"),
+            *("--network-namespace-path", f"/run/netns/{self.name}", "--resolv-conf=off", "--timezone=off"),
+            *("--link-journal=no", *(f"--bind={bind}" for bind in self._binds)),
+        ]
+        # Each host has control groups of its own: the units of two of them would be in the same ones.
+        join = "".join(
+            f"mkdir -p {group} && echo $$ > {group}/cgroup.procs || exit 1\n" for group in self._control_groups()
+        )
+        with (self._directory / "console").open("ab") as console:
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "sh", "-c", f'{join}exec "$@"', "sh", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+                env={**os.environ, **_SYSTEM, **_hierarchy()},
+            )
+        waiting.until(self._find_first, self._console)
+        waiting.until(self._has_started, self._console)
+        waiting.until(self._answers, self._console)
+
+    def kill(self) -> None:
+        """End everything there at once. A frozen fapolicyd can't delay it: the signal is no open and no execution."""
+        if self._process is None:
+            return
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+        try:
+            self._process.wait(5 if self.pid else 0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process, self.pid = None, 0
+        for group in self._control_groups():
+            _remove_group(pathlib.Path(group))
+
+    def _control_groups(self) -> list[str]:
+        top = pathlib.Path("/sys/fs/cgroup")
+        if (top / "cgroup.procs").exists():
+            return [f"{top}/{self.name}"]
+        # systemd has no use for cpuset of version 1, where a new group takes no process.
+        return [f"{file.parent}/{self.name}" for file in top.glob("*/cgroup.procs") if file.parent.name != "cpuset"]
+
+    def _find_first(self) -> bool:
+        """Look for the host's first process; the only one below systemd-nspawn that is number 1 of its namespace."""
+        assert self._process is not None
+        assert self._process.poll() is None, self._console()
+        for pid in _descendants(self._process.pid):
+            with contextlib.suppress(OSError):
+                name = pathlib.Path(f"/proc/{pid}/comm").read_text()
+                if _numbers(pid)[1:] == [1] and name == "systemd\n":
+                    self.pid = pid
+                    return True
+        return False
+
+    def _has_started(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self._console()
+        state = self.run("systemctl is-system-running", check=False).stdout.strip()
+        return state in ("running", "degraded")
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((self.address, 22), timeout=1) as connection:
+            return connection.recv(4) == b"SSH-"
+        return False
+
+    def _console(self) -> str:
+        return (self._directory / "console").read_text("utf-8", "replace")[-4000:]
+
+
+class Image(t.NamedTuple):
+    """A file system to copy. key: the private key that signs in to its hosts. host_key: their public one."""
+
+    file: pathlib.Path
+    key: pathlib.Path
+    host_key: str
+
+
+@contextlib.contextmanager
+def booted(
+    directory: pathlib.Path, *, packages: t.Sequence[str] = (), audit_log: pathlib.Path | None = None
+) -> t.Iterator[Host]:
+    """Have a host while the block runs, with its files below ``directory``.
+
+    packages: of Debian, beside those that each host has. audit_log: the directory that is its /var/log/audit, as the
+    log of this machine's only audit daemon.
+    """
+    made = image(packages)
+    directory.mkdir(parents=True, exist_ok=True)
+    binds = [f"{audit_log}:/var/log/audit"] if audit_log else []
+    with _network() as (name, address), _mounted(made.file, directory):
+        host = Host(directory, made, name, address, binds)
+        host.known_hosts.write_text(f"{address} {made.host_key}\n")
+        try:
+            host.boot()
+            yield host
+        finally:
+            host.kill()
+
+
+def image(packages: t.Sequence[str] = ()) -> Image:
+    """Return the file system with these packages beside those of each host; built once on a machine and kept."""
+    base = _cached("\0".join((*_PACKAGES, _PREPARE, CONFIGURATION, _SIZE)), _build)
+    if not packages:
+        return base
+    wanted = sorted(set(packages))
+    recipe = "\0".join((base.file.parent.name, *wanted, _INSTALL))
+    return _cached(recipe, lambda directory: _extend(directory, base, wanted))
+
+
+def _cached(recipe: str, build: t.Callable[[pathlib.Path], None]) -> Image:
+    """Return an image of the cache; build it in a new directory where there is none. Only one process builds it."""
+    directory = paths.cache() / "enforcing-hosts" / hashlib.sha256(recipe.encode()).hexdigest()[:12]
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{directory}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not directory.exists():
+            with tempfile.TemporaryDirectory(prefix=f"{directory.name}-", dir=directory.parent) as workspace:
+                finished = pathlib.Path(workspace) / "image"
+                finished.mkdir(mode=0o700)
+                build(finished)
+                finished.rename(directory)
+    return Image(directory / "root.ext3", directory / "key", (directory / "host_key").read_text().strip())
+
+
+def _build(directory: pathlib.Path) -> None:
+    from tests.fleet import images
+
+    root = directory / "root"
+    # In a mount namespace of its own: whatever debootstrap mounts and an interrupt leaves behind ends with it.
+    build = ["unshare", "--mount", "--fork", "debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}"]
+    _run([*build, "trixie", str(root), images.mirror()], seconds=900)
+    _run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(directory / "key")])
+    (root / "authorized_keys").write_text((directory / "key.pub").read_text())
+    _run(["chroot", str(root), "/bin/sh", "-euc", _PREPARE])
+    (root / "etc/fapolicyd/fapolicyd.conf").write_text(CONFIGURATION)
+    (directory / "host_key").write_text(" ".join((root / _HOST_KEY).read_text().split()[:2]) + "\n")
+    _run(["mkfs.ext3", "-q", "-m", "0", "-J", "size=16", "-d", str(root), str(directory / "root.ext3"), _SIZE])
+    shutil.rmtree(root)
+
+
+def _extend(directory: pathlib.Path, base: Image, packages: t.Sequence[str]) -> None:
+    for file in (base.key, base.key.with_name("host_key")):
+        shutil.copy(file, directory)
+    file = directory / "root.ext3"
+    _run(["cp", "--sparse=always", str(base.file), str(file)])
+    (directory / "root").mkdir()
+    install = ["unshare", "--mount", "--fork", "/bin/sh", "-euc", _INSTALL, "sh", str(file), str(directory / "root")]
+    _run([*install, *packages], seconds=900)
+    (directory / "root").rmdir()
+
+
+@contextlib.contextmanager
+def _mounted(file: pathlib.Path, directory: pathlib.Path) -> t.Iterator[None]:
+    """Have a copy of a file system mounted at ``root`` below the directory while the block runs."""
+    copy, root = directory / "root.ext3", directory / "root"
+    root.mkdir()
+    try:
+        _run(["cp", "--sparse=always", str(file), str(copy)])
+        _run(["mount", "-t", "ext3", "-o", "loop,noatime", str(copy), str(root)])
+        try:
+            yield
+        finally:
+            # A process that is being killed has its files for a moment longer.
+            waiting.until(lambda: _run(["umount", str(root)], check=False).returncode == 0, f"{root} stays in use")
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _network() -> t.Iterator[tuple[str, str]]:
+    """Make a network namespace with a cable to this machine; yield its name and its address."""
+    name = f"bwhost{secrets.token_hex(4)}"
+    # Link-local addresses: no route of the machine leads there. A /30 has two.
+    net = f"169.254.{secrets.randbelow(250) + 1}"
+    first = secrets.randbelow(64) * 4
+    try:
+        _run(["ip", "netns", "add", name])
+        _run(["ip", "-n", name, "link", "add", "eth0", "type", "veth", "peer", "name", name, "netns", str(os.getpid())])
+        _run(["ip", "-n", name, "link", "set", "lo", "up"])
+        _run(["ip", "-n", name, "address", "add", f"{net}.{first + 2}/30", "dev", "eth0"])
+        _run(["ip", "-n", name, "link", "set", "eth0", "up"])
+        _run(["ip", "address", "add", f"{net}.{first + 1}/30", "dev", name])
+        _run(["ip", "link", "set", name, "up"])
+        yield name, f"{net}.{first + 2}"
+    finally:
+        _run(["ip", "link", "delete", name], check=False)
+        _run(["ip", "netns", "delete", name], check=False)
+
+
+def _hierarchy() -> dict[str, str]:
+    """Return what tells systemd-nspawn that the machine has control groups of version 1, as it itself guesses wrong."""
+    legacy = not os.path.exists("/sys/fs/cgroup/cgroup.procs")
+    return {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "0"} if legacy else {}
+
+
+def _descendants(pid: int) -> list[int]:
+    found = []
+    for file in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, file.read_text().split()):
+                found += [child, *_descendants(child)]
+    return found
+
+
+def _numbers(pid: int) -> list[int]:
+    """Return a process's numbers, that of the innermost namespace last; none when it has ended."""
+    with contextlib.suppress(OSError):
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        return list(map(int, status.partition("NSpid:")[2].partition("\n")[0].split()))
+    return []
+
+
+def _remove_group(group: pathlib.Path) -> None:
+    for directory, _directories, _files in os.walk(group, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(directory)
+
+
+def _run(
+    words: t.Sequence[str], *, given: str = "", check: bool = True, seconds: float = waiting.SECONDS
+) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        words,
+        input=given,
+        capture_output=True,
+        encoding="utf-8",
+        errors="backslashreplace",
+        check=False,
+        timeout=seconds,
+    )
+    assert not check or result.returncode == 0, (
+        f"{shlex.join(words)}: {result.returncode}: {result.stderr or result.stdout}"
+    )
+    return result
