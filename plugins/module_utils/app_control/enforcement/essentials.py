@@ -14,8 +14,7 @@ import typing as t
 ROLES: t.Mapping[str, str] = {
     "the first process": "systemd|systemd-(?:sysv|libs)|sysvinit-core|openrc|runit|init|util-linux(?:-core)?|mount",
     "sign-in over SSH": "openssh-(?:server|sftp-server|clients?)|openssh|dropbear(?:-bin)?",
-    "PAM": "libpam.*|pam|login|shadow-utils|passwd|util-linux-login|linux-pam|libnss-.*|sssd.*|nscd|nslcd"
-    "|authselect.*",
+    "PAM": "libpam.*|pam|login|shadow-utils|passwd|util-linux-login|linux-pam|libnss-.*|sssd.*|nscd|nslcd|authselect.*",
     "becoming root": "sudo|sudo-rs|doas|opendoas|util-linux|polkit.*|policykit-1",
     "shells": "bash|dash|busybox|zsh|ksh|mksh|coreutils|coreutils-single|findutils|grep|sed|gawk|mawk",
     "the interpreter of modules": r"python3(?:\.\d+)?(?:-minimal)?|libpython3.*|platform-python|python3-libs"
