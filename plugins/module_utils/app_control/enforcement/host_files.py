@@ -115,15 +115,15 @@ class HostFiles:
             digests = self._packages.digests(descriptor)
             if digests is None or _key(os.fstat(descriptor)) != _key(status):
                 raise UnreadableError("it is too large, or changed while it was read")
-            return HostFile(
-                os.fsdecode(name),
-                status.st_size,
-                digests["sha256"],
-                kind or EXECUTABLE,
-                _verification(owned, digests),
-                *(() if owned is None else (owned.manager, owned.package, owned.version)),
-                conffile=owned is not None and owned.conffile,
-                writers=self.writers_of(name, status),
+            verification = _verification(owned, digests)
+            writers = self.writers_of(name, status)
+            file = HostFile(
+                os.fsdecode(name), status.st_size, digests["sha256"], kind or EXECUTABLE, verification, writers=writers
+            )
+            if owned is None:
+                return file
+            return file._replace(
+                manager=owned.manager, package=owned.package, version=owned.version, conffile=owned.conffile
             )
         finally:
             os.close(descriptor)

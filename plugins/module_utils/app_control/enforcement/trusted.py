@@ -128,7 +128,7 @@ class _Collector:
         """Return all that packages own and that can run, each path once; one that is as packaged before others."""
         by_path: dict[str, HostFile] = {}
         with_origin = {(rule.manager, rule.package) for rule in self._allowlist.rules if rule.package and rule.origin}
-        for path, owned in self._packages.packages.files(self._host_files.is_wanted):
+        for path, owned in self._packages.packages.owned_files(self._host_files.is_wanted):
             try:
                 file = self._host_files.of_package(path, owned)
             except UnreadableError as problem:
