@@ -193,8 +193,9 @@ def test_rpm_s_packages_make_the_same_policy(red_hat: RpmRoot) -> None:
         return rpm
 
     red_hat.install(package("needed"), package("file"), package("alone"), package("old", algorithm=1))
-    red_hat.install(package("tool"))
+    red_hat.install(package("tool", requires=["needed >= 1", "/usr/bin/file"]))
     rules = [Rule("base", package=name, manager="rpm") for name in ("tool", "old")]
-    assert _paths(_policy(red_hat, *rules)) == ["/usr/bin/old", "/usr/bin/tool"]
+    needed = ["/usr/bin/file", "/usr/bin/needed", "/usr/bin/old"]
+    assert _paths(_policy(red_hat, *rules)) == [*needed, "/usr/bin/tool"]
     red_hat.file("/usr/bin/tool").write_bytes(SCRIPT + b"# changed\n")
-    assert _paths(_policy(red_hat, *rules)) == ["/usr/bin/old"]
+    assert _paths(_policy(red_hat, *rules)) == needed
