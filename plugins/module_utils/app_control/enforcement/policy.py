@@ -64,7 +64,9 @@ class Blocked(t.NamedTuple):
 
 _PATTERN = re.compile(r"[*?\[]")
 # Watched whether they are mounted now or not, so that what is deployed stays the same when a stick is plugged in.
-_WATCHED = frozenset("ext2 ext3 ext4 xfs btrfs f2fs zfs tmpfs vfat exfat iso9660 udf".split())
+_WATCHED = frozenset(
+    ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "tmpfs", "vfat", "exfat", "iso9660", "udf")
+)
 # Mounts of containers and of the kernel: fapolicyd sees nothing there.
 _UNWATCHED = frozenset(("overlay", "rootfs", "ramfs"))
 # To mark whole file systems instead would let every account that can make a user namespace show a program under another

@@ -41,7 +41,7 @@ def renew(where: StateDirectory) -> None:
     options = Options(**{name: _value(value) for name, value in deployed.options.items()})
     params = {**deployed.options, "state_dir": os.path.dirname(where.path), "_connection": deployed.connection}
     installed = daemon.installed()
-    facts = trusted.facts(params, given, installed.version if installed else "")
+    facts = trusted.facts(params, given, installed.version if installed else "", keeps_digests=True)
     policy = compile_policy(contents.allowlist(given, distribution()), facts, options)
     _check(policy, facts)
     made = deployment.files(policy, daemon.DIRECTORY)
