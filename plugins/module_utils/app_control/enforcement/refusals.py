@@ -72,6 +72,34 @@ def blocked(policy: Policy, records: t.Iterable[Record], users: t.Mapping[str, i
     return sorted(found)
 
 
+def essential_problems(policy: Policy, facts: Facts) -> dict[str, str]:
+    """Return the files of the way back in that a policy would stop, by path, with a clause that says why."""
+    decisions = Decisions(policy.rules, policy.trusted)
+    problems: dict[str, str] = {}
+    for essential in facts.essentials:
+        if essential.file is None:
+            problems[essential.path] = "%s, for %s: %s" % (
+                printable_text(essential.path),
+                essential.role,
+                essential.problem,
+            )
+        elif not decisions.is_executed(essential.file.path, essential.file.sha256, 0):
+            problems[essential.path] = _untrusted(essential.file, essential.role)
+    needed = set(facts.essential_packages)
+    pending = list(needed)
+    while pending:
+        others = set(facts.depends.get(pending.pop(), ())) - needed
+        needed |= others
+        pending += others
+    for file in facts.files:
+        package = (file.manager, file.package)
+        # Nothing needs a script that an administrator may edit; a changed one is named among what is blocked.
+        if package in needed and not file.conffile and not decisions.is_executed(file.path, file.sha256, 0):
+            role = facts.essential_packages.get(package, "what the way back in depends on")
+            problems.setdefault(file.path, _untrusted(file, role))
+    return problems
+
+
 def _runs(decisions: Decisions, record: Record, path: str, users: t.Mapping[str, int]) -> bool:
     program = record.program
     accounts = [users.get(name) for name in record.users] or [None]
@@ -124,29 +152,7 @@ def _of_observation(facts: Facts, options: Options) -> t.Iterator[str]:
 
 def _of_essentials(policy: Policy, facts: Facts) -> t.Iterator[str]:
     """Yield why the way back in would not be trusted as it is."""
-    decisions = Decisions(policy.rules, policy.trusted)
-    problems: dict[str, str] = {}
-    for essential in facts.essentials:
-        if essential.file is None:
-            problems[essential.path] = "%s, for %s: %s" % (
-                printable_text(essential.path),
-                essential.role,
-                essential.problem,
-            )
-        elif not decisions.is_executed(essential.file.path, essential.file.sha256, 0):
-            problems[essential.path] = _untrusted(essential.file, essential.role)
-    needed = set(facts.essential_packages)
-    pending = list(needed)
-    while pending:
-        others = set(facts.depends.get(pending.pop(), ())) - needed
-        needed |= others
-        pending += others
-    for file in facts.files:
-        package = (file.manager, file.package)
-        # Nothing needs a script that an administrator may edit; a changed one is named among what is blocked.
-        if package in needed and not file.conffile and not decisions.is_executed(file.path, file.sha256, 0):
-            role = facts.essential_packages.get(package, "what the way back in depends on")
-            problems.setdefault(file.path, _untrusted(file, role))
+    problems = essential_problems(policy, facts)
     shown = [problems[path] for path in sorted(problems)]
     if shown:
         more = "; and %d more" % (len(shown) - _SHOWN) if len(shown) > _SHOWN else ""

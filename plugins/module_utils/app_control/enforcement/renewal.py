@@ -13,6 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Stat
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content as contents
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
     deployment,
+    refusals,
     state,
     trusted,
 )
@@ -57,8 +58,7 @@ def renew(where: StateDirectory) -> None:
 
 def _check(policy: Policy, facts: Facts) -> None:
     """Raise RenewalError where a file that the way back in needs would be stopped."""
-    trusted_paths = {each.path for each in policy.trusted}
-    stopped = sorted(each.path for each in facts.essentials if each.path not in trusted_paths)
+    stopped = sorted(refusals.essential_problems(policy, facts))
     if stopped:
         raise RenewalError(
             "the policy would stop %s, which the way back in needs; look at them, and run the playbook protect"

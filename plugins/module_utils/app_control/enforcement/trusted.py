@@ -58,9 +58,9 @@ def facts(
 ) -> Facts:
     """Return the facts of this host. params: of the module; content: the allowlist as it travelled.
 
-    version: of the installed fapolicyd. keeps_digests: whether those of files are kept for the next run. params may have
-    ``_token``, the checkpoint of the scan in the store, and ``_connection``. Raises StateError, HostError, and KeyError
-    or TypeError for content that ``as_data`` did not make.
+    version: of the installed fapolicyd. keeps_digests: whether those of files are kept for the next run. params may
+    have ``_token``, the checkpoint of the scan in the store, and ``_connection``. Raises StateError, HostError, and
+    KeyError or TypeError for content that ``as_data`` did not make.
     """
     root = os.fsencode(params.get("_root") or "/")
     allowlist = travelling.allowlist(content, distribution())
@@ -216,15 +216,16 @@ class _Collector:
         return {package: role for package, role in roles.items() if role}
 
     def used(self) -> t.Sequence[Essential]:
-        """Return the files that this very connection uses."""
+        """Return the files that this very connection uses, those aside that an upgrade or another root took away."""
         found = []
         for used in essentials.used_files():
-            file, problem = None, "there is no such file"
             try:
                 file = self._host_files.named(used.path)
             except UnreadableError as error:
-                problem = str(error)
-            found.append(Essential(os.fsdecode(used.path) if file is None else file.path, used.role, file, problem))
+                found.append(Essential(os.fsdecode(used.path), used.role, None, str(error)))
+                continue
+            if file is not None:
+                found.append(Essential(file.path, used.role, file))
         return found
 
     def directories(self) -> dict[str, tuple[str, ...]]:
