@@ -72,7 +72,7 @@ def blocked(policy: Policy, records: t.Iterable[Record], users: t.Mapping[str, i
     return sorted(found)
 
 
-def essential_problems(policy: Policy, facts: Facts) -> dict[str, str]:
+def _essential_problems(policy: Policy, facts: Facts) -> dict[str, str]:
     """Return the files of the way back in that a policy would stop, by path, with a clause that says why."""
     decisions = Decisions(policy.rules, policy.trusted)
     problems: dict[str, str] = {}
@@ -152,7 +152,7 @@ def _of_observation(facts: Facts, options: Options) -> t.Iterator[str]:
 
 def _of_essentials(policy: Policy, facts: Facts) -> t.Iterator[str]:
     """Yield why the way back in would not be trusted as it is."""
-    problems = essential_problems(policy, facts)
+    problems = _essential_problems(policy, facts)
     shown = [problems[path] for path in sorted(problems)]
     if shown:
         more = "; and %d more" % (len(shown) - _SHOWN) if len(shown) > _SHOWN else ""
