@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import typing as t
 
+# What a control did about it, in the words of OCSF's disposition.
+BLOCKED, ALLOWED = DISPOSITIONS = ("blocked", "allowed")
 SEVERITIES = ("informational", "low", "medium", "high", "critical")
 
 CHECKED = "checked"
@@ -104,6 +106,7 @@ def detection(
     count: int = 1,
     message: str | None = None,
     techniques: t.Sequence[str] = (),
+    disposition: str | None = None,
 ) -> dict[str, t.Any]:
     """Return one detection.
 
@@ -112,7 +115,8 @@ def detection(
     scope: the coverage scope that was looked at to find it. evidences: OCSF ``evidences`` objects
     (``file``, ``process``, ``data`` ...). severity: one of ``SEVERITIES`` where it depends on what was seen,
     otherwise the catalogue's. first_time, last_time: seconds since the epoch, when known. message: one
-    sentence for this case. techniques: ATT&CK ids that this case adds to the catalogue's.
+    sentence for this case. techniques: ATT&CK ids that this case adds to the catalogue's. disposition: one of
+    ``DISPOSITIONS`` where something on the host decides about what was seen.
     """
     if severity is not None and severity not in SEVERITIES:
         raise ValueError("severity '%s' is none of %s" % (severity, ", ".join(SEVERITIES)))
@@ -127,6 +131,7 @@ def detection(
         "message": message,
         "techniques": list(techniques),
         "evidences": [dict(evidence) for evidence in evidences],
+        **({"disposition": disposition} if disposition is not None else {}),
     }
 
 

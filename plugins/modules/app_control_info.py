@@ -15,7 +15,8 @@ description:
     program, script and unusual library by its content, its package and who can write to it, and remembers it.
   - With O(allowlists), programs that no allowlist of the host has become findings, one for each program and host.
     Without, programs are only learned.
-  - Nothing is blocked, opened or slowed down.
+  - Nothing is blocked, opened or slowed down. Where M(bulwark.servers.app_control) has fapolicyd enforce the allowlist,
+    each finding says whether the program was blocked, and the enforcement itself is looked at.
   - What scripts of a package start is explained if a signed repository has that package, and counted in
     RV(coverage). What known automation ran is a finding of severity informational.
   - With O(run), every execution is read exactly once. Without it, and in check mode, what is new since the last
@@ -40,6 +41,14 @@ options:
     type: list
     elements: str
     default: []
+  mode:
+    description:
+      - What the controller wants of this host (C(app_control_mode) of the role). With V(rehearse) or V(enforce), a host
+        without a policy is a finding.
+      - Whatever it is, a host with a policy of M(bulwark.servers.app_control) is compared with that policy.
+    type: str
+    choices: [audit, rehearse, enforce]
+    default: audit
   _content:
     description: Set by the action plugin. The allowlist of the host.
     type: str
@@ -49,9 +58,12 @@ notes:
   - Programs in containers are judged only if an allowlist has rules for their image. RV(coverage) says what was not.
   - A program of a Debian package counts as it should if its content has the digest that dpkg recorded. Root can edit
     these digests. A content that changes while the version of the package stays is reported for that reason.
+  - On a host where fapolicyd enforces a policy, each look makes a program that nothing trusts, tries to run it, and
+    removes it. It does nothing, and is refused unless the enforcement fails.
   - Each look makes one record in the audit log of the host, as C(auditctl -m) does, in check mode, too. That it comes
     to the log shows that the log is written.
 seealso:
+  - module: bulwark.servers.app_control
   - module: bulwark.servers.app_inventory_info
   - module: bulwark.servers.audit_rules
   - module: bulwark.servers.findings
@@ -80,6 +92,9 @@ findings:
   description:
     - OCSF events of programs that no allowlist has, one for each program. The evidence has who ran it, from where, with
       which content and package, what started it, how often, and on which other hosts it is.
+    - Each violation has a C(disposition): C(Blocked) if fapolicyd refused it each time, C(Allowed) if it ran. The
+      evidence has both counts, and how often fapolicyd would have refused it in a rehearsal.
+    - What fapolicyd stops though the allowlist has it, and what is wrong with the enforcement, are findings, too.
     - Directories that every account can write to, and that are mounted without C(noexec), are recommendations.
     - The module returns them as C(detections), which the action plugin turns into findings.
   type: list
@@ -143,8 +158,9 @@ ended:
       returned: success
 coverage:
   description:
-    - Entries of the scopes V(programs) and V(containers), and V(mounts) if an allowlist is for the host. They say since
-      when executions are known, what could not be read, what was not judged, and what packages explain.
+    - Entries of the scopes V(programs) and V(containers), and V(mounts) and V(enforcement) if an allowlist is for the
+      host. They say since when executions are known, what could not be read, what was not judged, what packages explain,
+      and what fapolicyd does not stop.
     - Without an allowlist, what could not be read is in the note of an entry, and its status is V(checked).
   type: list
   elements: dict

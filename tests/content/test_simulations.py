@@ -12,9 +12,17 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import 
 
 # Of what is looked at as it is, rather than in a log, these alone can't be simulated.
 _NONE = {
+    "app_allowed_program_stopped",
     "app_allowlist_missing",
     "app_allowlist_outdated",
     "app_changed_program",
+    "app_enforcement_changed",
+    "app_enforcement_drift",
+    "app_enforcement_interrupted",
+    "app_enforcement_missing",
+    "app_enforcement_not_at_boot",
+    "app_enforcement_off",
+    "app_foreign_trust",
     "app_mount_without_noexec",
     "app_state_tampered",
     "app_unapproved_library",

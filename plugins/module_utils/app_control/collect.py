@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observ
 def collect(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Return the result of app_inventory_info. Raises UsageError, HostError and StateError."""
     observed = observe(params, check_mode)
-    programs = [as_dict(sighting(record)) for _identity, record in sorted(observed.records.items())]
+    programs = [as_dict(sighting(record)) for _identity, record in sorted(observed.records.items()) if record.has_run]
     return {
         "changed": False,
         "detections": [],

@@ -88,6 +88,15 @@ def refused(raw: bytes) -> Executed | None:
     return facts if facts.items and facts.items[0].path else None
 
 
+def attempted(parts: t.Sequence[bytes | None], raw: bytes) -> tuple[Executed, bool]:
+    """Return the files of a call, whatever came of it, and whether it is an execution.
+
+    parts: the groups of ``activity.SYSCALL``. ``exe`` is what runs after the call: of one that failed, its caller.
+    """
+    name = architectures.call_name(parts[activity.ARCH] or b"", parts[activity.NUMBER] or b"")
+    return _facts(parts, raw), name in _CALLS
+
+
 def _facts(parts: t.Sequence[bytes | None], raw: bytes) -> Executed:
     cwd = activity.directory_in(raw).encode("utf-8", "surrogateescape")
     items = {}

@@ -39,6 +39,7 @@ UNAPPROVED_ALERTS = {
     SCRIPT: "app_unapproved_script",
     LIBRARY: "app_unapproved_library",
 }
+STOPPED_ALERT = "app_allowed_program_stopped"
 # Of a program whose content now is allowed, while it is unknown what content ran.
 DOUBT_SEVERITY = "low"
 _NOT_OF_WHAT_RAN = (CHANGED, GONE)

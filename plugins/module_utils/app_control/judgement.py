@@ -13,7 +13,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils._program import VE
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import package_scripts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import Identity, folded, gather
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import CHANGED_ALERT, Judge, subject
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import (
+    CHANGED_ALERT,
+    STOPPED_ALERT,
+    Judge,
+    subject,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.package_scripts import (
     PackageScripts,
@@ -31,6 +36,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.violat
 _MOST_FINDINGS = 300
 _MOST_OF_DIRECTORY = 20
 _SHOWN_IMAGES = 5
+# Of a program that runs and should, and that fapolicyd would stop if it enforced.
+REHEARSED_SEVERITY = "medium"
+_CANARY = "A canary of the collection, which shows whether programs are refused"
 
 
 class Judgement:
@@ -43,15 +51,25 @@ class Judgement:
         self._scope = scope
         self._scripts = scripts
         self._upgrades = upgrades
+        self._trusted: t.Mapping[str, str] = {}
+        self._canaries: t.Container[str] = ()
         self._not_judged: collections.Counter[str] = collections.Counter()
         self._explained: dict[str, list[tuple[str, int]]] = {}
+
+    def know(self, trusted: t.Mapping[str, str], canaries: t.Container[str]) -> None:
+        """Take in what is enforced on this host.
+
+        trusted: the digest of each file that the policy trusts, by its path. canaries: paths of programs that the
+        collection tries to run, in order to see them refused.
+        """
+        self._trusted, self._canaries = trusted, canaries
 
     def detections(self, records: t.Iterable[Record]) -> list[dict[str, t.Any]]:
         """Return the detections of programs that ran since the last look; note in the records what was reported."""
         violations: list[Violation] = []
         of_scripts: dict[tuple[str, str, str], list[Violation]] = {}
         for record in records:
-            if record.newest is None and not record.is_running:
+            if not _is_news(record) or self._is_canary(record):
                 continue
             if not self._judge.is_judged(record.program):
                 self._not_judged[record.program.image] += 1
@@ -69,9 +87,14 @@ class Judgement:
         for group, directory in self._bounded(violations):
             if directory is None:
                 detections.append(violation_detection(group[0], scope))
-                _remember(group)
             else:
                 detections.append(directory_detection(directory, group, scope))
+            if group[0].verdict.alert == STOPPED_ALERT:
+                # That the allowlist has it ends nothing.
+                continue
+            if directory is None:
+                _remember(group)
+            else:
                 _remember(group, folded(group[0].record.program.path.rpartition("/")[0]))
         for key, group in of_scripts.items():
             detections.append(scripts_detection(group, *key, scope))
@@ -117,6 +140,14 @@ class Judgement:
             named,
         )
 
+    def _is_canary(self, record: Record) -> bool:
+        """Say whether a record is about a canary of ours of which nothing ran, but for what known automation did."""
+        is_harmless = _is_explained(record) or (record.denials.blocked > 0 and not record.new_executions)
+        if record.program.path not in self._canaries or not is_harmless:
+            return False
+        self._explain(_CANARY, record.program.path, record.new_executions + record.denials.blocked)
+        return True
+
     def _judged(self, record: Record) -> tuple[Provenance | None, Violation | None]:
         """Return what is wrong with a program, None for nothing, and of a maintainer script what vouches for it."""
         by_packages = self._by_packages(record)
@@ -131,7 +162,9 @@ class Judgement:
                 # Root can set up the times and versions that say so.
                 by = "claimed by %s %s" % (now.package, now.version)
                 self._explain(by, now.path, max(1, record.new_executions))
-            return None, None
+            return None, _stopped(record, verdict.by)
+        if record.denials.total and program.sha256 and self._trusted.get(program.path) == program.sha256:
+            return None, _stopped(record, "the policy on this host trusts this content")
         provenance = self._scripts.of_record(record)
         if provenance is not None and provenance.level == package_scripts.CONTRADICTED:
             verdict = Verdict(False, "%s of its name" % provenance.reason, CHANGED_ALERT)
@@ -217,8 +250,24 @@ def _remember(violations: t.Iterable[Violation], path: str | None = None) -> Non
         each.record.reported_program = program if path is None else program._replace(path=path)
 
 
+def _is_news(record: Record) -> bool:
+    return record.newest is not None or record.is_running or bool(record.denials.total)
+
+
+def _stopped(record: Record, by: str) -> Violation | None:
+    """Return what is wrong with a program that should run: that fapolicyd is against it. None for nothing."""
+    if not record.denials.total:
+        return None
+    severity = None if record.denials.blocked else REHEARSED_SEVERITY
+    return Violation(record, Verdict(False, by, STOPPED_ALERT, severity), False)
+
+
 def _is_explained(record: Record) -> bool:
     """Say whether something explains all new executions; of a process that goes on running, all earlier ones."""
+    if record.denials.explained < record.denials.total:
+        return False
     if record.new_executions:
         return record.new_explained >= record.new_executions
+    if record.denials.total and not record.is_running:
+        return True
     return record.explained >= record.executions > 0

@@ -21,6 +21,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import (
 from ansible_collections.bulwark.servers.plugins.module_utils._program import Sighting, as_dict
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content, mounts, package_scripts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import interruptions
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.deviations import SCOPE
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.inspect import Inspection, inspect
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judgement import Judgement
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observe import (
     NAME,
@@ -52,18 +55,27 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     ended: list[dict[str, str]] = []
     roles: list[str] = []
     scopes = list(observed.scopes)
-    if given is None:
+    allowlist = _allowlist(given, observed.host["distribution"]) if given is not None else None
+    enforcement = ScopeCoverage(SCOPE)
+    inspection = inspect(params["mode"], given, allowlist, params.get("state_dir"), time.time(), enforcement)
+    detections += _of_enforcement(inspection, observed, enforcement)
+    if given is None or allowlist is None:
         _note(scopes[0], _NO_LIST)
+        denied = sum(record.denials.total for record in records)
+        _note(scopes[0], "fapolicyd decided %d times against a file." % denied if denied else "")
     else:
-        allowlist = _allowlist(given, observed.host["distribution"])
         roles = list(allowlist.roles)
         judgement = Judgement(allowlist, scopes[0], scripts, Upgrades(databases), time.time())
+        if inspection is not None:
+            judgement.know(inspection.trusted, inspection.canaries)
         detections += judgement.detections(records)
         ended = judgement.ended(records)
         _note(scopes[0], _describe(allowlist, given, observed.host["distribution"]))
         _note(scopes[1], judgement.describe_containers())
         scopes.append(ScopeCoverage(mounts.SCOPE))
         detections += mounts.recommendations(records, mounts.read_table(scopes[-1]))
+    if given is not None or inspection is not None:
+        scopes.append(enforcement)
     result: dict[str, t.Any] = {
         "changed": False,
         "detections": detections,
@@ -95,11 +107,12 @@ def learned_coverage(entry: dict[str, t.Any]) -> dict[str, t.Any]:
 def sightings(records: t.Iterable[Record]) -> t.Iterator[Sighting]:
     """Yield what the store has to know of this look: what is new, other than before, or seen on a new day.
 
-    What is left out is counted on, and comes with a later look; so does what is more than a result can have.
+    What is left out is counted on, and comes with a later look; so does what is more than a result can have. What was
+    only ever refused is no program that runs there: nobody should learn to allow it.
     """
     number, size = 0, 0
     for record in records:
-        is_news = bool(record.new_days) or record.is_altered
+        is_news = record.has_run and (bool(record.new_days) or record.is_altered)
         if not is_news or number >= _MOST_SIGHTINGS or size > _MOST_CHARACTERS:
             record.is_postponed = True
             continue
@@ -154,6 +167,20 @@ def _tampering(observed: Observed) -> list[dict[str, t.Any]]:
     return [detection("app_state_tampered", subject, scope, [evidence], last_time=time.time(), message=shown)]
 
 
+def _of_enforcement(inspection: Inspection | None, observed: Observed, scope: ScopeCoverage) -> list[dict[str, t.Any]]:
+    """Return what is wrong with the enforcement, and when it was interrupted since the look before."""
+    if inspection is None:
+        observed.daemon = ()
+        return []
+    former, observed.daemon = observed.daemon, inspection.started
+    if not inspection.confirmed:
+        return inspection.detections
+    found = interruptions.detections(observed.interruptions, inspection.confirmed, scope.scope)
+    if not found and interruptions.is_another(former, inspection.started):
+        found = [interruptions.unseen(scope.scope)]
+    return [*inspection.detections, *found]
+
+
 def _describe(allowlist: Allowlist, given: t.Mapping[str, t.Any], distribution: str) -> str:
     """Return which allowlists count, and whether that of the distribution is among them."""
     bases = [each["name"] for each in given["lists"] if each["distribution"]]
@@ -164,4 +191,5 @@ def _describe(allowlist: Allowlist, given: t.Mapping[str, t.Any], distribution: 
 
 
 def _note(scope: ScopeCoverage, sentence: str) -> None:
+    """Add a sentence to the note of a scope, if there is one."""
     scope.note = " ".join(filter(None, (scope.note, sentence))) or None

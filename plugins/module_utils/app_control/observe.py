@@ -30,6 +30,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils._program import PR
 from ansible_collections.bulwark.servers.plugins.module_utils._run import OWN_PROCESSES, Deadline, yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import log
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.denials import (
+    OwnLook,
+    allowing_rules,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.interruptions import Interruption
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.explanations import (
     Explainer,
     account,
@@ -91,7 +96,8 @@ class Observed:
 
     records: all that is remembered, by ``Program.identity``; those of this look have ``newest``, or are running.
     scopes: what was looked at, ``PROGRAMS`` first. problem: a sentence where the checkpoint is not what the controller
-    confirmed, else None. host: ``program_host`` of the result, without ``roles``.
+    confirmed, else None. host: ``program_host`` of the result, without ``roles``. interruptions: of fapolicyd. daemon:
+    set it to what the next look has to know of fapolicyd's processes; it is what the look before noted.
     """
 
     def __init__(
@@ -100,12 +106,16 @@ class Observed:
         scopes: t.Sequence[ScopeCoverage],
         problem: str | None,
         host: dict[str, t.Any],
-        save: t.Callable[[], dict[str, t.Any] | None],
+        interruptions: t.Sequence[Interruption],
+        daemon: t.Sequence[t.Any],
+        save: t.Callable[[t.Sequence[t.Any]], dict[str, t.Any] | None],
     ) -> None:
         self.records = records
         self.scopes = scopes
         self.problem = problem
         self.host = host
+        self.interruptions = interruptions
+        self.daemon = daemon
         self._save = save
 
     def save(self) -> dict[str, t.Any] | None:
@@ -113,7 +123,7 @@ class Observed:
 
         The coverage says that a state directory can't be written, so make the entries of ``scopes`` afterwards.
         """
-        return self._save()
+        return self._save(self.daemon)
 
 
 def observe(params: t.Mapping[str, t.Any], check_mode: bool, explainers: t.Sequence[Explainer] = ()) -> Observed:
@@ -142,14 +152,23 @@ def observe(params: t.Mapping[str, t.Any], check_mode: bool, explainers: t.Seque
         observation = _Observation(params, {}, scopes, explainers)
     observation.observe()
 
-    def save() -> dict[str, t.Any] | None:
+    def save(daemon: t.Sequence[t.Any]) -> dict[str, t.Any] | None:
+        own = OwnLook(os.getpid(), observation.started, time.time())
         try:
-            return checkpoint.save(observation.state())
+            return checkpoint.save({**observation.state(), "own": own, "daemon": daemon})
         except StateError as error:
             scopes[0].skip("checkpoint", "%s; the next look reads the same again" % error)
             return None
 
-    return Observed(observation.memory.records, scopes, checkpoint.problem, observation.host(), save)
+    return Observed(
+        observation.memory.records,
+        scopes,
+        checkpoint.problem,
+        observation.host(),
+        observation.interruptions(),
+        state.get("daemon", ()),
+        save,
+    )
 
 
 class _Observation:
@@ -168,8 +187,8 @@ class _Observation:
         self._origins = known_origins(self.memory.records.values())
         paths = params["paths"] if params["paths"] is not None else list(log.DEFAULT_PATHS)
         self._log = log.ExecutionLog(paths, state.get("log", {}))
+        self.started = time.time()
         self._log.prove()
-        self._started = time.time()
         self._roots = Roots(state.get("roots", {}))
         self._tallies = Tallies(params["max_programs"])
         self._processes: t.Sequence[Running] = running()
@@ -181,6 +200,8 @@ class _Observation:
             explainers_of(params),
             explainers,
             self._processes if self._log.is_own else (),
+            allowing=allowing_rules(),
+            former_look=OwnLook(*state["own"]) if state.get("own") else None,
         )
 
     def observe(self) -> None:
@@ -189,7 +210,7 @@ class _Observation:
         self._log.read(self._reader, self._programs, reading)
         files = FileFacts(self._roots, deadline, origins=self._origins)
         without = own_processes(self._params, OWN_PROCESSES)
-        self._running.look(self._processes, self._started, self._is_counted, without, files.is_usual, deadline)
+        self._running.look(self._processes, self.started, self._is_counted, without, files.is_usual, deadline)
         self._tallies.fold(self.memory.records)
         for identity, tally in self._tallies:
             self._remember(identity, tally, files)
@@ -201,6 +222,10 @@ class _Observation:
         """Return whether the execution of a process that runs was read in the log, now or in an earlier look."""
         known = self._reader.lineage.get(process.pid) if self._log.is_own else None
         return known is not None and known.exe == process.exe and known.arguments.startswith(b"argc=")
+
+    def interruptions(self) -> list[Interruption]:
+        """Return when fapolicyd did not run, as far as this host's own log says so."""
+        return self._reader.interruptions.all() if self._log.is_own else []
 
     def host(self) -> dict[str, t.Any]:
         return {
@@ -247,6 +272,9 @@ class _Observation:
         known.parents = newest(known.parents, [parent for parent in parents if parent])
         known.explanations = tally.explanations
         known.is_running = tally.is_running
+        known.denials = tally.denials
+        if tally.newest_denied is not None:
+            known.newest_denied = self._execution(tally, tally.newest_denied)
         if tally.newest is not None:
             known.newest = self._execution(tally, tally.newest)
         if tally.newest_unexplained is not None:
@@ -272,7 +300,7 @@ class _Observation:
         """Keep what is remembered within its limits, and say what is not."""
         limit = self._params["max_programs"]
         self.memory.fold(limit)
-        today = int(self._started) // _DAY
+        today = int(self.started) // _DAY
         evicted = self.memory.evict(limit, today - self._params["keep_days"])
         if evicted or self._tallies.left_out:
             self._programs.skip(

@@ -47,6 +47,32 @@ class Execution(t.NamedTuple):
     process: Process | None = None
 
 
+class Denials(t.NamedTuple):
+    """Decisions of fapolicyd against a file.
+
+    blocked: how many the kernel carried out. rehearsed: how many it would have, if the daemon were not permissive.
+    explained: of both, by known automation. rule: the number of the newest one's rule, 0 where it is unknown.
+    """
+
+    blocked: int = 0
+    rehearsed: int = 0
+    explained: int = 0
+    rule: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.blocked + self.rehearsed
+
+    def joined(self, other: Denials) -> Denials:
+        """Return both together; ``other`` is the newer one."""
+        return Denials(
+            self.blocked + other.blocked,
+            self.rehearsed + other.rehearsed,
+            self.explained + other.explained,
+            other.rule or self.rule,
+        )
+
+
 @dataclasses.dataclass
 class Record:
     """One program as the host remembers it.
@@ -56,7 +82,8 @@ class Record:
     explains. newest, newest_unexplained: executions of this look, None for none. is_running: whether a process runs it
     now. reported: the alert that a look made of it, "" for none; set it, and the record is never forgotten.
     before: the program as the look before had it, None for one that is new. is_altered: whether any fact is new or
-    other than then. is_postponed: set it, and the next look goes on counting ``new_``.
+    other than then. is_postponed: set it, and the next look goes on counting ``new_``. denials, newest_denied: of this
+    look, by fapolicyd.
 
     Looks keep two more programs, remembered like ``reported``. reported_program: the program as it was when it was
     reported. genuine: as it was before its content changed while the version of its package did not.
@@ -79,7 +106,14 @@ class Record:
     reported: str = ""
     is_running: bool = False
     is_altered: bool = False
+    denials: Denials = dataclasses.field(default_factory=Denials)
+    newest_denied: Execution | None = None
     is_postponed: bool = False
     before: Program | None = None
     reported_program: Program | None = None
     genuine: Program | None = None
+
+    @property
+    def has_run(self) -> bool:
+        """Say whether it ever ran, as far as this host remembers; else it was refused each time."""
+        return bool(self.executions or self.days)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import reading_spec
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import AUDIT, MODES
 from ansible_collections.bulwark.servers.plugins.module_utils.automation.options import automation_spec
 
 
@@ -30,5 +31,6 @@ def look_spec() -> dict[str, dict[str, t.Any]]:
         **collect_spec(),
         "allowlists": {"type": "path"},
         "roles": {"type": "list", "elements": "str", "default": []},
+        "mode": {"type": "str", "choices": list(MODES), "default": AUDIT},
         "_content": {"type": "str", "no_log": False},
     }

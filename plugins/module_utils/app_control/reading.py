@@ -14,9 +14,11 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._program import SCRIPT
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import interpreters
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import denials, interruptions
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.interruptions import Interruptions
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.event_groups import RELATIVE, Group
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.executed import (
     UNKNOWN_FORMAT,
-    Executed,
     arguments_in,
     executed,
     recorded,
@@ -46,6 +48,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.proc
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.record_regex import NEXT
 
 if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.denials import OwnLook
     from ansible_collections.bulwark.servers.plugins.module_utils.app_control.explanations import Explainer
     from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.running_processes import Running
     from ansible_collections.bulwark.servers.plugins.module_utils.automation import explainer as automation
@@ -65,68 +68,6 @@ _CWD = re.compile(rb"cwd=(\"[^\"]*\"|[^\s\x1d]+)")
 Match = t.Match[bytes]
 
 
-class _Group:
-    """Events with the same undecoded parts. exe, original: for the process table; the latter only of a script.
-
-    is_quick: whether -c as the first argument says that the program gets code, and no script. count, first, newest,
-    days and parents: of executions that nothing explains, since they were taken.
-    """
-
-    __slots__ = (
-        "account",
-        "count",
-        "counts",
-        "days",
-        "exe",
-        "first",
-        "is_interpreter",
-        "is_quick",
-        "newest",
-        "operands",
-        "original",
-        "parents",
-        "script",
-        "targets",
-        "terminal",
-    )
-
-    def __init__(self, event: Executed | None, exe: bytes, original: bytes, targets: t.Sequence[Target]) -> None:
-        self.exe = exe
-        self.original = original
-        self.targets = targets
-        self.counts = Tally(targets[0] if targets else Target("", b""))
-        self.account = event.account if event is not None else b""
-        self.terminal = event.terminal if event is not None else b""
-        self.script = next((target.path for target in targets if target.interpreter), b"")
-        self.is_interpreter = event is not None and interpreters.is_interpreter(event.exe)
-        self.is_quick = event is not None and interpreters.takes_code(event.exe)
-        self.operands: dict[tuple[bytes, bytes], t.Sequence[Tally]] = {}
-        self.count = 0
-        self.first = 0.0
-        self.newest: _Newest | None = None
-        self.days: set[int] = set()
-        self.parents: dict[bytes, None] = {}
-
-    def occurrence(self, newest: _Newest) -> Occurrence:
-        time, parent, cwd, session, pid, script = newest
-        return Occurrence(time, self.account, parent, cwd, self.terminal, session, pid, self.script or script)
-
-    def taken(self) -> Tally:
-        """Return what was counted."""
-        if self.newest is not None:
-            newest = self.occurrence(self.newest)
-            self.counts.add_unexplained(self.count, self.first, newest, self.days, self.parents)
-            self.newest = None
-        return self.counts
-
-
-# Time, parent, working directory, session and process id of an execution, and the script that its arguments name.
-_Newest = t.Tuple[float, t.Optional[Process], bytes, bytes, bytes, bytes]
-
-# Stands for groups that depend on the working directory.
-_RELATIVE = _Group(None, b"", b"", ())
-
-
 class Reader:
     """Takes chunks of logs in their order. ``state`` is what the next run goes on from.
 
@@ -143,8 +84,13 @@ class Reader:
         explainers: t.Sequence[Explainer] = (),
         running: t.Sequence[Running] = (),
         names: t.Collection[str] | None = None,
+        allowing: t.Container[int] = (),
+        former_look: OwnLook | None = None,
     ) -> None:
-        """names: how this host may be called in the log; without, those that it has."""
+        """names: how this host may be called in the log; without, those that it has.
+
+        allowing: as of ``denials.denial``. former_look: the one before, whose own reading fapolicyd may have refused.
+        """
         self.unread = Unread()
         self.hosts = Hosts(state, daemon_settings.own_names() if names is None else names, self.unread)
         self._own = self.hosts.own
@@ -153,10 +99,13 @@ class Reader:
         self._tallies = tallies
         self.explanations = Explanations(automation, explainers, state.get("explainers"))
         self._running = running
+        self._allowing = allowing
+        self._former_look = former_look
+        self.interruptions = Interruptions(state.get("stopped"))
         self._is_resumed = bool(state.get("last_time"))
         self.last_time: float = state.get("last_time", 0.0)
         self._has_begun = False
-        self._groups: dict[t.Any, _Group] = {}
+        self._groups: dict[t.Any, Group] = {}
         self.events = self.executions = self.others = 0
         self.first_execution = 0.0
         self.days: set[int] = set()
@@ -193,7 +142,12 @@ class Reader:
         self.lineage.settle()
 
     def state(self) -> dict[str, t.Any]:
-        return {**self.hosts.state(), "last_time": self.last_time, "explainers": self.explanations.state()}
+        return {
+            **self.hosts.state(),
+            "last_time": self.last_time,
+            "explainers": self.explanations.state(),
+            "stopped": self.interruptions.state(),
+        }
 
     def _take(self, matches: t.Iterable[Event | Match]) -> None:  # noqa: C901 - it is what takes the time
         groups, lineage, explanations = self._groups, self.lineage, self.explanations
@@ -211,9 +165,16 @@ class Reader:
             events += 1
             if isinstance(event, Event):
                 explanations.note(event)
-                if event.first == b"SYSCALL" and activity.EXECVE.search(event.raw):
+                if event.first in interruptions.RECORDS:
+                    self.interruptions.note(event)
+                    continue
+                if event.first == denials.RECORD and self._take_denial(event):
+                    continue
+                if not activity.SYSCALL.search(event.raw):
+                    continue
+                if activity.EXECVE.search(event.raw):
                     self._take_event(event)
-                elif event.first == b"SYSCALL":
+                else:
                     self._take_refused(event)
                 continue
             arguments, seconds, fraction, ppid, pid, ids, ses, rest, cwd, path0, path1, path2 = event.group(*_PARTS)
@@ -229,7 +190,7 @@ class Reader:
                     self._at(beginning)
             key = (ids, rest, path0, path1, path2)
             group = groups.get(key)
-            if group is _RELATIVE:
+            if group is RELATIVE:
                 group = groups.get((key, cwd))
             is_new = ppid in recent or ppid in older or pid in listening
             parent = lineage.starter(pid, ppid) if is_new else known(ppid)
@@ -283,30 +244,30 @@ class Reader:
         self.first_execution = min(self.first_execution or time, time)
         self.days.add(int(time) // 86_400)
 
-    def _new_group(self, key: t.Any, cwd: bytes, raw: bytes, pid: bytes, parent: Process | None, time: float) -> _Group:
+    def _new_group(self, key: t.Any, cwd: bytes, raw: bytes, pid: bytes, parent: Process | None, time: float) -> Group:
         if len(self._groups) >= _MOST_GROUPS:
             self.flush()
         event = executed(raw)
         if event is not None and not event.exe:
             self.unread.event(raw, "of an execution without a program")
         if event is None or not event.exe:
-            group = _Group(None, b"", b"", ())
+            group = Group(None, b"", b"", ())
         else:
             call = activity.SYSCALL.search(raw)
             exe = call.group(activity.EXE + 1) if call is not None else b""
             bodies = activity.EXECVE.findall(raw)
             targets = self._targets.of_execution(event, arguments_in(bodies), pid, parent, time)
-            group = _Group(event, exe, _script(targets), targets)
+            group = Group(event, exe, _script(targets), targets)
             if targets[0].is_of_process:
                 # The same records of a process on the host would be of the host.
                 key = (key, len(self._groups))
             elif any(not item.name.startswith(b"/") for item in event.items[:1]):
-                self._groups[key] = _RELATIVE
+                self._groups[key] = RELATIVE
                 key = (key, cwd)
         self._groups[key] = group
         return group
 
-    def _new_operands(self, group: _Group, arguments: bytes, cwd: bytes) -> t.Sequence[Tally]:
+    def _new_operands(self, group: Group, arguments: bytes, cwd: bytes) -> t.Sequence[Tally]:
         """Return the tallies of the files that the arguments of an interpreter name."""
         program = group.targets[0]
         targets = self._targets.of_arguments(program, arguments_in([arguments]), plain_directory(cwd), group.targets)
@@ -370,6 +331,24 @@ class Reader:
         sentence = self._explanation(target, occurrence, parts[activity.IDS] or b"", event)
         self._at(float(event.seconds))
         self._tallies.of(target).add(occurrence._replace(explanation=sentence))
+
+    def _take_denial(self, event: Event) -> bool:
+        """Take in what fapolicyd refused, or would have refused; return whether nothing ran."""
+        denial = denials.denial(event.raw, self._allowing)
+        if denial is None:
+            return False
+        parts = denial.parts
+        pid, ses = parts[activity.PID] or b"", parts[activity.SES] or b""
+        if self._former_look is not None and self._former_look.caused(denial, event.time):
+            return True
+        parent = self.lineage.starter(pid, parts[activity.PPID] or b"")
+        target = self._targets.of_denied(denial, pid, parent, event.time)
+        attempt = denial.attempt
+        occurrence = Occurrence(event.time, attempt.account, parent, attempt.cwd, attempt.terminal, ses, pid, b"")
+        sentence = self._explanation(target, occurrence, parts[activity.IDS] or b"", event)
+        tally = self._tallies.of(target)
+        tally.deny(occurrence._replace(explanation=sentence), denial.is_blocked, denial.rule)
+        return denial.is_blocked
 
     def _explanation(self, target: Target, occurrence: Occurrence, ids: bytes, event: Event) -> str:
         explanations, parent = self.explanations, occurrence.parent

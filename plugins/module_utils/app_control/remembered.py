@@ -200,7 +200,8 @@ def _join(total: Record, added: Record) -> None:
     total.parents = newest(total.parents, added.parents)
     for sentence, count in added.explanations.items():
         total.explanations[sentence] = total.explanations.get(sentence, 0) + count
-    for name in ("newest", "newest_unexplained"):
+    total.denials = total.denials.joined(added.denials)
+    for name in ("newest", "newest_unexplained", "newest_denied"):
         mine, others = getattr(total, name), getattr(added, name)
         if others is not None and (mine is None or others.time > mine.time):
             setattr(total, name, others)

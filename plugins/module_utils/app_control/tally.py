@@ -19,7 +19,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.foldin
     gather,
     shown,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import FOLDED, OTHER_ROOT
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import (
+    FOLDED,
+    OTHER_ROOT,
+    Denials,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Container
 
 if t.TYPE_CHECKING:
@@ -110,6 +114,16 @@ class Tally:
         self.newest: Occurrence | None = None
         self.newest_unexplained: Occurrence | None = None
         self.is_running = False
+        self.denials = Denials()
+        self.newest_denied: Occurrence | None = None
+
+    def deny(self, occurrence: Occurrence, is_blocked: bool, rule: int) -> None:
+        """Take in a decision of fapolicyd against the file. is_blocked: False where that let it pass."""
+        self._see(occurrence.time, occurrence.time)
+        put(self.accounts, occurrence.account)
+        is_explained = bool(occurrence.explanation)
+        self.denials = self.denials.joined(Denials(int(is_blocked), int(not is_blocked), int(is_explained), rule))
+        self.newest_denied = _later(self.newest_denied, occurrence)
 
     def add(self, occurrence: Occurrence, counts: bool = True) -> None:
         """Take in one execution. counts: False for a process that was counted before."""
@@ -158,6 +172,8 @@ class Tally:
         self.newest = _later(self.newest, other.newest)
         self.newest_unexplained = _later(self.newest_unexplained, other.newest_unexplained)
         self.is_running |= other.is_running
+        self.denials = self.denials.joined(other.denials)
+        self.newest_denied = _later(self.newest_denied, other.newest_denied)
 
     def _see(self, first: float, last: float) -> None:
         self.first = min(self.first, first) if self.first else first

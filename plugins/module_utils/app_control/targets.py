@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._program import PROGRAM, SCRIPT
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import interpreters
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.denials import Denial
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.executed import (
     DELETED,
     Executed,
@@ -35,6 +37,7 @@ _MAINS = (b"__main__.py", b"index.js")
 # Of PATH, as most accounts have it.
 _SEARCHED = tuple(b"%s/bin/" % each for each in (b"/usr/local", b"/usr", b"")) + (b"/usr/local/sbin/", b"/usr/sbin/")
 _MOST_DIRECTORIES = 20_000
+_SCRIPT_BEGINS = b"#!"
 
 
 class Targets:
@@ -76,6 +79,16 @@ class Targets:
         path = self._real(item, container)
         script = Target(SCRIPT, path, image, event.exe, item.id, container=container, is_of_process=is_of_process)
         return self.located(script._replace(owner=item.owner), None)
+
+    def of_denied(self, denial: Denial, pid: bytes, parent: Process | None, time: float) -> Target:
+        """Return the file that was refused. Parameters as above."""
+        event, item = denial.attempt, denial.attempt.items[0]
+        image, container, is_of_process = self._root(event.exe, item.id, pid, parent, time)
+        path = self._real(item, container)
+        kind = SCRIPT if denial.is_execution and _is_script(_prefix(container) + path) else denial.kind
+        interpreter = event.exe if denial.kind == SCRIPT else b""
+        target = Target(kind, path, image, interpreter, item.id, container=container, is_of_process=is_of_process)
+        return self.located(target._replace(owner=item.owner), None)
 
     def located(self, target: Target, time: float | None) -> Target:
         """Return a file with the path that the host has for it. time: as for ``locate``."""
@@ -224,6 +237,18 @@ class _Directory(t.NamedTuple):
 
 def _prefix(container: Container | None) -> bytes:
     return b"" if container is None else b"/proc/%d/root" % container.pid
+
+
+def _is_script(path: bytes) -> bool:
+    """Return whether a file begins as a script does, or is one that fapolicyd lets no interpreter read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError as error:
+        return error.errno == errno.EPERM
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode) and os.read(descriptor, len(_SCRIPT_BEGINS)) == _SCRIPT_BEGINS
+    finally:
+        os.close(descriptor)
 
 
 def _status(path: bytes, prefix: bytes) -> os.stat_result | None:

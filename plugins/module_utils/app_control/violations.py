@@ -8,12 +8,12 @@ from __future__ import annotations
 import posixpath
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import detection
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ALLOWED, BLOCKED, detection
 from ansible_collections.bulwark.servers.plugins.module_utils._program import GONE, Program
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import folded
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import subject
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Execution, Record
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import STOPPED_ALERT, subject
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Denials, Execution, Record
 
 # OCSF: type_id of a regular file, algorithm_id of SHA-256.
 _FILE, _SHA256 = 1, 3
@@ -36,11 +36,23 @@ class Violation(t.NamedTuple):
         """Return the severity, None for that of the alert."""
         return "informational" if self.is_explained else self.verdict.severity
 
+    @property
+    def disposition(self) -> str:
+        """Return whether all that was seen of it was blocked."""
+        record = self.record
+        has_run = record.new_executions or record.is_running
+        return BLOCKED if record.denials.blocked and not has_run else ALLOWED
+
+    @property
+    def times(self) -> int:
+        """Return how often it ran, or was refused."""
+        return max(1, self.record.new_executions + self.record.denials.blocked)
+
 
 def violation_detection(violation: Violation, scope: str) -> dict[str, t.Any]:
     """Return the detection of one program."""
     record, verdict = violation.record, violation.verdict
-    execution = record.newest_unexplained or record.newest
+    execution = record.newest_unexplained or record.newest or record.newest_denied
     return detection(
         verdict.alert,
         subject(record.program),
@@ -49,8 +61,9 @@ def violation_detection(violation: Violation, scope: str) -> dict[str, t.Any]:
         severity=violation.severity,
         first_time=execution.time if record.reported and execution else record.first,
         last_time=record.last,
-        count=max(1, record.new_executions),
+        count=violation.times,
         message=_message(violation, execution),
+        disposition=violation.disposition,
     )
 
 
@@ -59,7 +72,9 @@ def scripts_detection(
 ) -> dict[str, t.Any]:
     """Return the detection of a package's maintainer scripts, for which nothing vouches. about: the subject."""
     records = [each.record for each in violations]
-    evidences = [evidence(each.record, each.record.newest, each.verdict) for each in violations]
+    evidences = [
+        evidence(each.record, each.record.newest or each.record.newest_denied, each.verdict) for each in violations
+    ]
     return detection(
         "app_unapproved_script",
         about,
@@ -68,7 +83,8 @@ def scripts_detection(
         severity="low",
         first_time=min(record.first for record in records),
         last_time=max(record.last for record in records),
-        count=max(1, sum(record.new_executions for record in records)),
+        count=sum(each.times for each in violations),
+        disposition=_disposition(violations),
         message="Scripts of the package %s ran, for which nothing vouches: %s." % (package, reason),
     )
 
@@ -82,12 +98,13 @@ def directory_detection(directory: str, violations: t.Sequence[Violation], scope
         violations[0].verdict.alert,
         folded(directory),
         scope,
-        [evidence(each.record, each.record.newest, each.verdict) for each in shown],
+        [evidence(each.record, each.record.newest or each.record.newest_denied, each.verdict) for each in shown],
         severity="informational" if is_explained else None,
         first_time=min(record.first for record in records),
         last_time=max(record.last for record in records),
         count=len(records),
-        message="%d programs of this directory ran that no allowlist has." % len(records),
+        message=_message_of_directory(violations),
+        disposition=_disposition(violations),
     )
 
 
@@ -149,20 +166,70 @@ def _data(record: Record, verdict: Verdict) -> dict[str, t.Any]:
         "users": list(record.users),
         "parents": list(record.parents),
         "days": len(record.days),
+        **_denials(record.denials),
     }
+
+
+def _denials(denials: Denials) -> dict[str, int]:
+    """Return the decisions of fapolicyd, without those that there are none of."""
+    return {name: value for name, value in denials._asdict().items() if value and name != "explained"}
+
+
+def _disposition(violations: t.Sequence[Violation]) -> str:
+    return BLOCKED if all(each.disposition == BLOCKED for each in violations) else ALLOWED
+
+
+def _message_of_directory(violations: t.Sequence[Violation]) -> str:
+    number = len(violations)
+    if violations[0].verdict.alert == STOPPED_ALERT:
+        return "fapolicyd decided against %d files of this directory that should run." % number
+    blocked = sum(each.disposition == BLOCKED for each in violations)
+    if blocked == number:
+        return "fapolicyd blocked %d programs of this directory, which no allowlist has." % number
+    text = "%d programs of this directory ran that no allowlist has." % (number - blocked)
+    return text + (" fapolicyd blocked %d more." % blocked if blocked else "")
 
 
 def _message(violation: Violation, execution: Execution | None) -> str:
     record, reason = violation.record, violation.verdict.by
-    count = record.new_executions
-    how_often = "once" if count <= 1 else "%d times" % count
-    by = " by %s" % execution.user if execution is not None and execution.user else ""
-    parent = ", started by %s" % execution.parent if execution is not None and execution.parent else ""
-    where = " in %s" % execution.cwd if execution is not None and execution.cwd else ""
-    text = "It ran %s since the last look%s%s%s: %s." % (how_often, by, where, parent, reason)
+    if violation.verdict.alert == STOPPED_ALERT:
+        return _message_of_stopped(record, reason, execution)
+    if violation.disposition == BLOCKED:
+        how_often = _times(record.denials.blocked)
+        return "fapolicyd blocked it %s since the last look%s: %s." % (how_often, _who(execution, ", tried "), reason)
+    text = "It ran %s since the last look%s: %s." % (_times(record.new_executions), _who(execution), reason)
     if violation.is_explained and record.explanations:
         text += " %s explains it." % max(record.explanations, key=lambda each: record.explanations[each]).rstrip(".")
+    if record.denials.blocked:
+        text += " fapolicyd blocked it %s." % _times(record.denials.blocked)
+    if record.denials.rehearsed:
+        text += " fapolicyd would have blocked it %s if it were not permissive." % _times(record.denials.rehearsed)
     return text
+
+
+def _message_of_stopped(record: Record, reason: str, execution: Execution | None) -> str:
+    """Return what an administrator has to know whose program does not run."""
+    denials = record.denials
+    decided = "blocked it %s" % _times(denials.blocked)
+    if not denials.blocked:
+        decided = "would have blocked it %s, if it were not permissive," % _times(denials.rehearsed)
+    rule = " (rule %d of compiled.rules)" % denials.rule if denials.rule else ""
+    who = _who(execution, ", tried ")
+    return "fapolicyd %s since the last look%s%s, though it should run: %s." % (decided, rule, who, reason)
+
+
+def _times(count: int) -> str:
+    return "once" if count <= 1 else "%d times" % count
+
+
+def _who(execution: Execution | None, verb: str = " ") -> str:
+    """Return who ran something, from where, as the middle of a sentence."""
+    if execution is None:
+        return ""
+    by = "%sby %s" % (verb, execution.user) if execution.user else ""
+    where = " in %s" % execution.cwd if execution.cwd else ""
+    parent = ", started by %s" % execution.parent if execution.parent else ""
+    return by + where + parent
 
 
 def _name(path: str) -> str:

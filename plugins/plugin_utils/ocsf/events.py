@@ -18,7 +18,7 @@ import re
 import typing as t
 import uuid
 
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES, printable
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ALLOWED, BLOCKED, SEVERITIES, printable
 from ansible_collections.bulwark.servers.plugins.plugin_utils import collection_version
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import (
     Alert,
@@ -60,6 +60,11 @@ _ACTIVITIES = {"create": (1, "Create"), "update": (2, "Update"), "close": (3, "C
 # OCSF's New is "yet to be reviewed" and In Progress "under review". Being seen again is no review, so open stays New;
 # the activity tells the two apart, and ``unmapped.status`` keeps the store's own word.
 _STATUSES = {"new": (1, "New"), "open": (1, "New"), "suppressed": (3, "Suppressed"), "resolved": (4, "Resolved")}
+
+_OUTCOMES: t.Mapping[str, t.Mapping[str, t.Any]] = {
+    ALLOWED: {"action_id": 1, "action": "Allowed", "disposition_id": 1, "disposition": "Allowed"},
+    BLOCKED: {"action_id": 2, "action": "Denied", "disposition_id": 2, "disposition": "Blocked"},
+}
 
 # Changing this would give every stored finding another identity.
 _NAMESPACE = uuid.UUID("7b1f0c55-3f0e-5a37-9c0f-6d1f5a0c9be1")
@@ -148,6 +153,7 @@ def finding(
         },
     }
     _describe_class(event, alert, subject, evidences, compliance)
+    _describe_outcome(event, detection.get("disposition"))
     if notes.lines:
         event["unmapped"]["notes"] = notes.lines
     return with_status(event, "new", "create", now)
@@ -226,6 +232,14 @@ def _describe_class(
         event["unmapped"]["control"] = dict(compliance.counts)
     elif alert.kind == "recommendation":
         event["compliance"] = {"control": alert.title, "desc": alert.description, **FAIL}
+
+
+def _describe_outcome(event: dict[str, t.Any], disposition: t.Any) -> None:
+    """Add what a control of the host did, as OCSF's profile Security Control has it."""
+    outcome = _OUTCOMES.get(disposition) if isinstance(disposition, str) else None
+    if outcome is not None:
+        event.update(outcome)
+        event["metadata"]["profiles"].append("security_control")
 
 
 def _vulnerability(alert: Alert, subject: str, remediation: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -57,6 +57,8 @@ class Host:
         self.scope = ScopeCoverage("programs")
         self.ended: list[dict[str, str]] = []
         self.containers = ""
+        self.trusted: dict[str, str] = {}
+        self.canaries: set[str] = set()
 
     def unpack(self, package: str, version: str) -> None:
         """Let dpkg unpack a package now, as far as its files say."""
@@ -76,6 +78,7 @@ class Host:
         allowlist = Allowlist(("web",), rules, tuple(exemptions))
         self.scope = ScopeCoverage("programs")
         each = Judgement(allowlist, self.scope, PackageScripts(databases), Upgrades(databases), NOW)
+        each.know(self.trusted, self.canaries)
         detections = each.detections(records)
         self.ended = each.ended(records)
         self.containers = each.describe_containers()

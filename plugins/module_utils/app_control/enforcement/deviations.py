@@ -1,0 +1,149 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the enforcement on a host differs from what was deployed, and from what the controller wants. Pure."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import detection, printable
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import AUDIT, ENFORCE
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Deployed
+
+SCOPE = "enforcement"
+SUBJECT = "fapolicyd"
+MISSING, OFF, CHANGED = "app_enforcement_missing", "app_enforcement_off", "app_enforcement_changed"
+FOREIGN, NOT_AT_BOOT, DRIFT = "app_foreign_trust", "app_enforcement_not_at_boot", "app_enforcement_drift"
+_SHOWN = 20
+
+
+class Seen(t.NamedTuple):
+    """What the host has.
+
+    version: of fapolicyd, None if it is not installed. is_running: whether it decides about files. is_permissive: by
+    its configuration. is_refused: whether the kernel refused a program that nothing trusts, None if that was not tried.
+    changed: files that are not as they were deployed, below /etc/fapolicyd. is_at_boot: None if that is unknown.
+    foreign: paths that files of others trust and no allowlist has, by these files. trusted: how many files the policy
+    trusts; stale: how many of them are gone or have another size. temporary: in words, what is deployed for a time
+    only, "" for nothing. unwatched: mounts with programs that the daemon does not watch, as "PATH (TYPE)".
+    """
+
+    version: str | None
+    is_running: bool = False
+    is_permissive: bool = False
+    is_refused: bool | None = None
+    changed: tuple[str, ...] = ()
+    is_at_boot: bool | None = None
+    foreign: t.Mapping[str, t.Sequence[str]] = {}
+    trusted: int = 0
+    stale: int = 0
+    temporary: str = ""
+    unwatched: tuple[str, ...] = ()
+
+
+def missing(wanted: str, seen: Seen) -> list[dict[str, t.Any]]:
+    """Return what is wrong with a host on which nothing is deployed. wanted: the mode that the controller wants."""
+    if wanted == AUDIT:
+        return []
+    why = "fapolicyd is not installed" if seen.version is None else "no policy is deployed"
+    message = "Mode %s is wanted, and %s." % (wanted, why)
+    return [_found(MISSING, message, {"wanted": wanted})]
+
+
+def deviations(
+    wanted: str, content: t.Mapping[str, t.Any] | None, deployed: Deployed, kept: t.Mapping[str, t.Any], seen: Seen
+) -> list[dict[str, t.Any]]:
+    """Return what is wrong with a host on which a policy is deployed.
+
+    content: the allowlist of the controller, None without one; kept: that of the policy.
+    """
+    is_temporary = bool(seen.temporary)
+    found = []
+    off = "" if is_temporary else why_off(deployed.mode, seen)
+    if off:
+        severity = None if deployed.mode == ENFORCE else "medium"
+        found.append(_found(OFF, off, {"mode": deployed.mode, "canary": _canary(seen)}, severity=severity))
+    if seen.changed and not is_temporary:
+        message = "Other than deployed: %s." % ", ".join(printable(path) for path in seen.changed)
+        found.append(_found(CHANGED, message, {"files": [printable(path) for path in seen.changed]}))
+    for name, paths in sorted(seen.foreign.items()):
+        shown = [printable(path) for path in paths[:_SHOWN]]
+        message = "%s has %d entries that no allowlist has, the first for %s." % (printable(name), len(paths), shown[0])
+        found.append(_found(FOREIGN, message, {"paths": shown, "entries": len(paths)}, printable(name)))
+    if seen.is_at_boot is False:
+        found.append(_found(NOT_AT_BOOT, "systemd does not start fapolicyd at boot.", {}))
+    drift = why_drifted(wanted, content, deployed, kept)
+    if drift:
+        found.append(_found(DRIFT, " ".join(drift), {"wanted": wanted, "mode": deployed.mode}))
+    return found
+
+
+def why_off(mode: str, seen: Seen) -> str:
+    """Return why the policy has no effect, "" if it has one."""
+    if seen.version is None:
+        return "fapolicyd is not installed any more, so every program runs."
+    if not seen.is_running:
+        return "fapolicyd does not run, so every program runs."
+    if mode == ENFORCE and seen.is_refused is False:
+        return "A harmless program that nothing trusts ran, so fapolicyd does not enforce the policy."
+    if mode == ENFORCE and seen.is_permissive:
+        return "fapolicyd is configured to be permissive, so it lets every program run."
+    return ""
+
+
+def why_drifted(
+    wanted: str, content: t.Mapping[str, t.Any] | None, deployed: Deployed, kept: t.Mapping[str, t.Any]
+) -> list[str]:
+    """Return sentences on what the next run of protect would change."""
+    sentences = []
+    if wanted != deployed.mode:
+        sentences.append("The host is in mode %s, and %s is wanted." % (deployed.mode, wanted))
+    if content is None:
+        sentences.append("No allowlist is for this host any more.")
+        return sentences
+    ours, theirs = _entries(content), _entries(kept)
+    added, removed = len(ours - theirs), len(theirs - ours)
+    if added or removed:
+        sentences.append(
+            "The policy lacks %d rules and exceptions of the allowlist, and has %d that it does not have any more."
+            % (added, removed)
+        )
+    return sentences
+
+
+def describe(deployed: Deployed, seen: Seen) -> list[str]:
+    """Return sentences for the coverage: what is in force, and what it does not stop."""
+    version = "fapolicyd %s" % seen.version if seen.version else "fapolicyd"
+    notes = ["Mode %s by %s, %d trusted files." % (deployed.mode, version, seen.trusted)]
+    if seen.temporary:
+        notes.append("For now: %s." % seen.temporary)
+    if seen.stale:
+        notes.append("%d trusted files are gone or were changed; protect makes the trust anew." % seen.stale)
+    if seen.unwatched:
+        notes.append("Not watched by fapolicyd: %s." % ", ".join(map(printable, seen.unwatched[:_SHOWN])))
+    notes.append(
+        "Not stopped: code in arguments and pipes, files in memory, text files that an interpreter reads and that"
+        " fapolicyd does not take for a script, and programs in containers. The daemon's own trust database, and"
+        " trust that root gives it for its running time, are not read."
+    )
+    return notes
+
+
+def _entries(content: t.Mapping[str, t.Any]) -> set[str]:
+    """Return each rule and each exception as a text of its own."""
+    rules = [[each["name"], each["distribution"], rule] for each in content["lists"] for rule in each["rules"]]
+    return {json.dumps(each, sort_keys=True) for each in [*rules, *content["exemptions"]]}
+
+
+def _canary(seen: Seen) -> str:
+    return "not tried" if seen.is_refused is None else "refused" if seen.is_refused else "ran"
+
+
+def _found(
+    alert: str, message: str, data: t.Mapping[str, t.Any], subject: str = SUBJECT, severity: str | None = None
+) -> dict[str, t.Any]:
+    return detection(
+        alert, subject, SCOPE, [{"data": {"problem": message, **data}}], severity=severity, message=message
+    )

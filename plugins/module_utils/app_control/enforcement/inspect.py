@@ -1,0 +1,257 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read the enforcement of this host, as far as files and processes show it. Nothing is changed.
+
+The daemon's trust database is not read: its library, or its own tool, would parse in a process of root what somebody
+may have prepared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo, _payload, _process
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
+from ansible_collections.bulwark.servers.plugins.module_utils._program import PROGRAM, UNPACKAGED, Program
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
+    deployment,
+    deviations,
+    state,
+    upgrade,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.deviations import Seen
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import AUDIT, ENFORCE
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Deployed
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import Judge
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, daemon
+
+_MOST_BYTES = 64 * 1024 * 1024
+_MOST_ENTRIES = 100_000
+_TRUST_DIRECTORY, _TRUST_FILE = "trust.d", "fapolicyd.trust"
+# Beside the state, for hosts where /var is mounted with noexec.
+_CANARY_DIRECTORIES = ("/root", "/etc")
+_CANARY = "canary-look"
+# Those of a look, of a trial and of an upgrade.
+_CANARIES = (_CANARY, ".bulwark-canary", "canary-refused", "canary-trusted")
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+# No program of a file system of the kernel's own is ever executed, and /run is never watched (check_mount_entry() of
+# fapolicyd).
+_WITHOUT_PROGRAMS = frozenset(
+    (
+        "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
+        "fuse.lxcfs", "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs",
+        "selinuxfs", "sysfs", "tracefs",
+    )
+)  # fmt: skip
+
+
+class Inspection(t.NamedTuple):
+    """What an inspection found.
+
+    trusted: the digests that the policy trusts, by path. confirmed: when it was deployed, 0.0 for never. started: the
+    boot, and when each process of the daemon was started. canaries: paths of programs that our own checks try to run.
+    """
+
+    detections: list[dict[str, t.Any]]
+    trusted: t.Mapping[str, str]
+    confirmed: float
+    started: tuple[str, list[int]]
+    canaries: frozenset[str] = frozenset()
+
+
+def inspect(
+    wanted: str,
+    content: t.Mapping[str, t.Any] | None,
+    allowlist: Allowlist | None,
+    state_dir: str | None,
+    now: float,
+    scope: ScopeCoverage,
+) -> Inspection | None:
+    """Compare the host with what was deployed and with what is wanted; None if it is neither.
+
+    content, allowlist: of the controller, None without one. Raises no error: the scope has what could not be read.
+    """
+    if os.geteuid():
+        scope.fail("only root sees the enforcement; run as root (become: true, or sudo make scan)")
+        return None
+    try:
+        with state.directory(state_dir, create=False) as where:
+            deployed = state.read(where)
+            if deployed is None:
+                if wanted == AUDIT:
+                    scope.note = "Nothing is enforced here, as app_control_mode is audit."
+                    return None
+                installed = daemon.installed()
+                seen = Seen(installed.version if installed is not None else None)
+                scope.note = "Nothing is enforced here."
+                return Inspection(deviations.missing(wanted, seen), {}, 0.0, ("", []))
+            return _inspected(wanted, content, allowlist, where, deployed, now, scope)
+    except StateError as error:
+        scope.fail(str(error))
+        return None
+
+
+def _inspected(
+    wanted: str,
+    content: t.Mapping[str, t.Any] | None,
+    allowlist: Allowlist | None,
+    where: StateDirectory | None,
+    deployed: Deployed,
+    now: float,
+    scope: ScopeCoverage,
+) -> Inspection:
+    installed = daemon.installed()
+    entries = _entries(_read(deployment.TRUST))
+    seen = Seen(None)
+    starts: list[int] = []
+    if installed is not None:
+        processes = map(_process.stat, daemon.processes(installed.executable))
+        starts = [process.started for process in processes if process is not None]
+        seen = Seen(
+            installed.version,
+            is_running=daemon.loaded(installed.executable) is not None,
+            is_permissive=_setting("permissive") not in ("", "0"),
+            is_at_boot=_is_at_boot(scope),
+            unwatched=_unwatched(),
+        )
+    seen = seen._replace(
+        changed=tuple(path for path, digest in sorted(deployed.digests.items()) if _digest(_read(path)) != digest),
+        foreign=_foreign(allowlist, now),
+        trusted=len(entries),
+        stale=sum(not _is_there(path, size) for path, size, _digest in entries),
+        temporary=_temporary(where),
+    )
+    if seen.is_running and deployed.mode == ENFORCE and not seen.temporary and where is not None:
+        seen = seen._replace(is_refused=_is_refused(where.path, scope))
+    try:
+        kept = _payload.unpack(deployed.content)
+        found = deviations.deviations(wanted, content, deployed, kept, seen)
+    except (ValueError, KeyError, TypeError) as error:
+        scope.skip("allowlist", "the one that the host keeps can't be used: %r" % error)
+        found = []
+    scope.examined = len(deployed.digests)
+    scope.note = " ".join(deviations.describe(deployed, seen))
+    trusted = {os.fsdecode(path): digest.decode("ascii", "replace") for path, _size, digest in entries}
+    directories = (*(() if where is None else (where.path,)), *_CANARY_DIRECTORIES)
+    canaries = frozenset(printable(os.path.join(each, name)) for each in directories for name in _CANARIES)
+    return Inspection(found, trusted, deployed.confirmed, (_boot(), starts), canaries)
+
+
+def _is_refused(directory: str, scope: ScopeCoverage) -> bool | None:
+    try:
+        usable = canary.directory((directory, *_CANARY_DIRECTORIES))
+        with canary.made(usable, _CANARY) as path:
+            return canary.is_refused(path)
+    except canary.CanaryError as error:
+        scope.skip("canary", printable(str(error)))
+        return None
+
+
+def _is_at_boot(scope: ScopeCoverage) -> bool | None:
+    try:
+        return daemon.is_enabled()
+    except daemon.DaemonError as error:
+        scope.skip("start at boot", printable(str(error)))
+        return None
+
+
+def _temporary(where: StateDirectory | None) -> str:
+    """Return what is in force for a time only, and ends by itself; "" for nothing."""
+    if os.path.ismount(daemon.DIRECTORY):
+        return "a policy is on trial, or a maintenance window is open"
+    with contextlib.suppress(StateError):
+        if upgrade.pending(where) is not None:
+            return "packages are being installed, and their files are trusted"
+    return ""
+
+
+def _foreign(allowlist: Allowlist | None, now: float) -> dict[str, list[str]]:
+    """Return what files of others trust and no allowlist has by its digest or directory."""
+    names = [_TRUST_FILE]
+    with contextlib.suppress(OSError):
+        names += sorted(
+            os.path.join(_TRUST_DIRECTORY, name)
+            for name in os.listdir(os.path.join(daemon.DIRECTORY, _TRUST_DIRECTORY))
+        )
+    judge = Judge(allowlist, now) if allowlist is not None else None
+    foreign: dict[str, list[str]] = {}
+    for name in names:
+        for path, _size, digest in _entries(_read(name)) if name != deployment.TRUST else ():
+            program = Program(
+                PROGRAM,
+                printable(path),
+                sha256=digest.decode("ascii", "replace"),
+                verification=UNPACKAGED,
+                owner="root",
+            )
+            if judge is None or not judge.judge(program, ()).allowed:
+                foreign.setdefault(name, []).append(os.fsdecode(path))
+    return foreign
+
+
+def _entries(text: bytes) -> list[tuple[bytes, int, bytes]]:
+    """Return path, size and digest of each line of a trust file that has them."""
+    entries = []
+    for line in text.split(b"\n")[:_MOST_ENTRIES]:
+        parts = line.rsplit(None, 2)
+        if len(parts) == 3 and parts[1].isdigit() and not line.startswith(b"#"):
+            entries.append((parts[0], int(parts[1]), parts[2].lower()))
+    return entries
+
+
+def _is_there(path: bytes, size: int) -> bool:
+    try:
+        return os.lstat(path).st_size == size
+    except (OSError, ValueError):
+        return False
+
+
+def _setting(name: str) -> str:
+    """Return a setting of fapolicyd.conf, "" where it has none. The last one counts."""
+    value = b""
+    for line in _read(deployment.CONFIGURATION).split(b"\n"):
+        key, equals, rest = line.partition(b"=")
+        if equals and key.strip() == name.encode("ascii"):
+            value = rest.strip()
+    return value.decode("ascii", "replace")
+
+
+def _unwatched() -> tuple[str, ...]:
+    """Return the mounts that may have programs and that the daemon does not watch."""
+    watched = {each.strip() for each in _setting("watch_fs").split(",")}
+    found = {}
+    for line in _mountinfo.lines(_read_mounts()):
+        kind, path = line.mount.kind, os.fsdecode(line.point)
+        if kind in watched or kind in _WITHOUT_PROGRAMS or b"noexec" in line.options.split(b","):
+            continue
+        found[path] = "%s (%s)" % (path, kind)
+    return tuple(found[path] for path in sorted(found))
+
+
+def _read_mounts() -> bytes:
+    with contextlib.suppress(OSError), open("/proc/1/mountinfo", "rb") as stream:
+        return stream.read(_MOST_BYTES)
+    return b""
+
+
+def _read(name: str) -> bytes:
+    """Return a file below /etc/fapolicyd, nothing where it can't be read."""
+    with contextlib.suppress(OSError), open(os.path.join(daemon.DIRECTORY, name), "rb") as stream:
+        return stream.read(_MOST_BYTES)
+    return b""
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _boot() -> str:
+    with contextlib.suppress(OSError), open(_BOOT_ID, encoding="ascii") as stream:
+        return stream.read().strip()
+    return ""

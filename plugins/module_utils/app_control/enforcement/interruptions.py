@@ -1,0 +1,120 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find out when fapolicyd did not run between two looks, also if it runs again.
+
+systemd makes the records SERVICE_STOP and SERVICE_START; the kernel writes the process that made them, so only process
+1 counts. Where the log lacks them, the start of the daemon's process shows that it was another one before.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import detection
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event
+
+ALERT, SUBJECT = "app_enforcement_interrupted", "fapolicyd"
+STOP, START, BOOT = RECORDS = (b"SERVICE_STOP", b"SERVICE_START", b"SYSTEM_BOOT")
+_MADE_BY_INIT = re.compile(rb"type=\S+ msg=\S+ pid=1 uid=0 ")
+_UNIT = b"msg='unit=fapolicyd "
+_MOST = 1_000
+# Seconds. A restart takes no longer; whoever needs more time did something meanwhile.
+_RESTART = 10.0
+# Of a deployment, before its confirmation and after it.
+_BEFORE, _AFTER = 180.0, 60.0
+
+
+class Interruption(t.NamedTuple):
+    """A time without the daemon, in seconds since the epoch. start: None if it was not started again."""
+
+    stop: float
+    start: float | None
+
+
+class Interruptions:
+    """Takes the events of a log in their order; ``state`` is what the next look goes on from."""
+
+    def __init__(self, state: t.Any = None) -> None:
+        """state: when the daemon was stopped without a start since, None if it runs."""
+        self._stopped: float | None = float(state) if state is not None else None
+        self.found: list[Interruption] = []
+
+    def note(self, event: Event) -> None:
+        """Take in an event whose first record is one of ``RECORDS``."""
+        if event.first != BOOT and _UNIT not in event.raw:
+            return
+        if not _MADE_BY_INIT.match(event.raw) and event.first != BOOT:
+            return
+        if event.first == STOP:
+            self._stopped = event.time if self._stopped is None else self._stopped
+        elif self._stopped is not None:
+            if event.first == START and len(self.found) < _MOST:
+                self.found.append(Interruption(self._stopped, event.time))
+            # A host that goes down stops everything.
+            self._stopped = None
+
+    def state(self) -> float | None:
+        return self._stopped
+
+    def all(self) -> list[Interruption]:
+        """Return all interruptions, the one that lasts included."""
+        return self.found if self._stopped is None else [*self.found, Interruption(self._stopped, None)]
+
+
+def detections(interruptions: t.Sequence[Interruption], confirmed: float, scope: str) -> list[dict[str, t.Any]]:
+    """Return one detection of all interruptions, nothing without any. confirmed: when the policy was deployed."""
+    if not interruptions:
+        return []
+    others = [each for each in interruptions if not -_BEFORE <= each.stop - confirmed <= _AFTER]
+    severity = "informational" if not others else "medium" if all(map(_is_restart, others)) else "high"
+    shown = others or interruptions
+    first, last = shown[0].stop, shown[-1].start or shown[-1].stop
+    message = "fapolicyd was stopped %s since the last look, %s." % (_times(len(shown)), _how_long(shown))
+    if not others:
+        message += " It was when the policy was deployed."
+    evidence = {"data": {"stopped": [each.stop for each in shown], "started": [each.start for each in shown]}}
+    return [
+        detection(
+            ALERT,
+            SUBJECT,
+            scope,
+            [evidence],
+            severity=severity,
+            first_time=first,
+            last_time=last,
+            count=len(shown),
+            message=message,
+        )
+    ]
+
+
+def is_another(before: t.Sequence[t.Any], now: t.Sequence[t.Any]) -> bool:
+    """Say whether another process of the daemon runs than in the look before. before, now: boot, and their starts.
+
+    The daemon that does not run now is a finding of its own.
+    """
+    return bool(before and now[1]) and before[0] == now[0] and bool(before[1]) and list(before[1]) != list(now[1])
+
+
+def unseen(scope: str) -> dict[str, t.Any]:
+    """Return the detection of an interruption of which the log says nothing."""
+    message = (
+        "Another process of fapolicyd runs than in the last look, and the audit log does not say when it was started."
+    )
+    return detection(ALERT, SUBJECT, scope, [{"data": {"problem": message}}], message=message)
+
+
+def _is_restart(interruption: Interruption) -> bool:
+    return interruption.start is not None and interruption.start - interruption.stop <= _RESTART
+
+
+def _how_long(interruptions: t.Sequence[Interruption]) -> str:
+    if interruptions[-1].start is None:
+        return "and does not run since"
+    return "for %.0f seconds" % sum((each.start or each.stop) - each.stop for each in interruptions)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else "%d times" % count

@@ -1,0 +1,110 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a host differs from the policy that was deployed there, and from what the controller wants."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.deviations import (
+    Seen,
+    describe,
+    deviations,
+    missing,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Before, Deployed
+
+RULES = [{"package": "nginx", "manager": "dpkg"}, {"directory": "/opt/tool"}]
+CONTENT = {"lists": [{"name": "web", "distribution": "", "rules": RULES}], "exemptions": []}
+BEFORE = Before({}, {}, False, False, ())
+DEPLOYED = Deployed("enforce", {}, {}, BEFORE, "", {}, 1.0, "token")
+FINE = Seen("1.3.4", is_running=True, is_refused=True, is_at_boot=True, trusted=3_000)
+
+
+def found(
+    wanted: str = "enforce",
+    content: t.Mapping[str, t.Any] | None = CONTENT,
+    deployed: Deployed = DEPLOYED,
+    **seen: t.Any,
+) -> list[tuple[str, str | None, str]]:
+    detections = deviations(wanted, content, deployed, CONTENT, FINE._replace(**seen))
+    return [(each["alert"], each["severity"], each["message"]) for each in detections]
+
+
+def test_a_host_as_it_was_deployed() -> None:
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "message"),
+    [
+        ({"version": None}, "fapolicyd is not installed any more, so every program runs."),
+        ({"is_running": False, "is_refused": None}, "fapolicyd does not run, so every program runs."),
+        ({"is_permissive": True}, "fapolicyd is configured to be permissive, so it lets every program run."),
+        (
+            {"is_refused": False, "is_permissive": True},
+            "A harmless program that nothing trusts ran, so fapolicyd does not enforce the policy.",
+        ),
+    ],
+)
+def test_a_policy_without_effect(seen: dict[str, t.Any], message: str) -> None:
+    assert found(**seen) == [("app_enforcement_off", None, message)]
+
+
+def test_a_rehearsal_is_meant_to_be_permissive() -> None:
+    rehearsed = DEPLOYED._replace(mode="rehearse")
+    assert found("rehearse", deployed=rehearsed, is_permissive=True, is_refused=None) == []
+    ((alert, severity, _message),) = found("rehearse", deployed=rehearsed, is_running=False)
+    assert (alert, severity) == ("app_enforcement_off", "medium")
+
+
+def test_files_that_were_changed_and_trust_of_others() -> None:
+    foreign = {"trust.d/x.trust": ["/srv/a\nb", "/srv/c"]}
+    assert found(changed=("compiled.rules", "fapolicyd.conf"), foreign=foreign, is_at_boot=False) == [
+        ("app_enforcement_changed", None, "Other than deployed: compiled.rules, fapolicyd.conf."),
+        (
+            "app_foreign_trust",
+            None,
+            "trust.d/x.trust has 2 entries that no allowlist has, the first for /srv/a\\nb.",
+        ),
+        ("app_enforcement_not_at_boot", None, "systemd does not start fapolicyd at boot."),
+    ]
+
+
+def test_while_something_else_is_meant_for_a_time() -> None:
+    seen: dict[str, t.Any] = {"temporary": "packages are being installed", "is_refused": None}
+    assert found(changed=("compiled.rules",), is_permissive=True, **seen) == []
+    # What runs then is no excuse for what others trust.
+    assert [alert for alert, *_rest in found(foreign={"x": ["/y"]}, **seen)] == ["app_foreign_trust"]
+    assert "For now: packages are being installed." in describe(DEPLOYED, FINE._replace(**seen))
+
+
+def test_drift_between_host_and_controller() -> None:
+    assert found("audit") == [("app_enforcement_drift", None, "The host is in mode enforce, and audit is wanted.")]
+    ((alert, _severity, message),) = found(content=None)
+    assert (alert, message) == ("app_enforcement_drift", "No allowlist is for this host any more.")
+    newer = {**CONTENT, "lists": [{"name": "web", "distribution": "", "rules": [RULES[0], {"sha256": "1" * 64}]}]}
+    ((alert, _severity, message),) = found(content=newer)
+    assert message == (
+        "The policy lacks 1 rules and exceptions of the allowlist, and has 1 that it does not have any more."
+    )
+
+
+def test_a_host_without_a_policy() -> None:
+    assert missing("audit", FINE) == []
+    ((found_one,), (other,)) = (missing("enforce", Seen(None)), missing("rehearse", FINE))
+    assert found_one["message"] == "Mode enforce is wanted, and fapolicyd is not installed."
+    assert other["message"] == "Mode rehearse is wanted, and no policy is deployed."
+
+
+def test_the_coverage_names_what_is_not_stopped() -> None:
+    notes = " ".join(describe(DEPLOYED, FINE._replace(stale=2, unwatched=("/data (xfs)",))))
+    for words in (
+        "Mode enforce by fapolicyd 1.3.4, 3000 trusted",
+        "2 trusted files are gone",
+        "/data (xfs)",
+        "containers",
+    ):
+        assert words in notes

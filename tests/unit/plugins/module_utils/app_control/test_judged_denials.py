@@ -1,0 +1,145 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each finding says whether fapolicyd blocked a program; one that should run and does not is a finding of its own."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control import look
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Denials, Record
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
+
+from tests.unit.plugins.module_utils.app_control.test_judgement import EXECUTION, NGINX, NOW, ONE, PACKAGE, TOOL, Host
+from tests.unit.plugins.plugin_utils.ocsf import samples, schema
+
+
+@pytest.fixture
+def host(tmp_path: pathlib.Path) -> Host:
+    return Host(tmp_path)
+
+
+def refused(program: t.Any = TOOL, denials: Denials = Denials(3, 0, 0, 2), **others: t.Any) -> Record:
+    """Return a program of which nothing ran since the last look."""
+    return Record(program, NOW - 60, NOW, [], denials=denials, newest_denied=EXECUTION, **others)
+
+
+def ran(program: t.Any = TOOL, denials: Denials = Denials(), **others: t.Any) -> Record:
+    fields = {"executions": 3, "new_executions": 3, "newest": EXECUTION, "newest_unexplained": EXECUTION}
+    return Record(program, NOW - 60, NOW, [19_675], denials=denials, newest_denied=EXECUTION, **{**fields, **others})
+
+
+@pytest.mark.parametrize(
+    ("record", "disposition", "count", "message"),
+    [
+        (refused(), "blocked", 3, "fapolicyd blocked it 3 times since the last look, tried by eve in /home/eve"),
+        (ran(), "allowed", 3, "It ran 3 times since the last look by eve in /home/eve"),
+        (ran(denials=Denials(blocked=1)), "allowed", 4, "no package. fapolicyd blocked it once."),
+        (
+            ran(denials=Denials(rehearsed=3)),
+            "allowed",
+            3,
+            "fapolicyd would have blocked it 3 times if it were not permissive.",
+        ),
+        (refused(is_running=True), "allowed", 3, "It ran once since the last look"),
+    ],
+)
+def test_a_violation_says_whether_it_was_blocked(
+    host: Host, record: Record, disposition: str, count: int, message: str
+) -> None:
+    (found,) = host.judge([record], PACKAGE)
+    assert (found["alert"], found["disposition"], found["count"]) == ("app_unapproved_program", disposition, count)
+    assert message in found["message"]
+    assert record.reported == "app_unapproved_program"
+    event = events.finding(found, catalogue.load(), samples.HOST, NOW)
+    assert event["disposition"] == disposition.capitalize()
+    assert schema.errors(event) == []
+
+
+def test_what_was_only_refused_is_not_learned(host: Host) -> None:
+    never, before = refused(is_altered=True), refused(executions=1, is_altered=True)
+    assert [each.program for each in look.sightings([never, before])] == [TOOL]
+    assert not never.has_run
+
+
+def test_approving_what_was_only_refused_ends_its_finding(host: Host) -> None:
+    record = refused()
+    host.judge([record], PACKAGE)
+    record.denials = Denials()
+    allowed = PACKAGE._replace(package="", manager="", sha256=ONE)
+    assert host.judge([record], allowed) == []
+    assert host.ended == [
+        {"alert": "app_unapproved_program", "subject": TOOL.path, "reason": "Allowed: the sha256 rule of web"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("record", "severity", "disposition", "message"),
+    [
+        (
+            refused(NGINX),
+            None,
+            "blocked",
+            "fapolicyd blocked it 3 times since the last look (rule 2 of compiled.rules), tried by eve in /home/eve,"
+            " started by /usr/bin/bash, though it should run: package nginx of web.",
+        ),
+        (
+            ran(NGINX, Denials(0, 2)),
+            "medium",
+            "allowed",
+            "fapolicyd would have blocked it 2 times, if it were not permissive, since the last look, tried by eve in"
+            " /home/eve, started by /usr/bin/bash, though it should run: package nginx of web.",
+        ),
+    ],
+)
+def test_what_should_run_and_was_refused_is_a_finding_of_its_own(
+    host: Host, record: Record, severity: str | None, disposition: str, message: str
+) -> None:
+    (found,) = host.judge([record], PACKAGE)
+    assert (found["alert"], found["severity"]) == ("app_allowed_program_stopped", severity)
+    assert (found["disposition"], found["message"]) == (disposition, message)
+    # The allowlist has it, and that ends nothing.
+    assert host.ended == []
+    assert not record.reported
+
+
+def test_automation_that_was_refused_is_told_as_urgently(host: Host) -> None:
+    (found,) = host.judge([refused(NGINX, Denials(3, 0, 3))], PACKAGE)
+    assert (found["alert"], found["severity"]) == ("app_allowed_program_stopped", None)
+    (other,) = host.judge([refused(TOOL, Denials(3, 0, 3))], PACKAGE)
+    assert (other["alert"], other["severity"]) == ("app_unapproved_program", "informational")
+    (one,) = host.judge([refused(TOOL, Denials(3, 0, 2))], PACKAGE)
+    assert one["severity"] is None
+
+
+def test_what_the_policy_trusts_should_run(host: Host) -> None:
+    host.trusted = {TOOL.path: ONE}
+    (found,) = host.judge([refused()], PACKAGE)
+    assert found["alert"] == "app_allowed_program_stopped"
+    host.trusted = {TOOL.path: "2" * 64}
+    (found,) = host.judge([refused()], PACKAGE)
+    assert found["alert"] == "app_unapproved_program"
+
+
+def test_a_flood_of_refused_programs_is_one_finding_for_their_directory(host: Host) -> None:
+    flood = [refused(TOOL._replace(path=f"/home/eve/x/{number}")) for number in range(301)]
+    (found,) = host.judge(flood, PACKAGE)
+    assert (found["subject"], found["disposition"], found["count"]) == ("/home/eve/x/*", "blocked", 301)
+    assert found["message"] == "fapolicyd blocked 301 programs of this directory, which no allowlist has."
+    flood = [refused(NGINX._replace(path=f"/usr/lib/nginx/{number}")) for number in range(301)]
+    (found,) = host.judge(flood, PACKAGE)
+    assert found["alert"] == "app_allowed_program_stopped"
+    assert not any(record.reported for record in flood)
+
+
+def test_our_own_canary_is_counted_unless_it_ran(host: Host) -> None:
+    host.canaries = {TOOL.path}
+    assert host.judge([refused()], PACKAGE) == []
+    assert host.scope.entry()["explained_count"] == 3
+    assert host.judge([ran(denials=Denials(1))], PACKAGE) != []
+    assert host.judge([ran()], PACKAGE) != []
+    assert host.judge([ran(new_explained=3)], PACKAGE) == []
