@@ -12,11 +12,13 @@ import pytest
 
 from tests.integration.app_control._enforced_host import EnforcedHost, enforced
 from tests.integration.app_control._local_packages import Package, Repository, build
-from tests.support import enforcing_host
+from tests.support import enforcing_host, waiting
 
 pytestmark = [pytest.mark.requires(*enforcing_host.NEEDS, "command:gpg"), pytest.mark.xdist_group("enforced_upgrades")]
 
 LISTED, UNLISTED = "local-service", "stranger"
+UNATTENDED = 'Unattended-Upgrade::Origins-Pattern { "origin=local"; };\n'
+KILL = "#!/bin/sh\nset -e\n[ -e /root/killed ] || { touch /root/killed; kill -9 %s; exit 1; }\n/usr/bin/stranger\n"
 RUNS = "#!/bin/sh\nset -e\n/usr/bin/stranger\n"
 
 
@@ -34,6 +36,7 @@ class Host(EnforcedHost):
         self._directory = directory / "built"
         self._directory.mkdir()
         (directory / "repository").mkdir()
+        host.path("/etc/apt/sources.list").write_text("")
         self.repository = Repository(host.path("/"), directory / "repository")
 
     def build(self, package: Package) -> str:
@@ -75,20 +78,24 @@ def test_upgrade_of_a_listed_package_and_a_new_kernel(host: Host) -> None:
     host.apt("install", LISTED)
     assert host.runs("/usr/bin/local-service")
     host.repository.update()
-    host.apt("update")
-    host.apt("upgrade")
+    host.host.path("/etc/apt/apt.conf.d/99local").write_text(UNATTENDED)
+    host.host.run("unattended-upgrade", seconds=120)
+    assert host.host.run("local-service; dpkg-query -W local-service").stdout.split() == [LISTED, "2"]
+    # mkinitramfs copies programs that are trusted, and runs some of them.
     host.apt("install", "linux-image-6.99-local")
     assert host.state("linux-image-6.99-local") == "installed"
-    assert host.host.run("local-service; dpkg-query -W local-service").stdout.split() == [LISTED, "2"]
-    # Back again, and away.
     assert host.host.path("/boot/initrd.img-6.99-local").exists()
+    host.apt("install", "--allow-downgrades", "/srv/repository/local-service_1_all.deb")
+    assert host.runs("/usr/bin/local-service")
 
 
 def test_package_that_is_not_on_the_list(host: Host) -> None:
     host.apt("install", host.build(stranger()))
     assert host.state() == "installed"
     assert not host.runs("/usr/bin/stranger")
-    # It runs its program once more, by then it is trusted again.
+    # Scripts of the old version and of the new one run it.
+    host.apt("install", host.build(stranger(2)))
+    assert not host.runs("/usr/bin/stranger")
     host.apt("purge", UNLISTED)
     assert host.state() == ""
 
@@ -100,3 +107,61 @@ def test_dpkg_alone(host: Host) -> None:
     assert not host.runs("/usr/bin/stranger")
     host.host.run("dpkg --purge stranger")
     assert host.state() == ""
+
+
+def test_upgrade_that_was_killed_goes_on_after_a_boot(host: Host) -> None:
+    path = host.build(stranger(postinst=KILL % "$(cut -d' ' -f4 /proc/$PPID/stat) $PPID"))
+    host.host.run("rm -f /root/killed")
+    host.apt("install", path, check=False)
+    assert host.state() == "half-configured"
+    host.host.reboot()
+    waiting.until(host.is_enforcing, "the canary runs")
+    assert host.pending() is not None
+    host.host.run("dpkg --configure -a")
+    assert host.state() == "installed"
+    assert not host.runs("/usr/bin/stranger")
+
+
+def test_dpkg_that_was_killed(host: Host) -> None:
+    path = host.build(stranger(postinst=KILL % "$PPID"))
+    host.host.run("rm -f /root/killed")
+    said = host.apt("install", path, check=False)
+    assert "bulwark.servers: what packages brought stays allowed for now: dpkg is not done with stranger" in said
+    pending = host.pending()
+    assert pending is not None
+    assert "stranger" in pending["problem"]
+    assert host.runs("/usr/bin/stranger")
+    host.apt("-f", "install")
+    assert host.state() == "installed"
+    assert not host.runs("/usr/bin/stranger")
+
+
+@pytest.mark.parametrize(
+    ("harm", "cure", "sentence"),
+    [
+        ("systemctl stop fapolicyd", "systemctl start fapolicyd", "fapolicyd does not run"),
+        (
+            "cp -a /etc/fapolicyd /root/files; mount -t tmpfs -o size=240k none /etc/fapolicyd;"
+            "cp -a /root/files/. /etc/fapolicyd; dd if=/dev/zero of=/etc/fapolicyd/full 2> /dev/null || true",
+            "umount /etc/fapolicyd; rm -r /root/files",
+            "the rules for the upgrade can't be written",
+        ),
+        (
+            "mv /run/fapolicyd/fapolicyd.fifo /run/fapolicyd/other; mkfifo /run/fapolicyd/fapolicyd.fifo",
+            "systemctl restart fapolicyd",
+            "the rules for the upgrade can't be written",
+        ),
+    ],
+    ids=["dead daemon", "full disk", "daemon that does not answer"],
+)
+def test_apt_stops_before_it_unpacks(host: Host, harm: str, cure: str, sentence: str) -> None:
+    path = host.build(stranger())
+    host.host.run(harm)
+    try:
+        said = host.apt("install", path, check=False)
+    finally:
+        host.host.run(cure)
+    waiting.until(host.is_enforcing, "the canary runs")
+    assert f"bulwark.servers: no package was changed: {sentence}" in said
+    assert host.state() == ""
+    assert not host.host.path("/etc/fapolicyd/rules.d/00-bulwark-upgrade.rules").exists()
