@@ -11,7 +11,7 @@ import pathlib
 import shutil
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Rule
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Exemption, Rule
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.content import RuleList, as_data
 from ansible_collections.bulwark.servers.plugins.plugin_utils import payload
 
@@ -41,12 +41,18 @@ for path, file in hook_files.files("/var/lib/bulwark").items():
 class EnforcedHost:
     """A host on which fapolicyd enforces. Its allowlist has all packages that it is installed with, and ``also``."""
 
-    def __init__(self, host: enforcing_host.Host, also: t.Sequence[str]) -> None:
+    def __init__(
+        self,
+        host: enforcing_host.Host,
+        also: t.Sequence[str],
+        more: t.Sequence[Rule] = (),
+        exemptions: t.Sequence[Exemption] = (),
+    ) -> None:
         self.host = host
         shutil.copytree(paths.ROOT / "plugins/module_utils", host.path(f"{_COLLECTION}/plugins/module_utils"))
         names = host.run("dpkg-query --show --showformat='${Package}\\n'").stdout.split()
-        rules = [Rule("web", package=name, manager="dpkg") for name in (*names, *also)]
-        content = payload.packed(as_data([RuleList("web", "", tuple(rules))], []))
+        rules = [*(Rule("web", package=name, manager="dpkg") for name in (*names, *also)), *more]
+        content = payload.packed(as_data([RuleList("web", "", tuple(rules))], exemptions))
         host.path("/root/content").write_text(content)
         host.run(["sh", "-c", 'python3 -c "$0" "$1" < /root/content', _DEPLOY, _TOP], seconds=60)
         host.run("systemctl enable --now fapolicyd")
