@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from tests.integration.app_control._enforced_host import EnforcedHost, enforced
+from tests.integration.app_control._enforced_host import EnforcedHost
 from tests.integration.app_control._local_packages import Package, Repository, build
 from tests.support import enforcing_host, waiting
 

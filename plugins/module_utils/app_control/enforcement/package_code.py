@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._program import VERIFIED
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.host_files import (
     HostFiles,
-    Problem,
+    UnreadableError,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import dpkg_files
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.archives import Archive, Shipped
@@ -98,7 +98,7 @@ def installed_digests(names: t.Collection[str], trusted: t.Container[str]) -> se
     digests = set()
     for path, owned in packages.packages.files(files.is_wanted):
         if (owned.manager, owned.package) in closure and os.fsdecode(path) not in trusted:
-            with contextlib.suppress(Problem):
+            with contextlib.suppress(UnreadableError):
                 file = files.of_package(path, owned)
                 if file is not None and file.verification == VERIFIED:
                     digests.add(file.sha256)

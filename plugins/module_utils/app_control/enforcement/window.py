@@ -100,15 +100,16 @@ def open_window(where: StateDirectory, minutes: int, by: str, reason: str) -> Wi
     return window
 
 
-def close(where: StateDirectory, by: str) -> None:
-    """End the window that is open. Raises HostError and StateError. Without the state's lock: the end needs it."""
+def close(where: StateDirectory, by: str) -> tuple[str, ...]:
+    """End the window that is open, and return a sentence for each step that failed. Raises HostError and StateError.
+
+    Without the state's lock: the end needs it.
+    """
     window = read(where)
     if window is None or window.ended is not None:
-        return
+        return ()
     records.write(where, _RECORD, window._replace(how="%s closed it" % by)._asdict())
-    ended = trial.withdraw(NAME, window.token)
-    if ended.failed:
-        raise HostError("The maintenance window was closed, and not all went well: %s." % "; ".join(ended.failed))
+    return trial.withdraw(NAME, window.token).failed
 
 
 def end(where: StateDirectory, renew: t.Callable[[StateDirectory], None]) -> None:
