@@ -62,7 +62,7 @@ class Blocked(t.NamedTuple):
     last: float
 
 
-_PATTERN = re.compile(r"[*?\\[]")
+_PATTERN = re.compile(r"[*?\[]")
 # Watched whether they are mounted now or not, so that what is deployed stays the same when a stick is plugged in.
 _WATCHED = frozenset("ext2 ext3 ext4 xfs btrfs f2fs zfs tmpfs vfat exfat iso9660 udf".split())
 # Mounts of containers and of the kernel: fapolicyd sees nothing there.
