@@ -26,7 +26,7 @@ fi
 exit 0
 """
 _RUNS = "/usr/bin/local-service setup; ldconfig"
-_KERNEL = '#!/bin/sh\nset -e\nrun-parts --report --arg=6.99-local /etc/kernel/postinst.d\n'
+_KERNEL = "#!/bin/sh\nset -e\nrun-parts --report --arg=6.99-local /etc/kernel/postinst.d\n"
 _HOOK = "#!/bin/sh\nset -e\nsha256sum /boot/vmlinuz-6.99-local > /dev/null\ndepmod --version > /dev/null 2>&1 || true\n"
 
 

@@ -133,6 +133,15 @@ def end(where: StateDirectory, renew: t.Callable[[StateDirectory], None]) -> Non
     records.write(where, _RECORD, ended._asdict())
 
 
+def clear(where: StateDirectory) -> None:
+    """Have the daemon start as its unit says again, after a window whose end did not go well. Raises StateError."""
+    window = records.read(where, _RECORD, _parsed, _LOST)
+    if window is not None and window.ended is not None and window.problem:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(DROP_IN)
+        records.write(where, _RECORD, window._replace(problem="")._asdict())
+
+
 def write_drop_in(executable: str) -> None:
     """Have systemd start the daemon so that it lets everything run, until the next boot. Raises OSError."""
     os.makedirs(os.path.dirname(DROP_IN), exist_ok=True)
