@@ -22,7 +22,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.host import distribution
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import daemon, live_files, upgrade_rules
 
-
 _MOST_SENTENCES = 5
 
 
