@@ -226,6 +226,11 @@ def test_changed_program_is_refused_until_it_is_what_it_was(enforced: PolicyHost
     assert enforced.runs("/usr/bin/true")
 
 
+def test_mount_namespaces_of_others_are_not_watched_which_is_said(enforced: PolicyHost) -> None:
+    enforced.host.ssh("unshare --map-root-user --mount /home/ansible/bin/x", user="ansible")
+    enforced.host.run("systemd-run --quiet --wait --property=PrivateTmp=yes /opt/evil")
+
+
 def test_setuid_copy_gives_nobody_anything(enforced: PolicyHost) -> None:
     enforced.host.run("cp /usr/bin/id /opt/setuid; chmod 4755 /opt/setuid")
     assert enforced.host.ssh("/opt/setuid", user="ansible", check=False).returncode == 126

@@ -13,15 +13,16 @@ import tempfile
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache
+from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache, _state
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Exemption, Rule
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.content import RuleList, allowlist, as_data
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import trusted
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import kept_digests, trusted
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.facts import Facts, Options
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import (
     Policy,
     compile_policy,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.packages import files
 
 from tests.integration.package_roots import Deb, DebianRoot, Root, Rpm, RpmRoot
 
@@ -160,6 +161,32 @@ def test_file_that_changes_while_it_is_read_is_left_out(debian: DebianRoot, monk
 
 
 @pytest.mark.requires("command:dpkg-deb")
+def test_kept_digests_are_those_of_files_that_are_the_same(debian: DebianRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+    _install(debian, Deb("tool", files={"/usr/bin/tool": SCRIPT, "/usr/bin/other": SCRIPT}))
+    state = str(debian.path.parent / "state")
+    given = as_data([RuleList("base", "", (TOOL,))], [])
+
+    def facts() -> Facts:
+        return trusted.facts({"_root": str(debian.path), "state_dir": state}, given, "1.3.4", keeps_digests=True)
+
+    monkeypatch.setattr(files, "_TICK", 0)
+    before = facts()
+    assert kept_digests.read(state) == {}, "nothing is kept where nothing is deployed"
+    _state.StateDirectory.open(state, "app_enforcement", create=True)
+    assert facts().files == before.files
+    assert len(kept_digests.read(state)) == 2
+    monkeypatch.setattr(files, "_hashed", lambda *_arguments: pytest.fail("a file was read again"))
+    assert facts().files == before.files
+    monkeypatch.undo()
+    debian.file("/usr/bin/tool").write_bytes(SCRIPT[:-1] + b" ")
+    os.utime(debian.file("/usr/bin/tool"), ns=(0, 0))
+    changed = {file.path: file.verification for file in facts().files}
+    assert changed == {"/usr/bin/tool": "modified", "/usr/bin/other": "verified"}
+    pathlib.Path(state, "app_enforcement/digests.json").write_text("{}")
+    assert kept_digests.read(state) == {}
+
+
+@pytest.mark.requires("command:dpkg-deb")
 def test_rules_and_exceptions_name_files(debian: DebianRoot) -> None:
     for name in ("own", "a\nb", "any"):
         path = debian.path / "opt" / name
@@ -193,8 +220,9 @@ def test_rpm_s_packages_make_the_same_policy(red_hat: RpmRoot) -> None:
         return rpm
 
     red_hat.install(package("needed"), package("file"), package("alone"), package("old", algorithm=1))
-    red_hat.install(package("tool"))
+    red_hat.install(package("tool", requires=["needed >= 1", "/usr/bin/file"]))
     rules = [Rule("base", package=name, manager="rpm") for name in ("tool", "old")]
-    assert _paths(_policy(red_hat, *rules)) == ["/usr/bin/old", "/usr/bin/tool"]
+    needed = ["/usr/bin/file", "/usr/bin/needed", "/usr/bin/old"]
+    assert _paths(_policy(red_hat, *rules)) == [*needed, "/usr/bin/tool"]
     red_hat.file("/usr/bin/tool").write_bytes(SCRIPT + b"# changed\n")
-    assert _paths(_policy(red_hat, *rules)) == ["/usr/bin/old"]
+    assert _paths(_policy(red_hat, *rules)) == needed

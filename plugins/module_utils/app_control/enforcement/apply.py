@@ -136,7 +136,7 @@ def _set(params: Params, where: StateDirectory | None, check_mode: bool) -> Resu
     if installed is None:
         raise HostError("fapolicyd is not installed any more")
     options = Options(params["mode"], tuple(params["file_systems"]), params["minimum_days"], tuple(params["blocked"]))
-    facts = trusted.facts(params, given, installed.version)
+    facts = trusted.facts(params, given, installed.version, keeps_digests=not check_mode)
     policy = compile_policy(contents.allowlist(given, distribution()), facts, options)
     files = deployment.files(policy, daemon.DIRECTORY)
     before = deployment.present(daemon.DIRECTORY, files)

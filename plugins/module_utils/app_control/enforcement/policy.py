@@ -64,7 +64,9 @@ class Blocked(t.NamedTuple):
 
 _PATTERN = re.compile(r"[*?\[]")
 # Watched whether they are mounted now or not, so that what is deployed stays the same when a stick is plugged in.
-_WATCHED = frozenset("ext2 ext3 ext4 xfs btrfs f2fs zfs tmpfs vfat exfat iso9660 udf".split())
+_WATCHED = frozenset(
+    ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "tmpfs", "vfat", "exfat", "iso9660", "udf")
+)
 # Mounts of containers and of the kernel: fapolicyd sees nothing there.
 _UNWATCHED = frozenset(("overlay", "rootfs", "ramfs"))
 # To mark whole file systems instead would let every account that can make a user namespace show a program under another
@@ -97,8 +99,8 @@ class _Compiler:
         self._allowlist = allowlist
         self._facts = facts
         self._options = options
-        features = versions.features(facts.version)
-        self._has_spaces = features is None or features.spaces_in_trust
+        self._features = versions.features(facts.version)
+        self._has_spaces = self._features is None or self._features.spaces_in_trust
         self._unexpressed: list[Unexpressed] = []
         self._rules: dict[PackageName, list[Rule]] = {}
         for rule in allowlist.rules:
@@ -127,6 +129,8 @@ class _Compiler:
             "watch_fs": ",".join(watched(self._facts, self._options)),
             "db_max_size": str(database_size(entries) + (_RPM_SIZE if is_rpm else 0)),
         }
+        if self._features is not None and self._features.marks_file_systems:
+            settings["allow_filesystem_mark"] = "0"
         return Policy(self._options.mode, tuple(lines), entries, settings, tuple(self._unexpressed))
 
     def _trusted(self) -> dict[str, Trusted]:

@@ -51,6 +51,7 @@ def refusals(policy: Policy, facts: Facts, options: Options) -> list[str]:
         *_of_essentials(policy, facts),
         *_of_blocked(policy, facts, options),
         *_of_file_systems(policy, facts, options),
+        *_of_hard_links(facts),
     ]
 
 
@@ -69,6 +70,34 @@ def blocked(policy: Policy, records: t.Iterable[Record], users: t.Mapping[str, i
         if is_seen and not _runs(decisions, record, path, users or {}):
             found.append(Blocked(program.path, program.kind, _why(program), record.last))
     return sorted(found)
+
+
+def _essential_problems(policy: Policy, facts: Facts) -> dict[str, str]:
+    """Return the files of the way back in that a policy would stop, by path, with a clause that says why."""
+    decisions = Decisions(policy.rules, policy.trusted)
+    problems: dict[str, str] = {}
+    for essential in facts.essentials:
+        if essential.file is None:
+            problems[essential.path] = "%s, for %s: %s" % (
+                printable_text(essential.path),
+                essential.role,
+                essential.problem,
+            )
+        elif not decisions.is_executed(essential.file.path, essential.file.sha256, 0):
+            problems[essential.path] = _untrusted(essential.file, essential.role)
+    needed = set(facts.essential_packages)
+    pending = list(needed)
+    while pending:
+        others = set(facts.depends.get(pending.pop(), ())) - needed
+        needed |= others
+        pending += others
+    for file in facts.files:
+        package = (file.manager, file.package)
+        # Nothing needs a script that an administrator may edit; a changed one is named among what is blocked.
+        if package in needed and not file.conffile and not decisions.is_executed(file.path, file.sha256, 0):
+            role = facts.essential_packages.get(package, "what the way back in depends on")
+            problems.setdefault(file.path, _untrusted(file, role))
+    return problems
 
 
 def _runs(decisions: Decisions, record: Record, path: str, users: t.Mapping[str, int]) -> bool:
@@ -123,29 +152,7 @@ def _of_observation(facts: Facts, options: Options) -> t.Iterator[str]:
 
 def _of_essentials(policy: Policy, facts: Facts) -> t.Iterator[str]:
     """Yield why the way back in would not be trusted as it is."""
-    decisions = Decisions(policy.rules, policy.trusted)
-    problems: dict[str, str] = {}
-    for essential in facts.essentials:
-        if essential.file is None:
-            problems[essential.path] = "%s, for %s: %s" % (
-                printable_text(essential.path),
-                essential.role,
-                essential.problem,
-            )
-        elif not decisions.is_executed(essential.file.path, essential.file.sha256, 0):
-            problems[essential.path] = _untrusted(essential.file, essential.role)
-    needed = set(facts.essential_packages)
-    pending = list(needed)
-    while pending:
-        others = set(facts.depends.get(pending.pop(), ())) - needed
-        needed |= others
-        pending += others
-    for file in facts.files:
-        package = (file.manager, file.package)
-        # Nothing needs a script that an administrator may edit; a changed one is named among what is blocked.
-        if package in needed and not file.conffile and not decisions.is_executed(file.path, file.sha256, 0):
-            role = facts.essential_packages.get(package, "what the way back in depends on")
-            problems.setdefault(file.path, _untrusted(file, role))
+    problems = _essential_problems(policy, facts)
     shown = [problems[path] for path in sorted(problems)]
     if shown:
         more = "; and %d more" % (len(shown) - _SHOWN) if len(shown) > _SHOWN else ""
@@ -191,6 +198,15 @@ def _of_file_systems(policy: Policy, facts: Facts, options: Options) -> t.Iterat
         )
     if len("watch_fs = %s" % policy.settings["watch_fs"]) > _LONGEST_SETTING:
         yield "watch_fs has no room for so many types; name those with programs in app_control_file_systems."
+
+
+def _of_hard_links(facts: Facts) -> t.Iterator[str]:
+    """Yield why any account could have programs refused to everybody: fapolicyd keeps decisions by inode."""
+    if not facts.protects_hard_links:
+        yield (
+            "Every account can link to programs under names of its own, under which fapolicyd would refuse them and"
+            " then under theirs, too; set the sysctl fs.protected_hardlinks to 1."
+        )
 
 
 def _kind_at(facts: Facts) -> t.Callable[[str], str]:

@@ -41,7 +41,7 @@ def renew(where: StateDirectory) -> None:
     options = Options(**{name: _value(value) for name, value in deployed.options.items()})
     params = {**deployed.options, "state_dir": os.path.dirname(where.path), "_connection": deployed.connection}
     installed = daemon.installed()
-    facts = trusted.facts(params, given, installed.version if installed else "")
+    facts = trusted.facts(params, given, installed.version if installed else "", keeps_digests=True)
     policy = compile_policy(contents.allowlist(given, distribution()), facts, options)
     # What ran meanwhile, as scripts of packages do, is no reason to keep what has been trusted for them.
     refused = refusals.refusals(policy, facts._replace(records=()), options._replace(minimum_days=0))

@@ -165,8 +165,8 @@ def test_a_module_that_could_not_run_did_not_come_in(monkeypatch: pytest.MonkeyP
         _Enforcement(lambda _arguments: {"failed": True, "module_stderr": "not permitted", "msg": "failed"}),
     )
     assert answer["msg"].startswith(
-        "No new connection came through the policy on trial within 10 seconds (not permitted), so that the host has gone "
-        "back to what it enforced before by itself"
+        "No new connection came through the policy on trial within 10 seconds (not permitted), so that the host has "
+        "gone back to what it enforced before by itself"
     )
 
 
