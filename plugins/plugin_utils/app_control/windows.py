@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitActor, Store, StoreError
 
-Run = t.Callable[[str, t.Dict[str, t.Any]], t.Dict[str, t.Any]]
+Run = t.Callable[[str, dict[str, t.Any]], dict[str, t.Any]]
 T = t.TypeVar("T")
 
 _MODULE = "app_control_window"

@@ -19,6 +19,12 @@ pytestmark = [pytest.mark.requires(*enforcing_host.NEEDS, "command:gpg"), pytest
 LISTED, UNLISTED = "local-service", "stranger"
 UNATTENDED = 'Unattended-Upgrade::Origins-Pattern { "origin=local"; };\n'
 KILL = "#!/bin/sh\nset -e\n[ -e /root/killed ] || { touch /root/killed; kill %s; exit 1; }\n/usr/bin/stranger\n"
+FILL = """
+cp -a /etc/fapolicyd /root/files
+mount -t tmpfs -o size=1m none /etc/fapolicyd
+cp -a /root/files/. /etc/fapolicyd
+dd if=/dev/zero of=/etc/fapolicyd/full 2> /dev/null || true
+"""
 RUNS = "#!/bin/sh\nset -e\n/usr/bin/stranger\n"
 
 
@@ -143,8 +149,7 @@ def test_script_that_fails_once(host: Host) -> None:
     [
         ("systemctl stop fapolicyd", "systemctl start fapolicyd", "fapolicyd does not run"),
         (
-            "cp -a /etc/fapolicyd /root/files; mount -t tmpfs -o size=240k none /etc/fapolicyd;"
-            "cp -a /root/files/. /etc/fapolicyd; dd if=/dev/zero of=/etc/fapolicyd/full 2> /dev/null || true",
+            FILL,
             "umount /etc/fapolicyd; rm -r /root/files",
             "the rules for the upgrade can't be written",
         ),

@@ -94,6 +94,18 @@ def test_window_that_a_boot_ends(desk: Desk) -> None:
     assert (ended.id, ended.state, ended.ended_by, ended.end_reason) == (window.id, "closed", "", "the host was booted")
 
 
+def test_daemon_that_does_not_start_again(desk: Desk) -> None:
+    desk.host.run("echo nonsense >> /etc/fapolicyd/fapolicyd.conf")
+    before = time.monotonic()
+    said = desk.open(works=False)
+    # The way back needs the lock that whoever opens a window has.
+    assert time.monotonic() - before < 100
+    assert "No maintenance window was opened: 'systemctl restart fapolicyd.service' failed" in said
+    desk.host.run("sed -i /nonsense/d /etc/fapolicyd/fapolicyd.conf; systemctl restart fapolicyd")
+    waiting.until(desk.is_enforcing, "the canary runs")
+    assert desk.stored()[0].state == "refused"
+
+
 def test_sshd_that_is_not_as_its_package_says_locks_nobody_out(desk: Desk) -> None:
     desk.open()
     desk.host.run("cp -p /usr/sbin/sshd /root/sshd; printf x >> /root/sshd; mv /root/sshd /usr/sbin/sshd")

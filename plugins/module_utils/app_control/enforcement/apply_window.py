@@ -53,16 +53,23 @@ def _opened(params: Params, where: StateDirectory | None, check_mode: bool) -> d
         )
     if deployed.mode != ENFORCE:
         raise HostError("the policy of this host lets everything run; no maintenance window is needed")
-    with where.locked(state.LOCK, params["lock_timeout"]):
-        _refuse_second(window.read(where))
-        if trial.current(on_trial.NAME) is not None:
-            raise HostError("a policy is on trial on this host; wait until that is over")
-        if check_mode:
-            now = time.time()
-            planned = Window(now, now + params["minutes"] * 60, params["by"] or "", params["reason"], "", "")
-            return {"changed": True, "window": _shown(planned)}
-        made = window.open_window(where, params["minutes"], params["by"] or "nobody", params["reason"])
-    return {"changed": True, "window": _shown(made)}
+    try:
+        with where.locked(state.LOCK, params["lock_timeout"]):
+            _refuse_second(window.read(where))
+            if trial.current(on_trial.NAME) is not None:
+                raise HostError("a policy is on trial on this host; wait until that is over")
+            return {"changed": True, "window": _shown(_made(params, where, check_mode))}
+    except window.NotOpenedError as error:
+        window.withdraw(where, error.token)
+        raise HostError("No maintenance window was opened: %s." % str(error).rstrip(".")) from error
+
+
+def _made(params: Params, where: StateDirectory, check_mode: bool) -> Window:
+    minutes, by, reason = params["minutes"], params["by"] or "nobody", params["reason"]
+    if check_mode:
+        now = time.time()
+        return Window(now, now + minutes * 60, by, reason, "", "")
+    return window.open_window(where, minutes, by, reason)
 
 
 def _refuse_second(current: Window | None) -> None:

@@ -26,9 +26,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import d
 _MOST_SENTENCES = 5
 
 
-_MOST_SENTENCES = 5
-
-
 class RenewalError(Exception):
     """The policy can't be made anew; the message is a sentence, or some."""
 

@@ -15,7 +15,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
     deployment,
     package_code,
@@ -47,7 +47,7 @@ class UpgradeError(Exception):
 
 
 class Pending(t.NamedTuple):
-    """Trust that has not ended. since: seconds since the epoch. digests: of live_files. problem: why it did not end yet."""
+    """Trust that has not ended. since: seconds since the epoch. digests: of files. problem: why it did not end yet."""
 
     since: float
     digests: tuple[str, ...]
@@ -166,14 +166,18 @@ def _load(where: StateDirectory, digests: set[str]) -> None:
             orders.send(orders.RELOAD_RULES)
             if is_enforcing:
                 _wait(lambda: not canary.is_refused(trusted))
-                if not canary.is_refused(refused):
-                    raise UpgradeError("fapolicyd lets everything run after its rules were loaded")
+                _check_refused(refused)
                 daemon.note_loaded()
         except BaseException as error:
             _restore(rules, compiled, is_sent)
             if isinstance(error, OSError):
                 raise UpgradeError("the rules for the upgrade can't be written: %s" % error) from error
             raise
+
+
+def _check_refused(path: str) -> None:
+    if not canary.is_refused(path):
+        raise UpgradeError("fapolicyd lets everything run after its rules were loaded")
 
 
 def _unload(where: StateDirectory) -> None:
