@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import de
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event
 
 ALERT, SUBJECT = "app_enforcement_interrupted", "fapolicyd"
-STOP, START, BOOT = RECORDS = (b"SERVICE_STOP", b"SERVICE_START", b"SYSTEM_BOOT")
+STOP, START = RECORDS = (b"SERVICE_STOP", b"SERVICE_START")
 _MADE_BY_INIT = re.compile(rb"type=\S+ msg=\S+ pid=1 uid=0 ")
 _UNIT = b"msg='unit=fapolicyd "
 _MOST = 1_000
@@ -37,30 +37,30 @@ class Interruptions:
     """Takes the events of a log in their order; ``state`` is what the next look goes on from."""
 
     def __init__(self, state: t.Any = None) -> None:
-        """state: when the daemon was stopped without a start since, None if it runs."""
-        self._stopped: float | None = float(state) if state is not None else None
+        """state: as ``state`` returned it, None for a first look."""
+        self._stopped: tuple[float, int] | None = (float(state[0]), int(state[1])) if state else None
         self.found: list[Interruption] = []
 
     def note(self, event: Event) -> None:
         """Take in an event whose first record is one of ``RECORDS``."""
-        if event.first != BOOT and _UNIT not in event.raw:
-            return
-        if not _MADE_BY_INIT.match(event.raw) and event.first != BOOT:
+        if _UNIT not in event.raw or not _MADE_BY_INIT.match(event.raw):
             return
         if event.first == STOP:
-            self._stopped = event.time if self._stopped is None else self._stopped
+            self._stopped = self._stopped or (event.time, event.serial)
         elif self._stopped is not None:
-            if event.first == START and len(self.found) < _MOST:
-                self.found.append(Interruption(self._stopped, event.time))
-            # A host that goes down stops everything.
+            stop, serial = self._stopped
+            # The kernel's numbers begin anew at a boot, and a host that goes down stops everything.
+            if event.serial > serial and len(self.found) < _MOST:
+                self.found.append(Interruption(stop, event.time))
             self._stopped = None
 
-    def state(self) -> float | None:
+    def state(self) -> tuple[float, int] | None:
+        """Return when the daemon was stopped without a start since, None if it runs."""
         return self._stopped
 
     def all(self) -> list[Interruption]:
         """Return all interruptions, the one that lasts included."""
-        return self.found if self._stopped is None else [*self.found, Interruption(self._stopped, None)]
+        return self.found if self._stopped is None else [*self.found, Interruption(self._stopped[0], None)]
 
 
 def detections(interruptions: t.Sequence[Interruption], confirmed: float, scope: str) -> list[dict[str, t.Any]]:

@@ -17,18 +17,20 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from tests.unit.plugins.module_utils.app_control.test_judgement import EXECUTION, NGINX, NOW, ONE, PACKAGE, TOOL, Host
 from tests.unit.plugins.plugin_utils.ocsf import samples, schema
 
+_BLOCKED, _NONE = Denials(3, 0, 0, 2), Denials()
+
 
 @pytest.fixture
 def host(tmp_path: pathlib.Path) -> Host:
     return Host(tmp_path)
 
 
-def refused(program: t.Any = TOOL, denials: Denials = Denials(3, 0, 0, 2), **others: t.Any) -> Record:
+def refused(program: t.Any = TOOL, denials: Denials = _BLOCKED, **others: t.Any) -> Record:
     """Return a program of which nothing ran since the last look."""
     return Record(program, NOW - 60, NOW, [], denials=denials, newest_denied=EXECUTION, **others)
 
 
-def ran(program: t.Any = TOOL, denials: Denials = Denials(), **others: t.Any) -> Record:
+def ran(program: t.Any = TOOL, denials: Denials = _NONE, **others: t.Any) -> Record:
     fields = {"executions": 3, "new_executions": 3, "newest": EXECUTION, "newest_unexplained": EXECUTION}
     return Record(program, NOW - 60, NOW, [19_675], denials=denials, newest_denied=EXECUTION, **{**fields, **others})
 
@@ -60,7 +62,7 @@ def test_a_violation_says_whether_it_was_blocked(
     assert schema.errors(event) == []
 
 
-def test_what_was_only_refused_is_not_learned(host: Host) -> None:
+def test_what_was_only_refused_is_not_learned() -> None:
     never, before = refused(is_altered=True), refused(executions=1, is_altered=True)
     assert [each.program for each in look.sightings([never, before])] == [TOOL]
     assert not never.has_run
@@ -84,15 +86,13 @@ def test_approving_what_was_only_refused_ends_its_finding(host: Host) -> None:
             refused(NGINX),
             None,
             "blocked",
-            "fapolicyd blocked it 3 times since the last look (rule 2 of compiled.rules), tried by eve in /home/eve,"
-            " started by /usr/bin/bash, though it should run: package nginx of web.",
+            "fapolicyd blocked it 3 times since the last look (rule 2 of compiled.rules)",
         ),
         (
             ran(NGINX, Denials(0, 2)),
             "medium",
             "allowed",
-            "fapolicyd would have blocked it 2 times, if it were not permissive, since the last look, tried by eve in"
-            " /home/eve, started by /usr/bin/bash, though it should run: package nginx of web.",
+            "fapolicyd would have blocked it 2 times, if it were not permissive, since the last look",
         ),
     ],
 )
@@ -101,7 +101,8 @@ def test_what_should_run_and_was_refused_is_a_finding_of_its_own(
 ) -> None:
     (found,) = host.judge([record], PACKAGE)
     assert (found["alert"], found["severity"]) == ("app_allowed_program_stopped", severity)
-    assert (found["disposition"], found["message"]) == (disposition, message)
+    who = ", tried by eve in /home/eve, started by /usr/bin/bash, though it should run: package nginx of web."
+    assert (found["disposition"], found["message"]) == (disposition, message + who)
     # The allowlist has it, and that ends nothing.
     assert host.ended == []
     assert not record.reported
