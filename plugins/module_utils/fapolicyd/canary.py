@@ -40,6 +40,16 @@ def directory(candidates: t.Iterable[str]) -> str:
 @contextlib.contextmanager
 def made(directory: str, name: str = NAME) -> t.Iterator[str]:
     """Give the path of a new canary in a directory of root's, and remove it afterwards. Raises CanaryError."""
+    path = create(directory, name)
+    try:
+        yield path
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def create(directory: str, name: str) -> str:
+    """Make a canary in a directory of root's, in place of one that is there, and return its path. Raises CanaryError."""
     path = os.path.join(directory, name)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
@@ -51,11 +61,7 @@ def made(directory: str, name: str = NAME) -> t.Iterator[str]:
             written.write(content + secrets.token_bytes(_RANDOM))
     except OSError as error:
         raise CanaryError("no canary can be made in %s: %s" % (directory, error.strerror)) from error
-    try:
-        yield path
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+    return path
 
 
 def is_refused(path: str) -> bool:

@@ -113,6 +113,12 @@ def loaded(executable: str) -> int | None:
     return None
 
 
+def note_loaded() -> None:
+    """Note that the daemon has read its files anew, after it was asked to and a canary has shown it."""
+    with contextlib.suppress(OSError):
+        os.utime(_PID_FILE)
+
+
 def has_systemd() -> bool:
     """Say whether systemd runs this host (sd_booted(3))."""
     return os.path.isdir("/run/systemd/system")

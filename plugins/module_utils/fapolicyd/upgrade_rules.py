@@ -14,7 +14,7 @@ import re
 import typing as t
 
 # Sorts before 00-bulwark.rules, for fagenrules and in a reload.
-NAME = "00-bulwark-upgrade.rules"
+PATH = "rules.d/00-bulwark-upgrade.rules"
 _TYPES, _END = "%bulwark_upgrade=", "%bulwark_upgrade_end=end"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SET = re.compile(r"%(\S+?)=(\S+)")

@@ -46,9 +46,11 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.program_mode
     ProgramHost,
     ProgramQuery,
 )
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.window_model import AppWindow
 
 __all__ = [
     "Accepted",
+    "AppWindow",
     "BenchmarkRun",
     "CapabilityResult",
     "Container",

@@ -47,11 +47,12 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
     TrendPoint,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.program_facade import ProgramStore
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.window_facade import WindowStore
 
 T = t.TypeVar("T")
 
 
-class Store(BenchmarkStore, JitStore, ProgramStore):
+class Store(BenchmarkStore, JitStore, ProgramStore, WindowStore):
     """An open store. Every method is one transaction, and raises StoreError when the database refuses.
 
     Open it where it is used and close it there: Ansible forks its workers, and a connection can't be shared by two

@@ -278,6 +278,31 @@ def _programs(connection: sa.Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _app_windows(connection: sa.Connection) -> None:
+    """Make room for maintenance windows of application control."""
+    number = "DOUBLE PRECISION" if connection.dialect.name == "postgresql" else "DOUBLE"
+    for statement in (
+        f"""CREATE TABLE bulwark_app_windows (
+            id TEXT NOT NULL,
+            host TEXT NOT NULL,
+            opened_by TEXT NOT NULL,
+            opened_account TEXT NOT NULL,
+            opened_login TEXT,
+            opened_asserted TEXT,
+            reason TEXT NOT NULL,
+            opened_at {number} NOT NULL,
+            until {number} NOT NULL,
+            state TEXT NOT NULL,
+            ended_at {number},
+            ended_by TEXT,
+            end_reason TEXT,
+            PRIMARY KEY (id)
+        )""",
+        "CREATE INDEX ix_bulwark_app_windows_host ON bulwark_app_windows (host)",
+    ):
+        connection.exec_driver_sql(statement)
+
+
 # The step at position N upgrades version N + 1 to N + 2. A released step never changes, so it is written out and makes
 # no use of ``schema``, which tells of the newest version.
 STEPS: tuple[t.Callable[[sa.Connection], None], ...] = (
@@ -288,6 +313,7 @@ STEPS: tuple[t.Callable[[sa.Connection], None], ...] = (
     _pins,
     _controls,
     _programs,
+    _app_windows,
 )
 VERSION = 1 + len(STEPS)
 

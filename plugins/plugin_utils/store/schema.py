@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import functools
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import control_tables, program_tables
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import control_tables, program_tables, window_tables
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
@@ -41,6 +41,7 @@ class Tables:
     programs: sa.Table
     program_hosts: sa.Table
     program_sightings: sa.Table
+    app_windows: sa.Table
 
 
 @functools.cache
@@ -75,6 +76,7 @@ def tables() -> Tables:
         programs=program_tables.programs(metadata),
         program_hosts=program_tables.hosts(metadata),
         program_sightings=program_tables.sightings(metadata),
+        app_windows=window_tables.windows(metadata),
     )
 
 

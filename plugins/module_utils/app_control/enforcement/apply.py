@@ -142,6 +142,7 @@ def _set(params: Params, where: StateDirectory | None, check_mode: bool) -> Resu
         options=options._asdict(),
         confirmed=0.0,
         token="",
+        connection=params["_connection"] or {},
     )
     problem = "" if noted is None else on_trial.problem(installed, policy.mode, files, where)
     if noted is not None and not problem:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The program that apt and dpkg run on the host before and after they change packages.
 
-usage: hook.pyz apt|dpkg|finish STATE_DIR. ``apt`` and ``dpkg`` come before: with another status than 0 nothing is
-unpacked. All that goes wrong is one sentence on standard error.
+usage: hook.pyz apt|dpkg|finish|end STATE_DIR. ``apt`` and ``dpkg`` come before: with another status than 0 nothing is
+unpacked. ``end`` is the last step of a maintenance window. All that goes wrong is one sentence on standard error.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import sys
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import upgrade
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import state, upgrade
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import planned
 
 _MOST_INPUT = 1 << 26
+_LOCK_SECONDS = 120.0
 
 
 def main(arguments: t.Sequence[str]) -> int:
@@ -30,6 +32,8 @@ def main(arguments: t.Sequence[str]) -> int:
             paths = _of_dpkg()
             if paths is not None:
                 upgrade.begin(paths, state_dir)
+        elif step == "end":
+            return _end(state_dir)
         else:
             return _finish(state_dir)
     except Exception as error:  # noqa: BLE001
@@ -47,17 +51,35 @@ def _of_dpkg() -> list[bytes] | None:
 
 
 def _finish(state_dir: str) -> int:
-    # Needs much more of the collection than what comes before.
-    from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import renewal
-
     try:
-        problem = upgrade.finish(state_dir, renewal.renew)
+        problem = upgrade.finish(state_dir, _renew)
     except Exception as error:  # noqa: BLE001
         _say("what packages brought stays allowed for now: %s" % error)
         return 1
     if problem:
         _say("what packages brought stays allowed for now: %s" % problem)
     return 0
+
+
+def _end(state_dir: str) -> int:
+    from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import window
+
+    try:
+        with state.directory(state_dir, create=False) as where:
+            if where is not None:
+                with where.locked(state.LOCK, _LOCK_SECONDS):
+                    window.end(where, _renew)
+    except Exception as error:  # noqa: BLE001
+        _say("everything stays allowed after the maintenance window: %s" % error)
+        return 1
+    return 0
+
+
+def _renew(where: StateDirectory) -> None:
+    # Needs much more of the collection than all the rest.
+    from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import renewal
+
+    renewal.renew(where)
 
 
 def _say(sentence: str) -> None:

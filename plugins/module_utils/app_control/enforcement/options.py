@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of app_control, as its documentation describes them, for the module and for its action plugin."""
+"""The options of app_control and app_control_window, for the modules and for their action plugins."""
 
 from __future__ import annotations
 
@@ -31,4 +31,17 @@ def apply_spec() -> dict[str, dict[str, t.Any]]:
         "_token": {"type": "str", "no_log": False},
         "_confirm": {"type": "str", "no_log": False},
         "_withdraw": {"type": "str", "no_log": False},
+    }
+
+
+def window_spec() -> dict[str, dict[str, t.Any]]:
+    """Return the argument spec of app_control_window."""
+    return {
+        "state": {"type": "str", "choices": ["opened", "closed"], "default": "opened"},
+        "minutes": {"type": "int"},
+        "reason": {"type": "str", "default": ""},
+        "by": {"type": "str"},
+        "state_dir": {"type": "path"},
+        "lock_timeout": {"type": "int", "default": 60},
+        "store": {"type": "str"},
     }

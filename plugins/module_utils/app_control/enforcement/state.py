@@ -42,7 +42,8 @@ class Deployed(t.NamedTuple):
     mode: of ``policy.MODES``, never audit. digests: SHA-256 of all files of ours and of those that we changed, by their
     paths below /etc/fapolicyd. settings: of fapolicyd.conf, those that we changed. content: the allowlist of the
     controller, packed; options: those that the policy was made with, so that the host can make it anew after an
-    upgrade. confirmed: seconds since the epoch. token: of its trial.
+    upgrade. confirmed: seconds since the epoch. token: of its trial. connection: the controller's way in, as its action
+    says it.
     """
 
     mode: str
@@ -53,6 +54,7 @@ class Deployed(t.NamedTuple):
     options: t.Mapping[str, t.Any]
     confirmed: float
     token: str
+    connection: t.Mapping[str, t.Any] = {}
 
 
 @contextlib.contextmanager
@@ -105,6 +107,7 @@ def _parsed(content: t.Mapping[str, t.Any]) -> Deployed:
         options=content["options"],
         confirmed=float(content["confirmed"]),
         token=content["token"],
+        connection=content["connection"],
     )
 
 

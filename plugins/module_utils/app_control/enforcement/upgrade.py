@@ -19,8 +19,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Stat
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import package_code, state
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import (
     canary,
-    config,
     daemon,
+    live_files,
     orders,
     upgrade_rules,
 )
@@ -28,8 +28,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import re
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives
 
 _RECORD = "upgrade.json"
+_CANARY = ".bulwark-upgrade"
 _LOST = "packages have temporary trust"
-_RULES, _COMPILED, _SETTINGS = "rules.d/" + upgrade_rules.NAME, "compiled.rules", "fapolicyd.conf"
+_RULES, _COMPILED = upgrade_rules.PATH, "compiled.rules"
 _LOCK_SECONDS, _SECONDS, _POLL = 60.0, 15.0, 0.01
 # More make the daemon slow: a digest costs 50 ns at each open of a file that isn't trusted.
 _MOST = 200_000
@@ -40,7 +41,7 @@ class UpgradeError(Exception):
 
 
 class Pending(t.NamedTuple):
-    """Trust that has not ended. since: seconds since the epoch. digests: of files. problem: why it did not end yet."""
+    """Trust that has not ended. since: seconds since the epoch. digests: of live_files. problem: why it did not end yet."""
 
     since: float
     digests: tuple[str, ...]
@@ -57,7 +58,7 @@ def begin(paths: t.Sequence[bytes], state_dir: str | None) -> None:
     with _deployed(state_dir) as where:
         if where is None:
             return
-        executable = _running()
+        _running()
         digests = package_code.script_digests()
         for path in paths:
             digests |= _digests(path)
@@ -69,7 +70,7 @@ def begin(paths: t.Sequence[bytes], state_dir: str | None) -> None:
         since = time.time() if before is None else before.since
         records.write(where, _RECORD, Pending(since, tuple(sorted(digests)))._asdict())
         try:
-            _load(where, digests, executable)
+            _load(where, digests)
         except BaseException:
             if before is None:
                 where.remove(_RECORD)
@@ -81,7 +82,7 @@ def begin(paths: t.Sequence[bytes], state_dir: str | None) -> None:
 def finish(state_dir: str | None, renew: t.Callable[[StateDirectory], None]) -> str:
     """End the trust, after ``renew`` has written that of the policy; return a sentence if it has to stay, else "".
 
-    Raises UpgradeError, or what ``renew`` raises; the trust stays then.
+    Raises UpgradeError, or what ``renew`` raises; the trust stays then. Nothing is done where there is none.
     """
     with _deployed(state_dir) as where:
         current = pending(where)
@@ -93,8 +94,9 @@ def finish(state_dir: str | None, renew: t.Callable[[StateDirectory], None]) -> 
             records.write(where, _RECORD, current._replace(problem=problem)._asdict())
             return problem
         try:
+            _running()
             renew(where)
-            _unload(_running())
+            _unload(where)
         except Exception as error:
             records.write(where, _RECORD, current._replace(problem=str(error))._asdict())
             raise
@@ -113,11 +115,11 @@ def _deployed(state_dir: str | None) -> t.Iterator[StateDirectory | None]:
             yield where
 
 
-def _running() -> str:
+def _running() -> None:
+    """Raise UpgradeError where no daemon runs: nothing would show that the rules work."""
     installed = daemon.installed()
     if installed is None or not daemon.processes(installed.executable):
         raise UpgradeError("fapolicyd does not run, although a policy is deployed; run 'systemctl start fapolicyd'")
-    return installed.executable
 
 
 def _digests(path: bytes) -> set[str]:
@@ -128,47 +130,63 @@ def _digests(path: bytes) -> set[str]:
     return package_code.archive_digests(archive)
 
 
-def _load(where: StateDirectory, digests: set[str], executable: str) -> None:
-    compiled = _read(_COMPILED)
-    rules = _read(_RULES)
+def _load(where: StateDirectory, digests: set[str]) -> None:
+    compiled = live_files.read(_COMPILED)
+    rules = live_files.read(_RULES)
     types = upgrade_rules.denied_types(compiled)
-    with canary.made(where.path, "canary-refused") as refused, canary.made(where.path, "canary-trusted") as trusted:
-        is_enforcing = not _is_permissive() and canary.is_refused(refused)
+    # Runs as long as the trust is in force.
+    trusted = canary.create(_canary_directory(where), _CANARY)
+    with canary.made(_canary_directory(where), _CANARY + "-refused") as refused:
+        # Not so in a rehearsal and in a maintenance window.
+        is_enforcing = canary.is_refused(refused)
         block = upgrade_rules.render({*digests, _digest(trusted)}, types)
+        is_sent = False
         try:
-            _write(_RULES, block)
-            _write(_COMPILED, upgrade_rules.inserted(compiled, block))
+            live_files.write(_RULES, block)
+            live_files.write(_COMPILED, upgrade_rules.inserted(compiled, block))
+            is_sent = True
             orders.send(orders.RELOAD_RULES)
             if is_enforcing:
                 _wait(lambda: not canary.is_refused(trusted))
                 if not canary.is_refused(refused):
                     raise UpgradeError("fapolicyd lets everything run after its rules were loaded")
+                daemon.note_loaded()
         except BaseException as error:
-            _restore(rules, compiled)
+            _restore(rules, compiled, is_sent)
             if isinstance(error, OSError):
                 raise UpgradeError("the rules for the upgrade can't be written: %s" % error) from error
             raise
 
 
-def _unload(executable: str) -> None:
-    compiled = _read(_COMPILED)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(_path(_RULES))
-    _write(_COMPILED, upgrade_rules.removed(compiled))
+def _unload(where: StateDirectory) -> None:
+    # One after the other, so that what the policy has runs all the time.
     orders.send(orders.RELOAD_TRUST, orders.RELOAD_RULES)
+    trusted = os.path.join(_canary_directory(where), _CANARY)
+    if os.path.exists(trusted):
+        with canary.made(_canary_directory(where), _CANARY + "-refused") as refused:
+            is_enforcing = canary.is_refused(refused)
+        if is_enforcing:
+            _wait(lambda: canary.is_refused(trusted))
+        os.unlink(trusted)
+    daemon.note_loaded()
 
 
-def _restore(rules: bytes, compiled: bytes) -> None:
+def _canary_directory(where: StateDirectory) -> str:
+    return canary.directory((where.path, "/root", "/etc"))
+
+
+def _restore(rules: bytes, compiled: bytes, is_loaded: bool) -> None:
     with contextlib.suppress(OSError):
         if rules:
-            _write(_RULES, rules)
+            live_files.write(_RULES, rules)
         else:
-            os.unlink(_path(_RULES))
+            live_files.remove(_RULES)
     with contextlib.suppress(OSError):
-        _write(_COMPILED, compiled)
-    # A reload after broken rules can end the daemon; a start refuses broken ones.
-    with contextlib.suppress(daemon.DaemonError):
-        daemon.restart()
+        live_files.write(_COMPILED, compiled)
+    if is_loaded:
+        # A reload after broken rules can end the daemon; a start refuses broken ones.
+        with contextlib.suppress(daemon.DaemonError):
+            daemon.restart()
 
 
 def _wait(is_done: t.Callable[[], bool]) -> None:
@@ -177,44 +195,6 @@ def _wait(is_done: t.Callable[[], bool]) -> None:
         if time.monotonic() >= end:
             raise UpgradeError("fapolicyd did not load its rules in %d seconds" % _SECONDS)
         time.sleep(_POLL)
-
-
-def _is_permissive() -> bool:
-    settings = config.parse(_read(_SETTINGS).decode("utf-8", "replace"))
-    return settings.get("permissive", "0") != "0"
-
-
-def _path(name: str) -> str:
-    return os.path.join(daemon.DIRECTORY, name)
-
-
-def _read(name: str) -> bytes:
-    try:
-        with open(_path(name), "rb") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return b""
-
-
-def _write(name: str, content: bytes) -> None:
-    """Put a file in the place of the one before, with its owner and mode, or readable for all."""
-    path = _path(name)
-    # Not beside it: the daemon reads whatever is in trust.d.
-    temporary = _path(".bulwark-new")
-    try:
-        with open(temporary, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-            with contextlib.suppress(FileNotFoundError):
-                status = os.stat(path)
-                os.fchown(stream.fileno(), status.st_uid, status.st_gid)
-            os.fchmod(stream.fileno(), 0o644)
-        os.rename(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
 
 
 def _digest(path: str) -> str:

@@ -54,6 +54,7 @@ def fill(url: str) -> None:
         seen_program = programs.sighting(AWKWARD, executions=2**40, users=(AWKWARD,))
         store.record_host(run, "web1", [programs.result(seen_program)], 220 + 1 / 3)
         store.judge("web1", benchmarks.BENCHMARK, "1.1.2", verdict="passed", reason=AWKWARD, by="alice", now=230)
+        store.app_window_opening("web1", seconds=60, by=person("bob"), reason=AWKWARD, now=240 + 1 / 3)
 
 
 def copy(source: str, destination: str, *, dry: bool = False) -> StoreCopy:

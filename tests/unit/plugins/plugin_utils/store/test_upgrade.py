@@ -88,7 +88,7 @@ def test_an_upgraded_store_has_the_shape_of_a_new_one(
 ) -> None:
     old_url = made(store_url, version)
     Store.open(old_url).close()
-    assert schema_of(old_url) == migrations.VERSION == 8
+    assert schema_of(old_url) == migrations.VERSION == 9
     if old_url.startswith("sqlite"):
         new_url = f"sqlite:///{tmp_path}/new.db"
     else:
@@ -273,6 +273,6 @@ def test_a_program_that_knows_less_says_so(old_url: str, monkeypatch: pytest.Mon
     with pytest.raises(StoreError) as error:
         Store.open(old_url)
     assert str(error.value) == (
-        "the store has schema 8, and this collection knows 1: a newer version of bulwark.servers wrote it, "
+        "the store has schema 9, and this collection knows 1: a newer version of bulwark.servers wrote it, "
         "so upgrade the collection on this controller"
     )

@@ -1,0 +1,91 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Open and close the maintenance window of a host."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import on_trial, state, window
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import ENFORCE
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.window import Window
+from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
+
+Params = t.Mapping[str, t.Any]
+SHORTEST, LONGEST = 1, 1440
+_LONGEST_REASON = 1000
+
+
+def apply(params: Params, check_mode: bool) -> dict[str, t.Any]:
+    """Do what the options ask for and return the module's result. Raises UsageError, HostError and StateError."""
+    if os.geteuid():
+        raise HostError("only root can open and close maintenance windows; use become")
+    is_open = params["state"] == "opened"
+    if is_open:
+        _check(params)
+    with state.directory(params["state_dir"], create=False) as where:
+        if is_open:
+            return _opened(params, where, check_mode)
+        return _closed(params, where, check_mode)
+
+
+def _check(params: Params) -> None:
+    if not SHORTEST <= (params["minutes"] or 0) <= LONGEST:
+        raise UsageError("minutes is %s; use %d to %d" % (params["minutes"] or "not given", SHORTEST, LONGEST))
+    reason = params["reason"]
+    if not reason.strip():
+        raise UsageError("reason is empty; say why everything may run")
+    if len(reason) > _LONGEST_REASON or not reason.isprintable():
+        raise UsageError("reason has more than %d characters or some that can't be shown" % _LONGEST_REASON)
+
+
+def _opened(params: Params, where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:
+    deployed = state.read(where)
+    if where is None or deployed is None:
+        raise HostError("no policy is deployed on this host, so that nothing is stopped; no maintenance window is needed")
+    if deployed.mode != ENFORCE:
+        raise HostError("the policy of this host lets everything run; no maintenance window is needed")
+    with where.locked(state.LOCK, params["lock_timeout"]):
+        _refuse_second(window.read(where))
+        if trial.current(on_trial.NAME) is not None:
+            raise HostError("a policy is on trial on this host; wait until that is over")
+        if check_mode:
+            now = time.time()
+            planned = Window(now, now + params["minutes"] * 60, params["by"] or "", params["reason"], "", "")
+            return {"changed": True, "window": _shown(planned)}
+        made = window.open_window(where, params["minutes"], params["by"] or "nobody", params["reason"])
+    return {"changed": True, "window": _shown(made)}
+
+
+def _refuse_second(current: Window | None) -> None:
+    if current is not None and current.ended is None:
+        raise HostError(
+            "a maintenance window is open already, opened by %s for another %d minutes: %s; close it first"
+            % (printable(current.by), max(0, current.until - time.time()) // 60, printable(current.reason))
+        )
+
+
+def _closed(params: Params, where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:
+    current = window.read(where)
+    if where is None or current is None or current.ended is not None:
+        return {"changed": False, "window": None if current is None else _shown(current)}
+    if check_mode:
+        return {"changed": True, "window": _shown(current)}
+    window.close(where, params["by"] or "nobody")
+    after = window.read(where)
+    if after is None or after.ended is None or after.problem:
+        raise HostError(
+            "The maintenance window was closed, but everything still runs: %s. Run the playbook protect."
+            % (after.problem if after is not None and after.problem else "its end was not recorded").rstrip(".")
+        )
+    return {"changed": True, "window": _shown(after)}
+
+
+def _shown(shown: Window) -> dict[str, t.Any]:
+    return {name: value for name, value in shown._asdict().items() if name not in ("token", "boot")}

@@ -1,0 +1,132 @@
+#!/usr/bin/python
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: app_control_window
+short_description: Let everything run on a host for a while, and record it
+version_added: 0.1.0
+author:
+  - bulwark.servers contributors (@bulwark-servers)
+description:
+  - Opens a maintenance window on a host that M(bulwark.servers.app_control) has in mode V(enforce). Everything runs
+    until it ends; fapolicyd still records what the policy would have stopped, and the next scan reports it.
+  - The window ends by itself, also when the controller is gone, and when the host is booted. At its end the host writes
+    the policy anew for the packages that are installed then.
+  - If the policy would stop something that the way back in needs, such as a B(sshd) that is not as its package says,
+    everything stays allowed after the window, and each scan reports it.
+  - Upgrades by B(apt) and B(dpkg) need no window.
+  - The store keeps who opened a window, when, why, until when, and how it ended. A window is noted there before the
+    host is asked.
+  - The playbook C(bulwark.servers.app_window) runs this module.
+extends_documentation_fragment:
+  - bulwark.servers.attributes
+  - bulwark.servers.attributes.linux
+  - bulwark.servers.store
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+    details:
+      - What was opened or closed is in the result.
+  idempotent:
+    support: partial
+    details:
+      - A second window is refused while one is open. What is closed is not closed again.
+options:
+  state:
+    description:
+      - V(opened) opens a window. It is refused while one is open, and on a host that enforces nothing.
+      - V(closed) ends it before its time.
+    type: str
+    choices: [opened, closed]
+    default: opened
+  minutes:
+    description: How long the window is open, from 1 to 1440. Needed with O(state=opened).
+    type: int
+  reason:
+    description: Why. Needed with O(state=opened).
+    type: str
+    default: ''
+  by:
+    description: Who does this, in addition to the account on the controller, which the store always records.
+    type: str
+  state_dir:
+    description: Directory on the host that holds the policy; C(/var/lib/bulwark) when not given.
+    type: path
+  lock_timeout:
+    description: Seconds to wait for another run that changes the policy of the same host.
+    type: int
+    default: 60
+seealso:
+  - module: bulwark.servers.app_control
+  - module: bulwark.servers.app_control_info
+"""
+
+EXAMPLES = r"""
+- name: Let everything run for an hour
+  bulwark.servers.app_control_window:
+    minutes: 60
+    reason: CHG-4711, the vendor's installer
+
+- name: End it
+  bulwark.servers.app_control_window:
+    state: closed
+"""
+
+RETURN = r"""
+window:
+  description: The window; none if there never was one.
+  returned: success
+  type: dict
+  contains:
+    opened:
+      description: When it was opened, in seconds since the epoch.
+      type: float
+      returned: success
+    until:
+      description: When it ends by itself, in seconds since the epoch.
+      type: float
+      returned: success
+    by:
+      description: Who opened it.
+      type: str
+      returned: success
+    reason:
+      description: Why.
+      type: str
+      returned: success
+    ended:
+      description: When it ended, in seconds since the epoch; none while it is open.
+      type: float
+      returned: success
+    how:
+      description: How it ended, in words.
+      type: str
+      returned: success
+    problem:
+      description: Why everything still runs although it ended, in words.
+      type: str
+      returned: success
+messages:
+  description: What was done, in sentences.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import run_module
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.apply_window import apply
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.options import window_spec
+
+
+def main() -> None:
+    run_module(AnsibleModule(argument_spec=window_spec(), supports_check_mode=True), apply)
+
+
+if __name__ == "__main__":
+    main()
