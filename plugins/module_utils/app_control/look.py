@@ -173,9 +173,9 @@ def _of_enforcement(inspection: Inspection | None, observed: Observed, scope: Sc
         observed.daemon = ()
         return []
     former, observed.daemon = observed.daemon, inspection.started
-    if not inspection.confirmed:
+    if not inspection.expected:
         return inspection.detections
-    found = interruptions.detections(observed.interruptions, inspection.confirmed, scope.scope)
+    found = interruptions.detections(observed.interruptions, inspection.expected, scope.scope)
     if not found and interruptions.is_another(former, inspection.started):
         found = [interruptions.unseen(scope.scope)]
     return [*inspection.detections, *found]

@@ -22,7 +22,7 @@ _UNIT = b"msg='unit=fapolicyd "
 _MOST = 1_000
 # Seconds. A restart takes no longer; whoever needs more time did something meanwhile.
 _RESTART = 10.0
-# Of a deployment, before its confirmation and after it.
+# Before and after the time when we ourselves started it anew, such as the confirmation that ends a trial.
 _BEFORE, _AFTER = 180.0, 60.0
 
 
@@ -63,17 +63,22 @@ class Interruptions:
         return self.found if self._stopped is None else [*self.found, Interruption(self._stopped[0], None)]
 
 
-def detections(interruptions: t.Sequence[Interruption], confirmed: float, scope: str) -> list[dict[str, t.Any]]:
-    """Return one detection of all interruptions, nothing without any. confirmed: when the policy was deployed."""
+def detections(
+    interruptions: t.Sequence[Interruption], expected: t.Sequence[float], scope: str
+) -> list[dict[str, t.Any]]:
+    """Return one detection of all interruptions, nothing without any.
+
+    expected: when we ourselves started the daemon anew. What was expected is shown, as others can wait for it.
+    """
     if not interruptions:
         return []
-    others = [each for each in interruptions if not -_BEFORE <= each.stop - confirmed <= _AFTER]
+    others = [each for each in interruptions if not _is_expected(each, expected)]
     severity = "informational" if not others else "medium" if all(map(_is_restart, others)) else "high"
     shown = others or interruptions
     first, last = shown[0].stop, shown[-1].start or shown[-1].stop
     message = "fapolicyd was stopped %s since the last look, %s." % (_times(len(shown)), _how_long(shown))
     if not others:
-        message += " It was when the policy was deployed."
+        message += " It was when a policy was deployed, or a maintenance window began or ended."
     evidence = {"data": {"stopped": [each.stop for each in shown], "started": [each.start for each in shown]}}
     return [
         detection(
@@ -104,6 +109,10 @@ def unseen(scope: str) -> dict[str, t.Any]:
         "Another process of fapolicyd runs than in the last look, and the audit log does not say when it was started."
     )
     return detection(ALERT, SUBJECT, scope, [{"data": {"problem": message}}], message=message)
+
+
+def _is_expected(interruption: Interruption, expected: t.Sequence[float]) -> bool:
+    return _is_restart(interruption) and any(-_BEFORE <= interruption.stop - time <= _AFTER for time in expected)
 
 
 def _is_restart(interruption: Interruption) -> bool:

@@ -70,13 +70,18 @@ def test_a_host_that_boots_stops_everything() -> None:
             "high",
             "stopped 2 times since the last look, and does not run since.",
         ),
-        ([Interruption(LATER - 60, LATER - 58)], "informational", "It was when the policy was deployed."),
-        # Whoever waits for a deployment is not covered by it.
+        (
+            [Interruption(LATER - 60, LATER - 58)],
+            "informational",
+            "It was when a policy was deployed, or a maintenance window began or ended.",
+        ),
+        # Whoever waits for a deployment is not covered by it, nor is whoever takes time.
+        ([Interruption(LATER - 60, LATER - 30)], "high", "once since the last look, for 30 seconds."),
         ([Interruption(LATER - 60, LATER - 58), Interruption(NOW, NOW + 60)], "high", "once since the last look"),
     ],
 )
 def test_severity_is_that_of_the_longest(found: list[Interruption], severity: str, message: str) -> None:
-    (detection,) = interruptions.detections(found, LATER, "enforcement")
+    (detection,) = interruptions.detections(found, (5.0, LATER), "enforcement")
     assert (detection["alert"], detection["severity"]) == ("app_enforcement_interrupted", severity)
     assert message in detection["message"]
 
