@@ -23,6 +23,7 @@ import os
 import pathlib
 import secrets
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -103,10 +104,31 @@ done
 rm /authorized_keys
 mkdir -p /etc/fapolicyd/rules.d /var/log/audit
 systemctl mask console-getty.service apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer systemd-networkd.service
+systemctl mask tmp.mount
 systemctl disable fapolicyd.service
 """
 
-_SIZE = "2G"
+# $1: the file system. $2: where to mount it. The rest: packages.
+_INSTALL = """
+mount -t ext3 -o loop "$1" "$2"
+cd "$2"; shift 2
+mount -t proc proc proc
+mount --rbind /dev dev
+cp etc/resolv.conf resolv.before
+cp /etc/resolv.conf etc/
+export DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin
+printf '#!/bin/sh\\nexit 101\\n' > usr/sbin/policy-rc.d
+chmod 755 usr/sbin/policy-rc.d
+chroot . apt-get -qq update
+chroot . apt-get -qq -o Dpkg::Options::=--force-unsafe-io install --no-install-recommends "$@" > /dev/null
+chroot . apt-get clean
+rm -rf var/lib/apt/lists/* usr/sbin/policy-rc.d
+mv resolv.before etc/resolv.conf
+"""
+
+# /tmp is on the root, whose file system is watched.
+_SYSTEM: t.Final[t.Mapping[str, str]] = {"SYSTEMD_SECCOMP": "0", "SYSTEMD_NSPAWN_TMPFS_TMP": "0"}
+_SIZE = "4G"
 _HOST_KEY = "etc/ssh/ssh_host_ed25519_key.pub"
 
 
@@ -125,20 +147,28 @@ class Host:
         self.pid = 0
 
     def path(self, path: str) -> pathlib.Path:
-        """Return a file of the host's root as this machine sees it, where no fapolicyd is asked; not below /run."""
+        """Return a file of the host's root as this machine sees it; not below /run.
+
+        The daemon is asked for it only with ``allow_filesystem_mark = 1``: then this waits for one that is frozen, too.
+        """
         return self._root / path.lstrip("/")
 
     def run(
-        self, command: str | t.Sequence[str], *, check: bool = True, seconds: float = waiting.SECONDS
+        self,
+        command: str | t.Sequence[str],
+        *,
+        given: str = "",
+        check: bool = True,
+        seconds: float = waiting.SECONDS,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a shell script, or a command, there as root; AssertionError when it fails.
+        """Run a shell script, or a command, there as root; AssertionError when it fails. given: its standard input.
 
         Raises subprocess.TimeoutExpired when it takes longer, as it does while fapolicyd is frozen.
         """
         words = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
         enter = ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-n", "-p", "-C", f"--root=/proc/{self.pid}/root"]
         environment = ["env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"]
-        return _run([*enter, "--wd=/", *environment, *words], check=check, seconds=seconds)
+        return _run([*enter, "--wdns=/", *environment, *words], given=given, check=check, seconds=seconds)
 
     def ssh(
         self, command: str, *, user: str = "root", check: bool = True, seconds: float = waiting.SECONDS
@@ -199,7 +229,7 @@ class Host:
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
-                env={**os.environ, "SYSTEMD_SECCOMP": "0", **_hierarchy()},
+                env={**os.environ, **_SYSTEM, **_hierarchy()},
             )
         waiting.until(self._find_first, self._console)
         waiting.until(self._has_started, self._console)
@@ -286,35 +316,55 @@ def booted(
 
 
 def image(packages: t.Sequence[str] = ()) -> Image:
-    """Return the file system with these packages; built once on a machine and kept."""
-    wanted = [*_PACKAGES, *sorted(set(packages))]
-    recipe = hashlib.sha256("\0".join((*wanted, _PREPARE, CONFIGURATION, _SIZE)).encode()).hexdigest()[:12]
-    directory = paths.cache() / "enforcing-hosts" / recipe
+    """Return the file system with these packages beside those of each host; built once on a machine and kept."""
+    base = _cached("\0".join((*_PACKAGES, _PREPARE, CONFIGURATION, _SIZE)), _build)
+    if not packages:
+        return base
+    wanted = sorted(set(packages))
+    recipe = "\0".join((base.file.parent.name, *wanted, _INSTALL))
+    return _cached(recipe, lambda directory: _extend(directory, base, wanted))
+
+
+def _cached(recipe: str, build: t.Callable[[pathlib.Path], None]) -> Image:
+    """Return an image of the cache; build it in a new directory where there is none. Only one process builds it."""
+    directory = paths.cache() / "enforcing-hosts" / hashlib.sha256(recipe.encode()).hexdigest()[:12]
     directory.parent.mkdir(parents=True, exist_ok=True)
     with open(f"{directory}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not directory.exists():
-            with tempfile.TemporaryDirectory(prefix=f"{recipe}-", dir=directory.parent) as workspace:
+            with tempfile.TemporaryDirectory(prefix=f"{directory.name}-", dir=directory.parent) as workspace:
                 finished = pathlib.Path(workspace) / "image"
                 finished.mkdir(mode=0o700)
-                _build(finished, pathlib.Path(workspace) / "root", wanted)
+                build(finished)
                 finished.rename(directory)
     return Image(directory / "root.ext3", directory / "key", (directory / "host_key").read_text().strip())
 
 
-def _build(directory: pathlib.Path, root: pathlib.Path, packages: t.Sequence[str]) -> None:
+def _build(directory: pathlib.Path) -> None:
     from tests.fleet import images
 
+    root = directory / "root"
     # In a mount namespace of its own: whatever debootstrap mounts and an interrupt leaves behind ends with it.
-    build = ["unshare", "--mount", "--fork", "debootstrap", "--variant=minbase", f"--include={','.join(packages)}"]
+    build = ["unshare", "--mount", "--fork", "debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}"]
     _run([*build, "trixie", str(root), images.mirror()], seconds=900)
     _run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(directory / "key")])
     (root / "authorized_keys").write_text((directory / "key.pub").read_text())
     _run(["chroot", str(root), "/bin/sh", "-euc", _PREPARE])
     (root / "etc/fapolicyd/fapolicyd.conf").write_text(CONFIGURATION)
     (directory / "host_key").write_text(" ".join((root / _HOST_KEY).read_text().split()[:2]) + "\n")
+    _run(["mkfs.ext3", "-q", "-m", "0", "-J", "size=16", "-d", str(root), str(directory / "root.ext3"), _SIZE])
+    shutil.rmtree(root)
+
+
+def _extend(directory: pathlib.Path, base: Image, packages: t.Sequence[str]) -> None:
+    for file in (base.key, base.key.with_name("host_key")):
+        shutil.copy(file, directory)
     file = directory / "root.ext3"
-    _run(["mkfs.ext3", "-q", "-m", "0", "-J", "size=16", "-d", str(root), str(file), _SIZE])
+    _run(["cp", "--sparse=always", str(base.file), str(file)])
+    (directory / "root").mkdir()
+    install = ["unshare", "--mount", "--fork", "/bin/sh", "-euc", _INSTALL, "sh", str(file), str(directory / "root")]
+    _run([*install, *packages], seconds=900)
+    (directory / "root").rmdir()
 
 
 @contextlib.contextmanager
@@ -385,11 +435,11 @@ def _remove_group(group: pathlib.Path) -> None:
 
 
 def _run(
-    words: t.Sequence[str], *, check: bool = True, seconds: float = waiting.SECONDS
+    words: t.Sequence[str], *, given: str = "", check: bool = True, seconds: float = waiting.SECONDS
 ) -> subprocess.CompletedProcess[str]:
     result = subprocess.run(
         words,
-        stdin=subprocess.DEVNULL,
+        input=given,
         capture_output=True,
         encoding="utf-8",
         errors="backslashreplace",

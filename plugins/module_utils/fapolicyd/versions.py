@@ -52,7 +52,9 @@ def features(version: str) -> Features | None:
     if not names_rule:
         lacking.append("fapolicyd %s does not name the rule in its records" % version)
     if not is_fast:
-        lacking.append("fapolicyd %s takes longer to start the more files are trusted, the square of their number" % version)
+        lacking.append(
+            "fapolicyd %s takes longer to start the more files are trusted, the square of their number" % version
+        )
     if not version.startswith(TESTED):
         lacking.append("fapolicyd %s is known by its documentation only; %s was tested" % (version, TESTED))
     if number[:2] > _NEWEST:

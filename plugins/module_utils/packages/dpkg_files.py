@@ -112,7 +112,7 @@ def _conffiles(text: bytes) -> dict[bytes, Conffile]:
     return digests
 
 
-def dependencies(stanzas: t.Sequence[Stanza]) -> dict[str, set[str]]:
+def needed_packages(stanzas: t.Sequence[Stanza]) -> dict[str, set[str]]:
     """Return packages by name, with the names of those that they depend on; of alternatives, all that are there."""
     providers: dict[str, set[str]] = {}
     for stanza in stanzas:

@@ -48,7 +48,9 @@ def _check(params: Params) -> None:
 def _opened(params: Params, where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:
     deployed = state.read(where)
     if where is None or deployed is None:
-        raise HostError("no policy is deployed on this host, so that nothing is stopped; no maintenance window is needed")
+        raise HostError(
+            "no policy is deployed on this host, so that nothing is stopped; no maintenance window is needed"
+        )
     if deployed.mode != ENFORCE:
         raise HostError("the policy of this host lets everything run; no maintenance window is needed")
     with where.locked(state.LOCK, params["lock_timeout"]):

@@ -41,8 +41,8 @@ class Unexpressed(t.NamedTuple):
 class Policy(t.NamedTuple):
     """All that is deployed.
 
-    mode: REHEARSE (fapolicyd decides, logs and lets everything pass) or ENFORCE. rules: lines of our file in rules.d, in
-    their order. trusted: lines of our file in trust.d, by path. settings: of fapolicyd.conf, those that we change.
+    mode: REHEARSE (fapolicyd decides, logs and lets everything pass) or ENFORCE. rules: lines of our file in rules.d,
+    in their order. trusted: lines of our file in trust.d, by path. settings: of fapolicyd.conf, those that we change.
     unexpressed: named, and not deployed.
     """
 
@@ -65,6 +65,11 @@ class Blocked(t.NamedTuple):
 _PATTERN = re.compile(r"[*?\\[]")
 # Mounts of containers and of the kernel: fapolicyd sees nothing there.
 _UNWATCHED = frozenset(("overlay", "rootfs", "ramfs"))
+# To mark whole file systems instead would let every account that can make a user namespace show a program under another
+# name there, after which fapolicyd refuses it under its own, to everybody (it keeps decisions by inode).
+_NAMESPACES = (
+    "fapolicyd watches the mounts of the host, and not those of sandboxed services, user namespaces and containers"
+)
 # Of the trust database: bytes of an entry beside its path, how full its pages are, and the smallest size, in MB.
 _ENTRY, _FILL, _LEAST = 112, 0.45, 50
 
@@ -103,6 +108,7 @@ class _Compiler:
         trusted = self._trusted()
         allowing = [*self._by_digest(), *self._by_directory(), *self._by_exemption(trusted)]
         lines = rule_lines.assemble(self._facts, allowing)
+        self._leave_out("programs in mount namespaces of their own", _NAMESPACES)
         entries = tuple(trusted[path] for path in sorted(trusted))
         settings = {
             "permissive": "0" if self._options.mode == ENFORCE else "1",
@@ -212,9 +218,7 @@ class _Compiler:
             else:
                 yield from self._of_exemption(exemption, path, what, trusted)
 
-    def _of_exemption(
-        self, exemption: Exemption, path: str, what: str, trusted: dict[str, Trusted]
-    ) -> t.Iterator[str]:
+    def _of_exemption(self, exemption: Exemption, path: str, what: str, trusted: dict[str, Trusted]) -> t.Iterator[str]:
         named = self._facts.named.get(path)
         if not exemption.sha256 and (named is None or named.writers):
             who = "nobody has it" if named is None else "%s can write it" % ", ".join(named.writers)
@@ -240,6 +244,8 @@ def watched(facts: Facts, options: Options) -> list[str]:
 
 def _words(rule: Rule) -> str:
     """Return a rule in words."""
-    kind, value = next((kind, getattr(rule, kind)) for kind in ("package", "directory", "sha256") if getattr(rule, kind))
+    kind, value = next(
+        (kind, getattr(rule, kind)) for kind in ("package", "directory", "sha256") if getattr(rule, kind)
+    )
     where = " of image %s" % rule.image if rule.image else ""
     return "the %s rule for %s%s of %s" % (kind, rule.path or value, where, rule.role)

@@ -30,7 +30,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.host_files import (
     HostFiles,
-    Problem,
+    UnreadableError,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.special_programs import (
     is_loader,
@@ -128,10 +128,10 @@ class _Collector:
         """Return all that packages own and that can run, each path once; one that is as packaged before others."""
         by_path: dict[str, HostFile] = {}
         with_origin = {(rule.manager, rule.package) for rule in self._allowlist.rules if rule.package and rule.origin}
-        for path, owned in self._packages.packages.files(self._host_files.is_wanted):
+        for path, owned in self._packages.packages.owned_files(self._host_files.is_wanted):
             try:
                 file = self._host_files.of_package(path, owned)
-            except Problem as problem:
+            except UnreadableError as problem:
                 self.notes.append("%s can't be trusted: %s" % (printable(path), problem))
                 continue
             if file is None:
@@ -169,7 +169,7 @@ class _Collector:
     def _named(self, path: bytes) -> HostFile | None:
         try:
             return self._host_files.named(path)
-        except Problem as problem:
+        except UnreadableError as problem:
             self.notes.append("%s can't be trusted: %s" % (printable(path), problem))
             return None
 
@@ -202,7 +202,7 @@ class _Collector:
             file, problem = None, "there is no such file"
             try:
                 file = self._host_files.named(used.path)
-            except Problem as error:
+            except UnreadableError as error:
                 problem = str(error)
             found.append(Essential(os.fsdecode(used.path) if file is None else file.path, used.role, file, problem))
         return found
@@ -238,13 +238,15 @@ class _Collector:
 
 
 def _users(allowlist: Allowlist) -> dict[str, int]:
-    users = {}
-    for name in {exemption.user for exemption in allowlist.exemptions if exemption.user}:
-        try:
-            users[name] = pwd.getpwnam(name).pw_uid
-        except (KeyError, ValueError):
-            continue
-    return users
+    accounts = {name: _account(name) for name in {exemption.user for exemption in allowlist.exemptions}}
+    return {name: account.pw_uid for name, account in accounts.items() if account is not None}
+
+
+def _account(name: str) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(name)
+    except (KeyError, ValueError):
+        return None
 
 
 def _remembered(params: t.Mapping[str, t.Any]) -> tuple[tuple[Record, ...], int]:
@@ -259,19 +261,11 @@ def _remembered(params: t.Mapping[str, t.Any]) -> tuple[tuple[Record, ...], int]
 
 def _connection(given: t.Mapping[str, t.Any]) -> Connection:
     """Return this connection's way, of what the controller says of it."""
-    uids = {0}
-    home = "/root"
-    for name in (given.get("remote_user"), given.get("become_user")):
-        try:
-            uids.add(pwd.getpwnam(str(name)).pw_uid)
-        except (KeyError, ValueError):
-            continue
-    if given.get("remote_user"):
-        try:
-            home = pwd.getpwnam(str(given["remote_user"])).pw_dir
-        except (KeyError, ValueError):
-            home = "/root"
+    user, become = (_account(str(given.get(name) or "")) for name in ("remote_user", "become_user"))
     temporary = "" if given.get("pipelining") else str(given.get("remote_tmp") or "~/.ansible/tmp")
     if temporary.startswith("~"):
-        temporary = home + temporary[1:]
-    return Connection(os.path.realpath(temporary) if temporary.startswith("/") else "", tuple(sorted(uids)))
+        temporary = (user.pw_dir if user is not None else "/root") + temporary[1:]
+    return Connection(
+        os.path.realpath(temporary) if temporary.startswith("/") else "",
+        tuple(sorted({0, *(account.pw_uid for account in (user, become) if account is not None)})),
+    )
