@@ -63,6 +63,8 @@ class Blocked(t.NamedTuple):
 
 
 _PATTERN = re.compile(r"[*?\\[]")
+# Watched whether they are mounted now or not, so that what is deployed stays the same when a stick is plugged in.
+_WATCHED = frozenset("ext2 ext3 ext4 xfs btrfs f2fs zfs tmpfs vfat exfat iso9660 udf".split())
 # Mounts of containers and of the kernel: fapolicyd sees nothing there.
 _UNWATCHED = frozenset(("overlay", "rootfs", "ramfs"))
 # To mark whole file systems instead would let every account that can make a user namespace show a program under another
@@ -239,7 +241,7 @@ class _Compiler:
 
 def watched(facts: Facts, options: Options) -> list[str]:
     """Return the types of file systems that fapolicyd shall watch."""
-    return sorted(options.file_systems or {each.kind for each in facts.file_systems} - _UNWATCHED)
+    return sorted(options.file_systems or (_WATCHED | {each.kind for each in facts.file_systems}) - _UNWATCHED)
 
 
 def _words(rule: Rule) -> str:

@@ -79,6 +79,11 @@ def begin(paths: t.Sequence[bytes], state_dir: str | None) -> None:
             raise
 
 
+def discard(where: StateDirectory) -> None:
+    """Forget the trust, whose rules a deployment has replaced. Raises StateError."""
+    where.remove(_RECORD)
+
+
 def finish(state_dir: str | None, renew: t.Callable[[StateDirectory], None]) -> str:
     """End the trust, after ``renew`` has written that of the policy; return a sentence if it has to stay, else "".
 
