@@ -58,8 +58,8 @@ notes:
   - Programs in containers are judged only if an allowlist has rules for their image. RV(coverage) says what was not.
   - A program of a Debian package counts as it should if its content has the digest that dpkg recorded. Root can edit
     these digests. A content that changes while the version of the package stays is reported for that reason.
-  - On a host where fapolicyd enforces a policy, each look makes a program that nothing trusts, tries to run it, and
-    removes it. It does nothing, and is refused unless the enforcement fails.
+  - On a host where fapolicyd enforces a policy, each look makes a file that nothing trusts, tries to execute it, and
+    removes it. It is no program, and is refused unless the enforcement fails.
   - Each look makes one record in the audit log of the host, as C(auditctl -m) does, in check mode, too. That it comes
     to the log shows that the log is written.
 seealso:

@@ -141,11 +141,10 @@ class Judgement:
         )
 
     def _is_canary(self, record: Record) -> bool:
-        """Say whether a record is about a canary of ours of which nothing ran, but for what known automation did."""
-        is_harmless = _is_explained(record) or (record.denials.blocked > 0 and not record.new_executions)
-        if record.program.path not in self._canaries or not is_harmless:
+        """Say whether a record is about a canary of ours, of which nothing ran."""
+        if record.program.path not in self._canaries or record.has_run or record.is_running:
             return False
-        self._explain(_CANARY, record.program.path, record.new_executions + record.denials.blocked)
+        self._explain(_CANARY, record.program.path, record.denials.total)
         return True
 
     def _judged(self, record: Record) -> tuple[Provenance | None, Violation | None]:

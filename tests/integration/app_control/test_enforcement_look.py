@@ -151,7 +151,7 @@ def test_what_was_blocked_and_what_is_wrong_with_the_enforcement(deployed: tuple
     host.run("/root/tool")
     daemon.settle()
     found = {(alert, subject): message for alert, subject, message in looks.look()}
-    assert found["app_enforcement_off", "fapolicyd"].startswith("A harmless program that nothing trusts ran")
+    assert found["app_enforcement_off", "fapolicyd"].startswith("fapolicyd does not refuse a harmless file")
     assert found["app_enforcement_changed", "fapolicyd"] == "Other than deployed: compiled.rules."
     assert found["app_unapproved_program", "/root/tool"].startswith("It ran ")
     host.run("systemctl stop fapolicyd")

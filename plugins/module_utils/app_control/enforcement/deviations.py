@@ -23,7 +23,7 @@ class Seen(t.NamedTuple):
     """The facts of a host.
 
     version: of fapolicyd, None if it is not installed. is_running: whether it decides about files. is_permissive: by
-    its configuration. is_refused: whether the kernel refused a program that nothing trusts, None if that was not tried.
+    its configuration. is_refused: whether the kernel refused a file that nothing trusts, None if that was not tried.
     changed: files that are not as they were deployed, below /etc/fapolicyd. is_at_boot: None if that is unknown.
     foreign: paths that files of others trust and no allowlist has, by these files. trusted: how many files the policy
     trusts; stale: how many of them are gone or have another size. temporary: in words, what is deployed for a time
@@ -96,7 +96,7 @@ def why_off(mode: str, seen: Seen) -> str:
     if mode == ENFORCE and seen.lasting:
         return "A maintenance window ended, and every program still runs: %s." % seen.lasting.rstrip(".")
     if mode == ENFORCE and seen.is_refused is False:
-        return "A harmless program that nothing trusts ran, so fapolicyd does not enforce the policy."
+        return "fapolicyd does not refuse a harmless file that nothing trusts, so it does not enforce the policy."
     if mode == ENFORCE and seen.is_permissive:
         return "fapolicyd is configured to be permissive, so it lets every program run."
     return ""
@@ -147,7 +147,7 @@ def _entries(content: t.Mapping[str, t.Any]) -> set[str]:
 
 
 def _canary(seen: Seen) -> str:
-    return "not tried" if seen.is_refused is None else "refused" if seen.is_refused else "ran"
+    return "not tried" if seen.is_refused is None else "refused" if seen.is_refused else "let through"
 
 
 def _found(

@@ -10,6 +10,8 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import look
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import refusals
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Denials, Record
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
@@ -143,4 +145,11 @@ def test_our_own_canary_is_counted_unless_it_ran(host: Host) -> None:
     assert host.scope.entry()["explained_count"] == 3
     assert host.judge([ran(denials=Denials(1))], PACKAGE) != []
     assert host.judge([ran()], PACKAGE) != []
-    assert host.judge([ran(new_explained=3)], PACKAGE) == []
+    assert host.judge([refused(executions=1)], PACKAGE) != []
+    assert host.judge([refused(denials=Denials(rehearsed=1))], PACKAGE) == []
+
+
+def test_attempts_keep_no_policy_from_a_host() -> None:
+    rules = ("allow perm=any all : trust=1", "deny_audit perm=execute all : all")
+    policy = Policy("enforce", rules, (), {})
+    assert [each.path for each in refusals.blocked(policy, [refused(), ran(NGINX)])] == [NGINX.path]
