@@ -15,7 +15,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo, _payload, _process
+from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo, _payload, _process, _state
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._program import PROGRAM, UNPACKAGED, Program
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
@@ -23,6 +23,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowl
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
     deployment,
     deviations,
+    hook_files,
     on_trial,
     state,
     upgrade,
@@ -33,6 +34,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Deployed
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.window import Window
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import Judge
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judgement import Own
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, daemon
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
 
@@ -157,6 +159,26 @@ def _inspected(
     if opened is not None:
         expected += [opened.opened, opened.until if opened.ended is None else opened.ended]
     return Inspection(found, trusted, tuple(expected), (_boot(), starts), canaries)
+
+
+def seconds_of(ticks: int) -> float:
+    """Return when a process was started, in seconds since the epoch. ticks: after the boot (proc_pid_stat(5))."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def own_program(state_dir: str | None) -> Own:
+    """Return the program that the collection leaves on hosts, and what gives the digest that it has."""
+    root = state_dir or _state.default_root(os.environ, os.geteuid())
+    path = hook_files.program_path(root)
+
+    def digest() -> str:
+        try:
+            return _digest(hook_files.files(root)[path].content)
+        except (ImportError, OSError, SyntaxError, AttributeError):
+            # Wherever the code of this process comes from, it can't be read there.
+            return ""
+
+    return Own(printable(path), digest)
 
 
 def _is_refused(directory: str, scope: ScopeCoverage) -> bool | None:

@@ -103,12 +103,13 @@ def is_another(before: t.Sequence[t.Any], now: t.Sequence[t.Any]) -> bool:
     return bool(before and now[1]) and before[0] == now[0] and bool(before[1]) and list(before[1]) != list(now[1])
 
 
-def unseen(scope: str) -> dict[str, t.Any]:
-    """Return the detection of an interruption of which the log says nothing."""
+def unseen(started: float, expected: t.Sequence[float], scope: str) -> dict[str, t.Any]:
+    """Return the detection of an interruption of which the log says nothing. started: when the process was."""
+    severity = "informational" if any(-_BEFORE <= started - time <= _AFTER for time in expected) else None
     message = (
         "Another process of fapolicyd runs than in the last look, and the audit log does not say when it was started."
     )
-    return detection(ALERT, SUBJECT, scope, [{"data": {"problem": message}}], message=message)
+    return detection(ALERT, SUBJECT, scope, [{"data": {"problem": message}}], severity=severity, message=message)
 
 
 def _is_expected(interruption: Interruption, expected: t.Sequence[float]) -> bool:

@@ -92,4 +92,5 @@ def test_another_process_without_a_record() -> None:
     assert not interruptions.is_another(("boot", [100]), ("other boot", [200]))
     assert not interruptions.is_another(("boot", [100]), ("boot", []))
     assert interruptions.is_another(("boot", [100]), ("boot", [200]))
-    assert interruptions.unseen("enforcement")["severity"] is None
+    assert interruptions.unseen(NOW, (5.0, LATER), "enforcement")["severity"] is None
+    assert interruptions.unseen(LATER - 60, (5.0, LATER), "enforcement")["severity"] == "informational"

@@ -153,3 +153,12 @@ def test_attempts_keep_no_policy_from_a_host() -> None:
     rules = ("allow perm=any all : trust=1", "deny_audit perm=execute all : all")
     policy = Policy("enforce", rules, (), {})
     assert [each.path for each in refusals.blocked(policy, [refused(), ran(NGINX)])] == [NGINX.path]
+
+
+def test_our_own_program_is_counted_as_long_as_it_is_as_we_wrote_it(host: Host) -> None:
+    hook = TOOL._replace(kind="script", path=host.own.path)
+    assert host.judge([ran(hook)], PACKAGE) == []
+    assert host.scope.entry()["explained_count"] == 3
+    for other in (hook._replace(sha256="2" * 64), hook._replace(content="changed"), hook._replace(sha256="")):
+        assert len(host.judge([ran(other)], PACKAGE)) == 1
+    assert len(host.judge([ran(hook, denials=Denials(1))], PACKAGE)) == 1
