@@ -55,6 +55,15 @@ before = state.Before({}, {}, False, False, ())
 with state.directory(None, create=True) as where:
     state.write(where, state.Deployed("enforce", digests, {}, before, json.load(sys.stdin), {}, 1.0, "x"))
 """
+_SIMULATE = """
+import json, sys
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation import perform, plan
+path = json.load(sys.stdin).encode()
+try:
+    perform.perform(plan.Started(path, (path,), "/", None, 1))
+except perform.RefusedError as error:
+    print(error)
+"""
 _PLUGINS = "ansible_collections/bulwark/servers/plugins"
 ALLOWED = content.as_data(
     [content.RuleList("web", "", (Rule("web", directory="/usr"), Rule("web", directory="/opt/allowed")))], ()
@@ -86,8 +95,7 @@ class Deployed:
             for each in result["detections"]
             # The kernel's log has what runs on the whole machine.
             if each["subject"].startswith(("/root/tool", "/root/script", "/opt/allowed", "fapolicyd", "trust.d"))
-            or ("canary" in each["subject"].rpartition("/")[2]
-            and not each["subject"].startswith("/proc/"))
+            or ("canary" in each["subject"].rpartition("/")[2] and not each["subject"].startswith("/proc/"))
         ]
 
 
@@ -129,6 +137,12 @@ def test_what_was_blocked_and_what_is_wrong_with_the_enforcement(deployed: tuple
     assert stopped.endswith("though it should run: directory /opt/allowed of web.")
     assert len(found) == 3
     assert looks.coverage["enforcement"]["status"] == "checked"
+
+    # What a simulation runs is refused, too, and that it tried is what a look has to see.
+    refused = looks.python(_SIMULATE, "/root/tool")
+    assert refused == "/root/tool was refused: fapolicyd, or another control of the host, stops what nothing trusts\n"
+    daemon.settle()
+    assert {(alert, subject) for alert, subject, _message in looks.look()} == {("app_unapproved_program", "/root/tool")}
 
     # The look tried its canary, and read the script: nothing of that is a finding of the next one.
     daemon.settle()

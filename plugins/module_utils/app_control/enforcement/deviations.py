@@ -133,9 +133,9 @@ def describe(deployed: Deployed, seen: Seen) -> list[str]:
     if seen.unwatched:
         notes.append("Not watched by fapolicyd: %s." % ", ".join(map(printable, seen.unwatched[:_SHOWN])))
     notes.append(
-        "Not stopped: code in arguments and pipes, files in memory, text files that an interpreter reads and that"
-        " fapolicyd does not take for a script, and programs in containers. The daemon's own trust database, and"
-        " trust that root gives it for its running time, are not read."
+        "Not stopped: code in arguments and pipes, files in memory, programs in containers, and what interpreters read,"
+        " if fapolicyd does not take it for a script, if it is below a directory of the system, or if root's Python"
+        " reads it. The daemon's own trust database, and trust that root gives it for its running time, are not read."
     )
     return notes
 
