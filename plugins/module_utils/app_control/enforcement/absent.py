@@ -94,14 +94,14 @@ def _restored(deployed: Deployed | None, now: t.Mapping[str, bytes]) -> tuple[di
             else:
                 files[path] = data
         elif path == deployment.CONFIGURATION and path in now:
-            files[path] = _without_settings(now[path], data or b"", deployed.settings)
+            files[path] = without_settings(now[path], data or b"", deployed.settings)
         elif path == deployment.COMPILED:
             # Others have changed rules of theirs since.
             files[path] = deployment.compiled(daemon.DIRECTORY, None)
     return files, frozenset(without)
 
 
-def _without_settings(now: bytes, former: bytes, settings: t.Mapping[str, str]) -> bytes:
+def without_settings(now: bytes, former: bytes, settings: t.Mapping[str, str]) -> bytes:
     """Return a file that others have changed, with the settings that were ours as they were before."""
     text, old = (data.decode("utf-8", "surrogateescape") for data in (now, former))
     values = config.parse(old)

@@ -171,6 +171,7 @@ def _set(params: Params, where: StateDirectory | None, check_mode: bool) -> Resu
     result.update(changed=True, problem=problem or None)
     if check_mode or where is None:
         return result
+    window.clear(where)
     token, left = on_trial.begin(where, installed, proposed, files, params["confirm_within"])
     return {**result, "trial": {"token": token, "seconds": params["confirm_within"], "left": left}}
 
@@ -222,6 +223,7 @@ def _described(params: Params, policy: Policy, facts: Facts) -> Result:
         "unexpressed": [each._asdict() for each in policy.unexpressed[:_MOST_NAMED]],
         "stopped": [each._asdict() for each in stopped[:_MOST_NAMED]],
         "conflicts": deployment.conflicts(daemon.DIRECTORY)[:_MOST_NAMED],
+        "warnings": hooks.warnings(),
     }
 
 

@@ -79,13 +79,16 @@ def _closed(params: Params, where: StateDirectory | None, check_mode: bool) -> d
         return {"changed": False, "window": None if current is None else _shown(current)}
     if check_mode:
         return {"changed": True, "window": _shown(current)}
-    window.close(where, params["by"] or "nobody")
+    failed = window.close(where, params["by"] or "nobody")
     after = window.read(where)
     if after is None or after.ended is None or after.problem:
+        why = after.problem if after is not None and after.problem else "; ".join(failed) or "its end was not recorded"
         raise HostError(
             "The maintenance window was closed, but everything still runs: %s. Run the playbook protect."
-            % (after.problem if after is not None and after.problem else "its end was not recorded").rstrip(".")
+            % why.rstrip(".")
         )
+    if failed:
+        raise HostError("The maintenance window was closed, but not all went well: %s." % "; ".join(failed))
     return {"changed": True, "window": _shown(after)}
 
 

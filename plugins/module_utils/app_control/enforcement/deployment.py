@@ -98,7 +98,7 @@ def difference(before: t.Mapping[str, bytes], after: t.Mapping[str, bytes]) -> d
 
 
 def _trust_lines(data: bytes) -> dict[str, None]:
-    return dict.fromkeys(_text(data).splitlines())
+    return dict.fromkeys(line for line in _text(data).splitlines() if not line.startswith("#"))
 
 
 def _shown(contents: t.Mapping[str, bytes], trusted: t.Sequence[str]) -> str:

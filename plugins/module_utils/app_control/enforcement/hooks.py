@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import stat
 
@@ -20,6 +21,19 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 
 # Neither apt nor dpkg reads a file whose name begins with a dot.
 _TEMPORARY = ".bulwark-new"
+_RPM_DATABASES = ("var/lib/rpm", "usr/lib/sysimage/rpm")
+_RPM_PLUGINS = ("usr/lib*/rpm-plugins/fapolicyd.so", "usr/lib/*/rpm-plugins/fapolicyd.so")
+
+
+def warnings(root: str = "/") -> list[str]:
+    """Return a sentence if upgrades on this host depend on something that is missing. root: only tests name another."""
+    if os.path.exists(os.path.join(root, "var/lib/dpkg/status")):
+        return []
+    if not any(os.path.isdir(os.path.join(root, path)) for path in _RPM_DATABASES):
+        return ["no package manager is on this host that fapolicyd can work with: upgrade in a maintenance window"]
+    if not any(glob.glob(os.path.join(root, path)) for path in _RPM_PLUGINS):
+        return ["rpm-plugin-fapolicyd is not installed: upgrades can fail half-way, so install it before"]
+    return []
 
 
 def differ(where: StateDirectory) -> bool:

@@ -51,6 +51,7 @@ def refusals(policy: Policy, facts: Facts, options: Options) -> list[str]:
         *_of_essentials(policy, facts),
         *_of_blocked(policy, facts, options),
         *_of_file_systems(policy, facts, options),
+        *_of_hard_links(facts),
     ]
 
 
@@ -192,6 +193,15 @@ def _of_file_systems(policy: Policy, facts: Facts, options: Options) -> t.Iterat
         )
     if len("watch_fs = %s" % policy.settings["watch_fs"]) > _LONGEST_SETTING:
         yield "watch_fs has no room for so many types; name those with programs in app_control_file_systems."
+
+
+def _of_hard_links(facts: Facts) -> t.Iterator[str]:
+    """Yield why any account could have programs refused to everybody: fapolicyd keeps decisions by inode."""
+    if not facts.protects_hard_links:
+        yield (
+            "Every account can link to programs under names of its own, under which fapolicyd would refuse them and"
+            " then under theirs, too; set the sysctl fs.protected_hardlinks to 1."
+        )
 
 
 def _kind_at(facts: Facts) -> t.Callable[[str], str]:

@@ -94,6 +94,7 @@ def facts(params: t.Mapping[str, t.Any], content: t.Mapping[str, t.Any], version
         connection=_connection(params.get("_connection") or {}),
         now=time.time(),
         notes=tuple(collector.notes[:_MOST_NOTES]),
+        protects_hard_links=_protects_hard_links(),
     )
 
 
@@ -109,6 +110,15 @@ def file_systems() -> tuple[FileSystem, ...]:
         for line in lines
         if not is_foreign(line.mount.kind) and b"noexec" not in line.options.split(b",")
     )
+
+
+def _protects_hard_links() -> bool:
+    """Say what the kernel does about links to files that whoever makes them can't write (proc_sys_fs(5))."""
+    try:
+        with open("/proc/sys/fs/protected_hardlinks", "rb") as stream:
+            return stream.read(8).strip() != b"0"
+    except OSError:
+        return True
 
 
 class _Collector:

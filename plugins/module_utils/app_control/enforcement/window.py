@@ -100,15 +100,16 @@ def open_window(where: StateDirectory, minutes: int, by: str, reason: str) -> Wi
     return window
 
 
-def close(where: StateDirectory, by: str) -> None:
-    """End the window that is open. Raises HostError and StateError. Without the state's lock: the end needs it."""
+def close(where: StateDirectory, by: str) -> tuple[str, ...]:
+    """End the window that is open, and return a sentence for each step that failed. Raises HostError and StateError.
+
+    Without the state's lock: the end needs it.
+    """
     window = read(where)
     if window is None or window.ended is not None:
-        return
+        return ()
     records.write(where, _RECORD, window._replace(how="%s closed it" % by)._asdict())
-    ended = trial.withdraw(NAME, window.token)
-    if ended.failed:
-        raise HostError("The maintenance window was closed, and not all went well: %s." % "; ".join(ended.failed))
+    return trial.withdraw(NAME, window.token).failed
 
 
 def end(where: StateDirectory, renew: t.Callable[[StateDirectory], None]) -> None:
@@ -130,6 +131,15 @@ def end(where: StateDirectory, renew: t.Callable[[StateDirectory], None]) -> Non
         records.write(where, _RECORD, ended._replace(problem=str(error))._asdict())
         raise
     records.write(where, _RECORD, ended._asdict())
+
+
+def clear(where: StateDirectory) -> None:
+    """Have the daemon start as its unit says again, after a window whose end did not go well. Raises StateError."""
+    window = records.read(where, _RECORD, _parsed, _LOST)
+    if window is not None and window.ended is not None and window.problem:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(DROP_IN)
+        records.write(where, _RECORD, window._replace(problem="")._asdict())
 
 
 def write_drop_in(executable: str) -> None:

@@ -14,7 +14,7 @@ def test_the_tested_version_lacks_what_was_found() -> None:
     assert features is not None
     assert features.spaces_in_trust
     assert features.reload_rules
-    assert not (features.transactional_reload or features.fast_trust or features.watches_run)
+    assert not any((features.transactional_reload, features.fast_trust, features.watches_run))
     assert len(features.lacking) == 1
 
 

@@ -220,9 +220,19 @@ def test_settings() -> None:
     assert (settings["permissive"], settings["trust"], settings["integrity"]) == ("0", "file", "sha256")
     assert {"ext4", "tmpfs", "xfs"} <= set(settings["watch_fs"].split(","))
     assert len("watch_fs = " + settings["watch_fs"]) < 159
+    assert settings["allow_filesystem_mark"] == "0"
+    assert "allow_filesystem_mark" not in _compile(version="1.1.4").settings, "the daemon does not start with it"
     given = compile_policy(Allowlist((), (), ()), FACTS, Options("rehearse", ("ext3",))).settings
     assert (given["permissive"], given["watch_fs"]) == ("1", "ext3")
     assert database_size([Trusted("/usr/bin/%090d" % number, 1, A) for number in range(60_000)]) > 50
+
+
+def test_rpm_host_trusts_its_database() -> None:
+    policy = _compile(essential_packages={("rpm", "openssh-server"): "sshd"})
+    assert policy.settings["trust"] == "rpmdb,file"
+    assert int(policy.settings["db_max_size"]) == 100 + int(_compile().settings["db_max_size"])
+    assert any("rpm's database" in each.why for each in policy.unexpressed)
+    assert not any("rpm" in each.why for each in _compile().unexpressed)
 
 
 def _refused(facts: Facts = FACTS, options: Options = OPTIONS, *rules: Rule) -> list[str]:
@@ -237,6 +247,7 @@ def test_each_reason_is_a_sentence() -> None:
     assert "1.1 or newer" in _refused(FACTS._replace(version="1.0.4"))[0]
     assert "of 0 days only" in _refused(FACTS._replace(observed_days=0))[0]
     assert "not watch: ext4" in _refused(options=Options("enforce", ("ext3",), 1))[0]
+    assert "fs.protected_hardlinks" in _refused(FACTS._replace(protects_hard_links=False))[0]
     assert "not watch: overlay" in _refused(FACTS._replace(file_systems=(FileSystem("/", "overlay"),)))[0]
 
 
