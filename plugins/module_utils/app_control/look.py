@@ -72,7 +72,9 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         roles = list(allowlist.roles)
         judgement = Judgement(allowlist, scopes[0], scripts, Upgrades(databases), time.time())
         if inspection is not None:
-            judgement.know(inspection.trusted, inspection.canaries, own_program(params.get("state_dir")))
+            judgement.know(
+                inspection.trusted, inspection.canaries, own_program(params.get("state_dir"), params["_own"])
+            )
         detections += judgement.detections(records)
         ended = judgement.ended(records)
         _note(scopes[0], _describe(allowlist, given, observed.host["distribution"]))

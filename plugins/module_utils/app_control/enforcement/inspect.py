@@ -166,19 +166,10 @@ def seconds_of(ticks: int) -> float:
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
 
 
-def own_program(state_dir: str | None) -> Own:
-    """Return the program that the collection leaves on hosts, and what gives the digest that it has."""
+def own_program(state_dir: str | None, digest: str | None) -> Own:
+    """Return the program that the collection leaves on hosts. digest: as the controller knows it, None for unknown."""
     root = state_dir or _state.default_root(os.environ, os.geteuid())
-    path = hook_files.program_path(root)
-
-    def digest() -> str:
-        try:
-            return _digest(hook_files.files(root)[path].content)
-        except (ImportError, OSError, SyntaxError, AttributeError):
-            # Wherever the code of this process comes from, it can't be read there.
-            return ""
-
-    return Own(printable(path), digest)
+    return Own(printable(hook_files.program_path(root)), digest or "")
 
 
 def _is_refused(directory: str, scope: ScopeCoverage) -> bool | None:
