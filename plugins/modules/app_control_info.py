@@ -95,7 +95,7 @@ findings:
   description:
     - OCSF events of programs that no allowlist has, one for each program. The evidence has who ran it, from where, with
       which content and package, what started it, how often, and on which other hosts it is.
-    - Each violation has a C(disposition): C(Blocked) if fapolicyd refused it each time, C(Allowed) if it ran. The
+    - The C(disposition) of a violation is C(Blocked) if fapolicyd refused it each time, and C(Allowed) if it ran. The
       evidence has both counts, and how often fapolicyd would have refused it in a rehearsal.
     - What fapolicyd stops though the allowlist has it, and what is wrong with the enforcement, are findings, too.
     - Directories that every account can write to, and that are mounted without C(noexec), are recommendations.
@@ -162,8 +162,8 @@ ended:
 coverage:
   description:
     - Entries of the scopes V(programs) and V(containers), and V(mounts) and V(enforcement) if an allowlist is for the
-      host. They say since when executions are known, what could not be read, what was not judged, what packages explain,
-      and what fapolicyd does not stop.
+      host. They say since when executions are known, what could not be read, what was not judged, what packages
+      explain, and what fapolicyd does not stop.
     - Without an allowlist, what could not be read is in the note of an entry, and its status is V(checked).
   type: list
   elements: dict

@@ -50,7 +50,7 @@ def made(directory: str, name: str = NAME) -> t.Iterator[str]:
 
 
 def create(directory: str, name: str) -> str:
-    """Make a canary in a directory of root's, in place of one that is there, and return its path. Raises CanaryError."""
+    """Make a canary in a directory of root's, in place of one that is there; return its path. Raises CanaryError."""
     path = os.path.join(directory, name)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
