@@ -130,7 +130,7 @@ class DebianRoot(Root):
 class Rpm:
     """An RPM package. install: shell commands that fill %{buildroot}; files: the lines of its %files section.
 
-    scripts: scriptlets in Lua, which rpm runs itself, by kind.
+    scripts: scriptlets in Lua, which rpm runs itself, by kind. requires: packages and files that it needs.
     """
 
     name: str
@@ -140,13 +140,15 @@ class Rpm:
     epoch: int = 0
     algorithm: int = 8
     scripts: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    requires: t.Sequence[str] = ()
 
     def build(self, directory: pathlib.Path) -> pathlib.Path:
         scriptlets = "".join(f"%{kind} -p <lua>\n{script}\n" for kind, script in self.scripts.items())
+        requires = "".join(f"Requires: {name}\n" for name in self.requires)
         spec = directory / f"{self.name}-{self.version}.spec"
         spec.write_text(
             f"Name: {self.name}\nVersion: {self.version}\nRelease: 1\nEpoch: {self.epoch}\nSummary: made by a test\n"
-            f"License: MIT\nBuildArch: noarch\n%description\n%install\n{self.install}\n"
+            f"License: MIT\nBuildArch: noarch\n{requires}%description\n%install\n{self.install}\n"
             f"{scriptlets}%files\n{self.files}\n"
         )
         _run(

@@ -12,7 +12,7 @@ import os
 import re
 import typing as t
 
-_LINE = re.compile(rb"(.*) (\d*) ([^ ]*?)\s*", re.DOTALL)
+_LINE = re.compile(rb"(.*) (\d*)[^ ]* ([^ ]*)", re.DOTALL)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 # Of trust_file_load: a path of 4096 bytes at most, and a first line that says that the paths have escapes.
 _LONGEST = 4096
@@ -39,7 +39,7 @@ def parse(text: bytes) -> list[Trusted]:
     for number, line in enumerate(text.split(b"\n"), 1):
         if not line or line.startswith(b"#") or line[0] < 32 or line[0] == 127:
             continue
-        match = _LINE.fullmatch(line)
+        match = _LINE.fullmatch(line.rstrip())
         if match is None:
             raise ValueError("line %d is not PATH SIZE SHA256" % number)
         path, size, digest = match.groups()

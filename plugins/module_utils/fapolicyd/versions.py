@@ -19,7 +19,7 @@ class Features(t.NamedTuple):
 
     spaces_in_trust: paths of trust files may have spaces. reload_rules: a running daemon takes other rules.
     transactional_reload: a reload of rules with an error changes nothing. rule_number_in_audit: its records name the
-    rule. fast_trust: many lines of trust files load in a moment. watches_run: file systems below /run, too.
+    rule. marks_file_systems: it can watch all mounts of a file system at once. fast_trust: many lines of trust files load in a moment. watches_run: file systems below /run, too.
     """
 
     rules_directory: bool
@@ -28,6 +28,7 @@ class Features(t.NamedTuple):
     reload_rules: bool
     transactional_reload: bool
     rule_number_in_audit: bool
+    marks_file_systems: bool
     fast_trust: bool
     watches_run: bool
     watchdog: bool
@@ -52,7 +53,9 @@ def features(version: str) -> Features | None:
     if not names_rule:
         lacking.append("fapolicyd %s does not name the rule in its records" % version)
     if not is_fast:
-        lacking.append("fapolicyd %s takes longer to start the more files are trusted, the square of their number" % version)
+        lacking.append(
+            "fapolicyd %s takes longer to start the more files are trusted, the square of their number" % version
+        )
     if not version.startswith(TESTED):
         lacking.append("fapolicyd %s is known by its documentation only; %s was tested" % (version, TESTED))
     if number[:2] > _NEWEST:
@@ -64,6 +67,7 @@ def features(version: str) -> Features | None:
         reload_rules=reloads,
         transactional_reload=number >= (1, 4, 6),
         rule_number_in_audit=names_rule,
+        marks_file_systems=number >= (1, 1, 5),
         fast_trust=is_fast,
         watches_run=number >= (1, 4, 0),
         watchdog=False,

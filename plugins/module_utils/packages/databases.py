@@ -84,13 +84,13 @@ class PackageDatabases:
         """Return the installed packages of a name, one for each architecture; for dpkg only."""
         return [package for database in self._databases() for package in database.installed(name)]
 
-    def files(self, is_wanted: t.Callable[[bytes], bool]) -> t.Iterator[tuple[bytes, Owned]]:
+    def owned_files(self, is_wanted: t.Callable[[bytes], bool]) -> t.Iterator[tuple[bytes, Owned]]:
         """Yield path and record of what the installed packages own, as far as a path is wanted.
 
         The path is where dpkg's diversions put the file; links on the way to it are not followed.
         """
         for database in self._databases():
-            yield from database.files(is_wanted)
+            yield from database.owned_files(is_wanted)
 
     def dependencies(self) -> dict[tuple[str, str], set[tuple[str, str]]]:
         """Return the installed packages, as (manager, name), with those that they can't do without.

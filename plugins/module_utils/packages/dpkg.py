@@ -78,7 +78,7 @@ class DpkgDatabase:
             path = self._index.path(ordinal)
             yield path, self._owned(ordinal, [path])
 
-    def files(self, is_wanted: t.Callable[[bytes], bool]) -> t.Iterator[tuple[bytes, Owned]]:
+    def owned_files(self, is_wanted: t.Callable[[bytes], bool]) -> t.Iterator[tuple[bytes, Owned]]:
         for group, stanza in enumerate(self._stanzas):
             for ordinal in self._index.members(group) if stanza.complete else ():
                 path = self._index.path(ordinal)
@@ -89,7 +89,7 @@ class DpkgDatabase:
                     yield path, self._owned(ordinal, [path])
 
     def dependencies(self) -> dict[str, set[str]]:
-        return files.dependencies([stanza for stanza in self._stanzas if stanza.complete])
+        return files.needed_packages([stanza for stanza in self._stanzas if stanza.complete])
 
     def digest_algorithms(self) -> t.AbstractSet[str]:
         # What an archive has that a signed repository knows is compared by SHA-256.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache
@@ -17,16 +18,26 @@ from ansible_collections.bulwark.servers.plugins.module_utils.packages.model imp
 _CHUNK = 1 << 20
 # The largest executables are browsers and language models' runtimes of some hundred megabytes.
 MOST_BYTES = 1 << 30
+# Nanoseconds.
+_TICK = 2_000_000_000
+
+
+# Device, inode, size, and the times of content and inode in nanoseconds.
+FileKey = t.Tuple[int, int, int, int, int]
 
 
 class Files:
-    """Answers each question once. Nothing is read before the first one."""
+    """Answers each question once. Nothing is read before the first one.
 
-    def __init__(self, root: bytes = b"/") -> None:
+    known: digests of files that were read before, by device, inode, size and times.
+    """
+
+    def __init__(self, root: bytes = b"/", known: t.Mapping[FileKey, dict[str, str]] | None = None) -> None:
         self._root = root
+        self._known = known or {}
         self._packages: databases.PackageDatabases | None = None
         self._owners: dict[bytes, str | None] = {}
-        self._digests: dict[tuple[t.Any, ...], dict[str, str] | None] = {}
+        self._digests: dict[FileKey, dict[str, str] | None] = {}
 
     def owner(self, path: bytes) -> str | None:
         """Return name and version of the package that owns a path of the host."""
@@ -56,8 +67,20 @@ class Files:
         if key not in self._digests:
             readable = stat.S_ISREG(status.st_mode) and status.st_size <= MOST_BYTES
             wanted = {"sha256", *self.packages.digest_algorithms()}
-            self._digests[key] = _hashed(descriptor, status.st_size, wanted) if readable else None
+            known = self._known.get(key)
+            if known is not None and known.keys() >= wanted:
+                self._digests[key] = known
+            else:
+                self._digests[key] = _hashed(descriptor, status.st_size, wanted) if readable else None
         return self._digests[key]
+
+    def read_digests(self) -> dict[FileKey, dict[str, str]]:
+        """Return the digests that were asked for, of files that show it if they are written from now on.
+
+        Times of files come from a clock that ticks slowly: what was written just now could be written unseen.
+        """
+        settled = time.time_ns() - _TICK
+        return {key: digests for key, digests in self._digests.items() if digests and max(key[3:]) < settled}
 
     def notes(self) -> list[tuple[str, str]]:
         """Return (subject, reason) of what can't be told by packages, if they were asked at all."""

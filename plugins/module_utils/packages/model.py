@@ -79,7 +79,7 @@ class Owned(t.NamedTuple):
 class Database(t.Protocol):
     """One package manager's database. manager: its name, as of a ``Package``."""
 
-    manager: t.ClassVar[str]
+    manager: str
 
     def owner(self, names: t.Sequence[bytes]) -> Owned | None:
         """Return the record of one file, given every name that it can be listed under."""
@@ -87,7 +87,7 @@ class Database(t.Protocol):
     def installed(self, name: str) -> list[Package]:
         """Return the installed packages of a name."""
 
-    def files(self, is_wanted: t.Callable[[bytes], bool]) -> t.Iterator[tuple[bytes, Owned]]:
+    def owned_files(self, is_wanted: t.Callable[[bytes], bool]) -> t.Iterator[tuple[bytes, Owned]]:
         """Yield path and record of what the installed packages own, as far as a path is wanted."""
 
     def dependencies(self) -> dict[str, set[str]]:

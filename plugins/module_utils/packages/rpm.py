@@ -66,7 +66,7 @@ class RpmDatabase:
     def installed(self, name: str) -> list[Package]:
         return [package for package in self._packages if package.name == name]
 
-    def files(self, is_wanted: t.Callable[[bytes], bool]) -> t.Iterator[tuple[bytes, Owned]]:
+    def owned_files(self, is_wanted: t.Callable[[bytes], bool]) -> t.Iterator[tuple[bytes, Owned]]:
         for ordinal in range(len(self._index)):
             if self._files.installed(ordinal):
                 path = self._index.path(ordinal)

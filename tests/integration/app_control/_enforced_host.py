@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import pathlib
 import shutil
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Rule
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Exemption, Rule
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.content import RuleList, as_data
 from ansible_collections.bulwark.servers.plugins.plugin_utils import payload
 
@@ -41,12 +39,18 @@ for path, file in hook_files.files("/var/lib/bulwark").items():
 class EnforcedHost:
     """A host on which fapolicyd enforces. Its allowlist has all packages that it is installed with, and ``also``."""
 
-    def __init__(self, host: enforcing_host.Host, also: t.Sequence[str]) -> None:
+    def __init__(
+        self,
+        host: enforcing_host.Host,
+        also: t.Sequence[str] = (),
+        more: t.Sequence[Rule] = (),
+        exemptions: t.Sequence[Exemption] = (),
+    ) -> None:
         self.host = host
         shutil.copytree(paths.ROOT / "plugins/module_utils", host.path(f"{_COLLECTION}/plugins/module_utils"))
         names = host.run("dpkg-query --show --showformat='${Package}\\n'").stdout.split()
-        rules = [Rule("web", package=name, manager="dpkg") for name in (*names, *also)]
-        content = payload.packed(as_data([RuleList("web", "", tuple(rules))], []))
+        rules = [*(Rule("web", package=name, manager="dpkg") for name in (*names, *also)), *more]
+        content = payload.packed(as_data([RuleList("web", "", tuple(rules))], exemptions))
         host.path("/root/content").write_text(content)
         host.run(["sh", "-c", 'python3 -c "$0" "$1" < /root/content', _DEPLOY, _TOP], seconds=60)
         host.run("systemctl enable --now fapolicyd")
@@ -66,9 +70,3 @@ class EnforcedHost:
         """Return the trust of an upgrade that has not ended."""
         file = self.host.path("/var/lib/bulwark/app_enforcement/upgrade.json")
         return json.loads(file.read_text()) if file.exists() else None
-
-
-@contextlib.contextmanager
-def enforced(directory: pathlib.Path, also: t.Sequence[str] = ()) -> t.Iterator[EnforcedHost]:
-    with enforcing_host.booted(directory) as host:
-        yield EnforcedHost(host, also)

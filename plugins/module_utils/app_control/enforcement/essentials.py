@@ -12,19 +12,20 @@ import typing as t
 
 # Packages by role, as distributions call them. Those that are not installed are left out.
 ROLES: t.Mapping[str, str] = {
-    "the first process": "systemd|systemd-sysv|sysvinit-core|openrc|runit|init|systemd-libs|util-linux(?:-core)?|mount",
-    "sign-in over SSH": "openssh-server|openssh-sftp-server|openssh-client|openssh|openssh-clients|dropbear(?:-bin)?",
+    "the first process": "systemd|systemd-(?:sysv|libs)|sysvinit-core|openrc|runit|init|util-linux(?:-core)?|mount",
+    "sign-in over SSH": "openssh-(?:server|sftp-server|clients?)|openssh|dropbear(?:-bin)?",
     "PAM": "libpam.*|pam|login|shadow-utils|passwd|util-linux-login|linux-pam|libnss-.*|sssd.*|nscd|nslcd|authselect.*",
     "becoming root": "sudo|sudo-rs|doas|opendoas|util-linux|polkit.*|policykit-1",
     "shells": "bash|dash|busybox|zsh|ksh|mksh|coreutils|coreutils-single|findutils|grep|sed|gawk|mawk",
-    "the interpreter of modules": r"python3(?:\.\d+)?(?:-minimal)?|libpython3.*|platform-python|python3-libs|python3-apt"
-    "|python3-dnf|python3-rpm|python3-libdnf.*",
-    "the package manager": "dpkg|apt|apt-utils|debconf|gpgv|sqv|debian-archive-keyring|rpm|rpm-libs|dnf.*|yum|zypper|libzypp|apk-tools"
-    "|ca-certificates|perl-base",
+    "the interpreter of modules": r"python3(?:\.\d+)?(?:-minimal)?|libpython3.*|platform-python|python3-libs"
+    "|python3-apt|python3-dnf|python3-rpm|python3-libdnf.*",
+    "the package manager": "dpkg|apt|apt-utils|debconf|gpgv|sqv"
+    "|debian-archive-keyring|rpm|rpm-libs|dnf.*|yum"
+    "|zypper|libzypp|apk-tools|ca-certificates|perl-base",
     "the network": "iproute2?|ifupdown|netbase|isc-dhcp-client|dhcpcd.*|network-manager|NetworkManager.*|netplan.*"
     "|systemd-networkd|systemd-resolved|nftables|iptables|cloud-init",
-    "the boot": "udev|systemd-udev|kmod|e2fsprogs|xfsprogs|btrfs-progs|lvm2|cryptsetup.*|mdadm|initramfs-tools.*|dracut.*"
-    "|grub.*|linux-base|procps(?:-ng)?|hostname|dbus.*|cron|cronie|rsyslog|auditd?",
+    "the boot": "udev|systemd-udev|kmod|e2fsprogs|xfsprogs|btrfs-progs|lvm2|cryptsetup.*|mdadm|initramfs-tools.*"
+    "|dracut.*|grub.*|linux-base|procps(?:-ng)?|hostname|dbus.*|cron|cronie|rsyslog|auditd?",
     "fapolicyd": "fapolicyd.*",
 }
 _ROLES = {role: re.compile(pattern) for role, pattern in ROLES.items()}

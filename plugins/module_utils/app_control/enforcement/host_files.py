@@ -50,7 +50,7 @@ _HEAD = 4096
 _PT_INTERP = 3
 
 
-class Problem(Exception):
+class UnreadableError(Exception):
     """A file can't be read, or changes while it is."""
 
 
@@ -68,7 +68,7 @@ class HostFiles:
         return not _DATA.match(path)
 
     def of_package(self, path: bytes, owned: Owned) -> HostFile | None:
-        """Return a packaged file, None for one that does not run or is not there; raise Problem for others."""
+        """Return a packaged file, None for one that does not run or is not there; raise UnreadableError for others."""
         return self._read(path, owned, is_any=False)
 
     def named(self, path: bytes) -> HostFile | None:
@@ -97,7 +97,7 @@ class HostFiles:
                 return None
             return self._opened(path, pinned, status, owned, is_any)
         except OSError as error:
-            raise Problem(reason(error)) from error
+            raise UnreadableError(reason(error)) from error
         finally:
             os.close(pinned)
 
@@ -114,16 +114,16 @@ class HostFiles:
                 owned = self._packages.owned(name)
             digests = self._packages.digests(descriptor)
             if digests is None or _key(os.fstat(descriptor)) != _key(status):
-                raise Problem("it is too large, or changed while it was read")
-            return HostFile(
-                os.fsdecode(name),
-                status.st_size,
-                digests["sha256"],
-                kind or EXECUTABLE,
-                _verification(owned, digests),
-                *(() if owned is None else (owned.manager, owned.package, owned.version)),
-                conffile=owned is not None and owned.conffile,
-                writers=self.writers_of(name, status),
+                raise UnreadableError("it is too large, or changed while it was read")
+            verification = _verification(owned, digests)
+            writers = self.writers_of(name, status)
+            file = HostFile(
+                os.fsdecode(name), status.st_size, digests["sha256"], kind or EXECUTABLE, verification, writers=writers
+            )
+            if owned is None:
+                return file
+            return file._replace(
+                manager=owned.manager, package=owned.package, version=owned.version, conffile=owned.conffile
             )
         finally:
             os.close(descriptor)
@@ -131,7 +131,7 @@ class HostFiles:
     def _kernel_name(self, pinned: int) -> bytes:
         name = os.readlink(b"/proc/self/fd/%d" % pinned)
         if not name.startswith(self._root + b"/") or not os.fstat(pinned).st_nlink:
-            raise Problem("it is gone, or a link leads out of its root directory")
+            raise UnreadableError("it is gone, or a link leads out of its root directory")
         return name[len(self._root) :]
 
 
@@ -158,7 +158,9 @@ def _has_interpreter(head: bytes) -> bool:
             start, size, count = *struct.unpack_from(order + "Q", head, 32), *struct.unpack_from(order + "HH", head, 54)
         else:
             start, size, count = *struct.unpack_from(order + "I", head, 28), *struct.unpack_from(order + "HH", head, 42)
-        return any(struct.unpack_from(order + "I", head, start + size * number)[0] == _PT_INTERP for number in range(count))
+        return any(
+            struct.unpack_from(order + "I", head, start + size * number)[0] == _PT_INTERP for number in range(count)
+        )
     return False
 
 

@@ -41,8 +41,8 @@ class Unexpressed(t.NamedTuple):
 class Policy(t.NamedTuple):
     """All that is deployed.
 
-    mode: REHEARSE (fapolicyd decides, logs and lets everything pass) or ENFORCE. rules: lines of our file in rules.d, in
-    their order. trusted: lines of our file in trust.d, by path. settings: of fapolicyd.conf, those that we change.
+    mode: REHEARSE (fapolicyd decides, logs and lets everything pass) or ENFORCE. rules: lines of our file in rules.d,
+    in their order. trusted: lines of our file in trust.d, by path. settings: of fapolicyd.conf, those that we change.
     unexpressed: named, and not deployed.
     """
 
@@ -62,9 +62,23 @@ class Blocked(t.NamedTuple):
     last: float
 
 
-_PATTERN = re.compile(r"[*?\\[]")
+_PATTERN = re.compile(r"[*?\[]")
+# Watched whether they are mounted now or not, so that what is deployed stays the same when a stick is plugged in.
+_WATCHED = frozenset(
+    ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "tmpfs", "vfat", "exfat", "iso9660", "udf")
+)
 # Mounts of containers and of the kernel: fapolicyd sees nothing there.
 _UNWATCHED = frozenset(("overlay", "rootfs", "ramfs"))
+# To mark whole file systems instead would let every account that can make a user namespace show a program under another
+# name there, after which fapolicyd refuses it under its own, to everybody (it keeps decisions by inode).
+# rpm-plugin-fapolicyd has the daemon load its trust anew after each transaction: without rpmdb, nothing that an upgrade
+# brought would run, sshd included.
+_RPM_TRUST = "fapolicyd trusts all that rpm's database has, so that upgrades pass"
+# MB for the database's files, as in the configuration that distributions ship.
+_RPM_SIZE = 100
+_NAMESPACES = (
+    "fapolicyd watches the mounts of the host, and not those of sandboxed services, user namespaces and containers"
+)
 # Of the trust database: bytes of an entry beside its path, how full its pages are, and the smallest size, in MB.
 _ENTRY, _FILL, _LEAST = 112, 0.45, 50
 
@@ -85,8 +99,8 @@ class _Compiler:
         self._allowlist = allowlist
         self._facts = facts
         self._options = options
-        features = versions.features(facts.version)
-        self._has_spaces = features is None or features.spaces_in_trust
+        self._features = versions.features(facts.version)
+        self._has_spaces = self._features is None or self._features.spaces_in_trust
         self._unexpressed: list[Unexpressed] = []
         self._rules: dict[PackageName, list[Rule]] = {}
         for rule in allowlist.rules:
@@ -103,14 +117,20 @@ class _Compiler:
         trusted = self._trusted()
         allowing = [*self._by_digest(), *self._by_directory(), *self._by_exemption(trusted)]
         lines = rule_lines.assemble(self._facts, allowing)
+        self._leave_out("programs in mount namespaces of their own", _NAMESPACES)
         entries = tuple(trusted[path] for path in sorted(trusted))
+        is_rpm = {manager for manager, _name in self._facts.essential_packages} == {"rpm"}
+        if is_rpm:
+            self._leave_out("that only the packages of the allowlist run", _RPM_TRUST)
         settings = {
             "permissive": "0" if self._options.mode == ENFORCE else "1",
-            "trust": "file",
+            "trust": "rpmdb,file" if is_rpm else "file",
             "integrity": "sha256",
             "watch_fs": ",".join(watched(self._facts, self._options)),
-            "db_max_size": str(database_size(entries)),
+            "db_max_size": str(database_size(entries) + (_RPM_SIZE if is_rpm else 0)),
         }
+        if self._features is not None and self._features.marks_file_systems:
+            settings["allow_filesystem_mark"] = "0"
         return Policy(self._options.mode, tuple(lines), entries, settings, tuple(self._unexpressed))
 
     def _trusted(self) -> dict[str, Trusted]:
@@ -212,9 +232,7 @@ class _Compiler:
             else:
                 yield from self._of_exemption(exemption, path, what, trusted)
 
-    def _of_exemption(
-        self, exemption: Exemption, path: str, what: str, trusted: dict[str, Trusted]
-    ) -> t.Iterator[str]:
+    def _of_exemption(self, exemption: Exemption, path: str, what: str, trusted: dict[str, Trusted]) -> t.Iterator[str]:
         named = self._facts.named.get(path)
         if not exemption.sha256 and (named is None or named.writers):
             who = "nobody has it" if named is None else "%s can write it" % ", ".join(named.writers)
@@ -235,11 +253,13 @@ class _Compiler:
 
 def watched(facts: Facts, options: Options) -> list[str]:
     """Return the types of file systems that fapolicyd shall watch."""
-    return sorted(options.file_systems or {each.kind for each in facts.file_systems} - _UNWATCHED)
+    return sorted(options.file_systems or (_WATCHED | {each.kind for each in facts.file_systems}) - _UNWATCHED)
 
 
 def _words(rule: Rule) -> str:
     """Return a rule in words."""
-    kind, value = next((kind, getattr(rule, kind)) for kind in ("package", "directory", "sha256") if getattr(rule, kind))
+    kind, value = next(
+        (kind, getattr(rule, kind)) for kind in ("package", "directory", "sha256") if getattr(rule, kind)
+    )
     where = " of image %s" % rule.image if rule.image else ""
     return "the %s rule for %s%s of %s" % (kind, rule.path or value, where, rule.role)

@@ -13,20 +13,21 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Stat
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content as contents
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
     deployment,
+    refusals,
     state,
     trusted,
+    watchers,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.facts import Facts, Options
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import (
-    Policy,
-    compile_policy,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.facts import Options
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import compile_policy
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.host import distribution
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import daemon, live_files, upgrade_rules
 
+_MOST_SENTENCES = 5
+
 
 class RenewalError(Exception):
-    """The policy can't be made anew; the message is one sentence."""
+    """The policy can't be made anew; the message is a sentence, or some."""
 
 
 def renew(where: StateDirectory) -> None:
@@ -41,10 +42,13 @@ def renew(where: StateDirectory) -> None:
     options = Options(**{name: _value(value) for name, value in deployed.options.items()})
     params = {**deployed.options, "state_dir": os.path.dirname(where.path), "_connection": deployed.connection}
     installed = daemon.installed()
-    facts = trusted.facts(params, given, installed.version if installed else "")
+    facts = trusted.facts(params, given, installed.version if installed else "", keeps_digests=True)
     policy = compile_policy(contents.allowlist(given, distribution()), facts, options)
-    _check(policy, facts)
-    made = deployment.files(policy, daemon.DIRECTORY)
+    # What ran meanwhile, as scripts of packages do, is no reason to keep what has been trusted for them.
+    refused = refusals.refusals(policy, facts._replace(records=()), options._replace(minimum_days=0))
+    if refused:
+        raise RenewalError(" ".join(refused[:_MOST_SENTENCES]).rstrip("."))
+    made = deployment.files(policy, daemon.DIRECTORY, watchers.own(deployed.has_watcher, where.path))
     if made[deployment.RULES] == live_files.read(deployment.RULES):
         # What somebody changed in rules.d and did not load is not loaded here.
         made[deployment.COMPILED] = live_files.read(deployment.COMPILED)
@@ -53,17 +57,6 @@ def renew(where: StateDirectory) -> None:
         live_files.write(path, made[path])
     live_files.remove(upgrade_rules.PATH)
     state.write(where, deployed._replace(digests=deployment.digests(made)))
-
-
-def _check(policy: Policy, facts: Facts) -> None:
-    """Raise RenewalError where a file that the way back in needs would be stopped."""
-    trusted_paths = {each.path for each in policy.trusted}
-    stopped = sorted(each.path for each in facts.essentials if each.path not in trusted_paths)
-    if stopped:
-        raise RenewalError(
-            "the policy would stop %s, which the way back in needs; look at them, and run the playbook protect"
-            % ", ".join(stopped[:5])
-        )
 
 
 def _value(value: t.Any) -> t.Any:

@@ -53,4 +53,6 @@ def is_loader(path: str) -> bool:
 
 def is_reader(path: str) -> bool:
     """Say whether a program reads files to copy or examine them."""
-    return _READER.fullmatch(path.rpartition("/")[2]) is not None
+    directory, _slash, name = path.rpartition("/")
+    is_program = directory.endswith(("bin", "/openssh", "/ssh", "/dracut", "/sftp-server"))
+    return is_program and _READER.fullmatch(name) is not None

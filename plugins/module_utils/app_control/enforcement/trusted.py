@@ -18,7 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import pr
 from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import is_foreign
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content as travelling
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import essentials
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import essentials, kept_digests
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.facts import (
     EXECUTABLE,
     Connection,
@@ -30,7 +30,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.host_files import (
     HostFiles,
-    Problem,
+    UnreadableError,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.special_programs import (
     is_loader,
@@ -53,19 +53,26 @@ _MOST_BELOW = 200_000
 _MOST_NOTES = 50
 
 
-def facts(params: t.Mapping[str, t.Any], content: t.Mapping[str, t.Any], version: str = "") -> Facts:
+def facts(
+    params: t.Mapping[str, t.Any], content: t.Mapping[str, t.Any], version: str = "", keeps_digests: bool = False
+) -> Facts:
     """Return the facts of this host. params: of the module; content: the allowlist as it travelled.
 
-    version: of the installed fapolicyd. params may have ``_token``, the checkpoint of the scan in the store, and
-    ``_connection``. Raises StateError, HostError, and KeyError or TypeError for content that ``as_data`` did not make.
+    version: of the installed fapolicyd. keeps_digests: whether those of files are kept for the next run. params may
+    have ``_token``, the checkpoint of the scan in the store, and ``_connection``. Raises StateError, HostError, and
+    KeyError or TypeError for content that ``as_data`` did not make.
     """
     root = os.fsencode(params.get("_root") or "/")
     allowlist = travelling.allowlist(content, distribution())
-    collector = _Collector(root, allowlist)
+    state_dir = params.get("state_dir")
+    collector = _Collector(root, allowlist, kept_digests.read(state_dir))
     records, days = _remembered(params)
     files = collector.files()
     named = collector.named()
     used = collector.used() if root == b"/" else ()
+    scripts = collector.scripts()
+    if keeps_digests:
+        kept_digests.write(state_dir, collector.read_digests())
     programs = {file.path for file in files if file.kind == EXECUTABLE} | set(named)
     programs |= {unprintable_text(record.program.interpreter) for record in records if record.program.interpreter}
     pythons = {each.path for each in used if "python" in languages(each.path)}
@@ -77,7 +84,7 @@ def facts(params: t.Mapping[str, t.Any], content: t.Mapping[str, t.Any], version
     return Facts(
         files=tuple(files),
         named=named,
-        scripts=collector.scripts(),
+        scripts=scripts,
         depends=collector.depends(),
         essential_packages=collector.essential_packages(),
         essentials=tuple(used),
@@ -94,6 +101,7 @@ def facts(params: t.Mapping[str, t.Any], content: t.Mapping[str, t.Any], version
         connection=_connection(params.get("_connection") or {}),
         now=time.time(),
         notes=tuple(collector.notes[:_MOST_NOTES]),
+        protects_hard_links=_protects_hard_links(),
     )
 
 
@@ -111,27 +119,39 @@ def file_systems() -> tuple[FileSystem, ...]:
     )
 
 
+def _protects_hard_links() -> bool:
+    """Say what the kernel does about links to files that whoever makes them can't write (proc_sys_fs(5))."""
+    try:
+        with open("/proc/sys/fs/protected_hardlinks", "rb") as stream:
+            return stream.read(8).strip() != b"0"
+    except OSError:
+        return True
+
+
 class _Collector:
     """Reads the files of one host. notes: sentences about what could not be read."""
 
-    def __init__(self, root: bytes, allowlist: Allowlist) -> None:
+    def __init__(self, root: bytes, allowlist: Allowlist, known: kept_digests.Digests) -> None:
         self._root = root
         self._allowlist = allowlist
-        self._packages = PackagedFiles(root)
+        self._packages = PackagedFiles(root, known)
         self._host_files = HostFiles(self._packages, root)
         self._indexes = SignedIndexes(root)
         self._origins: dict[tuple[str, str], str] = {}
         self._depends: dict[PackageName, set[PackageName]] | None = None
         self.notes: list[str] = []
 
+    def read_digests(self) -> kept_digests.Digests:
+        return self._packages.read_digests()
+
     def files(self) -> list[HostFile]:
         """Return all that packages own and that can run, each path once; one that is as packaged before others."""
         by_path: dict[str, HostFile] = {}
         with_origin = {(rule.manager, rule.package) for rule in self._allowlist.rules if rule.package and rule.origin}
-        for path, owned in self._packages.packages.files(self._host_files.is_wanted):
+        for path, owned in self._packages.packages.owned_files(self._host_files.is_wanted):
             try:
                 file = self._host_files.of_package(path, owned)
-            except Problem as problem:
+            except UnreadableError as problem:
                 self.notes.append("%s can't be trusted: %s" % (printable(path), problem))
                 continue
             if file is None:
@@ -169,7 +189,7 @@ class _Collector:
     def _named(self, path: bytes) -> HostFile | None:
         try:
             return self._host_files.named(path)
-        except Problem as problem:
+        except UnreadableError as problem:
             self.notes.append("%s can't be trusted: %s" % (printable(path), problem))
             return None
 
@@ -196,15 +216,16 @@ class _Collector:
         return {package: role for package, role in roles.items() if role}
 
     def used(self) -> t.Sequence[Essential]:
-        """Return the files that this very connection uses."""
+        """Return the files that this very connection uses, those aside that an upgrade or another root took away."""
         found = []
         for used in essentials.used_files():
-            file, problem = None, "there is no such file"
             try:
                 file = self._host_files.named(used.path)
-            except Problem as error:
-                problem = str(error)
-            found.append(Essential(os.fsdecode(used.path) if file is None else file.path, used.role, file, problem))
+            except UnreadableError as error:
+                found.append(Essential(os.fsdecode(used.path), used.role, None, str(error)))
+                continue
+            if file is not None:
+                found.append(Essential(file.path, used.role, file))
         return found
 
     def directories(self) -> dict[str, tuple[str, ...]]:
@@ -238,13 +259,15 @@ class _Collector:
 
 
 def _users(allowlist: Allowlist) -> dict[str, int]:
-    users = {}
-    for name in {exemption.user for exemption in allowlist.exemptions if exemption.user}:
-        try:
-            users[name] = pwd.getpwnam(name).pw_uid
-        except (KeyError, ValueError):
-            continue
-    return users
+    accounts = {name: _account(name) for name in {exemption.user for exemption in allowlist.exemptions}}
+    return {name: account.pw_uid for name, account in accounts.items() if account is not None}
+
+
+def _account(name: str) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(name)
+    except (KeyError, ValueError):
+        return None
 
 
 def _remembered(params: t.Mapping[str, t.Any]) -> tuple[tuple[Record, ...], int]:
@@ -259,19 +282,11 @@ def _remembered(params: t.Mapping[str, t.Any]) -> tuple[tuple[Record, ...], int]
 
 def _connection(given: t.Mapping[str, t.Any]) -> Connection:
     """Return this connection's way, of what the controller says of it."""
-    uids = {0}
-    home = "/root"
-    for name in (given.get("remote_user"), given.get("become_user")):
-        try:
-            uids.add(pwd.getpwnam(str(name)).pw_uid)
-        except (KeyError, ValueError):
-            continue
-    if given.get("remote_user"):
-        try:
-            home = pwd.getpwnam(str(given["remote_user"])).pw_dir
-        except (KeyError, ValueError):
-            home = "/root"
+    user, become = (_account(str(given.get(name) or "")) for name in ("remote_user", "become_user"))
     temporary = "" if given.get("pipelining") else str(given.get("remote_tmp") or "~/.ansible/tmp")
     if temporary.startswith("~"):
-        temporary = home + temporary[1:]
-    return Connection(os.path.realpath(temporary) if temporary.startswith("/") else "", tuple(sorted(uids)))
+        temporary = (user.pw_dir if user is not None else "/root") + temporary[1:]
+    return Connection(
+        os.path.realpath(temporary) if temporary.startswith("/") else "",
+        tuple(sorted({0, *(account.pw_uid for account in (user, become) if account is not None)})),
+    )

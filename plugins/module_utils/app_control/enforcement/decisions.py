@@ -1,0 +1,90 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Predict what fapolicyd decides by our own rules and trust, without running it. Pure."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.rule_lines import (
+    DENY_EXECUTION,
+    SYSTEM_DIRECTORIES,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.special_programs import languages
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.trust import Trusted
+
+_SUBJECT = re.compile(r"auid=(\d+)$")
+_READING = re.compile(r"allow perm=open uid=(\S+) exe=%bulwark_pythons : (?:all|dir=(\S+))$")
+
+
+class _Allowing(t.NamedTuple):
+    """A rule that allows. None: any."""
+
+    uid: int | None
+    path: str | None
+    directory: str | None
+    sha256: str | None
+
+    def covers(self, path: str, sha256: str, uid: int | None) -> bool:
+        return (
+            self.uid in (None, uid)
+            and self.path in (None, path)
+            and (self.directory is None or path.startswith(self.directory))
+            and (self.sha256 is None or self.sha256 == sha256)
+        )
+
+
+class Decisions:
+    """Answers for one policy. Accounts are numbers, None for one that no rule names."""
+
+    def __init__(self, rules: t.Sequence[str], trusted: t.Iterable[Trusted]) -> None:
+        self._trusted = {entry.path: entry.sha256 for entry in trusted}
+        before = rules[: rules.index(DENY_EXECUTION)]
+        self._allowing = [rule for rule in map(_parsed, before) if rule is not None]
+        self._reading = [match for match in map(_READING.match, rules) if match is not None]
+        self._interpreters = {
+            path
+            for rule in rules
+            if rule.startswith("%bulwark_interpreters=")
+            for path in rule.partition("=")[2].split(",")
+        }
+
+    def is_executed(self, path: str, sha256: str, uid: int | None) -> bool:
+        """Say whether a program is executed. sha256: of what ran; a trusted path has the content that it has now."""
+        return path in self._trusted or any(rule.covers(path, sha256, uid) for rule in self._allowing)
+
+    def is_library_loaded(self, path: str, sha256: str, uid: int | None) -> bool:
+        """Say whether programs load a library."""
+        return self.is_executed(path, sha256, uid)
+
+    def is_script_read(self, interpreter: str, path: str, uid: int | None) -> bool:
+        """Say whether an interpreter reads a script that is not trusted, and that begins with a line for it."""
+        if interpreter not in self._interpreters or not languages(interpreter):
+            return True
+        if path.startswith(SYSTEM_DIRECTORIES):
+            return True
+        if "python" not in languages(interpreter):
+            return False
+        return any(
+            uid is not None and str(uid) in match.group(1).split(",") and path.startswith(match.group(2) or "/")
+            for match in self._reading
+        )
+
+
+def _parsed(rule: str) -> _Allowing | None:
+    """Return a rule about single files, a directory or a content; None for others."""
+    action, separator, target = rule.partition(" : ")
+    words = action.split()
+    if not separator or words[0] != "allow" or words[1] not in ("perm=any", "perm=execute"):
+        return None
+    fields = dict(word.partition("=")[::2] for word in target.split(" "))
+    if "trust" in fields or not fields.keys() & {"path", "dir", "sha256hash"}:
+        return None
+    subject = " ".join(words[2:])
+    match = _SUBJECT.match(subject)
+    if match is None and subject != "all":
+        return None
+    uid = int(match.group(1)) if match else None
+    return _Allowing(uid, fields.get("path"), fields.get("dir"), fields.get("sha256hash"))
