@@ -93,6 +93,10 @@ class TriedHost:
         target = host.path(f"{_TOP}/ansible_collections/bulwark/servers/plugins/module_utils")
         shutil.copytree(paths.ROOT / "plugins/module_utils", target, ignore=shutil.ignore_patterns("__pycache__"))
         host.path(_PROPOSE).write_text(_SCRIPT)
+        # All that a session leaves behind is killed when it ends.
+        host.path("/etc/systemd/logind.conf.d").mkdir()
+        host.path("/etc/systemd/logind.conf.d/kill.conf").write_text("[Login]\nKillUserProcesses=yes\n")
+        host.run("systemctl restart systemd-logind")
         host.run(["python3", "-c", _TRUST], seconds=60)
         host.run(["python3", _PROPOSE, "nothing", "deploy", "0"])
 
