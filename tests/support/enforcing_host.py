@@ -149,7 +149,8 @@ class Host:
     def path(self, path: str) -> pathlib.Path:
         """Return a file of the host's root as this machine sees it; not below /run.
 
-        The daemon is asked for it only with ``allow_filesystem_mark = 1``: then this waits for one that is frozen, too.
+        With ``allow_filesystem_mark = 1`` the daemon is asked for it and refuses, as it can't see this machine's
+        processes: use ``run`` while it runs.
         """
         return self._root / path.lstrip("/")
 
@@ -167,7 +168,13 @@ class Host:
         """
         words = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
         enter = ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-n", "-p", "-C", f"--root=/proc/{self.pid}/root"]
-        environment = ["env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"]
+        environment = [
+            "env",
+            "-i",
+            "HOME=/root",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "LC_ALL=C.UTF-8",
+        ]
         return _run([*enter, "--wdns=/", *environment, *words], given=given, check=check, seconds=seconds)
 
     def ssh(

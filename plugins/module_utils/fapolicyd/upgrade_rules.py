@@ -4,8 +4,9 @@
 """Rules that let files run by their digest, whatever they are called and wherever they are, while packages change.
 
 Trust lines can't do this: a trust file holds one digest for each path, and dpkg runs a new program as NAME.dpkg-new or
-NAME, its scripts as /var/lib/dpkg/tmp.ci/preinst. Each digest is a rule of its own, because the daemon silently takes no
-set of digests. Decisions aren't cached, so a file that was refused before runs as soon as its rule is there.
+NAME, its scripts as /var/lib/dpkg/tmp.ci/preinst. Each digest is a rule of its own, because the daemon takes no set of
+digests, and says nothing of it. Decisions aren't cached: a file that was refused before runs as soon as its rule is
+there.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@
 """The dead man: it waits until somebody confirms or withdraws, or the time is over, and then performs the steps.
 
 Nothing is opened and nothing executed until it acts, as a daemon that decides about both may hang. There are two
-processes. The first listens and acts; the second looks every quarter of a second whether the first is still there, and
-takes its place. What is decided stands in memory that both share, so that it is decided once.
+processes. The first listens and acts; the second takes its place when it is gone, or doesn't act in time. The first
+starts another second one where that is gone. What is decided stands in memory that both share, so that it is decided
+once.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import select
 import signal
 import socket
 import struct
-import time
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import detached, records
@@ -36,7 +36,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps i
 CONFIRM, WITHDRAW = WISHES = ("confirm", "withdraw")
 
 _OPEN, _FORWARD, _BACK, _ENDED = range(4)
-# Seconds between two looks at whether the other process is there.
+# Seconds between two looks at all that nobody is woken for.
 _LOOK = 0.25
 # Seconds for which one client may keep the others waiting.
 _SECONDS_TO_ASK = 1.0
@@ -73,6 +73,8 @@ class DeadMan:
         # Shared with the children: what is decided, and why.
         self._shared = mmap.mmap(-1, 1 + _REASON)
         self._losses = 0
+        # It ends when the other process does.
+        self._other: socket.socket | None = None
         self._kept = contextlib.ExitStack()
         self._stream = self._kept.enter_context(directory.written(records.last(record.plan.name)))
         self._rehearse()
@@ -123,7 +125,7 @@ class DeadMan:
         if signal.SIGTERM in signal.sigpending():
             self._decide(_BACK, "its process was asked to end (SIGTERM)")
             return None
-        if not select.select([self._listener], [], [], min(left, _LOOK))[0]:
+        if self._listener not in self._woken_by(min(left, _LOOK), self._listener):
             return None
         client, _address = self._listener.accept()
         wish = _wish(client, self._record.token, min(_SECONDS_TO_ASK, max(0.01, self._record.left())))
@@ -153,15 +155,20 @@ class DeadMan:
     def _fork_partner(self) -> int:
         first = os.getpid()
         try:
+            mine, other = socket.socketpair()
             partner = os.fork()
         except OSError:
             return 0
         if partner == 0:
             try:
                 os.setsid()
+                mine.close()
+                self._other = other
                 self._stand_by(first)
             finally:
                 os._exit(0)  # pylint: disable=protected-access
+        other.close()
+        self._other = mine
         return partner
 
     def _perform(self) -> None:
@@ -196,7 +203,7 @@ class DeadMan:
         detached.lock_memory()
         plan = self._record.plan
         while os.getppid() == first:
-            time.sleep(_LOOK)
+            self._woken_by(_LOOK)
             limit = _GRACE if self._state == _OPEN else _GRACE + longest(plan)
             if self._record.left() < -limit and os.getppid() == first:
                 os.kill(first, signal.SIGKILL)
@@ -204,6 +211,11 @@ class DeadMan:
             return
         self._lose()
         self.guard()
+
+    def _woken_by(self, seconds: float, *listeners: socket.socket) -> list[socket.socket]:
+        """Wait so long, or until somebody connects or the other process is gone."""
+        sockets = [*listeners, self._other] if self._other else list(listeners)
+        return select.select(sockets, [], [], seconds)[0]
 
     # Before anything is changed.
 

@@ -117,8 +117,8 @@ class KeptArchives:
         return None
 
 
-def read(path: str) -> tuple[str, Archive]:
-    """Return the digest of an archive that root is about to unpack, and what it holds. Raises OSError.
+def read(path: str) -> Archive:
+    """Return what an archive holds that root is about to unpack. Raises OSError.
 
     Nothing proves where it is from; whoever unpacks it has decided that.
     """
@@ -128,7 +128,7 @@ def read(path: str) -> tuple[str, Archive]:
         if not stat.S_ISREG(status.st_mode):
             raise OSError("it is no regular file")
         sha256 = _whole_digest(descriptor, status.st_size)
-        return sha256, _archive(descriptor, sha256)
+        return _archive(descriptor, sha256)
     except tarfile.TarError as error:
         raise OSError("it can't be unpacked: %s" % error) from error
     except OtherArchiveError as error:

@@ -116,16 +116,16 @@ def needed_packages(stanzas: t.Sequence[Stanza]) -> dict[str, set[str]]:
     """Return packages by name, with the names of those that they depend on; of alternatives, all that are there."""
     providers: dict[str, set[str]] = {}
     for stanza in stanzas:
-        for name in (stanza.name, *_names(stanza.provides)):
+        for name in (stanza.name, *relation_names(stanza.provides)):
             providers.setdefault(name, set()).add(stanza.name)
     needed: dict[str, set[str]] = {}
     for stanza in stanzas:
         names = needed.setdefault(stanza.name, set())
-        names.update(*(providers.get(name, ()) for name in _names(stanza.depends)))
+        names.update(*(providers.get(name, ()) for name in relation_names(stanza.depends)))
     return needed
 
 
-def _names(relations: str) -> t.Iterator[str]:
+def relation_names(relations: str) -> t.Iterator[str]:
     """Yield the package names of a relationship field, without versions and architectures."""
     for relation in re.split(r"[,|]", relations):
         match = _NAME.match(relation)

@@ -17,37 +17,49 @@ _ACTION = re.compile(rb"\*\*[A-Z]+\*\*")
 _OTHER_ROOT = (b"--root", b"--instdir", b"--admindir")
 _RECURSIVE = b"--recursive"
 _SUFFIX = b".deb"
+_NAME = re.compile(rb"([a-z0-9][a-z0-9+.-]+)(?::[a-z0-9-]+)?")
 _MOST = 100_000
+
+
+class Plan(t.NamedTuple):
+    """What will be done. archives: paths of those that are unpacked; packages: names of others that are changed."""
+
+    archives: tuple[bytes, ...]
+    packages: frozenset[str]
 
 
 class PlanError(Exception):
     """It isn't known what will be unpacked; the message is one sentence."""
 
 
-def of_apt(text: bytes) -> list[bytes]:
-    """Return the paths of the archives in what apt writes to a hook with version 3 of its protocol."""
+def of_apt(text: bytes) -> Plan:
+    """Return what apt will do, by what it writes to a hook with version 3 of its protocol."""
     head, _blank, packages = text.partition(b"\n\n")
     if head.split(b"\n", 1)[0] != _VERSION:
         raise PlanError("apt did not use version 3 of its protocol for DPkg::Pre-Install-Pkgs")
-    paths = []
+    archives = []
+    names = set()
     for line in packages.splitlines():
         fields = line.split(b" ", _FIELDS - 1)
         if len(fields) != _FIELDS:
             raise PlanError("apt wrote a line about a package that has not %d fields" % _FIELDS)
+        names.add(os.fsdecode(fields[0]))
         if not _ACTION.fullmatch(fields[-1]):
-            paths.append(fields[-1])
-    return paths
+            archives.append(fields[-1])
+    return Plan(tuple(archives), frozenset(names))
 
 
-def of_dpkg(arguments: t.Sequence[bytes], directory: bytes) -> list[bytes] | None:
-    """Return the paths of the archives on dpkg's command line; None if it works on another root.
+def of_dpkg(arguments: t.Sequence[bytes], directory: bytes) -> Plan | None:
+    """Return what dpkg will do, by its command line; None if it works on another root.
 
-    directory: in which dpkg runs. Arguments that are no files are values of options, or dpkg refuses them itself.
+    directory: in which dpkg runs. Arguments that are neither files nor packages are values of options, or
+    dpkg refuses them itself.
     """
     if any(argument.split(b"=")[0] in _OTHER_ROOT for argument in arguments):
         return None
     is_recursive = any(_is_recursive(argument) for argument in arguments)
     paths: list[bytes] = []
+    names = set()
     for argument in arguments[1:]:
         path = os.path.join(directory, argument)
         if argument.startswith(b"-"):
@@ -56,9 +68,12 @@ def of_dpkg(arguments: t.Sequence[bytes], directory: bytes) -> list[bytes] | Non
             paths.extend(_below(path))
         elif os.path.isfile(path):
             paths.append(path)
+        else:
+            name = _NAME.fullmatch(argument)
+            names.update(() if name is None else (os.fsdecode(name.group(1)),))
     if len(paths) > _MOST:
         raise PlanError("dpkg is given more than %d archives" % _MOST)
-    return paths
+    return Plan(tuple(paths), frozenset(names))
 
 
 def _is_recursive(argument: bytes) -> bool:

@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitActor, Store, StoreError
 
-Run = t.Callable[[str, t.Dict[str, t.Any]], t.Dict[str, t.Any]]
+Run = t.Callable[[str, dict[str, t.Any]], dict[str, t.Any]]
 T = t.TypeVar("T")
 
 _MODULE = "app_control_window"
@@ -59,9 +59,7 @@ class Windows:
             message = f"No maintenance window was open on {self.host}."
             by, how = None, str(window.get("how") or "the host has none")
         done = {**result, "messages": [message]}
-        return self._noting(
-            done, lambda store: store.app_windows_closed(self.host, by=by, reason=how, now=time.time())
-        )
+        return self._noting(done, lambda store: store.app_windows_closed(self.host, by=by, reason=how, now=time.time()))
 
     def _not_opened(self, window_id: str, result: dict[str, t.Any]) -> dict[str, t.Any]:
         """Note why the host has opened none. A host that did not say it may have one, which ends by itself."""
@@ -70,9 +68,7 @@ class Windows:
         if result.get("unreachable"):
             return failed
         reason = said[:_LONGEST_REASON]
-        return self._noting(
-            failed, lambda store: store.app_window_refused(window_id, reason=reason, now=time.time())
-        )
+        return self._noting(failed, lambda store: store.app_window_refused(window_id, reason=reason, now=time.time()))
 
     def _noting(self, result: dict[str, t.Any], work: t.Callable[[Store], object]) -> dict[str, t.Any]:
         """Note what the host did; what can't be noted is a warning, as the host has done it."""

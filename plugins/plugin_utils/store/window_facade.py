@@ -31,7 +31,7 @@ class WindowStore:
         self._database.write(lambda c: windows.refused(c, window_id, reason, now))
 
     def app_windows_closed(self, host: str, *, by: JitActor | None, reason: str, now: float) -> list[AppWindow]:
-        """Note that a host has no window any more, and return those that ended so. by: None where nobody closed them."""
+        """Note that a host has no window any more, and return those that ended so. by: None if nobody closed them."""
         return self._database.write(lambda c: windows.closed(c, host, by, reason, now))
 
     def app_windows(self, hosts: t.Sequence[str] | None = None, *, now: float) -> list[AppWindow]:

@@ -16,8 +16,8 @@ class AppWindow:
     """A time in which a host lets everything run and records what its policy would have stopped.
 
     opened_by, opened_account, opened_login, opened_asserted: as of a ``JitActor``. reason: why. state: one of STATES.
-    until: when it ends by itself. ended_at: when it ended; None while nobody knows that it did. ended_by: who closed it,
-    "" where nobody did. end_reason: how it ended, in words.
+    until: when it ends by itself. ended_at: when it ended; None while nobody knows that it did. ended_by: who closed
+    it, "" if nobody did. end_reason: how it ended, in words.
     """
 
     id: str

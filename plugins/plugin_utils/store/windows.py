@@ -28,9 +28,7 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
 _TIME_IS_OVER = "its time was over"
 
 
-def opening(
-    connection: sa.Connection, host: str, seconds: int, by: JitActor, reason: str, now: float
-) -> AppWindow:
+def opening(connection: sa.Connection, host: str, seconds: int, by: JitActor, reason: str, now: float) -> AppWindow:
     """Note that a host is about to be asked for a window, and return it."""
     window = AppWindow(
         id=str(uuid.uuid4()),
@@ -58,9 +56,7 @@ def refused(connection: sa.Connection, window_id: str, reason: str, now: float) 
     _change(connection, window_id, state=REFUSED, ended_at=now, ended_by="", end_reason=reason)
 
 
-def closed(
-    connection: sa.Connection, host: str, by: JitActor | None, reason: str, now: float
-) -> list[AppWindow]:
+def closed(connection: sa.Connection, host: str, by: JitActor | None, reason: str, now: float) -> list[AppWindow]:
     """Note that a host has no window any more, and return those that ended so. by: None where nobody closed them."""
     table = tables().app_windows
     ended = [each for each in windows(connection, [host], now) if each.state in (OPENING, OPEN)]
@@ -85,9 +81,7 @@ def _window(row: sa.Row[t.Any], now: float) -> AppWindow:
     window = AppWindow(**row._mapping)
     if window.state in (OPENING, OPEN) and window.until <= now:
         # Whatever became of it: the host ends it then by itself.
-        return dataclasses.replace(
-            window, state=EXPIRED, ended_at=window.until, ended_by="", end_reason=_TIME_IS_OVER
-        )
+        return dataclasses.replace(window, state=EXPIRED, ended_at=window.until, ended_by="", end_reason=_TIME_IS_OVER)
     return window
 
 

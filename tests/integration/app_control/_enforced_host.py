@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import pathlib
 import shutil
 import typing as t
 
@@ -44,7 +42,7 @@ class EnforcedHost:
     def __init__(
         self,
         host: enforcing_host.Host,
-        also: t.Sequence[str],
+        also: t.Sequence[str] = (),
         more: t.Sequence[Rule] = (),
         exemptions: t.Sequence[Exemption] = (),
     ) -> None:
@@ -72,9 +70,3 @@ class EnforcedHost:
         """Return the trust of an upgrade that has not ended."""
         file = self.host.path("/var/lib/bulwark/app_enforcement/upgrade.json")
         return json.loads(file.read_text()) if file.exists() else None
-
-
-@contextlib.contextmanager
-def enforced(directory: pathlib.Path, also: t.Sequence[str] = ()) -> t.Iterator[EnforcedHost]:
-    with enforcing_host.booted(directory) as host:
-        yield EnforcedHost(host, also)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
+import shutil
 import subprocess
 import typing as t
 
@@ -25,11 +26,11 @@ fi
 exit 0
 """
 _RUNS = "/usr/bin/local-service setup; ldconfig"
-_KERNEL = '#!/bin/sh\nset -e\nrun-parts --report --arg="$1" /etc/kernel/postinst.d\n'
+_KERNEL = "#!/bin/sh\nset -e\nrun-parts --report --arg=6.99-local /etc/kernel/postinst.d\n"
 _HOOK = "#!/bin/sh\nset -e\nsha256sum /boot/vmlinuz-6.99-local > /dev/null\ndepmod --version > /dev/null 2>&1 || true\n"
 
 
-class _Package(t.NamedTuple):
+class Package(t.NamedTuple):
     """scripts: maintainer scripts by name. files: content by path; all can be executed."""
 
     name: str
@@ -38,16 +39,16 @@ class _Package(t.NamedTuple):
     files: t.Mapping[str, str]
 
 
-def _service(version: int) -> _Package:
+def _service(version: int) -> Package:
     before = dict.fromkeys(("preinst", "postrm"), _SCRIPT % "true")
     scripts = {**before, "postinst": _SCRIPT % _RUNS, "prerm": _SCRIPT % "/usr/bin/local-service stop"}
     files = {"usr/bin/local-service": _PROGRAM % version, "etc/kernel/postinst.d/zz-local": _HOOK}
-    return _Package("local-service", str(version), scripts, files)
+    return Package("local-service", str(version), scripts, files)
 
 
-def _kernel() -> _Package:
+def _kernel() -> Package:
     files = {"boot/vmlinuz-6.99-local": "kernel", "usr/lib/modules/6.99-local/kernel/local.ko": "module"}
-    return _Package("linux-image-6.99-local", "1", {"postinst": _KERNEL, "prerm": "#!/bin/sh\nexit 0\n"}, files)
+    return Package("linux-image-6.99-local", "1", {"postinst": _KERNEL, "prerm": "#!/bin/sh\nexit 0\n"}, files)
 
 
 class Repository:
@@ -78,12 +79,12 @@ class Repository:
         """Publish the second version of the service, and the kernel."""
         self._publish(_service(2), _kernel())
 
-    def _publish(self, *packages: _Package) -> None:
+    def _publish(self, *packages: Package) -> None:
         place = self._root / _REPOSITORY.relative_to("/")
         place.mkdir(exist_ok=True)
         stanzas = []
         for package in packages:
-            archive = self._build(package, place)
+            archive = build(package, self._directory, place)
             content = archive.read_bytes()
             digest = hashlib.sha256(content).hexdigest()
             fields = f"Filename: ./{archive.name}\nSize: {len(content)}\nSHA256: {digest}\n"
@@ -94,22 +95,25 @@ class Repository:
         release += f" {hashlib.sha256(index).hexdigest()} {len(index)} Packages\n"
         (place / "InRelease").write_bytes(self._key.sign(release.encode()))
 
-    def _build(self, package: _Package, place: pathlib.Path) -> pathlib.Path:
-        tree = self._directory / f"{package.name}_{package.version}"
-        control = {f"DEBIAN/{name}": text for name, text in package.scripts.items()}
-        for name, text in {**control, **package.files}.items():
-            path = tree / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-            path.chmod(0o755)
-        (tree / "DEBIAN/control").write_text(_control(package))
-        archive = place / f"{package.name}_{package.version}_all.deb"
-        command = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(tree), str(archive)]
-        subprocess.run(command, capture_output=True, check=True)
-        return archive
+
+def build(package: Package, directory: pathlib.Path, place: pathlib.Path) -> pathlib.Path:
+    """Build an archive in ``place``, of a tree below ``directory``, and return its path."""
+    tree = directory / f"{package.name}_{package.version}"
+    shutil.rmtree(tree, ignore_errors=True)
+    control = {f"DEBIAN/{name}": text for name, text in package.scripts.items()}
+    for name, text in {**control, **package.files}.items():
+        path = tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    (tree / "DEBIAN/control").write_text(_control(package))
+    archive = place / f"{package.name}_{package.version}_all.deb"
+    command = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(tree), str(archive)]
+    subprocess.run(command, capture_output=True, check=True)
+    return archive
 
 
-def _control(package: _Package) -> str:
+def _control(package: Package) -> str:
     return (
         f"Package: {package.name}\nVersion: {package.version}\nArchitecture: all\n"
         "Maintainer: a <a@example.com>\nDescription: made by a test\n"

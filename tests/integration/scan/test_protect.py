@@ -47,6 +47,8 @@ class Play:
         given = {
             "bulwark_become": False,
             "audit_rules_state": "absent",
+            "app_control_state_dir": str(self._site.state),
+            "app_control_packages": ["bulwark-no-such-package"],
             "audit_state_dir": str(self._site.state),
             "jit_access_state_dir": str(self._site.state),
             "network_hardening_state_dir": str(self._site.state),
@@ -120,6 +122,15 @@ def test_only_the_capabilities_that_are_named_are_deployed(play: Play) -> None:
     assert "Protected: Locked until somebody is let in would be the ports 9999." in said
 
 
+@pytest.mark.skipif(os.path.exists("/run/systemd/system"), reason="systemd runs this machine")
+def test_a_host_that_can_enforce_nothing_stays_in_audit_mode_and_says_so(play: Play) -> None:
+    said = play(app_control_mode="enforce", bulwark_capabilities="app_control")
+    assert "Not protected: systemd does not run this host, or this is a container: application control stays in" in said
+    assert "changed=0" in said
+    said = play(app_control_mode="enforce", bulwark_capabilities="app_control", bulwark_strict=True, works=False)
+    assert "Fail where something could not be protected" in said
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
@@ -129,7 +140,7 @@ def test_only_the_capabilities_that_are_named_are_deployed(play: Play) -> None:
         ),
         (
             "file_integrity, memory_scan",
-            "bulwark_capabilities names nothing that is deployed on hosts; name some of audit, jit_access",
+            "bulwark_capabilities names nothing that is deployed on hosts; name some of app_control, audit, jit_access",
         ),
         ([], "bulwark_capabilities names nothing that is deployed on hosts"),
     ],

@@ -29,7 +29,10 @@ CAPABILITIES = frozenset(path.name for path in (paths.ROOT / "roles").iterdir())
 CAPABILITY, PLUGIN = "<capability>", "<plugin>"
 FLOORS = (
     ("module_utils", "_*"),
-    ("module_utils", "audit_rule_files containers fapolicyd firewall host_state host_trial packages scan sigma simulation"),
+    (
+        "module_utils",
+        "audit_rule_files containers fapolicyd firewall host_state host_trial packages scan sigma simulation",
+    ),
     ("module_utils", "audit_records"),
     ("module_utils", "automation"),
     ("module_utils", CAPABILITY),

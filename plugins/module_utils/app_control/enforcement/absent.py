@@ -10,7 +10,14 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import deployment, state
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
+    deployment,
+    hooks,
+    state,
+    upgrade,
+    watchers,
+    window,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Before, Deployed
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import config, daemon, staging
 
@@ -39,7 +46,8 @@ def take_back(where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any
     """
     deployed = state.read(where)
     if not os.path.isdir(daemon.DIRECTORY) or (deployed is None and not is_deployed()):
-        return {}
+        # A run that was cut off may have left them.
+        return {"changed": True} if not check_mode and hooks.remove(where) else {}
     paths = (*deployment.OWN, deployment.CONFIGURATION, deployment.COMPILED)
     now = deployment.present(daemon.DIRECTORY, paths)
     files, without = _restored(deployed, now)
@@ -53,9 +61,13 @@ def take_back(where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any
         ]
     if check_mode:
         return result
+    # First: a package manager that calls a hook without its program changes no package.
+    hooks.remove(where)
+    watchers.remove(where)
     # Nothing of it is decided by the daemon any more when it is started the next time, whatever happens to this run.
     staging.build(daemon.DIRECTORY, staging.STAGED, files, without, deployed.before.times if deployed else {})
     staging.exchange(daemon.DIRECTORY, staging.STAGED)
+    _end_window()
     if daemon.installed() is not None:
         _restore_unit(deployed)
     if deployed is not None and not deployed.before.is_active:
@@ -65,13 +77,14 @@ def take_back(where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any
                     os.unlink(os.path.join(daemon.DATABASE, name))
     staging.discard(staging.STAGED)
     if where is not None:
+        upgrade.discard(where)
         where.remove(state.POLICY)
     return result
 
 
 def _restored(deployed: Deployed | None, now: t.Mapping[str, bytes]) -> tuple[dict[str, bytes], frozenset[str]]:
     """Return the contents of files that are written, and the paths of those that are removed."""
-    without = set(deployment.OWN)
+    without = {*deployment.OWN, deployment.UPGRADE}
     files: dict[str, bytes] = {}
     if deployed is None:
         return {deployment.COMPILED: deployment.compiled(daemon.DIRECTORY, None)}, frozenset(without)
@@ -83,14 +96,14 @@ def _restored(deployed: Deployed | None, now: t.Mapping[str, bytes]) -> tuple[di
             else:
                 files[path] = data
         elif path == deployment.CONFIGURATION and path in now:
-            files[path] = _without_settings(now[path], data or b"", deployed.settings)
+            files[path] = without_settings(now[path], data or b"", deployed.settings)
         elif path == deployment.COMPILED:
             # Others have changed rules of theirs since.
             files[path] = deployment.compiled(daemon.DIRECTORY, None)
     return files, frozenset(without)
 
 
-def _without_settings(now: bytes, former: bytes, settings: t.Mapping[str, str]) -> bytes:
+def without_settings(now: bytes, former: bytes, settings: t.Mapping[str, str]) -> bytes:
     """Return a file that others have changed, with the settings that were ours as they were before."""
     text, old = (data.decode("utf-8", "surrogateescape") for data in (now, former))
     values = config.parse(old)
@@ -112,6 +125,13 @@ def _restore_unit(deployed: Deployed | None) -> None:
         daemon.stop()
     if deployed is not None and not deployed.before.is_enabled:
         daemon.disable()
+
+
+def _end_window() -> None:
+    """Have the daemon start as its unit says, where the end of a maintenance window did not go well."""
+    if os.path.lexists(window.DROP_IN):
+        os.unlink(window.DROP_IN)
+        daemon.reload_units()
 
 
 def _names(directory: str) -> list[str]:

@@ -14,17 +14,23 @@ import re
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _payload
+from ansible_collections.bulwark.servers.plugins.module_utils import _payload, _state
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError, check_options
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content as contents
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
     absent,
     deployment,
+    hooks,
     on_trial,
+    package_code,
     refusals,
     state,
     trusted,
+    upgrade,
+    watchers,
+    window,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.facts import Facts, Options
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import (
@@ -44,7 +50,7 @@ _SHORTEST_TRIAL, _LONGEST_TRIAL = 30, 3600
 _UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]{1,240}\Z")
 _MOST_SENTENCES, _MOST_NAMED = 20, 200
 _POLL = 0.5
-_ERRORS = (daemon.DaemonError, staging.StagingError, proof.ProofError)
+_ERRORS = (daemon.DaemonError, staging.StagingError, proof.ProofError, OSError, ValueError)
 
 
 def apply(params: Params, check_mode: bool) -> Result:
@@ -100,6 +106,7 @@ def _locked(params: Params, where: StateDirectory, takes_back: bool) -> Result:
             running = trial.current(on_trial.NAME)
             if running is None or not running.is_guarded:
                 on_trial.recover(where)
+                _refuse_window(where)
                 return _take_back(params, where, False) if takes_back else _set(params, where, False)
         # Without the lock, which whoever confirms that trial needs.
         if time.monotonic() >= end:
@@ -108,6 +115,15 @@ def _locked(params: Params, where: StateDirectory, takes_back: bool) -> Result:
                 % running.left
             )
         time.sleep(_POLL)
+
+
+def _refuse_window(where: StateDirectory) -> None:
+    current = window.read(where)
+    if current is not None and current.ended is None and not current.problem:
+        raise HostError(
+            "a maintenance window is open on this host for another %d minutes: wait, or close it (app_control_window)"
+            % (max(0.0, current.until - time.time()) // 60)
+        )
 
 
 def _take_back(params: Params, where: StateDirectory | None, check_mode: bool) -> Result:
@@ -123,7 +139,9 @@ def _set(params: Params, where: StateDirectory | None, check_mode: bool) -> Resu
     options = Options(params["mode"], tuple(params["file_systems"]), params["minimum_days"], tuple(params["blocked"]))
     facts = trusted.facts(params, given, installed.version, keeps_digests=not check_mode)
     policy = compile_policy(contents.allowlist(given, distribution()), facts, options)
-    files = deployment.files(policy, daemon.DIRECTORY)
+    root = params["state_dir"] or _state.default_root(os.environ, 0)
+    own = watchers.own(params["watcher"], os.path.join(root, state.CAPABILITY))
+    files = deployment.files(policy, daemon.DIRECTORY, own)
     before = deployment.present(daemon.DIRECTORY, files)
     result = {**_described(params, policy, facts), "diff": deployment.difference(before, files)}
     refused = refusals.refusals(policy, facts, options)
@@ -132,6 +150,7 @@ def _set(params: Params, where: StateDirectory | None, check_mode: bool) -> Resu
         if len(refused) > _MOST_SENTENCES:
             sentences.append("And %d more." % (len(refused) - _MOST_SENTENCES))
         return {**result, "failed": True, "refused": refused[:_MOST_NAMED], "msg": " ".join(sentences)}
+    _refuse_upgrade(where)
     noted = state.read(where)
     proposed = Deployed(
         mode=policy.mode,
@@ -143,17 +162,32 @@ def _set(params: Params, where: StateDirectory | None, check_mode: bool) -> Resu
         confirmed=0.0,
         token="",
         connection=params["_connection"] or {},
+        has_watcher=params["watcher"],
     )
     problem = "" if noted is None else on_trial.problem(installed, policy.mode, files, where)
     if noted is not None and not problem:
-        if where is not None and not check_mode and _meaning(noted) != _meaning(proposed):
-            state.write(where, proposed._replace(confirmed=noted.confirmed, token=noted.token))
-        return {**result, "confirmed": True, "deployed": True}
+        lacks = where is not None and (hooks.differ(where) or watchers.differs(where, installed, proposed.has_watcher))
+        if where is not None and not check_mode:
+            if _meaning(noted) != _meaning(proposed):
+                state.write(where, proposed._replace(confirmed=noted.confirmed, token=noted.token))
+            hooks.deploy(where)
+            watchers.deploy(where, installed, proposed.has_watcher)
+        return {**result, "confirmed": True, "deployed": True, "changed": lacks}
     result.update(changed=True, problem=problem or None)
     if check_mode or where is None:
         return result
+    window.clear(where)
     token, left = on_trial.begin(where, installed, proposed, files, params["confirm_within"])
     return {**result, "trial": {"token": token, "seconds": params["confirm_within"], "left": left}}
+
+
+def _refuse_upgrade(where: StateDirectory | None) -> None:
+    names = package_code.unfinished() if upgrade.pending(where) is not None else ()
+    if names:
+        raise HostError(
+            "packages are being changed on this host, such as %s; wait, or run 'dpkg --configure -a'"
+            % ", ".join(map(printable, names[:3]))
+        )
 
 
 def _confirm(params: Params, where: StateDirectory) -> Result:
@@ -185,7 +219,7 @@ def _meaning(deployed: Deployed) -> Deployed:
 
 
 def _described(params: Params, policy: Policy, facts: Facts) -> Result:
-    stopped = refusals.blocked(policy, facts.records)
+    stopped = refusals.blocked(policy, facts.records, facts.users)
     result = _result(params)
     return {
         **result,
@@ -194,6 +228,7 @@ def _described(params: Params, policy: Policy, facts: Facts) -> Result:
         "unexpressed": [each._asdict() for each in policy.unexpressed[:_MOST_NAMED]],
         "stopped": [each._asdict() for each in stopped[:_MOST_NAMED]],
         "conflicts": deployment.conflicts(daemon.DIRECTORY)[:_MOST_NAMED],
+        "warnings": hooks.warnings(),
     }
 
 

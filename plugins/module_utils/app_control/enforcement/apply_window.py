@@ -53,16 +53,23 @@ def _opened(params: Params, where: StateDirectory | None, check_mode: bool) -> d
         )
     if deployed.mode != ENFORCE:
         raise HostError("the policy of this host lets everything run; no maintenance window is needed")
-    with where.locked(state.LOCK, params["lock_timeout"]):
-        _refuse_second(window.read(where))
-        if trial.current(on_trial.NAME) is not None:
-            raise HostError("a policy is on trial on this host; wait until that is over")
-        if check_mode:
-            now = time.time()
-            planned = Window(now, now + params["minutes"] * 60, params["by"] or "", params["reason"], "", "")
-            return {"changed": True, "window": _shown(planned)}
-        made = window.open_window(where, params["minutes"], params["by"] or "nobody", params["reason"])
-    return {"changed": True, "window": _shown(made)}
+    try:
+        with where.locked(state.LOCK, params["lock_timeout"]):
+            _refuse_second(window.read(where))
+            if trial.current(on_trial.NAME) is not None:
+                raise HostError("a policy is on trial on this host; wait until that is over")
+            return {"changed": True, "window": _shown(_made(params, where, check_mode))}
+    except window.NotOpenedError as error:
+        window.withdraw(where, error.token)
+        raise HostError("No maintenance window was opened: %s." % str(error).rstrip(".")) from error
+
+
+def _made(params: Params, where: StateDirectory, check_mode: bool) -> Window:
+    minutes, by, reason = params["minutes"], params["by"] or "nobody", params["reason"]
+    if check_mode:
+        now = time.time()
+        return Window(now, now + minutes * 60, by, reason, "", "")
+    return window.open_window(where, minutes, by, reason)
 
 
 def _refuse_second(current: Window | None) -> None:
@@ -79,13 +86,16 @@ def _closed(params: Params, where: StateDirectory | None, check_mode: bool) -> d
         return {"changed": False, "window": None if current is None else _shown(current)}
     if check_mode:
         return {"changed": True, "window": _shown(current)}
-    window.close(where, params["by"] or "nobody")
+    failed = window.close(where, params["by"] or "nobody")
     after = window.read(where)
     if after is None or after.ended is None or after.problem:
+        why = after.problem if after is not None and after.problem else "; ".join(failed) or "its end was not recorded"
         raise HostError(
             "The maintenance window was closed, but everything still runs: %s. Run the playbook protect."
-            % (after.problem if after is not None and after.problem else "its end was not recorded").rstrip(".")
+            % why.rstrip(".")
         )
+    if failed:
+        raise HostError("The maintenance window was closed, but not all went well: %s." % "; ".join(failed))
     return {"changed": True, "window": _shown(after)}
 
 

@@ -11,7 +11,14 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import Policy
-from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import config, rules, staging, trust
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import (
+    config,
+    rules,
+    staging,
+    trust,
+    upgrade_rules,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.trust import Trusted
 
 CONFIGURATION, COMPILED = "fapolicyd.conf", "compiled.rules"
 # First, so that the rules of others decide only what ours leave open.
@@ -19,19 +26,24 @@ RULES = "rules.d/00-bulwark.rules"
 TRUST = "trust.d/bulwark.trust"
 # Files that are ours alone; those of others are changed (CONFIGURATION) or made of others' and ours (COMPILED).
 OWN = (RULES, TRUST)
+# The trust of an upgrade, which ends with the next deployment.
+UPGRADE = upgrade_rules.PATH
 _RULES_DIRECTORY = "rules.d"
 _HEADER = "# Managed by bulwark.servers: changes are lost. See the playbook bulwark.servers.protect.\n"
 _MOST_LINES = 200
 
 
-def files(policy: Policy, directory: str) -> dict[str, bytes]:
-    """Return the contents of all files that a policy makes or changes, by path. Raises StagingError and ValueError."""
+def files(policy: Policy, directory: str, also: t.Sequence[Trusted] = ()) -> dict[str, bytes]:
+    """Return the contents of all files that a policy makes or changes, by path. Raises StagingError and ValueError.
+
+    also: files of our own that are trusted besides.
+    """
     before = _text(staging.read(directory, CONFIGURATION) or b"")
     own = (_HEADER + "".join("%s\n" % line for line in policy.rules)).encode("utf-8")
     return {
         CONFIGURATION: _data(config.changed(before, policy.settings)),
         RULES: own,
-        TRUST: trust.render(policy.trusted),
+        TRUST: trust.render((*policy.trusted, *also)),
         COMPILED: compiled(directory, own),
     }
 
@@ -55,7 +67,8 @@ def rule_texts(directory: str) -> list[tuple[str, bytes]]:
     """Return name and content of each rule file of others, in the order of fagenrules. Raises StagingError."""
     where = os.path.join(directory, _RULES_DIRECTORY)
     names = rules.files(where) if os.path.isdir(where) else []
-    return [(name, staging.read(where, name) or b"") for name in names if name != os.path.basename(RULES)]
+    own = (os.path.basename(RULES), os.path.basename(upgrade_rules.PATH))
+    return [(name, staging.read(where, name) or b"") for name in names if name not in own]
 
 
 def _around(others: t.Sequence[tuple[str, bytes]]) -> tuple[list[tuple[str, bytes]], list[tuple[str, bytes]]]:
@@ -89,7 +102,7 @@ def difference(before: t.Mapping[str, bytes], after: t.Mapping[str, bytes]) -> d
 
 
 def _trust_lines(data: bytes) -> dict[str, None]:
-    return dict.fromkeys(_text(data).splitlines())
+    return dict.fromkeys(line for line in _text(data).splitlines() if not line.startswith("#"))
 
 
 def _shown(contents: t.Mapping[str, bytes], trusted: t.Sequence[str]) -> str:

@@ -29,9 +29,9 @@ def main(arguments: t.Sequence[str]) -> int:
         if step == "apt":
             upgrade.begin(planned.of_apt(sys.stdin.buffer.read(_MOST_INPUT)), state_dir)
         elif step == "dpkg":
-            paths = _of_dpkg()
-            if paths is not None:
-                upgrade.begin(paths, state_dir)
+            plan = _of_dpkg()
+            if plan is not None:
+                upgrade.begin(plan, state_dir)
         elif step == "end":
             return _end(state_dir)
         else:
@@ -42,8 +42,8 @@ def main(arguments: t.Sequence[str]) -> int:
     return 0
 
 
-def _of_dpkg() -> list[bytes] | None:
-    """Return the archives on the command line of the dpkg that runs this. Raises OSError, PlanError."""
+def _of_dpkg() -> planned.Plan | None:
+    """Return what the dpkg that runs this will do. Raises OSError, PlanError."""
     dpkg = int(os.environ["BULWARK_DPKG"])
     with open("/proc/%d/cmdline" % dpkg, "rb") as stream:
         arguments = stream.read(_MOST_INPUT).split(b"\0")[:-1]

@@ -21,7 +21,8 @@ APT_LAST = "/etc/apt/apt.conf.d/zz-bulwark-app-control"
 DPKG = "/etc/dpkg/dpkg.cfg.d/bulwark-app-control"
 PATHS: tuple[str, ...] = (APT_FIRST, APT_LAST, DPKG)
 
-_PYTHON = "/usr/bin/python3 -I -B"
+_INTERPRETER = "/usr/bin/python3"
+_PYTHON = _INTERPRETER + " -I -B"
 _COLLECTION = "ansible_collections.bulwark.servers.plugins.module_utils"
 _ENTRY = _COLLECTION + ".app_control.enforcement.hook"
 _MAIN = "import sys\nfrom %s import main\nsys.exit(main(sys.argv[1:]))\n" % _ENTRY
@@ -58,7 +59,7 @@ def files(state_dir: str) -> dict[str, File]:
     program = program_path(state_dir)
     words = {
         "head": _HEAD,
-        "python": _PYTHON.split()[0],
+        "python": _INTERPRETER,
         "program": "%s %s" % (_PYTHON, shlex.quote(program)),
         "state_dir": shlex.quote(state_dir),
     }
@@ -87,10 +88,10 @@ def _archive() -> bytes:
         wanted.extend(_imports(sources[path]))
         wanted.append(name.rpartition(".")[0])
     archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as written:
+    # Not compressed: other versions of zlib would make other bytes of the same code.
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as written:
         for path, source in sorted(sources.items()):
             member = zipfile.ZipInfo(path, _OLDEST)
-            member.compress_type = zipfile.ZIP_DEFLATED
             written.writestr(member, source)
     return archive.getvalue()
 

@@ -13,7 +13,13 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import deployment, state
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
+    deployment,
+    hooks,
+    state,
+    upgrade,
+    watchers,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import ENFORCE
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Deployed
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, daemon, proof, staging
@@ -70,7 +76,7 @@ def begin(
     Raises HostError, DaemonError, StagingError, ProofError and StateError; the host is as before then.
     """
     _check_mounts()
-    staging.build(daemon.DIRECTORY, staging.STAGED, files)
+    staging.build(daemon.DIRECTORY, staging.STAGED, files, (deployment.UPGRADE,))
     try:
         proof.prove(staging.STAGED, installed.executable)
         token = trial.start(plan(installed, daemon.is_active(), seconds))
@@ -231,6 +237,11 @@ def _settle(where: StateDirectory, proposed: Deployed) -> Deployed:
     deployed = proposed._replace(confirmed=time.time())
     daemon.enable()
     state.write(where, deployed)
+    upgrade.discard(where)
+    hooks.deploy(where)
+    installed = daemon.installed()
+    if installed is not None:
+        watchers.deploy(where, installed, deployed.has_watcher)
     _clear(where)
     return deployed
 

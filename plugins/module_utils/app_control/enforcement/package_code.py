@@ -5,13 +5,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._program import VERIFIED
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.host_files import (
+    HostFiles,
+    UnreadableError,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import dpkg_files
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.archives import Archive, Shipped
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.files import Files
 
 DPKG = "/var/lib/dpkg"
 _SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
@@ -21,6 +28,9 @@ _DATA = re.compile(
     rb"/usr/share/(?:doc|man|info|locale|i18n|icons|pixmaps|fonts|help|lintian|zoneinfo|mime|applications|metainfo)/"
     rb"|/usr/include/|\.(?:ko|ko\.xz|ko\.zst|ko\.gz|mo|png|svg|gz|h|html|a)\Z"
 )
+_FIELD = re.compile(rb"^(Package|Depends|Pre-Depends):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
+_TRIGGERS, _INTEREST = ".triggers", re.compile(rb"^\s*interest", re.MULTILINE)
+_MANAGER = "dpkg"
 _SETTLED = ("config-files", "not-installed")
 
 
@@ -48,6 +58,50 @@ def script_digests(directory: str = DPKG) -> set[str]:
         if name.rpartition(".")[2] in _SCRIPTS:
             with open(os.path.join(info, name), "rb") as stream:
                 digests.add(hashlib.sha256(stream.read(_MOST_SCRIPT)).hexdigest())
+    return digests
+
+
+def archive_packages(archive: Archive) -> set[str]:
+    """Return the name of an archive's package, with those that it depends on."""
+    fields = dict(_FIELD.findall(archive.control.get("control", b"")))
+    relations = b",".join(fields.values()).decode("utf-8", "replace")
+    return set(dpkg_files.relation_names(relations))
+
+
+def triggered(directory: str = DPKG) -> set[str]:
+    """Return the names of packages whose scripts run when others change (deb-triggers(5))."""
+    names = set()
+    info = os.path.join(directory, "info")
+    for name in os.listdir(info):
+        if name.endswith(_TRIGGERS):
+            with open(os.path.join(info, name), "rb") as stream:
+                if _INTEREST.search(stream.read(_MOST_SCRIPT)):
+                    names.add(name[: -len(_TRIGGERS)].partition(":")[0])
+    return names
+
+
+def installed_digests(names: t.Collection[str], trusted: t.Container[str]) -> set[str]:
+    """Return the digests of programs and libraries of installed packages that their scripts may run, as packaged.
+
+    names: of packages; what they depend on is added. trusted: paths that the policy has.
+    """
+    packages = Files(b"/")
+    depends = packages.packages.dependencies()
+    closure: set[tuple[str, str]] = set()
+    wanted = [(_MANAGER, name) for name in names]
+    while wanted:
+        package = wanted.pop()
+        if package not in closure:
+            closure.add(package)
+            wanted.extend(depends.get(package, ()))
+    files = HostFiles(packages)
+    digests = set()
+    for path, owned in packages.packages.files(files.is_wanted):
+        if (owned.manager, owned.package) in closure and os.fsdecode(path) not in trusted:
+            with contextlib.suppress(UnreadableError):
+                file = files.of_package(path, owned)
+                if file is not None and file.verification == VERIFIED:
+                    digests.add(file.sha256)
     return digests
 
 

@@ -71,6 +71,11 @@ _WATCHED = frozenset(
 _UNWATCHED = frozenset(("overlay", "rootfs", "ramfs"))
 # To mark whole file systems instead would let every account that can make a user namespace show a program under another
 # name there, after which fapolicyd refuses it under its own, to everybody (it keeps decisions by inode).
+# rpm-plugin-fapolicyd has the daemon load its trust anew after each transaction: without rpmdb, nothing that an upgrade
+# brought would run, sshd included.
+_RPM_TRUST = "fapolicyd trusts all that rpm's database has, so that upgrades pass"
+# MB for the database's files, as in the configuration that distributions ship.
+_RPM_SIZE = 100
 _NAMESPACES = (
     "fapolicyd watches the mounts of the host, and not those of sandboxed services, user namespaces and containers"
 )
@@ -114,12 +119,15 @@ class _Compiler:
         lines = rule_lines.assemble(self._facts, allowing)
         self._leave_out("programs in mount namespaces of their own", _NAMESPACES)
         entries = tuple(trusted[path] for path in sorted(trusted))
+        is_rpm = {manager for manager, _name in self._facts.essential_packages} == {"rpm"}
+        if is_rpm:
+            self._leave_out("that only the packages of the allowlist run", _RPM_TRUST)
         settings = {
             "permissive": "0" if self._options.mode == ENFORCE else "1",
-            "trust": "file",
+            "trust": "rpmdb,file" if is_rpm else "file",
             "integrity": "sha256",
             "watch_fs": ",".join(watched(self._facts, self._options)),
-            "db_max_size": str(database_size(entries)),
+            "db_max_size": str(database_size(entries) + (_RPM_SIZE if is_rpm else 0)),
         }
         if self._features is not None and self._features.marks_file_systems:
             settings["allow_filesystem_mark"] = "0"

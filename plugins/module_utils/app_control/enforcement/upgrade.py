@@ -15,17 +15,23 @@ import os
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import package_code, state
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
+    deployment,
+    package_code,
+    state,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import (
     canary,
     daemon,
     live_files,
     orders,
+    trust,
     upgrade_rules,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives
+from ansible_collections.bulwark.servers.plugins.module_utils.packages.planned import Plan
 
 _RECORD = "upgrade.json"
 _CANARY = ".bulwark-upgrade"
@@ -41,7 +47,7 @@ class UpgradeError(Exception):
 
 
 class Pending(t.NamedTuple):
-    """Trust that has not ended. since: seconds since the epoch. digests: of live_files. problem: why it did not end yet."""
+    """Trust that has not ended. since: seconds since the epoch. digests: of files. problem: why it did not end yet."""
 
     since: float
     digests: tuple[str, ...]
@@ -53,15 +59,23 @@ def pending(where: StateDirectory | None) -> Pending | None:
     return records.read(where, _RECORD, _parsed, _LOST)
 
 
-def begin(paths: t.Sequence[bytes], state_dir: str | None) -> None:
-    """Let the content of archives run, and the scripts of all packages. Raises UpgradeError; nothing was changed then."""
+def begin(plan: Plan, state_dir: str | None) -> None:
+    """Let run what is unpacked, the scripts of all packages, and what the scripts of changed packages may run.
+
+    Raises UpgradeError; nothing was changed then.
+    """
     with _deployed(state_dir) as where:
         if where is None:
             return
         _running()
         digests = package_code.script_digests()
-        for path in paths:
-            digests |= _digests(path)
+        names = {*plan.packages, *package_code.unfinished(), *package_code.triggered()}
+        for path in plan.archives:
+            archive = _archive(path)
+            digests |= package_code.archive_digests(archive)
+            names |= package_code.archive_packages(archive)
+        trusted = {each.path for each in trust.parse(live_files.read(deployment.TRUST))}
+        digests |= package_code.installed_digests(names, trusted)
         before = pending(where)
         if before is not None:
             digests.update(before.digests)
@@ -77,6 +91,11 @@ def begin(paths: t.Sequence[bytes], state_dir: str | None) -> None:
             else:
                 records.write(where, _RECORD, before._asdict())
             raise
+
+
+def discard(where: StateDirectory) -> None:
+    """Forget the trust, whose rules a deployment has replaced. Raises StateError."""
+    where.remove(_RECORD)
 
 
 def finish(state_dir: str | None, renew: t.Callable[[StateDirectory], None]) -> str:
@@ -122,12 +141,11 @@ def _running() -> None:
         raise UpgradeError("fapolicyd does not run, although a policy is deployed; run 'systemctl start fapolicyd'")
 
 
-def _digests(path: bytes) -> set[str]:
+def _archive(path: bytes) -> archives.Archive:
     try:
-        _sha256, archive = archives.read(os.fsdecode(path))
+        return archives.read(os.fsdecode(path))
     except OSError as error:
         raise UpgradeError("%s can't be read: %s" % (os.fsdecode(path), error)) from error
-    return package_code.archive_digests(archive)
 
 
 def _load(where: StateDirectory, digests: set[str]) -> None:
@@ -148,14 +166,18 @@ def _load(where: StateDirectory, digests: set[str]) -> None:
             orders.send(orders.RELOAD_RULES)
             if is_enforcing:
                 _wait(lambda: not canary.is_refused(trusted))
-                if not canary.is_refused(refused):
-                    raise UpgradeError("fapolicyd lets everything run after its rules were loaded")
+                _check_refused(refused)
                 daemon.note_loaded()
         except BaseException as error:
             _restore(rules, compiled, is_sent)
             if isinstance(error, OSError):
                 raise UpgradeError("the rules for the upgrade can't be written: %s" % error) from error
             raise
+
+
+def _check_refused(path: str) -> None:
+    if not canary.is_refused(path):
+        raise UpgradeError("fapolicyd lets everything run after its rules were loaded")
 
 
 def _unload(where: StateDirectory) -> None:

@@ -16,7 +16,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
-from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import hook_files
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, daemon
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
@@ -37,6 +37,7 @@ ExecStart=%s --permissive
 """
 _RENEWING, _COMMAND = 600.0, 30.0
 TIME_IS_OVER, REBOOTED, LOST = "its time was over", "the host was booted", "the process that ends it is gone"
+_NOT_OPENED = "it was not opened"
 
 
 class Window(t.NamedTuple):
@@ -74,8 +75,19 @@ def read(where: StateDirectory | None) -> Window | None:
     return window
 
 
+class NotOpenedError(Exception):
+    """The window was not opened, and must be withdrawn; the message is the rest of a sentence."""
+
+    def __init__(self, message: str, token: str) -> None:
+        super().__init__(message)
+        self.token = token
+
+
 def open_window(where: StateDirectory, minutes: int, by: str, reason: str) -> Window:
-    """Open a window, and return it. Raises HostError and StateError; the host is as before then."""
+    """Open a window, and return it. Raises HostError and StateError; the host is as before then.
+
+    After NotOpenedError ``withdraw`` is needed, without the state's lock: the end of a window needs it.
+    """
     installed = daemon.installed()
     if installed is None or not daemon.processes(installed.executable):
         raise HostError("fapolicyd does not run, so that nothing is stopped; no maintenance window is needed")
@@ -88,27 +100,36 @@ def open_window(where: StateDirectory, minutes: int, by: str, reason: str) -> Wi
         daemon.reload_units()
         daemon.restart()
         daemon.wait_until_deciding(installed.executable, daemon.STARTING)
-        with canary.made(canary.directory((where.path, "/root", "/etc")), ".bulwark-window") as path:
-            if canary.is_refused(path):
-                raise daemon.DaemonError("fapolicyd still refuses a program that nothing trusts")
-    except BaseException as error:
-        with contextlib.suppress(trial.TrialError):
-            trial.withdraw(NAME, token)
-        if isinstance(error, (daemon.DaemonError, canary.CanaryError, OSError)):
-            raise HostError("No maintenance window was opened: %s." % str(error).rstrip(".")) from error
-        raise
+        _check_permissive(where)
+    except (daemon.DaemonError, canary.CanaryError, StateError, OSError) as error:
+        raise NotOpenedError(str(error), token) from error
     return window
 
 
-def close(where: StateDirectory, by: str) -> None:
-    """End the window that is open. Raises HostError and StateError. Without the state's lock: the end needs it."""
+def withdraw(where: StateDirectory, token: str) -> None:
+    """Go back after a window that was not opened. Raises HostError and StateError."""
+    window = read(where)
+    if window is not None and window.token == token:
+        records.write(where, _RECORD, window._replace(how=_NOT_OPENED)._asdict())
+    trial.withdraw(NAME, token)
+
+
+def _check_permissive(where: StateDirectory) -> None:
+    with canary.made(canary.directory((where.path, "/root", "/etc")), ".bulwark-window") as path:
+        if canary.is_refused(path):
+            raise daemon.DaemonError("fapolicyd still refuses a program that nothing trusts")
+
+
+def close(where: StateDirectory, by: str) -> tuple[str, ...]:
+    """End the window that is open, and return a sentence for each step that failed. Raises HostError and StateError.
+
+    Without the state's lock: the end needs it.
+    """
     window = read(where)
     if window is None or window.ended is not None:
-        return
+        return ()
     records.write(where, _RECORD, window._replace(how="%s closed it" % by)._asdict())
-    ended = trial.withdraw(NAME, window.token)
-    if ended.failed:
-        raise HostError("The maintenance window was closed, and not all went well: %s." % "; ".join(ended.failed))
+    return trial.withdraw(NAME, window.token).failed
 
 
 def end(where: StateDirectory, renew: t.Callable[[StateDirectory], None]) -> None:
@@ -122,7 +143,8 @@ def end(where: StateDirectory, renew: t.Callable[[StateDirectory], None]) -> Non
         return
     ended = window._replace(ended=time.time(), how=window.how or TIME_IS_OVER, problem="")
     try:
-        renew(where)
+        if window.how != _NOT_OPENED:
+            renew(where)
     except Exception as error:
         installed = daemon.installed()
         if installed is not None:
@@ -130,6 +152,15 @@ def end(where: StateDirectory, renew: t.Callable[[StateDirectory], None]) -> Non
         records.write(where, _RECORD, ended._replace(problem=str(error))._asdict())
         raise
     records.write(where, _RECORD, ended._asdict())
+
+
+def clear(where: StateDirectory) -> None:
+    """Have the daemon start as its unit says again, after a window whose end did not go well. Raises StateError."""
+    window = records.read(where, _RECORD, _parsed, _LOST)
+    if window is not None and window.ended is not None and window.problem:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(DROP_IN)
+        records.write(where, _RECORD, window._replace(problem="")._asdict())
 
 
 def write_drop_in(executable: str) -> None:

@@ -26,7 +26,7 @@ from tests.support import audit
 _NODE = re.compile(r" \(node (\w+)\)\Z")
 # What is cut out of a log, and of other hosts.
 _OF_THE_TEST = "audit_events_missing"
-_APPROVED = ("/opt/ways/tool", "/opt/ways/linked", "/opt/ways/linked_too")
+APPROVED = ("/opt/ways/tool", "/opt/ways/linked", "/opt/ways/linked_too")
 _AT_ONCE = 3
 
 
@@ -76,18 +76,26 @@ def measure(fleet: Fleet, directory: pathlib.Path) -> Measured:
 
 
 def _content(host: Host, directory: pathlib.Path) -> str:
-    """Return an allowlist as people write it: all packages, of this machine with many that record no digest."""
-    names = host.run("dpkg-query", "--show", "--showformat=${Package}\\n").stdout.decode().split()
+    names = host.run("dpkg-query", "--show", "--showformat=${Package}\\n").stdout.decode()
+    digests = host.run("sha256sum", *APPROVED).stdout.decode()
+    return allowlist(names, digests, ["/opt/ways/bin", "/opt/ways/open"], directory)
+
+
+def allowlist(names: str, digests: str, directories: t.Sequence[str], directory: pathlib.Path) -> str:
+    """Return an allowlist as people write it: all packages, of this machine with many that record no digest.
+
+    names: of packages, a line each. digests: as of sha256sum. directories: that are allowed. directory: of the test.
+    """
     allow: list[dict[str, t.Any]] = [
-        {"package": name, "manager": "dpkg", "allow_unverified": True} for name in sorted(set(names))
+        {"package": name, "manager": "dpkg", "allow_unverified": True} for name in sorted(set(names.split()))
     ]
     for entry in allow:
         if entry["package"] == "ways-signed":
             entry["origin"] = "signed"
-    for line in host.run("sha256sum", *_APPROVED).stdout.decode().splitlines():
+    for line in digests.splitlines():
         digest, path = line.split()
         allow.append({"sha256": digest, "path": path})
-    allow += [{"directory": "/opt/ways/bin"}, {"directory": "/opt/ways/open"}]
+    allow += [{"directory": each} for each in directories]
     allow.append({"directory": "/usr", "image": images.BOOTING})
     lists = directory / "allowlists"
     lists.mkdir()

@@ -4,12 +4,31 @@
 """The scripts: for /bin/sh with -eu, as root, each in an empty directory of its own, which is ``$D``.
 
 ``$S`` is the directory at the same path outside. ``LIVE`` copies sleep(1), so that there is something to look at; a
-script writes the process that it leaves running to ``$D/pid``.
+script writes the process that it leaves running to ``$D/pid``. Each script ends with an error when its code is refused.
+The code itself leaves a proof: what ``PROOF`` finds in the script's output, or ``MAPPED`` in its process.
 """
 
 from __future__ import annotations
 
+import re
 import typing as t
+
+# id(1), an interpreter or library that prints 1, a changed program, head(1) as an interpreter, and busybox renamed.
+PROOF: t.Final = re.compile(r"(?m)^(uid=\d.*|1|ways-elsewise|WAYSMAGIC|WAYSOTHER)$|applet not found")
+# By name of the script, the end of a file that the process it leaves running has mapped if the code is in it.
+MAPPED: t.Final[t.Mapping[str, str]] = {
+    "deleted_while_running": "/worker (deleted)",
+    "ld_so_running": "/own",
+    "memfd_running": "/memfd:ways_running (deleted)",
+    "ld_preload_running": "/own.so",
+    "ld_audit_running": "/own.so",
+    "rpath_library": "/libways.so",
+    "library_path": "/libways.so",
+    "dlopen_running": "/own.so",
+    "bind_mount_of_its_own": "own",
+    "unmounted_while_running": "/own",
+    "preload_file": "/own.so",
+}
 
 # Before anything is watched: what allowlists have, and what the scripts bring.
 PREPARE: t.Final = r"""
@@ -20,11 +39,16 @@ cat > tool.c <<'END'
 int main(void) { return puts("ways-original") < 0; }
 END
 echo 'int ways(void) { return 0; }' > library.c
+cat > preloaded.c <<'END'
+int puts(const char *);
+__attribute__((constructor)) static void start(void) { puts("1"); }
+END
 echo 'unsigned la_version(unsigned version) { return version; }' > auditor.c
 echo 'int ways(void); unsigned sleep(unsigned); int main(void) { return ways() + (int)sleep(600); }' > linked.c
 gcc -o /opt/ways/tool tool.c &
 gcc -shared -fPIC -o library.so library.c &
 gcc -shared -fPIC -o auditor.so auditor.c &
+gcc -shared -fPIC -o preloaded.so preloaded.c &
 wait
 cp library.so libways.so
 gcc -o /opt/ways/linked linked.c -L. -lways -Wl,-rpath,/tmp/ways/rpath_library
@@ -82,7 +106,10 @@ _SCRIPT = "printf '#!/bin/sh\\n/usr/bin/id\\n' > $D/job; chmod 755 $D/job\n"
 SCRIPTS: t.Final[t.Mapping[str, str]] = {
     # Programs.
     "renamed_copy": "cp /usr/bin/id $D/updater; $D/updater",
-    "compiled": "echo 'int main(void) { return 0; }' > $D/own.c; gcc -o $D/own $D/own.c; $D/own",
+    "compiled": """
+        echo 'int puts(const char *); int main(void) { return puts("1") < 0; }' > $D/own.c
+        gcc -o $D/own $D/own.c; $D/own
+    """,
     "written_by_perl": """
         perl -e 'open F, ">", $ARGV[0]; open G, "/usr/bin/id"; print F <G>; close F; chmod 0755, $ARGV[0]' $D/fetched
         $D/fetched
@@ -95,17 +122,17 @@ SCRIPTS: t.Final[t.Mapping[str, str]] = {
         (cd /; md5sum usr/bin/ways-edited) > /var/lib/dpkg/info/ways-edited.md5sums
         ways-edited
     """,
-    "hard_link": "ln /usr/bin/nl /usr/local/bin/ways-nl; ways-nl /dev/null",
-    "symlink": "ln -s /usr/bin/python3 $D/daemon; $D/daemon -c pass",
+    "hard_link": "ln /usr/bin/nl /usr/local/bin/ways-nl; ways-nl /dev/null && echo 1",
+    "symlink": "ln -s /usr/bin/python3 $D/daemon; $D/daemon -c 'print(1)'",
     "title_of_another": "bash -c 'exec -a /usr/sbin/sshd $0' $(cp /usr/bin/id $D/own; echo $D/own)",
     "setuid_copy": """
         cp /bin/dash $D/shell; chmod 4755 $D/shell
-        setpriv --reuid 65534 --regid 65534 --clear-groups $D/shell -p -c 'id -u'
+        setpriv --reuid 65534 --regid 65534 --clear-groups $D/shell -p -c id
     """,
     "deleted_while_running": _LIVE
     + """
         cp /usr/bin/sleep $D/worker; leave $D/worker 600
-        until [ "$(readlink "/proc/$(cat $D/pid)/exe")" = $D/worker ]; do :; done
+        until [ "$(readlink "/proc/$(cat $D/pid)/exe")" = $D/worker ]; do kill -0 "$(cat $D/pid)"; done
         rm $D/worker
     """,
     "deleted_before_the_look": "cp /usr/bin/id $D/worker; $D/worker; rm $D/worker",
@@ -129,7 +156,7 @@ os.write(f, open("/usr/bin/sleep", "rb").read())
 os.execve(f, ["sleep", "600"], {})'
     """,
     # Libraries.
-    "ld_preload": "cp /opt/ways/sources/library.so $D/own.so; LD_PRELOAD=$D/own.so id",
+    "ld_preload": "cp /opt/ways/sources/preloaded.so $D/own.so; LD_PRELOAD=$D/own.so /usr/bin/true",
     "ld_preload_running": _LIVE + "cp /opt/ways/sources/library.so $D/own.so; LD_PRELOAD=$D/own.so leave sleep 600",
     "ld_audit_running": _LIVE + "cp /opt/ways/sources/auditor.so $D/own.so; LD_AUDIT=$D/own.so leave sleep 600",
     "rpath_library": _LIVE + "cp /opt/ways/sources/libways.so $D; leave /opt/ways/linked",
@@ -148,7 +175,7 @@ os.execve(f, ["sleep", "600"], {})'
     """,
     "script_with_crlf": """
         python3 -c 'import shutil, sys; shutil.copy("/bin/dash", sys.argv[1] + "/shell\\r")' $D
-        printf '#!%s/shell\\r\\n/usr/bin/id\\r\\n' $D > $D/job; chmod 755 $D/job; $D/job || true
+        printf '#!%s/shell\\r\\n/usr/bin/id #\\r\\n' $D > $D/job; chmod 755 $D/job; $D/job
     """,
     "script_with_crlf_by_name": "printf '#!/bin/sh\\r\\n/usr/bin/id #\\r\\n' > $D/job; sh $D/job",
     "script_without_interpreter": "echo /usr/bin/id > $D/job; chmod 755 $D/job; bash -c $D/job",
@@ -193,7 +220,8 @@ END
         HOME=$D $D/.local/bin/ways-pip
     """,
     "java_archive": """
-        mkdir -p $D/classes; echo 'class Job { public static void main(String[] a) { } }' > $D/Job.java
+        mkdir -p $D/classes; echo 'class Job { public static void main(String[] a) { System.out.println(1); } }' \\
+            > $D/Job.java
         javac -d $D/classes $D/Job.java; jar --create --file $D/job.jar --main-class Job -C $D/classes .
         java -Xshare:auto -jar $D/job.jar
     """,
@@ -212,7 +240,9 @@ END
     # Programs that start others.
     "busybox_applet": "busybox sh -c 'busybox id'",
     "vim_shell": 'cp /usr/bin/id $D/own; ex -u NONE -s -c "!$D/own" -c q < /dev/null',
-    "vim_script": "echo 'call system(\"id\")' > $D/job.vim; ex -u NONE -s -S $D/job.vim -c q < /dev/null",
+    "vim_script": """
+        echo 'call system("id > written")' > $D/job.vim; ex -u NONE -s -S $D/job.vim -c q < /dev/null; cat $D/written
+    """,
     "gdb_shell": 'cp /usr/bin/id $D/own; gdb -nx -batch -ex "shell $D/own"',
     "git_hook": """
         git init -q $D/one; cd $D/one; printf '#!/bin/sh\\n/usr/bin/id\\n' > .git/hooks/post-commit
@@ -250,7 +280,7 @@ END
     "unmounted_while_running": _LIVE
     + """
         mkdir $D/mount; mount -t tmpfs none $D/mount; cp /usr/bin/sleep $D/mount/own; leave $D/mount/own 600
-        until [ "$(readlink "/proc/$(cat $D/pid)/exe")" = $D/mount/own ]; do :; done
+        until [ "$(readlink "/proc/$(cat $D/pid)/exe")" = $D/mount/own ]; do kill -0 "$(cat $D/pid)"; done
         umount -l $D/mount
     """,
     # Into processes that run.
@@ -265,6 +295,7 @@ pid, address = map(int, sys.argv[1:])
 data = ctypes.create_string_buffer(b"\\x90" * 4000 + b"\\xc3")
 parts = [(ctypes.c_void_p * 2)(ctypes.addressof(data), 4001), (ctypes.c_void_p * 2)(address, 4001)]
 assert ctypes.CDLL(None).process_vm_writev(pid, parts[0], 1, parts[1], 1, 0) == 4001
+print(1)
 ' $victim $address
     """,
     "process_memory_file": _LIVE
@@ -277,15 +308,16 @@ start, end = next(line[0].split("-") for line in maps if line[1] == "r-xp" and l
 with open(f"/proc/{sys.argv[1]}/mem", "r+b", 0) as memory:
     memory.seek(int(end, 16) - 64)
     memory.write(b"\\x90" * 63 + b"\\xc3")
+print(1)
 ' $victim
     """,
     # Services and the kernel.
     "cron": _SCRIPT
     + """
-        echo "@reboot root $D/job > $D/done" > /etc/cron.d/ways
+        echo "@reboot root $D/job > $D/written; echo > $D/over" > /etc/cron.d/ways
         sh -c 'echo 4294967295 > /proc/self/loginuid; exec cron -f' < /dev/null & daemon=$!
-        until grep -q uid= $D/done 2> /dev/null; do kill -0 $daemon; done
-        kill $daemon; rm -f /run/crond.pid
+        until test -e $D/over; do kill -0 $daemon; done
+        kill $daemon; rm -f /run/crond.pid; cat $D/written
     """,
     "binfmt": """
         cp /usr/bin/head $D/interpreter; echo WAYSMAGIC > $D/document; chmod 755 $D/document
@@ -294,9 +326,9 @@ with open(f"/proc/{sys.argv[1]}/mem", "r+b", 0) as memory:
         $D/document; echo -1 > /proc/sys/fs/binfmt_misc/ways
     """,
     "core_pattern": """
-        cp /usr/bin/id $S/core-helper; read -r before < /proc/sys/kernel/core_pattern
+        cp /usr/bin/touch $S/core-helper; read -r before < /proc/sys/kernel/core_pattern
         trap 'echo "$before" > /proc/sys/kernel/core_pattern' EXIT
-        echo "|$S/core-helper" > /proc/sys/kernel/core_pattern
+        echo "|$S/core-helper $S/core-written" > /proc/sys/kernel/core_pattern
         sh -c 'kill -SEGV $$' || true
     """,
     # Packages.
@@ -315,11 +347,12 @@ LAST: t.Final = "preload_file"
 IN_CONTAINER: t.Final[t.Mapping[str, str]] = {
     "container_copy": "cp /usr/bin/id $D/own; $D/own",
     "container_argument": "sh -c 'x=/usr/bin/id; eval $x' $D/own",
-    "systemd_run": "cp /usr/bin/id $D/own; systemd-run --quiet --wait $D/own",
+    "systemd_run": "cp /usr/bin/id $D/own; systemd-run --quiet --wait --pipe $D/own",
     "systemd_unit": """
         cp /usr/bin/id $D/own
-        printf '[Service]\\nType=oneshot\\nExecStart=%s\\n' $D/own > /etc/systemd/system/ways.service
-        systemctl daemon-reload; systemctl start ways.service
+        printf '[Service]\\nType=oneshot\\nExecStart=%s\\nStandardOutput=file:%s\\n' $D/own $D/written \\
+            > /etc/systemd/system/ways.service
+        systemctl daemon-reload; systemctl start ways.service; cat $D/written
     """,
 }
 # In one whose image has none.

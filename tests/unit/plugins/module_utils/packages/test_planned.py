@@ -23,7 +23,10 @@ gone 1 amd64 none > - - none **REMOVE**
 
 
 def test_archives_of_apt() -> None:
-    assert planned.of_apt(APT) == [b"/var/cache/apt/archives/new_1.0_all.deb", b"/srv/with a space/old_2_amd64.deb"]
+    assert planned.of_apt(APT) == planned.Plan(
+        (b"/var/cache/apt/archives/new_1.0_all.deb", b"/srv/with a space/old_2_amd64.deb"),
+        frozenset(("new", "old", "gone")),
+    )
 
 
 @pytest.mark.parametrize("text", [b"", APT.replace(b"VERSION 3", b"VERSION 2"), APT + b"x 1 < 2 /x.deb\n"])
@@ -38,15 +41,23 @@ def test_archives_of_dpkg(tmp_path: pathlib.Path) -> None:
         (tmp_path / name).touch()
     here = os.fsencode(tmp_path)
     first, second, third = (os.path.join(here, name) for name in (b"a.deb", b"b.deb", b"below/c.deb"))
-    assert planned.of_dpkg([b"dpkg", b"-i", b"a.deb", second], here) == [first, second]
-    assert planned.of_dpkg([b"dpkg", b"--status-fd", b"15", b"--unpack", b"./a.deb", b"gone.deb"], here) == [
-        os.path.join(here, b"./a.deb")
-    ]
-    assert planned.of_dpkg([b"dpkg", b"--configure", b"-a"], here) == []
+    assert plan(here, b"-i", b"a.deb", second) == ([first, second], [])
+    assert plan(here, b"--status-fd", b"15", b"--unpack", b"./a.deb") == ([os.path.join(here, b"./a.deb")], ["15"])
+    assert plan(here, b"--configure", b"-a") == ([], [])
     for option in (b"-R", b"--recursive", b"-iR"):
-        assert planned.of_dpkg([b"dpkg", b"-i", option, here], b"/") == [first, second, third]
+        assert plan(b"/", b"-i", option, here) == ([first, second, third], [])
     # Without the option dpkg takes no directory.
-    assert planned.of_dpkg([b"dpkg", b"-i", here], b"/") == []
+    assert plan(b"/", b"-i", here) == ([], [])
+
+
+def test_packages_of_dpkg(tmp_path: pathlib.Path) -> None:
+    assert plan(os.fsencode(tmp_path), b"--purge", b"libc6:amd64", b"g++", b"--", b"/x") == ([], ["g++", "libc6"])
+
+
+def plan(directory: bytes, *arguments: bytes) -> tuple[list[bytes], list[str]]:
+    made = planned.of_dpkg([b"dpkg", *arguments], directory)
+    assert made is not None
+    return list(made.archives), sorted(made.packages)
 
 
 @pytest.mark.parametrize("option", [b"--root=/mnt", b"--root", b"--instdir=/mnt", b"--admindir=/mnt/var/lib/dpkg"])

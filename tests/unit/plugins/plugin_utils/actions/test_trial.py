@@ -147,3 +147,53 @@ def test_a_connection_that_comes_through_too_late_is_said_to(monkeypatch: pytest
 
     answer = _tried(monkeypatch, _Action(late))
     assert "within 10 seconds (one came through only after that), so that" in answer["msg"]
+
+
+class _Enforcement(_Action):
+    """A change that stops programs, so that each error may come of it."""
+
+    PROPOSED, FORMER = "the policy on trial", "what it enforced before"
+
+    def is_lost(self, error: AnsibleError) -> bool:
+        return True
+
+
+def test_a_module_that_could_not_run_did_not_come_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer of Ansible, whose own program was stopped, is none of the module."""
+    answer = _tried(
+        monkeypatch,
+        _Enforcement(lambda _arguments: {"failed": True, "module_stderr": "not permitted", "msg": "failed"}),
+    )
+    assert answer["msg"].startswith(
+        "No new connection came through the policy on trial within 10 seconds (not permitted), so that the host has "
+        "gone back to what it enforced before by itself"
+    )
+
+
+def test_an_error_of_any_kind_is_another_try_where_programs_may_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    def once(_arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+        if len(action.given) == 2:
+            raise AnsibleError("no temporary directory")
+        return {"changed": True, "confirmed": True, "proven": True}
+
+    action = _Enforcement(once)
+    assert _tried(monkeypatch, action)["confirmed"]
+    action = _Action(once)
+    with pytest.raises(AnsibleError, match="no temporary directory"):
+        _tried(monkeypatch, action)
+
+
+def test_time_that_the_host_needed_before_the_trial_is_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = _Clock()
+    monkeypatch.setattr(trial, "time", clock)
+    action = _Action(_unreachable)
+
+    def answer(request: Request) -> dict[str, t.Any]:
+        if not action.given:
+            action.given.append(request.arguments)
+            clock.sleep(40)
+            return {"changed": True, "trial": {"token": TOKEN, "seconds": 10, "left": 8}}
+        return action.answer(request)
+
+    assert alone(action.run_module({}, {}), answer)["failed"]
+    assert 48 <= clock.now < 52

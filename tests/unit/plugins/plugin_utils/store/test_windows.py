@@ -32,7 +32,12 @@ def test_window_that_ends_by_itself(store: Store) -> None:
     window = opening(store)
     store.app_window_opened(window.id, until=701.0)
     (ended,) = store.app_windows(now=701.0)
-    assert (ended.state, ended.ended_at, ended.ended_by, ended.end_reason) == ("expired", 701.0, "", "its time was over")
+    assert (ended.state, ended.ended_at, ended.ended_by, ended.end_reason) == (
+        "expired",
+        701.0,
+        "",
+        "its time was over",
+    )
 
 
 def test_window_of_which_the_host_said_nothing(store: Store) -> None:

@@ -39,7 +39,7 @@ def test_every_module_is_in_the_program(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "hook.pyz"
     path.write_bytes(program())
     names = [name[:-3].replace("/", ".") for name in zipfile.ZipFile(path).namelist() if not name.endswith("_.py")]
-    script = "import sys; sys.path.insert(0, sys.argv[1]); import importlib; [importlib.import_module(n) for n in sys.argv[2:]]"
+    script = "import importlib, sys; sys.path.insert(0, sys.argv[1]); [*map(importlib.import_module, sys.argv[2:])]"
     subprocess.run([sys.executable, "-I", "-c", script, path, *names], check=True, cwd="/")
 
 

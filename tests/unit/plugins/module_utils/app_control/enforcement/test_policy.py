@@ -227,6 +227,14 @@ def test_settings() -> None:
     assert database_size([Trusted("/usr/bin/%090d" % number, 1, A) for number in range(60_000)]) > 50
 
 
+def test_rpm_host_trusts_its_database() -> None:
+    policy = _compile(essential_packages={("rpm", "openssh-server"): "sshd"})
+    assert policy.settings["trust"] == "rpmdb,file"
+    assert int(policy.settings["db_max_size"]) == 100 + int(_compile().settings["db_max_size"])
+    assert any("rpm's database" in each.why for each in policy.unexpressed)
+    assert not any("rpm" in each.why for each in _compile().unexpressed)
+
+
 def _refused(facts: Facts = FACTS, options: Options = OPTIONS, *rules: Rule) -> list[str]:
     return refusals(compile_policy(Allowlist(("base",), rules, ()), facts, options), facts, options)
 

@@ -1,0 +1,93 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keep the files by which apt and dpkg run our hook on this host, or remove them."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import stat
+
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
+
+# The hook goes to the host as part of this module, which makes its archive of what came.
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
+    hook,  # noqa: F401
+    hook_files,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.hook_files import File
+
+# Neither apt nor dpkg reads a file whose name begins with a dot.
+_TEMPORARY = ".bulwark-new"
+_RPM_DATABASES = ("var/lib/rpm", "usr/lib/sysimage/rpm")
+_RPM_PLUGINS = ("usr/lib*/rpm-plugins/fapolicyd.so", "usr/lib/*/rpm-plugins/fapolicyd.so")
+
+
+def warnings(root: str = "/") -> list[str]:
+    """Return a sentence if upgrades on this host depend on something that is missing. root: only tests name another."""
+    if os.path.exists(os.path.join(root, "var/lib/dpkg/status")):
+        return []
+    if not any(os.path.isdir(os.path.join(root, path)) for path in _RPM_DATABASES):
+        return ["no package manager is on this host that fapolicyd can work with: upgrade in a maintenance window"]
+    if not any(glob.glob(os.path.join(root, path)) for path in _RPM_PLUGINS):
+        return ["rpm-plugin-fapolicyd is not installed: upgrades can fail half-way, so install it before"]
+    return []
+
+
+def differ(where: StateDirectory) -> bool:
+    """Say whether a file is not as it should be."""
+    return any(not _is_as_wanted(path, file) for path, file in _wanted(where).items())
+
+
+def deploy(where: StateDirectory) -> None:
+    """Write the files, the program first, so that nothing calls one that is not there. Raises OSError, StateError."""
+    for path, file in _wanted(where).items():
+        if not _is_as_wanted(path, file):
+            _write(path, file)
+
+
+def remove(where: StateDirectory | None) -> bool:
+    """Remove the files, the program last; return whether any was there. Raises OSError."""
+    paths = list(hook_files.PATHS)
+    if where is not None:
+        paths.append(os.path.join(where.path, hook_files.PROGRAM))
+    removed = [path for path in paths if _removed(path)]
+    return bool(removed)
+
+
+def _wanted(where: StateDirectory) -> dict[str, File]:
+    """Return the files for the package managers of this host, by their paths."""
+    files = hook_files.files(os.path.dirname(where.path))
+    return {path: file for path, file in files.items() if os.path.isdir(os.path.dirname(path))}
+
+
+def _is_as_wanted(path: str, file: File) -> bool:
+    with contextlib.suppress(OSError):
+        status = os.lstat(path)
+        if stat.S_ISREG(status.st_mode) and status.st_uid == 0 and stat.S_IMODE(status.st_mode) == file.mode:
+            with open(path, "rb") as stream:
+                return stream.read(len(file.content) + 1) == file.content
+    return False
+
+
+def _write(path: str, file: File) -> None:
+    temporary = os.path.join(os.path.dirname(path), _TEMPORARY)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(file.content)
+        stream.flush()
+        os.fchmod(descriptor, file.mode)
+        os.fsync(descriptor)
+    os.rename(temporary, path)
+
+
+def _removed(path: str) -> bool:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True

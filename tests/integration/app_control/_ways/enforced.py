@@ -1,0 +1,184 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run all scripts on a whole host while fapolicyd enforces its allowlist, and say whose code ran nevertheless.
+
+The same is done on such a host without fapolicyd: there each code must leave its proof, or the proof is worth nothing.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import pathlib
+import shutil
+import typing as t
+
+from tests.integration.app_control._ways import measure, starters
+from tests.integration.app_control._ways.host import COLLECTIONS, SCRATCH
+from tests.support import collection, enforcing_host, waiting
+
+PACKAGES: t.Final = (
+    "busybox-static",
+    "default-jdk-headless",
+    "gcc",
+    "gdb",
+    "git",
+    "libc6-dev",
+    "make",
+    "nodejs",
+    "perl",
+    "python3-pip",
+    "ruby",
+    "runc",
+    "vim",
+    "zip",
+)
+_SHARED = "/var/lib/ways"
+# The last one is npm, of which Debian's package has hundreds of others.
+_DIRECTORIES: t.Final = ("/opt/ways/bin", "/opt/ways/open", "/usr/local/lib/npm")
+_AT_ONCE = 3
+_CONTAINER_SCRIPTS: t.Final = {
+    **starters.IN_UNKNOWN_CONTAINER,
+    **{name: starters.IN_CONTAINER[name] for name in ("container_copy", "container_argument")},
+}
+# All of a machine's hosts have its interpreters: those of another test have other names and files.
+_BINFMT = starters.SCRIPTS["binfmt"].replace("/ways", "/ways-other").replace(":ways:", ":ways-other:")
+_IN_HOST: t.Final = {
+    **{name: starters.IN_CONTAINER[name] for name in ("systemd_run", "systemd_unit")},
+    "binfmt": _BINFMT.replace("MAGIC", "OTHER"),
+}
+# The kernel starts its helper in a mount namespace that is not the host's.
+_NOT_TRIED: t.Final = "core_pattern"
+# Each line prints whether a trusted program runs: under another name, then under its own, then when that is undone.
+_NAMES = """
+try() { "$1" /dev/null > /dev/null 2>&1 && echo runs || echo refused; }
+ln /usr/bin/tac /usr/bin/tac-other; try tac-other; try tac; rm /usr/bin/tac-other; try tac
+mount --bind /usr/bin /mnt; try /mnt/uniq; try uniq; umount /mnt; try uniq
+"""
+_PREPARE = f"""
+mkdir -p {_SHARED} {SCRATCH}
+systemctl stop cron unattended-upgrades
+rm -f /run/crond.reboot
+mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+"""
+# A container on an overlay, as container engines make it: with id(1) and busybox.
+_CONTAINER = """
+umount /sys/fs/cgroup/cpuset
+for group in /sys/fs/cgroup/*; do ! mountpoint -q "$group" || mount -o remount,bind,rw "$group"; done
+mkdir -p /opt/container/lower/bin /opt/container/lower/tmp /opt/container/upper /opt/container/work
+mkdir /opt/container/rootfs
+cd /opt/container
+for file in /usr/bin/id $(ldd /usr/bin/id | grep -o '/[^ ]*'); do cp -L --parents "$file" lower; done
+cp /usr/bin/busybox lower/bin/
+for name in sh cp mkdir sleep; do ln -s busybox "lower/bin/$name"; done
+mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay rootfs
+runc spec
+python3 - <<'END'
+import json
+with open("config.json") as stream:
+    config = json.load(stream)
+config["process"].update(terminal=False, args=["sleep", "600"])
+config["root"]["readonly"] = False
+with open("config.json", "w") as stream:
+    json.dump(config, stream)
+END
+runc run --detach ways < /dev/null > /dev/null 2>&1
+"""
+# Writes what the collection makes of the allowlist on its standard input; with denials that leave no record, as the
+# audit log is another test's.
+_DEPLOY = f"""
+import pathlib, sys
+sys.path.insert(0, {COLLECTIONS!r})
+from ansible_collections.bulwark.servers.plugins.module_utils import _payload
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content as travelling
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import facts, policy, trusted
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.host import distribution
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import config, trust
+content = _payload.unpack(sys.stdin.read())
+found = trusted.facts({{"state_dir": "/run/ways-state", "_connection": {{"pipelining": True}}}}, content, "1.3.4")
+options = facts.Options(policy.ENFORCE, ("ext3",))
+made = policy.compile_policy(travelling.allowlist(content, distribution()), found, options)
+etc = pathlib.Path("/etc/fapolicyd")
+rules = "".join(rule.replace("deny_audit", "deny") + "\\n" for rule in made.rules)
+(etc / "rules.d/00-bulwark.rules").write_text(rules)
+(etc / "trust.d/bulwark").write_bytes(trust.render(made.trusted))
+settings = (etc / "fapolicyd.conf").read_text()
+(etc / "fapolicyd.conf").write_text(config.changed(settings, made.settings))
+"""
+
+
+class Tried(t.NamedTuple):
+    """ran: by name of the script whether its code ran. names: what _NAMES printed; restarted: and of all its programs
+    after a restart of fapolicyd.
+    """
+
+    ran: dict[str, bool]
+    names: str
+    restarted: str
+
+
+def tried(directory: pathlib.Path, enforcing: bool) -> Tried:
+    """Run everything. directory: of the host."""
+    with enforcing_host.booted(directory, packages=PACKAGES) as host:
+        _add_npm(host)
+        host.path(COLLECTIONS).mkdir()
+        collection.copy(host.path(COLLECTIONS))
+        host.run(starters.PREPARE)
+        host.run(_PREPARE)
+        host.run(starters.BEFORE)
+        host.run(f"set -e\n{_CONTAINER}")
+        if enforcing:
+            _enforce(host, directory)
+        scripts = {**starters.SCRIPTS, **_IN_HOST}
+        last = scripts.pop(starters.LAST)
+        del scripts[_NOT_TRIED]
+        with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+            started = {name: pool.submit(_output, host, name, script) for name, script in scripts.items()}
+            outputs = {name: each.result() for name, each in started.items()}
+        for name, script in _CONTAINER_SCRIPTS.items():
+            outputs[name] = _output(host, name, script, "runc exec ways ")
+        names = host.run(_NAMES).stdout
+        if enforcing:
+            _restart(host)
+        restarted = host.run("for name in tac uniq; do $name /dev/null && echo runs; done", check=False).stdout
+        outputs[starters.LAST] = _output(host, starters.LAST, last)
+        ran = {name: _has_run(host, name, output) for name, output in outputs.items()}
+        return Tried(ran, names, restarted)
+
+
+def _output(host: enforcing_host.Host, name: str, script: str, enter: str = "") -> str:
+    where = f"{SCRATCH}/{name}"
+    head = f"exec 2>&1; umask 022; mkdir -p {where}; cd {where}; D={where}; S={_SHARED}\n"
+    # What the script leaves running has its output, too.
+    host.run(f"exec {enter}/bin/sh -eu > {SCRATCH}/{name}.out 2>&1", given=head + script, check=False)
+    return host.run(["cat", f"{SCRATCH}/{name}.out"]).stdout
+
+
+def _has_run(host: enforcing_host.Host, name: str, output: str) -> bool:
+    mapped = starters.MAPPED.get(name)
+    if mapped is None:
+        return starters.PROOF.search(output) is not None
+    maps = host.run(f"cat /proc/$(cat {SCRATCH}/{name}/pid)/maps", check=False).stdout
+    return any(line.endswith(mapped) for line in maps.splitlines())
+
+
+def _add_npm(host: enforcing_host.Host) -> None:
+    npx = pathlib.Path(os.path.realpath(shutil.which("npx") or ""))
+    shutil.copytree(npx.parents[1], host.path("/usr/local/lib/npm"), symlinks=True)
+    host.run("ln -s ../lib/npm/bin/npx-cli.js /usr/local/bin/npx")
+
+
+def _enforce(host: enforcing_host.Host, directory: pathlib.Path) -> None:
+    """Deploy the policy that the collection makes of an allowlist with all packages, and wait until it is enforced."""
+    names = host.run(["dpkg-query", "--show", "--showformat=${Package}\n"]).stdout
+    digests = host.run(["sha256sum", *measure.APPROVED]).stdout
+    allowed = measure.allowlist(names, digests, _DIRECTORIES, directory)
+    host.run(["/usr/bin/python3", "-W", "error", "-c", _DEPLOY], given=allowed)
+    host.run("cp /usr/bin/true /root/canary")
+    _restart(host)
+
+
+def _restart(host: enforcing_host.Host) -> None:
+    host.run("systemctl restart fapolicyd")
+    waiting.until(lambda: host.run("/root/canary", check=False).returncode == 126, "fapolicyd enforces nothing")
