@@ -12,6 +12,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import AUDIT
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observe import NAME, PROGRAMS
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.options import look_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils import payload
@@ -23,6 +24,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import
     cached_lists,
     ended,
     other_hosts,
+    own_programs,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
 
@@ -42,6 +44,8 @@ class ActionModule(CheckpointActionBase):
         arguments = super().module_arguments(arguments, task_vars)
         given = ArgumentSpecValidator(**self.ARGUMENTS).validate(arguments).validated_parameters
         passed = {name: value for name, value in arguments.items() if name not in _OPTIONS}
+        if given["mode"] != AUDIT:
+            passed["_own"] = own_programs.hook_digest()
         self._allowlist: dict[str, t.Any] | None = None
         if not given["allowlists"]:
             return passed

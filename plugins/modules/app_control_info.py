@@ -52,14 +52,17 @@ options:
   _content:
     description: Set by the action plugin. The allowlist of the host.
     type: str
+  _own:
+    description: Set by the action plugin. The digest of the program that the collection leaves on hosts with a policy.
+    type: str
 notes:
   - Code in arguments and pipes is not seen, and neither is what a script or program reads itself, such as C(source) of
     a shell or C(import) of Python.
   - Programs in containers are judged only if an allowlist has rules for their image. RV(coverage) says what was not.
   - A program of a Debian package counts as it should if its content has the digest that dpkg recorded. Root can edit
     these digests. A content that changes while the version of the package stays is reported for that reason.
-  - On a host where fapolicyd enforces a policy, each look makes a program that nothing trusts, tries to run it, and
-    removes it. It does nothing, and is refused unless the enforcement fails.
+  - On a host where fapolicyd enforces a policy, each look makes a file that nothing trusts, tries to execute it, and
+    removes it. It is no program, and is refused unless the enforcement fails.
   - Each look makes one record in the audit log of the host, as C(auditctl -m) does, in check mode, too. That it comes
     to the log shows that the log is written.
 seealso:
@@ -92,7 +95,7 @@ findings:
   description:
     - OCSF events of programs that no allowlist has, one for each program. The evidence has who ran it, from where, with
       which content and package, what started it, how often, and on which other hosts it is.
-    - Each violation has a C(disposition): C(Blocked) if fapolicyd refused it each time, C(Allowed) if it ran. The
+    - The C(disposition) of a violation is C(Blocked) if fapolicyd refused it each time, and C(Allowed) if it ran. The
       evidence has both counts, and how often fapolicyd would have refused it in a rehearsal.
     - What fapolicyd stops though the allowlist has it, and what is wrong with the enforcement, are findings, too.
     - Directories that every account can write to, and that are mounted without C(noexec), are recommendations.
@@ -159,8 +162,8 @@ ended:
 coverage:
   description:
     - Entries of the scopes V(programs) and V(containers), and V(mounts) and V(enforcement) if an allowlist is for the
-      host. They say since when executions are known, what could not be read, what was not judged, what packages explain,
-      and what fapolicyd does not stop.
+      host. They say since when executions are known, what could not be read, what was not judged, what packages
+      explain, and what fapolicyd does not stop.
     - Without an allowlist, what could not be read is in the note of an entry, and its status is V(checked).
   type: list
   elements: dict

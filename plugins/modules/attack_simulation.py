@@ -130,6 +130,10 @@ simulations:
       type: list
       elements: int
       returned: not in check mode
+    refused:
+      description: Why the host did not execute a program, such as one that fapolicyd stops; none if it executed all.
+      type: str
+      returned: not in check mode
     staying:
       description:
         - Process ids of those that still run, so that they can be looked at. They end after some minutes, and when this

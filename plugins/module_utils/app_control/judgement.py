@@ -9,7 +9,7 @@ import collections
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage
-from ansible_collections.bulwark.servers.plugins.module_utils._program import VERIFIED
+from ansible_collections.bulwark.servers.plugins.module_utils._program import PRESENT, VERIFIED
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import package_scripts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import Identity, folded, gather
@@ -41,6 +41,13 @@ REHEARSED_SEVERITY = "medium"
 _CANARY = "A canary of the collection, which shows whether programs are refused"
 
 
+class Own(t.NamedTuple):
+    """A program of the collection. path: printable. sha256: that it has if it is as we wrote it, "" if unknown."""
+
+    path: str
+    sha256: str
+
+
 class Judgement:
     """Judges the records of one look. now: seconds since the epoch."""
 
@@ -53,23 +60,24 @@ class Judgement:
         self._upgrades = upgrades
         self._trusted: t.Mapping[str, str] = {}
         self._canaries: t.Container[str] = ()
+        self._own: Own | None = None
         self._not_judged: collections.Counter[str] = collections.Counter()
         self._explained: dict[str, list[tuple[str, int]]] = {}
 
-    def know(self, trusted: t.Mapping[str, str], canaries: t.Container[str]) -> None:
+    def know(self, trusted: t.Mapping[str, str], canaries: t.Container[str], own: Own) -> None:
         """Take in what is enforced on this host.
 
         trusted: the digest of each file that the policy trusts, by its path. canaries: paths of programs that the
         collection tries to run, in order to see them refused.
         """
-        self._trusted, self._canaries = trusted, canaries
+        self._trusted, self._canaries, self._own = trusted, canaries, own
 
     def detections(self, records: t.Iterable[Record]) -> list[dict[str, t.Any]]:
         """Return the detections of programs that ran since the last look; note in the records what was reported."""
         violations: list[Violation] = []
         of_scripts: dict[tuple[str, str, str], list[Violation]] = {}
         for record in records:
-            if not _is_news(record) or self._is_canary(record):
+            if not _is_news(record) or self._is_canary(record) or self._is_own(record):
                 continue
             if not self._judge.is_judged(record.program):
                 self._not_judged[record.program.image] += 1
@@ -141,11 +149,20 @@ class Judgement:
         )
 
     def _is_canary(self, record: Record) -> bool:
-        """Say whether a record is about a canary of ours of which nothing ran, but for what known automation did."""
-        is_harmless = _is_explained(record) or (record.denials.blocked > 0 and not record.new_executions)
-        if record.program.path not in self._canaries or not is_harmless:
+        """Say whether a record is about a canary of ours, of which nothing ran."""
+        if record.program.path not in self._canaries or record.has_run or record.is_running:
             return False
-        self._explain(_CANARY, record.program.path, record.new_executions + record.denials.blocked)
+        self._explain(_CANARY, record.program.path, record.denials.total)
+        return True
+
+    def _is_own(self, record: Record) -> bool:
+        """Say whether a record is about a program of ours, as this collection writes it, that nobody refuses."""
+        program, own = record.program, self._own
+        if own is None or program.path != own.path or program.content != PRESENT or record.denials.total:
+            return False
+        if not program.sha256 or program.sha256 != own.sha256:
+            return False
+        self._explain("A program of the collection", program.path, max(1, record.new_executions))
         return True
 
     def _judged(self, record: Record) -> tuple[Provenance | None, Violation | None]:

@@ -23,7 +23,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control import
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import interruptions
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.deviations import SCOPE
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.inspect import Inspection, inspect
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.inspect import (
+    Inspection,
+    inspect,
+    own_program,
+    seconds_of,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judgement import Judgement
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observe import (
     NAME,
@@ -67,7 +72,9 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         roles = list(allowlist.roles)
         judgement = Judgement(allowlist, scopes[0], scripts, Upgrades(databases), time.time())
         if inspection is not None:
-            judgement.know(inspection.trusted, inspection.canaries)
+            judgement.know(
+                inspection.trusted, inspection.canaries, own_program(params.get("state_dir"), params["_own"])
+            )
         detections += judgement.detections(records)
         ended = judgement.ended(records)
         _note(scopes[0], _describe(allowlist, given, observed.host["distribution"]))
@@ -173,11 +180,12 @@ def _of_enforcement(inspection: Inspection | None, observed: Observed, scope: Sc
         observed.daemon = ()
         return []
     former, observed.daemon = observed.daemon, inspection.started
-    if not inspection.confirmed:
+    if not inspection.expected:
         return inspection.detections
-    found = interruptions.detections(observed.interruptions, inspection.confirmed, scope.scope)
+    found = interruptions.detections(observed.interruptions, inspection.expected, scope.scope)
     if not found and interruptions.is_another(former, inspection.started):
-        found = [interruptions.unseen(scope.scope)]
+        started = max(map(seconds_of, inspection.started[1]))
+        found = [interruptions.unseen(started, inspection.expected, scope.scope)]
     return [*inspection.detections, *found]
 
 

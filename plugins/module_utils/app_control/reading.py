@@ -347,7 +347,7 @@ class Reader:
         occurrence = Occurrence(event.time, attempt.account, parent, attempt.cwd, attempt.terminal, ses, pid, b"")
         sentence = self._explanation(target, occurrence, parts[activity.IDS] or b"", event)
         tally = self._tallies.of(target)
-        tally.deny(occurrence._replace(explanation=sentence), denial.is_blocked, denial.rule)
+        tally.deny(occurrence._replace(explanation=sentence), denial.is_blocked, denial.is_execution, denial.rule)
         return denial.is_blocked
 
     def _explanation(self, target: Target, occurrence: Occurrence, ids: bytes, event: Event) -> str:

@@ -117,13 +117,30 @@ class Tally:
         self.denials = Denials()
         self.newest_denied: Occurrence | None = None
 
-    def deny(self, occurrence: Occurrence, is_blocked: bool, rule: int) -> None:
-        """Take in a decision of fapolicyd against the file. is_blocked: False where that let it pass."""
+    def deny(self, occurrence: Occurrence, is_blocked: bool, is_execution: bool, rule: int) -> None:
+        """Take in a decision of fapolicyd against the file. is_blocked: False where that let it pass.
+
+        Of a process that was executed to run this file, and may not read it, the execution does not count.
+        """
+        if is_blocked and not is_execution and self.newest is not None and self.newest.pid == occurrence.pid:
+            self._retract(self.newest)
         self._see(occurrence.time, occurrence.time)
         put(self.accounts, occurrence.account)
         is_explained = bool(occurrence.explanation)
         self.denials = self.denials.joined(Denials(int(is_blocked), int(not is_blocked), int(is_explained), rule))
         self.newest_denied = _later(self.newest_denied, occurrence)
+
+    def _retract(self, occurrence: Occurrence) -> None:
+        """Take back the newest execution. Another one that it stood before is not known any more."""
+        self.count -= 1
+        sentence = occurrence.explanation
+        if sentence:
+            self.explained -= 1
+            self.explanations[sentence] -= 1
+        self.newest = occurrence._replace(pid=b"")
+        if not self.count:
+            self.newest = self.newest_unexplained = None
+            self.days.clear()
 
     def add(self, occurrence: Occurrence, counts: bool = True) -> None:
         """Take in one execution. counts: False for a process that was counted before."""

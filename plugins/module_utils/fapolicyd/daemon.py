@@ -134,14 +134,14 @@ def is_active(unit: str = UNIT) -> bool:
     return _systemctl("is-active", unit).returncode == 0
 
 
-def enable() -> None:
-    """Have systemd start the daemon at boot. Raises DaemonError."""
-    _do(_ASKING, "enable", UNIT)
+def enable(unit: str = UNIT) -> None:
+    """Have systemd start a unit at boot. Raises DaemonError."""
+    _do(_ASKING, "enable", unit)
 
 
-def disable() -> None:
-    """Have systemd not start the daemon at boot. Raises DaemonError."""
-    _do(_ASKING, "disable", UNIT)
+def disable(unit: str = UNIT) -> None:
+    """Have systemd not start a unit at boot. Raises DaemonError."""
+    _do(_ASKING, "disable", unit)
 
 
 def reload_units() -> None:
@@ -155,9 +155,9 @@ def restart(unit: str = UNIT) -> None:
     _do(STARTING, "restart", unit)
 
 
-def stop() -> None:
-    """Stop the daemon. Raises DaemonError."""
-    _do(STOPPING, "stop", UNIT)
+def stop(unit: str = UNIT) -> None:
+    """Stop a unit. Raises DaemonError."""
+    _do(STOPPING, "stop", unit)
 
 
 def words() -> str:

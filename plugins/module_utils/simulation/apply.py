@@ -118,6 +118,7 @@ def _simulate(found: Scenario, position: int, host: Host, base: str, journal: wo
     begin = time.time()
     status, reason, left = "done", None, t.cast("list[str]", [])
     pids: list[int] = []
+    refused: str | None = None
     staying: list[int] = []
     marks = [os.path.basename(names.workspace), names.account, names.address]
     try:
@@ -125,7 +126,7 @@ def _simulate(found: Scenario, position: int, host: Host, base: str, journal: wo
         marks += [address for address in made.visitors if address not in marks]
         public = any(getattr(step, "user", None) for step in made.steps)
         with workspace.prepared(journal, names.workspace, made, public) as left:
-            pids = _perform(made)
+            pids, refused = _perform(made)
             staying = _note_staying(made, pids, journal)
     except (SkippedError, UnsupportedMachineError) as error:
         status, reason = "skipped", str(error)
@@ -143,14 +144,24 @@ def _simulate(found: Scenario, position: int, host: Host, base: str, journal: wo
         "from": begin - _TICK,
         "to": end,
         "pids": pids,
+        "refused": refused,
         "staying": staying,
         "marks": marks,
         "left": left,
     }
 
 
-def _perform(made: Plan) -> list[int]:
-    return [pid for pid in map(perform.perform, made.steps) if pid is not None]
+def _perform(made: Plan) -> tuple[list[int], str | None]:
+    """Do all steps; return the process ids, and why the host refused one, None if it refused none."""
+    pids, refused = [], None
+    for step in made.steps:
+        try:
+            pid = perform.perform(step)
+        except perform.RefusedError as error:
+            pid, refused = error.pid, str(error)
+        if pid is not None:
+            pids.append(pid)
+    return pids, refused
 
 
 def _note_staying(made: Plan, pids: t.Sequence[int], journal: workspace.Journal) -> list[int]:

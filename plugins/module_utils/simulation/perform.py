@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pwd
 import select
@@ -30,8 +31,16 @@ class FailedError(Exception):
     """A step could not be done; the message says which and why."""
 
 
+class RefusedError(Exception):
+    """The kernel refused to execute a program, as fapolicyd has it refuse them (EPERM). pid: of who tried."""
+
+    def __init__(self, pid: int, path: str) -> None:
+        super().__init__("%s was refused: fapolicyd, or another control of the host, stops what nothing trusts" % path)
+        self.pid = pid
+
+
 def perform(step: Started | Sent | Visited) -> int | None:
-    """Do one step; return the process id of the program that ran. Raises FailedError."""
+    """Do one step; return the process id of the program that ran. Raises FailedError and RefusedError."""
     if isinstance(step, Started):
         return _run(step)
     if isinstance(step, Sent):
@@ -94,6 +103,8 @@ def _watched(step: Started, leader: int, said: t.BinaryIO) -> int:
         raise FailedError("%s did not end within %d s" % (os.fsdecode(step.path), _SECONDS))
     numbers = [number for (number,) in _SAID.iter_unpack(heard)]
     if len(numbers) != 1:
+        if len(numbers) == 2 and numbers[1] == errno.EPERM:
+            raise RefusedError(numbers[0], os.fsdecode(step.path))
         why = os.strerror(numbers[1]) if len(numbers) == 2 else "it did not come so far"
         raise FailedError("%s could not be started: %s" % (os.fsdecode(step.path), why))
     return t.cast("int", numbers[0])

@@ -19,6 +19,17 @@ if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding
 
 OUTDATED = "app_allowlist_outdated"
+# Alerts about the enforcement of a host, with what a list of such hosts is called.
+_ENFORCEMENT = (
+    ("app_allowed_program_stopped", "A program that should run was stopped"),
+    ("app_enforcement_off", "The allowlist is not enforced any more"),
+    ("app_enforcement_missing", "The allowlist is to be enforced, and nothing is deployed"),
+    ("app_enforcement_interrupted", "The enforcement was interrupted"),
+    ("app_enforcement_drift", "The policy on the host is older than the allowlist"),
+)
+# Begins the note of the scope on a host with a policy; see describe() of enforcement/deviations.py.
+_MODES = {"Mode enforce ": "Enforced", "Mode rehearse ": "Rehearsed, so that everything runs"}
+_ENFORCEMENT_SCOPE = "enforcement"
 VIOLATIONS = ("app_changed_program", "app_unapproved_library", "app_unapproved_program", "app_unapproved_script")
 # A scan gives this severity to what only known automation ran.
 EXPLAINED = "informational"
@@ -87,7 +98,7 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
             "summary": _summary(control.hosts, violations, groups) if is_used else "",
             "allowlists": allowlists[:ALLOWLIST_LIMIT],
             "more_allowlists": max(0, len(allowlists) - ALLOWLIST_LIMIT),
-            "notes": _notes(control.hosts, violations) if is_used else [],
+            "notes": [*_notes(control.hosts, violations), *_enforcement(data)] if is_used else [],
             "outdated_alert": OUTDATED,
             "programs": [_row(group, control.programs) for group in groups[:PROGRAM_LIMIT]],
             "more_programs": max(0, len(groups) - PROGRAM_LIMIT),
@@ -184,6 +195,27 @@ def _notes(hosts: t.Sequence[Host], violations: t.Sequence[Finding]) -> list[tup
             ("Open violations, but no allowlist any more", sorted(former)),
             (f"Observed for fewer than {MINIMUM_DAYS} days, too few to recommend an allowlist", early),
         )
+        if names
+    ]
+
+
+def _enforcement(data: model.ReportData) -> list[tuple[str, str]]:
+    """Return in which mode hosts are, and what is wrong with the enforcement: a title and hosts in words."""
+    lists: dict[str, list[str]] = {
+        title: [] for title in (*_MODES.values(), *(title for _alert, title in _ENFORCEMENT))
+    }
+    for entry in data.coverage:
+        if entry.capability == "app_control" and entry.scope == _ENFORCEMENT_SCOPE:
+            for begin, title in _MODES.items():
+                if (entry.note or "").startswith(begin):
+                    lists[title].append(entry.host)
+    titles = dict(_ENFORCEMENT)
+    for finding in data.findings:
+        if finding.alert in titles and finding.is_active and finding.host not in lists[titles[finding.alert]]:
+            lists[titles[finding.alert]].append(finding.host)
+    return [
+        (title, alike.hosts([visible(name, 80) for name in sorted(names)], _HOSTS_SHOWN))
+        for title, names in lists.items()
         if names
     ]
 

@@ -84,6 +84,9 @@ def _outcome(
     own = [finding for finding in seen if _belongs(finding, entry)]
     expected = [finding for finding in own if finding.alert == alert]
     others = {finding.alert for finding in own} - {alert, _SIGN_IN} - set(simulation.also)
+    if entry.get("refused") and not expected:
+        # Whoever looks for what a program does sees nothing of one that did not run.
+        return Outcome(alert, SKIPPED, 0, tuple(sorted(others)), left, str(entry["refused"]))
     missing = tuple(_missing(simulation, expected)) if expected else ()
     return Outcome(
         alert,

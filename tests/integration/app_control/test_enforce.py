@@ -16,6 +16,7 @@ import typing as t
 
 import pytest
 import yaml
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import watcher
 
 from tests.support import enforcing_host, paths, waiting
 from tests.support.controllers import Controller, controller
@@ -180,7 +181,8 @@ def test_learned_tried_enforced_and_taken_back(desk: Desk) -> None:
     assert "ActiveState=active" in started(host)
 
     # By root through a pipe, with services that restart.
-    assert "in mode enforce" in desk.protect(app_control_restart_services=["ssh.service", "cron.service"])
+    services = {"app_control_restart_services": ["ssh.service", "cron.service"], "app_control_watcher": True}
+    assert "in mode enforce" in desk.protect(**services)
     assert not runs(host)
     desk.scan()
 
@@ -188,13 +190,16 @@ def test_learned_tried_enforced_and_taken_back(desk: Desk) -> None:
     host.reboot()
     waiting.until(lambda: not runs(host), "the canary runs after a boot")
     running = started(host)
-    assert "changed=0" in desk.protect()
+    assert "changed=0" in desk.protect(**services)
+    assert host.run(f"systemctl is-active {watcher.UNIT}").stdout == "active\n"
     assert started(host) == running, "fapolicyd was restarted although nothing changed"
 
     assert os.getxattr(host.path("/etc/fapolicyd/trust.d/fapolicyd.trust"), "user.others") == b"kept"
     assert "Taken back: No allowlist is enforced any more." in desk.protect(mode="audit")
     assert (host.run(_LISTED).stdout, started(host)) == (before, idle)
     assert runs(host)
+    left = host.run("ls -a /etc /etc/apt/apt.conf.d /etc/dpkg/dpkg.cfg.d /etc/systemd/system").stdout
+    assert "bulwark" not in left
 
 
 def test_root_without_pipelining(desk: Desk) -> None:

@@ -21,23 +21,25 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import
 
 from tests.support import paths
 
-_TEXT = (paths.ROOT / "docs" / "docsite" / "rst" / "app_control.rst").read_text(encoding="utf-8")
+_GUIDES = paths.ROOT / "docs" / "docsite" / "rst"
+_TEXT = (_GUIDES / "app_control.rst").read_text(encoding="utf-8")
+_ENFORCE = (_GUIDES / "app_control_enforce.rst").read_text(encoding="utf-8")
 _ROLE = paths.ROOT / "roles" / "app_control"
 _OWN_SYNTAX = re.compile(r":(?:ref|ansplugin):`|(?<=`)_(?=\W)")
 # The defaults are the values of other variables.
 _IN_WORDS = {"app_control_automation_users", "app_control_automation_addresses", "app_control_automation_units"}
 
 
-def section(title: str) -> str:
+def section(title: str, guide: str = _TEXT) -> str:
     """Return the text below a title, up to the next one."""
-    found = re.search(rf"^{title}\n([-~])\1+\n(.*?)(?=^[^\n]+\n[-~=]{{4,}}\n|\Z)", _TEXT, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^{title}\n([-~])\1+\n(.*?)(?=^[^\n]+\n[-~=]{{4,}}\n|\Z)", guide, re.MULTILINE | re.DOTALL)
     assert found is not None, title
     return found[2]
 
 
-def tables(title: str) -> list[list[list[docutils.nodes.entry]]]:
+def tables(title: str, guide: str = _TEXT) -> list[list[list[docutils.nodes.entry]]]:
     """Return the rows of the tables below a title, without their heads."""
-    text = _OWN_SYNTAX.sub(lambda found: "`" if found[0].startswith(":") else "", section(title))
+    text = _OWN_SYNTAX.sub(lambda found: "`" if found[0].startswith(":") else "", section(title, guide))
     settings = {"halt_level": 5, "report_level": 5, "warning_stream": False}
     return [
         [list(row.findall(docutils.nodes.entry)) for row in table.findall(docutils.nodes.row)]
@@ -71,8 +73,9 @@ def lists(tmp_path: pathlib.Path) -> allowlist_files.Lists:
     return allowlist_files.load(tmp_path)
 
 
-def test_it_has_each_variable_of_the_role_with_its_default() -> None:
-    (rows,) = tables("Variables")
+def test_they_have_each_variable_of_the_role_with_its_default() -> None:
+    (learning,), (enforcing,) = tables("Variables"), tables("Variables", _ENFORCE)
+    rows = [*learning, *enforcing]
     options = yaml.safe_load((_ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
     known = [name for name in options if name.startswith("app_control_")]
     assert literals(rows) == known
@@ -90,12 +93,15 @@ def test_it_has_each_violation_with_its_severity() -> None:
     severities = {alert.id: alert.severity for alert in catalogue.load() if alert.capability == "app_control"}
     violations = {name: severity for name, severity in severities.items() if name.startswith(("app_un", "app_changed"))}
     assert {literals([row])[0]: row[1].astext() for row in rows} == violations
+    (enforcement,) = tables("Look", _ENFORCE)
+    in_force = {literals([row])[0]: row[1].astext() for row in enforcement}
+    assert in_force == {name: severities[name] for name in in_force}
     for name in severities:
-        assert f"``{name}``" in _TEXT
+        assert f"``{name}``" in _TEXT or name in in_force
 
 
 def test_it_names_no_alert_that_is_not_there() -> None:
-    named = set(re.findall(r"``(app_(?!control)\w+)``", _TEXT))
+    named = set(re.findall(r"``(app_(?!control|window)\w+)``", _TEXT + _ENFORCE))
     modules = {path.stem for path in (paths.ROOT / "plugins" / "modules").glob("app_*.py")}
     assert named <= {alert.id for alert in catalogue.load()} | modules
 
@@ -150,7 +156,7 @@ def test_its_tasks_have_options_that_the_modules_take(play: str, module: str) ->
 
 def test_its_variables_are_those_of_the_role() -> None:
     options = yaml.safe_load((_ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-    for name in re.findall(r"``(app_control_\w+)``|^\s+(app_control_(?!ways)\w+):", _TEXT, re.MULTILINE):
+    for name in re.findall(r"``(app_control_\w+)``|^\s+(app_control_(?!ways|enforce)\w+):", _TEXT + _ENFORCE, re.MULTILINE):
         assert "".join(name) in options
 
 

@@ -15,6 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
     hooks,
     state,
     upgrade,
+    watchers,
     window,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Before, Deployed
@@ -62,6 +63,7 @@ def take_back(where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any
         return result
     # First: a package manager that calls a hook without its program changes no package.
     hooks.remove(where)
+    watchers.remove(where)
     # Nothing of it is decided by the daemon any more when it is started the next time, whatever happens to this run.
     staging.build(daemon.DIRECTORY, staging.STAGED, files, without, deployed.before.times if deployed else {})
     staging.exchange(daemon.DIRECTORY, staging.STAGED)

@@ -14,7 +14,7 @@ import re
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _payload
+from ansible_collections.bulwark.servers.plugins.module_utils import _payload, _state
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
@@ -29,6 +29,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
     state,
     trusted,
     upgrade,
+    watchers,
     window,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.facts import Facts, Options
@@ -138,7 +139,9 @@ def _set(params: Params, where: StateDirectory | None, check_mode: bool) -> Resu
     options = Options(params["mode"], tuple(params["file_systems"]), params["minimum_days"], tuple(params["blocked"]))
     facts = trusted.facts(params, given, installed.version, keeps_digests=not check_mode)
     policy = compile_policy(contents.allowlist(given, distribution()), facts, options)
-    files = deployment.files(policy, daemon.DIRECTORY)
+    root = params["state_dir"] or _state.default_root(os.environ, 0)
+    own = watchers.own(params["watcher"], os.path.join(root, state.CAPABILITY))
+    files = deployment.files(policy, daemon.DIRECTORY, own)
     before = deployment.present(daemon.DIRECTORY, files)
     result = {**_described(params, policy, facts), "diff": deployment.difference(before, files)}
     refused = refusals.refusals(policy, facts, options)
@@ -159,15 +162,17 @@ def _set(params: Params, where: StateDirectory | None, check_mode: bool) -> Resu
         confirmed=0.0,
         token="",
         connection=params["_connection"] or {},
+        has_watcher=params["watcher"],
     )
     problem = "" if noted is None else on_trial.problem(installed, policy.mode, files, where)
     if noted is not None and not problem:
-        lacks_hooks = where is not None and hooks.differ(where)
+        lacks = where is not None and (hooks.differ(where) or watchers.differs(where, installed, proposed.has_watcher))
         if where is not None and not check_mode:
             if _meaning(noted) != _meaning(proposed):
                 state.write(where, proposed._replace(confirmed=noted.confirmed, token=noted.token))
             hooks.deploy(where)
-        return {**result, "confirmed": True, "deployed": True, "changed": lacks_hooks}
+            watchers.deploy(where, installed, proposed.has_watcher)
+        return {**result, "confirmed": True, "deployed": True, "changed": lacks}
     result.update(changed=True, problem=problem or None)
     if check_mode or where is None:
         return result

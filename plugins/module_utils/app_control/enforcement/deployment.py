@@ -18,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import (
     trust,
     upgrade_rules,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.trust import Trusted
 
 CONFIGURATION, COMPILED = "fapolicyd.conf", "compiled.rules"
 # First, so that the rules of others decide only what ours leave open.
@@ -32,14 +33,17 @@ _HEADER = "# Managed by bulwark.servers: changes are lost. See the playbook bulw
 _MOST_LINES = 200
 
 
-def files(policy: Policy, directory: str) -> dict[str, bytes]:
-    """Return the contents of all files that a policy makes or changes, by path. Raises StagingError and ValueError."""
+def files(policy: Policy, directory: str, also: t.Sequence[Trusted] = ()) -> dict[str, bytes]:
+    """Return the contents of all files that a policy makes or changes, by path. Raises StagingError and ValueError.
+
+    also: files of our own that are trusted besides.
+    """
     before = _text(staging.read(directory, CONFIGURATION) or b"")
     own = (_HEADER + "".join("%s\n" % line for line in policy.rules)).encode("utf-8")
     return {
         CONFIGURATION: _data(config.changed(before, policy.settings)),
         RULES: own,
-        TRUST: trust.render(policy.trusted),
+        TRUST: trust.render((*policy.trusted, *also)),
         COMPILED: compiled(directory, own),
     }
 

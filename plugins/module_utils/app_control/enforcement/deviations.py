@@ -20,14 +20,15 @@ _SHOWN = 20
 
 
 class Seen(t.NamedTuple):
-    """What the host has.
+    """The facts of a host.
 
     version: of fapolicyd, None if it is not installed. is_running: whether it decides about files. is_permissive: by
-    its configuration. is_refused: whether the kernel refused a program that nothing trusts, None if that was not tried.
+    its configuration. is_refused: whether the kernel refused a file that nothing trusts, None if that was not tried.
     changed: files that are not as they were deployed, below /etc/fapolicyd. is_at_boot: None if that is unknown.
     foreign: paths that files of others trust and no allowlist has, by these files. trusted: how many files the policy
     trusts; stale: how many of them are gone or have another size. temporary: in words, what is deployed for a time
-    only, "" for nothing. unwatched: mounts with programs that the daemon does not watch, as "PATH (TYPE)".
+    only, "" for nothing. lasting: why a maintenance window that ended still lets everything run, "" if it does not.
+    is_window: whether one is open. unwatched: mounts with programs that the daemon does not watch, as "PATH (TYPE)".
     """
 
     version: str | None
@@ -40,6 +41,8 @@ class Seen(t.NamedTuple):
     trusted: int = 0
     stale: int = 0
     temporary: str = ""
+    lasting: str = ""
+    is_window: bool = False
     unwatched: tuple[str, ...] = ()
 
 
@@ -59,15 +62,19 @@ def deviations(
 
     content: the allowlist of the controller, None without one; kept: that of the policy.
     """
-    is_temporary = bool(seen.temporary)
+    # Root on the host can make any of that, so it lowers a severity and drops nothing.
+    lowered = "informational" if seen.temporary else None
+    explained = " For now, %s." % seen.temporary if seen.temporary else ""
     found = []
-    off = "" if is_temporary else why_off(deployed.mode, seen)
-    if off:
-        severity = None if deployed.mode == ENFORCE else "medium"
-        found.append(_found(OFF, off, {"mode": deployed.mode, "canary": _canary(seen)}, severity=severity))
-    if seen.changed and not is_temporary:
-        message = "Other than deployed: %s." % ", ".join(printable(path) for path in seen.changed)
-        found.append(_found(CHANGED, message, {"files": [printable(path) for path in seen.changed]}))
+    off = why_off(deployed.mode, seen)
+    if off or seen.is_window:
+        severity = lowered or (None if deployed.mode == ENFORCE else "medium")
+        message = (off + explained).strip()
+        found.append(_found(OFF, message, {"mode": deployed.mode, "canary": _canary(seen)}, severity=severity))
+    if seen.changed:
+        message = "Other than deployed: %s.%s" % (", ".join(printable(path) for path in seen.changed), explained)
+        data = {"files": [printable(path) for path in seen.changed]}
+        found.append(_found(CHANGED, message, data, severity=lowered))
     for name, paths in sorted(seen.foreign.items()):
         shown = [printable(path) for path in paths[:_SHOWN]]
         message = "%s has %d entries that no allowlist has, the first for %s." % (printable(name), len(paths), shown[0])
@@ -86,8 +93,10 @@ def why_off(mode: str, seen: Seen) -> str:
         return "fapolicyd is not installed any more, so every program runs."
     if not seen.is_running:
         return "fapolicyd does not run, so every program runs."
+    if mode == ENFORCE and seen.lasting:
+        return "A maintenance window ended, and every program still runs: %s." % seen.lasting.rstrip(".")
     if mode == ENFORCE and seen.is_refused is False:
-        return "A harmless program that nothing trusts ran, so fapolicyd does not enforce the policy."
+        return "fapolicyd does not refuse a harmless file that nothing trusts, so it does not enforce the policy."
     if mode == ENFORCE and seen.is_permissive:
         return "fapolicyd is configured to be permissive, so it lets every program run."
     return ""
@@ -124,9 +133,9 @@ def describe(deployed: Deployed, seen: Seen) -> list[str]:
     if seen.unwatched:
         notes.append("Not watched by fapolicyd: %s." % ", ".join(map(printable, seen.unwatched[:_SHOWN])))
     notes.append(
-        "Not stopped: code in arguments and pipes, files in memory, text files that an interpreter reads and that"
-        " fapolicyd does not take for a script, and programs in containers. The daemon's own trust database, and"
-        " trust that root gives it for its running time, are not read."
+        "Not stopped: code in arguments and pipes, files in memory, programs in containers, and what interpreters read,"
+        " if fapolicyd does not take it for a script, if it is below a directory of the system, or if root's Python"
+        " reads it. The daemon's own trust database, and trust that root gives it for its running time, are not read."
     )
     return notes
 
@@ -138,7 +147,7 @@ def _entries(content: t.Mapping[str, t.Any]) -> set[str]:
 
 
 def _canary(seen: Seen) -> str:
-    return "not tried" if seen.is_refused is None else "refused" if seen.is_refused else "ran"
+    return "not tried" if seen.is_refused is None else "refused" if seen.is_refused else "let through"
 
 
 def _found(

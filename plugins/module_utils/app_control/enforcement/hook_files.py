@@ -88,10 +88,10 @@ def _archive() -> bytes:
         wanted.extend(_imports(sources[path]))
         wanted.append(name.rpartition(".")[0])
     archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as written:
+    # Not compressed: other versions of zlib would make other bytes of the same code.
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as written:
         for path, source in sorted(sources.items()):
             member = zipfile.ZipInfo(path, _OLDEST)
-            member.compress_type = zipfile.ZIP_DEFLATED
             written.writestr(member, source)
     return archive.getvalue()
 

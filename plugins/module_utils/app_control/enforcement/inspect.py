@@ -12,9 +12,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo, _payload, _process
+from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo, _payload, _process, _state
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._program import PROGRAM, UNPACKAGED, Program
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
@@ -22,14 +23,20 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowl
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
     deployment,
     deviations,
+    hook_files,
+    on_trial,
     state,
     upgrade,
+    window,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.deviations import Seen
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import AUDIT, ENFORCE
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Deployed
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.window import Window
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import Judge
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judgement import Own
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, daemon
+from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
 
 _MOST_BYTES = 64 * 1024 * 1024
 _MOST_ENTRIES = 100_000
@@ -37,8 +44,8 @@ _TRUST_DIRECTORY, _TRUST_FILE = "trust.d", "fapolicyd.trust"
 # Beside the state, for hosts where /var is mounted with noexec.
 _CANARY_DIRECTORIES = ("/root", "/etc")
 _CANARY = "canary-look"
-# Those of a look, of a trial and of an upgrade.
-_CANARIES = (_CANARY, ".bulwark-canary", "canary-refused", "canary-trusted")
+# Those of a look, a trial, a maintenance window and an upgrade.
+_CANARIES = (_CANARY, ".bulwark-canary", ".bulwark-window", "canary-refused", "canary-trusted")
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 # No program of a file system of the kernel's own is ever executed, and /run is never watched (check_mount_entry() of
 # fapolicyd).
@@ -54,13 +61,14 @@ _WITHOUT_PROGRAMS = frozenset(
 class Inspection(t.NamedTuple):
     """What an inspection found.
 
-    trusted: the digests that the policy trusts, by path. confirmed: when it was deployed, 0.0 for never. started: the
-    boot, and when each process of the daemon was started. canaries: paths of programs that our own checks try to run.
+    trusted: the digests that the policy trusts, by path. expected: when we ourselves started the daemon anew, nothing
+    where no policy is deployed. started: the boot, and when each process of the daemon was started. canaries: paths of
+    programs that our own checks try to run.
     """
 
     detections: list[dict[str, t.Any]]
     trusted: t.Mapping[str, str]
-    confirmed: float
+    expected: tuple[float, ...]
     started: tuple[str, list[int]]
     canaries: frozenset[str] = frozenset()
 
@@ -90,7 +98,7 @@ def inspect(
                 installed = daemon.installed()
                 seen = Seen(installed.version if installed is not None else None)
                 scope.note = "Nothing is enforced here."
-                return Inspection(deviations.missing(wanted, seen), {}, 0.0, ("", []))
+                return Inspection(deviations.missing(wanted, seen), {}, (), ("", []))
             return _inspected(wanted, content, allowlist, where, deployed, now, scope)
     except StateError as error:
         scope.fail(str(error))
@@ -107,6 +115,7 @@ def _inspected(
     scope: ScopeCoverage,
 ) -> Inspection:
     installed = daemon.installed()
+    opened = window.read(where)
     entries = _entries(_read(deployment.TRUST))
     seen = Seen(None)
     starts: list[int] = []
@@ -120,12 +129,18 @@ def _inspected(
             is_at_boot=_is_at_boot(scope),
             unwatched=_unwatched(),
         )
+    changed = [path for path, digest in sorted(deployed.digests.items()) if _digest(_read(path)) != digest]
+    temporary = _temporary(where, opened)
+    if os.path.ismount(daemon.DIRECTORY) and not temporary:
+        changed.append("all of it, as something is mounted there")
     seen = seen._replace(
-        changed=tuple(path for path, digest in sorted(deployed.digests.items()) if _digest(_read(path)) != digest),
+        changed=tuple(changed),
         foreign=_foreign(allowlist, now),
         trusted=len(entries),
         stale=sum(not _is_there(path, size) for path, size, _digest in entries),
-        temporary=_temporary(where),
+        temporary=temporary,
+        is_window=opened is not None and opened.ended is None,
+        lasting=printable(opened.problem) if opened is not None else "",
     )
     if seen.is_running and deployed.mode == ENFORCE and not seen.temporary and where is not None:
         seen = seen._replace(is_refused=_is_refused(where.path, scope))
@@ -140,7 +155,21 @@ def _inspected(
     trusted = {os.fsdecode(path): digest.decode("ascii", "replace") for path, _size, digest in entries}
     directories = (*(() if where is None else (where.path,)), *_CANARY_DIRECTORIES)
     canaries = frozenset(printable(os.path.join(each, name)) for each in directories for name in _CANARIES)
-    return Inspection(found, trusted, deployed.confirmed, (_boot(), starts), canaries)
+    expected = [deployed.confirmed]
+    if opened is not None:
+        expected += [opened.opened, opened.until if opened.ended is None else opened.ended]
+    return Inspection(found, trusted, tuple(expected), (_boot(), starts), canaries)
+
+
+def seconds_of(ticks: int) -> float:
+    """Return when a process was started, in seconds since the epoch. ticks: after the boot (proc_pid_stat(5))."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def own_program(state_dir: str | None, digest: str | None) -> Own:
+    """Return the program that the collection leaves on hosts. digest: as the controller knows it, None for unknown."""
+    root = state_dir or _state.default_root(os.environ, os.geteuid())
+    return Own(printable(hook_files.program_path(root)), digest or "")
 
 
 def _is_refused(directory: str, scope: ScopeCoverage) -> bool | None:
@@ -161,13 +190,17 @@ def _is_at_boot(scope: ScopeCoverage) -> bool | None:
         return None
 
 
-def _temporary(where: StateDirectory | None) -> str:
-    """Return what is in force for a time only, and ends by itself; "" for nothing."""
-    if os.path.ismount(daemon.DIRECTORY):
-        return "a policy is on trial, or a maintenance window is open"
-    with contextlib.suppress(StateError):
-        if upgrade.pending(where) is not None:
-            return "packages are being installed, and their files are trusted"
+def _temporary(where: StateDirectory | None, opened: Window | None) -> str:
+    """Return what is in force for a time only, and ends by itself; "" for nothing. Raises StateError."""
+    if opened is not None and opened.ended is None and not opened.problem:
+        until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(opened.until))
+        words = "a maintenance window is open until %s, by %s: %s" % (until, opened.by, opened.reason)
+        return printable(words)
+    running = trial.current(on_trial.NAME)
+    if running is not None and running.is_guarded:
+        return "a policy is on trial"
+    if upgrade.pending(where) is not None:
+        return "packages are being installed, and their files are trusted"
     return ""
 
 

@@ -16,13 +16,13 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import de
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.events import Event
 
 ALERT, SUBJECT = "app_enforcement_interrupted", "fapolicyd"
-STOP, START, BOOT = RECORDS = (b"SERVICE_STOP", b"SERVICE_START", b"SYSTEM_BOOT")
+STOP, START = RECORDS = (b"SERVICE_STOP", b"SERVICE_START")
 _MADE_BY_INIT = re.compile(rb"type=\S+ msg=\S+ pid=1 uid=0 ")
 _UNIT = b"msg='unit=fapolicyd "
 _MOST = 1_000
 # Seconds. A restart takes no longer; whoever needs more time did something meanwhile.
 _RESTART = 10.0
-# Of a deployment, before its confirmation and after it.
+# Before and after the time when we ourselves started it anew, such as the confirmation that ends a trial.
 _BEFORE, _AFTER = 180.0, 60.0
 
 
@@ -37,43 +37,48 @@ class Interruptions:
     """Takes the events of a log in their order; ``state`` is what the next look goes on from."""
 
     def __init__(self, state: t.Any = None) -> None:
-        """state: when the daemon was stopped without a start since, None if it runs."""
-        self._stopped: float | None = float(state) if state is not None else None
+        """state: as ``state`` returned it, None for a first look."""
+        self._stopped: tuple[float, int] | None = (float(state[0]), int(state[1])) if state else None
         self.found: list[Interruption] = []
 
     def note(self, event: Event) -> None:
         """Take in an event whose first record is one of ``RECORDS``."""
-        if event.first != BOOT and _UNIT not in event.raw:
-            return
-        if not _MADE_BY_INIT.match(event.raw) and event.first != BOOT:
+        if _UNIT not in event.raw or not _MADE_BY_INIT.match(event.raw):
             return
         if event.first == STOP:
-            self._stopped = event.time if self._stopped is None else self._stopped
+            self._stopped = self._stopped or (event.time, event.serial)
         elif self._stopped is not None:
-            if event.first == START and len(self.found) < _MOST:
-                self.found.append(Interruption(self._stopped, event.time))
-            # A host that goes down stops everything.
+            stop, serial = self._stopped
+            # The kernel's numbers begin anew at a boot, and a host that goes down stops everything.
+            if event.serial > serial and len(self.found) < _MOST:
+                self.found.append(Interruption(stop, event.time))
             self._stopped = None
 
-    def state(self) -> float | None:
+    def state(self) -> tuple[float, int] | None:
+        """Return when the daemon was stopped without a start since, None if it runs."""
         return self._stopped
 
     def all(self) -> list[Interruption]:
         """Return all interruptions, the one that lasts included."""
-        return self.found if self._stopped is None else [*self.found, Interruption(self._stopped, None)]
+        return self.found if self._stopped is None else [*self.found, Interruption(self._stopped[0], None)]
 
 
-def detections(interruptions: t.Sequence[Interruption], confirmed: float, scope: str) -> list[dict[str, t.Any]]:
-    """Return one detection of all interruptions, nothing without any. confirmed: when the policy was deployed."""
+def detections(
+    interruptions: t.Sequence[Interruption], expected: t.Sequence[float], scope: str
+) -> list[dict[str, t.Any]]:
+    """Return one detection of all interruptions, nothing without any.
+
+    expected: when we ourselves started the daemon anew. What was expected is shown, as others can wait for it.
+    """
     if not interruptions:
         return []
-    others = [each for each in interruptions if not -_BEFORE <= each.stop - confirmed <= _AFTER]
+    others = [each for each in interruptions if not _is_expected(each, expected)]
     severity = "informational" if not others else "medium" if all(map(_is_restart, others)) else "high"
     shown = others or interruptions
     first, last = shown[0].stop, shown[-1].start or shown[-1].stop
     message = "fapolicyd was stopped %s since the last look, %s." % (_times(len(shown)), _how_long(shown))
     if not others:
-        message += " It was when the policy was deployed."
+        message += " It was when a policy was deployed, or a maintenance window began or ended."
     evidence = {"data": {"stopped": [each.stop for each in shown], "started": [each.start for each in shown]}}
     return [
         detection(
@@ -98,12 +103,17 @@ def is_another(before: t.Sequence[t.Any], now: t.Sequence[t.Any]) -> bool:
     return bool(before and now[1]) and before[0] == now[0] and bool(before[1]) and list(before[1]) != list(now[1])
 
 
-def unseen(scope: str) -> dict[str, t.Any]:
-    """Return the detection of an interruption of which the log says nothing."""
+def unseen(started: float, expected: t.Sequence[float], scope: str) -> dict[str, t.Any]:
+    """Return the detection of an interruption of which the log says nothing. started: when the process was."""
+    severity = "informational" if any(-_BEFORE <= started - time <= _AFTER for time in expected) else None
     message = (
         "Another process of fapolicyd runs than in the last look, and the audit log does not say when it was started."
     )
-    return detection(ALERT, SUBJECT, scope, [{"data": {"problem": message}}], message=message)
+    return detection(ALERT, SUBJECT, scope, [{"data": {"problem": message}}], severity=severity, message=message)
+
+
+def _is_expected(interruption: Interruption, expected: t.Sequence[float]) -> bool:
+    return _is_restart(interruption) and any(-_BEFORE <= interruption.stop - time <= _AFTER for time in expected)
 
 
 def _is_restart(interruption: Interruption) -> bool:

@@ -18,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
     hooks,
     state,
     upgrade,
+    watchers,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import ENFORCE
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Deployed
@@ -238,6 +239,9 @@ def _settle(where: StateDirectory, proposed: Deployed) -> Deployed:
     state.write(where, deployed)
     upgrade.discard(where)
     hooks.deploy(where)
+    installed = daemon.installed()
+    if installed is not None:
+        watchers.deploy(where, installed, deployed.has_watcher)
     _clear(where)
     return deployed
 

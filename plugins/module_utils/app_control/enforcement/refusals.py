@@ -63,7 +63,8 @@ def blocked(policy: Policy, records: t.Iterable[Record], users: t.Mapping[str, i
     """
     decisions = Decisions(policy.rules, policy.trusted)
     found = []
-    for record in records:
+    # What was only ever refused did not run, and somebody's attempts must not keep a policy from a host.
+    for record in filter(lambda each: each.has_run, records):
         program = record.program
         path = unprintable_text(program.path)
         is_seen = not program.image and program.content != MEMORY and not path.startswith((OTHER_ROOT, *_UPGRADES))

@@ -16,6 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
     refusals,
     state,
     trusted,
+    watchers,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.facts import Options
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import compile_policy
@@ -47,7 +48,7 @@ def renew(where: StateDirectory) -> None:
     refused = refusals.refusals(policy, facts._replace(records=()), options._replace(minimum_days=0))
     if refused:
         raise RenewalError(" ".join(refused[:_MOST_SENTENCES]).rstrip("."))
-    made = deployment.files(policy, daemon.DIRECTORY)
+    made = deployment.files(policy, daemon.DIRECTORY, watchers.own(deployed.has_watcher, where.path))
     if made[deployment.RULES] == live_files.read(deployment.RULES):
         # What somebody changed in rules.d and did not load is not loaded here.
         made[deployment.COMPILED] = live_files.read(deployment.COMPILED)

@@ -43,7 +43,7 @@ class Deployed(t.NamedTuple):
     paths below /etc/fapolicyd. settings: of fapolicyd.conf, those that we changed. content: the allowlist of the
     controller, packed; options: those that the policy was made with, so that the host can make it anew after an
     upgrade. confirmed: seconds since the epoch. token: of its trial. connection: the controller's way in, as its action
-    says it.
+    says it. has_watcher: whether a unit kills a daemon that hangs.
     """
 
     mode: str
@@ -55,6 +55,7 @@ class Deployed(t.NamedTuple):
     confirmed: float
     token: str
     connection: t.Mapping[str, t.Any] = {}
+    has_watcher: bool = False
 
 
 @contextlib.contextmanager
@@ -108,6 +109,7 @@ def _parsed(content: t.Mapping[str, t.Any]) -> Deployed:
         confirmed=float(content["confirmed"]),
         token=content["token"],
         connection=content["connection"],
+        has_watcher=content.get("has_watcher", False),
     )
 
 

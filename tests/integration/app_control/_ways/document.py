@@ -22,8 +22,9 @@ Ways to run code, and what reports them
 
 Application control notices programs that no allowlist has, and some code runs without such a program. The project's
 tests do each of the following for real, on a Debian with audit rules and an allowlist of its packages, and then ask all
-capabilities. The table says which alerts they raised. **{unseen} of {all} ways raise none.**
-:ref:`ansible_collections.bulwark.servers.docsite.app_control` describes the allowlists.
+capabilities. The table says which alerts they raised. **{unseen} of {all} ways raise none.** Each was tried again on a
+host where fapolicyd enforces the allowlist. **There {blocked} ways are blocked, {alerted} run and raise alerts, and
+{silent} run and raise none.** :ref:`ansible_collections.bulwark.servers.docsite.app_control` describes the allowlists.
 
 - Scripts are run as root from directories below ``/tmp``, so that nobody's permissions get in their way. Some alerts of
   other capabilities are about that, or about what a script does first, such as to copy a program.
@@ -34,11 +35,38 @@ capabilities. The table says which alerts they raised. **{unseen} of {all} ways 
 - A packaged program that runs code of somebody else is itself allowed. If a role has no need of gdb, busybox or a
   compiler, leave them out of its allowlist: then they are reported whenever they run.
 
+Enforced
+--------
+
+Blocked means that the code did not run: each script makes its code leave a proof, and on the same host without
+fapolicyd every code left it. This was tried with fapolicyd 1.3.4 on a whole Debian 13 with systemd, with the policy that the
+collection makes of the allowlist. What is not blocked has the alerts that it has in audit mode, where they were
+measured: "by us" is application control.
+
+- Only the root's file system was watched. A memory file is on none that can be watched. A tmpfs can be, but wasn't.
+- fapolicyd marks mounts, unless its configuration says ``allow_filesystem_mark = 1``. A process in a mount namespace of
+  its own has other mounts, of which it sees nothing: ``unshare --mount ./program``, a unit of systemd with
+  ``PrivateTmp`` or ``ProtectSystem``, and a container run everything. With ``allow_filesystem_mark = 1`` all of these
+  are stopped. Then no program of a container on such a file system runs either, as no allowlist of the host has it.
+- fapolicyd knows a script by its first line (``#!``), and refuses to let interpreters read those only. Nothing is
+  refused to Python of root, with which Ansible's modules run.
+- Containers were tried with runc and an overlay. The kernel starts a helper for crashes (core_pattern) in its first
+  mount namespace. The host of this test has another one, so this was not tried.
+- fapolicyd decides by file, not by name, and remembers the decision. A trusted program that ran under another name was
+  refused, and then it was refused under its own name, too. A hard link did that until it was removed. A bind mount of
+  its directory did it even after it was unmounted, until fapolicyd was restarted. A rename did it in one of two tries,
+  and to load the rules again did not help. So do not rename programs of packages or run them through a bind mount.
+  If it happened, run ``systemctl restart fapolicyd``.
+
+The table
+---------
+
 .. list-table::
    :header-rows: 1
-   :widths: 44 24 32
+   :widths: 38 16 20 26
 
    * - How code is run
+     - Enforced
      - Application control
      - Other capabilities
 """
@@ -46,13 +74,34 @@ capabilities. The table says which alerts they raised. **{unseen} of {all} ways 
 
 def page() -> str:
     """Return the page as reStructuredText."""
-    unseen = sum(not way.control and not way.others for way in WAYS)
-    return _HEAD.replace("{unseen}", str(unseen)).replace("{all}", str(len(WAYS))) + "".join(map(_row, WAYS))
+    running = [way for way in WAYS if way.blocked is False]
+    figures = {
+        "all": len(WAYS),
+        "unseen": sum(not way.control and not way.others for way in WAYS),
+        "blocked": sum(way.blocked is True for way in WAYS),
+        "alerted": sum(bool(way.control or way.others) for way in running),
+        "silent": sum(not way.control and not way.others for way in running),
+    }
+    head = _HEAD
+    for name, figure in figures.items():
+        head = head.replace(f"{{{name}}}", str(figure))
+    return head + "".join(map(_row, WAYS))
 
 
 def _row(way: Way) -> str:
     control = ", ".join(f"``{alert}``" for alert in way.control)
-    return f"   * - {way.how}\n     - {control or 'not seen'}\n     - {_others(way.others) or 'not seen'}\n"
+    cells = (way.how, _enforced(way), control or "not seen", _others(way.others) or "not seen")
+    return "   * - " + "\n     - ".join(cells) + "\n"
+
+
+def _enforced(way: Way) -> str:
+    if way.blocked is None:
+        return "not tried"
+    if way.blocked:
+        return "**blocked**"
+    if way.control:
+        return "reported by us"
+    return "reported by others" if way.others else "not seen"
 
 
 def _others(alerts: t.Sequence[str]) -> str:

@@ -42,7 +42,20 @@ _CONTAINER_SCRIPTS: t.Final = {
     **starters.IN_UNKNOWN_CONTAINER,
     **{name: starters.IN_CONTAINER[name] for name in ("container_copy", "container_argument")},
 }
-_IN_HOST: t.Final = {name: starters.IN_CONTAINER[name] for name in ("systemd_run", "systemd_unit")}
+# All of a machine's hosts have its interpreters: those of another test have other names and files.
+_BINFMT = starters.SCRIPTS["binfmt"].replace("/ways", "/ways-other").replace(":ways:", ":ways-other:")
+_IN_HOST: t.Final = {
+    **{name: starters.IN_CONTAINER[name] for name in ("systemd_run", "systemd_unit")},
+    "binfmt": _BINFMT.replace("MAGIC", "OTHER"),
+}
+# The kernel starts its helper in a mount namespace that is not the host's.
+_NOT_TRIED: t.Final = "core_pattern"
+# Each line prints whether a trusted program runs: under another name, then under its own, then when that is undone.
+_NAMES = """
+try() { "$1" /dev/null > /dev/null 2>&1 && echo runs || echo refused; }
+ln /usr/bin/tac /usr/bin/tac-other; try tac-other; try tac; rm /usr/bin/tac-other; try tac
+mount --bind /usr/bin /mnt; try /mnt/uniq; try uniq; umount /mnt; try uniq
+"""
 _PREPARE = f"""
 mkdir -p {_SHARED} {SCRATCH}
 systemctl stop cron unattended-upgrades
@@ -95,8 +108,18 @@ settings = (etc / "fapolicyd.conf").read_text()
 """
 
 
-def ran(directory: pathlib.Path, enforcing: bool) -> dict[str, bool]:
-    """Return by name of the script whether its code ran. directory: of the host."""
+class Tried(t.NamedTuple):
+    """ran: by name of the script whether its code ran. names: what _NAMES printed; restarted: and of all its programs
+    after a restart of fapolicyd.
+    """
+
+    ran: dict[str, bool]
+    names: str
+    restarted: str
+
+
+def tried(directory: pathlib.Path, enforcing: bool) -> Tried:
+    """Run everything. directory: of the host."""
     with enforcing_host.booted(directory, packages=PACKAGES) as host:
         _add_npm(host)
         host.path(COLLECTIONS).mkdir()
@@ -109,15 +132,19 @@ def ran(directory: pathlib.Path, enforcing: bool) -> dict[str, bool]:
             _enforce(host, directory)
         scripts = {**starters.SCRIPTS, **_IN_HOST}
         last = scripts.pop(starters.LAST)
+        del scripts[_NOT_TRIED]
         with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
             started = {name: pool.submit(_output, host, name, script) for name, script in scripts.items()}
             outputs = {name: each.result() for name, each in started.items()}
         for name, script in _CONTAINER_SCRIPTS.items():
             outputs[name] = _output(host, name, script, "runc exec ways ")
+        names = host.run(_NAMES).stdout
+        if enforcing:
+            _restart(host)
+        restarted = host.run("for name in tac uniq; do $name /dev/null && echo runs; done", check=False).stdout
         outputs[starters.LAST] = _output(host, starters.LAST, last)
-        for name, output in outputs.items():
-            (directory / f"{name}.out").write_text(output)
-        return {name: _has_run(host, name, output) for name, output in outputs.items()}
+        ran = {name: _has_run(host, name, output) for name, output in outputs.items()}
+        return Tried(ran, names, restarted)
 
 
 def _output(host: enforcing_host.Host, name: str, script: str, enter: str = "") -> str:
@@ -148,5 +175,10 @@ def _enforce(host: enforcing_host.Host, directory: pathlib.Path) -> None:
     digests = host.run(["sha256sum", *measure.APPROVED]).stdout
     allowed = measure.allowlist(names, digests, _DIRECTORIES, directory)
     host.run(["/usr/bin/python3", "-W", "error", "-c", _DEPLOY], given=allowed)
-    host.run("cp /usr/bin/true /root/canary; systemctl restart fapolicyd")
+    host.run("cp /usr/bin/true /root/canary")
+    _restart(host)
+
+
+def _restart(host: enforcing_host.Host) -> None:
+    host.run("systemctl restart fapolicyd")
     waiting.until(lambda: host.run("/root/canary", check=False).returncode == 126, "fapolicyd enforces nothing")

@@ -14,7 +14,7 @@ import re
 import typing as t
 
 # id(1), an interpreter or library that prints 1, a changed program, head(1) as an interpreter, and busybox renamed.
-PROOF: t.Final = re.compile(r"(?m)^(uid=\d.*|1|ways-elsewise|WAYSMAGIC)$|applet not found")
+PROOF: t.Final = re.compile(r"(?m)^(uid=\d.*|1|ways-elsewise|WAYSMAGIC|WAYSOTHER)$|applet not found")
 # By name of the script, the end of a file that the process it leaves running has mapped if the code is in it.
 MAPPED: t.Final[t.Mapping[str, str]] = {
     "deleted_while_running": "/worker (deleted)",

@@ -14,6 +14,7 @@ class Way(t.NamedTuple):
     name: of the script in starters. how: what is done, for people. control: the alerts of application control about it.
     others: those of other capabilities, each after its capability's name. marks: subjects that belong to it, beside
     those in the directory of its script; ``$S`` is the directory that is at the same path outside of the system.
+    blocked: whether its code does not run where the allowlist is enforced; None where that can't be tried.
     """
 
     name: str
@@ -21,30 +22,35 @@ class Way(t.NamedTuple):
     control: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
+    blocked: bool | None = False
 
 
 WAYS: t.Final = (
     Way(
         "renamed_copy",
         "A copy of a packaged program under another name",
+        blocked=True,
         control=("app_unapproved_program",),
         others=("audit: execution_from_temporary_directory", "audit: execution_masquerading"),
     ),
     Way(
         "compiled",
         "A program that gcc makes on the host",
+        blocked=True,
         control=("app_unapproved_program",),
         others=("audit: execution_from_temporary_directory",),
     ),
     Way(
         "written_by_perl",
         "A program that a Perl one-liner writes, as a download does",
+        blocked=True,
         control=("app_unapproved_program",),
         others=("audit: execution_from_temporary_directory",),
     ),
     Way(
         "changed_same_size",
         "A program that is allowed by its digest, changed at the same size and with its old time",
+        blocked=True,
         control=("app_changed_program",),
         others=("audit: file_time_forged",),
         marks=("/opt/ways/tool",),
@@ -52,6 +58,7 @@ WAYS: t.Final = (
     Way(
         "packaged_changed",
         "A program of an allowed package, changed at the same size and with its old time",
+        blocked=True,
         control=("app_changed_program",),
         others=("audit: file_time_forged", "file_integrity: fim_package_mismatch"),
         marks=("/usr/bin/ways-tool",),
@@ -59,6 +66,7 @@ WAYS: t.Final = (
     Way(
         "packaged_changed_digest_edited",
         "The same, and the digest that its package records is edited",
+        blocked=True,
         control=("app_changed_program",),
         others=("audit: file_time_forged", "file_integrity: fim_package_database_edited"),
         marks=("/usr/bin/ways-edited", "dpkg:ways-edited:amd64"),
@@ -66,6 +74,7 @@ WAYS: t.Final = (
     Way(
         "hard_link",
         "A hard link to a packaged program",
+        blocked=True,
         control=("app_unapproved_program",),
         others=("file_integrity: fim_file_created", "file_integrity: fim_metadata_changed"),
         marks=("/usr/local/bin/ways-nl", "/usr/bin/nl"),
@@ -78,18 +87,21 @@ WAYS: t.Final = (
     Way(
         "title_of_another",
         "A copy that is started under the name of a daemon (exec -a)",
+        blocked=True,
         control=("app_unapproved_program",),
         others=("audit: execution_from_temporary_directory", "audit: execution_masquerading"),
     ),
     Way(
         "setuid_copy",
         "A copy of a shell with the setuid bit",
+        blocked=True,
         control=("app_unapproved_program",),
         others=("audit: execution_from_temporary_directory", "audit: execution_masquerading", "audit: setuid_bit_set"),
     ),
     Way(
         "deleted_while_running",
         "A program that is deleted while it runs",
+        blocked=True,
         control=("app_unapproved_program",),
         others=(
             "audit: execution_from_temporary_directory",
@@ -100,12 +112,14 @@ WAYS: t.Final = (
     Way(
         "deleted_before_the_look",
         "A program that ran and is deleted",
+        blocked=True,
         control=("app_unapproved_program",),
         others=("audit: execution_from_temporary_directory", "audit: execution_masquerading"),
     ),
     Way(
         "put_back",
         "A copy at the path of a packaged program, which is then put back",
+        blocked=True,
         control=("app_unapproved_program",),
         others=("audit: execution_masquerading",),
         marks=("/usr/bin/ways-back",),
@@ -119,18 +133,21 @@ WAYS: t.Final = (
     Way(
         "in_open_directory",
         "A program in a directory that is allowed, but that everybody can write to",
+        blocked=True,
         control=("app_unapproved_program",),
         marks=("/opt/ways/open/own",),
     ),
     Way(
         "ld_so",
         "A program that is not executable, through the dynamic loader",
+        blocked=True,
         control=("app_unapproved_program",),
         others=("audit: execution_masquerading", "audit: execution_via_loader"),
     ),
     Way(
         "ld_so_running",
         "The same, while it runs",
+        blocked=True,
         control=("app_unapproved_library", "app_unapproved_program"),
         others=(
             "audit: execution_masquerading",
@@ -152,22 +169,25 @@ WAYS: t.Final = (
         others=("audit: execution_from_memory", "memory_scan: fileless_attack_technique"),
         marks=("/memfd:ways_running",),
     ),
-    Way("ld_preload", "A library in LD_PRELOAD of a program that has ended"),
+    Way("ld_preload", "A library in LD_PRELOAD of a program that has ended", blocked=True),
     Way(
         "ld_preload_running",
         "The same, while the program runs",
+        blocked=True,
         control=("app_unapproved_library",),
         others=("memory_scan: fileless_attack_technique",),
     ),
     Way(
         "ld_audit_running",
         "A library in LD_AUDIT of a running program",
+        blocked=True,
         control=("app_unapproved_library",),
         others=("memory_scan: fileless_attack_technique",),
     ),
     Way(
         "rpath_library",
         "A library that a running program finds by its RPATH",
+        blocked=True,
         control=("app_unapproved_library",),
         others=("memory_scan: fileless_attack_behavior",),
         marks=("/opt/ways/linked",),
@@ -175,6 +195,7 @@ WAYS: t.Final = (
     Way(
         "library_path",
         "A library that a running program finds by LD_LIBRARY_PATH",
+        blocked=True,
         control=("app_unapproved_library",),
         others=("memory_scan: fileless_attack_behavior",),
         marks=("/opt/ways/linked_too",),
@@ -185,22 +206,29 @@ WAYS: t.Final = (
         control=("app_unapproved_library",),
         others=("memory_scan: fileless_attack_behavior",),
     ),
-    Way("script", "An executable script", control=("app_unapproved_script",)),
-    Way("script_chain", "A script whose interpreter is a script", control=("app_unapproved_script",)),
+    Way("script", "An executable script", blocked=True, control=("app_unapproved_script",)),
+    Way("script_chain", "A script whose interpreter is a script", blocked=True, control=("app_unapproved_script",)),
     Way(
         "script_with_crlf",
         "A script with CRLF, and an interpreter whose name ends with CR",
+        blocked=True,
         control=("app_unapproved_program", "app_unapproved_script"),
         others=("audit: execution_from_temporary_directory",),
     ),
-    Way("script_with_crlf_by_name", "A script with CRLF, given to sh by name", control=("app_unapproved_script",)),
+    Way(
+        "script_with_crlf_by_name",
+        "A script with CRLF, given to sh by name",
+        blocked=True,
+        control=("app_unapproved_script",),
+    ),
     Way(
         "script_without_interpreter",
         "An executable script without a first line, from bash",
+        blocked=True,
         control=("app_unapproved_script",),
     ),
     Way("script_by_name", "A script that is given to sh by name", control=("app_unapproved_script",)),
-    Way("script_by_env", "A script whose interpreter is ``env -S``", control=("app_unapproved_script",)),
+    Way("script_by_env", "A script whose interpreter is ``env -S``", blocked=True, control=("app_unapproved_script",)),
     Way("sourced", "A script that bash sources"),
     Way("from_standard_input", "A script on the standard input of sh"),
     Way("pipe", "A script in a pipe to sh"),
@@ -211,6 +239,7 @@ WAYS: t.Final = (
     Way(
         "find_exec",
         "A copy of a program that ``find -exec`` starts",
+        blocked=True,
         control=("app_unapproved_program",),
         others=("audit: execution_from_temporary_directory", "audit: execution_masquerading"),
     ),
@@ -222,7 +251,7 @@ WAYS: t.Final = (
     Way(
         "python_start_file", "A file usercustomize.py, which Python runs when it starts", others=("audit: file_hidden",)
     ),
-    Way("pip_user", "A script that ``pip install --user`` makes", control=("app_unapproved_script",)),
+    Way("pip_user", "A script that ``pip install --user`` makes", blocked=True, control=("app_unapproved_script",)),
     Way("java_archive", "A jar file that Java runs", control=("app_unapproved_script",)),
     Way("awk_argument", "An awk one-liner that starts a packaged program"),
     Way("awk_file", "An awk script by name (``-f``)", control=("app_unapproved_script",)),
@@ -235,6 +264,7 @@ WAYS: t.Final = (
     Way(
         "npx",
         "A script of a package in the working directory, by npx",
+        blocked=True,
         control=("app_unapproved_script",),
         others=("audit: file_hidden",),
     ),
@@ -242,6 +272,7 @@ WAYS: t.Final = (
     Way(
         "vim_shell",
         "A copy of a program, from vim (``:!``)",
+        blocked=True,
         control=("app_unapproved_program",),
         others=("audit: execution_from_temporary_directory", "audit: execution_masquerading", "audit: shell_escape"),
     ),
@@ -249,10 +280,11 @@ WAYS: t.Final = (
     Way(
         "gdb_shell",
         "A copy of a program, from gdb (``shell``)",
+        blocked=True,
         control=("app_unapproved_program",),
         others=("audit: execution_from_temporary_directory", "audit: execution_masquerading", "audit: shell_escape"),
     ),
-    Way("git_hook", "A hook of a git repository", control=("app_unapproved_script",)),
+    Way("git_hook", "A hook of a git repository", blocked=True, control=("app_unapproved_script",)),
     Way("make_file", "A makefile that runs a packaged program"),
     Way(
         "tar_action",
@@ -263,6 +295,7 @@ WAYS: t.Final = (
     Way(
         "bind_mount",
         "A copy, bind-mounted over a packaged program",
+        blocked=True,
         control=("app_changed_program",),
         others=(
             "audit: execution_masquerading",
@@ -274,6 +307,7 @@ WAYS: t.Final = (
     Way(
         "bind_mount_undone",
         "The same, unmounted before the look",
+        blocked=True,
         control=("app_unapproved_program",),
         others=("audit: execution_masquerading", "audit: watched_place_changed_indirectly"),
         marks=("/proc/other-root/usr/bin/ways-under",),
@@ -299,6 +333,7 @@ WAYS: t.Final = (
     Way(
         "chroot",
         "A program in another root, at the path of a packaged one",
+        blocked=True,
         control=("app_unapproved_program",),
         others=("audit: execution_masquerading",),
         marks=("/proc/other-root/usr/bin/ways-root",),
@@ -333,6 +368,7 @@ WAYS: t.Final = (
     Way(
         "cron",
         "A script from a file in /etc/cron.d",
+        blocked=True,
         control=("app_unapproved_script",),
         others=("audit: cron_job_written", "file_integrity: persistence_cron"),
         marks=("/etc/cron.d/ways",),
@@ -340,18 +376,21 @@ WAYS: t.Final = (
     Way(
         "binfmt",
         "An interpreter that is registered with binfmt_misc",
+        blocked=True,
         control=("app_unapproved_program", "app_unapproved_script"),
         others=("audit: execution_from_temporary_directory", "audit: execution_masquerading"),
     ),
     Way(
         "core_pattern",
         "A helper that the kernel starts for a crash (core_pattern)",
+        blocked=None,
         others=("audit: execution_masquerading", "audit: kernel_helper_changed"),
         marks=("$S/core-helper",),
     ),
     Way(
         "unsigned_package",
         "A program of a package that no repository signed",
+        blocked=True,
         control=("app_unapproved_program", "app_unapproved_script"),
         others=("file_integrity: fim_changes_claimed", "file_integrity: persistence_package_hook"),
         marks=("/usr/bin/ways-unsigned", "ways-unsigned 1", "/var/lib/dpkg/info/ways-unsigned.postinst"),
@@ -359,6 +398,7 @@ WAYS: t.Final = (
     Way(
         "package_script",
         "A maintainer script of a package that no repository signed",
+        blocked=True,
         control=("app_unapproved_script",),
         others=("file_integrity: fim_changes_claimed", "file_integrity: persistence_package_hook"),
         marks=("/usr/bin/ways-script", "ways-script 1", "/var/lib/dpkg/info/ways-script.postinst"),
@@ -366,12 +406,14 @@ WAYS: t.Final = (
     Way(
         "package_under_allowed_name",
         "An unsigned package with the name of an allowed one, by a rule without ``origin``",
+        blocked=True,
         others=("file_integrity: fim_changes_claimed",),
         marks=("/usr/bin/ways-named", "ways-named 2", "/var/lib/dpkg/info/ways-named.postinst"),
     ),
     Way(
         "package_under_signed_name",
         "The same, by a rule with ``origin: signed``",
+        blocked=True,
         control=("app_unapproved_program",),
         others=("file_integrity: fim_changes_claimed",),
         marks=("/usr/bin/ways-signed", "ways-signed 2", "/var/lib/dpkg/info/ways-signed.postinst"),
@@ -379,6 +421,7 @@ WAYS: t.Final = (
     Way(
         "preload_file",
         "A library in /etc/ld.so.preload, in a running packaged program",
+        blocked=True,
         control=("app_unapproved_library",),
         others=(
             "audit: preload_written",
@@ -402,12 +445,14 @@ WAYS: t.Final = (
     Way(
         "systemd_run",
         "A copy that ``systemd-run`` starts, in a container with systemd",
+        blocked=True,
         control=("app_unapproved_program",),
         others=("audit: execution_from_temporary_directory", "audit: execution_masquerading"),
     ),
     Way(
         "systemd_unit",
         "A unit of systemd that starts a copy, in a container with systemd",
+        blocked=True,
         control=("app_unapproved_program",),
         others=("audit: execution_from_temporary_directory", "audit: execution_masquerading"),
     ),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import pathlib
 import types
 import typing as t
@@ -18,6 +19,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _payload
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection
 from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Verdict
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import hook_files
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.violations import (
     Violation,
@@ -26,6 +28,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.violat
 from ansible_collections.bulwark.servers.plugins.modules import app_control_info as info_doc
 from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Request, alone
+from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import own_programs
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
@@ -225,3 +228,9 @@ def test_other_modules_can_not_say_anything_about_programs() -> None:
     action._task = types.SimpleNamespace(args={}, action="x", check_mode=False, delegate_to=None)
     said = {name: [{"alert": "app_unapproved_program"}] for name in ("programs", "program_host", "ended")}
     assert action.result({"changed": False, **said}, {}, VARS) == {"changed": False, "capability": "audit"}
+
+
+def test_the_digest_of_our_own_program_is_that_of_what_is_deployed() -> None:
+    program = hook_files.files("/var/lib/bulwark")["/var/lib/bulwark/app_enforcement/hook.pyz"]
+    digest = hashlib.sha256(program.content).hexdigest()
+    assert own_programs.hook_digest() == own_programs.hook_digest() == digest

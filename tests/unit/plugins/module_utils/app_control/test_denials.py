@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.readin
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.roots import Roots
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.tally import Tallies
 
-from tests.unit.plugins.module_utils.app_control.executions import program
+from tests.unit.plugins.module_utils.app_control.executions import execution, program
 
 RECORDED = pathlib.Path(__file__).parent / "recorded"
 LATER = 4_000_000_000.0
@@ -105,6 +105,19 @@ def test_an_interpreter_that_was_refused_is_what_was_refused(directory: pathlib.
     (path,) = (line for line in text.splitlines(keepends=True) if b"type=PATH" in line)
     second = path.replace(b"item=0", b"item=1").replace(b"./tool", b"/opt/sh").replace(b"inode=65540", b"inode=7")
     assert seen(text.replace(path, path + second)) == {("program", "sh"): (0, Denials(1, 0, 0, 2))}
+
+
+def test_an_interpreter_that_may_not_read_its_script_did_not_run_it(directory: pathlib.Path) -> None:
+    events = (RECORDED / "enforced.log").read_bytes().replace(b"/srv/t", str(directory).encode())
+    # The shell with the number 2246559 was told to run with.sh, and could not open it.
+    refused = b"".join(line for line in events.splitlines(keepends=True) if b":5295365)" in line)
+    assert b" pid=2246559 " in refused
+    told = execution("/bin/sh", ["sh", "with.sh"], serial=1, at=1795964604.2, pid=2246559, cwd=str(directory))
+    other = execution("/bin/sh", ["sh", "with.sh"], serial=2, at=1795964604.1, pid=4711, cwd=str(directory))
+    assert seen(told)["script", "with.sh"] == (1, Denials())
+    assert seen(told + refused + refused.replace(b":5295365)", b":5295366)"))["script", "with.sh"][0] == 0
+    assert seen(other + told + refused)["script", "with.sh"][0] == 1
+    assert seen(other + refused)["script", "with.sh"][0] == 1
 
 
 def test_what_a_look_reads_itself_is_no_finding_of_the_next_one(directory: pathlib.Path) -> None:

@@ -45,7 +45,7 @@ def test_a_host_as_it_was_deployed() -> None:
         ({"is_permissive": True}, "fapolicyd is configured to be permissive, so it lets every program run."),
         (
             {"is_refused": False, "is_permissive": True},
-            "A harmless program that nothing trusts ran, so fapolicyd does not enforce the policy.",
+            "fapolicyd does not refuse a harmless file that nothing trusts, so it does not enforce the policy.",
         ),
     ],
 )
@@ -75,9 +75,30 @@ def test_files_that_were_changed_and_trust_of_others() -> None:
 
 def test_while_something_else_is_meant_for_a_time() -> None:
     seen: dict[str, t.Any] = {"temporary": "packages are being installed", "is_refused": None}
-    assert found(changed=("compiled.rules",), is_permissive=True, **seen) == []
-    # What runs then is no excuse for what others trust.
-    assert [alert for alert, *_rest in found(foreign={"x": ["/y"]}, **seen)] == ["app_foreign_trust"]
+    # Root can make it look so: it is shown, and less urgent.
+    assert found(changed=("compiled.rules",), is_running=False, **seen) == [
+        (
+            "app_enforcement_off",
+            "informational",
+            "fapolicyd does not run, so every program runs. For now, packages are being installed.",
+        ),
+        (
+            "app_enforcement_changed",
+            "informational",
+            "Other than deployed: compiled.rules. For now, packages are being installed.",
+        ),
+    ]
+    assert [each[:2] for each in found(foreign={"x": ["/y"]}, **seen)] == [("app_foreign_trust", None)]
+    window = {"temporary": "a maintenance window is open", "is_refused": None, "is_window": True}
+    assert found(**window) == [("app_enforcement_off", "informational", "For now, a maintenance window is open.")]
+    ended = {"lasting": "its process is gone", "is_refused": False}
+    assert found(**ended) == [
+        (
+            "app_enforcement_off",
+            None,
+            "A maintenance window ended, and every program still runs: its process is gone.",
+        )
+    ]
     assert "For now: packages are being installed." in describe(DEPLOYED, FINE._replace(**seen))
 
 

@@ -19,17 +19,13 @@ NOW = 1_795_000_000
 LATER = NOW + 1_000.0
 
 
-def service(kind: str, at: float, unit: str = "fapolicyd", pid: int = 1) -> str:
+def service(kind: str, at: float, unit: str = "fapolicyd", pid: int = 1, serial: int | None = None) -> str:
     """Return the record that systemd makes; the kernel writes everything before msg=."""
     return (
-        f"type=SERVICE_{kind} msg=audit({at:.3f}:{int(at * 10) % 1_000_000}): pid={pid} uid=0 auid=4294967295"
+        f"type=SERVICE_{kind} msg=audit({at:.3f}:{serial or int(at - NOW) + 1_000}): pid={pid} uid=0 auid=4294967295"
         f' ses=4294967295 msg=\'unit={unit} comm="systemd" exe="/usr/lib/systemd/systemd" hostname=? addr=?'
         ' terminal=? res=success\'\x1dUID="root" AUID="unset"\n'
     )
-
-
-def boot(at: float) -> str:
-    return f"type=SYSTEM_BOOT msg=audit({at:.3f}:7): pid=300 uid=0 auid=4294967295 ses=4294967295 msg=' comm=\"x\" res=success'\n"
 
 
 def read(*records: str, state: t.Any = None) -> Interruptions:
@@ -59,7 +55,9 @@ def test_other_processes_and_units_say_nothing() -> None:
 
 
 def test_a_host_that_boots_stops_everything() -> None:
-    assert read(service("STOP", NOW), boot(NOW + 30), service("START", NOW + 35)).all() == []
+    found = read(service("STOP", NOW), service("START", NOW + 35, serial=7))
+    assert found.all() == []
+    assert found.state() is None
 
 
 @pytest.mark.parametrize(
@@ -72,13 +70,18 @@ def test_a_host_that_boots_stops_everything() -> None:
             "high",
             "stopped 2 times since the last look, and does not run since.",
         ),
-        ([Interruption(LATER - 60, LATER - 58)], "informational", "It was when the policy was deployed."),
-        # Whoever waits for a deployment is not covered by it.
+        (
+            [Interruption(LATER - 60, LATER - 58)],
+            "informational",
+            "It was when a policy was deployed, or a maintenance window began or ended.",
+        ),
+        # Whoever waits for a deployment is not covered by it, nor is whoever takes time.
+        ([Interruption(LATER - 60, LATER - 30)], "high", "once since the last look, for 30 seconds."),
         ([Interruption(LATER - 60, LATER - 58), Interruption(NOW, NOW + 60)], "high", "once since the last look"),
     ],
 )
 def test_severity_is_that_of_the_longest(found: list[Interruption], severity: str, message: str) -> None:
-    (detection,) = interruptions.detections(found, LATER, "enforcement")
+    (detection,) = interruptions.detections(found, (5.0, LATER), "enforcement")
     assert (detection["alert"], detection["severity"]) == ("app_enforcement_interrupted", severity)
     assert message in detection["message"]
 
@@ -89,4 +92,5 @@ def test_another_process_without_a_record() -> None:
     assert not interruptions.is_another(("boot", [100]), ("other boot", [200]))
     assert not interruptions.is_another(("boot", [100]), ("boot", []))
     assert interruptions.is_another(("boot", [100]), ("boot", [200]))
-    assert interruptions.unseen("enforcement")["severity"] is None
+    assert interruptions.unseen(NOW, (5.0, LATER), "enforcement")["severity"] is None
+    assert interruptions.unseen(LATER - 60, (5.0, LATER), "enforcement")["severity"] == "informational"

@@ -10,6 +10,8 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import look
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import refusals
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Denials, Record
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
@@ -17,18 +19,20 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from tests.unit.plugins.module_utils.app_control.test_judgement import EXECUTION, NGINX, NOW, ONE, PACKAGE, TOOL, Host
 from tests.unit.plugins.plugin_utils.ocsf import samples, schema
 
+_BLOCKED, _NONE = Denials(3, 0, 0, 2), Denials()
+
 
 @pytest.fixture
 def host(tmp_path: pathlib.Path) -> Host:
     return Host(tmp_path)
 
 
-def refused(program: t.Any = TOOL, denials: Denials = Denials(3, 0, 0, 2), **others: t.Any) -> Record:
+def refused(program: t.Any = TOOL, denials: Denials = _BLOCKED, **others: t.Any) -> Record:
     """Return a program of which nothing ran since the last look."""
     return Record(program, NOW - 60, NOW, [], denials=denials, newest_denied=EXECUTION, **others)
 
 
-def ran(program: t.Any = TOOL, denials: Denials = Denials(), **others: t.Any) -> Record:
+def ran(program: t.Any = TOOL, denials: Denials = _NONE, **others: t.Any) -> Record:
     fields = {"executions": 3, "new_executions": 3, "newest": EXECUTION, "newest_unexplained": EXECUTION}
     return Record(program, NOW - 60, NOW, [19_675], denials=denials, newest_denied=EXECUTION, **{**fields, **others})
 
@@ -60,7 +64,7 @@ def test_a_violation_says_whether_it_was_blocked(
     assert schema.errors(event) == []
 
 
-def test_what_was_only_refused_is_not_learned(host: Host) -> None:
+def test_what_was_only_refused_is_not_learned() -> None:
     never, before = refused(is_altered=True), refused(executions=1, is_altered=True)
     assert [each.program for each in look.sightings([never, before])] == [TOOL]
     assert not never.has_run
@@ -84,15 +88,13 @@ def test_approving_what_was_only_refused_ends_its_finding(host: Host) -> None:
             refused(NGINX),
             None,
             "blocked",
-            "fapolicyd blocked it 3 times since the last look (rule 2 of compiled.rules), tried by eve in /home/eve,"
-            " started by /usr/bin/bash, though it should run: package nginx of web.",
+            "fapolicyd blocked it 3 times since the last look (rule 2 of compiled.rules)",
         ),
         (
             ran(NGINX, Denials(0, 2)),
             "medium",
             "allowed",
-            "fapolicyd would have blocked it 2 times, if it were not permissive, since the last look, tried by eve in"
-            " /home/eve, started by /usr/bin/bash, though it should run: package nginx of web.",
+            "fapolicyd would have blocked it 2 times, if it were not permissive, since the last look",
         ),
     ],
 )
@@ -101,7 +103,8 @@ def test_what_should_run_and_was_refused_is_a_finding_of_its_own(
 ) -> None:
     (found,) = host.judge([record], PACKAGE)
     assert (found["alert"], found["severity"]) == ("app_allowed_program_stopped", severity)
-    assert (found["disposition"], found["message"]) == (disposition, message)
+    who = ", tried by eve in /home/eve, started by /usr/bin/bash, though it should run: package nginx of web."
+    assert (found["disposition"], found["message"]) == (disposition, message + who)
     # The allowlist has it, and that ends nothing.
     assert host.ended == []
     assert not record.reported
@@ -142,4 +145,20 @@ def test_our_own_canary_is_counted_unless_it_ran(host: Host) -> None:
     assert host.scope.entry()["explained_count"] == 3
     assert host.judge([ran(denials=Denials(1))], PACKAGE) != []
     assert host.judge([ran()], PACKAGE) != []
-    assert host.judge([ran(new_explained=3)], PACKAGE) == []
+    assert host.judge([refused(executions=1)], PACKAGE) != []
+    assert host.judge([refused(denials=Denials(rehearsed=1))], PACKAGE) == []
+
+
+def test_attempts_keep_no_policy_from_a_host() -> None:
+    rules = ("allow perm=any all : trust=1", "deny_audit perm=execute all : all")
+    policy = Policy("enforce", rules, (), {})
+    assert [each.path for each in refusals.blocked(policy, [refused(), ran(NGINX)])] == [NGINX.path]
+
+
+def test_our_own_program_is_counted_as_long_as_it_is_as_we_wrote_it(host: Host) -> None:
+    hook = TOOL._replace(kind="script", path=host.own.path)
+    assert host.judge([ran(hook)], PACKAGE) == []
+    assert host.scope.entry()["explained_count"] == 3
+    for other in (hook._replace(sha256="2" * 64), hook._replace(content="changed"), hook._replace(sha256="")):
+        assert len(host.judge([ran(other)], PACKAGE)) == 1
+    assert len(host.judge([ran(hook, denials=Denials(1))], PACKAGE)) == 1

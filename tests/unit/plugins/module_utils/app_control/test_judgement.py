@@ -59,6 +59,7 @@ class Host:
         self.containers = ""
         self.trusted: dict[str, str] = {}
         self.canaries: set[str] = set()
+        self.own = judgement.Own("/var/lib/bulwark/hook", ONE)
 
     def unpack(self, package: str, version: str) -> None:
         """Let dpkg unpack a package now, as far as its files say."""
@@ -78,7 +79,7 @@ class Host:
         allowlist = Allowlist(("web",), rules, tuple(exemptions))
         self.scope = ScopeCoverage("programs")
         each = Judgement(allowlist, self.scope, PackageScripts(databases), Upgrades(databases), NOW)
-        each.know(self.trusted, self.canaries)
+        each.know(self.trusted, self.canaries, self.own)
         detections = each.detections(records)
         self.ended = each.ended(records)
         self.containers = each.describe_containers()

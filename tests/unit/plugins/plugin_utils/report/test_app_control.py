@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import typing as t
 
@@ -181,3 +182,32 @@ def test_the_sample_fleet_is_whole() -> None:
     text = words(section(fleet()))
     assert "nginx 1.22.1-9+deb12u2, but with other content" in text
     assert "nginx:1.27: /usr/bin/curl" in text
+
+
+def test_hosts_by_mode_and_what_is_wrong_with_their_enforcement() -> None:
+    hosts = [host(name, 30, ("web",)) for name in ("web1", "web2", "web3")]
+    findings = [
+        violation("web1", "fapolicyd", alert="app_enforcement_drift", lifecycle="state", severity="low"),
+        violation("web2", "/usr/sbin/nginx", alert="app_allowed_program_stopped", severity="high"),
+        violation("web2", "/usr/bin/php", alert="app_allowed_program_stopped", severity="high"),
+        violation("web3", "fapolicyd", alert="app_enforcement_off", status="resolved", severity="high"),
+    ]
+    report = data(hosts, findings)
+    notes = {
+        "web1": "Mode enforce by fapolicyd 1.3.4, 3 trusted files.",
+        "web2": "Mode rehearse by fapolicyd.",
+        "web3": "",
+    }
+    coverage = [
+        samples.coverage(host=name, capability="app_control", scope="enforcement", note=note)
+        for name, note in notes.items()
+    ]
+    shown = words(section(dataclasses.replace(report, coverage=(*report.coverage, *coverage))))
+    for sentence in (
+        "Enforced: web1 ",
+        "Rehearsed, so that everything runs: web2 ",
+        "A program that should run was stopped: web2 ",
+        "The policy on the host is older than the allowlist: web1 ",
+    ):
+        assert sentence in shown
+    assert "is not enforced any more" not in shown

@@ -69,6 +69,13 @@ def test_what_else_happens_on_the_host_is_not_taken_for_it(other: dict[str, t.An
     assert (row.status, row.good) == ("missing", False)
 
 
+def test_what_the_host_refuses_to_execute_is_seen_or_skipped() -> None:
+    why = "/tmp/x was refused"
+    assert outcome(finding(), refused=why).status == "seen"
+    row = outcome(refused=why)
+    assert (row.status, row.reason, row.good) == ("skipped", why, True)
+
+
 def test_a_finding_of_a_longer_time_counts() -> None:
     assert outcome(finding(start_time=1000, end_time=200_000)).status == "seen"
     assert outcome(finding(start_time=None, end_time=None, time=100_500)).status == "seen"
