@@ -54,6 +54,11 @@ class UnreadableError(Exception):
     """A file can't be read, or changes while it is."""
 
 
+def may_run(path: bytes, is_executable: bool) -> bool:
+    """Say whether a file of a package can be a program or a library, by its path and mode."""
+    return not _DATA.match(path) and (is_executable or not _NO_LIBRARY.search(path))
+
+
 class HostFiles:
     """Reads files below a root. root: only tests name another than "/"."""
 
