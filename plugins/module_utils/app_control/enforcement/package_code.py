@@ -96,7 +96,7 @@ def installed_digests(names: t.Collection[str], trusted: t.Container[str]) -> se
             wanted.extend(depends.get(package, ()))
     files = HostFiles(packages)
     digests = set()
-    for path, owned in packages.packages.files(files.is_wanted):
+    for path, owned in packages.packages.owned_files(files.is_wanted):
         if (owned.manager, owned.package) in closure and os.fsdecode(path) not in trusted:
             with contextlib.suppress(UnreadableError):
                 file = files.of_package(path, owned)
