@@ -20,7 +20,8 @@ are the worst of seeds that led to none:
 
 Those that begin with large_ are of tests/bench/_app_large.py: ten thousand hosts are grouped and all rules recommended,
 in a process of its own. large_s is processor time, large_peak_mb includes the fleet itself. Those that begin with
-events_ are of a look at programs on a host, in tests/bench/_app_control_events.py.
+events_ are of a look at programs on a host, in tests/bench/_app_control_events.py. Those that begin with enforced_ are
+of executions where fapolicyd enforces an allowlist, in tests/bench/_app_control_enforced.py.
 
 The peer allows every content that was seen twice anywhere, and groups hosts by how many of their programs are the same.
 """
@@ -35,11 +36,12 @@ import time
 import typing as t
 from array import array
 
-from tests.bench import _app_control_events, _app_worlds, _measure
+from tests.bench import _app_control_enforced, _app_control_events, _app_worlds, _measure
 
 JUDGED: t.Sequence[int] = range(301, 321)
 LARGE_HOSTS = 10_000
 EVENTS, PAIRS = 100_000, 3
+EXECUTIONS, ROUNDS = 1_000, 7
 
 
 class Outcome(t.NamedTuple):
@@ -93,6 +95,7 @@ def run() -> dict[str, t.Any]:
         "worlds": len(ours),
         **json.loads(_measure.output([sys.executable, "-m", "tests.bench._app_large", str(LARGE_HOSTS)])),
         **_app_control_events.figures(EVENTS, PAIRS),
+        **_app_control_enforced.figures(EXECUTIONS, ROUNDS),
     }
 
 

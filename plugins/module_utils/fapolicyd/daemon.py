@@ -23,6 +23,7 @@ DATABASE = "/var/lib/fapolicyd"
 DROP_IN = "/run/systemd/system/fapolicyd.service.d/bulwark-trial.conf"
 RELOAD: tuple[str, ...] = ("systemctl", "daemon-reload")
 START: tuple[str, ...] = ("systemctl", "start", UNIT)
+STOP: tuple[str, ...] = ("systemctl", "stop", UNIT)
 RESET: tuple[str, ...] = ("systemctl", "reset-failed", UNIT)
 # Seconds. A start reads the whole trust when the database is new.
 STARTING, STOPPING, _ASKING = 90.0, 30.0, 15.0

@@ -59,7 +59,7 @@ def of_dpkg(arguments: t.Sequence[bytes], directory: bytes) -> Plan | None:
         return None
     is_recursive = any(_is_recursive(argument) for argument in arguments)
     paths: list[bytes] = []
-    names = set()
+    names: set[str] = set()
     for argument in arguments[1:]:
         path = os.path.join(directory, argument)
         if argument.startswith(b"-"):

@@ -14,7 +14,8 @@ import pytest
 
 from tests.support import enforcing_host, waiting
 
-pytestmark = pytest.mark.requires(*enforcing_host.NEEDS)
+# Together, as they share a host.
+pytestmark = [pytest.mark.requires(*enforcing_host.NEEDS), pytest.mark.xdist_group("enforcing-host")]
 
 # Everything that is there is trusted, and nothing that comes later.
 TRUST_ALL = """

@@ -46,6 +46,7 @@ cp /usr/bin/env /srv/any/copy
 cp /usr/bin/env /opt/for-ansible
 for name in sh python3 perl; do printf '#!/usr/bin/%s\n' $name > /opt/script.$name; done
 printf '#!/bin/sh\n' > /opt/app/script.sh
+cp /opt/script.python3 /home/ansible/bin/x.python3
 printf ':\n' > /opt/plain.sh
 chmod 755 /opt/script.* /opt/app/script.sh
 ln -s /opt/app/bin/tool /usr/local/bin/linked
@@ -178,7 +179,7 @@ _WAYS: t.Final[dict[str, tuple[str, str, str, str]]] = {
     "script of another shell": ("root", "busybox sh /opt/script.sh", SCRIPT, "/opt/script.sh"),
     "Perl script by its interpreter": ("root", "perl /opt/script.perl", SCRIPT, "/opt/script.perl"),
     "Python script": ("root", "/opt/script.python3", SCRIPT, "/opt/script.python3"),
-    "Python script by its interpreter": ("ansible", "python3 /opt/script.python3", SCRIPT, "/opt/script.python3"),
+    "Python script by its interpreter": ("ansible", "python3 bin/x.python3", SCRIPT, "/home/ansible/bin/x.python3"),
 }
 _INTERPRETERS = {"sh": "/usr/bin/dash", "python3": "/usr/bin/python3.13", "perl": "/usr/bin/perl"}
 
@@ -209,6 +210,8 @@ def test_what_nobody_allowed_does_not_run_and_that_was_predicted(enforced: Polic
         # Said to be seen only: what begins with no line for an interpreter, and what root has Python read.
         ("ansible", "sh /opt/plain.sh"),
         ("root", "python3 /opt/script.python3"),
+        ("root", "python3 /home/ansible/bin/x.python3"),
+        ("ansible", "python3 /opt/script.python3"),
     ],
 )
 def test_what_somebody_allowed_runs(enforced: PolicyHost, user: str, command: str) -> None:

@@ -51,7 +51,7 @@ def _paths(policy: Policy) -> list[str]:
 def _install(root: DebianRoot, *debs: Deb) -> None:
     """Install packages, whose files below bin and etc are programs."""
     root.install(*debs)
-    for top in ("usr/bin", "etc", "opt"):
+    for top in ("usr/bin", "etc/init.d", "opt"):
         for directory, _directories, names in os.walk(root.path / top):
             for name in names:
                 os.chmod(os.path.join(directory, name), 0o755)  # noqa: S103
@@ -104,6 +104,22 @@ def test_changed_files_are_not_trusted(debian: DebianRoot) -> None:
     digest = hashlib.sha256(SCRIPT + b"# changed\n").hexdigest()
     named = Rule("base", sha256=digest, path="/etc/init.d/own")
     assert _paths(_policy(debian, TOOL, named)) == ["/etc/init.d/conf", "/etc/init.d/own", "/usr/bin/same"]
+
+
+@pytest.mark.requires("command:dpkg-deb")
+def test_scripts_that_a_package_copied_to_etc_are_trusted_while_they_are_as_it_ships_them(debian: DebianRoot) -> None:
+    _install(debian, Deb("tool", files={"/usr/share/tool/daily": SCRIPT + b"# daily\n"}))
+    copy = debian.file("/etc/cron.daily/tool")
+    copy.parent.mkdir()
+    copy.write_bytes(SCRIPT + b"# daily\n")
+    copy.chmod(0o755)
+    assert _paths(_policy(debian, TOOL)) == ["/etc/cron.daily/tool"]
+    assert _paths(_policy(debian)) == []
+    copy.chmod(0o777)
+    assert _paths(_policy(debian, TOOL)) == []
+    copy.chmod(0o755)
+    copy.write_bytes(SCRIPT + b"# evil\n")
+    assert _paths(_policy(debian, TOOL)) == []
 
 
 @pytest.mark.requires("command:dpkg-deb")

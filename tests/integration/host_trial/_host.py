@@ -36,9 +36,9 @@ while True:
 _TITLE = b"bulwark-trial of "
 
 
-def client(expression: str) -> tuple[str, ...]:
+def client(expression: str, interpreter: str = sys.executable) -> tuple[str, ...]:
     """Return the command that calls a function of trials."""
-    return sys.executable, str(_HERE / "_client.py"), f"trial.{expression}"
+    return interpreter, str(_HERE / "_client.py"), f"trial.{expression}"
 
 
 class RefusedError(Exception):

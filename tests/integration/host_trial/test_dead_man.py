@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import shutil
@@ -111,6 +112,22 @@ def test_it_opens_nothing_until_it_has_ended(host: Host, way: str) -> None:
 
     assert changed.state() == (_AS_BEFORE if way in ("withdraw", "nobody", "asked to end") else _FOR_GOOD)
     assert [line for line in opened if line.startswith("true ")], "nothing was recorded"
+    assert [line for line in opened if line.startswith("bulwark-trial")] == []
+
+
+@pytest.mark.requires("python:3.8")
+def test_the_oldest_python_will_do(host: Host) -> None:
+    name, python = "oldest", str(commands.python("3.8"))
+    changed = Changed(host, name, _LONG, Kill((host.decider,)))
+    token = json.loads(host.run(*client(f"start({changed.plan!r})", python)))["value"]
+    changed.make()
+    os.kill(host.await_guards(name, len(_ROLES))[0], signal.SIGKILL)
+    host.await_guards(name, len(_ROLES))
+    with host.deciding("record") as record:
+        host.trial(f"withdraw({name!r}, {token!r})")
+        opened = record.read_text(encoding="utf-8").splitlines()
+
+    assert changed.state() == _AS_BEFORE
     assert [line for line in opened if line.startswith("bulwark-trial")] == []
 
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.rule_lines import (
-    DENY_EXECUTION,
-    SYSTEM_DIRECTORIES,
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.rule_lines import DENY_EXECUTION
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.special_programs import (
+    TYPES,
+    languages,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.special_programs import languages
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.trust import Trusted
 
 _SUBJECT = re.compile(r"auid=(\d+)$")
-_READING = re.compile(r"allow perm=open uid=(\S+) exe=%bulwark_pythons : (?:all|dir=(\S+))$")
 
 
 class _Allowing(t.NamedTuple):
@@ -43,13 +42,9 @@ class Decisions:
         self._trusted = {entry.path: entry.sha256 for entry in trusted}
         before = rules[: rules.index(DENY_EXECUTION)]
         self._allowing = [rule for rule in map(_parsed, before) if rule is not None]
-        self._reading = [match for match in map(_READING.match, rules) if match is not None]
-        self._interpreters = {
-            path
-            for rule in rules
-            if rule.startswith("%bulwark_interpreters=")
-            for path in rule.partition("=")[2].split(",")
-        }
+        sets = dict(rule[1:].partition("=")[::2] for rule in rules if rule.startswith("%"))
+        after = rules[rules.index(DENY_EXECUTION) + 1 :]
+        self._opening = [_opening(rule, sets) for rule in after]
 
     def is_executed(self, path: str, sha256: str, uid: int | None) -> bool:
         """Say whether a program is executed. sha256: of what ran; a trusted path has the content that it has now."""
@@ -61,16 +56,44 @@ class Decisions:
 
     def is_script_read(self, interpreter: str, path: str, uid: int | None) -> bool:
         """Say whether an interpreter reads a script that is not trusted, and that begins with a line for it."""
-        if interpreter not in self._interpreters or not languages(interpreter):
-            return True
-        if path.startswith(SYSTEM_DIRECTORIES):
-            return True
-        if "python" not in languages(interpreter):
-            return False
-        return any(
-            uid is not None and str(uid) in match.group(1).split(",") and path.startswith(match.group(2) or "/")
-            for match in self._reading
+        types = {each for language in languages(interpreter) for each in TYPES[language]}
+        return next((rule.allows for rule in self._opening if rule.covers(interpreter, path, uid, types)), True)
+
+
+class _Opening(t.NamedTuple):
+    """A rule about reading. None: any."""
+
+    allows: bool
+    uids: frozenset[str] | None
+    programs: frozenset[str] | None
+    directories: tuple[str, ...] | None
+    types: frozenset[str] | None
+
+    def covers(self, program: str, path: str, uid: int | None, types: t.AbstractSet[str]) -> bool:
+        return (
+            (self.uids is None or str(uid) in self.uids)
+            and (self.programs is None or program in self.programs)
+            and (self.directories is None or path.startswith(self.directories))
+            and (self.types is None or not self.types.isdisjoint(types))
         )
+
+
+def _opening(rule: str, sets: t.Mapping[str, str]) -> _Opening:
+    action, _separator, target = rule.partition(" : ")
+    decision, _permission, *fields = action.split(" ")
+    values = {
+        name: frozenset((sets[value[1:]] if value.startswith("%") else value).split(","))
+        for name, _equals, value in (word.partition("=") for word in (*fields, *target.split(" ")))
+        if name != "all"
+    }
+    directories = values.get("dir")
+    return _Opening(
+        decision == "allow",
+        values.get("uid"),
+        values.get("exe"),
+        None if directories is None else tuple(directories),
+        values.get("ftype"),
+    )
 
 
 def _parsed(rule: str) -> _Allowing | None:

@@ -54,6 +54,11 @@ class UnreadableError(Exception):
     """A file can't be read, or changes while it is."""
 
 
+def may_run(path: bytes, is_executable: bool) -> bool:
+    """Say whether a file of a package can be a program or a library, by its path and mode."""
+    return not _DATA.match(path) and (is_executable or not _NO_LIBRARY.search(path))
+
+
 class HostFiles:
     """Reads files below a root. root: only tests name another than "/"."""
 
@@ -62,6 +67,7 @@ class HostFiles:
         self._root = root.rstrip(b"/")
         self._reopener = Reopener()
         self._writers = Writers()
+        self._md5: dict[str, str] = {}
 
     def is_wanted(self, path: bytes) -> bool:
         """Say whether a path can be one of something that runs."""
@@ -74,6 +80,18 @@ class HostFiles:
     def named(self, path: bytes) -> HostFile | None:
         """Return a file that a rule names, whatever it is, with the package that owns its path; None without a file."""
         return self._read(path, None, is_any=True)
+
+    def copy(self, path: bytes) -> HostFile | None:
+        """Return an executable that no package owns, and whose content one ships: scripts put it there, as ucf(1) does.
+
+        None for others.
+        """
+        file = self._read(path, None, is_any=False)
+        if file is None or file.package or file.writers:
+            return None
+        for _path, owned in self._packages.packages.shipping({"md5": self._md5.get(file.path, "")}):
+            return _owned(file, owned)._replace(verification=VERIFIED, conffile=True)
+        return None
 
     def writers_above(self, path: bytes) -> tuple[str, ...]:
         """Return who besides root can change the directories above a path."""
@@ -121,10 +139,9 @@ class HostFiles:
                 os.fsdecode(name), status.st_size, digests["sha256"], kind or EXECUTABLE, verification, writers=writers
             )
             if owned is None:
+                self._md5[file.path] = digests.get("md5", "")
                 return file
-            return file._replace(
-                manager=owned.manager, package=owned.package, version=owned.version, conffile=owned.conffile
-            )
+            return _owned(file, owned)
         finally:
             os.close(descriptor)
 
@@ -133,6 +150,10 @@ class HostFiles:
         if not name.startswith(self._root + b"/") or not os.fstat(pinned).st_nlink:
             raise UnreadableError("it is gone, or a link leads out of its root directory")
         return name[len(self._root) :]
+
+
+def _owned(file: HostFile, owned: Owned) -> HostFile:
+    return file._replace(manager=owned.manager, package=owned.package, version=owned.version, conffile=owned.conffile)
 
 
 def _verification(owned: Owned | None, digests: t.Mapping[str, str]) -> str:

@@ -54,6 +54,8 @@ def plan(installed: Installed, was_active: bool, seconds: int) -> Plan:
         back=(
             Kill((installed.executable,)),
             Unmount(daemon.DIRECTORY),
+            # systemd may read its units anew before it notes the daemon's end, and start it again by their Restart.
+            Run(daemon.STOP, _COMMAND_SECONDS),
             Remove(daemon.DROP_IN),
             reload_units,
             reset,

@@ -15,6 +15,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils._program import VE
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.host_files import (
     HostFiles,
     UnreadableError,
+    may_run,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.rule_lines import (
+    SYSTEM_DIRECTORIES,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import dpkg_files
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.archives import Archive, Shipped
@@ -23,11 +27,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.packages.files imp
 DPKG = "/var/lib/dpkg"
 _SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
 _MOST_SCRIPT = 1 << 24
-# Documentation, translations and data that no interpreter reads; kernel modules, which only the kernel does.
-_DATA = re.compile(
-    rb"/usr/share/(?:doc|man|info|locale|i18n|icons|pixmaps|fonts|help|lintian|zoneinfo|mime|applications|metainfo)/"
-    rb"|/usr/include/|\.(?:ko|ko\.xz|ko\.zst|ko\.gz|mo|png|svg|gz|h|html|a)\Z"
-)
+# Packages that know nothing of a merged /usr have the short names; kernels and their modules run in no process.
+_SYSTEM = (*(os.fsencode(path) for path in SYSTEM_DIRECTORIES), b"/lib", b"/bin/", b"/sbin/", b"/boot/")
 _FIELD = re.compile(rb"^(Package|Depends|Pre-Depends):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 _TRIGGERS, _INTEREST = ".triggers", re.compile(rb"^\s*interest", re.MULTILINE)
 _MANAGER = "dpkg"
@@ -43,7 +44,8 @@ def archive_digests(archive: Archive) -> set[str]:
 
 
 def _may_be_code(path: bytes, shipped: Shipped) -> bool:
-    return bool(shipped.mode & 0o111) or not _DATA.search(path)
+    # Scripts below directories of the system may be read by interpreters in any case.
+    return may_run(path, bool(shipped.mode & 0o111)) or not path.startswith(_SYSTEM)
 
 
 def script_digests(directory: str = DPKG) -> set[str]:
@@ -96,7 +98,7 @@ def installed_digests(names: t.Collection[str], trusted: t.Container[str]) -> se
             wanted.extend(depends.get(package, ()))
     files = HostFiles(packages)
     digests = set()
-    for path, owned in packages.packages.files(files.is_wanted):
+    for path, owned in packages.packages.owned_files(files.is_wanted):
         if (owned.manager, owned.package) in closure and os.fsdecode(path) not in trusted:
             with contextlib.suppress(UnreadableError):
                 file = files.of_package(path, owned)

@@ -116,7 +116,7 @@ class _Compiler:
     def compile(self) -> Policy:
         trusted = self._trusted()
         allowing = [*self._by_digest(), *self._by_directory(), *self._by_exemption(trusted)]
-        lines = rule_lines.assemble(self._facts, allowing)
+        lines = rule_lines.assemble(self._facts, allowing, self._named())
         self._leave_out("programs in mount namespaces of their own", _NAMESPACES)
         entries = tuple(trusted[path] for path in sorted(trusted))
         is_rpm = {manager for manager, _name in self._facts.essential_packages} == {"rpm"}
@@ -132,6 +132,15 @@ class _Compiler:
         if self._features is not None and self._features.marks_file_systems:
             settings["allow_filesystem_mark"] = "0"
         return Policy(self._options.mode, tuple(lines), entries, settings, tuple(self._unexpressed))
+
+    def _named(self) -> t.Iterator[str]:
+        """Yield the paths and directories that rules name, and exceptions for everybody."""
+        for rule in self._allowlist.rules:
+            if not rule.image and (rule.path or rule.directory):
+                yield unprintable_text(rule.path or rule.directory + "/")
+        for exemption in self._allowlist.exemptions:
+            if exemption.program.startswith("/") and not exemption.user and not _PATTERN.search(exemption.program):
+                yield unprintable_text(exemption.program)
 
     def _trusted(self) -> dict[str, Trusted]:
         trusted: dict[str, Trusted] = {}

@@ -11,7 +11,8 @@ What each line decides, the first that matches counts:
 4. Root's Python reads everything: modules of Ansible and scans of the collection are such.
 5. A run-time linker that is given a program loads no untrusted one.
 6. Root's programs that copy and examine files read untrusted programs and libraries, others don't.
-7. Interpreters read no script that has a first line for them, except below directories of the system.
+7. Interpreters read no script that has a first line for them, except below directories of the system. Python does not
+   where accounts keep files: many modules of applications have such a line, and no allowlist has modules.
 
 A field that fapolicyd can't find out counts as matching (rules.c), so no rule depends on one that a process can hide.
 Every denial is deny_audit: the kernel writes it into the audit log, which no process can forge.
@@ -19,6 +20,7 @@ Every denial is deny_audit: the kernel writes it into the audit log, which no pr
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.facts import Facts
@@ -36,8 +38,13 @@ SYSTEM_DIRECTORIES = (
 )
 
 
-def assemble(facts: Facts, allowing: t.Iterable[str]) -> list[str]:
-    """Return all lines. allowing: those that the allowlist makes."""
+# Where accounts, and intruders, keep files.
+_DROPPED = ("/tmp/", "/var/tmp/", "/dev/shm/", "/home/", "/root/")  # noqa: S108
+_HOME = re.compile(r"(/home/[^/]+|/root)/")
+
+
+def assemble(facts: Facts, allowing: t.Iterable[str], named: t.Iterable[str] = ()) -> list[str]:
+    """Return all lines. allowing: those that the allowlist makes. named: the paths that it has."""
     interpreters = {language: _values(paths) for language, paths in sorted(facts.interpreters.items())}
     scripts = sorted({each for language in interpreters for each in TYPES[language]})
     lines = [_set("bulwark_elf", _ELF), _set("bulwark_code", (*_ELF, *scripts))]
@@ -57,12 +64,21 @@ def assemble(facts: Facts, allowing: t.Iterable[str]) -> list[str]:
     if everyone:
         lines.append("allow perm=open exe=%%bulwark_interpreters : dir=%s" % ",".join(SYSTEM_DIRECTORIES))
         lines += _connection(facts)
-        lines += [
-            "deny_audit perm=open exe=%s : ftype=%s" % (",".join(paths), ",".join(TYPES[language]))
-            for language, paths in interpreters.items()
-            if paths
-        ]
+        if pythons:
+            lines += ["allow perm=open exe=%%bulwark_pythons : dir=%s" % home for home in _homes(named)]
+        for language, paths in interpreters.items():
+            where = "dir=%s " % ",".join(_DROPPED) if language == "python" else ""
+            if paths:
+                lines.append(
+                    "deny_audit perm=open exe=%s : %sftype=%s" % (",".join(paths), where, ",".join(TYPES[language]))
+                )
     return lines
+
+
+def _homes(named: t.Iterable[str]) -> list[str]:
+    """Return the home directories that have something of the allowlist: an application, with its modules."""
+    homes = {match.group(0) for match in map(_HOME.match, named) if match}
+    return sorted(home for home in homes if is_value(home))
 
 
 def by_content(sha256: str) -> list[str]:

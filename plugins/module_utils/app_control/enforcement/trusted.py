@@ -51,6 +51,7 @@ _SCRIPT = re.compile(rb"\.(?:preinst|postinst|prerm|postrm|config)$")
 _PATTERN = re.compile(r"[*?\[]")
 _MOST_BELOW = 200_000
 _MOST_NOTES = 50
+_MOST_COPIES = 20_000
 
 
 def facts(
@@ -161,7 +162,26 @@ class _Collector:
             known = by_path.get(file.path)
             if known is None or known.verification != "verified":
                 by_path[file.path] = file
+        for file in self._copies():
+            by_path.setdefault(file.path, file)
         return [by_path[path] for path in sorted(by_path)]
+
+    def _copies(self) -> t.Iterator[HostFile]:
+        """Yield executables below /etc that scripts of packages copied there."""
+        root = self._root.rstrip(b"/")
+        number = 0
+        for above, _directories, names in os.walk(root + b"/etc"):
+            for name in names:
+                number += 1
+                path = os.path.join(above, name)[len(root) :]
+                if number > _MOST_COPIES:
+                    return
+                try:
+                    file = self._host_files.copy(path)
+                except UnreadableError:
+                    continue
+                if file is not None and file.kind == EXECUTABLE:
+                    yield file
 
     def _origin(self, owned: t.Any) -> str:
         key = (owned.key, owned.version)

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kills fapolicyd when it hangs, which frees everything that waits for it: the program of a unit of the host.
 
-Arguments: the file that fapolicyd runs, a file on a file system that it watches, and seconds. Twice in that time a child
-opens the second file. When that takes so long and fapolicyd has used no processor time meanwhile, fapolicyd is killed;
+Arguments: the file that fapolicyd runs, a file on a file system that it watches, and seconds. Twice in that time a
+child opens the second file. When that takes so long and fapolicyd has used no processor time meanwhile, fapolicyd is killed;
 when it has used some, as under load, it gets ten times as long. The unit starts it again or not, as its ``Restart``
 says.
 

@@ -39,15 +39,15 @@ Enforced
 --------
 
 Blocked means that the code did not run: each script makes its code leave a proof, and on the same host without
-fapolicyd every code left it. This was tried with fapolicyd 1.3.4 on a whole Debian 13 with systemd, with the policy that the
-collection makes of the allowlist. What is not blocked has the alerts that it has in audit mode, where they were
-measured: "by us" is application control.
+fapolicyd every code left it. This was tried with fapolicyd 1.3.4 on a whole Debian 13 with systemd, with the policy
+that the collection makes of the allowlist. What is not blocked has the alerts that it has in audit mode, where they
+were measured: "by us" is application control.
 
 - Only the root's file system was watched. A memory file is on none that can be watched. A tmpfs can be, but wasn't.
-- fapolicyd marks mounts, unless its configuration says ``allow_filesystem_mark = 1``. A process in a mount namespace of
-  its own has other mounts, of which it sees nothing: ``unshare --mount ./program``, a unit of systemd with
+- fapolicyd marks mounts (``allow_filesystem_mark = 0``, as the collection sets it). A process in a mount namespace of
+  its own has other mounts, of which fapolicyd sees nothing: ``unshare --mount ./program``, a unit of systemd with
   ``PrivateTmp`` or ``ProtectSystem``, and a container run everything. With ``allow_filesystem_mark = 1`` all of these
-  are stopped. Then no program of a container on such a file system runs either, as no allowlist of the host has it.
+  were stopped, but so was every program of a container, as no allowlist of the host has it.
 - fapolicyd knows a script by its first line (``#!``), and refuses to let interpreters read those only. Nothing is
   refused to Python of root, with which Ansible's modules run.
 - Containers were tried with runc and an overlay. The kernel starts a helper for crashes (core_pattern) in its first

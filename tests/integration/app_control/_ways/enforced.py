@@ -15,8 +15,8 @@ import shutil
 import typing as t
 
 from tests.integration.app_control._ways import measure, starters
-from tests.integration.app_control._ways.host import COLLECTIONS, SCRATCH
-from tests.support import collection, enforcing_host, waiting
+from tests.integration.app_control._ways.host import SCRATCH
+from tests.support import enforced_policy, enforcing_host
 
 PACKAGES: t.Final = (
     "busybox-static",
@@ -85,27 +85,6 @@ with open("config.json", "w") as stream:
 END
 runc run --detach ways < /dev/null > /dev/null 2>&1
 """
-# Writes what the collection makes of the allowlist on its standard input; with denials that leave no record, as the
-# audit log is another test's.
-_DEPLOY = f"""
-import pathlib, sys
-sys.path.insert(0, {COLLECTIONS!r})
-from ansible_collections.bulwark.servers.plugins.module_utils import _payload
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content as travelling
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import facts, policy, trusted
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.host import distribution
-from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import config, trust
-content = _payload.unpack(sys.stdin.read())
-found = trusted.facts({{"state_dir": "/run/ways-state", "_connection": {{"pipelining": True}}}}, content, "1.3.4")
-options = facts.Options(policy.ENFORCE, ("ext3",))
-made = policy.compile_policy(travelling.allowlist(content, distribution()), found, options)
-etc = pathlib.Path("/etc/fapolicyd")
-rules = "".join(rule.replace("deny_audit", "deny") + "\\n" for rule in made.rules)
-(etc / "rules.d/00-bulwark.rules").write_text(rules)
-(etc / "trust.d/bulwark").write_bytes(trust.render(made.trusted))
-settings = (etc / "fapolicyd.conf").read_text()
-(etc / "fapolicyd.conf").write_text(config.changed(settings, made.settings))
-"""
 
 
 class Tried(t.NamedTuple):
@@ -122,14 +101,15 @@ def tried(directory: pathlib.Path, enforcing: bool) -> Tried:
     """Run everything. directory: of the host."""
     with enforcing_host.booted(directory, packages=PACKAGES) as host:
         _add_npm(host)
-        host.path(COLLECTIONS).mkdir()
-        collection.copy(host.path(COLLECTIONS))
         host.run(starters.PREPARE)
         host.run(_PREPARE)
         host.run(starters.BEFORE)
         host.run(f"set -e\n{_CONTAINER}")
         if enforcing:
-            _enforce(host, directory)
+            digests = host.run(["sha256sum", *measure.APPROVED]).stdout
+            packages = enforced_policy.packages(host)
+            enforced_policy.deploy(host, measure.allowlist(packages, digests, _DIRECTORIES, directory))
+            enforced_policy.start(host)
         scripts = {**starters.SCRIPTS, **_IN_HOST}
         last = scripts.pop(starters.LAST)
         del scripts[_NOT_TRIED]
@@ -140,7 +120,7 @@ def tried(directory: pathlib.Path, enforcing: bool) -> Tried:
             outputs[name] = _output(host, name, script, "runc exec ways ")
         names = host.run(_NAMES).stdout
         if enforcing:
-            _restart(host)
+            enforced_policy.start(host)
         restarted = host.run("for name in tac uniq; do $name /dev/null && echo runs; done", check=False).stdout
         outputs[starters.LAST] = _output(host, starters.LAST, last)
         ran = {name: _has_run(host, name, output) for name, output in outputs.items()}
@@ -167,18 +147,3 @@ def _add_npm(host: enforcing_host.Host) -> None:
     npx = pathlib.Path(os.path.realpath(shutil.which("npx") or ""))
     shutil.copytree(npx.parents[1], host.path("/usr/local/lib/npm"), symlinks=True)
     host.run("ln -s ../lib/npm/bin/npx-cli.js /usr/local/bin/npx")
-
-
-def _enforce(host: enforcing_host.Host, directory: pathlib.Path) -> None:
-    """Deploy the policy that the collection makes of an allowlist with all packages, and wait until it is enforced."""
-    names = host.run(["dpkg-query", "--show", "--showformat=${Package}\n"]).stdout
-    digests = host.run(["sha256sum", *measure.APPROVED]).stdout
-    allowed = measure.allowlist(names, digests, _DIRECTORIES, directory)
-    host.run(["/usr/bin/python3", "-W", "error", "-c", _DEPLOY], given=allowed)
-    host.run("cp /usr/bin/true /root/canary")
-    _restart(host)
-
-
-def _restart(host: enforcing_host.Host) -> None:
-    host.run("systemctl restart fapolicyd")
-    waiting.until(lambda: host.run("/root/canary", check=False).returncode == 126, "fapolicyd enforces nothing")

@@ -76,18 +76,18 @@ def measure(fleet: Fleet, directory: pathlib.Path) -> Measured:
 
 
 def _content(host: Host, directory: pathlib.Path) -> str:
-    names = host.run("dpkg-query", "--show", "--showformat=${Package}\\n").stdout.decode()
+    names = host.run("dpkg-query", "--show", "--showformat=${Package}\\n").stdout.decode().split()
     digests = host.run("sha256sum", *APPROVED).stdout.decode()
     return allowlist(names, digests, ["/opt/ways/bin", "/opt/ways/open"], directory)
 
 
-def allowlist(names: str, digests: str, directories: t.Sequence[str], directory: pathlib.Path) -> str:
+def allowlist(names: t.Iterable[str], digests: str, directories: t.Sequence[str], directory: pathlib.Path) -> str:
     """Return an allowlist as people write it: all packages, of this machine with many that record no digest.
 
-    names: of packages, a line each. digests: as of sha256sum. directories: that are allowed. directory: of the test.
+    names: of packages. digests: as of sha256sum. directories: that are allowed. directory: of the test.
     """
     allow: list[dict[str, t.Any]] = [
-        {"package": name, "manager": "dpkg", "allow_unverified": True} for name in sorted(set(names.split()))
+        {"package": name, "manager": "dpkg", "allow_unverified": True} for name in sorted(set(names))
     ]
     for entry in allow:
         if entry["package"] == "ways-signed":
