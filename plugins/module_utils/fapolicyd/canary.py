@@ -18,7 +18,13 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo
 _CONTENT = b"This file is no program: bulwark.servers tries whether it is refused. "
 # Bytes that make another content of it, that no list can have.
 _RANDOM = 32
-NAME = "canary"
+# Names, by what makes a canary. An upgrade has two of them.
+PROOF, LOOK, TRIAL, WINDOW = "canary", "canary-look", ".bulwark-canary", ".bulwark-window"
+UPGRADE, UPGRADE_REFUSED = ".bulwark-upgrade", ".bulwark-upgrade-refused"
+# Only mounted for the daemon of a proof.
+PROOF_DIRECTORY = "/run/bulwark-proof"
+# Beside the state, for hosts where /var is mounted with noexec.
+_DIRECTORIES = ("/root", "/etc")
 
 
 class CanaryError(Exception):
@@ -38,8 +44,21 @@ def directory(candidates: t.Iterable[str]) -> str:
     raise CanaryError("no directory for a canary is on a mount without noexec")
 
 
+def home(state_dir: str) -> str:
+    """Return the directory for canaries on this host. state_dir: of the enforcement. Raises CanaryError."""
+    return directory((state_dir, *_DIRECTORIES))
+
+
+def paths(state_dir: str) -> frozenset[str]:
+    """Return all paths that canaries can have on this host. state_dir: of the enforcement."""
+    names = (LOOK, TRIAL, WINDOW, UPGRADE, UPGRADE_REFUSED)
+    directories = (state_dir, *_DIRECTORIES)
+    in_directories = (os.path.join(directory, name) for directory in directories for name in names)
+    return frozenset((os.path.join(PROOF_DIRECTORY, PROOF), *in_directories))
+
+
 @contextlib.contextmanager
-def made(directory: str, name: str = NAME) -> t.Iterator[str]:
+def made(directory: str, name: str = PROOF) -> t.Iterator[str]:
     """Give the path of a new canary in a directory of root's, and remove it afterwards. Raises CanaryError."""
     path = create(directory, name)
     try:

@@ -23,7 +23,6 @@ _SECONDS = 90.0
 _NEW_NAMESPACE, _PRIVATE, _RECURSIVE, _DETACH = 0x00020000, 1 << 18, 1 << 14, 2
 _NO_SUID, _NO_DEVICES = 2, 4
 _KIND = "ramfs"
-_PLACE = "/run/bulwark-proof"
 _END_WITH_PARENT = 1
 _LONGEST = 4096
 _POLL = 0.05
@@ -73,7 +72,9 @@ def _attempt(directory: str, executable: str) -> str:
     """Return what is wrong, empty where nothing is."""
     try:
         _separate(directory)
-        with canary.made(_PLACE) as untrusted, canary.made(_PLACE, "trusted") as trusted:
+        with canary.made(canary.PROOF_DIRECTORY) as untrusted, canary.made(
+            canary.PROOF_DIRECTORY, "trusted"
+        ) as trusted:
             _write_configuration(trusted)
             # Its output is a file in memory, so that it never waits for anybody to read it.
             with open("/run/output", "w+b") as output:
@@ -146,10 +147,10 @@ def _separate(directory: str) -> None:
             library.umount2(point, _DETACH)
     for path in (daemon.DIRECTORY, daemon.DATABASE, "/run"):
         _mount_memory(library, path, "tmpfs")
-    os.mkdir(_PLACE, 0o700)
-    _mount_memory(library, _PLACE, _KIND)
+    os.mkdir(canary.PROOF_DIRECTORY, 0o700)
+    _mount_memory(library, canary.PROOF_DIRECTORY, _KIND)
     left = [point for point, kind in _mountinfo.own_file_systems().items() if kind == _KIND]
-    if left != [os.fsencode(_PLACE)]:
+    if left != [os.fsencode(canary.PROOF_DIRECTORY)]:
         raise OSError(0, "%s is mounted and can't be taken away" % os.fsdecode(left[0]))
     os.mkdir("/run/fapolicyd", 0o755)
     for path, data in copied.items():

@@ -118,8 +118,9 @@ def _source(name: str) -> bytes:
     if _COLLECTION.startswith(name + "."):
         return b""
     spec = importlib.util.find_spec(name)
-    source = t.cast(t.Any, spec).loader.get_source(name)
-    return (source or "").encode("utf-8")
+    # Ansible's own loader returns bytes.
+    source: str | bytes = t.cast(t.Any, spec).loader.get_source(name) or b""
+    return source if isinstance(source, bytes) else source.encode("utf-8")
 
 
 def _imports(source: bytes) -> t.Iterator[str]:

@@ -41,11 +41,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import 
 _MOST_BYTES = 64 * 1024 * 1024
 _MOST_ENTRIES = 100_000
 _TRUST_DIRECTORY, _TRUST_FILE = "trust.d", "fapolicyd.trust"
-# Beside the state, for hosts where /var is mounted with noexec.
-_CANARY_DIRECTORIES = ("/root", "/etc")
-_CANARY = "canary-look"
-# Those of a look, a trial, a maintenance window and an upgrade.
-_CANARIES = (_CANARY, ".bulwark-canary", ".bulwark-window", "canary-refused", "canary-trusted")
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 # No program of a file system of the kernel's own is ever executed, and /run is never watched (check_mount_entry() of
 # fapolicyd).
@@ -153,8 +148,7 @@ def _inspected(
     scope.examined = len(deployed.digests)
     scope.note = " ".join(deviations.describe(deployed, seen))
     trusted = {os.fsdecode(path): digest.decode("ascii", "replace") for path, _size, digest in entries}
-    directories = (*(() if where is None else (where.path,)), *_CANARY_DIRECTORIES)
-    canaries = frozenset(printable(os.path.join(each, name)) for each in directories for name in _CANARIES)
+    canaries = frozenset() if where is None else frozenset(map(printable, canary.paths(where.path)))
     expected = [deployed.confirmed]
     if opened is not None:
         expected += [opened.opened, opened.until if opened.ended is None else opened.ended]
@@ -174,8 +168,7 @@ def own_program(state_dir: str | None, digest: str | None) -> Own:
 
 def _is_refused(directory: str, scope: ScopeCoverage) -> bool | None:
     try:
-        usable = canary.directory((directory, *_CANARY_DIRECTORIES))
-        with canary.made(usable, _CANARY) as path:
+        with canary.made(canary.home(directory), canary.LOOK) as path:
             return canary.is_refused(path)
     except canary.CanaryError as error:
         scope.skip("canary", printable(str(error)))

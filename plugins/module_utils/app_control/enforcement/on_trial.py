@@ -37,8 +37,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps i
 NAME = "fapolicyd"
 _BIND = 1 << 12
 _DROP_IN = "# Managed by bulwark.servers: a policy is on trial.\n[Service]\nRestart=no\n"
-# Beside the state, for hosts where /var is mounted with noexec.
-_CANARY_DIRECTORIES = ("/root", "/etc")
 _TRUSTED = ("/usr/bin/true", "/bin/true")
 _COMMAND_SECONDS = 30.0
 
@@ -198,7 +196,7 @@ def _canary_problem(directory: str, mode: str) -> str:
         if canary.is_refused(path):
             return "fapolicyd refuses %s, which is trusted" % path
         break
-    with canary.made(canary.directory((directory, *_CANARY_DIRECTORIES)), ".bulwark-canary") as path:
+    with canary.made(canary.home(directory), canary.TRIAL) as path:
         is_refused = canary.is_refused(path)
     if is_refused != (mode == ENFORCE):
         return "fapolicyd %s a program that nothing trusts" % ("refuses" if is_refused else "lets run")

@@ -34,7 +34,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.packages import ar
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.planned import Plan
 
 _RECORD = "upgrade.json"
-_CANARY = ".bulwark-upgrade"
 _LOST = "packages have temporary trust"
 _RULES, _COMPILED = upgrade_rules.PATH, "compiled.rules"
 _LOCK_SECONDS, _SECONDS, _POLL = 60.0, 60.0, 0.01
@@ -97,7 +96,7 @@ def begin(plan: Plan, state_dir: str | None) -> None:
 
 def _refuse_number(where: StateDirectory) -> None:
     """Raise UpgradeError unless everything runs in any case."""
-    with canary.made(_canary_directory(where), _CANARY + "-refused") as refused:
+    with canary.made(canary.home(where.path), canary.UPGRADE_REFUSED) as refused:
         if canary.is_refused(refused):
             raise UpgradeError(
                 "the packages have more than %d programs, scripts and libraries; take fewer of them, or open a "
@@ -165,8 +164,8 @@ def _load(where: StateDirectory, digests: set[str]) -> None:
     rules = live_files.read(_RULES)
     types = upgrade_rules.denied_types(compiled)
     # Runs as long as the trust is in force.
-    trusted = canary.create(_canary_directory(where), _CANARY)
-    with canary.made(_canary_directory(where), _CANARY + "-refused") as refused:
+    trusted = canary.create(canary.home(where.path), canary.UPGRADE)
+    with canary.made(canary.home(where.path), canary.UPGRADE_REFUSED) as refused:
         # Not so in a rehearsal and in a maintenance window.
         is_enforcing = canary.is_refused(refused)
         block = upgrade_rules.render({*digests, _digest(trusted)}, types)
@@ -195,18 +194,14 @@ def _check_refused(path: str) -> None:
 def _unload(where: StateDirectory) -> None:
     # One after the other, so that what the policy has runs all the time.
     orders.send(orders.RELOAD_TRUST, orders.RELOAD_RULES)
-    trusted = os.path.join(_canary_directory(where), _CANARY)
+    trusted = os.path.join(canary.home(where.path), canary.UPGRADE)
     if os.path.exists(trusted):
-        with canary.made(_canary_directory(where), _CANARY + "-refused") as refused:
+        with canary.made(canary.home(where.path), canary.UPGRADE_REFUSED) as refused:
             is_enforcing = canary.is_refused(refused)
         if is_enforcing:
             _wait(lambda: canary.is_refused(trusted))
         os.unlink(trusted)
     daemon.note_loaded()
-
-
-def _canary_directory(where: StateDirectory) -> str:
-    return canary.directory((where.path, "/root", "/etc"))
 
 
 def _restore(rules: bytes, compiled: bytes, is_loaded: bool) -> None:

@@ -115,7 +115,7 @@ def withdraw(where: StateDirectory, token: str) -> None:
 
 
 def _check_permissive(where: StateDirectory) -> None:
-    with canary.made(canary.directory((where.path, "/root", "/etc")), ".bulwark-window") as path:
+    with canary.made(canary.home(where.path), canary.WINDOW) as path:
         if canary.is_refused(path):
             raise daemon.DaemonError("fapolicyd still refuses a program that nothing trusts")
 

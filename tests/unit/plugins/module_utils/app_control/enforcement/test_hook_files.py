@@ -13,6 +13,8 @@ import zipfile
 
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import hook_files
 
+from tests.support import paths
+
 STATE = "/var/lib/bulwark"
 
 
@@ -58,3 +60,15 @@ def test_host_without_a_policy(tmp_path: pathlib.Path) -> None:
     run = subprocess.run([sys.executable, path, "apt", tmp_path], input=b"", capture_output=True, check=False, cwd="/")
     assert run.returncode == 1
     assert run.stderr.startswith(b"bulwark.servers: no package was changed: apt did not use version 3")
+
+
+def test_controllers_make_the_same_bytes() -> None:
+    script = """
+import sys
+from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
+_AnsibleCollectionFinder(paths=[sys.argv[1]])._install()
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import hook_files
+sys.stdout.buffer.write(hook_files.files(sys.argv[2])[hook_files.program_path(sys.argv[2])].content)
+"""
+    command = [sys.executable, "-c", script, paths.COLLECTIONS, STATE]
+    assert subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd="/").stdout == program()
