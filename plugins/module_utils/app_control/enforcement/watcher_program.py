@@ -4,9 +4,9 @@
 """Kills fapolicyd when it hangs, which frees everything that waits for it: the program of a unit of the host.
 
 Arguments: the file that fapolicyd runs, a file on a file system that it watches, and seconds. Twice in that time a
-child opens the second file. When that takes so long and fapolicyd has used no processor time meanwhile, fapolicyd is killed;
-when it has used some, as under load, it gets ten times as long. The unit starts it again or not, as its ``Restart``
-says.
+child opens the second file. When that takes so long and fapolicyd has used no processor time meanwhile, fapolicyd is
+killed; when it has used some, as under load, it gets ten times as long. The unit starts it again or not, as its
+``Restart`` says.
 
 The program opens and executes nothing itself while it waits; only what the kernel shows in /proc is opened, which
 fapolicyd doesn't watch. It imports nothing of the collection, as it runs without it.
