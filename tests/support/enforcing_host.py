@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import pathlib
@@ -255,8 +256,9 @@ class Host:
             self._process.kill()
             self._process.wait()
         self._process, self.pid = None, 0
-        for group in self._control_groups():
-            _remove_group(pathlib.Path(group))
+        for group in map(pathlib.Path, self._control_groups()):
+            # The kernel counts a process for a moment after it was waited for.
+            waiting.until(functools.partial(_is_removed, group), f"{group} stays in use")
 
     def _control_groups(self) -> list[str]:
         top = pathlib.Path("/sys/fs/cgroup")
@@ -435,10 +437,12 @@ def _numbers(pid: int) -> list[int]:
     return []
 
 
-def _remove_group(group: pathlib.Path) -> None:
+def _is_removed(group: pathlib.Path) -> bool:
+    """Remove a control group with those in it; say whether it is gone."""
     for directory, _directories, _files in os.walk(group, topdown=False):
         with contextlib.suppress(OSError):
             os.rmdir(directory)
+    return not group.exists()
 
 
 def _run(

@@ -38,6 +38,9 @@ _MARK = re.compile(rb"^fanotify (?:mnt_id|sdev|ino):", re.MULTILINE)
 _PID_FILE, _LONGEST_PID = "/run/fapolicyd.pid", 20
 _MOST_OUTPUT, _MOST_WORDS, _MOST_LINES = 1 << 18, 600, 8
 _POLL = 0.05
+# As the daemon writes in the foreground: time and level before each line (msg() of message.c).
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_LEVEL = re.compile(r"\S+ \S+ \[ (\w+) \]: (.*)")
 
 
 class DaemonError(Exception):
@@ -172,8 +175,11 @@ def words() -> str:
 
 
 def quoted(text: bytes) -> str:
-    """Return what a program wrote, on one line, to stand at the end of a sentence."""
-    lines = [line.strip() for line in text.decode("utf-8", "replace").splitlines() if line.strip()]
+    """Return what a program wrote, on one line, to stand at the end of a sentence; of the daemon, its errors."""
+    lines = [line.strip() for line in _COLOUR.sub("", text.decode("utf-8", "replace")).splitlines() if line.strip()]
+    levels = [(match.group(1), match.group(2)) for match in map(_LEVEL.match, lines) if match]
+    for level in ("WARNING", "ERROR"):
+        lines = [said for known, said in levels if known == level] or lines
     shown = printable("; ".join(lines[-_MOST_LINES:]))
     return ": " + shown[-_MOST_WORDS:] if shown else ""
 

@@ -15,23 +15,16 @@ _NUMBER = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
 class Features(t.NamedTuple):
-    """What a version has. lacking: sentences about what it can't do, or what isn't known of it, for people.
+    """What a version has.
 
-    spaces_in_trust: paths of trust files may have spaces. reload_rules: a running daemon takes other rules.
-    transactional_reload: a reload of rules with an error changes nothing. rule_number_in_audit: its records name the
-    rule. marks_file_systems: it can watch all mounts of a file system at once. fast_trust: many lines of trust files load in a moment. watches_run: file systems below /run, too.
+    spaces_in_trust: paths of trust files may have spaces. marks_file_systems: it can watch all mounts of a file system
+    at once. fast_trust: many lines of trust files load in a moment. lacking: clauses about what it can't do that the
+    tested version can, and that it was not tested, for people.
     """
 
-    rules_directory: bool
-    trust_directory: bool
     spaces_in_trust: bool
-    reload_rules: bool
-    transactional_reload: bool
-    rule_number_in_audit: bool
     marks_file_systems: bool
     fast_trust: bool
-    watches_run: bool
-    watchdog: bool
     lacking: tuple[str, ...] = ()
 
 
@@ -43,33 +36,19 @@ def features(version: str) -> Features | None:
     number = (int(match.group(1)), int(match.group(2)), int(match.group(3) or 0))
     if number < _OLDEST:
         return None
-    has_spaces, reloads, names_rule = number >= (1, 3, 0), number >= (1, 3, 0), number >= (1, 2, 0)
-    is_fast = number >= (1, 3, 7)
     lacking = []
-    if not has_spaces:
-        lacking.append("fapolicyd %s can't trust a file whose path has a space" % version)
-    if not reloads:
-        lacking.append("fapolicyd %s takes other rules only when it is restarted" % version)
-    if not names_rule:
-        lacking.append("fapolicyd %s does not name the rule in its records" % version)
-    if not is_fast:
-        lacking.append(
-            "fapolicyd %s takes longer to start the more files are trusted, the square of their number" % version
-        )
-    if not version.startswith(TESTED):
-        lacking.append("fapolicyd %s is known by its documentation only; %s was tested" % (version, TESTED))
+    if number < (1, 3, 0):
+        lacking.append("it can't trust a file whose path has a space")
+        lacking.append("it takes other rules only when it is restarted")
+    if number < (1, 2, 0):
+        lacking.append("it does not name the rule in its records")
     if number[:2] > _NEWEST:
-        lacking.append("fapolicyd %s is newer than what is known of its formats" % version)
+        lacking.append("it is newer than what is known of its formats")
+    elif match.group() != TESTED:
+        lacking.append("it is known by its documentation only; %s was tested" % TESTED)
     return Features(
-        rules_directory=True,
-        trust_directory=True,
-        spaces_in_trust=has_spaces,
-        reload_rules=reloads,
-        transactional_reload=number >= (1, 4, 6),
-        rule_number_in_audit=names_rule,
+        spaces_in_trust=number >= (1, 3, 0),
         marks_file_systems=number >= (1, 1, 5),
-        fast_trust=is_fast,
-        watches_run=number >= (1, 4, 0),
-        watchdog=False,
+        fast_trust=number >= (1, 3, 7),
         lacking=tuple(lacking),
     )

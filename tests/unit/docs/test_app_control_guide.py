@@ -156,7 +156,8 @@ def test_its_tasks_have_options_that_the_modules_take(play: str, module: str) ->
 
 def test_its_variables_are_those_of_the_role() -> None:
     options = yaml.safe_load((_ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-    for name in re.findall(r"``(app_control_\w+)``|^\s+(app_control_(?!ways|enforce)\w+):", _TEXT + _ENFORCE, re.MULTILINE):
+    pattern = r"``(app_control_\w+)``|^\s+(app_control_(?!ways|enforce)\w+):"
+    for name in re.findall(pattern, _TEXT + _ENFORCE, re.MULTILINE):
         assert "".join(name) in options
 
 

@@ -117,6 +117,8 @@ class _Compiler:
         trusted = self._trusted()
         allowing = [*self._by_digest(), *self._by_directory(), *self._by_exemption(trusted)]
         lines = rule_lines.assemble(self._facts, allowing, self._named())
+        for clause in self._features.lacking if self._features is not None else ():
+            self._leave_out("fapolicyd %s" % self._facts.version, clause)
         self._leave_out("programs in mount namespaces of their own", _NAMESPACES)
         entries = tuple(trusted[path] for path in sorted(trusted))
         is_rpm = {manager for manager, _name in self._facts.essential_packages} == {"rpm"}

@@ -56,6 +56,14 @@ def test_words_of_the_daemon_are_bounded_and_printable() -> None:
     assert daemon.quoted(b" \n") == ""
 
 
+def test_of_what_the_daemon_writes_in_the_foreground_the_errors_are_shown() -> None:
+    text = (
+        b"11/29/26 15:54:58 [ \x1b[34mDEBUG\x1b[0m ]: allow perm=opn all : all\n"
+        b"11/29/26 15:54:58 [ \x1b[31mERROR\x1b[0m ]: Access permission (opn) is unknown in line 19\n"
+    )
+    assert daemon.quoted(text) == ": Access permission (opn) is unknown in line 19"
+
+
 def test_a_process_that_decides_about_nothing_is_no_daemon() -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
         try:

@@ -199,6 +199,11 @@ def test_hostile_names_make_no_lines_of_their_own() -> None:
     assert _paths(_compile(TOOL, files=[_file("/usr/bin/a b")], version="1.2")) == set()
 
 
+def test_what_a_version_lacks_is_named() -> None:
+    assert [each.what for each in _compile(version="1.2").unexpressed][:3] == ["fapolicyd 1.2"] * 3
+    assert not any("fapolicyd 1" in each.what for each in _compile().unexpressed)
+
+
 def test_every_denial_is_recorded_and_comes_after_what_is_trusted() -> None:
     rules = [rule for rule in _compile().rules if not rule.startswith("%")]
     assert rules[0] == "allow perm=any all : trust=1"
