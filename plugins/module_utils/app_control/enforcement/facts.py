@@ -90,7 +90,8 @@ class Facts(t.NamedTuple):
     pythons: the interpreters that modules run with. loaders: run-time linkers. users: accounts of exceptions.
     records: what the host remembers of programs. observed_days: on how many days executions were seen. version: of
     fapolicyd, "" without. notes: sentences about what could not be read. now: seconds since the epoch.
-    protects_hard_links: whether accounts can make none to programs of others.
+    protects_hard_links: whether accounts can make none to programs of others. has_leases: whether they can have leases
+    on files.
     """
 
     files: tuple[HostFile, ...]
@@ -113,3 +114,4 @@ class Facts(t.NamedTuple):
     now: float
     notes: tuple[str, ...] = ()
     protects_hard_links: bool = True
+    has_leases: bool = False

@@ -43,6 +43,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observ
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.paths import unprintable_text
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.remembered import Memory
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import leases
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.files import Files as PackagedFiles
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.signed_index import SignedIndexes
 
@@ -103,6 +104,7 @@ def facts(
         now=time.time(),
         notes=tuple(collector.notes[:_MOST_NOTES]),
         protects_hard_links=_protects_hard_links(),
+        has_leases=leases.are_possible(),
     )
 
 

@@ -209,6 +209,11 @@ def test_exceptions() -> None:
     ]
 
 
+def test_leases_by_which_accounts_make_everybody_wait_are_named() -> None:
+    assert any("fs.leases-enable" in each.why for each in _compile(has_leases=True).unexpressed)
+    assert not any("fs.leases-enable" in each.why for each in _compile().unexpressed)
+
+
 def test_hostile_names_make_no_lines_of_their_own() -> None:
     evil = "/opt/x\nallow perm=any all : all"
     assert not any("\n" in rule for rule in _compile(Rule("web", sha256=A, path="/opt/x\\nallow")).rules)
