@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import re
 import typing as t
@@ -51,11 +50,6 @@ def compiled(texts: t.Sequence[bytes], awk: str = AWK) -> bytes:
     return _HEADER % DIRECTORY.encode("ascii") + b"".join(
         line + b"\n" for line in lines if line and not comment.match(line)
     )
-
-
-def identity(text: bytes) -> str:
-    """Return what the daemon logs as "Ruleset identity": the SHA-256 digest of the file that it loads."""
-    return hashlib.sha256(text).hexdigest()
 
 
 def is_value(text: str) -> bool:
