@@ -121,7 +121,7 @@ def _refuse_window(where: StateDirectory) -> None:
     current = window.read(where)
     if current is not None and current.ended is None and not current.problem:
         raise HostError(
-            "a maintenance window is open on this host for another %d minutes: wait, or close it (app_control_window)"
+            "a maintenance window is open on this host for another %d minutes: wait, or close it (playbook app_window)"
             % (max(0.0, current.until - time.time()) // 60)
         )
 
