@@ -94,7 +94,7 @@ def facts(
         readers=tuple(sorted(path for path in programs if is_reader(path))),
         pythons=tuple(sorted(pythons)),
         loaders=tuple(sorted(file.path for file in files if is_loader(file.path))),
-        users=_users(allowlist),
+        users=_users(allowlist, records),
         records=records,
         observed_days=days,
         file_systems=file_systems(),
@@ -278,8 +278,10 @@ class _Collector:
         return tuple(sorted(writers))
 
 
-def _users(allowlist: Allowlist) -> dict[str, int]:
-    accounts = {name: _account(name) for name in {exemption.user for exemption in allowlist.exemptions}}
+def _users(allowlist: Allowlist, records: t.Iterable[Record]) -> dict[str, int]:
+    """Return the accounts of exceptions and of what ran: rules name them by number."""
+    names = {exemption.user for exemption in allowlist.exemptions}
+    accounts = {name: _account(name) for name in names.union(*(record.users for record in records))}
     return {name: account.pw_uid for name, account in accounts.items() if account is not None}
 
 
