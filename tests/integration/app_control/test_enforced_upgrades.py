@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import shlex
 import typing as t
 
 import pytest
@@ -24,6 +25,15 @@ cp -a /etc/fapolicyd /root/files
 mount -t tmpfs -o size=1m none /etc/fapolicyd
 cp -a /root/files/. /etc/fapolicyd
 dd if=/dev/zero of=/etc/fapolicyd/full 2> /dev/null || true
+"""
+TRIAL = """
+import sys
+sys.path.insert(0, "/root/collection")
+from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import steps, trial
+if len(sys.argv) == 1:
+    print(trial.start(steps.Plan("fapolicyd", 600, ())))
+else:
+    trial.withdraw("fapolicyd", sys.argv[1])
 """
 RUNS = "#!/bin/sh\nset -e\n/usr/bin/stranger\n"
 
@@ -183,3 +193,12 @@ def test_packages_change_while_the_daemon_is_stopped(host: Host) -> None:
     waiting.until(host.is_enforcing, "the canary runs")
     assert host.state() == "installed"
     assert host.host.run("/usr/bin/stranger", check=False).returncode == 126
+
+
+def test_apt_changes_nothing_while_a_policy_is_on_trial(host: Host) -> None:
+    path = host.build(stranger())
+    token = host.host.ssh(shlex.join(["python3", "-c", TRIAL])).stdout.strip()
+    said = host.apt("install", path, check=False)
+    host.host.ssh(shlex.join(["python3", "-c", TRIAL, token]))
+    assert "no package was changed: a policy is on trial for " in said
+    assert host.state() == ""

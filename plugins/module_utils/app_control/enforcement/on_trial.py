@@ -34,7 +34,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps i
     Unmount,
 )
 
-NAME = "fapolicyd"
 _BIND = 1 << 12
 _DROP_IN = "# Managed by bulwark.servers: a policy is on trial.\n[Service]\nRestart=no\n"
 _TRUSTED = ("/usr/bin/true", "/bin/true")
@@ -47,7 +46,7 @@ def plan(installed: Installed, was_active: bool, seconds: int) -> Plan:
     reset = Run(daemon.RESET, _COMMAND_SECONDS)
     again = (Run(daemon.START, daemon.STARTING, is_start=True),) if was_active else ()
     return Plan(
-        NAME,
+        state.TRIAL,
         seconds,
         back=(
             Kill((installed.executable,)),
@@ -91,7 +90,7 @@ def begin(
         check(where, proposed.mode)
     except BaseException as error:
         with contextlib.suppress(trial.TrialError):
-            trial.withdraw(NAME, token)
+            trial.withdraw(state.TRIAL, token)
         _clear(where)
         if isinstance(error, (DaemonError, canary.CanaryError, OSError)):
             raise HostError("The policy was taken back at once: %s." % str(error).rstrip(".")) from error
@@ -115,7 +114,7 @@ def confirm(where: StateDirectory, token: str, services: t.Sequence[str]) -> Dep
         withdraw(where, token)
         raise HostError("The policy was taken back: %s." % str(error).rstrip(".")) from error
     try:
-        trial.confirm(NAME, token)
+        trial.confirm(state.TRIAL, token)
     except trial.TrialError:
         _clear(where)
         raise
@@ -127,19 +126,19 @@ def withdraw(where: StateDirectory, token: str) -> bool:
     proposed = state.read(where, state.PROPOSED)
     if proposed is None or proposed.token != token:
         return False
-    running = trial.current(NAME)
+    running = trial.current(state.TRIAL)
     if running is not None and running.token == token:
-        trial.withdraw(NAME, token)
+        trial.withdraw(state.TRIAL, token)
     _clear(where)
     return True
 
 
 def recover(where: StateDirectory) -> None:
     """Settle what an earlier run has left in the middle: a trial that is over, whoever ended it."""
-    running = trial.current(NAME)
+    running = trial.current(state.TRIAL)
     if running is not None:
         # Its processes were killed.
-        trial.withdraw(NAME, running.token)
+        trial.withdraw(state.TRIAL, running.token)
     proposed = state.read(where, state.PROPOSED)
     if proposed is None:
         staging.discard(staging.STAGED)
@@ -152,7 +151,7 @@ def recover(where: StateDirectory) -> None:
 
 
 def _was_confirmed(proposed: Deployed) -> bool:
-    ended = trial.last(NAME)
+    ended = trial.last(state.TRIAL)
     if ended is not None and ended.token == proposed.token:
         return ended.is_confirmed
     # The host was booted since: only a confirmation has left the files there.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import time
 import typing as t
@@ -30,6 +31,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import (
     upgrade_rules,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
+from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.planned import Plan
 
@@ -67,6 +69,10 @@ def begin(plan: Plan, state_dir: str | None) -> None:
     with _deployed(state_dir) as where:
         if where is None:
             return
+        running = trial.current(state.TRIAL)
+        if running is not None:
+            # What is written now would be gone with its end.
+            raise UpgradeError("a policy is on trial for %d more seconds; try again then" % math.ceil(running.left))
         digests = package_code.script_digests()
         names = {*plan.packages, *package_code.unfinished(), *package_code.triggered()}
         for path in plan.archives:
