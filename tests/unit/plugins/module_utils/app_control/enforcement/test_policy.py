@@ -241,7 +241,7 @@ def test_every_denial_is_recorded_and_comes_after_what_is_trusted() -> None:
     assert {word.rpartition("=")[2] for rule in rules for word in rule.split() if "%" in word} <= names
 
 
-def test_connection_without_pipelining_has_a_rule_for_its_modules() -> None:
+def test_connection_has_a_rule_for_modules_that_come_as_files() -> None:
     wanted = "allow perm=open uid=1000 exe=%bulwark_pythons : dir=/home/ann/.ansible/tmp/"
     assert wanted in _compile(connection=Connection("/home/ann/.ansible/tmp", (0, 1000))).rules
     assert not any("ansible" in rule for rule in _compile(connection=Connection("", (0, 1000))).rules)
