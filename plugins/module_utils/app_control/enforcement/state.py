@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import re
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import LOCK, POLICY, PROPOSED
 
 CAPABILITY = "app_enforcement"
-# The name of the trial of a policy.
+# The name of a policy's trial.
 TRIAL = "fapolicyd"
 _LOST = "fapolicyd enforces"
 

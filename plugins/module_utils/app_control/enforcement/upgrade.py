@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import math
 import os
 import time
 import typing as t
@@ -66,13 +65,10 @@ def begin(plan: Plan, state_dir: str | None) -> None:
 
     Raises UpgradeError; nothing was changed then.
     """
+    _refuse_trial()
     with _deployed(state_dir) as where:
         if where is None:
             return
-        running = trial.current(state.TRIAL)
-        if running is not None:
-            # What is written now would be gone with its end.
-            raise UpgradeError("a policy is on trial for %d more seconds; try again then" % math.ceil(running.left))
         digests = package_code.script_digests()
         names = {*plan.packages, *package_code.unfinished(), *package_code.triggered()}
         for path in plan.archives:
@@ -147,6 +143,16 @@ def _deployed(state_dir: str | None) -> t.Iterator[StateDirectory | None]:
             return
         with where.locked(state.LOCK, _LOCK_SECONDS):
             yield where
+
+
+def _refuse_trial() -> None:
+    """Raise UpgradeError while a policy is on trial: what is trusted now can be gone before all is unpacked."""
+    running = trial.current(state.TRIAL)
+    if running is not None:
+        how = (
+            "for %d more seconds" % max(0.0, running.left) if running.is_guarded else "and nobody ends it: run protect"
+        )
+        raise UpgradeError("a policy is on trial on this host, %s" % how)
 
 
 def _is_running() -> bool:
