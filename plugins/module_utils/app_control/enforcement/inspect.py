@@ -33,7 +33,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Deployed
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.window import Window
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import Judge
-from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, daemon
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, daemon, leases
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
 
 _MOST_BYTES = 64 * 1024 * 1024
@@ -121,6 +121,7 @@ def _inspected(
             is_permissive=_setting("permissive") not in ("", "0"),
             is_at_boot=_is_at_boot(scope),
             unwatched=_unwatched(),
+            has_leases=leases.are_possible(),
         )
     changed = [path for path, digest in sorted(deployed.digests.items()) if _digest(_read(path)) != digest]
     temporary = _temporary(where, opened)
