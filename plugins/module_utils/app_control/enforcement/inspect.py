@@ -23,7 +23,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowl
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
     deployment,
     deviations,
-    hook_files,
     on_trial,
     state,
     upgrade,
@@ -34,8 +33,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Deployed
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.window import Window
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import Judge
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judgement import Own
-from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, daemon
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, daemon, leases
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
 
 _MOST_BYTES = 64 * 1024 * 1024
@@ -123,6 +121,7 @@ def _inspected(
             is_permissive=_setting("permissive") not in ("", "0"),
             is_at_boot=_is_at_boot(scope),
             unwatched=_unwatched(),
+            has_leases=leases.are_possible(),
         )
     changed = [path for path, digest in sorted(deployed.digests.items()) if _digest(_read(path)) != digest]
     temporary = _temporary(where, opened)
@@ -160,10 +159,14 @@ def seconds_of(ticks: int) -> float:
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
 
 
-def own_program(state_dir: str | None, digest: str | None) -> Own:
-    """Return the program that the collection leaves on hosts. digest: as the controller knows it, None for unknown."""
+def own_programs(state_dir: str | None, digests: t.Mapping[str, str] | None) -> dict[str, str]:
+    """Return the digests of the programs that the collection leaves on hosts, by their paths.
+
+    digests: as the controller knows them, by name.
+    """
     root = state_dir or _state.default_root(os.environ, os.geteuid())
-    return Own(printable(hook_files.program_path(root)), digest or "")
+    directory = os.path.join(os.path.normpath(root), state.CAPABILITY)
+    return {printable(os.path.join(directory, name)): digest for name, digest in (digests or {}).items()}
 
 
 def _is_refused(directory: str, scope: ScopeCoverage) -> bool | None:

@@ -25,7 +25,10 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.facts import Facts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.special_programs import TYPES
-from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.rules import is_value
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.rules import (
+    ROOT_DIRECTORIES,
+    is_value,
+)
 
 ALLOW_TRUSTED = "allow perm=any all : trust=1"
 DENY_EXECUTION = "deny_audit perm=execute all : all"
@@ -82,10 +85,11 @@ def _homes(named: t.Iterable[str]) -> list[str]:
 
 
 def by_content(sha256: str) -> list[str]:
-    """Return the rules for a content at any path: fapolicyd hashes each file that a rule asks for, so only code."""
+    """Return the rules for a content at any path below directories of root's."""
+    where = ",".join(ROOT_DIRECTORIES)
     return [
-        "allow perm=execute all : sha256hash=%s" % sha256,
-        "allow perm=open all : ftype=%%bulwark_code sha256hash=%s" % sha256,
+        "allow perm=execute all : dir=%s sha256hash=%s" % (where, sha256),
+        "allow perm=open all : dir=%s ftype=%%bulwark_code sha256hash=%s" % (where, sha256),
     ]
 
 
@@ -105,7 +109,7 @@ def subjects(uid: int) -> tuple[str, str]:
 
 
 def _connection(facts: Facts) -> t.Iterator[str]:
-    """Yield the rule for the modules of a connection that does not pipeline; root's are read in any case."""
+    """Yield the rule for modules that come as files, without pipelining; root's are read in any case."""
     uids = [uid for uid in facts.connection.uids if uid]
     directory = facts.connection.temporary
     if directory and is_value(directory) and uids and _values(facts.pythons):

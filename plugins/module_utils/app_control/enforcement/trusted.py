@@ -43,6 +43,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observ
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.paths import unprintable_text
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.remembered import Memory
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import leases
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.files import Files as PackagedFiles
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.signed_index import SignedIndexes
 
@@ -103,6 +104,7 @@ def facts(
         now=time.time(),
         notes=tuple(collector.notes[:_MOST_NOTES]),
         protects_hard_links=_protects_hard_links(),
+        has_leases=leases.are_possible(),
     )
 
 
@@ -305,7 +307,7 @@ def _remembered(params: t.Mapping[str, t.Any]) -> tuple[tuple[Record, ...], int]
 def _connection(given: t.Mapping[str, t.Any]) -> Connection:
     """Return this connection's way, of what the controller says of it."""
     user, become = (_account(str(given.get(name) or "")) for name in ("remote_user", "become_user"))
-    temporary = "" if given.get("pipelining") else str(given.get("remote_tmp") or "~/.ansible/tmp")
+    temporary = str(given.get("remote_tmp") or "~/.ansible/tmp")
     if temporary.startswith("~"):
         temporary = (user.pw_dir if user is not None else "/root") + temporary[1:]
     return Connection(
