@@ -126,7 +126,8 @@ def runs(host: enforcing_host.Host) -> bool:
 def test_what_was_blocked_and_what_is_wrong_with_the_enforcement(deployed: tuple[Deployed, audit.Daemon]) -> None:
     looks, daemon = deployed
     host = looks.host
-    host.run("/opt/allowed/job; cd /root; ./tool; ./script; sh ./script", check=False)
+    # bash reads a program that it could not execute, to say why.
+    host.run("/opt/allowed/job; cd /root; ./tool; bash -c './tool; true'; ./script; sh ./script", check=False)
     daemon.settle()
     found = {(alert, subject): message for alert, subject, message in looks.look()}
     tool, script = found["app_unapproved_program", "/root/tool"], found["app_unapproved_script", "/root/script"]
