@@ -18,7 +18,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
 
 Params = t.Mapping[str, t.Any]
-SHORTEST, LONGEST = 1, 1440
 _LONGEST_REASON = 1000
 
 
@@ -36,8 +35,10 @@ def apply(params: Params, check_mode: bool) -> dict[str, t.Any]:
 
 
 def _check(params: Params) -> None:
-    if not SHORTEST <= (params["minutes"] or 0) <= LONGEST:
-        raise UsageError("minutes is %s; use %d to %d" % (params["minutes"] or "not given", SHORTEST, LONGEST))
+    if not window.SHORTEST <= (params["minutes"] or 0) <= window.LONGEST:
+        raise UsageError(
+            "minutes is %s; use %d to %d" % (params["minutes"] or "not given", window.SHORTEST, window.LONGEST)
+        )
     reason = params["reason"]
     if not reason.strip():
         raise UsageError("reason is empty; say why everything may run")
