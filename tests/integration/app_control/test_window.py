@@ -32,7 +32,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import 
 start = trial.start
 def late(plan):
     token = start(plan._replace(seconds=1))
-    while trial.current(window.NAME):
+    # Its end needs the lock that this run has.
+    while trial.current(window.NAME).left > 0:
         time.sleep(0.1)
     return token
 trial.start = late

@@ -23,7 +23,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowl
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
     deployment,
     deviations,
-    on_trial,
     state,
     upgrade,
     window,
@@ -198,7 +197,7 @@ def is_believed(opened: Window, now: float) -> bool:
 
 
 def _is_on_trial() -> bool:
-    running = trial.current(on_trial.NAME)
+    running = trial.current(state.TRIAL)
     return running is not None and running.is_guarded and running.seconds <= _LONGEST_TRIAL
 
 

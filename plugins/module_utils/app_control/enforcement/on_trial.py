@@ -34,7 +34,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps i
     Unmount,
 )
 
-NAME = state.TRIAL
 _BIND = 1 << 12
 _DROP_IN = "# Managed by bulwark.servers: a policy is on trial.\n[Service]\nRestart=no\n"
 _TRUSTED = ("/usr/bin/true", "/bin/true")
@@ -47,7 +46,7 @@ def plan(installed: Installed, was_active: bool, seconds: int, added: t.Iterable
     reset = Run(daemon.RESET, _COMMAND_SECONDS)
     again = (Run(daemon.START, daemon.STARTING, is_start=True),) if was_active else ()
     return Plan(
-        NAME,
+        state.TRIAL,
         seconds,
         back=(
             Kill((installed.executable,)),
@@ -97,11 +96,11 @@ def begin(
         check(where, proposed.mode)
         _check_time(token)
     except BaseException as error:
-        if _is_running(token):
-            with contextlib.suppress(trial.TrialError):
-                trial.withdraw(NAME, token)
-        else:
-            # Its process went the way back before all of this was done.
+        is_late = not _is_in_time(token)
+        with contextlib.suppress(trial.TrialError):
+            trial.withdraw(state.TRIAL, token)
+        if is_late:
+            # Its process went the way back, or a part of it, before all of this was done.
             performer.Performer(before).go_back(performer.resolved(planned))
         _clear(where)
         if isinstance(error, (DaemonError, canary.CanaryError, OSError)):
@@ -126,7 +125,7 @@ def confirm(where: StateDirectory, token: str, services: t.Sequence[str]) -> Dep
         withdraw(where, token)
         raise HostError("The policy was taken back: %s." % str(error).rstrip(".")) from error
     try:
-        trial.confirm(NAME, token)
+        trial.confirm(state.TRIAL, token)
     except trial.TrialError:
         _clear(where)
         raise
@@ -138,19 +137,19 @@ def withdraw(where: StateDirectory, token: str) -> bool:
     proposed = state.read(where, state.PROPOSED)
     if proposed is None or proposed.token != token:
         return False
-    running = trial.current(NAME)
+    running = trial.current(state.TRIAL)
     if running is not None and running.token == token:
-        trial.withdraw(NAME, token)
+        trial.withdraw(state.TRIAL, token)
     _clear(where)
     return True
 
 
 def recover(where: StateDirectory) -> None:
     """Settle what an earlier run has left in the middle: a trial that is over, whoever ended it."""
-    running = trial.current(NAME)
+    running = trial.current(state.TRIAL)
     if running is not None:
         # Its processes were killed.
-        trial.withdraw(NAME, running.token)
+        trial.withdraw(state.TRIAL, running.token)
     proposed = state.read(where, state.PROPOSED)
     if proposed is None:
         staging.discard(staging.STAGED)
@@ -163,7 +162,7 @@ def recover(where: StateDirectory) -> None:
 
 
 def _was_confirmed(proposed: Deployed) -> bool:
-    ended = trial.last(NAME)
+    ended = trial.last(state.TRIAL)
     if ended is not None and ended.token == proposed.token:
         return ended.is_confirmed
     # The host was booted since: only a confirmation has left the files there.
@@ -214,13 +213,13 @@ def _canary_problem(directory: str, mode: str) -> str:
     return ""
 
 
-def _is_running(token: str) -> bool:
-    running = trial.current(NAME)
-    return running is not None and running.token == token
+def _is_in_time(token: str) -> bool:
+    running = trial.current(state.TRIAL)
+    return running is not None and running.token == token and running.left > 0
 
 
 def _check_time(token: str) -> None:
-    if not _is_running(token):
+    if not _is_in_time(token):
         raise DaemonError("the time of the trial was over before the policy was in force; raise confirm_within")
 
 

@@ -124,7 +124,7 @@ def withdraw(where: StateDirectory, token: str) -> None:
 
 def _check_time(token: str) -> None:
     running = trial.current(NAME)
-    if running is None or running.token != token:
+    if running is None or running.token != token or running.left <= 0:
         raise daemon.DaemonError("its time was over before it was open")
 
 
