@@ -23,27 +23,6 @@ pytestmark = [pytest.mark.requires(*enforcing_host.NEEDS), pytest.mark.xdist_gro
 STRANGE = "/usr/bin/strange"
 TRUST = "/etc/fapolicyd/trust.d/bulwark.trust"
 
-# Its run is held up until the time is over.
-_LATE = """
-import sys, time
-sys.path.insert(0, "/root/collection")
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import apply_window, window
-from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
-start = trial.start
-def late(plan):
-    token = start(plan._replace(seconds=1))
-    # Its end needs the lock that this run has.
-    while trial.current(window.NAME).left > 0:
-        time.sleep(0.1)
-    return token
-trial.start = late
-given = {"state": "opened", "state_dir": None, "minutes": 1, "reason": "x", "by": "me", "lock_timeout": 0}
-try:
-    apply_window.apply(given, False)
-except apply_window.HostError as error:
-    print(error)
-"""
-
 
 class Desk(EnforcedHost):
     """A host that enforces, with a controller and its store."""
@@ -113,13 +92,6 @@ def test_window_that_a_boot_ends(desk: Desk) -> None:
     assert "No maintenance window was open on web." in desk.window(app_window_state="closed")
     (ended, *_others) = desk.stored()
     assert (ended.id, ended.state, ended.ended_by, ended.end_reason) == (window.id, "closed", "", "the host was booted")
-
-
-def test_window_whose_time_is_over_before_it_is_open(desk: Desk) -> None:
-    run = ["systemd-run", "--quiet", "--wait", "--pipe", "python3", "-"]
-    assert "its time was over before it was open" in desk.host.run(run, given=_LATE).stdout
-    waiting.until(desk.is_enforcing, "the canary runs")
-    assert not desk.runs(STRANGE)
 
 
 def test_daemon_that_does_not_start_again(desk: Desk) -> None:

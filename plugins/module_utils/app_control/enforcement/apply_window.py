@@ -15,7 +15,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Stat
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import state, window
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import ENFORCE
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.window import Window
-from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import daemon
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
 
 Params = t.Mapping[str, t.Any]
@@ -62,12 +61,7 @@ def _opened(params: Params, where: StateDirectory | None, check_mode: bool) -> d
                 raise HostError("a policy is on trial on this host; wait until that is over")
             return {"changed": True, "window": _shown(_made(params, where, check_mode))}
     except window.NotOpenedError as error:
-        try:
-            window.withdraw(where, error.token)
-        except (daemon.DaemonError, OSError) as failed:
-            raise HostError(
-                "No maintenance window was opened (%s), and everything may run: %s" % (error, failed)
-            ) from error
+        window.withdraw(where, error.token)
         raise HostError("No maintenance window was opened: %s." % str(error).rstrip(".")) from error
 
 

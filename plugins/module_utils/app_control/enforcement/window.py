@@ -103,29 +103,17 @@ def open_window(where: StateDirectory, minutes: int, by: str, reason: str) -> Wi
         daemon.restart()
         daemon.wait_until_deciding(installed.executable, daemon.STARTING)
         _check_permissive(where)
-        _check_time(token)
     except (daemon.DaemonError, canary.CanaryError, StateError, OSError) as error:
         raise NotOpenedError(str(error), token) from error
     return window
 
 
 def withdraw(where: StateDirectory, token: str) -> None:
-    """Go back after a window that was not opened. Raises HostError, StateError, DaemonError and OSError."""
-    window = records.read(where, _RECORD, _parsed, _LOST)
+    """Go back after a window that was not opened. Raises HostError and StateError."""
+    window = read(where)
     if window is not None and window.token == token:
-        records.write(where, _RECORD, window._replace(ended=time.time(), how=_NOT_OPENED)._asdict())
+        records.write(where, _RECORD, window._replace(how=_NOT_OPENED)._asdict())
     trial.withdraw(NAME, token)
-    if os.path.lexists(DROP_IN):
-        # Its process went back before the window was open.
-        os.unlink(DROP_IN)
-        daemon.reload_units()
-        daemon.restart()
-
-
-def _check_time(token: str) -> None:
-    running = trial.current(NAME)
-    if running is None or running.token != token or running.left <= 0:
-        raise daemon.DaemonError("its time was over before it was open")
 
 
 def _check_permissive(where: StateDirectory) -> None:
