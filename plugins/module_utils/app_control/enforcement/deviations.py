@@ -71,7 +71,8 @@ def deviations(
     found = []
     off = why_off(deployed.mode, seen)
     if off or seen.is_window:
-        severity = lowered or (None if deployed.mode == ENFORCE else "medium")
+        # An upgrade has nothing run that nobody trusts.
+        severity = (lowered if seen.is_refused is None else None) or (None if deployed.mode == ENFORCE else "medium")
         message = (off + explained).strip()
         found.append(_found(OFF, message, {"mode": deployed.mode, "canary": _canary(seen)}, severity=severity))
     if seen.changed:

@@ -37,6 +37,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import 
 
 _MOST_BYTES = 64 * 1024 * 1024
 _MOST_ENTRIES = 100_000
+# Seconds. What lasts longer explains nothing any more, and neither does what another clock has to explain.
+_LONGEST_TRIAL, _LONGEST_UPGRADE, _CLOCK = 3600, 86_400.0, 900.0
 _TRUST_DIRECTORY, _TRUST_FILE = "trust.d", "fapolicyd.trust"
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 # No program of a file system of the kernel's own is ever executed, and /run is never watched (check_mount_entry() of
@@ -123,7 +125,9 @@ def _inspected(
             has_leases=leases.are_possible(),
         )
     changed = [path for path, digest in sorted(deployed.digests.items()) if _digest(_read(path)) != digest]
-    temporary = _temporary(where, opened)
+    is_open = opened is not None and is_believed(opened, now)
+    is_tried = not is_open and not _is_on_trial()
+    temporary = _temporary(where, opened if is_open else None, now)
     if os.path.ismount(daemon.DIRECTORY) and not temporary:
         changed.append("all of it, as something is mounted there")
     seen = seen._replace(
@@ -132,10 +136,10 @@ def _inspected(
         trusted=len(entries),
         stale=sum(not _is_there(path, size) for path, size, _digest in entries),
         temporary=temporary,
-        is_window=opened is not None and opened.ended is None,
+        is_window=is_open,
         lasting=printable(opened.problem) if opened is not None else "",
     )
-    if seen.is_running and deployed.mode == ENFORCE and not seen.temporary and where is not None:
+    if seen.is_running and deployed.mode == ENFORCE and is_tried and where is not None:
         seen = seen._replace(is_refused=_is_refused(where.path, scope))
     try:
         kept = _payload.unpack(deployed.content)
@@ -185,16 +189,31 @@ def _is_at_boot(scope: ScopeCoverage) -> bool | None:
         return None
 
 
-def _temporary(where: StateDirectory | None, opened: Window | None) -> str:
-    """Return what is in force for a time only, and ends by itself; "" for nothing. Raises StateError."""
-    if opened is not None and opened.ended is None and not opened.problem:
+def is_believed(opened: Window, now: float) -> bool:
+    """Say whether a window is one of ours that is open: root on the host can write one that never ends."""
+    is_over = opened.ended is not None or bool(opened.problem)
+    is_short = opened.until - opened.opened <= window.LONGEST * 60
+    return not is_over and is_short and opened.opened - _CLOCK <= now <= opened.until + _CLOCK
+
+
+def _is_on_trial() -> bool:
+    running = trial.current(state.TRIAL)
+    return running is not None and running.is_guarded and running.seconds <= _LONGEST_TRIAL
+
+
+def _temporary(where: StateDirectory | None, opened: Window | None, now: float) -> str:
+    """Return what is in force for a time only, and ends by itself; "" for nothing. Raises StateError.
+
+    opened: a maintenance window that is open.
+    """
+    if opened is not None:
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(opened.until))
         words = "a maintenance window is open until %s, by %s: %s" % (until, opened.by, opened.reason)
         return printable(words)
-    running = trial.current(state.TRIAL)
-    if running is not None and running.is_guarded:
+    if _is_on_trial():
         return "a policy is on trial"
-    if upgrade.pending(where) is not None:
+    pending = upgrade.pending(where)
+    if pending is not None and -_CLOCK <= now - pending.since <= _LONGEST_UPGRADE:
         return "packages are being installed, and their files are trusted"
     return ""
 

@@ -96,11 +96,11 @@ def begin(
         check(where, proposed.mode)
         _check_time(token)
     except BaseException as error:
-        if _is_running(token):
-            with contextlib.suppress(trial.TrialError):
-                trial.withdraw(state.TRIAL, token)
-        else:
-            # Its process went the way back before all of this was done.
+        is_late = not _is_in_time(token)
+        with contextlib.suppress(trial.TrialError):
+            trial.withdraw(state.TRIAL, token)
+        if is_late:
+            # Its process went the way back, or a part of it, before all of this was done.
             performer.Performer(before).go_back(performer.resolved(planned))
         _clear(where)
         if isinstance(error, (DaemonError, canary.CanaryError, OSError)):
@@ -213,13 +213,13 @@ def _canary_problem(directory: str, mode: str) -> str:
     return ""
 
 
-def _is_running(token: str) -> bool:
+def _is_in_time(token: str) -> bool:
     running = trial.current(state.TRIAL)
-    return running is not None and running.token == token
+    return running is not None and running.token == token and running.left > 0
 
 
 def _check_time(token: str) -> None:
-    if not _is_running(token):
+    if not _is_in_time(token):
         raise DaemonError("the time of the trial was over before the policy was in force; raise confirm_within")
 
 

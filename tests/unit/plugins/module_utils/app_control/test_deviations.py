@@ -102,6 +102,11 @@ def test_while_something_else_is_meant_for_a_time() -> None:
     assert "For now: packages are being installed." in describe(DEPLOYED, FINE._replace(**seen))
 
 
+def test_an_upgrade_does_not_explain_that_everything_runs() -> None:
+    ((alert, severity, _message),) = found(temporary="packages are being installed", is_refused=False)
+    assert (alert, severity) == ("app_enforcement_off", None)
+
+
 def test_drift_between_host_and_controller() -> None:
     assert found("audit") == [("app_enforcement_drift", None, "The host is in mode enforce, and audit is wanted.")]
     ((alert, _severity, message),) = found(content=None)
