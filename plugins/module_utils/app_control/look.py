@@ -76,9 +76,8 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         roles = list(allowlist.roles)
         judgement = Judgement(allowlist, scopes[0], scripts, Upgrades(databases), time.time())
         if inspection is not None:
-            judgement.know(
-                inspection.trusted, inspection.canaries, own_programs(params.get("state_dir"), params["_own"])
-            )
+            own = own_programs(params.get("state_dir"), params["_own"])
+            judgement.know(inspection.trusted, inspection.canaries, own, inspection.since)
         detections += judgement.detections(records)
         ended = judgement.ended(records)
         _note(scopes[0], _describe(allowlist, given, observed.host["distribution"]))

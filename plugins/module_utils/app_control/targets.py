@@ -38,7 +38,6 @@ _MAINS = (b"__main__.py", b"index.js")
 _SEARCHED = tuple(b"%s/bin/" % each for each in (b"/usr/local", b"/usr", b"")) + (b"/usr/local/sbin/", b"/usr/sbin/")
 _MOST_DIRECTORIES = 20_000
 _SCRIPT_BEGINS = b"#!"
-_ELF_BEGINS = b"\x7fELF"
 
 
 class Targets:
@@ -86,14 +85,8 @@ class Targets:
         event, item = denial.attempt, denial.attempt.items[0]
         image, container, is_of_process = self._root(event.exe, item.id, pid, parent, time)
         path = self._real(item, container)
-        kind, beginning = denial.kind, _beginning(_prefix(container) + path)
-        # fapolicyd lets no interpreter read such a script.
-        if denial.is_execution and (beginning is None or beginning.startswith(_SCRIPT_BEGINS)):
-            kind = SCRIPT
-        # A shell reads a program whose execution was refused, to say why.
-        elif kind == SCRIPT and beginning == _ELF_BEGINS:
-            kind = PROGRAM
-        interpreter = event.exe if denial.kind == kind == SCRIPT else b""
+        kind = SCRIPT if denial.is_execution and _is_script(_prefix(container) + path) else denial.kind
+        interpreter = event.exe if denial.kind == SCRIPT else b""
         target = Target(kind, path, image, interpreter, item.id, container=container, is_of_process=is_of_process)
         return self.located(target._replace(owner=item.owner), None)
 
@@ -246,14 +239,14 @@ def _prefix(container: Container | None) -> bytes:
     return b"" if container is None else b"/proc/%d/root" % container.pid
 
 
-def _beginning(path: bytes) -> bytes | None:
-    """Return the first bytes of a file; None where fapolicyd does not let even this process read it."""
+def _is_script(path: bytes) -> bool:
+    """Return whether a file begins as a script does, or is one that fapolicyd lets no interpreter read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
-        return None if error.errno == errno.EPERM else b""
+        return error.errno == errno.EPERM
     try:
-        return os.read(descriptor, len(_ELF_BEGINS)) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+        return stat.S_ISREG(os.fstat(descriptor).st_mode) and os.read(descriptor, len(_SCRIPT_BEGINS)) == _SCRIPT_BEGINS
     finally:
         os.close(descriptor)
 

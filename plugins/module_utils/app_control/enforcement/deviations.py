@@ -120,8 +120,7 @@ def why_drifted(
     added, removed = len(ours - theirs), len(theirs - ours)
     if added or removed:
         sentences.append(
-            "The policy lacks %d rules and exceptions of the allowlist, and has %d that it does not have any more."
-            % (added, removed)
+            "Rules and exceptions that only the allowlist has: %d; that only the policy has: %d." % (added, removed)
         )
     return sentences
 

@@ -57,7 +57,7 @@ class Inspection(t.NamedTuple):
 
     trusted: the digests that the policy trusts, by path. expected: when we ourselves started the daemon anew, nothing
     where no policy is deployed. started: the boot, and when each process of the daemon was started. canaries: paths of
-    programs that our own checks try to run.
+    programs that our own checks try to run. since: when the policy was confirmed.
     """
 
     detections: list[dict[str, t.Any]]
@@ -65,6 +65,7 @@ class Inspection(t.NamedTuple):
     expected: tuple[float, ...]
     started: tuple[str, list[int]]
     canaries: frozenset[str] = frozenset()
+    since: float = 0.0
 
 
 def inspect(
@@ -154,7 +155,7 @@ def _inspected(
     expected = [deployed.confirmed]
     if opened is not None:
         expected += [opened.opened, opened.until if opened.ended is None else opened.ended]
-    return Inspection(found, trusted, tuple(expected), (_boot(), starts), canaries)
+    return Inspection(found, trusted, tuple(expected), (_boot(), starts), canaries, deployed.confirmed)
 
 
 def seconds_of(ticks: int) -> float:

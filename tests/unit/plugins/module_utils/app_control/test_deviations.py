@@ -114,7 +114,7 @@ def test_drift_between_host_and_controller() -> None:
     newer = {**CONTENT, "lists": [{"name": "web", "distribution": "", "rules": [RULES[0], {"sha256": "1" * 64}]}]}
     ((alert, _severity, message),) = found(content=newer)
     assert message == (
-        "The policy lacks 1 rules and exceptions of the allowlist, and has 1 that it does not have any more."
+        "Rules and exceptions that only the allowlist has: 1; that only the policy has: 1."
     )
 
 
