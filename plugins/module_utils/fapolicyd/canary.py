@@ -34,8 +34,7 @@ class CanaryError(Exception):
 def directory(candidates: t.Iterable[str]) -> str:
     """Return the first directory that programs can run from. Raises CanaryError."""
     try:
-        with open("/proc/self/mountinfo", "rb") as stream:
-            mounts = stream.read()
+        mounts = _mountinfo.own()
     except OSError as error:
         raise CanaryError("the mounts can't be read: %s" % error.strerror) from error
     for path in candidates:
