@@ -45,7 +45,7 @@ class ActionModule(CheckpointActionBase):
         given = ArgumentSpecValidator(**self.ARGUMENTS).validate(arguments).validated_parameters
         passed = {name: value for name, value in arguments.items() if name not in _OPTIONS}
         if given["mode"] != AUDIT:
-            passed["_own"] = own_programs.hook_digest()
+            passed["_own"] = own_programs.digests()
         self._allowlist: dict[str, t.Any] | None = None
         if not given["allowlists"]:
             return passed

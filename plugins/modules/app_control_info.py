@@ -53,8 +53,8 @@ options:
     description: Set by the action plugin. The allowlist of the host.
     type: str
   _own:
-    description: Set by the action plugin. The digest of the program that the collection leaves on hosts with a policy.
-    type: str
+    description: Set by the action plugin. The digests of programs that the collection leaves on hosts with a policy.
+    type: dict
 notes:
   - Code in arguments and pipes is not seen, and neither is what a script or program reads itself, such as C(source) of
     a shell or C(import) of Python.

@@ -41,13 +41,6 @@ REHEARSED_SEVERITY = "medium"
 _CANARY = "A canary of the collection, which shows whether programs are refused"
 
 
-class Own(t.NamedTuple):
-    """A program of the collection. path: printable. sha256: that it has if it is as we wrote it, "" if unknown."""
-
-    path: str
-    sha256: str
-
-
 class Judgement:
     """Judges the records of one look. now: seconds since the epoch."""
 
@@ -60,15 +53,16 @@ class Judgement:
         self._upgrades = upgrades
         self._trusted: t.Mapping[str, str] = {}
         self._canaries: t.Container[str] = ()
-        self._own: Own | None = None
+        self._own: t.Mapping[str, str] = {}
         self._not_judged: collections.Counter[str] = collections.Counter()
         self._explained: dict[str, list[tuple[str, int]]] = {}
 
-    def know(self, trusted: t.Mapping[str, str], canaries: t.Container[str], own: Own) -> None:
+    def know(self, trusted: t.Mapping[str, str], canaries: t.Container[str], own: t.Mapping[str, str]) -> None:
         """Take in what is enforced on this host.
 
         trusted: the digest of each file that the policy trusts, by its path. canaries: paths of programs that the
-        collection tries to run, in order to see them refused.
+        collection tries to run, in order to see them refused. own: the digest of each program that the collection
+        leaves on this host, by its path.
         """
         self._trusted, self._canaries, self._own = trusted, canaries, own
 
@@ -157,10 +151,10 @@ class Judgement:
 
     def _is_own(self, record: Record) -> bool:
         """Say whether a record is about a program of ours, as this collection writes it, that nobody refuses."""
-        program, own = record.program, self._own
-        if own is None or program.path != own.path or program.content != PRESENT or record.denials.total:
+        program = record.program
+        if program.content != PRESENT or record.denials.total:
             return False
-        if not program.sha256 or program.sha256 != own.sha256:
+        if not program.sha256 or self._own.get(program.path) != program.sha256:
             return False
         self._explain("A program of the collection", program.path, max(1, record.new_executions))
         return True

@@ -33,5 +33,5 @@ def look_spec() -> dict[str, dict[str, t.Any]]:
         "roles": {"type": "list", "elements": "str", "default": []},
         "mode": {"type": "str", "choices": list(MODES), "default": AUDIT},
         "_content": {"type": "str", "no_log": False},
-        "_own": {"type": "str", "no_log": False},
+        "_own": {"type": "dict", "no_log": False},
     }

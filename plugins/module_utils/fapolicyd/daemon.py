@@ -73,15 +73,17 @@ def _version() -> str:
 
 
 def processes(executable: str) -> list[int]:
-    """Return the ids of the processes that run this file, other than zombies."""
-    found = []
+    """Return the ids of the processes that run this file, or one that an upgrade has replaced; without zombies."""
+    pids = []
     with contextlib.suppress(OSError):
         wanted = os.stat(executable)
         for name in os.listdir("/proc"):
+            link = "/proc/%s/exe" % name
             with contextlib.suppress(OSError):
-                if name.isdigit() and os.path.samestat(os.stat("/proc/%s/exe" % name), wanted):
-                    found.append(int(name))
-    return sorted(found)
+                is_same = name.isdigit() and os.path.samestat(os.stat(link), wanted)
+                if is_same or (name.isdigit() and os.readlink(link) == os.path.realpath(executable) + " (deleted)"):
+                    pids.append(int(name))
+    return sorted(pids)
 
 
 def decides(pid: int) -> bool:

@@ -6,13 +6,16 @@
 Trust lines can't do this: a trust file holds one digest for each path, and dpkg runs a new program as NAME.dpkg-new or
 NAME, its scripts as /var/lib/dpkg/tmp.ci/preinst. Each digest is a rule of its own, because the daemon takes no set of
 digests, and says nothing of it. Decisions aren't cached: a file that was refused before runs as soon as its rule is
-there.
+there. The rules are for root, and for others below directories of root's: no account can have a file of its own hashed,
+which would make everybody wait.
 """
 
 from __future__ import annotations
 
 import re
 import typing as t
+
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.rules import ROOT_DIRECTORIES
 
 # Sorts before 00-bulwark.rules, for fagenrules and in a reload.
 PATH = "rules.d/00-bulwark-upgrade.rules"
@@ -34,14 +37,16 @@ def render(digests: t.Iterable[str], types: t.Collection[str] | None) -> bytes:
     if not all(_DIGEST.fullmatch(digest) for digest in wanted):
         raise ValueError("a digest is malformed")
     among = "" if types is None else "ftype=%bulwark_upgrade "
+    whose = (("uid=0", ""), ("all", "dir=%bulwark_upgrade_directories "))
     lines = [
         "# Written by bulwark.servers for packages that are being installed or removed; it is removed afterwards.",
         _TYPES + ",".join(sorted(types or ("text/x-shellscript",))),
+        "%bulwark_upgrade_directories=" + ",".join(ROOT_DIRECTORIES),
         "allow perm=any all : trust=1",
     ]
-    lines.extend("allow perm=execute all : sha256hash=" + digest for digest in wanted)
+    lines.extend("allow perm=execute %s : %ssha256hash=%s" % (*who, each) for who in whose for each in wanted)
     if types is None or types:
-        lines.extend("allow perm=open all : %ssha256hash=%s" % (among, digest) for digest in wanted)
+        lines.extend("allow perm=open %s : %s%ssha256hash=%s" % (*who, among, each) for who in whose for each in wanted)
     return "".join(line + "\n" for line in (*lines, _END)).encode("ascii")
 
 

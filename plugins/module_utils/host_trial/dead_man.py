@@ -43,6 +43,7 @@ _SECONDS_TO_ASK = 1.0
 # Seconds after the time at which the first process should have acted; after that it hangs.
 _GRACE = 0.5
 _LARGEST_WISH = 4096
+_ROOM = 1 << 15
 _REASON = 256
 # One process after the other is killed: somebody does it on purpose.
 _MOST_LOSSES = 20
@@ -77,6 +78,9 @@ class DeadMan:
         self._other: socket.socket | None = None
         self._kept = contextlib.ExitStack()
         self._stream = self._kept.enter_context(directory.written(records.last(record.plan.name)))
+        # Room for the end, as /run may be full then.
+        self._stream.write(bytes(_ROOM))
+        self._stream.flush()
         self._rehearse()
 
     def guard(self) -> None:
@@ -190,8 +194,8 @@ class DeadMan:
         with contextlib.suppress(Exception), self._kept:
             # The one before may have been killed while it wrote.
             self._stream.seek(0)
-            self._stream.truncate()
             self._stream.write(records.encode_ended(ended, self._boot))
+            self._stream.truncate()
         for file in (records.socket(name), records.running(name)):
             with contextlib.suppress(Exception):
                 self._directory.remove(file)

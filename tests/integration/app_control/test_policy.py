@@ -9,17 +9,21 @@ fapolicyd runs with --debug-deny, so that it tells each refusal itself.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import shlex
+import signal
+import subprocess
 import time
 import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._program import LIBRARY, PROGRAM, SCRIPT, Program
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Exemption, Rule
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import Policy
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import QUEUE, Policy
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.refusals import blocked
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
-from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import rules, trust
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import config, rules, trust
 
 from tests.integration.app_control._enforced_host import EnforcedHost
 from tests.support import enforcing_host, waiting
@@ -44,6 +48,10 @@ do
 done
 cp /usr/bin/env /srv/any/copy
 cp /usr/bin/env /opt/for-ansible
+cp /usr/bin/nice /opt/any
+cp /usr/bin/nice /home/ansible/any
+install -d -o ansible /srv/ansible
+install -o ansible /usr/bin/id /srv/ansible/own
 for name in sh python3 perl; do printf '#!/usr/bin/%s\n' $name > /opt/script.$name; done
 printf '#!/bin/sh\n' > /opt/app/script.sh
 cp /opt/script.python3 /home/ansible/bin/x.python3
@@ -58,6 +66,32 @@ __attribute__((constructor)) static void loaded(void) { write(2, "LOADED\\n", 7)
 """
 # A library that names a run-time linker, for which fapolicyd takes it for a program.
 _WITH_LINKER = 'const char linker[] __attribute__((section(".interp"))) = "/lib64/ld-linux-x86-64.so.2";'
+
+# More processes than fapolicyd has room for by itself: each asks for a file of its own.
+_CROWD = """
+import os, sys
+start, asked = os.pipe(), os.pipe()
+children = []
+for number in range(1200):
+    open("crowd-%d" % number, "w").close()
+    children.append(os.fork())
+    if not children[-1]:
+        os.close(start[1])
+        os.read(start[0], 1)
+        os.write(asked[1], b"a")
+        try:
+            os.open("crowd-%d" % number, os.O_RDONLY)
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+print("ready", flush=True)
+sys.stdin.readline()
+os.close(start[1])
+for _child in children:
+    os.read(asked[0], 1)
+print("asked", flush=True)
+print(sum(os.waitpid(child, 0)[1] != 0 for child in children), "refused", flush=True)
+"""
 
 
 class PolicyHost(EnforcedHost):
@@ -74,6 +108,12 @@ class PolicyHost(EnforcedHost):
         return Policy("enforce", tuple(line for line in lines if not line.startswith("#")), tuple(trusted), {})
 
 
+def _processor_ticks(host: enforcing_host.Host) -> int:
+    """Return what the daemon has used of the processor (proc_pid_stat(5): utime and stime)."""
+    fields = host.run("cat /proc/$(pidof fapolicyd)/stat").stdout.rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
 def _digest(host: enforcing_host.Host, path: str) -> str:
     return hashlib.sha256(host.path(path).read_bytes()).hexdigest()
 
@@ -87,11 +127,15 @@ def enforced(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[PolicyHost]
         host.path("/etc/systemd/system/fapolicyd.service.d").mkdir()
         host.path("/etc/systemd/system/fapolicyd.service.d/test.conf").write_text(_UNIT)
         host.run("systemctl daemon-reload")
+        conf = host.path("/etc/fapolicyd/fapolicyd.conf")
+        conf.write_text(config.changed(conf.read_text(), {"q_size": QUEUE}))
         same, other = _digest(host, "/usr/bin/id"), _digest(host, "/usr/bin/env")
         more = [
             Rule("web", directory="/opt/app"),
             Rule("web", sha256=same, path="/opt/own/tool"),
             Rule("web", sha256=same, path="/opt/own/a tool"),
+            Rule("web", sha256=same, path="/srv/ansible/own"),
+            Rule("web", sha256=_digest(host, "/usr/bin/nice")),
             Rule("web", sha256=same, path="/usr/bin/id", image="nginx:1"),
         ]
         exemptions = [
@@ -103,8 +147,6 @@ def enforced(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[PolicyHost]
 
 
 def _compile_libraries(host: enforcing_host.Host) -> None:
-    import subprocess
-
     for name, text in (("library.so", ""), ("program.so", _WITH_LINKER)):
         command = ["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(host.path(f"/opt/{name}"))]
         subprocess.run(command, input=(_LIBRARY % text).encode(), check=True)
@@ -207,6 +249,7 @@ def test_what_nobody_allowed_does_not_run_and_that_was_predicted(enforced: Polic
         ("root", "/opt/own/tool"),
         ("ansible", "'/opt/own/a tool'"),
         ("ansible", "/opt/for-ansible true"),
+        ("ansible", "/opt/any"),
         # Said to be seen only: what begins with no line for an interpreter, and what root has Python read.
         ("ansible", "sh /opt/plain.sh"),
         ("root", "python3 /opt/script.python3"),
@@ -232,6 +275,41 @@ def test_changed_program_is_refused_until_it_is_what_it_was(enforced: PolicyHost
 def test_mount_namespaces_of_others_are_not_watched_which_is_said(enforced: PolicyHost) -> None:
     enforced.host.ssh("unshare --map-root-user --mount /home/ansible/bin/x", user="ansible")
     enforced.host.run("systemd-run --quiet --wait --property=PrivateTmp=yes /opt/evil")
+
+
+@pytest.mark.parametrize("path", ["/home/ansible/any", "/srv/ansible/own"])
+def test_content_allows_nothing_that_an_account_can_change_unseen(enforced: PolicyHost, path: str) -> None:
+    # The daemon keeps what it knows of a file as long as size and time are the same, which its owner can set.
+    assert enforced.host.ssh(path, user="ansible", check=False).returncode == 126
+
+
+def test_large_files_of_accounts_are_not_hashed_while_everybody_waits(enforced: PolicyHost) -> None:
+    host = enforced.host
+    host.ssh("truncate -s 8G large; chmod 755 large", user="ansible")
+    before = _processor_ticks(host)
+    assert host.ssh("./large", user="ansible", check=False).returncode == 126
+    # To hash it takes some seconds.
+    assert _processor_ticks(host) - before < os.sysconf("SC_CLK_TCK")
+
+
+def test_accounts_with_many_processes_have_nothing_refused_nor_the_daemon_killed(enforced: PolicyHost) -> None:
+    host = enforced.host
+    daemon = int(host.run("pidof fapolicyd").stdout)
+    process = host.outside(daemon)
+    words = ["ssh", "-F", "none", "-q", "-l", "ansible", *host.ssh_options(), host.address, "python3", "-c"]
+    with subprocess.Popen([*words, shlex.quote(_CROWD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as crowd:
+        assert crowd.stdin is not None
+        assert crowd.stdout is not None
+        assert crowd.stdout.readline() == b"ready\n"
+        os.kill(process, signal.SIGSTOP)
+        try:
+            crowd.stdin.write(b"go\n")
+            crowd.stdin.flush()
+            assert crowd.stdout.readline() == b"asked\n"
+        finally:
+            os.kill(process, signal.SIGCONT)
+        assert crowd.stdout.readline() == b"0 refused\n"
+    assert int(host.run("pidof fapolicyd").stdout) == daemon
 
 
 def test_setuid_copy_gives_nobody_anything(enforced: PolicyHost) -> None:

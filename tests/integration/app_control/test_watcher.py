@@ -32,7 +32,7 @@ def host(tmp_path: pathlib.Path) -> t.Iterator[Host]:
 @pytest.fixture
 def program(tmp_path: pathlib.Path) -> str:
     path = tmp_path / "watcher"
-    path.write_text(watcher.program_text(), encoding="utf-8")
+    path.write_bytes(watcher.program())
     return str(path)
 
 

@@ -109,6 +109,19 @@ def test_confirming_at_the_last_moment_is_all_or_nothing(host: Host) -> None:
         assert host.path(f"/run/{name}.back").exists() == is_confirmed
 
 
+@pytest.mark.parametrize("call", ["confirm", "withdraw"])
+def test_how_it_ended_is_written_also_when_run_is_full(host: Host, call: str) -> None:
+    token = host.start(Plan(f"full-{call}", _LONG, ()))
+    host.run("mount", "-o", "remount,size=1m", "/run")
+    try:
+        host.run("sh", "-c", "! cat /dev/zero > /run/filled")
+        host.trial(f"{call}('full-{call}', {token!r})")
+    finally:
+        host.run("rm", "/run/filled")
+        host.run("mount", "-o", "remount,size=50%", "/run")
+    assert host.trial(f"last('full-{call}')")["is_confirmed"] == (call == "confirm")
+
+
 def test_a_step_forward_that_fails_leads_back(host: Host) -> None:
     for name in ("first", "second"):
         host.path(f"/run/{name}").write_text(name, encoding="ascii")

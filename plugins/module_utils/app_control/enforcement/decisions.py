@@ -23,14 +23,14 @@ class _Allowing(t.NamedTuple):
 
     uid: int | None
     path: str | None
-    directory: str | None
+    directories: tuple[str, ...] | None
     sha256: str | None
 
     def covers(self, path: str, sha256: str, uid: int | None) -> bool:
         return (
             self.uid in (None, uid)
             and self.path in (None, path)
-            and (self.directory is None or path.startswith(self.directory))
+            and (self.directories is None or path.startswith(self.directories))
             and (self.sha256 is None or self.sha256 == sha256)
         )
 
@@ -110,4 +110,5 @@ def _parsed(rule: str) -> _Allowing | None:
     if match is None and subject != "all":
         return None
     uid = int(match.group(1)) if match else None
-    return _Allowing(uid, fields.get("path"), fields.get("dir"), fields.get("sha256hash"))
+    directories = tuple(fields["dir"].split(",")) if "dir" in fields else None
+    return _Allowing(uid, fields.get("path"), directories, fields.get("sha256hash"))

@@ -13,7 +13,7 @@ import shlex
 import typing as t
 import zipfile
 
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import state
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import module_source, state
 
 PROGRAM = "hook.pyz"
 APT_FIRST = "/etc/apt/apt.conf.d/00bulwark-app-control"
@@ -117,10 +117,7 @@ def _path(name: str) -> str | None:
 def _source(name: str) -> bytes:
     if _COLLECTION.startswith(name + "."):
         return b""
-    spec = importlib.util.find_spec(name)
-    # Ansible's own loader returns bytes.
-    source: str | bytes = t.cast(t.Any, spec).loader.get_source(name) or b""
-    return source if isinstance(source, bytes) else source.encode("utf-8")
+    return module_source.read(name)
 
 
 def _imports(source: bytes) -> t.Iterator[str]:

@@ -24,7 +24,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowl
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
     deployment,
     deviations,
-    hook_files,
     on_trial,
     state,
     upgrade,
@@ -35,7 +34,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Deployed
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.window import Window
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import Judge
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judgement import Own
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, config, daemon, trust
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.records import boot
@@ -157,10 +155,14 @@ def _inspected(
     return Inspection(found, trusted, tuple(expected), (_boot(), starts), canaries)
 
 
-def own_program(state_dir: str | None, digest: str | None) -> Own:
-    """Return the program that the collection leaves on hosts. digest: as the controller knows it, None for unknown."""
+def own_programs(state_dir: str | None, digests: t.Mapping[str, str] | None) -> dict[str, str]:
+    """Return the digests of the programs that the collection leaves on hosts, by their paths.
+
+    digests: as the controller knows them, by name.
+    """
     root = state_dir or _state.default_root(os.environ, os.geteuid())
-    return Own(printable(hook_files.program_path(root)), digest or "")
+    directory = os.path.join(os.path.normpath(root), state.CAPABILITY)
+    return {printable(os.path.join(directory, name)): digest for name, digest in (digests or {}).items()}
 
 
 def _is_refused(directory: str, scope: ScopeCoverage) -> bool | None:

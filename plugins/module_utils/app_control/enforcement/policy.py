@@ -79,6 +79,11 @@ _RPM_SIZE = 100
 _NAMESPACES = (
     "fapolicyd watches the mounts of the host, and not those of sandboxed services, user namespaces and containers"
 )
+# It compares size and time with those that it knows, and reads no content again where they are the same.
+_UNSEEN = "%s can write it, and change it without fapolicyd seeing that"
+# Waiting accesses, of which it refuses what is beyond, to everybody, while every account can have so many processes; it
+# also ends itself then. The daemon's own number is 800.
+QUEUE = "8192"
 # Of the trust database: bytes of an entry beside its path, how full its pages are, and the smallest size, in MB.
 _ENTRY, _FILL, _LEAST = 112, 0.45, 50
 
@@ -129,6 +134,7 @@ class _Compiler:
             "trust": "rpmdb,file" if is_rpm else "file",
             "integrity": "sha256",
             "watch_fs": ",".join(watched(self._facts, self._options)),
+            "q_size": QUEUE,
             "db_max_size": str(database_size(entries) + (_RPM_SIZE if is_rpm else 0)),
         }
         if self._features is not None and self._features.marks_file_systems:
@@ -157,7 +163,7 @@ class _Compiler:
                 self._add(trusted, essential.file)
         for rule in self._allowlist.rules:
             named = self._facts.named.get(unprintable_text(rule.path)) if rule.sha256 and not rule.image else None
-            if named is not None and named.sha256 == rule.sha256:
+            if named is not None and named.sha256 == rule.sha256 and not named.writers:
                 self._add(trusted, named)
         return trusted
 
@@ -203,12 +209,15 @@ class _Compiler:
                 self._leave_out(_words(rule), "fapolicyd does not watch containers")
             elif rule.sha256 and not rule.path:
                 yield from rule_lines.by_content(rule.sha256)
+                self._leave_out(_words(rule), _UNSEEN % "outside of directories of root's, whoever")
             elif rule.sha256:
-                named = self._facts.named.get(unprintable_text(rule.path))
-                if named is not None and named.sha256 == rule.sha256:
-                    continue
                 path = unprintable_text(rule.path)
-                if rule_files.is_value(path):
+                named = self._facts.named.get(path)
+                if named is not None and named.writers:
+                    self._leave_out(_words(rule), _UNSEEN % ", ".join(named.writers))
+                elif named is not None and named.sha256 == rule.sha256:
+                    continue
+                elif rule_files.is_value(path):
                     yield rule_lines.by_path(path, rule.sha256)
                 else:
                     self._leave_out(_words(rule), "no rule of fapolicyd can name such a path")
@@ -248,6 +257,8 @@ class _Compiler:
         if not exemption.sha256 and (named is None or named.writers):
             who = "nobody has it" if named is None else "%s can write it" % ", ".join(named.writers)
             self._leave_out(what, "it names no content, and %s" % who)
+        elif named is not None and named.writers:
+            self._leave_out(what, _UNSEEN % ", ".join(named.writers))
         elif not exemption.user and exemption.sha256 and named is not None and named.sha256 == exemption.sha256:
             self._add(trusted, named)
         elif not rule_files.is_value(path):

@@ -25,7 +25,10 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.facts import Facts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.special_programs import TYPES
-from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.rules import is_value
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.rules import (
+    ROOT_DIRECTORIES,
+    is_value,
+)
 
 ALLOW_TRUSTED = "allow perm=any all : trust=1"
 DENY_EXECUTION = "deny_audit perm=execute all : all"
@@ -82,10 +85,11 @@ def _homes(named: t.Iterable[str]) -> list[str]:
 
 
 def by_content(sha256: str) -> list[str]:
-    """Return the rules for a content at any path: fapolicyd hashes each file that a rule asks for, so only code."""
+    """Return the rules for a content at any path below directories of root's."""
+    where = ",".join(ROOT_DIRECTORIES)
     return [
-        "allow perm=execute all : sha256hash=%s" % sha256,
-        "allow perm=open all : ftype=%%bulwark_code sha256hash=%s" % sha256,
+        "allow perm=execute all : dir=%s sha256hash=%s" % (where, sha256),
+        "allow perm=open all : dir=%s ftype=%%bulwark_code sha256hash=%s" % (where, sha256),
     ]
 
 

@@ -67,7 +67,6 @@ def begin(plan: Plan, state_dir: str | None) -> None:
     with _deployed(state_dir) as where:
         if where is None:
             return
-        _running()
         digests = package_code.script_digests()
         names = {*plan.packages, *package_code.unfinished(), *package_code.triggered()}
         for path in plan.archives:
@@ -124,7 +123,6 @@ def finish(state_dir: str | None, renew: t.Callable[[StateDirectory], None]) -> 
             records.write(where, _RECORD, current._replace(problem=problem)._asdict())
             return problem
         try:
-            _running()
             renew(where)
             _unload(where)
         except Exception as error:
@@ -145,11 +143,10 @@ def _deployed(state_dir: str | None) -> t.Iterator[StateDirectory | None]:
             yield where
 
 
-def _running() -> None:
-    """Raise UpgradeError where no daemon runs: nothing would show that the rules work."""
+def _is_running() -> bool:
+    """Say whether a daemon decides now. One that starts later reads the files, so that these are always written."""
     installed = daemon.installed()
-    if installed is None or not daemon.processes(installed.executable):
-        raise UpgradeError("fapolicyd does not run, although a policy is deployed; run 'systemctl start fapolicyd'")
+    return installed is not None and bool(daemon.processes(installed.executable))
 
 
 def _archive(path: bytes) -> archives.Archive:
@@ -165,6 +162,7 @@ def _load(where: StateDirectory, digests: set[str]) -> None:
     types = upgrade_rules.denied_types(compiled)
     # Runs as long as the trust is in force.
     trusted = canary.create(canary.home(where.path), canary.UPGRADE)
+    is_running = _is_running()
     with canary.made(canary.home(where.path), canary.UPGRADE_REFUSED) as refused:
         # Not so in a rehearsal and in a maintenance window.
         is_enforcing = canary.is_refused(refused)
@@ -173,8 +171,9 @@ def _load(where: StateDirectory, digests: set[str]) -> None:
         try:
             live_files.write(_RULES, block)
             live_files.write(_COMPILED, upgrade_rules.inserted(compiled, block))
-            is_sent = True
-            orders.send(orders.RELOAD_RULES)
+            if is_running:
+                is_sent = True
+                orders.send(orders.RELOAD_RULES)
             if is_enforcing:
                 _wait(lambda: not canary.is_refused(trusted))
                 _check_refused(refused)
@@ -192,8 +191,10 @@ def _check_refused(path: str) -> None:
 
 
 def _unload(where: StateDirectory) -> None:
-    # One after the other, so that what the policy has runs all the time.
-    orders.send(orders.RELOAD_TRUST, orders.RELOAD_RULES)
+    is_running = _is_running()
+    if is_running:
+        # One after the other, so that what the policy has runs all the time.
+        orders.send(orders.RELOAD_TRUST, orders.RELOAD_RULES)
     trusted = os.path.join(canary.home(where.path), canary.UPGRADE)
     if os.path.exists(trusted):
         with canary.made(canary.home(where.path), canary.UPGRADE_REFUSED) as refused:
@@ -201,7 +202,8 @@ def _unload(where: StateDirectory) -> None:
         if is_enforcing:
             _wait(lambda: canary.is_refused(trusted))
         os.unlink(trusted)
-    daemon.note_loaded()
+    if is_running:
+        daemon.note_loaded()
 
 
 def _restore(rules: bytes, compiled: bytes, is_loaded: bool) -> None:

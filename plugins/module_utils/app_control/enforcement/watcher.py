@@ -8,9 +8,10 @@ It is optional, as whoever makes fapolicyd hang has it killed by that.
 
 from __future__ import annotations
 
-import typing as t
-
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import watcher_program
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
+    module_source,
+    watcher_program,
+)
 
 UNIT = "bulwark-app-control-watcher.service"
 # Seconds that fapolicyd may take for one decision, which it needs far less than one for.
@@ -35,13 +36,11 @@ WantedBy=multi-user.target
 """
 
 
-def program_text() -> str:
+def program() -> bytes:
     """Return the program, which needs a Python of 3.8 or later and nothing else."""
-    # The loader knows it also where modules are in an archive.
-    loader: t.Any = watcher_program.__spec__.loader
-    return str(loader.get_source(watcher_program.__name__))
+    return module_source.read(watcher_program.__name__)
 
 
 def unit_text(program: str, executable: str, interpreter: str) -> str:
-    """Return the unit. program: where ``program_text`` is kept; executable: of fapolicyd. Absolute paths."""
+    """Return the unit. program: where ``program`` is written; executable: of fapolicyd. Absolute paths."""
     return _UNIT.format(interpreter=interpreter, program=program, executable=executable, seconds=_SECONDS)

@@ -14,7 +14,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import d
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.daemon import Installed
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.trust import Trusted
 
-_PROGRAM = "watcher.py"
+PROGRAM = "watcher.py"
 _UNIT = "/etc/systemd/system/" + watcher.UNIT
 _INTERPRETER = "/usr/bin/python3"
 
@@ -23,8 +23,8 @@ def own(is_wanted: bool, directory: str) -> tuple[Trusted, ...]:
     """Return the watcher's program as a policy trusts it. directory: of the state."""
     if not is_wanted:
         return ()
-    data = watcher.program_text().encode("utf-8")
-    path = os.path.join(os.path.realpath(directory), _PROGRAM)
+    data = watcher.program()
+    path = os.path.join(os.path.realpath(directory), PROGRAM)
     return (Trusted(path, len(data), hashlib.sha256(data).hexdigest()),)
 
 
@@ -42,8 +42,8 @@ def deploy(where: StateDirectory, installed: Installed, is_wanted: bool) -> None
     if not is_wanted:
         remove(where)
         return
-    with where.written(_PROGRAM) as program:
-        program.write(watcher.program_text().encode("utf-8"))
+    with where.written(PROGRAM) as program:
+        program.write(watcher.program())
     with open(_UNIT, "w", encoding="utf-8") as unit:
         unit.write(_unit_text(where, installed))
     daemon.reload_units()
@@ -60,19 +60,17 @@ def remove(where: StateDirectory | None) -> bool:
         os.unlink(_UNIT)
         daemon.reload_units()
     if where is not None:
-        was_there = where.remove(_PROGRAM) or was_there
+        was_there = where.remove(PROGRAM) or was_there
     return was_there
 
 
 def _is_written(where: StateDirectory, installed: Installed) -> bool:
     try:
-        with open(_UNIT, encoding="utf-8") as unit, open(
-            os.path.join(where.path, _PROGRAM), encoding="utf-8"
-        ) as program:
-            return unit.read() == _unit_text(where, installed) and program.read() == watcher.program_text()
+        with open(_UNIT, encoding="utf-8") as unit, open(os.path.join(where.path, PROGRAM), "rb") as program:
+            return unit.read() == _unit_text(where, installed) and program.read() == watcher.program()
     except OSError:
         return False
 
 
 def _unit_text(where: StateDirectory, installed: Installed) -> str:
-    return watcher.unit_text(os.path.join(where.path, _PROGRAM), installed.executable, _INTERPRETER)
+    return watcher.unit_text(os.path.join(where.path, PROGRAM), installed.executable, _INTERPRETER)

@@ -19,7 +19,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _payload
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, detection
 from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Verdict
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import hook_files
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import hook_files, watchers
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.violations import (
     Violation,
@@ -230,7 +230,8 @@ def test_other_modules_can_not_say_anything_about_programs() -> None:
     assert action.result({"changed": False, **said}, {}, VARS) == {"changed": False, "capability": "audit"}
 
 
-def test_the_digest_of_our_own_program_is_that_of_what_is_deployed() -> None:
-    program = hook_files.files("/var/lib/bulwark")["/var/lib/bulwark/app_enforcement/hook.pyz"]
-    digest = hashlib.sha256(program.content).hexdigest()
-    assert own_programs.hook_digest() == own_programs.hook_digest() == digest
+def test_the_digests_of_our_own_programs_are_those_of_what_is_deployed() -> None:
+    hook = hook_files.files("/var/lib/bulwark")["/var/lib/bulwark/app_enforcement/hook.pyz"]
+    (watcher,) = watchers.own(True, "/var/lib/bulwark/app_enforcement")
+    digests = {"hook.pyz": hashlib.sha256(hook.content).hexdigest(), "watcher.py": watcher.sha256}
+    assert own_programs.digests() == own_programs.digests() == digests

@@ -59,7 +59,7 @@ class Host:
         self.containers = ""
         self.trusted: dict[str, str] = {}
         self.canaries: set[str] = set()
-        self.own = judgement.Own("/var/lib/bulwark/hook", ONE)
+        self.own = {"/var/lib/bulwark/hook": ONE}
 
     def unpack(self, package: str, version: str) -> None:
         """Let dpkg unpack a package now, as far as its files say."""

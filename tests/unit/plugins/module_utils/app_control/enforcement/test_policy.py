@@ -38,6 +38,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
     refusals,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.rules import ROOT_DIRECTORIES
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.trust import Trusted
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
@@ -139,8 +140,30 @@ def test_contents_become_trust_lines_or_rules() -> None:
     )
     assert _paths(policy) == {"/opt/x"}
     assert f"allow perm=any all : path=/opt/y sha256hash={B}" in policy.rules
-    assert f"allow perm=execute all : sha256hash={C}" in policy.rules
-    assert f"allow perm=open all : ftype=%bulwark_code sha256hash={C}" in policy.rules
+    where = ",".join(ROOT_DIRECTORIES)
+    assert f"allow perm=execute all : dir={where} sha256hash={C}" in policy.rules
+    assert f"allow perm=open all : dir={where} ftype=%bulwark_code sha256hash={C}" in policy.rules
+    assert not {"/tmp/", "/var/tmp/", "/home/", "/dev/shm/", "/run/"} & set(ROOT_DIRECTORIES)
+
+
+def test_files_that_others_can_write_are_not_trusted_by_their_content() -> None:
+    theirs = _file("/home/ann/x", "", sha256=C, writers=("ann",))
+    policy = _compile(
+        Rule("web", sha256=C, path="/home/ann/x"),
+        Rule("web", sha256=C),
+        exemptions=[Exemption("/home/ann/x", "", "me", sha256=C), Exemption("/home/ann/x", "", "me", C, user="ann")],
+        named={"/home/ann/x": theirs},
+    )
+    assert _paths(policy) == set()
+    assert not [rule for rule in policy.rules if " : path=" in rule]
+    assert [(each.what, each.why.partition(" can ")[0]) for each in policy.unexpressed][:-1] == [
+        ("the sha256 rule for /home/ann/x of web", "ann"),
+        (f"the sha256 rule for {C} of web", "outside of directories of root's, whoever"),
+        ("the exception for /home/ann/x", "ann"),
+        ("the exception for /home/ann/x", "ann"),
+    ]
+    record = _record("/home/bob/x", sha256=C, users=["ann"])
+    assert [each.path for each in blocked(policy, [record], FACTS.users)] == ["/home/bob/x"]
 
 
 def test_directories_count_while_root_alone_can_write_there() -> None:
@@ -174,12 +197,11 @@ def test_exceptions() -> None:
     assert rules == [
         "allow perm=any auid=1000 : path=/opt/own",
         "allow perm=any auid=-1 uid=1000 : path=/opt/own",
-        f"allow perm=any auid=1000 : path=/home/ann/x sha256hash={C}",
-        f"allow perm=any auid=-1 uid=1000 : path=/home/ann/x sha256hash={C}",
         f"allow perm=any all : path=/opt/new sha256hash={A}",
     ]
     assert [each.why for each in policy.unexpressed][:-1] == [
         "it names no content, and ann can write it",
+        "ann can write it, and change it without fapolicyd seeing that",
         "it has ended",
         "fapolicyd has no patterns",
         "fapolicyd does not watch containers",
@@ -223,6 +245,7 @@ def test_connection_without_pipelining_has_a_rule_for_its_modules() -> None:
 def test_settings() -> None:
     settings = _compile().settings
     assert (settings["permissive"], settings["trust"], settings["integrity"]) == ("0", "file", "sha256")
+    assert int(settings["q_size"]) > 4000
     assert {"ext4", "tmpfs", "xfs"} <= set(settings["watch_fs"].split(","))
     assert len("watch_fs = " + settings["watch_fs"]) < 159
     assert settings["allow_filesystem_mark"] == "0"
