@@ -77,7 +77,6 @@ class ActionModule(TrialActionBase):
         shell = self._connection._shell
         return {
             "transport": str(self._connection.transport),
-            "pipelining": self._is_pipelining_enabled("new", wrap_async=False),
             "remote_tmp": str(shell.get_option("remote_tmp")),
             "remote_user": str(self._get_remote_user() or ""),
             "become_user": str(become.get_option("become_user") or "") if become else "",

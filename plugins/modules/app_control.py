@@ -128,8 +128,8 @@ options:
 notes:
   - Needs systemd and fapolicyd on the host. Without them nothing is deployed, the host stays in audit mode, and
     RV(reason) says so. The role C(bulwark.servers.app_control) installs fapolicyd.
-  - The way in that deploys stays open, and no other. A policy that one controller deploys with pipelining refuses
-    another one that comes without, or by another account. Deploy by the way that all of them have.
+  - The account that deploys goes on to come in, with pipelining and without. Another account than root that comes
+    without pipelining is refused. Deploy by the account that all controllers have.
   - fapolicyd 1.3.4 is tested. Other versions are known by their documentation.
   - Not stopped are scripts that a trusted interpreter reads from a pipe, code in arguments, files in memory, programs
     in containers, and what lies on file systems that are not watched.

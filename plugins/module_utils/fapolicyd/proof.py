@@ -127,9 +127,9 @@ def _wrong(process: _Process, untrusted: str, trusted: str) -> str:
             return "fapolicyd did not start with the policy within %d seconds" % _SECONDS
         time.sleep(_POLL)
     if canary.is_refused(trusted):
-        return "fapolicyd refuses with the policy what is trusted"
+        return "fapolicyd refuses a trusted program with this policy"
     if not canary.is_refused(untrusted):
-        return "fapolicyd lets run with the policy what nothing trusts"
+        return "fapolicyd lets a program run with this policy that nothing trusts"
     if process.has_ended():
         return "fapolicyd ended while it decided by the policy"
     return ""

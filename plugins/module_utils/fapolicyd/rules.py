@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import re
 import typing as t
@@ -60,11 +59,6 @@ def compiled(texts: t.Sequence[bytes], awk: str = AWK) -> bytes:
     )
 
 
-def identity(text: bytes) -> str:
-    """Return what the daemon logs as "Ruleset identity": the SHA-256 digest of the file that it loads."""
-    return hashlib.sha256(text).hexdigest()
-
-
 def is_value(text: str) -> bool:
     """Say whether a rule can have a text as a value, such as a path: nothing is escaped in a rule."""
     return bool(text) and not _NOT_IN_VALUES.search(text)
@@ -96,7 +90,7 @@ def _rules(text: str) -> t.Iterator[str]:
 
 def _compare(first: str, second: str) -> int:
     """Compare two names as filevercmp(3) of gnulib does."""
-    bases = [name[: _SUFFIX.search(name).start()] for name in (first, second)]  # type: ignore[union-attr]
+    bases = [name[: _SUFFIX.search(name).start()] for name in (first, second)]  # type: ignore[union-attr] - it matches every name
     order = _compare_parts(*bases) if bases[0] != bases[1] else 0
     return order or _compare_parts(first, second) or (first > second) - (first < second)
 

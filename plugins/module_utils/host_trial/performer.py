@@ -268,7 +268,7 @@ class Performer:
                 os.write(os.open("/proc/self/oom_score_adj", os.O_WRONLY), b"0")
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            os.execve(step.command[0], step.command, _ENVIRONMENT)  # noqa: S606
+            os.execve(step.command[0], step.command, _ENVIRONMENT)  # noqa: S606 - no shell is wanted
         os._exit(_NOT_EXECUTED)  # pylint: disable=protected-access
 
 

@@ -26,7 +26,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 before = state.Before({}, {}, False, False, ())
 options = Options("enforce", ("ext3",), 0)
 with state.directory(None, create=True) as where:
-    content, connection = sys.stdin.read(), {"pipelining": True, "transport": "ssh"}
+    content, connection = sys.stdin.read(), {"transport": "ssh"}
     state.write(where, state.Deployed("enforce", {}, {}, before, content, options._asdict(), 0.0, "", connection))
     renewal.renew(where)
 for path, file in hook_files.files("/var/lib/bulwark").items():

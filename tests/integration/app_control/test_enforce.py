@@ -123,7 +123,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Desk]:
         host.run("setfattr -n user.others -v kept /etc/fapolicyd/trust.d/fapolicyd.trust")
         host.run("cp /usr/bin/true /root/unknown")
         write_log(host)
-        yield Desk(controller("2.21"), host, directory)
+        desk = Desk(controller("2.21"), host, directory)
+        desk.scan()
+        desk.learn()
+        desk.review()
+        yield desk
 
 
 def write_log(host: enforcing_host.Host) -> None:
@@ -162,9 +166,6 @@ def started(host: enforcing_host.Host) -> str:
 def test_learned_tried_enforced_and_taken_back(desk: Desk) -> None:
     host = desk.host
     before, idle = host.run(_LISTED).stdout, started(host)
-    desk.scan()
-    desk.learn()
-    desk.review()
 
     # Nothing is enforced that nobody has observed for long enough, and the host is as before.
     refused = desk.protect(works=False, app_control_minimum_days=14)

@@ -14,14 +14,23 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache, _state
+from ansible_collections.bulwark.servers.plugins.module_utils._checkpoint import Checkpoint
+from ansible_collections.bulwark.servers.plugins.module_utils._program import SCRIPT as SCRIPT_KIND
+from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Exemption, Rule
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.content import RuleList, allowlist, as_data
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import kept_digests, trusted
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
+    kept_digests,
+    refusals,
+    trusted,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.facts import Facts, Options
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import (
     Policy,
     compile_policy,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.remembered import Memory
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import files
 
 from tests.integration.package_roots import Deb, DebianRoot, Root, Rpm, RpmRoot
@@ -228,6 +237,30 @@ def test_directories_are_followed_to_who_can_write_there(debian: DebianRoot) -> 
 
 
 @pytest.mark.requires("command:rpmbuild")
+def test_modules_of_a_connection_without_pipelining_are_not_said_to_be_stopped(
+    debian: DebianRoot, directory: pathlib.Path
+) -> None:
+    script = Program(
+        SCRIPT_KIND, "/home/daemon/ansible-tmp-1.2-3-4/AnsiballZ_setup.py", interpreter="/usr/bin/python3.13"
+    )
+    record = Record(script, 1.0, 2.0, [1], executions=1, users=["daemon"])
+    remembered = {"records": Memory({script.identity: record}).rows()}
+    checkpoint = Checkpoint.load(str(directory), trusted.NAME, None, True, directory=trusted.CAPABILITY)
+    saved = checkpoint.save(remembered)
+    assert saved is not None
+    given = as_data([RuleList("base", "", (TOOL,))], ())
+    params = {"_root": str(debian.path), "state_dir": str(directory), "_token": saved["token"]}
+
+    def stopped(user: str) -> list[str]:
+        way = {"pipelining": False, "remote_tmp": "/home/daemon", "remote_user": user}
+        facts = trusted.facts({**params, "_connection": way}, given, "1.3.4")
+        policy = compile_policy(allowlist(given, ""), facts, Options("enforce"))
+        return [each.path for each in refusals.blocked(policy, facts.records, facts.users)]
+
+    assert stopped("daemon") == []
+    assert stopped("nobody") == [script.path]
+
+
 def test_rpm_s_packages_make_the_same_policy(red_hat: RpmRoot) -> None:
     def package(name: str, *lines: str, **given: t.Any) -> Rpm:
         write = f"mkdir -p %{{buildroot}}/usr/bin\nprintf '#!/bin/sh\\n' > %{{buildroot}}/usr/bin/{name}\n"

@@ -108,15 +108,22 @@ def without_settings(now: bytes, former: bytes, settings: t.Mapping[str, str]) -
     """Return a file that others have changed, with the settings that were ours as they were before."""
     text, old = (data.decode("utf-8", "surrogateescape") for data in (now, former))
     values = config.parse(old)
-    kept = [
-        line
-        for line in text.splitlines(keepends=True)
-        if not any(config.parse(line) == {name: value} for name, value in settings.items() if name not in values)
-    ]
-    current = config.parse(text)
+    ours = [{name: value} for name, value in settings.items() if name not in values]
+    kept = [line for line in text.splitlines(keepends=True) if _settings(line) not in ours]
+    current = _settings(text)
+    if current is None:
+        # The daemon does not start with it, whatever else is in it.
+        return "".join(kept).encode("utf-8", "surrogateescape")
     # Those that others have set to something else since are theirs.
     back = {name: values[name] for name in settings if name in values and current.get(name) == settings[name]}
     return config.changed("".join(kept), back).encode("utf-8", "surrogateescape")
+
+
+def _settings(text: str) -> config.Config | None:
+    try:
+        return config.parse(text)
+    except ValueError:
+        return None
 
 
 def _restore_unit(deployed: Deployed | None) -> None:

@@ -48,7 +48,7 @@ Result = t.Dict[str, t.Any]
 
 _SHORTEST_TRIAL, _LONGEST_TRIAL = 30, 3600
 _UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]{1,240}\Z")
-_MOST_SENTENCES, _MOST_NAMED = 20, 200
+_MOST_SENTENCES, _MOST_NAMED, _MOST_SHOWN = 20, 200, 3
 _POLL = 0.5
 _ERRORS = (daemon.DaemonError, staging.StagingError, proof.ProofError, OSError, ValueError)
 
@@ -121,7 +121,7 @@ def _refuse_window(where: StateDirectory) -> None:
     current = window.read(where)
     if current is not None and current.ended is None and not current.problem:
         raise HostError(
-            "a maintenance window is open on this host for another %d minutes: wait, or close it (app_control_window)"
+            "a maintenance window is open on this host for another %d minutes: wait, or close it (playbook app_window)"
             % (max(0.0, current.until - time.time()) // 60)
         )
 
@@ -177,8 +177,22 @@ def _set(params: Params, where: StateDirectory | None, check_mode: bool) -> Resu
     if check_mode or where is None:
         return result
     window.clear(where)
-    token, left = on_trial.begin(where, installed, proposed, files, params["confirm_within"])
+    try:
+        token, left = on_trial.begin(where, installed, proposed, files, params["confirm_within"])
+    except proof.ProofError as error:
+        raise HostError(_not_proven(str(error))) from error
     return {**result, "trial": {"token": token, "seconds": params["confirm_within"], "left": left}}
+
+
+def _not_proven(problem: str) -> str:
+    """Return why a policy can't be deployed, with the rules of others that may be the reason."""
+    sentence = "Nothing was changed: %s." % problem.rstrip(".")
+    others = deployment.preceding(daemon.DIRECTORY)
+    if not others:
+        return sentence
+    more = "; and %d more" % (len(others) - _MOST_SHOWN) if len(others) > _MOST_SHOWN else ""
+    shown = "; ".join(map(printable, others[:_MOST_SHOWN])) + more
+    return "%s Rules of others come first: %s. Rename or remove their files in rules.d." % (sentence, shown)
 
 
 def _refuse_upgrade(where: StateDirectory | None) -> None:

@@ -63,6 +63,12 @@ def conflicts(directory: str) -> list[str]:
     return rules.conflicts(before, after)
 
 
+def preceding(directory: str) -> list[str]:
+    """Return a sentence on each rule of others that decides before ours. Raises StagingError."""
+    before, _after = _around(rule_texts(directory))
+    return rules.conflicts([(name, _text(data)) for name, data in before], ())
+
+
 def rule_texts(directory: str) -> list[tuple[str, bytes]]:
     """Return name and content of each rule file of others, in the order of fagenrules. Raises StagingError."""
     where = os.path.join(directory, _RULES_DIRECTORY)

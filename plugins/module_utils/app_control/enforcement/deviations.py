@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import detection, printable
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import AUDIT, ENFORCE
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Deployed
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import leases
 
 SCOPE = "enforcement"
 SUBJECT = "fapolicyd"
@@ -29,6 +30,7 @@ class Seen(t.NamedTuple):
     trusts; stale: how many of them are gone or have another size. temporary: in words, what is deployed for a time
     only, "" for nothing. lasting: why a maintenance window that ended still lets everything run, "" if it does not.
     is_window: whether one is open. unwatched: mounts with programs that the daemon does not watch, as "PATH (TYPE)".
+    has_leases: whether accounts can have leases on files.
     """
 
     version: str | None
@@ -44,6 +46,7 @@ class Seen(t.NamedTuple):
     lasting: str = ""
     is_window: bool = False
     unwatched: tuple[str, ...] = ()
+    has_leases: bool = False
 
 
 def missing(wanted: str, seen: Seen) -> list[dict[str, t.Any]]:
@@ -132,10 +135,13 @@ def describe(deployed: Deployed, seen: Seen) -> list[str]:
         notes.append("%d trusted files are gone or were changed; protect makes the trust anew." % seen.stale)
     if seen.unwatched:
         notes.append("Not watched by fapolicyd: %s." % ", ".join(map(printable, seen.unwatched[:_SHOWN])))
+    if seen.has_leases:
+        notes.append("%s." % (leases.NOTE[:1].upper() + leases.NOTE[1:]))
     notes.append(
-        "Not stopped: code in arguments and pipes, files in memory, programs in containers, and what interpreters read,"
-        " if fapolicyd does not take it for a script, if it is below a directory of the system, or if root's Python"
-        " reads it. The daemon's own trust database, and trust that root gives it for its running time, are not read."
+        "Not stopped: code in arguments and pipes, files in memory, programs in containers and other mount namespaces,"
+        " libraries that were read as something else before, and what interpreters read, if fapolicyd does not take it"
+        " for a script, if it is below a directory of the system, or if root's Python reads it. The daemon's own trust"
+        " database, and trust that root gives it for its running time, are not read."
     )
     return notes
 

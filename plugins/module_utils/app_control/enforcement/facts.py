@@ -51,8 +51,9 @@ class Essential(t.NamedTuple):
 
 
 class Connection(t.NamedTuple):
-    """How the controller is connected. temporary: the directory of its modules, "" if it pipelines.
+    """How the controller is connected.
 
+    temporary: the directory of its modules, also if this connection pipelines: another controller may not.
     uids: of the accounts that its modules run as.
     """
 
@@ -87,10 +88,11 @@ class Facts(t.NamedTuple):
     upgrades and removals. depends: each package with those that it can't do without. essential_packages: of the way
     back in, with their role; essentials: files that the way back in used now. directories: those of rules, with who
     besides root can write there. interpreters: those that are there, by language. readers: programs that copy files.
-    pythons: the interpreters that modules run with. loaders: run-time linkers. users: accounts of exceptions.
-    records: what the host remembers of programs. observed_days: on how many days executions were seen. version: of
-    fapolicyd, "" without. notes: sentences about what could not be read. now: seconds since the epoch.
-    protects_hard_links: whether accounts can make none to programs of others.
+    pythons: the interpreters that modules run with. loaders: run-time linkers. users: accounts of exceptions and of
+    records. records: what the host remembers of programs. observed_days: on how many days executions were seen.
+    version: of fapolicyd, "" without. notes: sentences about what could not be read. now: seconds since the epoch.
+    protects_hard_links: whether accounts can make none to programs of others. has_leases: whether they can have leases
+    on files.
     """
 
     files: tuple[HostFile, ...]
@@ -113,3 +115,4 @@ class Facts(t.NamedTuple):
     now: float
     notes: tuple[str, ...] = ()
     protects_hard_links: bool = True
+    has_leases: bool = False

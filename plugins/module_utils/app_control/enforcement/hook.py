@@ -36,7 +36,7 @@ def main(arguments: t.Sequence[str]) -> int:
             return _end(state_dir)
         else:
             return _finish(state_dir)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - apt and dpkg show one sentence, whatever fails
         _say("no package was changed: %s" % error)
         return 1
     return 0
@@ -53,7 +53,7 @@ def _of_dpkg() -> planned.Plan | None:
 def _finish(state_dir: str) -> int:
     try:
         problem = upgrade.finish(state_dir, _renew)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - apt and dpkg show one sentence, whatever fails
         _say("what packages brought stays allowed for now: %s" % error)
         return 1
     if problem:
@@ -69,7 +69,7 @@ def _end(state_dir: str) -> int:
             if where is not None:
                 with where.locked(state.LOCK, _LOCK_SECONDS):
                     window.end(where, _renew)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - apt and dpkg show one sentence, whatever fails
         _say("everything stays allowed after the maintenance window: %s" % error)
         return 1
     return 0

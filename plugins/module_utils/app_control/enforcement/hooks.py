@@ -14,7 +14,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Stat
 
 # The hook goes to the host as part of this module, which makes its archive of what came.
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
-    hook,  # noqa: F401
+    hook,  # noqa: F401 - see above
     hook_files,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.hook_files import File

@@ -34,7 +34,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Deployed
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.window import Window
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import Judge
-from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, config, daemon, trust
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, config, daemon, leases, trust
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.records import boot
 
@@ -123,6 +123,7 @@ def _inspected(
             is_permissive=settings.get("permissive", "0") != "0",
             is_at_boot=_is_at_boot(scope),
             unwatched=_unwatched(settings.get("watch_fs", "")),
+            has_leases=leases.are_possible(),
         )
     changed = [path for path, digest in sorted(deployed.digests.items()) if _digest(_read(path)) != digest]
     temporary = _temporary(where, opened)

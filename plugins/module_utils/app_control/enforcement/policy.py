@@ -24,8 +24,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
     PackageName,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.paths import unprintable_text
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import leases, trust, versions
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import rules as rule_files
-from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import trust, versions
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.trust import Trusted
 
 AUDIT, REHEARSE, ENFORCE = MODES = ("audit", "rehearse", "enforce")
@@ -125,6 +125,8 @@ class _Compiler:
         for clause in self._features.lacking if self._features is not None else ():
             self._leave_out("fapolicyd %s" % self._facts.version, clause)
         self._leave_out("programs in mount namespaces of their own", _NAMESPACES)
+        if self._facts.has_leases:
+            self._leave_out("that nobody has to wait for an intruder", leases.NOTE)
         entries = tuple(trusted[path] for path in sorted(trusted))
         is_rpm = {manager for manager, _name in self._facts.essential_packages} == {"rpm"}
         if is_rpm:

@@ -39,7 +39,7 @@ _SHOWN = 10
 # With more, fapolicyd before 1.3.7 takes half a minute and more to start (measured: 40,000 entries 6 s, 80,000 72 s).
 _MOST_TRUSTED = 60_000
 # What package managers run while they upgrade; their hook trusts it.
-_UPGRADES = ("/var/lib/dpkg/", "/var/cache/debconf/", "/var/tmp/rpm-tmp.")  # noqa: S108
+_UPGRADES = ("/var/lib/dpkg/", "/var/cache/debconf/", "/var/tmp/rpm-tmp.")  # noqa: S108 - nothing is written there
 _LONGEST_SETTING = 158
 
 
@@ -146,8 +146,8 @@ def _of_version(policy: Policy, facts: Facts) -> t.Iterator[str]:
 def _of_observation(facts: Facts, options: Options) -> t.Iterator[str]:
     if facts.observed_days < options.minimum_days:
         yield (
-            "Every execution is known of %d days only, and app_control_minimum_days is %d; scan this host until then."
-            % (facts.observed_days, options.minimum_days)
+            "Executions are known without a gap on %d days, and app_control_minimum_days is %d: scan this host until"
+            " then, or lower it." % (facts.observed_days, options.minimum_days)
         )
 
 

@@ -109,7 +109,7 @@ def subjects(uid: int) -> tuple[str, str]:
 
 
 def _connection(facts: Facts) -> t.Iterator[str]:
-    """Yield the rule for the modules of a connection that does not pipeline; root's are read in any case."""
+    """Yield the rule for modules that come as files, without pipelining; root's are read in any case."""
     uids = [uid for uid in facts.connection.uids if uid]
     directory = facts.connection.temporary
     if directory and is_value(directory) and uids and _values(facts.pythons):

@@ -43,6 +43,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observ
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.paths import unprintable_text
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.remembered import Memory
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import leases
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.files import Files as PackagedFiles
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.signed_index import SignedIndexes
 
@@ -94,7 +95,7 @@ def facts(
         readers=tuple(sorted(path for path in programs if is_reader(path))),
         pythons=tuple(sorted(pythons)),
         loaders=tuple(sorted(file.path for file in files if is_loader(file.path))),
-        users=_users(allowlist),
+        users=_users(allowlist, records),
         records=records,
         observed_days=days,
         file_systems=file_systems(),
@@ -103,6 +104,7 @@ def facts(
         now=time.time(),
         notes=tuple(collector.notes[:_MOST_NOTES]),
         protects_hard_links=_protects_hard_links(),
+        has_leases=leases.are_possible(),
     )
 
 
@@ -277,8 +279,10 @@ class _Collector:
         return tuple(sorted(writers))
 
 
-def _users(allowlist: Allowlist) -> dict[str, int]:
-    accounts = {name: _account(name) for name in {exemption.user for exemption in allowlist.exemptions}}
+def _users(allowlist: Allowlist, records: t.Iterable[Record]) -> dict[str, int]:
+    """Return the accounts of exceptions and of what ran: rules name them by number."""
+    names = {exemption.user for exemption in allowlist.exemptions}
+    accounts = {name: _account(name) for name in names.union(*(record.users for record in records))}
     return {name: account.pw_uid for name, account in accounts.items() if account is not None}
 
 
@@ -302,7 +306,7 @@ def _remembered(params: t.Mapping[str, t.Any]) -> tuple[tuple[Record, ...], int]
 def _connection(given: t.Mapping[str, t.Any]) -> Connection:
     """Return this connection's way, of what the controller says of it."""
     user, become = (_account(str(given.get(name) or "")) for name in ("remote_user", "become_user"))
-    temporary = "" if given.get("pipelining") else str(given.get("remote_tmp") or "~/.ansible/tmp")
+    temporary = str(given.get("remote_tmp") or "~/.ansible/tmp")
     if temporary.startswith("~"):
         temporary = (user.pw_dir if user is not None else "/root") + temporary[1:]
     return Connection(

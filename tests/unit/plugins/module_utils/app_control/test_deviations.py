@@ -121,11 +121,13 @@ def test_a_host_without_a_policy() -> None:
 
 
 def test_the_coverage_names_what_is_not_stopped() -> None:
-    notes = " ".join(describe(DEPLOYED, FINE._replace(stale=2, unwatched=("/data (xfs)",))))
+    notes = " ".join(describe(DEPLOYED, FINE._replace(stale=2, unwatched=("/data (xfs)",), has_leases=True)))
     for words in (
         "Mode enforce by fapolicyd 1.3.4, 3000 trusted",
         "2 trusted files are gone",
         "/data (xfs)",
-        "containers",
+        "containers and other mount namespaces",
+        "Any account can have everybody wait by leases",
     ):
         assert words in notes
+    assert "leases" not in " ".join(describe(DEPLOYED, FINE))

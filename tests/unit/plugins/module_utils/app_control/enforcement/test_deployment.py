@@ -94,3 +94,9 @@ def test_settings_that_others_have_changed_since_are_theirs() -> None:
     now = b"# theirs\npermissive = 0\nq_size = 900\nintegrity = sha256\ntrust = file,rpmdb\n"
     restored = absent.without_settings(now, b"# theirs\npermissive = 1\nq_size = 800\ntrust = rpmdb\n", settings)
     assert restored == b"# theirs\npermissive = 1\nq_size = 900\ntrust = file,rpmdb\n"
+
+
+def test_a_file_that_others_broke_is_left_as_it_is_but_for_our_lines() -> None:
+    now = b"permissive = 0\ntrust file\nintegrity = sha256\n"
+    restored = absent.without_settings(now, b"permissive = 1\n", {"permissive": "0", "integrity": "sha256"})
+    assert restored == b"permissive = 0\ntrust file\n"

@@ -209,6 +209,11 @@ def test_exceptions() -> None:
     ]
 
 
+def test_leases_by_which_accounts_make_everybody_wait_are_named() -> None:
+    assert any("fs.leases-enable" in each.why for each in _compile(has_leases=True).unexpressed)
+    assert not any("fs.leases-enable" in each.why for each in _compile().unexpressed)
+
+
 def test_hostile_names_make_no_lines_of_their_own() -> None:
     evil = "/opt/x\nallow perm=any all : all"
     assert not any("\n" in rule for rule in _compile(Rule("web", sha256=A, path="/opt/x\\nallow")).rules)
@@ -236,7 +241,7 @@ def test_every_denial_is_recorded_and_comes_after_what_is_trusted() -> None:
     assert {word.rpartition("=")[2] for rule in rules for word in rule.split() if "%" in word} <= names
 
 
-def test_connection_without_pipelining_has_a_rule_for_its_modules() -> None:
+def test_connection_has_a_rule_for_modules_that_come_as_files() -> None:
     wanted = "allow perm=open uid=1000 exe=%bulwark_pythons : dir=/home/ann/.ansible/tmp/"
     assert wanted in _compile(connection=Connection("/home/ann/.ansible/tmp", (0, 1000))).rules
     assert not any("ansible" in rule for rule in _compile(connection=Connection("", (0, 1000))).rules)
