@@ -103,7 +103,7 @@ def _locked(params: Params, where: StateDirectory, takes_back: bool) -> Result:
                 return _confirm(params, where)
             if params["_withdraw"]:
                 return {**_result(params), "changed": on_trial.withdraw(where, params["_withdraw"])}
-            running = trial.current(on_trial.NAME)
+            running = trial.current(state.TRIAL)
             if running is None or not running.is_guarded:
                 on_trial.recover(where)
                 _refuse_window(where)

@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import on_trial, state, window
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import state, window
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import ENFORCE
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.window import Window
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
@@ -56,7 +56,7 @@ def _opened(params: Params, where: StateDirectory | None, check_mode: bool) -> d
     try:
         with where.locked(state.LOCK, params["lock_timeout"]):
             _refuse_second(window.read(where))
-            if trial.current(on_trial.NAME) is not None:
+            if trial.current(state.TRIAL) is not None:
                 raise HostError("a policy is on trial on this host; wait until that is over")
             return {"changed": True, "window": _shown(_made(params, where, check_mode))}
     except window.NotOpenedError as error:

@@ -24,7 +24,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowl
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
     deployment,
     deviations,
-    on_trial,
     state,
     upgrade,
     window,
@@ -189,7 +188,7 @@ def _temporary(where: StateDirectory | None, opened: Window | None) -> str:
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(opened.until))
         words = "a maintenance window is open until %s, by %s: %s" % (until, opened.by, opened.reason)
         return printable(words)
-    running = trial.current(on_trial.NAME)
+    running = trial.current(state.TRIAL)
     if running is not None and running.is_guarded:
         return "a policy is on trial"
     if upgrade.pending(where) is not None:

@@ -39,7 +39,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps i
     Unmount,
 )
 
-NAME = "fapolicyd"
 _DROP_IN = "# Managed by bulwark.servers: a policy is on trial.\n[Service]\nRestart=no\n"
 _TRUSTED = ("/usr/bin/true", "/bin/true")
 _COMMAND_SECONDS = 30.0
@@ -51,7 +50,7 @@ def plan(installed: Installed, was_active: bool, seconds: int) -> Plan:
     reset = Run(daemon.RESET, _COMMAND_SECONDS)
     again = (Run(daemon.START, daemon.STARTING, is_start=True),) if was_active else ()
     return Plan(
-        NAME,
+        state.TRIAL,
         seconds,
         back=(
             Kill((installed.executable,)),
@@ -95,7 +94,7 @@ def begin(
         check(where, proposed.mode)
     except BaseException as error:
         with contextlib.suppress(trial.TrialError):
-            trial.withdraw(NAME, token)
+            trial.withdraw(state.TRIAL, token)
         _clear(where)
         if isinstance(error, (DaemonError, canary.CanaryError, OSError)):
             raise HostError("The policy was taken back at once: %s." % str(error).rstrip(".")) from error
@@ -119,7 +118,7 @@ def confirm(where: StateDirectory, token: str, services: t.Sequence[str]) -> Dep
         withdraw(where, token)
         raise HostError("The policy was taken back: %s." % str(error).rstrip(".")) from error
     try:
-        trial.confirm(NAME, token)
+        trial.confirm(state.TRIAL, token)
     except trial.TrialError:
         _clear(where)
         raise
@@ -131,19 +130,19 @@ def withdraw(where: StateDirectory, token: str) -> bool:
     proposed = state.read(where, state.PROPOSED)
     if proposed is None or proposed.token != token:
         return False
-    running = trial.current(NAME)
+    running = trial.current(state.TRIAL)
     if running is not None and running.token == token:
-        trial.withdraw(NAME, token)
+        trial.withdraw(state.TRIAL, token)
     _clear(where)
     return True
 
 
 def recover(where: StateDirectory) -> None:
     """Settle what an earlier run has left in the middle: a trial that is over, whoever ended it."""
-    running = trial.current(NAME)
+    running = trial.current(state.TRIAL)
     if running is not None:
         # Its processes were killed.
-        trial.withdraw(NAME, running.token)
+        trial.withdraw(state.TRIAL, running.token)
     proposed = state.read(where, state.PROPOSED)
     if proposed is None:
         staging.discard(staging.STAGED)
@@ -156,7 +155,7 @@ def recover(where: StateDirectory) -> None:
 
 
 def _was_confirmed(proposed: Deployed) -> bool:
-    ended = trial.last(NAME)
+    ended = trial.last(state.TRIAL)
     if ended is not None and ended.token == proposed.token:
         return ended.is_confirmed
     # The host was booted since: only a confirmation has left the files there.

@@ -16,9 +16,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import re
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import LOCK, POLICY, PROPOSED
 
 CAPABILITY = "app_enforcement"
+# The name of a policy's trial.
+TRIAL = "fapolicyd"
 _LOST = "fapolicyd enforces"
 
-__all__ = ["CAPABILITY", "LOCK", "POLICY", "PROPOSED", "Before", "Deployed", "directory", "read", "write"]
+__all__ = ["CAPABILITY", "LOCK", "POLICY", "PROPOSED", "TRIAL", "Before", "Deployed", "directory", "read", "write"]
 
 
 class Before(t.NamedTuple):
