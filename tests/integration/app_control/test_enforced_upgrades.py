@@ -25,6 +25,11 @@ mount -t tmpfs -o size=1m none /etc/fapolicyd
 cp -a /root/files/. /etc/fapolicyd
 dd if=/dev/zero of=/etc/fapolicyd/full 2> /dev/null || true
 """
+TRIAL = """
+systemd-run --quiet --wait --setenv=PYTHONPATH=/root/collection python3 -c '
+from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import steps, trial
+trial.%s'
+"""
 RUNS = "#!/bin/sh\nset -e\n/usr/bin/stranger\n"
 
 
@@ -157,8 +162,13 @@ def test_script_that_fails_once(host: Host) -> None:
             "systemctl restart fapolicyd",
             "the rules for the upgrade can't be written",
         ),
+        (
+            TRIAL % 'start(steps.Plan("fapolicyd", 600, ()))',
+            TRIAL % 'withdraw("fapolicyd", trial.current("fapolicyd").token)',
+            "a policy is on trial on this host",
+        ),
     ],
-    ids=["full disk", "daemon that does not answer"],
+    ids=["full disk", "daemon that does not answer", "trial"],
 )
 def test_apt_stops_before_it_unpacks(host: Host, harm: str, cure: str, sentence: str) -> None:
     path = host.build(stranger())

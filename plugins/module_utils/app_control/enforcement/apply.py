@@ -25,6 +25,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
     hooks,
     on_trial,
     package_code,
+    package_locks,
     refusals,
     state,
     trusted,
@@ -107,7 +108,10 @@ def _locked(params: Params, where: StateDirectory, takes_back: bool) -> Result:
             if running is None or not running.is_guarded:
                 on_trial.recover(where)
                 _refuse_window(where)
-                return _take_back(params, where, False) if takes_back else _set(params, where, False)
+                if takes_back:
+                    return _take_back(params, where, False)
+                with package_locks.held(max(0.0, end - time.monotonic())):
+                    return _set(params, where, False)
         # Without the lock, which whoever confirms that trial needs.
         if time.monotonic() >= end:
             raise HostError(

@@ -36,6 +36,11 @@ def warnings(root: str = "/") -> list[str]:
     return []
 
 
+def paths(where: StateDirectory) -> list[str]:
+    """Return the paths of the files, those that package managers read first."""
+    return sorted(_wanted(where), key=lambda path: path.startswith(where.path))
+
+
 def differ(where: StateDirectory) -> bool:
     """Say whether a file is not as it should be."""
     return any(not _is_as_wanted(path, file) for path, file in _wanted(where).items())

@@ -29,7 +29,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import (
     system_calls,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.daemon import DaemonError, Installed
-from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
+from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import performer, trial
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps import (
     Exchange,
     Kill,
@@ -44,8 +44,8 @@ _TRUSTED = ("/usr/bin/true", "/bin/true")
 _COMMAND_SECONDS = 30.0
 
 
-def plan(installed: Installed, was_active: bool, seconds: int) -> Plan:
-    """Return the steps of a trial."""
+def plan(installed: Installed, was_active: bool, seconds: int, added: t.Iterable[str] = ()) -> Plan:
+    """Return the steps of a trial. added: files that the host has for the trial only."""
     reload_units = Run(daemon.RELOAD, _COMMAND_SECONDS)
     reset = Run(daemon.RESET, _COMMAND_SECONDS)
     again = (Run(daemon.START, daemon.STARTING, is_start=True),) if was_active else ()
@@ -58,6 +58,7 @@ def plan(installed: Installed, was_active: bool, seconds: int) -> Plan:
             # systemd may read its units anew before it notes the daemon's end, and start it again by their Restart.
             Run(daemon.STOP, _COMMAND_SECONDS),
             Remove(daemon.DROP_IN),
+            *map(Remove, added),
             reload_units,
             reset,
             *again,
@@ -82,7 +83,11 @@ def begin(
     staging.build(daemon.DIRECTORY, staging.STAGED, files, (deployment.UPGRADE,))
     try:
         proof.prove(staging.STAGED, installed.executable)
-        token = trial.start(plan(installed, daemon.is_active(), seconds))
+        # A package manager asks the hooks, which let it change nothing during a trial.
+        added = hooks.paths(where) if state.read(where) is None else []
+        planned = plan(installed, daemon.is_active(), seconds, added)
+        before = performer.identities(planned)
+        token = trial.start(planned)
     except BaseException:
         staging.discard(staging.STAGED)
         raise
@@ -90,11 +95,17 @@ def begin(
     try:
         # First, so that whoever comes next knows whose trial that is.
         state.write(where, proposed._replace(token=token), state.PROPOSED)
-        _change(installed)
+        hooks.deploy(where)
+        _change(installed, token)
         check(where, proposed.mode)
+        _check_time(token)
     except BaseException as error:
-        with contextlib.suppress(trial.TrialError):
-            trial.withdraw(state.TRIAL, token)
+        if _is_running(token):
+            with contextlib.suppress(trial.TrialError):
+                trial.withdraw(state.TRIAL, token)
+        else:
+            # Its process went the way back before all of this was done.
+            performer.Performer(before).go_back(performer.resolved(planned))
         _clear(where)
         if isinstance(error, (DaemonError, canary.CanaryError, OSError)):
             raise HostError("The policy was taken back at once: %s." % str(error).rstrip(".")) from error
@@ -206,8 +217,20 @@ def _canary_problem(directory: str, mode: str) -> str:
     return ""
 
 
-def _change(installed: Installed) -> None:
+def _is_running(token: str) -> bool:
+    running = trial.current(state.TRIAL)
+    return running is not None and running.token == token
+
+
+def _check_time(token: str) -> None:
+    if not _is_running(token):
+        raise DaemonError("the time of the trial was over before the policy was in force; raise confirm_within")
+
+
+def _change(installed: Installed, token: str) -> None:
     system_calls.mount(staging.STAGED, daemon.DIRECTORY, None, system_calls.BIND)
+    # From here on, the process of the trial finds what it has to undo.
+    _check_time(token)
     os.makedirs(os.path.dirname(daemon.DROP_IN), exist_ok=True)
     with open(daemon.DROP_IN, "w", encoding="ascii") as stream:
         stream.write(_DROP_IN)
@@ -248,4 +271,6 @@ def _settle(where: StateDirectory, proposed: Deployed) -> Deployed:
 def _clear(where: StateDirectory) -> None:
     if not os.path.ismount(daemon.DIRECTORY):
         staging.discard(staging.STAGED)
+    if state.read(where) is None:
+        hooks.remove(where)
     where.remove(state.PROPOSED)

@@ -30,6 +30,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import (
     upgrade_rules,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
+from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.planned import Plan
 
@@ -64,6 +65,7 @@ def begin(plan: Plan, state_dir: str | None) -> None:
 
     Raises UpgradeError; nothing was changed then.
     """
+    _refuse_trial()
     with _deployed(state_dir) as where:
         if where is None:
             return
@@ -141,6 +143,16 @@ def _deployed(state_dir: str | None) -> t.Iterator[StateDirectory | None]:
             return
         with where.locked(state.LOCK, _LOCK_SECONDS):
             yield where
+
+
+def _refuse_trial() -> None:
+    """Raise UpgradeError while a policy is on trial: what is trusted now can be gone before all is unpacked."""
+    running = trial.current(state.TRIAL)
+    if running is not None:
+        how = (
+            "for %d more seconds" % max(0.0, running.left) if running.is_guarded else "and nobody ends it: run protect"
+        )
+        raise UpgradeError("a policy is on trial on this host, %s" % how)
 
 
 def _is_running() -> bool:
