@@ -90,8 +90,8 @@ def _rules(text: str) -> t.Iterator[str]:
 
 def _compare(first: str, second: str) -> int:
     """Compare two names as filevercmp(3) of gnulib does."""
-    # The suffix may be empty, so that it matches every name.
-    bases = [name[: _SUFFIX.search(name).start()] for name in (first, second)]  # type: ignore[union-attr]
+    # The pattern matches the end of every name.
+    bases = [name[: t.cast(t.Any, _SUFFIX.search(name)).start()] for name in (first, second)]
     order = _compare_parts(*bases) if bases[0] != bases[1] else 0
     return order or _compare_parts(first, second) or (first > second) - (first < second)
 
