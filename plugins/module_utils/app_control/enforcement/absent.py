@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Before, Deployed
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import config, daemon, staging
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.system_calls import exchange
 
 
 def before(files: t.Iterable[str]) -> Before:
@@ -66,7 +67,7 @@ def take_back(where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any
     watchers.remove(where)
     # Nothing of it is decided by the daemon any more when it is started the next time, whatever happens to this run.
     staging.build(daemon.DIRECTORY, staging.STAGED, files, without, deployed.before.times if deployed else {})
-    staging.exchange(daemon.DIRECTORY, staging.STAGED)
+    exchange(daemon.DIRECTORY, staging.STAGED)
     _end_window()
     if daemon.installed() is not None:
         _restore_unit(deployed)

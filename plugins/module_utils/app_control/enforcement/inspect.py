@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import time
 import typing as t
@@ -32,15 +33,15 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Deployed
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.window import Window
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import Judge
-from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, daemon, leases
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, config, daemon, leases, trust
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
+from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.records import boot
 
 _MOST_BYTES = 64 * 1024 * 1024
 _MOST_ENTRIES = 100_000
 # Seconds. What lasts longer explains nothing any more, and neither does what another clock has to explain.
 _LONGEST_TRIAL, _LONGEST_UPGRADE, _CLOCK = 3600, 86_400.0, 900.0
 _TRUST_DIRECTORY, _TRUST_FILE = "trust.d", "fapolicyd.trust"
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 # No program of a file system of the kernel's own is ever executed, and /run is never watched (check_mount_entry() of
 # fapolicyd).
 _WITHOUT_PROGRAMS = frozenset(
@@ -111,7 +112,8 @@ def _inspected(
 ) -> Inspection:
     installed = daemon.installed()
     opened = window.read(where)
-    entries = _entries(_read(deployment.TRUST))
+    settings = _settings()
+    entries = list(trust.readable(_read(deployment.TRUST)))
     seen = Seen(None)
     starts: list[int] = []
     if installed is not None:
@@ -120,9 +122,9 @@ def _inspected(
         seen = Seen(
             installed.version,
             is_running=daemon.loaded(installed.executable) is not None,
-            is_permissive=_setting("permissive") not in ("", "0"),
+            is_permissive=settings.get("permissive", "0") != "0",
             is_at_boot=_is_at_boot(scope),
-            unwatched=_unwatched(),
+            unwatched=_unwatched(settings.get("watch_fs", "")),
             has_leases=leases.are_possible(),
         )
     changed = [path for path, digest in sorted(deployed.digests.items()) if _digest(_read(path)) != digest]
@@ -133,9 +135,9 @@ def _inspected(
         changed.append("all of it, as something is mounted there")
     seen = seen._replace(
         changed=tuple(changed),
-        foreign=_foreign(allowlist, now),
+        foreign=foreign_trust(allowlist, now, scope),
         trusted=len(entries),
-        stale=sum(not _is_there(path, size) for path, size, _digest in entries),
+        stale=sum(not _is_there(entry.path, entry.size) for entry in entries),
         temporary=temporary,
         is_window=is_open,
         lasting=printable(opened.problem) if opened is not None else "",
@@ -150,17 +152,12 @@ def _inspected(
         found = []
     scope.examined = len(deployed.digests)
     scope.note = " ".join(deviations.describe(deployed, seen))
-    trusted = {os.fsdecode(path): digest.decode("ascii", "replace") for path, _size, digest in entries}
+    trusted = {entry.path: entry.sha256 for entry in entries}
     canaries = frozenset() if where is None else frozenset(map(printable, canary.paths(where.path)))
     expected = [deployed.confirmed]
     if opened is not None:
         expected += [opened.opened, opened.until if opened.ended is None else opened.ended]
     return Inspection(found, trusted, tuple(expected), (_boot(), starts), canaries, deployed.confirmed)
-
-
-def seconds_of(ticks: int) -> float:
-    """Return when a process was started, in seconds since the epoch. ticks: after the boot (proc_pid_stat(5))."""
-    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def own_programs(state_dir: str | None, digests: t.Mapping[str, str] | None) -> dict[str, str]:
@@ -219,8 +216,8 @@ def _temporary(where: StateDirectory | None, opened: Window | None, now: float) 
     return ""
 
 
-def _foreign(allowlist: Allowlist | None, now: float) -> dict[str, list[str]]:
-    """Return what files of others trust and no allowlist has by its digest or directory."""
+def foreign_trust(allowlist: Allowlist | None, now: float, scope: ScopeCoverage) -> dict[str, list[str]]:
+    """Return what files of others trust and no allowlist has by its digest or directory, by the name of the file."""
     names = [_TRUST_FILE]
     with contextlib.suppress(OSError):
         names += sorted(
@@ -230,49 +227,36 @@ def _foreign(allowlist: Allowlist | None, now: float) -> dict[str, list[str]]:
     judge = Judge(allowlist, now) if allowlist is not None else None
     foreign: dict[str, list[str]] = {}
     for name in names:
-        for path, _size, digest in _entries(_read(name)) if name != deployment.TRUST else ():
+        text = _read(name) if name != deployment.TRUST else b""
+        entries = list(itertools.islice(trust.readable(text), _MOST_ENTRIES + 1))
+        if len(text) >= _MOST_BYTES or len(entries) > _MOST_ENTRIES:
+            scope.skip(printable(name), "it is so large that only its beginning was compared with the allowlists")
+        for entry in entries[:_MOST_ENTRIES]:
             program = Program(
-                PROGRAM,
-                printable(path),
-                sha256=digest.decode("ascii", "replace"),
-                verification=UNPACKAGED,
-                owner="root",
+                PROGRAM, printable(entry.path), sha256=entry.sha256, verification=UNPACKAGED, owner="root"
             )
             if judge is None or not judge.judge(program, ()).allowed:
-                foreign.setdefault(name, []).append(os.fsdecode(path))
+                foreign.setdefault(name, []).append(entry.path)
     return foreign
 
 
-def _entries(text: bytes) -> list[tuple[bytes, int, bytes]]:
-    """Return path, size and digest of each line of a trust file that has them."""
-    entries = []
-    for line in text.split(b"\n")[:_MOST_ENTRIES]:
-        parts = line.rsplit(None, 2)
-        if len(parts) == 3 and parts[1].isdigit() and not line.startswith(b"#"):
-            entries.append((parts[0], int(parts[1]), parts[2].lower()))
-    return entries
-
-
-def _is_there(path: bytes, size: int) -> bool:
+def _is_there(path: str, size: int) -> bool:
     try:
         return os.lstat(path).st_size == size
     except (OSError, ValueError):
         return False
 
 
-def _setting(name: str) -> str:
-    """Return a setting of fapolicyd.conf, "" where it has none. The last one counts."""
-    value = b""
-    for line in _read(deployment.CONFIGURATION).split(b"\n"):
-        key, equals, rest = line.partition(b"=")
-        if equals and key.strip() == name.encode("ascii"):
-            value = rest.strip()
-    return value.decode("ascii", "replace")
+def _settings() -> config.Config:
+    """Return the settings of fapolicyd.conf; none where the daemon would not start with it."""
+    with contextlib.suppress(ValueError):
+        return config.parse(_read(deployment.CONFIGURATION).decode("utf-8", "surrogateescape"))
+    return {}
 
 
-def _unwatched() -> tuple[str, ...]:
-    """Return the mounts that may have programs and that the daemon does not watch."""
-    watched = {each.strip() for each in _setting("watch_fs").split(",")}
+def _unwatched(watch_fs: str) -> tuple[str, ...]:
+    """Return the mounts that may have programs and that the daemon does not watch. watch_fs: its setting."""
+    watched = set(watch_fs.split(","))
     found = {}
     for line in _mountinfo.lines(_read_mounts()):
         kind, path = line.mount.kind, os.fsdecode(line.point)
@@ -300,6 +284,6 @@ def _digest(data: bytes) -> str:
 
 
 def _boot() -> str:
-    with contextlib.suppress(OSError), open(_BOOT_ID, encoding="ascii") as stream:
-        return stream.read().strip()
+    with contextlib.suppress(OSError):
+        return boot()
     return ""

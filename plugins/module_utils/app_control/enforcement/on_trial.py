@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import time
 import typing as t
@@ -22,7 +21,13 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import ENFORCE
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Deployed
-from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, daemon, proof, staging
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import (
+    canary,
+    daemon,
+    proof,
+    staging,
+    system_calls,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.daemon import DaemonError, Installed
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import performer, trial
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps import (
@@ -34,7 +39,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps i
     Unmount,
 )
 
-_BIND = 1 << 12
 _DROP_IN = "# Managed by bulwark.servers: a policy is on trial.\n[Service]\nRestart=no\n"
 _TRUSTED = ("/usr/bin/true", "/bin/true")
 _COMMAND_SECONDS = 30.0
@@ -224,11 +228,7 @@ def _check_time(token: str) -> None:
 
 
 def _change(installed: Installed, token: str) -> None:
-    library = ctypes.CDLL(None, use_errno=True)
-    source, target = os.fsencode(staging.STAGED), os.fsencode(daemon.DIRECTORY)
-    if library.mount(source, target, None, ctypes.c_ulong(_BIND), None):
-        code = ctypes.get_errno()
-        raise OSError(code, "%s can't be mounted: %s" % (daemon.DIRECTORY, os.strerror(code)))
+    system_calls.mount(staging.STAGED, daemon.DIRECTORY, None, system_calls.BIND)
     # From here on, the process of the trial finds what it has to undo.
     _check_time(token)
     os.makedirs(os.path.dirname(daemon.DROP_IN), exist_ok=True)
