@@ -113,9 +113,7 @@ def test_drift_between_host_and_controller() -> None:
     assert (alert, message) == ("app_enforcement_drift", "No allowlist is for this host any more.")
     newer = {**CONTENT, "lists": [{"name": "web", "distribution": "", "rules": [RULES[0], {"sha256": "1" * 64}]}]}
     ((alert, _severity, message),) = found(content=newer)
-    assert message == (
-        "Rules and exceptions that only the allowlist has: 1; that only the policy has: 1."
-    )
+    assert message == "Rules and exceptions that only the allowlist has: 1; that only the policy has: 1."
 
 
 def test_a_host_without_a_policy() -> None:
