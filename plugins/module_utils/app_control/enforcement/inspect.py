@@ -124,7 +124,7 @@ def _inspected(
         )
     changed = [path for path, digest in sorted(deployed.digests.items()) if _digest(_read(path)) != digest]
     temporary = _temporary(where, opened)
-    if os.path.ismount(daemon.DIRECTORY) and not temporary:
+    if daemon.is_covered() and not temporary:
         changed.append("all of it, as something is mounted there")
     seen = seen._replace(
         changed=tuple(changed),
