@@ -67,7 +67,7 @@ points = {"before the trial": (trial, "start"), "before the change": (trial, "st
           "mounted": (daemon, "reload_units"), "before its check": (on_trial, "check")}
 def over(*arguments):
     token = start(*arguments)
-    while trial.current(on_trial.NAME):
+    while trial.current(state.TRIAL):
         time.sleep(0.1)
     return token
 

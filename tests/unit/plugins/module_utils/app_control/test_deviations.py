@@ -61,7 +61,7 @@ def test_a_rehearsal_is_meant_to_be_permissive() -> None:
 
 
 def test_files_that_were_changed_and_trust_of_others() -> None:
-    foreign = {"trust.d/x.trust": ["/srv/a\nb", "/srv/c"]}
+    foreign = {"trust.d/x.trust": ["/srv/a\nb", "/srv/c"], "trust.d/y.trust": ["/srv/d"]}
     assert found(changed=("compiled.rules", "fapolicyd.conf"), foreign=foreign, is_at_boot=False) == [
         ("app_enforcement_changed", None, "Other than deployed: compiled.rules, fapolicyd.conf."),
         (
@@ -69,6 +69,7 @@ def test_files_that_were_changed_and_trust_of_others() -> None:
             None,
             "trust.d/x.trust has 2 entries that no allowlist has, the first for /srv/a\\nb.",
         ),
+        ("app_foreign_trust", None, "trust.d/y.trust has an entry that no allowlist has, for /srv/d."),
         ("app_enforcement_not_at_boot", None, "systemd does not start fapolicyd at boot."),
     ]
 
