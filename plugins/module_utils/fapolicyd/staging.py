@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import shutil
 import stat
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._exchange import Exchanger
+
 STAGED = "/etc/.fapolicyd-bulwark"
 _MOST_FILES, _MOST_BYTES = 10_000, 1 << 30
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _MODE = 0o644
 
 
@@ -67,11 +67,8 @@ def discard(directory: str) -> None:
 
 
 def exchange(first: str, second: str) -> None:
-    """Exchange two names at once (renameat2(2)). Raises OSError."""
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.renameat2(_AT_FDCWD, first.encode(), _AT_FDCWD, second.encode(), _RENAME_EXCHANGE):
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), first)
+    """Exchange two names, at once if the host can do that. Raises OSError."""
+    Exchanger().exchange(first, second)
 
 
 def _copy(source: str, target: str, below: str, without: t.Container[str], counted: list[int]) -> None:

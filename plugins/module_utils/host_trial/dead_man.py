@@ -20,6 +20,7 @@ import signal
 import socket
 import struct
 
+from ansible_collections.bulwark.servers.plugins.module_utils._boot import boot_id
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import detached, records
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.performer import Performer, longest
@@ -69,7 +70,7 @@ class DeadMan:
         self._record = record
         self._directory = directory
         self._listener = listener
-        self._boot = records.boot()
+        self._boot = boot_id()
         self._performer = Performer(record.before)
         # Shared with the children: what is decided, and why.
         self._shared = mmap.mmap(-1, 1 + _REASON)

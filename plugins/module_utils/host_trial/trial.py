@@ -18,6 +18,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
+from ansible_collections.bulwark.servers.plugins.module_utils._boot import boot_id
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import dead_man, detached, performer, records
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.records import Ended, Record
@@ -230,7 +231,7 @@ def _without_guard(directory: StateDirectory, record: Record, wish: str) -> Ende
         failed = performer.Performer(record.before).go_back(record.plan)
         ended = Ended(name, record.token, False, "its processes were killed, and it was withdrawn", tuple(failed))
         with directory.written(records.last(name)) as stream:
-            stream.write(records.encode_ended(ended, records.boot()))
+            stream.write(records.encode_ended(ended, boot_id()))
         directory.remove(records.socket(name))
         directory.remove(records.running(name))
     return ended

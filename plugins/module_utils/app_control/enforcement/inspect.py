@@ -16,6 +16,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo, _payload, _process, _state
+from ansible_collections.bulwark.servers.plugins.module_utils._boot import boot_id
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._program import PROGRAM, UNPACKAGED, Program
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
@@ -38,7 +39,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import 
 _MOST_BYTES = 64 * 1024 * 1024
 _MOST_ENTRIES = 100_000
 _TRUST_DIRECTORY, _TRUST_FILE = "trust.d", "fapolicyd.trust"
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 # No program of a file system of the kernel's own is ever executed, and /run is never watched (check_mount_entry() of
 # fapolicyd).
 _WITHOUT_PROGRAMS = frozenset(
@@ -280,6 +280,6 @@ def _digest(data: bytes) -> str:
 
 
 def _boot() -> str:
-    with contextlib.suppress(OSError), open(_BOOT_ID, encoding="ascii") as stream:
-        return stream.read().strip()
+    with contextlib.suppress(OSError):
+        return boot_id()
     return ""
