@@ -151,14 +151,17 @@ def test_what_was_blocked_and_what_is_wrong_with_the_enforcement(deployed: tuple
     # Whoever stops it for a moment is seen, and so is whoever changes something.
     host.run("systemctl restart fapolicyd")
     host.run("printf '/root/tool 1 %064d\\n' 1 >/etc/fapolicyd/trust.d/mine.trust")
+    host.run("cd /etc/fapolicyd/trust.d; mkdir below; printf '/root/tool 1 %064d\\nno line\\n' 2 >below/more.trust")
     host.run("systemctl disable fapolicyd")
     assert {(alert, subject) for alert, subject, _message in looks.look()} == {
         ("app_enforcement_interrupted", "fapolicyd"),
         ("app_enforcement_not_at_boot", "fapolicyd"),
+        ("app_foreign_trust", "trust.d/below/more.trust"),
         ("app_foreign_trust", "trust.d/mine.trust"),
     }
     host.run(
-        "rm /etc/fapolicyd/trust.d/mine.trust; printf 'allow perm=any all : all\\n' >/etc/fapolicyd/rules.d/00-a.rules"
+        "cd /etc/fapolicyd; rm -r trust.d/mine.trust trust.d/below;"
+        "printf 'allow perm=any all : all\\n' >rules.d/00-a.rules"
     )
     host.run("systemctl enable fapolicyd; systemctl restart fapolicyd")
     waiting.until(lambda: runs(host), "the rule of others does not count")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import time
 import typing as t
@@ -33,7 +34,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Deployed
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.window import Window
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import Judge
-from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, daemon, leases
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, config, daemon, leases, trust
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.trust import Trusted
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
 
 _MOST_BYTES = 64 * 1024 * 1024
@@ -51,7 +53,7 @@ _WITHOUT_PROGRAMS = frozenset(
 
 
 class Inspection(t.NamedTuple):
-    """What an inspection found.
+    """The result of an inspection.
 
     trusted: the digests that the policy trusts, by path. expected: when we ourselves started the daemon anew, nothing
     where no policy is deployed. started: the boot, and when each process of the daemon was started. canaries: paths of
@@ -108,6 +110,7 @@ def _inspected(
 ) -> Inspection:
     installed = daemon.installed()
     opened = window.read(where)
+    settings = _settings(scope)
     entries = _entries(_read(deployment.TRUST))
     seen = Seen(None)
     starts: list[int] = []
@@ -117,9 +120,9 @@ def _inspected(
         seen = Seen(
             installed.version,
             is_running=daemon.loaded(installed.executable) is not None,
-            is_permissive=_setting("permissive") not in ("", "0"),
+            is_permissive=settings.get("permissive", "0") != "0",
             is_at_boot=_is_at_boot(scope),
-            unwatched=_unwatched(),
+            unwatched=_unwatched(settings),
             has_leases=leases.are_possible(),
         )
     changed = [path for path, digest in sorted(deployed.digests.items()) if _digest(_read(path)) != digest]
@@ -130,7 +133,7 @@ def _inspected(
         changed=tuple(changed),
         foreign=_foreign(allowlist, now),
         trusted=len(entries),
-        stale=sum(not _is_there(path, size) for path, size, _digest in entries),
+        stale=sum(not _is_there(entry) for entry in entries),
         temporary=temporary,
         is_window=opened is not None and opened.ended is None,
         lasting=printable(opened.problem) if opened is not None else "",
@@ -138,19 +141,19 @@ def _inspected(
     if seen.is_running and deployed.mode == ENFORCE and not seen.temporary and where is not None:
         seen = seen._replace(is_refused=_is_refused(where.path, scope))
     try:
-        kept = _payload.unpack(deployed.content)
-        found = deviations.deviations(wanted, content, deployed, kept, seen)
+        in_force = _payload.unpack(deployed.content)
+        detections = deviations.deviations(wanted, content, deployed, in_force, seen)
     except (ValueError, KeyError, TypeError) as error:
         scope.skip("allowlist", "the one that the host keeps can't be used: %r" % error)
-        found = []
+        detections = []
     scope.examined = len(deployed.digests)
     scope.note = " ".join(deviations.describe(deployed, seen))
-    trusted = {os.fsdecode(path): digest.decode("ascii", "replace") for path, _size, digest in entries}
+    trusted = {entry.path: entry.sha256.lower() for entry in entries}
     canaries = frozenset() if where is None else frozenset(map(printable, canary.paths(where.path)))
     expected = [deployed.confirmed]
     if opened is not None:
         expected += [opened.opened, opened.until if opened.ended is None else opened.ended]
-    return Inspection(found, trusted, tuple(expected), (_boot(), starts), canaries)
+    return Inspection(detections, trusted, tuple(expected), (_boot(), starts), canaries)
 
 
 def seconds_of(ticks: int) -> float:
@@ -202,64 +205,54 @@ def _temporary(where: StateDirectory | None, opened: Window | None) -> str:
 def _foreign(allowlist: Allowlist | None, now: float) -> dict[str, list[str]]:
     """Return what files of others trust and no allowlist has by its digest or directory."""
     names = [_TRUST_FILE]
-    with contextlib.suppress(OSError):
-        names += sorted(
-            os.path.join(_TRUST_DIRECTORY, name)
-            for name in os.listdir(os.path.join(daemon.DIRECTORY, _TRUST_DIRECTORY))
-        )
+    # The daemon reads all directories below, too (trust_file_load_all).
+    for above, _directories, files in os.walk(os.path.join(daemon.DIRECTORY, _TRUST_DIRECTORY)):
+        names += [os.path.relpath(os.path.join(above, name), daemon.DIRECTORY) for name in files]
     judge = Judge(allowlist, now) if allowlist is not None else None
     foreign: dict[str, list[str]] = {}
-    for name in names:
+    for name in sorted(names):
         for path, _size, digest in _entries(_read(name)) if name != deployment.TRUST else ():
-            program = Program(
-                PROGRAM,
-                printable(path),
-                sha256=digest.decode("ascii", "replace"),
-                verification=UNPACKAGED,
-                owner="root",
-            )
+            program = Program(PROGRAM, printable(path), sha256=digest.lower(), verification=UNPACKAGED, owner="root")
             if judge is None or not judge.judge(program, ()).allowed:
-                foreign.setdefault(name, []).append(os.fsdecode(path))
+                foreign.setdefault(name, []).append(path)
     return foreign
 
 
-def _entries(text: bytes) -> list[tuple[bytes, int, bytes]]:
-    """Return path, size and digest of each line of a trust file that has them."""
-    entries = []
-    for line in text.split(b"\n")[:_MOST_ENTRIES]:
-        parts = line.rsplit(None, 2)
-        if len(parts) == 3 and parts[1].isdigit() and not line.startswith(b"#"):
-            entries.append((parts[0], int(parts[1]), parts[2].lower()))
+def _entries(text: bytes) -> list[Trusted]:
+    """Return the entries that the daemon takes of a trust file."""
+    entries: list[Trusted] = []
+    # The daemon reads no further than a line that is none.
+    with contextlib.suppress(ValueError):
+        entries.extend(itertools.islice(trust.entries(text), _MOST_ENTRIES))
     return entries
 
 
-def _is_there(path: bytes, size: int) -> bool:
+def _is_there(entry: Trusted) -> bool:
     try:
-        return os.lstat(path).st_size == size
+        return os.lstat(entry.path).st_size == entry.size
     except (OSError, ValueError):
         return False
 
 
-def _setting(name: str) -> str:
-    """Return a setting of fapolicyd.conf, "" where it has none. The last one counts."""
-    value = b""
-    for line in _read(deployment.CONFIGURATION).split(b"\n"):
-        key, equals, rest = line.partition(b"=")
-        if equals and key.strip() == name.encode("ascii"):
-            value = rest.strip()
-    return value.decode("ascii", "replace")
+def _settings(scope: ScopeCoverage) -> config.Config:
+    """Return the settings of fapolicyd.conf, none of a file with which the daemon does not start."""
+    try:
+        return config.parse(_read(deployment.CONFIGURATION).decode("utf-8", "surrogateescape"))
+    except ValueError as error:
+        scope.skip(deployment.CONFIGURATION, printable(str(error)))
+        return {}
 
 
-def _unwatched() -> tuple[str, ...]:
+def _unwatched(settings: config.Config) -> tuple[str, ...]:
     """Return the mounts that may have programs and that the daemon does not watch."""
-    watched = {each.strip() for each in _setting("watch_fs").split(",")}
-    found = {}
+    watched = {each.strip() for each in settings.get("watch_fs", "").split(",")}
+    mounts = {}
     for line in _mountinfo.lines(_read_mounts()):
         kind, path = line.mount.kind, os.fsdecode(line.point)
         if kind in watched or kind in _WITHOUT_PROGRAMS or b"noexec" in line.options.split(b","):
             continue
-        found[path] = "%s (%s)" % (path, kind)
-    return tuple(found[path] for path in sorted(found))
+        mounts[path] = "%s (%s)" % (path, kind)
+    return tuple(mounts[path] for path in sorted(mounts))
 
 
 def _read_mounts() -> bytes:
