@@ -77,8 +77,8 @@ class DeadMan:
         self._losses = 0
         # It ends when the other process does.
         self._other: socket.socket | None = None
-        self._kept = contextlib.ExitStack()
-        self._stream = self._kept.enter_context(directory.written(records.last(record.plan.name)))
+        self._resources = contextlib.ExitStack()
+        self._stream = self._resources.enter_context(directory.written(records.last(record.plan.name)))
         # Room for the end, as /run may be full then.
         self._stream.write(bytes(_ROOM))
         self._stream.flush()
@@ -90,7 +90,7 @@ class DeadMan:
         partner = self._fork_partner()
         client = None
         while self._state == _OPEN:
-            partner = self._kept_partner(partner)
+            partner = self._living_partner(partner)
             client = self._wait()
         self._perform()
         if partner:
@@ -143,7 +143,7 @@ class DeadMan:
         client.close()
         return None
 
-    def _kept_partner(self, partner: int) -> int:
+    def _living_partner(self, partner: int) -> int:
         """Return the second process; a new one where it was killed, 0 where none can be started."""
         if partner:
             with contextlib.suppress(ChildProcessError):
@@ -192,7 +192,7 @@ class DeadMan:
 
     def _write(self, ended: Ended) -> None:
         name = self._record.plan.name
-        with contextlib.suppress(Exception), self._kept:
+        with contextlib.suppress(Exception), self._resources:
             # The one before may have been killed while it wrote.
             self._stream.seek(0)
             self._stream.write(records.encode_ended(ended, self._boot))

@@ -55,20 +55,20 @@ def resolved(plan: Plan) -> Plan:
 
 
 def _resolved(steps: t.Iterable[Step]) -> tuple[Step, ...]:
-    found: list[Step] = []
+    performable: list[Step] = []
     for step in steps:
         if isinstance(step, Run):
             program = shutil.which(step.command[0], path=_PATH)
             if program is None:
                 raise PlanError("there is no program %s" % step.command[0])
             step = step._replace(command=(program, *step.command[1:]))
-        found.append(step)
-    return tuple(found)
+        performable.append(step)
+    return tuple(performable)
 
 
 def identities(plan: Plan) -> dict[str, Identity]:
     """Return device and inode of each file that a step has to know again, where it is there."""
-    found = {}
+    known = {}
     for step in (*plan.back, *plan.forward):
         paths: t.Iterable[str] = ()
         if isinstance(step, Kill):
@@ -80,8 +80,8 @@ def identities(plan: Plan) -> dict[str, Identity]:
         for path in paths:
             identity = _identity(path)
             if identity is not None:
-                found[path] = identity
-    return found
+                known[path] = identity
+    return known
 
 
 def longest(plan: Plan) -> float:
@@ -231,8 +231,8 @@ class Performer:
         """Wait for a child until then, killing whoever is to be killed; return its status, None if it still runs."""
         while True:
             self._kill()
-            found, status = os.waitpid(pid, os.WNOHANG)
-            if found:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
                 return os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
             left = end - time.monotonic()
             if left <= 0:

@@ -120,12 +120,12 @@ def _read(directory: StateDirectory, name: str) -> dict[str, t.Any] | None:
     return content if content.pop("boot") == boot_id() else None
 
 
-def _encoded(found: t.Iterable[Step]) -> list[dict[str, t.Any]]:
-    return [{"step": type(step).__name__, **step._asdict()} for step in found]
+def _encoded(plan_steps: t.Iterable[Step]) -> list[dict[str, t.Any]]:
+    return [{"step": type(step).__name__, **step._asdict()} for step in plan_steps]
 
 
-def _decoded(found: t.Iterable[dict[str, t.Any]]) -> tuple[Step, ...]:
-    return tuple(_step(**fields) for fields in found)
+def _decoded(encoded: t.Iterable[dict[str, t.Any]]) -> tuple[Step, ...]:
+    return tuple(_step(**fields) for fields in encoded)
 
 
 def _step(step: str, **fields: t.Any) -> Step:

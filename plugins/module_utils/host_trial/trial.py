@@ -60,8 +60,8 @@ def start(plan: Plan) -> str:
     problem = find_problem(plan) or ("root is needed" if os.geteuid() else None)
     if problem:
         raise TrialError(_not_started(plan.name, problem))
-    with _directory(create=True) as found:
-        directory = t.cast("StateDirectory", found)
+    with _directory(create=True) as opened:
+        directory = t.cast("StateDirectory", opened)
         _refuse_second(plan.name, *_look(directory, plan.name))
         try:
             with directory.locked(records.lock(plan.name), _SECONDS_TO_END):
@@ -108,12 +108,12 @@ def last(name: str) -> Ended | None:
 @contextlib.contextmanager
 def _directory(create: bool) -> t.Iterator[StateDirectory | None]:
     try:
-        found = records.open_directory(create)
+        directory = records.open_directory(create)
         try:
-            yield found
+            yield directory
         finally:
-            if found is not None:
-                found.close()
+            if directory is not None:
+                directory.close()
     except StateError as error:
         raise TrialError("trials can't be kept: %s" % error) from error
 

@@ -110,13 +110,13 @@ def test_what_should_run_and_was_refused_is_a_finding_of_its_own(
     assert not record.reported
 
 
-def test_automation_that_was_refused_is_told_as_urgently(host: Host) -> None:
+def test_automation_that_was_refused_is_reported_as_urgently(host: Host) -> None:
     (found,) = host.judge([refused(NGINX, Denials(3, 0, 3))], PACKAGE)
     assert (found["alert"], found["severity"]) == ("app_allowed_program_stopped", None)
     (other,) = host.judge([refused(TOOL, Denials(3, 0, 3))], PACKAGE)
     assert (other["alert"], other["severity"]) == ("app_unapproved_program", "informational")
-    (one,) = host.judge([refused(TOOL, Denials(3, 0, 2))], PACKAGE)
-    assert one["severity"] is None
+    (detection,) = host.judge([refused(TOOL, Denials(3, 0, 2))], PACKAGE)
+    assert detection["severity"] is None
 
 
 def test_what_the_policy_trusts_should_run(host: Host) -> None:
