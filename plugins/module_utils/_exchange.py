@@ -17,6 +17,11 @@ _NO_EXCHANGE = frozenset((errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP))
 _SPARE = ".bulwark-spare"
 
 
+def exchange(first: str, second: str) -> None:
+    """Exchange two names, at once if the host can do that. Raises OSError."""
+    Exchanger().exchange(first, second)
+
+
 class Exchanger:
     """Exchanges names at once if the host can do that, else by three renames. Once made, it opens nothing."""
 

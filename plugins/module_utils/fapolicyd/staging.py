@@ -11,7 +11,7 @@ import shutil
 import stat
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._exchange import Exchanger
+from ansible_collections.bulwark.servers.plugins.module_utils._exchange import exchange
 
 STAGED = "/etc/.fapolicyd-bulwark"
 _MOST_FILES, _MOST_BYTES = 10_000, 1 << 30
@@ -64,11 +64,6 @@ def discard(directory: str) -> None:
     """Remove a directory that was prepared, if it is there. Raises OSError."""
     if os.path.lexists(directory):
         shutil.rmtree(directory)
-
-
-def exchange(first: str, second: str) -> None:
-    """Exchange two names, at once if the host can do that. Raises OSError."""
-    Exchanger().exchange(first, second)
 
 
 def _copy(source: str, target: str, below: str, without: t.Container[str], counted: list[int]) -> None:

@@ -62,8 +62,7 @@ def _enter(mount: str) -> None:
 
 def _mounts() -> dict[frozenset[str], str]:
     """Return where each hierarchy is mounted, by its controllers."""
-    with open("/proc/self/mountinfo", "rb") as stream:
-        lines = _mountinfo.lines(stream.read())
+    lines = _mountinfo.lines(_mountinfo.own())
     mounts: dict[frozenset[str], str] = {}
     for membership in _memberships("self"):
         for line in lines:

@@ -67,7 +67,7 @@ points = {"before the trial": (trial, "start"), "before the change": (trial, "st
           "mounted": (daemon, "reload_units"), "before its check": (on_trial, "check")}
 def over(*arguments):
     token = start(*arguments)
-    while trial.current(on_trial.NAME):
+    while trial.current(state.TRIAL):
         time.sleep(0.1)
     return token
 
@@ -79,7 +79,7 @@ if phase in points:
 before = state.Before({}, {}, False, False, ())
 with state.directory(None, create=True) as where:
     with where.locked(records.LOCK, 0):
-        running = trial.current(on_trial.NAME)
+        running = trial.current(state.TRIAL)
         if running is None:
             on_trial.recover(where)
         proposed = state.Deployed("enforce", deployment.digests(files), {}, before, "", {}, 0.0, "", {})

@@ -55,6 +55,13 @@ before = state.Before({}, {}, False, False, ())
 with state.directory(None, create=True) as where:
     state.write(where, state.Deployed("enforce", digests, {}, before, json.load(sys.stdin), {}, 1.0, "x"))
 """
+_PRETEND = """
+import time
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import state
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
+with state.directory(None, create=False) as where:
+    records.write(where, "upgrade.json", {"since": time.time(), "digests": [], "problem": ""})
+"""
 _SIMULATE = """
 import json, sys
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import perform, plan
@@ -126,7 +133,8 @@ def runs(host: enforcing_host.Host) -> bool:
 def test_what_was_blocked_and_what_is_wrong_with_the_enforcement(deployed: tuple[Deployed, audit.Daemon]) -> None:
     looks, daemon = deployed
     host = looks.host
-    host.run("/opt/allowed/job; cd /root; ./tool; ./script; sh ./script", check=False)
+    # bash reads a program that it could not execute, to say why.
+    host.run("/opt/allowed/job; cd /root; ./tool; bash -c './tool; true'; ./script; sh ./script", check=False)
     daemon.settle()
     found = {(alert, subject): message for alert, subject, message in looks.look()}
     tool, script = found["app_unapproved_program", "/root/tool"], found["app_unapproved_script", "/root/script"]
@@ -166,10 +174,14 @@ def test_what_was_blocked_and_what_is_wrong_with_the_enforcement(deployed: tuple
     host.run("systemctl enable fapolicyd; systemctl restart fapolicyd")
     waiting.until(lambda: runs(host), "the rule of others does not count")
     host.run("/root/tool")
+    # Root can write that packages are being installed, by which nobody is told less.
+    looks.python(_PRETEND, None)
     daemon.settle()
     found = {(alert, subject): message for alert, subject, message in looks.look()}
     assert found["app_enforcement_off", "fapolicyd"].startswith("fapolicyd does not refuse a harmless file")
-    assert found["app_enforcement_changed", "fapolicyd"] == "Other than deployed: compiled.rules."
+    assert found["app_enforcement_changed", "fapolicyd"] == (
+        "Other than deployed: compiled.rules. For now, packages are being installed, and their files are trusted."
+    )
     assert found["app_unapproved_program", "/root/tool"].startswith("It ran ")
     host.run("systemctl stop fapolicyd")
     found = {(alert, subject): message for alert, subject, message in looks.look()}

@@ -9,6 +9,7 @@ import contextlib
 import os
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._exchange import exchange
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
     deployment,
@@ -67,7 +68,7 @@ def take_back(where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any
     watchers.remove(where)
     # Nothing of it is decided by the daemon any more when it is started the next time, whatever happens to this run.
     staging.build(daemon.DIRECTORY, staging.STAGED, files, without, deployed.before.times if deployed else {})
-    staging.exchange(daemon.DIRECTORY, staging.STAGED)
+    exchange(daemon.DIRECTORY, staging.STAGED)
     _end_window()
     if daemon.installed() is not None:
         _restore_unit(deployed)

@@ -71,7 +71,8 @@ def deviations(
     detections = []
     off = why_off(deployed.mode, seen)
     if off or seen.is_window:
-        severity = lowered or (None if deployed.mode == ENFORCE else "medium")
+        # An upgrade has nothing run that nobody trusts.
+        severity = (lowered if seen.is_refused is None else None) or (None if deployed.mode == ENFORCE else "medium")
         message = (off + explained).strip()
         detections.append(_deviation(OFF, message, {"mode": deployed.mode, "canary": _canary(seen)}, severity=severity))
     if seen.changed:
@@ -119,8 +120,7 @@ def why_drifted(
     added, removed = len(ours - theirs), len(theirs - ours)
     if added or removed:
         sentences.append(
-            "The policy lacks %d rules and exceptions of the allowlist, and has %d that it does not have any more."
-            % (added, removed)
+            "Rules and exceptions that only the allowlist has: %d; that only the policy has: %d." % (added, removed)
         )
     return sentences
 

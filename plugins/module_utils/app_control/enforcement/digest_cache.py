@@ -13,10 +13,10 @@ import json
 import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError, default_root
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import state
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.files import FileKey
 
-_CAPABILITY = "app_enforcement"
 _NAME = "digests.json"
 _VERSION = 1
 # 100,000 files have 25 MB.
@@ -28,13 +28,8 @@ Digests = t.Dict[FileKey, t.Dict[str, str]]
 def read(state_dir: str | None) -> Digests:
     """Return the cached digests; none if the cache is unusable, as the files can be read again."""
     try:
-        directory = _directory(state_dir)
-        descriptor = None
-        if directory is not None:
-            try:
-                descriptor = directory.open_file(_NAME)
-            finally:
-                directory.close()
+        with state.directory(state_dir, create=False) as where:
+            descriptor = where.open_file(_NAME) if where is not None else None
         if descriptor is None:
             return {}
         with os.fdopen(descriptor, "rb") as stream:
@@ -51,16 +46,8 @@ def read(state_dir: str | None) -> Digests:
 
 def write(state_dir: str | None, digests: Digests) -> None:
     """Write the digests beside the state of enforcement, if there is one. Raises StateError."""
-    directory = _directory(state_dir)
-    if directory is None:
-        return
-    try:
-        content = {"version": _VERSION, "files": [[*key, value] for key, value in sorted(digests.items())]}
-        with directory.written(_NAME) as stream:
-            stream.write(json.dumps(content, separators=(",", ":")).encode("ascii"))
-    finally:
-        directory.close()
-
-
-def _directory(state_dir: str | None) -> StateDirectory | None:
-    return StateDirectory.open(state_dir or default_root(os.environ, os.geteuid()), _CAPABILITY, create=False)
+    content = {"version": _VERSION, "files": [[*key, value] for key, value in sorted(digests.items())]}
+    with state.directory(state_dir, create=False) as where:
+        if where is not None:
+            with where.written(_NAME) as stream:
+                stream.write(json.dumps(content, separators=(",", ":")).encode("ascii"))

@@ -124,11 +124,11 @@ class _Compiler:
             self._leave_out("fapolicyd %s" % self._facts.version, clause)
         self._leave_out("programs in mount namespaces of their own", _NAMESPACES)
         if self._facts.has_leases:
-            self._leave_out("that nobody has to wait for an intruder", leases.NOTE)
+            self._leave_out("delays by accounts that hold leases on files", leases.NOTE)
         entries = tuple(trusted[path] for path in sorted(trusted))
         is_rpm = {manager for manager, _name in self._facts.essential_packages} == {"rpm"}
         if is_rpm:
-            self._leave_out("that only the packages of the allowlist run", _RPM_TRUST)
+            self._leave_out("a choice among the packages of rpm", _RPM_TRUST)
         settings = {
             "permissive": "0" if self._options.mode == ENFORCE else "1",
             "trust": "rpmdb,file" if is_rpm else "file",

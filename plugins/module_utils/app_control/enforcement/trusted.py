@@ -110,8 +110,7 @@ def facts(
 def file_systems() -> tuple[FileSystem, ...]:
     """Return the mounts of this machine's own file systems from which something can be executed."""
     try:
-        with open("/proc/self/mountinfo", "rb") as stream:
-            lines = _mountinfo.lines(stream.read())
+        lines = _mountinfo.lines(_mountinfo.own())
     except OSError:
         return ()
     return tuple(

@@ -25,6 +25,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import 
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps import Kill, Plan, Remove, Run
 
 NAME = "app_window"
+# Minutes.
+SHORTEST, LONGEST = 1, 1440
 DROP_IN = "/run/systemd/system/fapolicyd.service.d/bulwark-window.conf"
 _RECORD = "window.json"
 _LOST = "a maintenance window is open"

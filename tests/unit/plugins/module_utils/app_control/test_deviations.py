@@ -102,15 +102,18 @@ def test_while_something_else_is_meant_for_a_time() -> None:
     assert "For now: packages are being installed." in describe(DEPLOYED, FINE._replace(**seen))
 
 
+def test_an_upgrade_does_not_explain_that_everything_runs() -> None:
+    ((alert, severity, _message),) = found(temporary="packages are being installed", is_refused=False)
+    assert (alert, severity) == ("app_enforcement_off", None)
+
+
 def test_drift_between_host_and_controller() -> None:
     assert found("audit") == [("app_enforcement_drift", None, "The host is in mode enforce, and audit is wanted.")]
     ((alert, _severity, message),) = found(content=None)
     assert (alert, message) == ("app_enforcement_drift", "No allowlist is for this host any more.")
     newer = {**CONTENT, "lists": [{"name": "web", "distribution": "", "rules": [RULES[0], {"sha256": "1" * 64}]}]}
     ((alert, _severity, message),) = found(content=newer)
-    assert message == (
-        "The policy lacks 1 rules and exceptions of the allowlist, and has 1 that it does not have any more."
-    )
+    assert message == ("Rules and exceptions that only the allowlist has: 1; that only the policy has: 1.")
 
 
 def test_a_host_without_a_policy() -> None:

@@ -119,6 +119,16 @@ def test_automation_that_was_refused_is_reported_as_urgently(host: Host) -> None
     assert detection["severity"] is None
 
 
+def test_what_was_refused_before_it_was_approved_and_deployed_is_no_alarm(host: Host) -> None:
+    host.since = EXECUTION.time + 1
+    (found,) = host.judge([refused(NGINX)], PACKAGE)
+    assert (found["alert"], found["severity"]) == ("app_allowed_program_stopped", "informational")
+    assert found["message"].endswith("nginx of web. That was before the policy was deployed that is in force now.")
+    host.since = EXECUTION.time
+    (found,) = host.judge([refused(NGINX)], PACKAGE)
+    assert found["severity"] is None
+
+
 def test_what_the_policy_trusts_should_run(host: Host) -> None:
     host.trusted = {TOOL.path: ONE}
     (found,) = host.judge([refused()], PACKAGE)
