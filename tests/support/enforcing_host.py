@@ -277,12 +277,12 @@ def _hierarchy() -> dict[str, str]:
 
 
 def _descendants(pid: int) -> list[int]:
-    found = []
+    descendants = []
     for file in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
             for child in map(int, file.read_text().split()):
-                found += [child, *_descendants(child)]
-    return found
+                descendants += [child, *_descendants(child)]
+    return descendants
 
 
 def _numbers(pid: int) -> list[int]:

@@ -171,7 +171,7 @@ class DeadMan:
                 self._other = other
                 self._stand_by(first)
             finally:
-                os._exit(0)  # pylint: disable=protected-access
+                os._exit(0)  # pylint: disable=protected-access; os documents it
         other.close()
         self._other = mine
         return partner

@@ -253,7 +253,7 @@ class Performer:
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             os.execve(step.command[0], step.command, _ENVIRONMENT)  # noqa: S606 - no shell is wanted
-        os._exit(_NOT_EXECUTED)  # pylint: disable=protected-access
+        os._exit(_NOT_EXECUTED)  # pylint: disable=protected-access; os documents it
 
 
 def _identity(path: str, directory: int | None = None) -> Identity | None:

@@ -136,14 +136,14 @@ def test_what_was_blocked_and_what_is_wrong_with_the_enforcement(deployed: tuple
     # bash reads a program that it could not execute, to say why.
     host.run("/opt/allowed/job; cd /root; ./tool; bash -c './tool; true'; ./script; sh ./script", check=False)
     daemon.settle()
-    found = {(alert, subject): message for alert, subject, message in looks.look()}
-    tool, script = found["app_unapproved_program", "/root/tool"], found["app_unapproved_script", "/root/script"]
+    findings = {(alert, subject): message for alert, subject, message in looks.look()}
+    tool, script = findings["app_unapproved_program", "/root/tool"], findings["app_unapproved_script", "/root/script"]
     assert tool.startswith("fapolicyd blocked it ")
     assert script.startswith("fapolicyd blocked it 2 times since the last look, tried by root in /root")
-    stopped = found["app_allowed_program_stopped", "/opt/allowed/job"]
+    stopped = findings["app_allowed_program_stopped", "/opt/allowed/job"]
     assert "(rule 2 of compiled.rules)" in stopped
     assert stopped.endswith("though it should run: directory /opt/allowed of web.")
-    assert len(found) == 3
+    assert len(findings) == 3
     assert looks.coverage["enforcement"]["status"] == "checked"
 
     # What a simulation runs is refused, too, and that it tried is what a look has to see.
@@ -177,12 +177,12 @@ def test_what_was_blocked_and_what_is_wrong_with_the_enforcement(deployed: tuple
     # Root can write that packages are being installed, by which nobody is told less.
     looks.python(_PRETEND, None)
     daemon.settle()
-    found = {(alert, subject): message for alert, subject, message in looks.look()}
-    assert found["app_enforcement_off", "fapolicyd"].startswith("fapolicyd does not refuse a harmless file")
-    assert found["app_enforcement_changed", "fapolicyd"] == (
+    findings = {(alert, subject): message for alert, subject, message in looks.look()}
+    assert findings["app_enforcement_off", "fapolicyd"].startswith("fapolicyd does not refuse a harmless file")
+    assert findings["app_enforcement_changed", "fapolicyd"] == (
         "Other than deployed: compiled.rules. For now, packages are being installed, and their files are trusted."
     )
-    assert found["app_unapproved_program", "/root/tool"].startswith("It ran ")
+    assert findings["app_unapproved_program", "/root/tool"].startswith("It ran ")
     host.run("systemctl stop fapolicyd")
-    found = {(alert, subject): message for alert, subject, message in looks.look()}
-    assert found["app_enforcement_off", "fapolicyd"] == "fapolicyd does not run, so every program runs."
+    findings = {(alert, subject): message for alert, subject, message in looks.look()}
+    assert findings["app_enforcement_off", "fapolicyd"] == "fapolicyd does not run, so every program runs."

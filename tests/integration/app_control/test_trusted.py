@@ -63,7 +63,7 @@ def _install(root: DebianRoot, *debs: Deb) -> None:
     for top in ("usr/bin", "etc/init.d", "opt"):
         for directory, _directories, names in os.walk(root.path / top):
             for name in names:
-                os.chmod(os.path.join(directory, name), 0o755)  # noqa: S103
+                os.chmod(os.path.join(directory, name), 0o755)  # noqa: S103 - programs have this mode
 
 
 @pytest.fixture
