@@ -53,12 +53,12 @@ def prove(directory: str, executable: str) -> None:
             os._exit(code)
     os.close(writing)
     with os.fdopen(reading, "rb") as stream:
-        said = stream.read(_LONGEST).decode("utf-8", "replace")
+        problem = stream.read(_LONGEST).decode("utf-8", "replace")
     _pid, status = os.waitpid(pid, 0)
     if status:
         raise ProofError("the configuration could not be proven: the process that proves it ended early")
-    if said:
-        raise ProofError(said)
+    if problem:
+        raise ProofError(problem)
 
 
 def _end_with(parent: int) -> None:
@@ -158,13 +158,13 @@ def _separate(directory: str) -> None:
 
 
 def _read_tree(directory: str) -> dict[str, bytes]:
-    found = {}
+    contents = {}
     for above, _directories, names in os.walk(directory):
         for name in names:
             path = os.path.join(above, name)
             with open(path, "rb") as stream:
-                found[os.path.relpath(path, directory)] = stream.read()
-    return found
+                contents[os.path.relpath(path, directory)] = stream.read()
+    return contents
 
 
 def _mount_memory(path: str, kind: str) -> None:

@@ -11,7 +11,7 @@ import shutil
 import stat
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.system_calls import exchange
+from ansible_collections.bulwark.servers.plugins.module_utils._exchange import exchange
 
 STAGED = "/etc/.fapolicyd-bulwark"
 _MOST_FILES, _MOST_BYTES = 10_000, 1 << 30

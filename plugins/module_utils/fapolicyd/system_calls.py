@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""System calls on mounts and names that Python has no function for; each raises OSError that names the path."""
+"""System calls on mounts that Python has no function for; each raises OSError that names the path."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import os
 
 BIND, NO_SUID, NO_DEVICES, PRIVATE, RECURSIVE = 1 << 12, 2, 4, 1 << 18, 1 << 14
 _NEW_NAMESPACE, _DETACH = 0x00020000, 2
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 def mount(source: str, target: str, kind: str | None, flags: int) -> None:
@@ -29,12 +28,6 @@ def leave_mounts() -> None:
     """Give this process a mount namespace of its own, whose mounts nobody else sees (unshare(2))."""
     _check(_library().unshare(_NEW_NAMESPACE), "/")
     mount("none", "/", None, PRIVATE | RECURSIVE)
-
-
-def exchange(first: str, second: str) -> None:
-    """Exchange two names at once (renameat2(2))."""
-    names = os.fsencode(first), os.fsencode(second)
-    _check(_library().renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE), first)
 
 
 def _library() -> ctypes.CDLL:

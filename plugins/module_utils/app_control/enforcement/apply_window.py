@@ -15,6 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._state import Stat
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import state, window
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import ENFORCE
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.window import Window
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import LOCK
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
 
 Params = t.Mapping[str, t.Any]
@@ -57,7 +58,7 @@ def _opened(params: Params, where: StateDirectory | None, check_mode: bool) -> d
     if deployed.mode != ENFORCE:
         raise HostError("the policy of this host lets everything run; no maintenance window is needed")
     try:
-        with where.locked(state.LOCK, params["lock_timeout"]):
+        with where.locked(LOCK, params["lock_timeout"]):
             _refuse_second(window.read(where))
             if trial.current(state.TRIAL) is not None:
                 raise HostError("a policy is on trial on this host; wait until that is over")

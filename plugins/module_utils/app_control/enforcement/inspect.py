@@ -17,6 +17,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo, _payload, _process, _state
+from ansible_collections.bulwark.servers.plugins.module_utils._boot import boot_id
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._program import PROGRAM, UNPACKAGED, Program
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
@@ -35,7 +36,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import Judge
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, config, daemon, leases, trust
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
-from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.records import boot
 
 _MOST_BYTES = 64 * 1024 * 1024
 _MOST_ENTRIES = 100_000
@@ -54,7 +54,7 @@ _WITHOUT_PROGRAMS = frozenset(
 
 
 class Inspection(t.NamedTuple):
-    """What an inspection found.
+    """The result of an inspection.
 
     trusted: the digests that the policy trusts, by path. expected: when we ourselves started the daemon anew, nothing
     where no policy is deployed. started: the boot, and when each process of the daemon was started. canaries: paths of
@@ -145,11 +145,11 @@ def _inspected(
     if seen.is_running and deployed.mode == ENFORCE and is_tried and where is not None:
         seen = seen._replace(is_refused=_is_refused(where.path, scope))
     try:
-        kept = _payload.unpack(deployed.content)
-        found = deviations.deviations(wanted, content, deployed, kept, seen)
+        in_force = _payload.unpack(deployed.content)
+        detections = deviations.deviations(wanted, content, deployed, in_force, seen)
     except (ValueError, KeyError, TypeError) as error:
         scope.skip("allowlist", "the one that the host keeps can't be used: %r" % error)
-        found = []
+        detections = []
     scope.examined = len(deployed.digests)
     scope.note = " ".join(deviations.describe(deployed, seen))
     trusted = {entry.path: entry.sha256 for entry in entries}
@@ -157,7 +157,7 @@ def _inspected(
     expected = [deployed.confirmed]
     if opened is not None:
         expected += [opened.opened, opened.until if opened.ended is None else opened.ended]
-    return Inspection(found, trusted, tuple(expected), (_boot(), starts), canaries, deployed.confirmed)
+    return Inspection(detections, trusted, tuple(expected), (_boot(), starts), canaries, deployed.confirmed)
 
 
 def own_programs(state_dir: str | None, digests: t.Mapping[str, str] | None) -> dict[str, str]:
@@ -219,14 +219,12 @@ def _temporary(where: StateDirectory | None, opened: Window | None, now: float) 
 def foreign_trust(allowlist: Allowlist | None, now: float, scope: ScopeCoverage) -> dict[str, list[str]]:
     """Return what files of others trust and no allowlist has by its digest or directory, by the name of the file."""
     names = [_TRUST_FILE]
-    with contextlib.suppress(OSError):
-        names += sorted(
-            os.path.join(_TRUST_DIRECTORY, name)
-            for name in os.listdir(os.path.join(daemon.DIRECTORY, _TRUST_DIRECTORY))
-        )
+    # The daemon reads all directories below, too (trust_file_load_all).
+    for above, _directories, files in os.walk(os.path.join(daemon.DIRECTORY, _TRUST_DIRECTORY)):
+        names += [os.path.relpath(os.path.join(above, name), daemon.DIRECTORY) for name in files]
     judge = Judge(allowlist, now) if allowlist is not None else None
     foreign: dict[str, list[str]] = {}
-    for name in names:
+    for name in sorted(names):
         text = _read(name) if name != deployment.TRUST else b""
         entries = list(itertools.islice(trust.readable(text), _MOST_ENTRIES + 1))
         if len(text) >= _MOST_BYTES or len(entries) > _MOST_ENTRIES:
@@ -257,13 +255,13 @@ def _settings() -> config.Config:
 def _unwatched(watch_fs: str) -> tuple[str, ...]:
     """Return the mounts that may have programs and that the daemon does not watch. watch_fs: its setting."""
     watched = set(watch_fs.split(","))
-    found = {}
+    mounts = {}
     for line in _mountinfo.lines(_read_mounts()):
         kind, path = line.mount.kind, os.fsdecode(line.point)
         if kind in watched or kind in _WITHOUT_PROGRAMS or b"noexec" in line.options.split(b","):
             continue
-        found[path] = "%s (%s)" % (path, kind)
-    return tuple(found[path] for path in sorted(found))
+        mounts[path] = "%s (%s)" % (path, kind)
+    return tuple(mounts[path] for path in sorted(mounts))
 
 
 def _read_mounts() -> bytes:
@@ -285,5 +283,5 @@ def _digest(data: bytes) -> str:
 
 def _boot() -> str:
     with contextlib.suppress(OSError):
-        return boot()
+        return boot_id()
     return ""

@@ -29,6 +29,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import (
     system_calls,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.daemon import DaemonError, Installed
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import PROPOSED
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import performer, trial
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps import (
     Exchange,
@@ -93,7 +94,7 @@ def begin(
     began = time.monotonic()
     try:
         # First, so that whoever comes next knows whose trial that is.
-        state.write(where, proposed._replace(token=token), state.PROPOSED)
+        state.write(where, proposed._replace(token=token), PROPOSED)
         hooks.deploy(where)
         _change(installed, token)
         check(where, proposed.mode)
@@ -114,7 +115,7 @@ def begin(
 
 def confirm(where: StateDirectory, token: str, services: t.Sequence[str]) -> Deployed:
     """Make what is on trial last, once it has been checked again and services have restarted. Raises HostError."""
-    proposed, noted = state.read(where, state.PROPOSED), state.read(where)
+    proposed, noted = state.read(where, PROPOSED), state.read(where)
     if proposed is None or proposed.token != token:
         if noted is not None and noted.token == token:
             # The answer to whoever confirmed it was lost with its connection.
@@ -137,7 +138,7 @@ def confirm(where: StateDirectory, token: str, services: t.Sequence[str]) -> Dep
 
 def withdraw(where: StateDirectory, token: str) -> bool:
     """Go the way back, and remove what is left of a trial; return whether there was one of this token."""
-    proposed = state.read(where, state.PROPOSED)
+    proposed = state.read(where, PROPOSED)
     if proposed is None or proposed.token != token:
         return False
     running = trial.current(state.TRIAL)
@@ -153,7 +154,7 @@ def recover(where: StateDirectory) -> None:
     if running is not None:
         # Its processes were killed.
         trial.withdraw(state.TRIAL, running.token)
-    proposed = state.read(where, state.PROPOSED)
+    proposed = state.read(where, PROPOSED)
     if proposed is None:
         staging.discard(staging.STAGED)
         return
@@ -275,4 +276,4 @@ def _clear(where: StateDirectory) -> None:
         staging.discard(staging.STAGED)
     if state.read(where) is None:
         hooks.remove(where)
-    where.remove(state.PROPOSED)
+    where.remove(PROPOSED)

@@ -16,12 +16,12 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
+from ansible_collections.bulwark.servers.plugins.module_utils._boot import boot_id
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import hook_files
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, daemon
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
-from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.records import boot
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps import Kill, Plan, Remove, Run
 
 NAME = "app_window"
@@ -69,7 +69,7 @@ def read(where: StateDirectory | None) -> Window | None:
     window = records.read(where, _RECORD, _parsed, _LOST)
     if window is None or window.ended is not None:
         return window
-    if window.boot != boot():
+    if window.boot != boot_id():
         return window._replace(ended=window.until, how=REBOOTED)
     running = trial.current(NAME)
     if running is None or running.token != window.token or not running.is_guarded:
@@ -96,7 +96,7 @@ def open_window(where: StateDirectory, minutes: int, by: str, reason: str) -> Wi
     now = time.time()
     token = trial.start(_plan(os.path.dirname(where.path), installed.executable, minutes * 60))
     try:
-        window = Window(now, now + minutes * 60, by, reason, token, boot())
+        window = Window(now, now + minutes * 60, by, reason, token, boot_id())
         records.write(where, _RECORD, window._asdict())
         write_drop_in(installed.executable)
         daemon.reload_units()

@@ -9,8 +9,8 @@ import os
 import pathlib
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._exchange import exchange
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import staging
-from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.system_calls import exchange
 
 TIME = 1_700_000_000_123_456_789
 

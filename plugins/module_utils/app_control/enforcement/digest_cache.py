@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Digests of files kept on the host between two runs: to read all programs of a large host takes half a minute.
+"""Cache of the digests of files on the host: to read all programs of a large host takes half a minute.
 
 A file counts as the same with the same device, inode, size and times. The kernel sets the time of the inode, and no
 program can. The file is beside the state of enforcement, where root alone can write.
@@ -26,7 +26,7 @@ Digests = t.Dict[FileKey, t.Dict[str, str]]
 
 
 def read(state_dir: str | None) -> Digests:
-    """Return what was kept; nothing where that is unusable, as the files can be read again."""
+    """Return the cached digests; none if the cache is unusable, as the files can be read again."""
     try:
         with state.directory(state_dir, create=False) as where:
             descriptor = where.open_file(_NAME) if where is not None else None
@@ -45,7 +45,7 @@ def read(state_dir: str | None) -> Digests:
 
 
 def write(state_dir: str | None, digests: Digests) -> None:
-    """Keep digests beside the state of enforcement, where there is one. Raises StateError."""
+    """Write the digests beside the state of enforcement, if there is one. Raises StateError."""
     content = {"version": _VERSION, "files": [[*key, value] for key, value in sorted(digests.items())]}
     with state.directory(state_dir, create=False) as where:
         if where is not None:
