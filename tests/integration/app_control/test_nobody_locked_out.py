@@ -24,7 +24,7 @@ from tests.support import enforcing_host
 pytestmark = [pytest.mark.requires(*enforcing_host.NEEDS), pytest.mark.xdist_group("enforce")]
 
 _RUNS = int(os.environ.get("BULWARK_LOCKOUT_RUNS", "5"))
-_HOSTS = int(os.environ.get("BULWARK_LOCKOUT_HOSTS", "4"))
+_HOSTS = int(os.environ.get("BULWARK_LOCKOUT_HOSTS", "8"))
 _SECONDS = 5
 # The way back takes less than two seconds; a busy machine takes longer.
 _GRACE = 2.0 if "BULWARK_LOCKOUT_RUNS" in os.environ else 20.0
