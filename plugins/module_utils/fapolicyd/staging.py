@@ -13,6 +13,7 @@ import stat
 import typing as t
 
 STAGED = "/etc/.fapolicyd-bulwark"
+DISCARD = ("rm", "-rf", "--one-file-system", STAGED)
 _MOST_FILES, _MOST_BYTES = 10_000, 1 << 30
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _MODE = 0o644
