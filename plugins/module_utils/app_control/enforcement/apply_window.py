@@ -43,7 +43,9 @@ def _check(params: Params) -> None:
     if not reason.strip():
         raise UsageError("reason (app_window_reason) is empty; say why everything may run")
     if len(reason) > _LONGEST_REASON or not reason.isprintable():
-        raise UsageError("reason (app_window_reason) has more than %d characters or some that can't be shown" % _LONGEST_REASON)
+        raise UsageError(
+            "reason (app_window_reason) has more than %d characters or some that can't be shown" % _LONGEST_REASON
+        )
 
 
 def _opened(params: Params, where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:

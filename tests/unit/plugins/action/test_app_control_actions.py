@@ -229,9 +229,7 @@ def test_what_enforces_ends_its_findings_where_it_is_meant_to(site: Site) -> Non
         reported("/usr/sbin/fapolicyd-cli", "c" * 64, **{**daemon, "verification": "modified"}),
     )
     with site.store() as store:
-        found = [
-            events.finding(each, catalogue.load(), events.Device("web1"), programs.DAY) for each in programs_seen
-        ]
+        found = [events.finding(each, catalogue.load(), events.Device("web1"), programs.DAY) for each in programs_seen]
         programs.record(store, host="web1", findings=found)
     said = [{"alert": each["alert"], "subject": each["subject"], "reason": "x"} for each in programs_seen]
     (site.lists / "web.yml").write_text("role: web\nhosts: [web1]\nallow: []\n")
@@ -252,7 +250,9 @@ def reported(path: str, sha256: str, **facts: str) -> dict[str, t.Any]:
         **{"kind": "program", "path": path, "sha256": sha256, "verification": "unpackaged", "owner": "root", **facts}
     )
     record = Record(program, programs.DAY, programs.DAY, [1], executions=1, new_executions=1)
-    return violation_detection(Violation(record, Verdict(False, "no", UNAPPROVED_ALERTS[program.kind]), False), "programs")
+    return violation_detection(
+        Violation(record, Verdict(False, "no", UNAPPROVED_ALERTS[program.kind]), False), "programs"
+    )
 
 
 def test_other_modules_can_not_say_anything_about_programs() -> None:
