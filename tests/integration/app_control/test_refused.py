@@ -78,8 +78,10 @@ def test_units_that_systemd_can_not_start_are_named_before_a_trial(host: enforci
     result = apply(host, content, restart_services=units)
     assert result["failed"]
     assert result["refused"] == [
-        "systemd can't start sshd-no-such.service, rsyslog.service, so nothing is put on trial; correct"
-        " restart_services (app_control_restart_services of the role)."
+        (
+            "systemd can't start sshd-no-such.service, rsyslog.service, so nothing is put on trial; correct"
+            " restart_services (app_control_restart_services of the role)."
+        )
     ]
 
 
