@@ -58,8 +58,7 @@ class MountTable:
             os.close(self._descriptor)
 
     def read(self) -> dict[bytes, Mount]:
-        with open(_PATH, "rb") as stream:
-            return parse(stream.read())
+        return parse(own())
 
     def has_changed(self) -> bool:
         """Say whether anything was mounted or unmounted since this was last asked, or since the table was opened."""
@@ -82,10 +81,15 @@ def of_first_process() -> dict[bytes, Mount] | None:
         return None
 
 
+def own() -> bytes:
+    """Return the text on the mounts of this process's mount namespace; OSError as it comes."""
+    with open(_PATH, "rb") as stream:
+        return stream.read()
+
+
 def own_file_systems() -> dict[bytes, str]:
     """Return the type of the file system that was mounted last at each point; OSError as it comes."""
-    with open(_PATH, "rb") as stream:
-        return file_systems(stream.read())
+    return file_systems(own())
 
 
 def file_systems(text: bytes) -> dict[bytes, str]:

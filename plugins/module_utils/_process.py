@@ -48,6 +48,11 @@ def stat(pid: int) -> Stat | None:
         return None
 
 
+def seconds(ticks: int) -> float:
+    """Return when a process was started, in seconds since the epoch, by the clock as it is now. ticks: as of Stat."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
+
+
 def written_files(pid: int) -> t.Iterator[tuple[tuple[int, int], str]]:
     """Yield the regular files that a process has open for writing: device and inode, and the link in /proc to each."""
     with contextlib.suppress(OSError), os.scandir("/proc/%d/fd" % pid) as entries:

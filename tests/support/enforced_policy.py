@@ -20,9 +20,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.host import distribution
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import config, trust
 content = _payload.unpack(sys.stdin.read())
-found = trusted.facts({{"state_dir": "/run/state", "_connection": {{"pipelining": True}}}}, content, "1.3.4")
+host_facts = trusted.facts({{"state_dir": "/run/state", "_connection": {{"pipelining": True}}}}, content, "1.3.4")
 options = facts.Options(policy.ENFORCE, ("ext3",))
-made = policy.compile_policy(travelling.allowlist(content, distribution()), found, options)
+made = policy.compile_policy(travelling.allowlist(content, distribution()), host_facts, options)
 etc = pathlib.Path("/etc/fapolicyd")
 rules = "".join(rule.replace("deny_audit", "deny") + "\\n" for rule in made.rules)
 (etc / "rules.d/00-bulwark.rules").write_text(rules)

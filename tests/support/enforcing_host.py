@@ -17,21 +17,18 @@ The test, or its file, says ``pytest.mark.requires(*enforcing_host.NEEDS)``.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
-import hashlib
 import os
 import pathlib
 import secrets
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import typing as t
 
-from tests.support import paths, waiting
+from tests.support import waiting
+from tests.support.enforcing_image import Image, build_image, run_command
 
 NEEDS: t.Final = (
     "root",
@@ -44,93 +41,8 @@ NEEDS: t.Final = (
     "command:ssh",
 )
 
-_PACKAGES = (
-    "systemd",
-    "systemd-sysv",
-    "dbus",
-    "libpam-systemd",
-    "openssh-server",
-    "python3",
-    "sudo",
-    "cron",
-    "rsyslog",
-    "fapolicyd",
-    "nftables",
-    "iproute2",
-    "procps",
-    "apt-utils",
-    "unattended-upgrades",
-    "initramfs-tools",
-    "acl",
-    "attr",
-    "e2fsprogs",
-    "libcap2-bin",
-)
-
-CONFIGURATION: t.Final = """permissive = 0
-nice_val = 14
-q_size = 800
-uid = root
-gid = root
-do_stat_report = 1
-detailed_report = 1
-db_max_size = 50
-subj_cache_size = 1549
-obj_cache_size = 8191
-watch_fs = ext3
-trust = file
-integrity = sha256
-syslog_format = rule,dec,perm,auid,pid,exe,:,path,ftype,trust
-rpm_sha256_only = 0
-allow_filesystem_mark = 0
-report_interval = 0
-"""
-
-# A machine-id that is there: without one systemd takes each boot for the first and enables every unit.
-_PREPARE = """
-apt-get clean
-rm -rf /var/lib/apt/lists/* /var/log/bootstrap.log
-echo 0123456789abcdef0123456789abcdef > /etc/machine-id
-echo debian > /etc/hostname
-echo '127.0.1.1 debian' >> /etc/hosts
-echo 'UseDNS no' > /etc/ssh/sshd_config.d/test.conf
-useradd --create-home --shell /bin/bash ansible
-echo 'ansible ALL=(ALL:ALL) NOPASSWD: ALL' > /etc/sudoers.d/ansible
-chmod 0440 /etc/sudoers.d/ansible
-for home in /root /home/ansible; do
-    install -d -m 0700 "$home/.ssh"
-    cp /authorized_keys "$home/.ssh/authorized_keys"
-    chown -R --reference="$home" "$home/.ssh"
-done
-rm /authorized_keys
-mkdir -p /etc/fapolicyd/rules.d /var/log/audit
-systemctl mask console-getty.service apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer systemd-networkd.service
-systemctl mask tmp.mount
-systemctl disable fapolicyd.service
-"""
-
-# $1: the file system. $2: where to mount it. The rest: packages.
-_INSTALL = """
-mount -t ext3 -o loop "$1" "$2"
-cd "$2"; shift 2
-mount -t proc proc proc
-mount --rbind /dev dev
-cp etc/resolv.conf resolv.before
-cp /etc/resolv.conf etc/
-export DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin
-printf '#!/bin/sh\\nexit 101\\n' > usr/sbin/policy-rc.d
-chmod 755 usr/sbin/policy-rc.d
-chroot . apt-get -qq update
-chroot . apt-get -qq -o Dpkg::Options::=--force-unsafe-io install --no-install-recommends "$@" > /dev/null
-chroot . apt-get clean
-rm -rf var/lib/apt/lists/* usr/sbin/policy-rc.d
-mv resolv.before etc/resolv.conf
-"""
-
 # /tmp is on the root, whose file system is watched.
 _SYSTEM: t.Final[t.Mapping[str, str]] = {"SYSTEMD_SECCOMP": "0", "SYSTEMD_NSPAWN_TMPFS_TMP": "0"}
-_SIZE = "4G"
-_HOST_KEY = "etc/ssh/ssh_host_ed25519_key.pub"
 
 
 class Host:
@@ -176,14 +88,14 @@ class Host:
             "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LC_ALL=C.UTF-8",
         ]
-        return _run([*enter, "--wdns=/", *environment, *words], given=given, check=check, seconds=seconds)
+        return run_command([*enter, "--wdns=/", *environment, *words], given=given, check=check, seconds=seconds)
 
     def ssh(
         self, command: str, *, user: str = "root", check: bool = True, seconds: float = waiting.SECONDS
     ) -> subprocess.CompletedProcess[str]:
         """Run a command through a new connection; AssertionError when it fails."""
         words = ["ssh", "-F", "none", "-q", "-l", user, *self.ssh_options(), self.address, command]
-        return _run(words, check=check, seconds=seconds)
+        return run_command(words, check=check, seconds=seconds)
 
     def ssh_options(self) -> list[str]:
         """Return the options that ssh needs to sign in, for Ansible's ``ansible_ssh_common_args``, too."""
@@ -294,14 +206,6 @@ class Host:
         return (self._directory / "console").read_text("utf-8", "replace")[-4000:]
 
 
-class Image(t.NamedTuple):
-    """A file system to copy. key: the private key that signs in to its hosts. host_key: their public one."""
-
-    file: pathlib.Path
-    key: pathlib.Path
-    host_key: str
-
-
 @contextlib.contextmanager
 def booted(
     directory: pathlib.Path, *, packages: t.Sequence[str] = (), audit_log: pathlib.Path | None = None
@@ -311,7 +215,7 @@ def booted(
     packages: of Debian, beside those that each host has. audit_log: the directory that is its /var/log/audit, as the
     log of this machine's only audit daemon.
     """
-    made = image(packages)
+    made = build_image(packages)
     directory.mkdir(parents=True, exist_ok=True)
     binds = [f"{audit_log}:/var/log/audit"] if audit_log else []
     with _network() as (name, address), _mounted(made.file, directory):
@@ -324,71 +228,21 @@ def booted(
             host.kill()
 
 
-def image(packages: t.Sequence[str] = ()) -> Image:
-    """Return the file system with these packages beside those of each host; built once on a machine and kept."""
-    base = _cached("\0".join((*_PACKAGES, _PREPARE, CONFIGURATION, _SIZE)), _build)
-    if not packages:
-        return base
-    wanted = sorted(set(packages))
-    recipe = "\0".join((base.file.parent.name, *wanted, _INSTALL))
-    return _cached(recipe, lambda directory: _extend(directory, base, wanted))
-
-
-def _cached(recipe: str, build: t.Callable[[pathlib.Path], None]) -> Image:
-    """Return an image of the cache; build it in a new directory where there is none. Only one process builds it."""
-    directory = paths.cache() / "enforcing-hosts" / hashlib.sha256(recipe.encode()).hexdigest()[:12]
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{directory}.lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not directory.exists():
-            with tempfile.TemporaryDirectory(prefix=f"{directory.name}-", dir=directory.parent) as workspace:
-                finished = pathlib.Path(workspace) / "image"
-                finished.mkdir(mode=0o700)
-                build(finished)
-                finished.rename(directory)
-    return Image(directory / "root.ext3", directory / "key", (directory / "host_key").read_text().strip())
-
-
-def _build(directory: pathlib.Path) -> None:
-    from tests.fleet import images
-
-    root = directory / "root"
-    # In a mount namespace of its own: whatever debootstrap mounts and an interrupt leaves behind ends with it.
-    build = ["unshare", "--mount", "--fork", "debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}"]
-    _run([*build, "trixie", str(root), images.mirror()], seconds=900)
-    _run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(directory / "key")])
-    (root / "authorized_keys").write_text((directory / "key.pub").read_text())
-    _run(["chroot", str(root), "/bin/sh", "-euc", _PREPARE])
-    (root / "etc/fapolicyd/fapolicyd.conf").write_text(CONFIGURATION)
-    (directory / "host_key").write_text(" ".join((root / _HOST_KEY).read_text().split()[:2]) + "\n")
-    _run(["mkfs.ext3", "-q", "-m", "0", "-J", "size=16", "-d", str(root), str(directory / "root.ext3"), _SIZE])
-    shutil.rmtree(root)
-
-
-def _extend(directory: pathlib.Path, base: Image, packages: t.Sequence[str]) -> None:
-    for file in (base.key, base.key.with_name("host_key")):
-        shutil.copy(file, directory)
-    file = directory / "root.ext3"
-    _run(["cp", "--sparse=always", str(base.file), str(file)])
-    (directory / "root").mkdir()
-    install = ["unshare", "--mount", "--fork", "/bin/sh", "-euc", _INSTALL, "sh", str(file), str(directory / "root")]
-    _run([*install, *packages], seconds=900)
-    (directory / "root").rmdir()
-
-
 @contextlib.contextmanager
 def _mounted(file: pathlib.Path, directory: pathlib.Path) -> t.Iterator[None]:
     """Have a copy of a file system mounted at ``root`` below the directory while the block runs."""
     copy, root = directory / "root.ext3", directory / "root"
     root.mkdir()
     try:
-        _run(["cp", "--sparse=always", str(file), str(copy)])
-        _run(["mount", "-t", "ext3", "-o", "loop,noatime", str(copy), str(root)])
+        run_command(["cp", "--sparse=always", str(file), str(copy)])
+        run_command(["mount", "-t", "ext3", "-o", "loop,noatime", str(copy), str(root)])
         try:
             yield
         finally:
             # A process that is being killed has its files for a moment longer.
-            waiting.until(lambda: _run(["umount", str(root)], check=False).returncode == 0, f"{root} stays in use")
+            waiting.until(
+                lambda: run_command(["umount", str(root)], check=False).returncode == 0, f"{root} stays in use"
+            )
     finally:
         copy.unlink(missing_ok=True)
 
@@ -401,17 +255,19 @@ def _network() -> t.Iterator[tuple[str, str]]:
     net = f"169.254.{secrets.randbelow(250) + 1}"
     first = secrets.randbelow(64) * 4
     try:
-        _run(["ip", "netns", "add", name])
-        _run(["ip", "-n", name, "link", "add", "eth0", "type", "veth", "peer", "name", name, "netns", str(os.getpid())])
-        _run(["ip", "-n", name, "link", "set", "lo", "up"])
-        _run(["ip", "-n", name, "address", "add", f"{net}.{first + 2}/30", "dev", "eth0"])
-        _run(["ip", "-n", name, "link", "set", "eth0", "up"])
-        _run(["ip", "address", "add", f"{net}.{first + 1}/30", "dev", name])
-        _run(["ip", "link", "set", name, "up"])
+        run_command(["ip", "netns", "add", name])
+        run_command(
+            ["ip", "-n", name, "link", "add", "eth0", "type", "veth", "peer", "name", name, "netns", str(os.getpid())]
+        )
+        run_command(["ip", "-n", name, "link", "set", "lo", "up"])
+        run_command(["ip", "-n", name, "address", "add", f"{net}.{first + 2}/30", "dev", "eth0"])
+        run_command(["ip", "-n", name, "link", "set", "eth0", "up"])
+        run_command(["ip", "address", "add", f"{net}.{first + 1}/30", "dev", name])
+        run_command(["ip", "link", "set", name, "up"])
         yield name, f"{net}.{first + 2}"
     finally:
-        _run(["ip", "link", "delete", name], check=False)
-        _run(["ip", "netns", "delete", name], check=False)
+        run_command(["ip", "link", "delete", name], check=False)
+        run_command(["ip", "netns", "delete", name], check=False)
 
 
 def _hierarchy() -> dict[str, str]:
@@ -421,12 +277,12 @@ def _hierarchy() -> dict[str, str]:
 
 
 def _descendants(pid: int) -> list[int]:
-    found = []
+    descendants = []
     for file in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
             for child in map(int, file.read_text().split()):
-                found += [child, *_descendants(child)]
-    return found
+                descendants += [child, *_descendants(child)]
+    return descendants
 
 
 def _numbers(pid: int) -> list[int]:
@@ -443,21 +299,3 @@ def _is_removed(group: pathlib.Path) -> bool:
         with contextlib.suppress(OSError):
             os.rmdir(directory)
     return not group.exists()
-
-
-def _run(
-    words: t.Sequence[str], *, given: str = "", check: bool = True, seconds: float = waiting.SECONDS
-) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        words,
-        input=given,
-        capture_output=True,
-        encoding="utf-8",
-        errors="backslashreplace",
-        check=False,
-        timeout=seconds,
-    )
-    assert not check or result.returncode == 0, (
-        f"{shlex.join(words)}: {result.returncode}: {result.stderr or result.stdout}"
-    )
-    return result

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
+
+_PATTERN = re.compile(r"[*?\[]")
 
 
 class Rule(t.NamedTuple):
@@ -44,6 +47,10 @@ class Exemption(t.NamedTuple):
     sha256: str = ""
     user: str = ""
     until: float | None = None
+
+    @property
+    def is_pattern(self) -> bool:
+        return bool(_PATTERN.search(self.program))
 
 
 class Allowlist(t.NamedTuple):

@@ -53,19 +53,22 @@ class Judgement:
         self._scripts = scripts
         self._upgrades = upgrades
         self._trusted: t.Mapping[str, str] = {}
+        self._since = 0.0
         self._canaries: t.Container[str] = ()
         self._own: t.Mapping[str, str] = {}
         self._not_judged: collections.Counter[str] = collections.Counter()
         self._explained: dict[str, list[tuple[str, int]]] = {}
 
-    def know(self, trusted: t.Mapping[str, str], canaries: t.Container[str], own: t.Mapping[str, str]) -> None:
+    def know(
+        self, trusted: t.Mapping[str, str], canaries: t.Container[str], own: t.Mapping[str, str], since: float
+    ) -> None:
         """Take in what is enforced on this host.
 
         trusted: the digest of each file that the policy trusts, by its path. canaries: paths of programs that the
         collection tries to run, in order to see them refused. own: the digest of each program that the collection
-        leaves on this host, by its path.
+        leaves on this host, by its path. since: when the policy was deployed, in seconds since the epoch.
         """
-        self._trusted, self._canaries, self._own = trusted, canaries, own
+        self._trusted, self._canaries, self._own, self._since = trusted, canaries, own, since
 
     def detections(self, records: t.Iterable[Record]) -> list[dict[str, t.Any]]:
         """Return the detections of programs that ran since the last look; note in the records what was reported."""
@@ -179,9 +182,9 @@ class Judgement:
                 # Root can set up the times and versions that say so.
                 by = "claimed by %s %s" % (now.package, now.version)
                 self._explain(by, now.path, max(1, record.new_executions))
-            return None, _stopped(record, verdict.by)
+            return None, self._stopped(record, verdict.by)
         if record.denials.total and program.sha256 and self._trusted.get(program.path) == program.sha256:
-            return None, _stopped(record, "the policy on this host trusts this content")
+            return None, self._stopped(record, "the policy on this host trusts this content")
         provenance = self._scripts.of_record(record)
         if provenance is not None and provenance.level == package_scripts.CONTRADICTED:
             verdict = Verdict(False, "%s of its name" % provenance.reason, CHANGED_ALERT)
@@ -195,6 +198,15 @@ class Judgement:
                 self._explain(sentence, record.program.path, count)
             return None, None
         return provenance, Violation(record, verdict, _is_explained(record))
+
+    def _stopped(self, record: Record, by: str) -> Violation | None:
+        """Return what is wrong with a program that should run: that fapolicyd is against it. None for nothing."""
+        if not record.denials.total:
+            return None
+        severity = None if record.denials.blocked else REHEARSED_SEVERITY
+        if record.newest_denied is not None and record.newest_denied.time < self._since:
+            severity, by = "informational", "%s. That was before the policy was deployed that is in force now" % by
+        return Violation(record, Verdict(False, by, STOPPED_ALERT, severity), False)
 
     def _is_allowed_as(self, path: str, record: Record) -> bool:
         """Say whether people allowed all scripts of a package, by the path that their finding has."""
@@ -269,14 +281,6 @@ def _remember(violations: t.Iterable[Violation], path: str | None = None) -> Non
 
 def _is_news(record: Record) -> bool:
     return record.newest is not None or record.is_running or bool(record.denials.total)
-
-
-def _stopped(record: Record, by: str) -> Violation | None:
-    """Return what is wrong with a program that should run: that fapolicyd is against it. None for nothing."""
-    if not record.denials.total:
-        return None
-    severity = None if record.denials.blocked else REHEARSED_SEVERITY
-    return Violation(record, Verdict(False, by, STOPPED_ALERT, severity), False)
 
 
 def _is_explained(record: Record) -> bool:

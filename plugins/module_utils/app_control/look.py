@@ -9,7 +9,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _payload
+from ansible_collections.bulwark.servers.plugins.module_utils import _payload, _process
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import (
     CHECKED,
@@ -27,7 +27,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
     Inspection,
     inspect,
     own_programs,
-    seconds_of,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judgement import Judgement
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observe import (
@@ -74,9 +73,8 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         roles = list(allowlist.roles)
         judgement = Judgement(allowlist, scopes[0], scripts, Upgrades(databases), time.time())
         if inspection is not None:
-            judgement.know(
-                inspection.trusted, inspection.canaries, own_programs(params.get("state_dir"), params["_own"])
-            )
+            own = own_programs(params.get("state_dir"), params["_own"])
+            judgement.know(inspection.trusted, inspection.canaries, own, inspection.since)
         detections += judgement.detections(records)
         ended = judgement.ended(records)
         _note(scopes[0], _describe(allowlist, given, observed.host["distribution"]))
@@ -186,7 +184,7 @@ def _of_enforcement(inspection: Inspection | None, observed: Observed, scope: Sc
         return inspection.detections
     found = interruptions.detections(observed.interruptions, inspection.expected, scope.scope)
     if not found and interruptions.is_another(former, inspection.started):
-        started = max(map(seconds_of, inspection.started[1]))
+        started = max(map(_process.seconds, inspection.started[1]))
         found = [interruptions.unseen(started, inspection.expected, scope.scope)]
     return [*inspection.detections, *found]
 

@@ -101,6 +101,8 @@ class Reader:
         self._running = running
         self._allowing = allowing
         self._former_look = former_look
+        # Process and file of the newest execution that was refused, and what it is about.
+        self._refused: tuple[tuple[bytes, bytes], Target] | None = None
         self.interruptions = Interruptions(state.get("stopped"))
         self._is_resumed = bool(state.get("last_time"))
         self.last_time: float = state.get("last_time", 0.0)
@@ -342,8 +344,20 @@ class Reader:
         if self._former_look is not None and self._former_look.caused(denial, event.time):
             return True
         parent = self.lineage.starter(pid, parts[activity.PPID] or b"")
-        target = self._targets.of_denied(denial, pid, parent, event.time)
         attempt = denial.attempt
+        attempted = pid, attempt.items[0].path
+        if (
+            denial.is_blocked
+            and not denial.is_execution
+            and self._refused is not None
+            and self._refused[0] == attempted
+        ):
+            # A shell reads a program whose execution was refused, to say why: it runs no script.
+            target = self._refused[1]
+        else:
+            target = self._targets.of_denied(denial, pid, parent, event.time)
+        if denial.is_blocked and denial.is_execution:
+            self._refused = attempted, target
         occurrence = Occurrence(event.time, attempt.account, parent, attempt.cwd, attempt.terminal, ses, pid, b"")
         sentence = self._explanation(target, occurrence, parts[activity.IDS] or b"", event)
         tally = self._tallies.of(target)

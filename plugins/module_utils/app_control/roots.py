@@ -16,6 +16,7 @@ import os
 import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._boot import boot_id
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import file_systems, plain
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.other_roots import (
@@ -72,7 +73,7 @@ class Roots:
     def __init__(self, state: t.Mapping[str, t.Any], proc: str = "/proc") -> None:
         """state: as ``state`` returned it."""
         self._proc = proc
-        self._boot = _text(proc + "/sys/kernel/random/boot_id").strip()
+        self._boot = _boot(proc)
         saved = state.get("devices", ()) if state.get("boot") == self._boot else ()
         self._former: dict[Device, str] = {(major, minor): image for major, minor, image in saved}
         self.containers: dict[str, Container] = {}
@@ -253,8 +254,11 @@ def _names(path: str) -> list[str]:
         return []
 
 
-def _text(path: str) -> str:
-    return _read(path).decode("ascii", "replace")
+def _boot(proc: str) -> str:
+    """Return the id of this boot, "" where it can't be read."""
+    with contextlib.suppress(OSError):
+        return boot_id(proc)
+    return ""
 
 
 def _read(path: str) -> bytes:

@@ -109,7 +109,7 @@ def _daemon(pid: int, executable: str) -> Daemon | None:
         words[1:],
         owner(pid),
         stat.started,
-        _seconds(stat.started),
+        _process.seconds(stat.started),
         group.path,
         # A scan in a container is about that container.
         None if group.container == own else group.container,
@@ -119,11 +119,6 @@ def _daemon(pid: int, executable: str) -> Daemon | None:
         not can_see or _link(pid, "ns/user") == os.readlink("/proc/self/ns/user"),
         "its command line is longer than that of an engine" if is_long else problem,
     )
-
-
-def _seconds(ticks: int) -> float:
-    """Return when a process was started, in seconds since the epoch, by the clock as it is now."""
-    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def own_container() -> str | None:

@@ -39,7 +39,7 @@ def changed(text: str, settings: Config) -> str:
 
     Raises ValueError for a file that the daemon does not take, or a value that it can't have.
     """
-    lines = _kept(text)
+    lines = _split(text)
     readings = parse(text), parse(text + "\n")
     for name, value in settings.items():
         if all(present.get(name) == value for present in readings):
@@ -47,9 +47,9 @@ def changed(text: str, settings: Config) -> str:
         written = "%s = %s" % (name, value)
         if " " in value or not value or len(written) > _LONGEST:
             raise ValueError("fapolicyd.conf: %s can't be %r" % (name, value))
-        places = [number for number, line in enumerate(lines) if _words(_effective(_ended(line)))[:1] == [name]]
-        if places:
-            lines[places[-1]] = written + "\n"
+        numbers = [number for number, line in enumerate(lines) if _words(_effective(_ended(line)))[:1] == [name]]
+        if numbers:
+            lines[numbers[-1]] = written + "\n"
         else:
             # Before a last line without an end, which would begin to count if one followed it.
             is_open = bool(lines) and not lines[-1].endswith("\n")
@@ -57,7 +57,7 @@ def changed(text: str, settings: Config) -> str:
     return "".join(lines)
 
 
-def _kept(text: str) -> list[str]:
+def _split(text: str) -> list[str]:
     pieces = text.split("\n")
     return [piece + "\n" for piece in pieces[:-1]] + ([pieces[-1]] if pieces[-1] else [])
 
@@ -68,7 +68,7 @@ def _ended(line: str) -> str:
 
 def _lines(text: str) -> list[str]:
     """Return the lines that the daemon takes notice of, others as empty ones."""
-    return [_effective(line) for line in _kept(text)]
+    return [_effective(line) for line in _split(text)]
 
 
 def _effective(line: str) -> str:

@@ -194,7 +194,7 @@ def quoted(text: bytes) -> str:
     lines = [line.strip() for line in _COLOUR.sub("", text.decode("utf-8", "replace")).splitlines() if line.strip()]
     levels = [(match.group(1), match.group(2)) for match in map(_LEVEL.match, lines) if match]
     for level in ("WARNING", "ERROR"):
-        lines = [said for known, said in levels if known == level] or lines
+        lines = [message for known, message in levels if known == level] or lines
     shown = printable("; ".join(lines[-_MOST_LINES:]))
     return ": " + shown[-_MOST_WORDS:] if shown else ""
 

@@ -10,6 +10,7 @@ does, nothing else on the host waits for it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -17,11 +18,9 @@ import signal
 import time
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo
-from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, config, daemon
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, config, daemon, system_calls
 
 _SECONDS = 90.0
-_NEW_NAMESPACE, _PRIVATE, _RECURSIVE, _DETACH = 0x00020000, 1 << 18, 1 << 14, 2
-_NO_SUID, _NO_DEVICES = 2, 4
 _KIND = "ramfs"
 _END_WITH_PARENT = 1
 _LONGEST = 4096
@@ -54,12 +53,12 @@ def prove(directory: str, executable: str) -> None:
             os._exit(code)
     os.close(writing)
     with os.fdopen(reading, "rb") as stream:
-        said = stream.read(_LONGEST).decode("utf-8", "replace")
+        problem = stream.read(_LONGEST).decode("utf-8", "replace")
     _pid, status = os.waitpid(pid, 0)
     if status:
         raise ProofError("the configuration could not be proven: the process that proves it ended early")
-    if said:
-        raise ProofError(said)
+    if problem:
+        raise ProofError(problem)
 
 
 def _end_with(parent: int) -> None:
@@ -138,17 +137,16 @@ def _wrong(process: _Process, untrusted: str, trusted: str) -> str:
 
 def _separate(directory: str) -> None:
     """Give this process mounts of its own, with the configuration and places for what the daemon writes."""
-    library = ctypes.CDLL(None, use_errno=True)
-    _check(library.unshare(_NEW_NAMESPACE), "unshare")
-    _check(library.mount(b"none", b"/", None, ctypes.c_ulong(_PRIVATE | _RECURSIVE), None), "/")
+    system_calls.leave_mounts()
     copied = _read_tree(directory)
     for point, kind in _mountinfo.own_file_systems().items():
         if kind == _KIND:
-            library.umount2(point, _DETACH)
+            with contextlib.suppress(OSError):
+                system_calls.detach(point)
     for path in (daemon.DIRECTORY, daemon.DATABASE, "/run"):
-        _mount_memory(library, path, "tmpfs")
+        _mount_memory(path, "tmpfs")
     os.mkdir(canary.PROOF_DIRECTORY, 0o700)
-    _mount_memory(library, canary.PROOF_DIRECTORY, _KIND)
+    _mount_memory(canary.PROOF_DIRECTORY, _KIND)
     left = [point for point, kind in _mountinfo.own_file_systems().items() if kind == _KIND]
     if left != [os.fsencode(canary.PROOF_DIRECTORY)]:
         raise OSError(0, "%s is mounted and can't be taken away" % os.fsdecode(left[0]))
@@ -160,28 +158,21 @@ def _separate(directory: str) -> None:
 
 
 def _read_tree(directory: str) -> dict[str, bytes]:
-    found = {}
+    contents = {}
     for above, _directories, names in os.walk(directory):
         for name in names:
             path = os.path.join(above, name)
             with open(path, "rb") as stream:
-                found[os.path.relpath(path, directory)] = stream.read()
-    return found
+                contents[os.path.relpath(path, directory)] = stream.read()
+    return contents
 
 
-def _mount_memory(library: ctypes.CDLL, path: str, kind: str) -> None:
+def _mount_memory(path: str, kind: str) -> None:
     """Cover a directory with a file system in memory that has its owner and mode."""
     status = os.stat(path)
-    flags = ctypes.c_ulong(_NO_SUID | _NO_DEVICES)
-    _check(library.mount(b"none", os.fsencode(path), kind.encode(), flags, None), path)
+    system_calls.mount("none", path, kind, system_calls.NO_SUID | system_calls.NO_DEVICES)
     os.chown(path, status.st_uid, status.st_gid)
     os.chmod(path, status.st_mode & 0o7777)
-
-
-def _check(code: int, path: str) -> None:
-    if code:
-        number = ctypes.get_errno()
-        raise OSError(number, "%s: %s" % (path, os.strerror(number)))
 
 
 def _write_configuration(trusted: str) -> None:

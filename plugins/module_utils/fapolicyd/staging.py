@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import shutil
 import stat
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._exchange import exchange
+
 STAGED = "/etc/.fapolicyd-bulwark"
 DISCARD = ("rm", "-rf", "--one-file-system", STAGED)
 _MOST_FILES, _MOST_BYTES = 10_000, 1 << 30
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _MODE = 0o644
 
 
@@ -65,14 +65,6 @@ def discard(directory: str) -> None:
     """Remove a directory that was prepared, if it is there. Raises OSError."""
     if os.path.lexists(directory):
         shutil.rmtree(directory)
-
-
-def exchange(first: str, second: str) -> None:
-    """Exchange two names at once (renameat2(2)). Raises OSError."""
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.renameat2(_AT_FDCWD, first.encode(), _AT_FDCWD, second.encode(), _RENAME_EXCHANGE):
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), first)
 
 
 def _copy(source: str, target: str, below: str, without: t.Container[str], counted: list[int]) -> None:

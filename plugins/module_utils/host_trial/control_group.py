@@ -34,11 +34,11 @@ def leave() -> str | None:
         for membership in _memberships("self"):
             if membership.path != "/" and membership.controllers in mounts:
                 _enter(mounts[membership.controllers])
-        first = {found.controllers: found.path for found in _memberships("1")}
-        for found in _memberships("self"):
+        first = {group.controllers: group.path for group in _memberships("1")}
+        for group in _memberships("self"):
             # All of a container may be in one group.
-            if found.is_tracking and not _is_outside(found.path) and found.path != first.get(found.controllers):
-                return "it can't leave the control group %s, with which the session's processes are ended" % found.path
+            if group.is_tracking and not _is_outside(group.path) and group.path != first.get(group.controllers):
+                return "it can't leave the control group %s, with which the session's processes are ended" % group.path
     except OSError as error:
         return "it can't read its control groups (%s)" % (error.strerror or error)
     return None
@@ -62,16 +62,15 @@ def _enter(mount: str) -> None:
 
 def _mounts() -> dict[frozenset[str], str]:
     """Return where each hierarchy is mounted, by its controllers."""
-    with open("/proc/self/mountinfo", "rb") as stream:
-        lines = _mountinfo.lines(stream.read())
-    found: dict[frozenset[str], str] = {}
+    lines = _mountinfo.lines(_mountinfo.own())
+    mounts: dict[frozenset[str], str] = {}
     for membership in _memberships("self"):
         for line in lines:
             options = set(line.mount.options.decode("utf-8", "replace").split(","))
             kind = _KINDS[not membership.controllers]
             if line.mount.kind == kind and membership.controllers <= options:
-                found.setdefault(membership.controllers, os.fsdecode(line.point))
-    return found
+                mounts.setdefault(membership.controllers, os.fsdecode(line.point))
+    return mounts
 
 
 def _memberships(process: str) -> list[Membership]:

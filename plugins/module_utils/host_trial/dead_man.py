@@ -20,6 +20,7 @@ import signal
 import socket
 import struct
 
+from ansible_collections.bulwark.servers.plugins.module_utils._boot import boot_id
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import detached, records
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.performer import Performer, longest
@@ -69,15 +70,15 @@ class DeadMan:
         self._record = record
         self._directory = directory
         self._listener = listener
-        self._boot = records.boot()
+        self._boot = boot_id()
         self._performer = Performer(record.before)
         # Shared with the children: what is decided, and why.
         self._shared = mmap.mmap(-1, 1 + _REASON)
         self._losses = 0
         # It ends when the other process does.
         self._other: socket.socket | None = None
-        self._kept = contextlib.ExitStack()
-        self._stream = self._kept.enter_context(directory.written(records.last(record.plan.name)))
+        self._resources = contextlib.ExitStack()
+        self._stream = self._resources.enter_context(directory.written(records.last(record.plan.name)))
         # Room for the end, as /run may be full then.
         self._stream.write(bytes(_ROOM))
         self._stream.flush()
@@ -89,7 +90,7 @@ class DeadMan:
         partner = self._fork_partner()
         client = None
         while self._state == _OPEN:
-            partner = self._kept_partner(partner)
+            partner = self._living_partner(partner)
             client = self._wait()
         self._perform()
         if partner:
@@ -142,7 +143,7 @@ class DeadMan:
         client.close()
         return None
 
-    def _kept_partner(self, partner: int) -> int:
+    def _living_partner(self, partner: int) -> int:
         """Return the second process; a new one where it was killed, 0 where none can be started."""
         if partner:
             with contextlib.suppress(ChildProcessError):
@@ -170,7 +171,7 @@ class DeadMan:
                 self._other = other
                 self._stand_by(first)
             finally:
-                os._exit(0)  # pylint: disable=protected-access
+                os._exit(0)  # pylint: disable=protected-access; os documents it
         other.close()
         self._other = mine
         return partner
@@ -191,7 +192,7 @@ class DeadMan:
 
     def _write(self, ended: Ended) -> None:
         name = self._record.plan.name
-        with contextlib.suppress(Exception), self._kept:
+        with contextlib.suppress(Exception), self._resources:
             # The one before may have been killed while it wrote.
             self._stream.seek(0)
             self._stream.write(records.encode_ended(ended, self._boot))

@@ -87,7 +87,7 @@ def _leave_parent(
         message = ("no process can be started (%s)" % error).encode("utf-8", "replace")
     with contextlib.suppress(OSError):
         os.write(writer, message)
-    os._exit(0)  # pylint: disable=protected-access
+    os._exit(0)  # pylint: disable=protected-access; os documents it
 
 
 def _stay(
@@ -103,7 +103,7 @@ def _stay(
         with contextlib.suppress(OSError):
             os.write(writer, (str(error) or type(error).__name__).encode("utf-8", "replace"))
     finally:
-        os._exit(0)  # pylint: disable=protected-access
+        os._exit(0)  # pylint: disable=protected-access; os documents it
 
 
 def _settle(name: str, inherited: t.Iterable[int]) -> None:

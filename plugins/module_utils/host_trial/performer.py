@@ -18,6 +18,7 @@ import signal
 import time
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._exchange import Exchanger
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.records import Identity
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps import (
     Exchange,
@@ -32,13 +33,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps i
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": _PATH, "HOME": "/root"}
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-# umount2(2), renameat2(2)
+# umount2(2)
 _MNT_DETACH = 2
-_AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
-# The kernel or the file system has no renameat2, or not this flag.
-_NO_EXCHANGE = frozenset((errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP))
-_SPARE = ".bulwark-spare"
 _MOST_MOUNTS = 16
 # Seconds between two rounds of killing, and until a killed command must have ended.
 _ROUND = 0.05
@@ -59,20 +55,20 @@ def resolved(plan: Plan) -> Plan:
 
 
 def _resolved(steps: t.Iterable[Step]) -> tuple[Step, ...]:
-    found: list[Step] = []
+    performable: list[Step] = []
     for step in steps:
         if isinstance(step, Run):
             program = shutil.which(step.command[0], path=_PATH)
             if program is None:
                 raise PlanError("there is no program %s" % step.command[0])
             step = step._replace(command=(program, *step.command[1:]))
-        found.append(step)
-    return tuple(found)
+        performable.append(step)
+    return tuple(performable)
 
 
 def identities(plan: Plan) -> dict[str, Identity]:
     """Return device and inode of each file that a step has to know again, where it is there."""
-    found = {}
+    known = {}
     for step in (*plan.back, *plan.forward):
         paths: t.Iterable[str] = ()
         if isinstance(step, Kill):
@@ -86,8 +82,8 @@ def identities(plan: Plan) -> dict[str, Identity]:
         for path in paths:
             identity = _identity(path)
             if identity is not None:
-                found[path] = identity
-    return found
+                known[path] = identity
+    return known
 
 
 def longest(plan: Plan) -> float:
@@ -105,8 +101,7 @@ class Performer:
         self._processes = os.open("/proc", _DIRECTORY)
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._libc = ctypes.CDLL(None, use_errno=True)
-        # glibc has it since 2.28.
-        self._renameat2 = getattr(self._libc, "renameat2", None)
+        self._exchanger = Exchanger()
         self._wanted: tuple[str, ...] = ()
 
     def rehearse(self, plan: Plan) -> None:
@@ -214,19 +209,8 @@ class Performer:
     def _exchange(self, step: Exchange, is_back: bool) -> None:
         first = self._before.get(step.first)
         is_exchanged = first is not None and _identity(step.second) == first
-        if is_exchanged != is_back:
-            return
-        if self._renameat2 is not None:
-            names = os.fsencode(step.first), os.fsencode(step.second)
-            if not self._renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE):
-                return
-            code = ctypes.get_errno()
-            if code not in _NO_EXCHANGE:
-                raise OSError(code, os.strerror(code))
-        spare = step.first + _SPARE
-        os.rename(step.first, spare)
-        os.rename(step.second, step.first)
-        os.rename(spare, step.second)
+        if is_exchanged == is_back:
+            self._exchanger.exchange(step.first, step.second)
 
     def _run(self, step: Run) -> str:
         """Run a command; kill meanwhile whoever is to be killed, as a command may start it, or wait for it."""
@@ -249,8 +233,8 @@ class Performer:
         """Wait for a child until then, killing whoever is to be killed; return its status, None if it still runs."""
         while True:
             self._kill()
-            found, status = os.waitpid(pid, os.WNOHANG)
-            if found:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
                 return os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
             left = end - time.monotonic()
             if left <= 0:
@@ -271,7 +255,7 @@ class Performer:
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             os.execve(step.command[0], step.command, _ENVIRONMENT)  # noqa: S606 - no shell is wanted
-        os._exit(_NOT_EXECUTED)  # pylint: disable=protected-access
+        os._exit(_NOT_EXECUTED)  # pylint: disable=protected-access; os documents it
 
 
 def _identity(path: str, directory: int | None = None) -> Identity | None:

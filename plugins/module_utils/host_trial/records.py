@@ -13,13 +13,13 @@ import os
 import time
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._boot import boot_id
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import steps
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps import Plan, Step
 
 DIRECTORY = "/run/bulwark"
 _NAME = "trials"
-_BOOT = "/proc/sys/kernel/random/boot_id"
 _KINDS: dict[str, t.Any] = {
     kind.__name__: kind for kind in (steps.Kill, steps.Unmount, steps.Exchange, steps.Remove, steps.Run)
 }
@@ -65,17 +65,11 @@ def open_directory(create: bool) -> StateDirectory | None:
     return StateDirectory.open(DIRECTORY, _NAME, create)
 
 
-def boot() -> str:
-    """Return what identifies this boot."""
-    with open(_BOOT, encoding="ascii") as stream:
-        return stream.read().strip()
-
-
 def write_running(directory: StateDirectory, record: Record) -> None:
     plan = record.plan
     content = {
         **record._asdict(),
-        "boot": boot(),
+        "boot": boot_id(),
         "plan": {**plan._asdict(), "back": _encoded(plan.back), "forward": _encoded(plan.forward)},
     }
     with directory.written(running(plan.name)) as stream:
@@ -123,15 +117,15 @@ def _read(directory: StateDirectory, name: str) -> dict[str, t.Any] | None:
         return None
     with os.fdopen(descriptor, "rb") as stream:
         content: dict[str, t.Any] = json.loads(stream.read(_LARGEST))
-    return content if content.pop("boot") == boot() else None
+    return content if content.pop("boot") == boot_id() else None
 
 
-def _encoded(found: t.Iterable[Step]) -> list[dict[str, t.Any]]:
-    return [{"step": type(step).__name__, **step._asdict()} for step in found]
+def _encoded(plan_steps: t.Iterable[Step]) -> list[dict[str, t.Any]]:
+    return [{"step": type(step).__name__, **step._asdict()} for step in plan_steps]
 
 
-def _decoded(found: t.Iterable[dict[str, t.Any]]) -> tuple[Step, ...]:
-    return tuple(_step(**fields) for fields in found)
+def _decoded(encoded: t.Iterable[dict[str, t.Any]]) -> tuple[Step, ...]:
+    return tuple(_step(**fields) for fields in encoded)
 
 
 def _step(step: str, **fields: t.Any) -> Step:

@@ -18,6 +18,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
+from ansible_collections.bulwark.servers.plugins.module_utils._boot import boot_id
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import dead_man, detached, performer, records
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.records import Ended, Record
@@ -59,8 +60,8 @@ def start(plan: Plan) -> str:
     problem = find_problem(plan) or ("root is needed" if os.geteuid() else None)
     if problem:
         raise TrialError(_not_started(plan.name, problem))
-    with _directory(create=True) as found:
-        directory = t.cast("StateDirectory", found)
+    with _directory(create=True) as opened:
+        directory = t.cast("StateDirectory", opened)
         _refuse_second(plan.name, *_look(directory, plan.name))
         try:
             with directory.locked(records.lock(plan.name), _SECONDS_TO_END):
@@ -107,12 +108,12 @@ def last(name: str) -> Ended | None:
 @contextlib.contextmanager
 def _directory(create: bool) -> t.Iterator[StateDirectory | None]:
     try:
-        found = records.open_directory(create)
+        directory = records.open_directory(create)
         try:
-            yield found
+            yield directory
         finally:
-            if found is not None:
-                found.close()
+            if directory is not None:
+                directory.close()
     except StateError as error:
         raise TrialError("trials can't be kept: %s" % error) from error
 
@@ -230,7 +231,7 @@ def _without_guard(directory: StateDirectory, record: Record, wish: str) -> Ende
         failed = performer.Performer(record.before).go_back(record.plan)
         ended = Ended(name, record.token, False, "its processes were killed, and it was withdrawn", tuple(failed))
         with directory.written(records.last(name)) as stream:
-            stream.write(records.encode_ended(ended, records.boot()))
+            stream.write(records.encode_ended(ended, boot_id()))
         directory.remove(records.socket(name))
         directory.remove(records.running(name))
     return ended

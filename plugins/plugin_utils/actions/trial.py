@@ -21,7 +21,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown impor
 _THROUGH_THE_NETWORK = frozenset(("ssh", "paramiko", "paramiko_ssh", "libssh"))
 _OWN_ARGUMENTS = frozenset(("_confirm", "_withdraw", "_through_network"))
 # Of a module that said nothing, as its program could not run.
-_NO_ANSWER = "module_stderr"
+_ERROR_OUTPUT = "module_stderr"
 # Seconds between two tries to come in.
 _PAUSE = 1.0
 # Seconds that the kernel may take longer than the clock here to be back at the former rules.
@@ -89,8 +89,8 @@ class TrialActionBase(CapabilityActionBase):
                 reason = error.message
                 time.sleep(_PAUSE)
                 continue
-            if result.get("unreachable") or (result.get("failed") and _NO_ANSWER in result):
-                reason = str(result.get(_NO_ANSWER) or result.get("msg") or "")
+            if result.get("unreachable") or (result.get("failed") and _ERROR_OUTPUT in result):
+                reason = str(result.get(_ERROR_OUTPUT) or result.get("msg") or "")
                 time.sleep(_PAUSE)
                 continue
             if result.get("failed") and time.monotonic() >= started + seconds:

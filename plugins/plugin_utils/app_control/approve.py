@@ -9,13 +9,13 @@ import dataclasses
 import datetime as dt
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._program import CHANGED, GONE, Program
+from ansible_collections.bulwark.servers.plugins.module_utils._program import CHANGED, GONE
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import judge
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import is_folded
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import entries, exceptions_file
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control.allowlist_files import EXCEPTIONS
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding, ProgramQuery, Query, Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding, Query, Store
 
 CAPABILITY = "app_control"
 VIOLATIONS = (*judge.UNAPPROVED_ALERTS.values(), judge.CHANGED_ALERT)
@@ -50,9 +50,9 @@ class Subject:
 
 def subjects(store: Store, approval: Approval) -> list[Subject]:
     """Return what the items name; raise ContentError for one that names nothing that can be approved."""
-    findings = {each.uid: each for each in store.query(Query(uids=approval.items), with_events=False)}
+    findings = {each.uid: each for each in store.query(Query(uids=approval.items))}
     return [
-        _of_finding(store, findings[item], approval) if item in findings else _of_path(store, item, approval)
+        _of_finding(findings[item], approval) if item in findings else _of_path(store, item, approval)
         for item in approval.items
     ]
 
@@ -90,7 +90,7 @@ def is_about(entry: exceptions_file.Entry, approved: t.Sequence[Subject], approv
     )
 
 
-def _of_finding(store: Store, finding: Finding, approval: Approval) -> Subject:
+def _of_finding(finding: Finding, approval: Approval) -> Subject:
     if finding.alert not in VIOLATIONS:
         raise ContentError(
             f"approve: the finding {finding.uid} is about {finding.alert}; only programs that no allowlist has can be "
@@ -102,7 +102,7 @@ def _of_finding(store: Store, finding: Finding, approval: Approval) -> Subject:
             f"allowlist, or write an exception with this pattern into {EXCEPTIONS}"
         )
     hosts = (finding.host,) if approval.hosts is None else approval.hosts
-    sha256 = "" if approval.any_content else _content(store, finding)
+    sha256 = "" if approval.any_content else _content(finding)
     return Subject(finding.subject, hosts, sha256, (finding,))
 
 
@@ -122,18 +122,16 @@ def path_of(subject: str) -> str:
     return subject if subject.startswith("/") else subject.partition(": ")[2]
 
 
-def _content(store: Store, finding: Finding) -> str:
-    """Return the digest of the program of a finding; raise ContentError where it is not known."""
-    path = path_of(finding.subject)
-    seen = [
-        each.sighting
-        for each in store.programs(ProgramQuery(hosts=[finding.host], paths=[path]))
-        if each.host == finding.host and judge.subject(each.sighting.program) == finding.subject
-    ]
-    program: Program | None = max(seen, key=lambda each: each.last).program if seen else None
-    if program is None or not program.sha256 or program.content in (GONE, CHANGED):
-        raise ContentError(
-            f"approve: it is not known what content {finding.subject} had when it ran on {finding.host}; look into it, "
-            "and set any_content to approve whatever is there"
-        )
-    return program.sha256
+def _content(finding: Finding) -> str:
+    """Return the digest of the program of a finding; raise ContentError where it is not known.
+
+    The finding has it of programs that were only ever blocked, too: they did not run, so no host learned them.
+    """
+    for evidence in finding.event.get("evidences", ()):
+        data = evidence.get("data", {})
+        if data.get("sha256") and data.get("content") not in (GONE, CHANGED):
+            return str(data["sha256"])
+    raise ContentError(
+        f"approve: it is not known what content {finding.subject} had when it ran on {finding.host}; look into it, "
+        "and set any_content to approve whatever is there"
+    )

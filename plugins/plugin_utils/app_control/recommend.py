@@ -54,7 +54,7 @@ def recommend(
         tuple(recommended),
         {host.name: tuple(some) for host, some in zip(fleet.hosts, names, strict=True)},
         {
-            host.name: f"it was observed on {host.days} days, and {options.minimum_days} are needed"
+            host.name: f"it was observed on {host.days} days, and app_control_minimum_days is {options.minimum_days}"
             for host in fleet.hosts
             if host.days < options.minimum_days
         },
@@ -88,10 +88,10 @@ def _problem(listing: Listed, options: Options) -> str:
     thing = "distribution" if listing.distribution else "role"
     if count < options.minimum_hosts:
         hosts = "1 host has" if count == 1 else f"{count} hosts have"
-        return f"only {hosts} this {thing}, and {options.minimum_hosts} are needed"
+        return f"only {hosts} this {thing}, and app_control_minimum_hosts is {options.minimum_hosts}"
     if learned < options.minimum_hosts:
         return (
             f"not enough data yet: {learned} of {count} hosts were observed for {options.minimum_days} days, and"
-            f" {options.minimum_hosts} are needed"
+            f" app_control_minimum_hosts is {options.minimum_hosts}"
         )
     return ""

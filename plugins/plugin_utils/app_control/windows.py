@@ -63,11 +63,11 @@ class Windows:
 
     def _not_opened(self, window_id: str, result: dict[str, t.Any]) -> dict[str, t.Any]:
         """Note why the host has opened none. A host that did not say it may have one, which ends by itself."""
-        said = str(result.get("msg") or "the host did not say what it did")
-        failed = {**result, "failed": True, "msg": said, "messages": []}
+        message = str(result.get("msg") or "the host did not say what it did")
+        failed = {**result, "failed": True, "msg": message, "messages": []}
         if result.get("unreachable"):
             return failed
-        reason = said[:_LONGEST_REASON]
+        reason = message[:_LONGEST_REASON]
         return self._noting(failed, lambda store: store.app_window_refused(window_id, reason=reason, now=time.time()))
 
     def _noting(self, result: dict[str, t.Any], work: t.Callable[[Store], object]) -> dict[str, t.Any]:

@@ -32,11 +32,11 @@ import json, os, signal, sys, time
 sys.path.insert(0, "/root/collection")
 TOP = "ansible_collections.bulwark.servers.plugins.module_utils."
 from importlib import import_module
-daemon, deployment, on_trial, proof, policy, state, trial, trust, dead_man = (
+daemon, deployment, on_trial, proof, policy, state, trial, trust, dead_man, records = (
     import_module(TOP + name) for name in (
         "fapolicyd.daemon", "app_control.enforcement.deployment", "app_control.enforcement.on_trial", "fapolicyd.proof",
         "app_control.enforcement.policy", "app_control.enforcement.state", "host_trial.trial", "fapolicyd.trust",
-        "host_trial.dead_man"))
+        "host_trial.dead_man", "firewall.records"))
 lacks, phase, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3])
 
 def killed(module, name, before=True):
@@ -78,7 +78,7 @@ if phase in points:
     killed(*points[phase])
 before = state.Before({}, {}, False, False, ())
 with state.directory(None, create=True) as where:
-    with where.locked(state.LOCK, 0):
+    with where.locked(records.LOCK, 0):
         running = trial.current(state.TRIAL)
         if running is None:
             on_trial.recover(where)

@@ -56,7 +56,7 @@ class Desk:
         **variables: t.Any,
     ) -> str:
         """Run a playbook and return what it showed, on one line."""
-        answer = self._ansible.run_playbook(
+        completed = self._ansible.run_playbook(
             f"bulwark.servers.{name}",
             *arguments,
             inventory=self.inventory(user, pipelining),
@@ -64,8 +64,8 @@ class Desk:
             environment={"ANSIBLE_NOCOLOR": "1"},
             check=False,
         )
-        output = answer.stdout + answer.stderr
-        assert (answer.returncode == 0) is works, output
+        output = completed.stdout + completed.stderr
+        assert (completed.returncode == 0) is works, output
         return " ".join(output.replace("\\n", " ").split())
 
     def _given(self, user: str, **variables: t.Any) -> dict[str, t.Any]:
@@ -160,9 +160,9 @@ def write_log(host: enforcing_host.Host) -> None:
 
 
 def runs(host: enforcing_host.Host, program: str = "/root/unknown") -> bool:
-    answer = host.run(program, check=False)
-    assert answer.returncode in (0, 126), answer
-    return answer.returncode == 0
+    completed = host.run(program, check=False)
+    assert completed.returncode in (0, 126), completed
+    return completed.returncode == 0
 
 
 def started(host: enforcing_host.Host) -> str:

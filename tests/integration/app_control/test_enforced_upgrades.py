@@ -138,8 +138,8 @@ def test_upgrade_that_was_killed_goes_on_after_a_boot(host: Host) -> None:
 def test_script_that_fails_once(host: Host) -> None:
     path = host.build(stranger(postinst=KILL % "-l > /dev/null"))
     host.host.run("rm -f /root/killed")
-    said = host.apt("install", path, check=False)
-    assert "bulwark.servers: what packages brought stays allowed for now: dpkg is not done with stranger" in said
+    output = host.apt("install", path, check=False)
+    assert "bulwark.servers: what packages brought stays allowed for now: dpkg is not done with stranger" in output
     pending = host.pending()
     assert pending is not None
     assert "stranger" in pending["problem"]
@@ -174,11 +174,11 @@ def test_apt_stops_before_it_unpacks(host: Host, harm: str, cure: str, sentence:
     path = host.build(stranger())
     host.host.run(harm)
     try:
-        said = host.apt("install", path, check=False)
+        output = host.apt("install", path, check=False)
     finally:
         host.host.run(cure)
     waiting.until(host.is_enforcing, "the canary runs")
-    assert f"bulwark.servers: no package was changed: {sentence}" in said
+    assert f"bulwark.servers: no package was changed: {sentence}" in output
     assert host.state() == ""
     assert not host.host.path("/etc/fapolicyd/rules.d/00-bulwark-upgrade.rules").exists()
 

@@ -55,6 +55,13 @@ before = state.Before({}, {}, False, False, ())
 with state.directory(None, create=True) as where:
     state.write(where, state.Deployed("enforce", digests, {}, before, json.load(sys.stdin), {}, 1.0, "x"))
 """
+_PRETEND = """
+import time
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import state
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
+with state.directory(None, create=False) as where:
+    records.write(where, "upgrade.json", {"since": time.time(), "digests": [], "problem": ""})
+"""
 _SIMULATE = """
 import json, sys
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import perform, plan
@@ -126,16 +133,17 @@ def runs(host: enforcing_host.Host) -> bool:
 def test_what_was_blocked_and_what_is_wrong_with_the_enforcement(deployed: tuple[Deployed, audit.Daemon]) -> None:
     looks, daemon = deployed
     host = looks.host
-    host.run("/opt/allowed/job; cd /root; ./tool; ./script; sh ./script", check=False)
+    # bash reads a program that it could not execute, to say why.
+    host.run("/opt/allowed/job; cd /root; ./tool; bash -c './tool; true'; ./script; sh ./script", check=False)
     daemon.settle()
-    found = {(alert, subject): message for alert, subject, message in looks.look()}
-    tool, script = found["app_unapproved_program", "/root/tool"], found["app_unapproved_script", "/root/script"]
+    findings = {(alert, subject): message for alert, subject, message in looks.look()}
+    tool, script = findings["app_unapproved_program", "/root/tool"], findings["app_unapproved_script", "/root/script"]
     assert tool.startswith("fapolicyd blocked it ")
     assert script.startswith("fapolicyd blocked it 2 times since the last look, tried by root in /root")
-    stopped = found["app_allowed_program_stopped", "/opt/allowed/job"]
+    stopped = findings["app_allowed_program_stopped", "/opt/allowed/job"]
     assert "(rule 2 of compiled.rules)" in stopped
     assert stopped.endswith("though it should run: directory /opt/allowed of web.")
-    assert len(found) == 3
+    assert len(findings) == 3
     assert looks.coverage["enforcement"]["status"] == "checked"
 
     # What a simulation runs is refused, too, and that it tried is what a look has to see.
@@ -151,23 +159,30 @@ def test_what_was_blocked_and_what_is_wrong_with_the_enforcement(deployed: tuple
     # Whoever stops it for a moment is seen, and so is whoever changes something.
     host.run("systemctl restart fapolicyd")
     host.run("printf '/root/tool 1 %064d\\n' 1 >/etc/fapolicyd/trust.d/mine.trust")
+    host.run("cd /etc/fapolicyd/trust.d; mkdir below; printf '/root/tool 1 %064d\\nno line\\n' 2 >below/more.trust")
     host.run("systemctl disable fapolicyd")
     assert {(alert, subject) for alert, subject, _message in looks.look()} == {
         ("app_enforcement_interrupted", "fapolicyd"),
         ("app_enforcement_not_at_boot", "fapolicyd"),
+        ("app_foreign_trust", "trust.d/below/more.trust"),
         ("app_foreign_trust", "trust.d/mine.trust"),
     }
     host.run(
-        "rm /etc/fapolicyd/trust.d/mine.trust; printf 'allow perm=any all : all\\n' >/etc/fapolicyd/rules.d/00-a.rules"
+        "cd /etc/fapolicyd; rm -r trust.d/mine.trust trust.d/below;"
+        "printf 'allow perm=any all : all\\n' >rules.d/00-a.rules"
     )
     host.run("systemctl enable fapolicyd; systemctl restart fapolicyd")
     waiting.until(lambda: runs(host), "the rule of others does not count")
     host.run("/root/tool")
+    # Root can write that packages are being installed, by which nobody is told less.
+    looks.python(_PRETEND, None)
     daemon.settle()
-    found = {(alert, subject): message for alert, subject, message in looks.look()}
-    assert found["app_enforcement_off", "fapolicyd"].startswith("fapolicyd does not refuse a harmless file")
-    assert found["app_enforcement_changed", "fapolicyd"] == "Other than deployed: compiled.rules."
-    assert found["app_unapproved_program", "/root/tool"].startswith("It ran ")
-    host.run("systemctl stop fapolicyd")
-    found = {(alert, subject): message for alert, subject, message in looks.look()}
-    assert found["app_enforcement_off", "fapolicyd"] == "fapolicyd does not run, so every program runs."
+    findings = {(alert, subject): message for alert, subject, message in looks.look()}
+    assert findings["app_enforcement_off", "fapolicyd"].startswith("fapolicyd does not refuse a harmless file")
+    assert findings["app_enforcement_changed", "fapolicyd"] == (
+        "Other than deployed: compiled.rules. For now, packages are being installed, and their files are trusted."
+    )
+    assert findings["app_unapproved_program", "/root/tool"].startswith("It ran ")
+    host.run("rm /var/lib/bulwark/app_enforcement/upgrade.json; systemctl stop fapolicyd")
+    findings = {(alert, subject): message for alert, subject, message in looks.look()}
+    assert findings["app_enforcement_off", "fapolicyd"] == "fapolicyd does not run, so every program runs."

@@ -54,10 +54,10 @@ _WAYS = {
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[list[TriedHost]]:
-    with contextlib.ExitStack() as kept, concurrent.futures.ThreadPoolExecutor(_HOSTS) as pool:
+    with contextlib.ExitStack() as stack, concurrent.futures.ThreadPoolExecutor(_HOSTS) as pool:
 
         def boot(_number: int) -> TriedHost:
-            return TriedHost(kept.enter_context(enforcing_host.booted(tmp_path_factory.mktemp("host"))))
+            return TriedHost(stack.enter_context(enforcing_host.booted(tmp_path_factory.mktemp("host"))))
 
         yield list(pool.map(boot, range(_HOSTS)))
 
@@ -69,7 +69,7 @@ def test_every_way_leads_back(hosts: list[TriedHost], tmp_path: pathlib.Path) ->
         return [_lost_and_back(hosts[number], name, turn % 2 == 1) for name, turn in turns[number::_HOSTS]]
 
     with concurrent.futures.ThreadPoolExecutor(_HOSTS) as pool:
-        results = [each for found in pool.map(work, range(_HOSTS)) for each in found]
+        results = [each for outcomes in pool.map(work, range(_HOSTS)) for each in outcomes]
 
     late = {name: [each.late for each in results if each.way == name] for name in _WAYS}
     shown = "".join(f"{name}: {len(times)}, {max(times):.2f} s at most\n" for name, times in late.items())

@@ -99,8 +99,8 @@ class PolicyHost(EnforcedHost):
         """Return (permission, program, path) of each refusal since this was asked last, those of the canary aside."""
         # The daemon writes a line before it answers, so whatever ran before was written.
         text = self.host.run(f"cat {_LOG}; : > {_LOG}").stdout
-        found = [match.groups()[1:] for match in map(_REFUSED.search, text.splitlines()) if match]
-        return [each for each in found if each[2] != "/root/canary"]
+        refused = [match.groups()[1:] for match in map(_REFUSED.search, text.splitlines()) if match]
+        return [each for each in refused if each[2] != "/root/canary"]
 
     def policy(self) -> Policy:
         lines = self.host.path("/etc/fapolicyd/rules.d/00-bulwark.rules").read_text().splitlines()

@@ -20,7 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._program import Pr
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Exemption, Rule
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.content import RuleList, allowlist, as_data
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
-    kept_digests,
+    digest_cache,
     refusals,
     trusted,
 )
@@ -63,7 +63,7 @@ def _install(root: DebianRoot, *debs: Deb) -> None:
     for top in ("usr/bin", "etc/init.d", "opt"):
         for directory, _directories, names in os.walk(root.path / top):
             for name in names:
-                os.chmod(os.path.join(directory, name), 0o755)  # noqa: S103
+                os.chmod(os.path.join(directory, name), 0o755)  # noqa: S103 - programs have this mode
 
 
 @pytest.fixture
@@ -147,10 +147,10 @@ def test_what_a_package_needs_is_trusted(debian: DebianRoot) -> None:
 @pytest.mark.requires("command:dpkg-deb")
 def test_maintainer_scripts_run_when_a_package_is_removed(debian: DebianRoot) -> None:
     _install(debian, Deb("tool", scripts={"prerm": SCRIPT, "postrm": SCRIPT}))
-    kept = [entry.path for entry in _policy(debian).trusted]
-    assert kept == ["/var/lib/dpkg/info/tool.postrm", "/var/lib/dpkg/info/tool.prerm"]
+    scripts = [entry.path for entry in _policy(debian).trusted]
+    assert scripts == ["/var/lib/dpkg/info/tool.postrm", "/var/lib/dpkg/info/tool.prerm"]
     debian.file("/var/lib/dpkg/info/tool.prerm").chmod(0o777)
-    assert [entry.path for entry in _policy(debian).trusted] == kept[:1], "others than root can write it"
+    assert [entry.path for entry in _policy(debian).trusted] == scripts[:1], "others than root can write it"
 
 
 @pytest.mark.requires("command:dpkg-deb")
@@ -186,7 +186,7 @@ def test_file_that_changes_while_it_is_read_is_left_out(debian: DebianRoot, monk
 
 
 @pytest.mark.requires("command:dpkg-deb")
-def test_kept_digests_are_those_of_files_that_are_the_same(debian: DebianRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_digests_are_of_files_that_are_the_same(debian: DebianRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     _install(debian, Deb("tool", files={"/usr/bin/tool": SCRIPT, "/usr/bin/other": SCRIPT}))
     state = str(debian.path.parent / "state")
     given = as_data([RuleList("base", "", (TOOL,))], [])
@@ -196,10 +196,10 @@ def test_kept_digests_are_those_of_files_that_are_the_same(debian: DebianRoot, m
 
     monkeypatch.setattr(files, "_TICK", 0)
     before = facts()
-    assert kept_digests.read(state) == {}, "nothing is kept where nothing is deployed"
+    assert digest_cache.read(state) == {}, "nothing is kept where nothing is deployed"
     _state.StateDirectory.open(state, "app_enforcement", create=True)
     assert facts().files == before.files
-    assert len(kept_digests.read(state)) == 2
+    assert len(digest_cache.read(state)) == 2
     monkeypatch.setattr(files, "_hashed", lambda *_arguments: pytest.fail("a file was read again"))
     assert facts().files == before.files
     monkeypatch.undo()
@@ -208,7 +208,7 @@ def test_kept_digests_are_those_of_files_that_are_the_same(debian: DebianRoot, m
     changed = {file.path: file.verification for file in facts().files}
     assert changed == {"/usr/bin/tool": "modified", "/usr/bin/other": "verified"}
     pathlib.Path(state, "app_enforcement/digests.json").write_text("{}")
-    assert kept_digests.read(state) == {}
+    assert digest_cache.read(state) == {}
 
 
 @pytest.mark.requires("command:dpkg-deb")

@@ -22,11 +22,11 @@ pytestmark = pytest.mark.requires("root", "command:unshare", "command:nsenter", 
 
 @pytest.fixture
 def host(tmp_path: pathlib.Path) -> t.Iterator[Host]:
-    found = Host(tmp_path)
+    machine = Host(tmp_path)
     try:
-        yield found
+        yield machine
     finally:
-        found.close()
+        machine.close()
 
 
 @pytest.fixture
@@ -74,10 +74,10 @@ def test_the_unit_is_one_for_systemd(tmp_path: pathlib.Path, program: str) -> No
     unit = tmp_path / watcher.UNIT
     unit.write_text(watcher.unit_text(program, "/usr/bin/true", "/usr/bin/python3"), encoding="utf-8")
 
-    found = subprocess.run(
+    completed = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(unit)],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (found.returncode, found.stderr) == (0, "")
+    assert (completed.returncode, completed.stderr) == (0, "")

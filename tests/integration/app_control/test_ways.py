@@ -11,7 +11,8 @@ import pytest
 
 from tests.fleet.fleet import Fleet
 from tests.integration.app_control._ways.measure import Measured, measure
-from tests.integration.app_control._ways.table import WAYS, Way
+from tests.integration.app_control._ways.table import WAYS
+from tests.integration.app_control._ways.way import Way
 
 _PROGRAMS = "auditd busybox cron dpkg-deb ex gcc gdb git java javac jar make node npx perl ruby unshare"
 

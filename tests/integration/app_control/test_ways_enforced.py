@@ -9,7 +9,8 @@ import pytest
 
 from tests.integration.app_control._ways import enforced
 from tests.integration.app_control._ways.enforced import Tried
-from tests.integration.app_control._ways.table import WAYS, Way
+from tests.integration.app_control._ways.table import WAYS
+from tests.integration.app_control._ways.way import Way
 from tests.support import enforcing_host
 
 _TRIED = [way for way in WAYS if way.blocked is not None]

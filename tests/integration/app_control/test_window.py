@@ -97,10 +97,10 @@ def test_window_that_a_boot_ends(desk: Desk) -> None:
 def test_daemon_that_does_not_start_again(desk: Desk) -> None:
     desk.host.run("echo nonsense >> /etc/fapolicyd/fapolicyd.conf")
     before = time.monotonic()
-    said = desk.open(works=False)
+    output = desk.open(works=False)
     # The way back needs the lock that whoever opens a window has.
     assert time.monotonic() - before < 100
-    assert "No maintenance window was opened: 'systemctl restart fapolicyd.service' failed" in said
+    assert "No maintenance window was opened: 'systemctl restart fapolicyd.service' failed" in output
     desk.host.run("sed -i /nonsense/d /etc/fapolicyd/fapolicyd.conf; systemctl restart fapolicyd")
     waiting.until(desk.is_enforcing, "the canary runs")
     assert desk.stored()[0].state == "refused"
@@ -109,7 +109,7 @@ def test_daemon_that_does_not_start_again(desk: Desk) -> None:
 def test_sshd_that_is_not_as_its_package_says_locks_nobody_out(desk: Desk) -> None:
     desk.open()
     desk.host.run("cp -p /usr/sbin/sshd /root/sshd; printf x >> /root/sshd; mv /root/sshd /usr/sbin/sshd")
-    said = desk.window(app_window_state="closed", works=False)
-    assert "everything still runs" in said
+    output = desk.window(app_window_state="closed", works=False)
+    assert "everything still runs" in output
     assert desk.host.ssh("id -u").stdout == "0\n"
     assert desk.runs(STRANGE)

@@ -18,8 +18,8 @@ def main() -> None:
     names = {**vars(steps), "trial": trial}
     try:
         value, error = eval(sys.argv[1], names), None  # noqa: S307 - the tests' own expressions
-    except trial.TrialError as found:
-        value, error = None, str(found)
+    except trial.TrialError as problem:
+        value, error = None, str(problem)
     json.dump({"value": value._asdict() if hasattr(value, "_asdict") else value, "error": error}, sys.stdout)
 
 

@@ -97,7 +97,7 @@ class Host:
 
     def guards(self, name: str) -> list[int]:
         """Return the processes of a trial, as they are numbered outside; the one that acts comes first."""
-        found = []
+        processes = []
         for directory in pathlib.Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if directory.joinpath("cmdline").read_bytes().rstrip(b"\0") == _TITLE + name.encode():
@@ -105,8 +105,8 @@ class Host:
                         continue
                     status = directory.joinpath("stat").read_text(encoding="utf-8").rpartition(")")[2].split()
                     if status[0] != "Z":
-                        found.append((int(status[1]) != self.first, int(directory.name)))
-        return [process for _is_second, process in sorted(found)]
+                        processes.append((int(status[1]) != self.first, int(directory.name)))
+        return [process for _is_second, process in sorted(processes)]
 
     def await_guards(self, name: str, count: int) -> list[int]:
         """Return the processes of a trial when there are so many."""
@@ -144,9 +144,9 @@ class Host:
 
     def running(self, executable: str) -> list[int]:
         """Return the processes that run a file, as they are numbered outside."""
-        found = []
+        processes = []
         for link in pathlib.Path("/proc").glob("[0-9]*/exe"):
             with contextlib.suppress(OSError):
                 if os.path.samefile(link, executable):
-                    found.append(int(link.parent.name))
-        return found
+                    processes.append(int(link.parent.name))
+        return processes

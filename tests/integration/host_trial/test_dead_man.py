@@ -36,11 +36,11 @@ _HIERARCHIES = (_CGROUPS / "systemd", _CGROUPS / "unified", _CGROUPS)
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Host]:
-    found = Host(tmp_path_factory.mktemp("host"))
+    machine = Host(tmp_path_factory.mktemp("host"))
     try:
-        yield found
+        yield machine
     finally:
-        found.close()
+        machine.close()
 
 
 class Changed:

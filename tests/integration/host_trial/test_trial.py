@@ -32,11 +32,11 @@ _TRIALS = "/run/bulwark/trials"
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Host]:
-    found = Host(tmp_path_factory.mktemp("host"))
+    machine = Host(tmp_path_factory.mktemp("host"))
     try:
-        yield found
+        yield machine
     finally:
-        found.close()
+        machine.close()
 
 
 def test_a_second_trial_of_the_same_name_is_refused(host: Host) -> None:
@@ -93,7 +93,7 @@ def test_confirming_at_the_last_moment_is_all_or_nothing(host: Host) -> None:
         "time.sleep(max(0.0, trial.current(name).left + float(delay)));"
         "error = None\n"
         "try: trial.confirm(name, token)\n"
-        "except trial.TrialError as found: error = str(found)\n"
+        "except trial.TrialError as problem: error = str(problem)\n"
         "import json; print(json.dumps([error, trial.last(name).is_confirmed]))"
     )
 
@@ -205,8 +205,8 @@ def test_without_a_process_for_it_nothing_starts(host: Host) -> None:
     script = "import os, sys; os.fork = lambda: (_ for _ in ()).throw(BlockingIOError(11, 'Try again'));"
     script += "sys.argv = sys.argv[1:]; exec(compile(open(sys.argv[0]).read(), 'client', 'exec'))"
 
-    found = json.loads(host.run(sys.executable, "-c", script, *client(f"start({Plan('forks', 9, ())!r})")[1:]))
-    assert "nothing was changed: no process can be started (Try again)" in found["error"]
+    result = json.loads(host.run(sys.executable, "-c", script, *client(f"start({Plan('forks', 9, ())!r})")[1:]))
+    assert "nothing was changed: no process can be started (Try again)" in result["error"]
     assert host.trial("current('forks')") is None
     token = host.start(Plan("forks", _LONG, ()))
     host.trial(f"withdraw('forks', {token!r})")

@@ -11,7 +11,8 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 
 from tests.integration.app_control._ways import document, starters
-from tests.integration.app_control._ways.table import WAYS, Way
+from tests.integration.app_control._ways.table import WAYS
+from tests.integration.app_control._ways.way import Way
 
 
 def test_the_page_is_what_the_tests_demand() -> None:

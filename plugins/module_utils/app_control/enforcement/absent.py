@@ -9,6 +9,7 @@ import contextlib
 import os
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._exchange import exchange
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
     deployment,
@@ -20,6 +21,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Before, Deployed
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import config, daemon, staging
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import POLICY
 
 
 def before(files: t.Iterable[str]) -> Before:
@@ -66,7 +68,7 @@ def take_back(where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any
     watchers.remove(where)
     # Nothing of it is decided by the daemon any more when it is started the next time, whatever happens to this run.
     staging.build(daemon.DIRECTORY, staging.STAGED, files, without, deployed.before.times if deployed else {})
-    staging.exchange(daemon.DIRECTORY, staging.STAGED)
+    exchange(daemon.DIRECTORY, staging.STAGED)
     _end_window()
     if daemon.installed() is not None:
         _restore_unit(deployed)
@@ -78,7 +80,7 @@ def take_back(where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any
     staging.discard(staging.STAGED)
     if where is not None:
         upgrade.discard(where)
-        where.remove(state.POLICY)
+        where.remove(POLICY)
     return result
 
 
@@ -108,14 +110,14 @@ def without_settings(now: bytes, former: bytes, settings: t.Mapping[str, str]) -
     text, old = (data.decode("utf-8", "surrogateescape") for data in (now, former))
     values = config.parse(old)
     ours = [{name: value} for name, value in settings.items() if name not in values]
-    kept = [line for line in text.splitlines(keepends=True) if _settings(line) not in ours]
+    lines = [line for line in text.splitlines(keepends=True) if _settings(line) not in ours]
     current = _settings(text)
     if current is None:
         # The daemon does not start with it, whatever else is in it.
-        return "".join(kept).encode("utf-8", "surrogateescape")
+        return "".join(lines).encode("utf-8", "surrogateescape")
     # Those that others have set to something else since are theirs.
     back = {name: values[name] for name in settings if name in values and current.get(name) == settings[name]}
-    return config.changed("".join(kept), back).encode("utf-8", "surrogateescape")
+    return config.changed("".join(lines), back).encode("utf-8", "surrogateescape")
 
 
 def _settings(text: str) -> config.Config | None:

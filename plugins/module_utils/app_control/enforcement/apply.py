@@ -42,6 +42,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Deployed
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.host import distribution
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import daemon, proof, staging
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import LOCK
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
 
 Params = t.Mapping[str, t.Any]
@@ -100,7 +101,7 @@ def _locked(params: Params, where: StateDirectory, takes_back: bool) -> Result:
     """Do it while no other run does anything to this host, nor has a policy on trial."""
     end = time.monotonic() + params["lock_timeout"]
     while True:
-        with where.locked(state.LOCK, max(0.0, end - time.monotonic())):
+        with where.locked(LOCK, max(0.0, end - time.monotonic())):
             if params["_confirm"]:
                 return _confirm(params, where)
             if params["_withdraw"]:

@@ -12,13 +12,13 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import on_trial, state, window
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import state, window
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import ENFORCE
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.window import Window
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import LOCK
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
 
 Params = t.Mapping[str, t.Any]
-SHORTEST, LONGEST = 1, 1440
 _LONGEST_REASON = 1000
 
 
@@ -36,9 +36,10 @@ def apply(params: Params, check_mode: bool) -> dict[str, t.Any]:
 
 
 def _check(params: Params) -> None:
-    if not SHORTEST <= (params["minutes"] or 0) <= LONGEST:
+    shortest, longest = window.SHORTEST, window.LONGEST
+    if not shortest <= (params["minutes"] or 0) <= longest:
         given = "not given" if params["minutes"] is None else params["minutes"]
-        raise UsageError("minutes (app_window_minutes) is %s; use %d to %d" % (given, SHORTEST, LONGEST))
+        raise UsageError("minutes (app_window_minutes) is %s; use %d to %d" % (given, shortest, longest))
     reason = params["reason"]
     if not reason.strip():
         raise UsageError("reason (app_window_reason) is empty; say why everything may run")
@@ -57,9 +58,9 @@ def _opened(params: Params, where: StateDirectory | None, check_mode: bool) -> d
     if deployed.mode != ENFORCE:
         raise HostError("the policy of this host lets everything run; no maintenance window is needed")
     try:
-        with where.locked(state.LOCK, params["lock_timeout"]):
+        with where.locked(LOCK, params["lock_timeout"]):
             _refuse_second(window.read(where))
-            if trial.current(on_trial.NAME) is not None:
+            if trial.current(state.TRIAL) is not None:
                 raise HostError("a policy is on trial on this host; wait until that is over")
             return {"changed": True, "window": _shown(_made(params, where, check_mode))}
     except window.NotOpenedError as error:

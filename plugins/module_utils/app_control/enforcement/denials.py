@@ -72,12 +72,12 @@ class OwnLook(t.NamedTuple):
 def denial(raw: bytes, allowing: t.Container[int] = ()) -> Denial | None:
     """Return what was decided in an event, None for nothing that was, or would have been, refused.
 
-    allowing: numbers of the rules that allow and audit; a permissive daemon's answer is the same. Of the files of an
+    allowing: numbers of the rules that allow and audit; a permissive daemon's response is the same. Of the files of an
     execution that a permissive daemon let pass, the first is meant: an enforcing one would not have come to the others.
     """
-    decisions = [(int(answer), _number(kind, info)) for answer, kind, info in _DECISION.findall(raw)]
-    blocked = [rule for answer, rule in decisions if answer & _DENY]
-    others = [rule for answer, rule in decisions if not answer & _DENY and rule not in allowing]
+    decisions = [(int(response), _number(kind, info)) for response, kind, info in _DECISION.findall(raw)]
+    blocked = [rule for response, rule in decisions if response & _DENY]
+    others = [rule for response, rule in decisions if not response & _DENY and rule not in allowing]
     call = activity.SYSCALL.search(raw) if blocked or others else None
     if call is None:
         return None

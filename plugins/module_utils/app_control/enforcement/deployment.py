@@ -101,9 +101,10 @@ def _around(others: t.Sequence[tuple[str, bytes]]) -> tuple[list[tuple[str, byte
     """Return the rule files that sort before ours, and those after it."""
     own = os.path.basename(RULES)
     order = rules.in_order([*(name for name, _data in others), own])
-    place = order.index(own)
+    position = order.index(own)
     by_name = dict(others)
-    return [(name, by_name[name]) for name in order[:place]], [(name, by_name[name]) for name in order[place + 1 :]]
+    before, after = order[:position], order[position + 1 :]
+    return [(name, by_name[name]) for name in before], [(name, by_name[name]) for name in after]
 
 
 def digests(contents: t.Mapping[str, bytes]) -> dict[str, str]:
@@ -112,8 +113,8 @@ def digests(contents: t.Mapping[str, bytes]) -> dict[str, str]:
 
 def present(directory: str, paths: t.Iterable[str]) -> dict[str, bytes]:
     """Return the contents of those files that are there, by path. Raises StagingError."""
-    found = {path: staging.read(directory, path) for path in paths}
-    return {path: data for path, data in found.items() if data is not None}
+    contents = {path: staging.read(directory, path) for path in paths}
+    return {path: data for path, data in contents.items() if data is not None}
 
 
 def difference(before: t.Mapping[str, bytes], after: t.Mapping[str, bytes]) -> dict[str, str]:

@@ -55,41 +55,42 @@ def missing(wanted: str, seen: Seen) -> list[dict[str, t.Any]]:
         return []
     why = "fapolicyd is not installed" if seen.version is None else "no policy is deployed"
     message = "Mode %s is wanted, and %s." % (wanted, why)
-    return [_found(MISSING, message, {"wanted": wanted})]
+    return [_deviation(MISSING, message, {"wanted": wanted})]
 
 
 def deviations(
-    wanted: str, content: t.Mapping[str, t.Any] | None, deployed: Deployed, kept: t.Mapping[str, t.Any], seen: Seen
+    wanted: str, content: t.Mapping[str, t.Any] | None, deployed: Deployed, in_force: t.Mapping[str, t.Any], seen: Seen
 ) -> list[dict[str, t.Any]]:
     """Return what is wrong with a host on which a policy is deployed.
 
-    content: the allowlist of the controller, None without one; kept: that of the policy.
+    content: the allowlist of the controller, None without one. in_force: that of the policy.
     """
     # Root on the host can make any of that, so it lowers a severity and drops nothing.
     lowered = "informational" if seen.temporary else None
     explained = " For now, %s." % seen.temporary if seen.temporary else ""
-    found = []
+    detections = []
     off = why_off(deployed.mode, seen)
     if off or seen.is_window:
-        severity = lowered or (None if deployed.mode == ENFORCE else "medium")
+        # An upgrade has nothing run that nobody trusts.
+        severity = (lowered if seen.is_refused is None else None) or (None if deployed.mode == ENFORCE else "medium")
         message = (off + explained).strip()
-        found.append(_found(OFF, message, {"mode": deployed.mode, "canary": _canary(seen)}, severity=severity))
+        detections.append(_deviation(OFF, message, {"mode": deployed.mode, "canary": _canary(seen)}, severity=severity))
     if seen.changed:
         message = "Other than deployed: %s.%s" % (", ".join(printable(path) for path in seen.changed), explained)
         data = {"files": [printable(path) for path in seen.changed]}
-        found.append(_found(CHANGED, message, data, severity=lowered))
+        detections.append(_deviation(CHANGED, message, data, severity=lowered))
     for name, paths in sorted(seen.foreign.items()):
         shown = [printable(path) for path in paths[:_SHOWN]]
         number = "an entry" if len(paths) == 1 else "%d entries" % len(paths)
         first = "for %s" % shown[0] if len(paths) == 1 else "the first for %s" % shown[0]
         message = "%s has %s that no allowlist has, %s." % (printable(name), number, first)
-        found.append(_found(FOREIGN, message, {"paths": shown, "entries": len(paths)}, printable(name)))
+        detections.append(_deviation(FOREIGN, message, {"paths": shown, "entries": len(paths)}, printable(name)))
     if seen.is_at_boot is False:
-        found.append(_found(NOT_AT_BOOT, "systemd does not start fapolicyd at boot.", {}))
-    drift = why_drifted(wanted, content, deployed, kept)
+        detections.append(_deviation(NOT_AT_BOOT, "systemd does not start fapolicyd at boot.", {}))
+    drift = why_drifted(wanted, content, deployed, in_force)
     if drift:
-        found.append(_found(DRIFT, " ".join(drift), {"wanted": wanted, "mode": deployed.mode}))
-    return found
+        detections.append(_deviation(DRIFT, " ".join(drift), {"wanted": wanted, "mode": deployed.mode}))
+    return detections
 
 
 def why_off(mode: str, seen: Seen) -> str:
@@ -108,7 +109,7 @@ def why_off(mode: str, seen: Seen) -> str:
 
 
 def why_drifted(
-    wanted: str, content: t.Mapping[str, t.Any] | None, deployed: Deployed, kept: t.Mapping[str, t.Any]
+    wanted: str, content: t.Mapping[str, t.Any] | None, deployed: Deployed, in_force: t.Mapping[str, t.Any]
 ) -> list[str]:
     """Return sentences on what the next run of protect would change."""
     sentences = []
@@ -117,12 +118,11 @@ def why_drifted(
     if content is None:
         sentences.append("No allowlist is for this host any more.")
         return sentences
-    ours, theirs = _entries(content), _entries(kept)
+    ours, theirs = _entries(content), _entries(in_force)
     added, removed = len(ours - theirs), len(theirs - ours)
     if added or removed:
         sentences.append(
-            "The policy lacks %d rules and exceptions of the allowlist, and has %d that it does not have any more."
-            % (added, removed)
+            "Rules and exceptions that only the allowlist has: %d; that only the policy has: %d." % (added, removed)
         )
     return sentences
 
@@ -158,7 +158,7 @@ def _canary(seen: Seen) -> str:
     return "not tried" if seen.is_refused is None else "refused" if seen.is_refused else "let through"
 
 
-def _found(
+def _deviation(
     alert: str, message: str, data: t.Mapping[str, t.Any], subject: str = SUBJECT, severity: str | None = None
 ) -> dict[str, t.Any]:
     return detection(

@@ -16,6 +16,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import state, upgrade
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import LOCK
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import planned
 
 _MOST_INPUT = 1 << 26
@@ -67,7 +68,7 @@ def _end(state_dir: str) -> int:
     try:
         with state.directory(state_dir, create=False) as where:
             if where is not None:
-                with where.locked(state.LOCK, _LOCK_SECONDS):
+                with where.locked(LOCK, _LOCK_SECONDS):
                     window.end(where, _renew)
     except Exception as error:  # noqa: BLE001 - apt and dpkg show one sentence, whatever fails
         _say("everything stays allowed after the maintenance window: %s" % error)

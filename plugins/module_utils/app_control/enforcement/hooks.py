@@ -13,6 +13,7 @@ import stat
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 
 # The hook goes to the host as part of this module, which makes its archive of what came.
+# pylint: disable-next=unused-import
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
     hook,  # noqa: F401 - see above
     hook_files,

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo, _payload, _process, _state
+from ansible_collections.bulwark.servers.plugins.module_utils._boot import boot_id
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._program import PROGRAM, UNPACKAGED, Program
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
@@ -32,13 +34,14 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Deployed
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.window import Window
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import Judge
-from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, daemon, leases
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, config, daemon, leases, trust
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
 
 _MOST_BYTES = 64 * 1024 * 1024
 _MOST_ENTRIES = 100_000
+# Seconds. What lasts longer explains nothing any more, and neither does what another clock has to explain.
+_LONGEST_TRIAL, _LONGEST_UPGRADE, _CLOCK = 3600, 86_400.0, 900.0
 _TRUST_DIRECTORY, _TRUST_FILE = "trust.d", "fapolicyd.trust"
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 # No program of a file system of the kernel's own is ever executed, and /run is never watched (check_mount_entry() of
 # fapolicyd).
 _WITHOUT_PROGRAMS = frozenset(
@@ -51,11 +54,11 @@ _WITHOUT_PROGRAMS = frozenset(
 
 
 class Inspection(t.NamedTuple):
-    """What an inspection found.
+    """The result of an inspection.
 
     trusted: the digests that the policy trusts, by path. expected: when we ourselves started the daemon anew, nothing
     where no policy is deployed. started: the boot, and when each process of the daemon was started. canaries: paths of
-    programs that our own checks try to run.
+    programs that our own checks try to run. since: when the policy was confirmed.
     """
 
     detections: list[dict[str, t.Any]]
@@ -63,6 +66,7 @@ class Inspection(t.NamedTuple):
     expected: tuple[float, ...]
     started: tuple[str, list[int]]
     canaries: frozenset[str] = frozenset()
+    since: float = 0.0
 
 
 def inspect(
@@ -108,7 +112,8 @@ def _inspected(
 ) -> Inspection:
     installed = daemon.installed()
     opened = window.read(where)
-    entries = _entries(_read(deployment.TRUST))
+    settings = _settings()
+    entries = list(trust.readable(_read(deployment.TRUST)))
     seen = Seen(None)
     starts: list[int] = []
     if installed is not None:
@@ -117,45 +122,42 @@ def _inspected(
         seen = Seen(
             installed.version,
             is_running=daemon.loaded(installed.executable) is not None,
-            is_permissive=_setting("permissive") not in ("", "0"),
+            is_permissive=settings.get("permissive", "0") != "0",
             is_at_boot=_is_at_boot(scope),
-            unwatched=_unwatched(),
+            unwatched=_unwatched(settings.get("watch_fs", "")),
             has_leases=leases.are_possible(),
         )
     changed = [path for path, digest in sorted(deployed.digests.items()) if _digest(_read(path)) != digest]
-    temporary = _temporary(where, opened)
+    is_open = opened is not None and is_believed(opened, now)
+    is_tried = not is_open and not _is_on_trial()
+    temporary = _temporary(where, opened if is_open else None, now)
     if daemon.is_covered() and not temporary:
         changed.append("all of it, as something is mounted there")
     seen = seen._replace(
         changed=tuple(changed),
-        foreign=_foreign(allowlist, now),
+        foreign=foreign_trust(allowlist, now, scope),
         trusted=len(entries),
-        stale=sum(not _is_there(path, size) for path, size, _digest in entries),
+        stale=sum(not _is_there(entry.path, entry.size) for entry in entries),
         temporary=temporary,
-        is_window=opened is not None and opened.ended is None,
+        is_window=is_open,
         lasting=printable(opened.problem) if opened is not None else "",
     )
-    if seen.is_running and deployed.mode == ENFORCE and not seen.temporary and where is not None:
+    if seen.is_running and deployed.mode == ENFORCE and is_tried and where is not None:
         seen = seen._replace(is_refused=_is_refused(where.path, scope))
     try:
-        kept = _payload.unpack(deployed.content)
-        found = deviations.deviations(wanted, content, deployed, kept, seen)
+        in_force = _payload.unpack(deployed.content)
+        detections = deviations.deviations(wanted, content, deployed, in_force, seen)
     except (ValueError, KeyError, TypeError) as error:
         scope.skip("allowlist", "the one that the host keeps can't be used: %r" % error)
-        found = []
+        detections = []
     scope.examined = len(deployed.digests)
     scope.note = " ".join(deviations.describe(deployed, seen))
-    trusted = {os.fsdecode(path): digest.decode("ascii", "replace") for path, _size, digest in entries}
+    trusted = {entry.path: entry.sha256 for entry in entries}
     canaries = frozenset() if where is None else frozenset(map(printable, canary.paths(where.path)))
     expected = [deployed.confirmed]
     if opened is not None:
         expected += [opened.opened, opened.until if opened.ended is None else opened.ended]
-    return Inspection(found, trusted, tuple(expected), (_boot(), starts), canaries)
-
-
-def seconds_of(ticks: int) -> float:
-    """Return when a process was started, in seconds since the epoch. ticks: after the boot (proc_pid_stat(5))."""
-    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
+    return Inspection(detections, trusted, tuple(expected), (_boot(), starts), canaries, deployed.confirmed)
 
 
 def own_programs(state_dir: str | None, digests: t.Mapping[str, str] | None) -> dict[str, str]:
@@ -185,81 +187,81 @@ def _is_at_boot(scope: ScopeCoverage) -> bool | None:
         return None
 
 
-def _temporary(where: StateDirectory | None, opened: Window | None) -> str:
-    """Return what is in force for a time only, and ends by itself; "" for nothing. Raises StateError."""
-    if opened is not None and opened.ended is None and not opened.problem:
+def is_believed(opened: Window, now: float) -> bool:
+    """Say whether a window is one of ours that is open: root on the host can write one that never ends."""
+    is_over = opened.ended is not None or bool(opened.problem)
+    is_short = opened.until - opened.opened <= window.LONGEST * 60
+    return not is_over and is_short and opened.opened - _CLOCK <= now <= opened.until + _CLOCK
+
+
+def _is_on_trial() -> bool:
+    running = trial.current(state.TRIAL)
+    return running is not None and running.is_guarded and running.seconds <= _LONGEST_TRIAL
+
+
+def _temporary(where: StateDirectory | None, opened: Window | None, now: float) -> str:
+    """Return what is in force for a time only, and ends by itself; "" for nothing. Raises StateError.
+
+    opened: a maintenance window that is open.
+    """
+    if opened is not None:
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(opened.until))
         words = "a maintenance window is open until %s, by %s: %s" % (until, opened.by, opened.reason)
         return printable(words)
-    running = trial.current(state.TRIAL)
-    if running is not None and running.is_guarded:
+    if _is_on_trial():
         return "a policy is on trial"
-    if upgrade.pending(where) is not None:
+    pending = upgrade.pending(where)
+    if pending is not None and -_CLOCK <= now - pending.since <= _LONGEST_UPGRADE:
         return "packages are being installed, and their files are trusted"
     return ""
 
 
-def _foreign(allowlist: Allowlist | None, now: float) -> dict[str, list[str]]:
-    """Return what files of others trust and no allowlist has by its digest or directory."""
+def foreign_trust(allowlist: Allowlist | None, now: float, scope: ScopeCoverage) -> dict[str, list[str]]:
+    """Return what files of others trust and no allowlist has by its digest or directory, by the name of the file."""
     names = [_TRUST_FILE]
-    with contextlib.suppress(OSError):
-        names += sorted(
-            os.path.join(_TRUST_DIRECTORY, name)
-            for name in os.listdir(os.path.join(daemon.DIRECTORY, _TRUST_DIRECTORY))
-        )
+    # The daemon reads all directories below, too (trust_file_load_all).
+    for above, _directories, files in os.walk(os.path.join(daemon.DIRECTORY, _TRUST_DIRECTORY)):
+        names += [os.path.relpath(os.path.join(above, name), daemon.DIRECTORY) for name in files]
     judge = Judge(allowlist, now) if allowlist is not None else None
     foreign: dict[str, list[str]] = {}
-    for name in names:
-        for path, _size, digest in _entries(_read(name)) if name != deployment.TRUST else ():
+    for name in sorted(names):
+        text = _read(name) if name != deployment.TRUST else b""
+        entries = list(itertools.islice(trust.readable(text), _MOST_ENTRIES + 1))
+        if len(text) >= _MOST_BYTES or len(entries) > _MOST_ENTRIES:
+            scope.skip(printable(name), "it is so large that only its beginning was compared with the allowlists")
+        for entry in entries[:_MOST_ENTRIES]:
             program = Program(
-                PROGRAM,
-                printable(path),
-                sha256=digest.decode("ascii", "replace"),
-                verification=UNPACKAGED,
-                owner="root",
+                PROGRAM, printable(entry.path), sha256=entry.sha256, verification=UNPACKAGED, owner="root"
             )
             if judge is None or not judge.judge(program, ()).allowed:
-                foreign.setdefault(name, []).append(os.fsdecode(path))
+                foreign.setdefault(name, []).append(entry.path)
     return foreign
 
 
-def _entries(text: bytes) -> list[tuple[bytes, int, bytes]]:
-    """Return path, size and digest of each line of a trust file that has them."""
-    entries = []
-    for line in text.split(b"\n")[:_MOST_ENTRIES]:
-        parts = line.rsplit(None, 2)
-        if len(parts) == 3 and parts[1].isdigit() and not line.startswith(b"#"):
-            entries.append((parts[0], int(parts[1]), parts[2].lower()))
-    return entries
-
-
-def _is_there(path: bytes, size: int) -> bool:
+def _is_there(path: str, size: int) -> bool:
     try:
         return os.lstat(path).st_size == size
     except (OSError, ValueError):
         return False
 
 
-def _setting(name: str) -> str:
-    """Return a setting of fapolicyd.conf, "" where it has none. The last one counts."""
-    value = b""
-    for line in _read(deployment.CONFIGURATION).split(b"\n"):
-        key, equals, rest = line.partition(b"=")
-        if equals and key.strip() == name.encode("ascii"):
-            value = rest.strip()
-    return value.decode("ascii", "replace")
+def _settings() -> config.Config:
+    """Return the settings of fapolicyd.conf; none where the daemon would not start with it."""
+    with contextlib.suppress(ValueError):
+        return config.parse(_read(deployment.CONFIGURATION).decode("utf-8", "surrogateescape"))
+    return {}
 
 
-def _unwatched() -> tuple[str, ...]:
-    """Return the mounts that may have programs and that the daemon does not watch."""
-    watched = {each.strip() for each in _setting("watch_fs").split(",")}
-    found = {}
+def _unwatched(watch_fs: str) -> tuple[str, ...]:
+    """Return the mounts that may have programs and that the daemon does not watch. watch_fs: its setting."""
+    watched = set(watch_fs.split(","))
+    mounts = {}
     for line in _mountinfo.lines(_read_mounts()):
         kind, path = line.mount.kind, os.fsdecode(line.point)
         if kind in watched or kind in _WITHOUT_PROGRAMS or b"noexec" in line.options.split(b","):
             continue
-        found[path] = "%s (%s)" % (path, kind)
-    return tuple(found[path] for path in sorted(found))
+        mounts[path] = "%s (%s)" % (path, kind)
+    return tuple(mounts[path] for path in sorted(mounts))
 
 
 def _read_mounts() -> bytes:
@@ -280,6 +282,6 @@ def _digest(data: bytes) -> str:
 
 
 def _boot() -> str:
-    with contextlib.suppress(OSError), open(_BOOT_ID, encoding="ascii") as stream:
-        return stream.read().strip()
+    with contextlib.suppress(OSError):
+        return boot_id()
     return ""

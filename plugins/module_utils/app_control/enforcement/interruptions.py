@@ -39,7 +39,7 @@ class Interruptions:
     def __init__(self, state: t.Any = None) -> None:
         """state: as ``state`` returned it, None for a first look."""
         self._stopped: tuple[float, int] | None = (float(state[0]), int(state[1])) if state else None
-        self.found: list[Interruption] = []
+        self._ended: list[Interruption] = []
 
     def note(self, event: Event) -> None:
         """Take in an event whose first record is one of ``RECORDS``."""
@@ -50,8 +50,8 @@ class Interruptions:
         elif self._stopped is not None:
             stop, serial = self._stopped
             # The kernel's numbers begin anew at a boot, and a host that goes down stops everything.
-            if event.serial > serial and len(self.found) < _MOST:
-                self.found.append(Interruption(stop, event.time))
+            if event.serial > serial and len(self._ended) < _MOST:
+                self._ended.append(Interruption(stop, event.time))
             self._stopped = None
 
     def state(self) -> tuple[float, int] | None:
@@ -60,7 +60,7 @@ class Interruptions:
 
     def all(self) -> list[Interruption]:
         """Return all interruptions, the one that lasts included."""
-        return self.found if self._stopped is None else [*self.found, Interruption(self._stopped[0], None)]
+        return self._ended if self._stopped is None else [*self._ended, Interruption(self._stopped[0], None)]
 
 
 def detections(

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import time
 import typing as t
@@ -22,8 +21,15 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import ENFORCE
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.state import Deployed
-from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, daemon, proof, staging
+from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import (
+    canary,
+    daemon,
+    proof,
+    staging,
+    system_calls,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.daemon import DaemonError, Installed
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import PROPOSED
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import performer, trial
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps import (
     Exchange,
@@ -34,7 +40,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps i
     Unmount,
 )
 
-_BIND = 1 << 12
 _DROP_IN = "# Managed by bulwark.servers: a policy is on trial.\n[Service]\nRestart=no\n"
 _TRUSTED = ("/usr/bin/true", "/bin/true")
 _COMMAND_SECONDS = 30.0
@@ -91,17 +96,17 @@ def begin(
     began = time.monotonic()
     try:
         # First, so that whoever comes next knows whose trial that is.
-        state.write(where, proposed._replace(token=token), state.PROPOSED)
+        state.write(where, proposed._replace(token=token), PROPOSED)
         hooks.deploy(where)
         _change(installed, token)
         check(where, proposed.mode)
         _check_time(token)
     except BaseException as error:
-        if _is_running(token):
-            with contextlib.suppress(trial.TrialError):
-                trial.withdraw(state.TRIAL, token)
-        else:
-            # Its process went the way back before all of this was done.
+        is_late = not _is_in_time(token)
+        with contextlib.suppress(trial.TrialError):
+            trial.withdraw(state.TRIAL, token)
+        if is_late:
+            # Its process went the way back, or a part of it, before all of this was done.
             performer.Performer(before).go_back(performer.resolved(planned))
         _clear(where)
         if isinstance(error, (DaemonError, canary.CanaryError, OSError)):
@@ -112,7 +117,7 @@ def begin(
 
 def confirm(where: StateDirectory, token: str, services: t.Sequence[str]) -> Deployed:
     """Make what is on trial last, once it has been checked again and services have restarted. Raises HostError."""
-    proposed, noted = state.read(where, state.PROPOSED), state.read(where)
+    proposed, noted = state.read(where, PROPOSED), state.read(where)
     if proposed is None or proposed.token != token:
         if noted is not None and noted.token == token:
             # The answer to whoever confirmed it was lost with its connection.
@@ -135,7 +140,7 @@ def confirm(where: StateDirectory, token: str, services: t.Sequence[str]) -> Dep
 
 def withdraw(where: StateDirectory, token: str) -> bool:
     """Go the way back, and remove what is left of a trial; return whether there was one of this token."""
-    proposed = state.read(where, state.PROPOSED)
+    proposed = state.read(where, PROPOSED)
     if proposed is None or proposed.token != token:
         return False
     running = trial.current(state.TRIAL)
@@ -151,7 +156,7 @@ def recover(where: StateDirectory) -> None:
     if running is not None:
         # Its processes were killed.
         trial.withdraw(state.TRIAL, running.token)
-    proposed = state.read(where, state.PROPOSED)
+    proposed = state.read(where, PROPOSED)
     if proposed is None:
         staging.discard(staging.STAGED)
         return
@@ -216,22 +221,18 @@ def _canary_problem(directory: str, mode: str) -> str:
     return ""
 
 
-def _is_running(token: str) -> bool:
+def _is_in_time(token: str) -> bool:
     running = trial.current(state.TRIAL)
-    return running is not None and running.token == token
+    return running is not None and running.token == token and running.left > 0
 
 
 def _check_time(token: str) -> None:
-    if not _is_running(token):
+    if not _is_in_time(token):
         raise DaemonError("the time of the trial was over before the policy was in force; raise confirm_within")
 
 
 def _change(installed: Installed, token: str) -> None:
-    library = ctypes.CDLL(None, use_errno=True)
-    source, target = os.fsencode(staging.STAGED), os.fsencode(daemon.DIRECTORY)
-    if library.mount(source, target, None, ctypes.c_ulong(_BIND), None):
-        code = ctypes.get_errno()
-        raise OSError(code, "%s can't be mounted: %s" % (daemon.DIRECTORY, os.strerror(code)))
+    system_calls.mount(staging.STAGED, daemon.DIRECTORY, None, system_calls.BIND)
     # From here on, the process of the trial finds what it has to undo.
     _check_time(token)
     os.makedirs(os.path.dirname(daemon.DROP_IN), exist_ok=True)
@@ -277,4 +278,4 @@ def _clear(where: StateDirectory) -> None:
         staging.discard(staging.STAGED)
     if state.read(where) is None:
         hooks.remove(where)
-    where.remove(state.PROPOSED)
+    where.remove(PROPOSED)

@@ -27,11 +27,11 @@ _POLL = 0.2
 def held(seconds: float, paths: t.Iterable[str] = PATHS) -> t.Iterator[None]:
     """Hold the locks that the host has. Raises HostError where another process keeps one so long, and OSError."""
     end = time.monotonic() + seconds
-    with contextlib.ExitStack() as kept:
+    with contextlib.ExitStack() as stack:
         for path in paths:
             with contextlib.suppress(FileNotFoundError):
                 descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-                kept.callback(os.close, descriptor)
+                stack.callback(os.close, descriptor)
                 _lock(descriptor, path, end)
         yield
 

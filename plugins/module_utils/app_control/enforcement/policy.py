@@ -10,7 +10,6 @@ must not break what is allowed. So what is enforced is a bit wider than what the
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._program import NO_DIGEST, VERIFIED
@@ -62,7 +61,6 @@ class Blocked(t.NamedTuple):
     last: float
 
 
-_PATTERN = re.compile(r"[*?\[]")
 # Watched whether they are mounted now or not, so that what is deployed stays the same when a stick is plugged in.
 _WATCHED = frozenset(
     ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "tmpfs", "vfat", "exfat", "iso9660", "udf")
@@ -126,11 +124,11 @@ class _Compiler:
             self._leave_out("fapolicyd %s" % self._facts.version, clause)
         self._leave_out("programs in mount namespaces of their own", _NAMESPACES)
         if self._facts.has_leases:
-            self._leave_out("that nobody has to wait for an intruder", leases.NOTE)
+            self._leave_out("delays by accounts that hold leases on files", leases.NOTE)
         entries = tuple(trusted[path] for path in sorted(trusted))
         is_rpm = {manager for manager, _name in self._facts.essential_packages} == {"rpm"}
         if is_rpm:
-            self._leave_out("that only the packages of the allowlist run", _RPM_TRUST)
+            self._leave_out("a choice among the packages of rpm", _RPM_TRUST)
         settings = {
             "permissive": "0" if self._options.mode == ENFORCE else "1",
             "trust": "rpmdb,file" if is_rpm else "file",
@@ -149,7 +147,7 @@ class _Compiler:
             if not rule.image and (rule.path or rule.directory):
                 yield unprintable_text(rule.path or rule.directory + "/")
         for exemption in self._allowlist.exemptions:
-            if exemption.program.startswith("/") and not exemption.user and not _PATTERN.search(exemption.program):
+            if exemption.program.startswith("/") and not exemption.user and not exemption.is_pattern:
                 yield unprintable_text(exemption.program)
 
     def _trusted(self) -> dict[str, Trusted]:
@@ -247,7 +245,7 @@ class _Compiler:
                 self._leave_out(what, "it has ended")
             elif not exemption.program.startswith("/"):
                 self._leave_out(what, "fapolicyd does not watch containers")
-            elif _PATTERN.search(exemption.program):
+            elif exemption.is_pattern:
                 self._leave_out(what, "fapolicyd has no patterns")
             elif exemption.user and exemption.user not in self._facts.users:
                 self._leave_out(what, "there is no account %s" % exemption.user)

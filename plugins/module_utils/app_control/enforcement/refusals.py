@@ -62,15 +62,15 @@ def blocked(policy: Policy, records: t.Iterable[Record], users: t.Mapping[str, i
     fapolicyd does not see, and what package managers run while they upgrade, which their hook trusts.
     """
     decisions = Decisions(policy.rules, policy.trusted)
-    found = []
+    blocked_programs = []
     # What was only ever refused did not run, and somebody's attempts must not keep a policy from a host.
     for record in filter(lambda each: each.has_run, records):
         program = record.program
         path = unprintable_text(program.path)
         is_seen = not program.image and program.content != MEMORY and not path.startswith((OTHER_ROOT, *_UPGRADES))
         if is_seen and not _runs(decisions, record, path, users or {}):
-            found.append(Blocked(program.path, program.kind, _why(program), record.last))
-    return sorted(found)
+            blocked_programs.append(Blocked(program.path, program.kind, _why(program), record.last))
+    return sorted(blocked_programs)
 
 
 def _essential_problems(policy: Policy, facts: Facts) -> dict[str, str]:

@@ -42,7 +42,7 @@ SYSTEM_DIRECTORIES = (
 
 
 # Where accounts, and intruders, keep files.
-_DROPPED = ("/tmp/", "/var/tmp/", "/dev/shm/", "/home/", "/root/")  # noqa: S108
+_DROPPED = ("/tmp/", "/var/tmp/", "/dev/shm/", "/home/", "/root/")  # noqa: S108 - nothing is written there
 _HOME = re.compile(r"(/home/[^/]+|/root)/")
 
 

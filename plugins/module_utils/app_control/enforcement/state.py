@@ -13,14 +13,12 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _state
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import LOCK, POLICY, PROPOSED
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import POLICY
 
 CAPABILITY = "app_enforcement"
 # The name of a policy's trial.
 TRIAL = "fapolicyd"
 _LOST = "fapolicyd enforces"
-
-__all__ = ["CAPABILITY", "LOCK", "POLICY", "PROPOSED", "TRIAL", "Before", "Deployed", "directory", "read", "write"]
 
 
 class Before(t.NamedTuple):

@@ -18,7 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import pr
 from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import is_foreign
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content as travelling
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import essentials, kept_digests
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import digest_cache, essentials
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.facts import (
     EXECUTABLE,
     Connection,
@@ -49,7 +49,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.packages.signed_in
 
 _SCRIPTS = b"/var/lib/dpkg/info"
 _SCRIPT = re.compile(rb"\.(?:preinst|postinst|prerm|postrm|config)$")
-_PATTERN = re.compile(r"[*?\[]")
 _MOST_BELOW = 200_000
 _MOST_NOTES = 50
 _MOST_COPIES = 20_000
@@ -67,7 +66,7 @@ def facts(
     root = os.fsencode(params.get("_root") or "/")
     allowlist = travelling.allowlist(content, distribution())
     state_dir = params.get("state_dir")
-    collector = _Collector(root, allowlist, kept_digests.read(state_dir))
+    collector = _Collector(root, allowlist, digest_cache.read(state_dir))
     records, days = _remembered(params)
     way = params.get("_connection") or {}
     files = collector.files()
@@ -75,7 +74,7 @@ def facts(
     used = collector.used() if root == b"/" else ()
     scripts = collector.scripts()
     if keeps_digests:
-        kept_digests.write(state_dir, collector.read_digests())
+        digest_cache.write(state_dir, collector.read_digests())
     programs = {file.path for file in files if file.kind == EXECUTABLE} | set(named)
     programs |= {unprintable_text(record.program.interpreter) for record in records if record.program.interpreter}
     pythons = {each.path for each in used if "python" in languages(each.path)}
@@ -113,8 +112,7 @@ def facts(
 def file_systems() -> tuple[FileSystem, ...]:
     """Return the mounts of this machine's own file systems from which something can be executed."""
     try:
-        with open("/proc/self/mountinfo", "rb") as stream:
-            lines = _mountinfo.lines(stream.read())
+        lines = _mountinfo.lines(_mountinfo.own())
     except OSError:
         return ()
     return tuple(
@@ -136,7 +134,7 @@ def _protects_hard_links() -> bool:
 class _Collector:
     """Reads the files of one host. notes: sentences about what could not be read."""
 
-    def __init__(self, root: bytes, allowlist: Allowlist, known: kept_digests.Digests) -> None:
+    def __init__(self, root: bytes, allowlist: Allowlist, known: digest_cache.Digests) -> None:
         self._root = root
         self._allowlist = allowlist
         self._packages = PackagedFiles(root, known)
@@ -146,7 +144,7 @@ class _Collector:
         self._depends: dict[PackageName, set[PackageName]] | None = None
         self.notes: list[str] = []
 
-    def read_digests(self) -> kept_digests.Digests:
+    def read_digests(self) -> digest_cache.Digests:
         return self._packages.read_digests()
 
     def files(self) -> list[HostFile]:
@@ -201,7 +199,7 @@ class _Collector:
         """Return the files that sha256 rules and exceptions name by path, by the kernel's name and by that."""
         paths = {unprintable_text(rule.path) for rule in self._allowlist.rules if rule.path and not rule.image}
         for exemption in self._allowlist.exemptions:
-            if exemption.program.startswith("/") and not _PATTERN.search(exemption.program):
+            if exemption.program.startswith("/") and not exemption.is_pattern:
                 paths.add(unprintable_text(exemption.program))
         files = {}
         for path in sorted(paths):
@@ -241,25 +239,25 @@ class _Collector:
 
     def used(self) -> t.Sequence[Essential]:
         """Return the files that this very connection uses, those aside that an upgrade or another root took away."""
-        found = []
+        files = []
         for used in essentials.used_files():
             try:
                 file = self._host_files.named(used.path)
             except UnreadableError as error:
-                found.append(Essential(os.fsdecode(used.path), used.role, None, str(error)))
+                files.append(Essential(os.fsdecode(used.path), used.role, None, str(error)))
                 continue
             if file is not None:
-                found.append(Essential(file.path, used.role, file))
-        return found
+                files.append(Essential(file.path, used.role, file))
+        return files
 
     def directories(self) -> dict[str, tuple[str, ...]]:
         """Return the directories of rules, as the kernel names them, with who can write in them or above them."""
-        found = {}
+        writers = {}
         for rule in self._allowlist.rules:
             if rule.directory and not rule.image:
                 given = os.fsencode(unprintable_text(rule.directory))
-                found[os.fsdecode(given)] = self._directory_writers(given)
-        return found
+                writers[os.fsdecode(given)] = self._directory_writers(given)
+        return writers
 
     def _directory_writers(self, directory: bytes) -> tuple[str, ...]:
         root = self._root.rstrip(b"/")

@@ -30,6 +30,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import (
     upgrade_rules,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import LOCK
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import trial
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import archives
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.planned import Plan
@@ -141,7 +142,7 @@ def _deployed(state_dir: str | None) -> t.Iterator[StateDirectory | None]:
         if where is None or state.read(where) is None:
             yield None
             return
-        with where.locked(state.LOCK, _LOCK_SECONDS):
+        with where.locked(LOCK, _LOCK_SECONDS):
             yield where
 
 

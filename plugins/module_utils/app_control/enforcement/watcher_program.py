@@ -106,7 +106,7 @@ def _open(path: str) -> t.NoReturn:
     """Be the probe."""
     with contextlib.suppress(BaseException):
         os.open(path, os.O_RDONLY)
-    os._exit(0)  # pylint: disable=protected-access
+    os._exit(0)  # pylint: disable=protected-access; os documents it
 
 
 def _has_ended(child: int) -> bool:

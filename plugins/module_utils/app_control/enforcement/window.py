@@ -16,6 +16,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
+from ansible_collections.bulwark.servers.plugins.module_utils._boot import boot_id
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import hook_files
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import canary, daemon
@@ -24,10 +25,11 @@ from ansible_collections.bulwark.servers.plugins.module_utils.host_trial import 
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps import Kill, Plan, Remove, Run
 
 NAME = "app_window"
+# Minutes.
+SHORTEST, LONGEST = 1, 1440
 DROP_IN = "/run/systemd/system/fapolicyd.service.d/bulwark-window.conf"
 _RECORD = "window.json"
 _LOST = "a maintenance window is open"
-_BOOT = "/proc/sys/kernel/random/boot_id"
 _UNIT = """\
 # Managed by bulwark.servers: a maintenance window is open.
 [Service]
@@ -67,7 +69,7 @@ def read(where: StateDirectory | None) -> Window | None:
     window = records.read(where, _RECORD, _parsed, _LOST)
     if window is None or window.ended is not None:
         return window
-    if window.boot != _boot():
+    if window.boot != boot_id():
         return window._replace(ended=window.until, how=REBOOTED)
     running = trial.current(NAME)
     if running is None or running.token != window.token or not running.is_guarded:
@@ -94,7 +96,7 @@ def open_window(where: StateDirectory, minutes: int, by: str, reason: str) -> Wi
     now = time.time()
     token = trial.start(_plan(os.path.dirname(where.path), installed.executable, minutes * 60))
     try:
-        window = Window(now, now + minutes * 60, by, reason, token, _boot())
+        window = Window(now, now + minutes * 60, by, reason, token, boot_id())
         records.write(where, _RECORD, window._asdict())
         write_drop_in(installed.executable)
         daemon.reload_units()
@@ -186,11 +188,6 @@ def _plan(state_dir: str, executable: str, seconds: int) -> Plan:
             Run(("systemctl", "restart", daemon.UNIT), daemon.STARTING, is_start=True),
         ),
     )
-
-
-def _boot() -> str:
-    with open(_BOOT, encoding="ascii") as stream:
-        return stream.read().strip()
 
 
 def _parsed(content: t.Mapping[str, t.Any]) -> Window:

@@ -20,6 +20,7 @@ import re
 import time
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign, Socket
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import (
@@ -70,7 +71,7 @@ def check_host(host: Host, skip: Skip, read: Read | None = None) -> Found:
 
 
 def _covered(host: Host) -> Found:
-    for pid, kind in sorted(uncovered.covered(uncovered.own_mounts()).items())[:_MOST_SIGNS]:
+    for pid, kind in sorted(uncovered.covered(_mountinfo.own()).items())[:_MOST_SIGNS]:
         there = "" if listing.exists(pid) else ", which has ended"
         detail = "a file system (%s) is mounted over the directory in /proc of process %d%s" % (
             printable(kind),
@@ -105,7 +106,7 @@ def _refusal(root: int) -> str | None:
         own = status.parse_status(procfs.once(b"self/status", root))
     if own is None or len(own.pids) > 1:
         return "/proc is that of another namespace of processes"
-    if os.geteuid() != 0 and _HIDEPID.search(uncovered.own_mounts()):
+    if os.geteuid() != 0 and _HIDEPID.search(_mountinfo.own()):
         return "/proc hides the processes of others (hidepid); run as root (become: true, or sudo make scan)"
     return None
 

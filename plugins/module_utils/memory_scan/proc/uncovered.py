@@ -29,15 +29,9 @@ _POINT = re.compile(rb"(\d{1,10})(?:/|\Z)", re.ASCII)
 def root(point: str = PROC) -> str:
     """Return a path to a /proc in which nothing is covered, good until this program ends; ``point`` where it can't."""
     with contextlib.suppress(OSError):
-        if covered(own_mounts(), point):
+        if covered(_mountinfo.own(), point):
             return "/proc/self/fd/%d" % _instance()
     return point
-
-
-def own_mounts() -> bytes:
-    """Return what mountinfo says to this process. OSError as it comes."""
-    with open("/proc/self/mountinfo", "rb") as stream:
-        return stream.read()
 
 
 def covered(text: bytes, point: str = PROC) -> dict[int, str]:

@@ -3,6 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ways to run code as harmless scripts, and what each look reports of them.
 
-``table`` says what is expected, ``starters`` has the scripts, ``host`` the system that they run on, ``looks`` what is
-then asked. ``document`` writes the page. All that they start ends by itself after ten minutes.
+``table`` and ``binaries`` say what is expected, ``starters`` has the scripts, ``host`` the system that they run on,
+``looks`` what is then asked. ``document`` writes the page. All that they start ends by itself after ten minutes.
 """

@@ -8,7 +8,8 @@ from __future__ import annotations
 import pathlib
 import typing as t
 
-from tests.integration.app_control._ways.table import WAYS, Way
+from tests.integration.app_control._ways.table import WAYS
+from tests.integration.app_control._ways.way import Way
 
 PAGE = pathlib.Path(__file__).parents[4] / "docs" / "docsite" / "rst" / "app_control_ways.rst"
 

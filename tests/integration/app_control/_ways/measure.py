@@ -20,7 +20,8 @@ from tests.fleet.fleet import Fleet
 from tests.integration.app_control._ways import host as system
 from tests.integration.app_control._ways import looks, starters
 from tests.integration.app_control._ways.host import SCRATCH, Host
-from tests.integration.app_control._ways.table import WAYS, Way
+from tests.integration.app_control._ways.table import WAYS
+from tests.integration.app_control._ways.way import Way
 from tests.support import audit
 
 _NODE = re.compile(r" \(node (\w+)\)\Z")

@@ -42,14 +42,25 @@ def tool(path: str = TOOL, **facts: t.Any) -> Program:
     return programs.program(path, **about)
 
 
-def report(store: Store, *found: Program, host: str = "web1", alert: str = "app_unapproved_program") -> list[str]:
-    """Record that programs ran that no allowlist has; return the uids of the findings."""
+def report(
+    store: Store,
+    *found: Program,
+    host: str = "web1",
+    alert: str = "app_unapproved_program",
+    has_run: bool = True,
+) -> list[str]:
+    """Record that programs that no allowlist has ran, or were blocked; return the uids of the findings."""
     detections = [
-        _finding.detection(alert=alert, subject=judge.subject(each), scope=programs.SCOPE, evidences=[])
+        _finding.detection(
+            alert=alert,
+            subject=judge.subject(each),
+            scope=programs.SCOPE,
+            evidences=[{"data": {"sha256": each.sha256, "content": each.content}}],
+        )
         for each in found
     ]
     made = [events.finding(each, catalogue.load(), events.Device(host), programs.DAY) for each in detections]
-    programs.record(store, *map(programs.sighting, found), host=host, findings=made)
+    programs.record(store, *(programs.sighting(each) for each in found if has_run), host=host, findings=made)
     return [each["finding_info"]["uid"] for each in made]
 
 
@@ -129,6 +140,12 @@ def test_a_finding_is_approved_with_its_content_on_its_host(desk: Desk) -> None:
     assert desk.allows(tool())
     assert not desk.allows(tool(sha256="c" * 64))
     assert not desk.allows(tool(), host="web2")
+
+
+def test_a_program_that_never_ran_is_approved_with_the_content_that_was_blocked(desk: Desk) -> None:
+    (uid,) = report(desk.store, tool(), has_run=False)
+    desk.approve(uid)
+    assert desk.entries()[0]["sha256"] == DIGEST
 
 
 def test_the_second_time_nothing_changes(desk: Desk) -> None:

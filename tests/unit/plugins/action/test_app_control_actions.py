@@ -250,9 +250,8 @@ def reported(path: str, sha256: str, **facts: str) -> dict[str, t.Any]:
         **{"kind": "program", "path": path, "sha256": sha256, "verification": "unpackaged", "owner": "root", **facts}
     )
     record = Record(program, programs.DAY, programs.DAY, [1], executions=1, new_executions=1)
-    return violation_detection(
-        Violation(record, Verdict(False, "no", UNAPPROVED_ALERTS[program.kind]), False), "programs"
-    )
+    verdict = Verdict(False, "no", UNAPPROVED_ALERTS[program.kind])
+    return violation_detection(Violation(record, verdict, False), "programs")
 
 
 def test_other_modules_can_not_say_anything_about_programs() -> None:

@@ -112,11 +112,11 @@ def test_an_interpreter_that_may_not_read_its_script_did_not_run_it(directory: p
     # The shell with the number 2246559 was told to run with.sh, and could not open it.
     refused = b"".join(line for line in events.splitlines(keepends=True) if b":5295365)" in line)
     assert b" pid=2246559 " in refused
-    told = execution("/bin/sh", ["sh", "with.sh"], serial=1, at=1795964604.2, pid=2246559, cwd=str(directory))
+    recorded = execution("/bin/sh", ["sh", "with.sh"], serial=1, at=1795964604.2, pid=2246559, cwd=str(directory))
     other = execution("/bin/sh", ["sh", "with.sh"], serial=2, at=1795964604.1, pid=4711, cwd=str(directory))
-    assert seen(told)["script", "with.sh"] == (1, Denials())
-    assert seen(told + refused + refused.replace(b":5295365)", b":5295366)"))["script", "with.sh"][0] == 0
-    assert seen(other + told + refused)["script", "with.sh"][0] == 1
+    assert seen(recorded)["script", "with.sh"] == (1, Denials())
+    assert seen(recorded + refused + refused.replace(b":5295365)", b":5295366)"))["script", "with.sh"][0] == 0
+    assert seen(other + recorded + refused)["script", "with.sh"][0] == 1
     assert seen(other + refused)["script", "with.sh"][0] == 1
 
 

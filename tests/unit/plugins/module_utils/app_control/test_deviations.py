@@ -23,7 +23,7 @@ DEPLOYED = Deployed("enforce", {}, {}, BEFORE, "", {}, 1.0, "token")
 FINE = Seen("1.3.4", is_running=True, is_refused=True, is_at_boot=True, trusted=3_000)
 
 
-def found(
+def reported(
     wanted: str = "enforce",
     content: t.Mapping[str, t.Any] | None = CONTENT,
     deployed: Deployed = DEPLOYED,
@@ -34,7 +34,7 @@ def found(
 
 
 def test_a_host_as_it_was_deployed() -> None:
-    assert found() == []
+    assert reported() == []
 
 
 @pytest.mark.parametrize(
@@ -50,19 +50,19 @@ def test_a_host_as_it_was_deployed() -> None:
     ],
 )
 def test_a_policy_without_effect(seen: dict[str, t.Any], message: str) -> None:
-    assert found(**seen) == [("app_enforcement_off", None, message)]
+    assert reported(**seen) == [("app_enforcement_off", None, message)]
 
 
 def test_a_rehearsal_is_meant_to_be_permissive() -> None:
     rehearsed = DEPLOYED._replace(mode="rehearse")
-    assert found("rehearse", deployed=rehearsed, is_permissive=True, is_refused=None) == []
-    ((alert, severity, _message),) = found("rehearse", deployed=rehearsed, is_running=False)
+    assert reported("rehearse", deployed=rehearsed, is_permissive=True, is_refused=None) == []
+    ((alert, severity, _message),) = reported("rehearse", deployed=rehearsed, is_running=False)
     assert (alert, severity) == ("app_enforcement_off", "medium")
 
 
 def test_files_that_were_changed_and_trust_of_others() -> None:
     foreign = {"trust.d/x.trust": ["/srv/a\nb", "/srv/c"], "trust.d/y.trust": ["/srv/d"]}
-    assert found(changed=("compiled.rules", "fapolicyd.conf"), foreign=foreign, is_at_boot=False) == [
+    assert reported(changed=("compiled.rules", "fapolicyd.conf"), foreign=foreign, is_at_boot=False) == [
         ("app_enforcement_changed", None, "Other than deployed: compiled.rules, fapolicyd.conf."),
         (
             "app_foreign_trust",
@@ -77,7 +77,7 @@ def test_files_that_were_changed_and_trust_of_others() -> None:
 def test_while_something_else_is_meant_for_a_time() -> None:
     seen: dict[str, t.Any] = {"temporary": "packages are being installed", "is_refused": None}
     # Root can make it look so: it is shown, and less urgent.
-    assert found(changed=("compiled.rules",), is_running=False, **seen) == [
+    assert reported(changed=("compiled.rules",), is_running=False, **seen) == [
         (
             "app_enforcement_off",
             "informational",
@@ -89,11 +89,11 @@ def test_while_something_else_is_meant_for_a_time() -> None:
             "Other than deployed: compiled.rules. For now, packages are being installed.",
         ),
     ]
-    assert [each[:2] for each in found(foreign={"x": ["/y"]}, **seen)] == [("app_foreign_trust", None)]
+    assert [each[:2] for each in reported(foreign={"x": ["/y"]}, **seen)] == [("app_foreign_trust", None)]
     window = {"temporary": "a maintenance window is open", "is_refused": None, "is_window": True}
-    assert found(**window) == [("app_enforcement_off", "informational", "For now, a maintenance window is open.")]
+    assert reported(**window) == [("app_enforcement_off", "informational", "For now, a maintenance window is open.")]
     ended = {"lasting": "its process is gone", "is_refused": False}
-    assert found(**ended) == [
+    assert reported(**ended) == [
         (
             "app_enforcement_off",
             None,
@@ -103,15 +103,18 @@ def test_while_something_else_is_meant_for_a_time() -> None:
     assert "For now: packages are being installed." in describe(DEPLOYED, FINE._replace(**seen))
 
 
+def test_an_upgrade_does_not_explain_that_everything_runs() -> None:
+    ((alert, severity, _message),) = reported(temporary="packages are being installed", is_refused=False)
+    assert (alert, severity) == ("app_enforcement_off", None)
+
+
 def test_drift_between_host_and_controller() -> None:
-    assert found("audit") == [("app_enforcement_drift", None, "The host is in mode enforce, and audit is wanted.")]
-    ((alert, _severity, message),) = found(content=None)
+    assert reported("audit") == [("app_enforcement_drift", None, "The host is in mode enforce, and audit is wanted.")]
+    ((alert, _severity, message),) = reported(content=None)
     assert (alert, message) == ("app_enforcement_drift", "No allowlist is for this host any more.")
     newer = {**CONTENT, "lists": [{"name": "web", "distribution": "", "rules": [RULES[0], {"sha256": "1" * 64}]}]}
-    ((alert, _severity, message),) = found(content=newer)
-    assert message == (
-        "The policy lacks 1 rules and exceptions of the allowlist, and has 1 that it does not have any more."
-    )
+    ((alert, _severity, message),) = reported(content=newer)
+    assert message == "Rules and exceptions that only the allowlist has: 1; that only the policy has: 1."
 
 
 def test_a_host_without_a_policy() -> None:

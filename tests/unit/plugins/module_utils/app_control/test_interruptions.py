@@ -29,16 +29,16 @@ def service(kind: str, at: float, unit: str = "fapolicyd", pid: int = 1, serial:
 
 
 def read(*records: str, state: t.Any = None) -> Interruptions:
-    found = Interruptions(state)
+    observed = Interruptions(state)
     for event in Joiner().events("".join(records).encode()):
-        found.note(event)
-    return found
+        observed.note(event)
+    return observed
 
 
 def test_stop_and_start_are_an_interruption() -> None:
-    found = read(service("STOP", NOW), service("STOP", NOW + 1, "cron"), service("START", NOW + 60.5))
-    assert found.all() == [Interruption(NOW, NOW + 60.5)]
-    assert found.state() is None
+    observed = read(service("STOP", NOW), service("STOP", NOW + 1, "cron"), service("START", NOW + 60.5))
+    assert observed.all() == [Interruption(NOW, NOW + 60.5)]
+    assert observed.state() is None
 
 
 def test_a_stop_is_remembered_until_the_start() -> None:
@@ -55,13 +55,13 @@ def test_other_processes_and_units_say_nothing() -> None:
 
 
 def test_a_host_that_boots_stops_everything() -> None:
-    found = read(service("STOP", NOW), service("START", NOW + 35, serial=7))
-    assert found.all() == []
-    assert found.state() is None
+    observed = read(service("STOP", NOW), service("START", NOW + 35, serial=7))
+    assert observed.all() == []
+    assert observed.state() is None
 
 
 @pytest.mark.parametrize(
-    ("found", "severity", "message"),
+    ("observed", "severity", "message"),
     [
         ([Interruption(NOW, NOW + 60)], "high", "stopped once since the last look, for 60 seconds."),
         ([Interruption(NOW, NOW + 2)], "medium", "stopped once since the last look, for 2 seconds."),
@@ -80,8 +80,8 @@ def test_a_host_that_boots_stops_everything() -> None:
         ([Interruption(LATER - 60, LATER - 58), Interruption(NOW, NOW + 60)], "high", "once since the last look"),
     ],
 )
-def test_severity_is_that_of_the_longest(found: list[Interruption], severity: str, message: str) -> None:
-    (detection,) = interruptions.detections(found, (5.0, LATER), "enforcement")
+def test_severity_is_that_of_the_longest(observed: list[Interruption], severity: str, message: str) -> None:
+    (detection,) = interruptions.detections(observed, (5.0, LATER), "enforcement")
     assert (detection["alert"], detection["severity"]) == ("app_enforcement_interrupted", severity)
     assert message in detection["message"]
 

@@ -55,11 +55,12 @@ def ran(program: t.Any = TOOL, denials: Denials = _NONE, **others: t.Any) -> Rec
 def test_a_violation_says_whether_it_was_blocked(
     host: Host, record: Record, disposition: str, count: int, message: str
 ) -> None:
-    (found,) = host.judge([record], PACKAGE)
-    assert (found["alert"], found["disposition"], found["count"]) == ("app_unapproved_program", disposition, count)
-    assert message in found["message"]
+    (finding,) = host.judge([record], PACKAGE)
+    assert finding["alert"] == "app_unapproved_program"
+    assert (finding["disposition"], finding["count"]) == (disposition, count)
+    assert message in finding["message"]
     assert record.reported == "app_unapproved_program"
-    event = events.finding(found, catalogue.load(), samples.HOST, NOW)
+    event = events.finding(finding, catalogue.load(), samples.HOST, NOW)
     assert event["disposition"] == disposition.capitalize()
     assert schema.errors(event) == []
 
@@ -101,41 +102,51 @@ def test_approving_what_was_only_refused_ends_its_finding(host: Host) -> None:
 def test_what_should_run_and_was_refused_is_a_finding_of_its_own(
     host: Host, record: Record, severity: str | None, disposition: str, message: str
 ) -> None:
-    (found,) = host.judge([record], PACKAGE)
-    assert (found["alert"], found["severity"]) == ("app_allowed_program_stopped", severity)
+    (finding,) = host.judge([record], PACKAGE)
+    assert (finding["alert"], finding["severity"]) == ("app_allowed_program_stopped", severity)
     who = ", tried by eve in /home/eve, started by /usr/bin/bash, though it should run: package nginx of web."
-    assert (found["disposition"], found["message"]) == (disposition, message + who)
+    assert (finding["disposition"], finding["message"]) == (disposition, message + who)
     # The allowlist has it, and that ends nothing.
     assert host.ended == []
     assert not record.reported
 
 
-def test_automation_that_was_refused_is_told_as_urgently(host: Host) -> None:
-    (found,) = host.judge([refused(NGINX, Denials(3, 0, 3))], PACKAGE)
-    assert (found["alert"], found["severity"]) == ("app_allowed_program_stopped", None)
+def test_automation_that_was_refused_is_reported_as_urgently(host: Host) -> None:
+    (finding,) = host.judge([refused(NGINX, Denials(3, 0, 3))], PACKAGE)
+    assert (finding["alert"], finding["severity"]) == ("app_allowed_program_stopped", None)
     (other,) = host.judge([refused(TOOL, Denials(3, 0, 3))], PACKAGE)
     assert (other["alert"], other["severity"]) == ("app_unapproved_program", "informational")
-    (one,) = host.judge([refused(TOOL, Denials(3, 0, 2))], PACKAGE)
-    assert one["severity"] is None
+    (detection,) = host.judge([refused(TOOL, Denials(3, 0, 2))], PACKAGE)
+    assert detection["severity"] is None
+
+
+def test_what_was_refused_before_it_was_approved_and_deployed_is_no_alarm(host: Host) -> None:
+    host.since = EXECUTION.time + 1
+    (finding,) = host.judge([refused(NGINX)], PACKAGE)
+    assert (finding["alert"], finding["severity"]) == ("app_allowed_program_stopped", "informational")
+    assert finding["message"].endswith("nginx of web. That was before the policy was deployed that is in force now.")
+    host.since = EXECUTION.time
+    (finding,) = host.judge([refused(NGINX)], PACKAGE)
+    assert finding["severity"] is None
 
 
 def test_what_the_policy_trusts_should_run(host: Host) -> None:
     host.trusted = {TOOL.path: ONE}
-    (found,) = host.judge([refused()], PACKAGE)
-    assert found["alert"] == "app_allowed_program_stopped"
+    (finding,) = host.judge([refused()], PACKAGE)
+    assert finding["alert"] == "app_allowed_program_stopped"
     host.trusted = {TOOL.path: "2" * 64}
-    (found,) = host.judge([refused()], PACKAGE)
-    assert found["alert"] == "app_unapproved_program"
+    (finding,) = host.judge([refused()], PACKAGE)
+    assert finding["alert"] == "app_unapproved_program"
 
 
 def test_a_flood_of_refused_programs_is_one_finding_for_their_directory(host: Host) -> None:
     flood = [refused(TOOL._replace(path=f"/home/eve/x/{number}")) for number in range(301)]
-    (found,) = host.judge(flood, PACKAGE)
-    assert (found["subject"], found["disposition"], found["count"]) == ("/home/eve/x/*", "blocked", 301)
-    assert found["message"] == "fapolicyd blocked 301 programs of this directory, which no allowlist has."
+    (finding,) = host.judge(flood, PACKAGE)
+    assert (finding["subject"], finding["disposition"], finding["count"]) == ("/home/eve/x/*", "blocked", 301)
+    assert finding["message"] == "fapolicyd blocked 301 programs of this directory, which no allowlist has."
     flood = [refused(NGINX._replace(path=f"/usr/lib/nginx/{number}")) for number in range(301)]
-    (found,) = host.judge(flood, PACKAGE)
-    assert found["alert"] == "app_allowed_program_stopped"
+    (finding,) = host.judge(flood, PACKAGE)
+    assert finding["alert"] == "app_allowed_program_stopped"
     assert not any(record.reported for record in flood)
 
 

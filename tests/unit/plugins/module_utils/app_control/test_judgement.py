@@ -60,6 +60,7 @@ class Host:
         self.trusted: dict[str, str] = {}
         self.canaries: set[str] = set()
         self.own = {"/var/lib/bulwark/hook": ONE}
+        self.since = 0.0
 
     def unpack(self, package: str, version: str) -> None:
         """Let dpkg unpack a package now, as far as its files say."""
@@ -79,7 +80,7 @@ class Host:
         allowlist = Allowlist(("web",), rules, tuple(exemptions))
         self.scope = ScopeCoverage("programs")
         each = Judgement(allowlist, self.scope, PackageScripts(databases), Upgrades(databases), NOW)
-        each.know(self.trusted, self.canaries, self.own)
+        each.know(self.trusted, self.canaries, self.own, self.since)
         detections = each.detections(records)
         self.ended = each.ended(records)
         self.containers = each.describe_containers()

@@ -50,9 +50,9 @@ def test_programs_that_nobody_can_run_are_no_proof(tmp_path: pathlib.Path) -> No
 
 def test_words_of_the_daemon_are_bounded_and_printable() -> None:
     text = b"\n".join(b"line %d" % number for number in range(100)) + b"\n\x1b[31mred\xff\n"
-    said = daemon.quoted(text)
-    assert said.startswith(": line 93; ")
-    assert said.isprintable()
+    words = daemon.quoted(text)
+    assert words.startswith(": line 93; ")
+    assert words.isprintable()
     assert daemon.quoted(b" \n") == ""
 
 

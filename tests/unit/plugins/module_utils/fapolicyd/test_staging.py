@@ -9,6 +9,7 @@ import os
 import pathlib
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._exchange import exchange
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import staging
 
 TIME = 1_700_000_000_123_456_789
@@ -50,7 +51,7 @@ def test_files_are_left_out_and_names_exchanged(source: pathlib.Path, tmp_path: 
     target.mkdir()
     (target / "of a run that was killed").touch()
     staging.build(str(source), str(target), {}, without=("rules.d/50-others.rules",))
-    staging.exchange(str(source), str(target))
+    exchange(str(source), str(target))
     assert sorted(path.name for path in (source / "rules.d").iterdir()) == ["link.rules"]
     assert (target / "rules.d" / "50-others.rules").exists()
     staging.discard(str(target))

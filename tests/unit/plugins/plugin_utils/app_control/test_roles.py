@@ -60,7 +60,7 @@ def test_a_host_that_was_seen_for_three_days_has_its_role_and_teaches_nothing() 
     built.host("new", *web(), days=3)
     result = recommend(built.fleet())
     assert _sets(result) == [DATABASES, WEB | {"new"}]
-    assert result.insufficient == {"new": "it was observed on 3 days, and 14 are needed"}
+    assert result.insufficient == {"new": "it was observed on 3 days, and app_control_minimum_days is 14"}
 
 
 def test_too_few_days_and_too_few_hosts_are_answers() -> None:
@@ -69,7 +69,11 @@ def test_too_few_days_and_too_few_hosts_are_answers() -> None:
         built.host(name, *(packaged(each) for each in ("postfix", "dovecot", "rspamd")))
     result = recommend(built.fleet())
     (mail,) = (role for role in result.roles if set(role.hosts) == {"mail0", "mail1"})
-    assert (mail.problem, mail.rules, mail.review) == ("only 2 hosts have this role, and 3 are needed", (), ())
+    assert (mail.problem, mail.rules, mail.review) == (
+        "only 2 hosts have this role, and app_control_minimum_hosts is 3",
+        (),
+        (),
+    )
 
     young = Builder()
     for number in range(4):
@@ -78,8 +82,8 @@ def test_too_few_days_and_too_few_hosts_are_answers() -> None:
     result = recommend(young.fleet())
     assert len(_sets(result)) == 2
     assert {role.problem for role in result.roles} == {
-        "not enough data yet: 0 of 8 hosts were observed for 14 days, and 3 are needed",
-        "not enough data yet: 0 of 4 hosts were observed for 14 days, and 3 are needed",
+        "not enough data yet: 0 of 8 hosts were observed for 14 days, and app_control_minimum_hosts is 3",
+        "not enough data yet: 0 of 4 hosts were observed for 14 days, and app_control_minimum_hosts is 3",
     }
     assert all(role.rules for role in recommend(young.fleet(), Options(minimum_days=7)).roles)
 

@@ -21,6 +21,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforc
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import daemon, staging
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.daemon import Installed
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd.trust import Trusted
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import records
 from ansible_collections.bulwark.servers.plugins.module_utils.host_trial.steps import Exchange, Kill, Run, Unmount
 
 POLICY = Policy(
@@ -119,7 +120,7 @@ def test_state_is_read_as_it_was_written(tmp_path: pathlib.Path) -> None:
         assert state.read(where) is None
         state.write(where, DEPLOYED)
         assert state.read(where) == DEPLOYED
-        (pathlib.Path(where.path) / state.POLICY).write_text('{"version": 1, "mode": "enforce"}')
+        (pathlib.Path(where.path) / records.POLICY).write_text('{"version": 1, "mode": "enforce"}')
         with pytest.raises(DamagedError, match="damaged"):
             state.read(where)
 

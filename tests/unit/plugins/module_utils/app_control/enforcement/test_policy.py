@@ -287,7 +287,7 @@ def test_a_host_that_fits_is_not_refused() -> None:
 
 def test_each_reason_is_a_sentence() -> None:
     assert "1.1 or newer" in _refused(FACTS._replace(version="1.0.4"))[0]
-    assert "on 0 days, and app_control_minimum_days is 1" in _refused(FACTS._replace(observed_days=0))[0]
+    assert "on 0 days" in _refused(FACTS._replace(observed_days=0))[0]
     assert "not watch: ext4" in _refused(options=Options("enforce", ("ext3",), 1))[0]
     assert "fs.protected_hardlinks" in _refused(FACTS._replace(protects_hard_links=False))[0]
     assert "not watch: overlay" in _refused(FACTS._replace(file_systems=(FileSystem("/", "overlay"),)))[0]

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Digests of files kept on the host between two runs: to read all programs of a large host takes half a minute.
+"""Cache of the digests of files on the host: to read all programs of a large host takes half a minute.
 
 A file counts as the same with the same device, inode, size and times. The kernel sets the time of the inode, and no
 program can. The file is beside the state of enforcement, where root alone can write.
@@ -13,10 +13,10 @@ import json
 import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError, default_root
+from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import state
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.files import FileKey
 
-_CAPABILITY = "app_enforcement"
 _NAME = "digests.json"
 _VERSION = 1
 # 100,000 files have 25 MB.
@@ -26,15 +26,10 @@ Digests = t.Dict[FileKey, t.Dict[str, str]]
 
 
 def read(state_dir: str | None) -> Digests:
-    """Return what was kept; nothing where that is unusable, as the files can be read again."""
+    """Return the cached digests; none if the cache is unusable, as the files can be read again."""
     try:
-        directory = _directory(state_dir)
-        descriptor = None
-        if directory is not None:
-            try:
-                descriptor = directory.open_file(_NAME)
-            finally:
-                directory.close()
+        with state.directory(state_dir, create=False) as where:
+            descriptor = where.open_file(_NAME) if where is not None else None
         if descriptor is None:
             return {}
         with os.fdopen(descriptor, "rb") as stream:
@@ -50,17 +45,9 @@ def read(state_dir: str | None) -> Digests:
 
 
 def write(state_dir: str | None, digests: Digests) -> None:
-    """Keep digests beside the state of enforcement, where there is one. Raises StateError."""
-    directory = _directory(state_dir)
-    if directory is None:
-        return
-    try:
-        content = {"version": _VERSION, "files": [[*key, value] for key, value in sorted(digests.items())]}
-        with directory.written(_NAME) as stream:
-            stream.write(json.dumps(content, separators=(",", ":")).encode("ascii"))
-    finally:
-        directory.close()
-
-
-def _directory(state_dir: str | None) -> StateDirectory | None:
-    return StateDirectory.open(state_dir or default_root(os.environ, os.geteuid()), _CAPABILITY, create=False)
+    """Write the digests beside the state of enforcement, if there is one. Raises StateError."""
+    content = {"version": _VERSION, "files": [[*key, value] for key, value in sorted(digests.items())]}
+    with state.directory(state_dir, create=False) as where:
+        if where is not None:
+            with where.written(_NAME) as stream:
+                stream.write(json.dumps(content, separators=(",", ":")).encode("ascii"))
