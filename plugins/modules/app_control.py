@@ -22,8 +22,9 @@ description:
     O(blocked) does not name, or if a file that the way back in needs is not as its package says.
   - It has files of its own in C(/etc/fapolicyd). It changes settings in C(fapolicyd.conf) and keeps the rules and the
     trust of others.
-  - In check mode it only looks; nothing is started or mounted. In diff mode it shows settings, rules, and the lines of
-    trust that differ.
+  - In check mode it only looks; nothing is started or mounted. A policy that fapolicyd does not take, such as one with
+    a wrong rule of others, and services that do not restart with it are found without check mode only. In diff mode it
+    shows settings, rules, and the lines of trust that differ.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.linux
@@ -66,7 +67,9 @@ options:
     type: int
     default: 120
   restart_services:
-    description: Services of systemd that must restart well while the policy is on trial, such as V(ssh.service).
+    description:
+      - Services of systemd that must restart well while the policy is on trial, such as V(ssh.service). A policy is
+        refused if systemd can't start one of them, because there is none of that name or it is masked.
     type: list
     elements: str
     default: []
@@ -128,8 +131,9 @@ options:
 notes:
   - Needs systemd and fapolicyd on the host. Without them nothing is deployed, the host stays in audit mode, and
     RV(reason) says so. The role C(bulwark.servers.app_control) installs fapolicyd.
-  - The account that deploys goes on to come in, with pipelining and without. Another account than root that comes
-    without pipelining is refused. Deploy by the account that all controllers have.
+  - The account that deploys goes on to come in, with pipelining and without, and so do the accounts of the eight
+    deployments before it by others, as long as they exist. Any other account than root that comes without pipelining
+    is refused. O(state=absent) forgets them.
   - fapolicyd 1.3.4 is tested. Other versions are known by their documentation.
   - Not stopped are scripts that a trusted interpreter reads from a pipe, code in arguments, files in memory, programs
     in containers, and what lies on file systems that are not watched.
@@ -175,7 +179,9 @@ confirmed:
   type: bool
   returned: success
 problem:
-  description: How the host differed from the policy, if one was deployed before.
+  description:
+    - How the host differs from the policy, if one was deployed before, such as the files that are not those of the
+      policy.
   type: str
   returned: if something changes
 rules:

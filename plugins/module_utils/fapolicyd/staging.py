@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._exchange import exchange
 
 STAGED = "/etc/.fapolicyd-bulwark"
+DISCARD = ("rm", "-rf", "--one-file-system", STAGED)
 _MOST_FILES, _MOST_BYTES = 10_000, 1 << 30
 _MODE = 0o644
 

@@ -77,6 +77,8 @@ def identities(plan: Plan) -> dict[str, Identity]:
             paths = (step.path,)
         elif isinstance(step, Exchange):
             paths = (step.first,)
+        elif isinstance(step, Run):
+            paths = step.unmoved
         for path in paths:
             identity = _identity(path)
             if identity is not None:
@@ -141,7 +143,7 @@ class Performer:
             elif isinstance(step, Remove):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(step.path)
-            else:
+            elif all(_identity(path) == self._before.get(path) for path in step.unmoved):
                 return self._run(step)
             self._kill()
         except Exception as error:  # noqa: BLE001 - the next step must come, whatever happens

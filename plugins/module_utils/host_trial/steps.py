@@ -53,12 +53,14 @@ class Remove(t.NamedTuple):
 class Run(t.NamedTuple):
     """Run a command without input, and kill it after so many seconds. Its failure stops no later step.
 
-    is_start: it starts a program that ``Kill`` names, so that the killing ends before it.
+    is_start: it starts a program that ``Kill`` names, so that the killing ends before it. unmoved: paths that must lead
+    to the same file or directory as when the trial started, or else it is left out.
     """
 
     command: tuple[str, ...]
     seconds: float
     is_start: bool = False
+    unmoved: tuple[str, ...] = ()
 
 
 Step = t.Union[Kill, Unmount, Exchange, Remove, Run]
@@ -93,4 +95,6 @@ def find_problem(plan: Plan) -> str | None:
 def _paths(step: Step) -> tuple[str, ...]:
     if isinstance(step, Kill):
         return step.executables
-    return step if isinstance(step, Exchange) else (step.path,) if isinstance(step, (Unmount, Remove)) else ()
+    if isinstance(step, Run):
+        return step.unmoved
+    return step if isinstance(step, Exchange) else (step.path,)

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -16,7 +17,7 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import watcher
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import watcher, watchers
 
 from tests.support import enforcing_host, paths, waiting
 from tests.support.controllers import Controller, controller
@@ -95,8 +96,13 @@ class Desk:
         streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
         return subprocess.Popen(command, env=environment, start_new_session=True, **streams)
 
-    def scan(self, **given: t.Any) -> str:
-        return self.play("scan", bulwark_report_path=str(self._directory / "report.html"), **given)
+    def scan(self, mode: str = "enforce", **given: t.Any) -> str:
+        """Scan the host, and return what was shown; every look must have looked."""
+        report = str(self._directory / "report.html")
+        shown = self.play("scan", bulwark_report_path=report, app_control_mode=mode, **given)
+        assert "crashed" not in shown, shown
+        assert not re.search(r"(?i)application control (?:not checked|never)", shown), shown
+        return shown
 
     def review(self) -> None:
         """Make reviewed allowlists of the drafts, as people do: all that is of packages is allowed."""
@@ -124,7 +130,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Desk]:
         host.run("cp /usr/bin/true /root/unknown")
         write_log(host)
         desk = Desk(controller("2.21"), host, directory)
-        desk.scan()
+        desk.scan(mode="audit")
         desk.learn()
         desk.review()
         yield desk
@@ -163,13 +169,20 @@ def started(host: enforcing_host.Host) -> str:
     return host.run("systemctl show --property=MainPID,ActiveState,UnitFileState fapolicyd").stdout
 
 
-def test_learned_tried_enforced_and_taken_back(desk: Desk) -> None:
+def test_host_that_is_booted_during_a_trial_has_what_it_had_before(desk: Desk) -> None:
+    host = desk.host
+    before, idle = host.run(_LISTED).stdout, started(host)
+    with trial(desk):
+        assert not runs(host)
+        host.reboot()
+    assert (host.run(_LISTED).stdout, started(host)) == (before, idle)
+    assert runs(host)
+
+
+def test_tried_enforced_and_taken_back(desk: Desk) -> None:
     host = desk.host
     before, idle = host.run(_LISTED).stdout, started(host)
 
-    # Nothing is enforced that nobody has observed for long enough, and the host is as before.
-    refused = desk.protect(works=False, app_control_minimum_days=14)
-    assert "app_control_minimum_days" in refused, refused
     # Check mode says what would come, and starts and mounts nothing.
     shown = desk.protect("--check", "--diff")
     assert "An allowlist would be in force" in shown
@@ -185,13 +198,12 @@ def test_learned_tried_enforced_and_taken_back(desk: Desk) -> None:
     services = {"app_control_restart_services": ["ssh.service", "cron.service"], "app_control_watcher": True}
     assert "in mode enforce" in desk.protect(**services)
     assert not runs(host)
-    desk.scan()
 
-    # What is confirmed is in force after a boot, too, and the same once more changes nothing.
+    # What is confirmed is in force after a boot, too. The same once more changes nothing, and comes in as files.
     host.reboot()
     waiting.until(lambda: not runs(host), "the canary runs after a boot")
     running = started(host)
-    assert "changed=0" in desk.protect(**services)
+    assert "changed=0" in desk.protect(**services, pipelining=False)
     assert host.run(f"systemctl is-active {watcher.UNIT}").stdout == "active\n"
     assert started(host) == running, "fapolicyd was restarted although nothing changed"
 
@@ -203,34 +215,28 @@ def test_learned_tried_enforced_and_taken_back(desk: Desk) -> None:
     assert "bulwark" not in left
 
 
-def test_root_without_pipelining(desk: Desk) -> None:
-    assert "in mode enforce" in desk.protect(pipelining=False)
-    assert not runs(desk.host)
-    desk.protect(mode="audit", pipelining=False)
-    assert runs(desk.host)
-
-
 def test_account_that_becomes_root_without_pipelining(desk: Desk) -> None:
     way = {"user": "ansible", "pipelining": False}
-    # The other controllers of the account need not pipeline.
-    assert "in mode enforce" in desk.protect(user="ansible")
+    assert "in mode enforce" in desk.protect(user="ansible", app_control_watcher=True)
     assert not runs(desk.host)
-    assert "changed=0" in desk.protect(**way)
-    desk.scan(**way)
+    # Another account deploys, and the first one still comes in, also from a controller that does not pipeline.
+    assert "changed=0" in desk.protect(app_control_watcher=True)
+    shown = desk.scan(**way)
+    for finding in ("/usr/sbin/fapolicyd", watchers.PROGRAM):
+        assert finding not in shown
     desk.protect(mode="audit", **way)
     assert runs(desk.host)
 
 
-def test_host_that_is_booted_during_a_trial_has_what_it_had_before(desk: Desk) -> None:
-    host = desk.host
-    before, idle = host.run(_LISTED).stdout, started(host)
-    with trial(desk):
-        assert not runs(host)
-        host.reboot()
-    assert (host.run(_LISTED).stdout, started(host)) == (before, idle)
-    assert runs(host)
-    desk.protect(mode="audit")
-    assert not host.path("/etc/.fapolicyd-bulwark").exists()
+def test_check_mode_does_not_promise_a_package_that_nobody_has(desk: Desk) -> None:
+    program, aside = desk.host.path("/usr/sbin/fapolicyd"), desk.host.path("/usr/sbin/fapolicyd-aside")
+    program.rename(aside)
+    try:
+        shown = desk.protect("--check")
+    finally:
+        aside.rename(program)
+    assert "fapolicyd is missing, and check mode can't tell that bulwark-no-such-package can be installed: " in shown
+    assert "would be in force" not in shown
 
 
 @contextlib.contextmanager

@@ -162,6 +162,21 @@ def test_a_step_back_that_fails_or_hangs_stops_no_other(host: Host) -> None:
     assert host.path("/run/last-step").exists()
 
 
+def test_a_command_that_needs_paths_as_they_were_is_left_out_where_they_are_not(host: Host) -> None:
+    for name in ("one", "two", "three"):
+        host.path(f"/run/dir-{name}").mkdir()
+    back = (
+        Run(("touch", "/run/moved-is-removed"), 10.0, unmoved=("/run/dir-one", "/run/dir-two")),
+        Run(("touch", "/run/unmoved-is-removed"), 10.0, unmoved=("/run/dir-three", "/run/no-such")),
+    )
+    token = host.start(Plan("unmoved", _LONG, back))
+    host.run("mount", "--bind", "/run/dir-one", "/run/dir-two")
+
+    assert host.trial(f"withdraw('unmoved', {token!r})")["failed"] == []
+    assert host.path("/run/unmoved-is-removed").exists()
+    assert not host.path("/run/moved-is-removed").exists()
+
+
 @pytest.mark.parametrize(
     ("plan", "reason"),
     [

@@ -62,6 +62,8 @@ def plan(installed: Installed, was_active: bool, seconds: int, added: t.Iterable
             *map(Remove, added),
             reload_units,
             reset,
+            # Never where this is in use: what was mounted is still there, or the names are still exchanged.
+            Run(staging.DISCARD, _COMMAND_SECONDS, unmoved=(daemon.DIRECTORY, staging.STAGED)),
             *again,
         ),
         forward=(

@@ -104,6 +104,11 @@ def test_the_way_back_begins_with_the_signal_and_needs_no_file_before_the_host_i
     assert not any(isinstance(step, Run) for step in plan.back[:first_command])
     assert plan.back[-1] == Run(daemon.START, daemon.STARTING, is_start=True)
     assert plan.forward[:2] == (Unmount(daemon.DIRECTORY), Exchange(daemon.DIRECTORY, staging.STAGED))
+    # What was prepared is removed, unless it is in use.
+    discard = plan.back[-2]
+    assert isinstance(discard, Run)
+    assert discard.command[0] == "rm"
+    assert set(discard.unmoved) == {daemon.DIRECTORY, staging.STAGED}
     idle = on_trial.plan(Installed("/usr/sbin/fapolicyd", "1.3.4"), was_active=False, seconds=60)
     assert not any(isinstance(step, Run) and step.is_start for step in idle.back)
 
