@@ -11,7 +11,10 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.bulwark.servers.plugins.module_utils._state import default_root
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import with_daemon
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import inspect
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.policy import AUDIT
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observe import NAME, PROGRAMS
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.options import look_spec
@@ -44,8 +47,10 @@ class ActionModule(CheckpointActionBase):
         arguments = super().module_arguments(arguments, task_vars)
         given = ArgumentSpecValidator(**self.ARGUMENTS).validate(arguments).validated_parameters
         passed = {name: value for name, value in arguments.items() if name not in _OPTIONS}
+        self._own: dict[str, str] | None = None
         if given["mode"] != AUDIT:
-            passed["_own"] = own_programs.digests()
+            passed["_own"] = digests = own_programs.digests()
+            self._own = inspect.own_programs(given["state_dir"] or default_root({}, 0), digests)
         self._allowlist: dict[str, t.Any] | None = None
         if not given["allowlists"]:
             return passed
@@ -77,4 +82,6 @@ class ActionModule(CheckpointActionBase):
         if self._allowlist is None or not isinstance(own["program_host"], dict):
             return []
         allowlist = content.allowlist(self._allowlist, str(own["program_host"].get("distribution")))
-        return ended.confirmed(own["ended"], store, host, allowlist, time.time())
+        if self._own is not None:
+            allowlist = with_daemon(allowlist)
+        return ended.confirmed(own["ended"], store, host, allowlist, time.time(), self._own or {})

@@ -61,6 +61,12 @@ class Allowlist(t.NamedTuple):
     exemptions: tuple[Exemption, ...]
 
 
+def with_daemon(allowlist: Allowlist) -> Allowlist:
+    """Return an allowlist that is enforced: fapolicyd runs on each such host, as far as it is as its package says."""
+    rules = (Rule("the enforcement", package="fapolicyd", manager=manager) for manager in ("dpkg", "rpm"))
+    return allowlist._replace(rules=(*allowlist.rules, *rules))
+
+
 class Verdict(t.NamedTuple):
     """The result for one program.
 

@@ -40,6 +40,8 @@ UNAPPROVED_ALERTS = {
     LIBRARY: "app_unapproved_library",
 }
 STOPPED_ALERT = "app_allowed_program_stopped"
+# Why a program that the collection leaves on hosts may run.
+OWN = "a program of the collection"
 # Of a program whose content now is allowed, while it is unknown what content ran.
 DOUBT_SEVERITY = "low"
 _NOT_OF_WHAT_RAN = (CHANGED, GONE)

@@ -9,12 +9,13 @@ import collections
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage
-from ansible_collections.bulwark.servers.plugins.module_utils._program import PRESENT, VERIFIED
+from ansible_collections.bulwark.servers.plugins.module_utils._program import PRESENT, VERIFIED, Program
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import package_scripts
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import Identity, folded, gather
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import (
     CHANGED_ALERT,
+    OWN,
     STOPPED_ALERT,
     Judge,
     subject,
@@ -118,6 +119,9 @@ class Judgement:
                 continue
             key = record.reported, subject(program)
             reported.setdefault(key, []).append(record)
+            if self._is_as_written(program) and not record.denials.total:
+                reasons.setdefault(key, []).append("Allowed: %s" % OWN)
+                continue
             # The finding may be about a directory, or about all scripts of a package.
             for each in (program, program._replace(path=record.program.path)):
                 verdict = self._judge.judge(each, record.users, record.reported == CHANGED_ALERT)
@@ -155,12 +159,14 @@ class Judgement:
     def _is_own(self, record: Record) -> bool:
         """Say whether a record is about a program of ours, as this collection writes it, that nobody refuses."""
         program = record.program
-        if program.content != PRESENT or record.denials.total:
-            return False
-        if not program.sha256 or self._own.get(program.path) != program.sha256:
+        if not self._is_as_written(program) or record.denials.total:
             return False
         self._explain("A program of the collection", program.path, max(1, record.new_executions))
         return True
+
+    def _is_as_written(self, program: Program) -> bool:
+        is_there = program.content == PRESENT and not program.image
+        return is_there and bool(program.sha256) and self._own.get(program.path) == program.sha256
 
     def _judged(self, record: Record) -> tuple[Provenance | None, Violation | None]:
         """Return what is wrong with a program, None for nothing, and of a maintainer script what vouches for it."""

@@ -20,7 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import (
 )
 from ansible_collections.bulwark.servers.plugins.module_utils._program import Sighting, as_dict
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control import content, mounts, package_scripts
-from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, Rule
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, with_daemon
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import interruptions
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.deviations import SCOPE
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement.inspect import (
@@ -43,8 +43,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases
 # Of one result; the store refuses more than 50,000 programs with 64 MiB of text.
 _MOST_SIGHTINGS, _MOST_CHARACTERS = 40_000, 32 * 1024 * 1024
 _NO_LIST = "No allowlist is for this host, so programs are learned and not judged."
-# What enforces the allowlist runs on every host where it is enforced, as far as it is as its package says.
-_DAEMON = tuple(Rule("the enforcement", package="fapolicyd", manager=manager) for manager in ("dpkg", "rpm"))
 # Of what was not learned from, that many are named.
 _SHOWN = 5
 
@@ -66,7 +64,7 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     inspection = inspect(params["mode"], given, allowlist, params.get("state_dir"), time.time(), enforcement)
     detections += _of_enforcement(inspection, observed, enforcement)
     if allowlist is not None and inspection is not None and inspection.expected:
-        allowlist = allowlist._replace(rules=(*allowlist.rules, *_DAEMON))
+        allowlist = with_daemon(allowlist)
     if given is None or allowlist is None:
         _note(scopes[0], _NO_LIST)
         denied = sum(record.denials.total for record in records)

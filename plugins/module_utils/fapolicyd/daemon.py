@@ -14,7 +14,7 @@ import re
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _command
+from ansible_collections.bulwark.servers.plugins.module_utils import _command, _mountinfo
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 
 UNIT = "fapolicyd.service"
@@ -125,6 +125,14 @@ def note_loaded() -> None:
         os.utime(_PID_FILE)
 
 
+def is_covered() -> bool:
+    """Say whether something is mounted over the configuration. Raises OSError.
+
+    os.path.ismount doesn't see another directory of the same file system that is mounted there.
+    """
+    return os.fsencode(DIRECTORY) in _mountinfo.own_file_systems()
+
+
 def has_systemd() -> bool:
     """Say whether systemd runs this host (sd_booted(3))."""
     return os.path.isdir("/run/systemd/system")
@@ -138,6 +146,11 @@ def is_enabled() -> bool:
 def is_active(unit: str = UNIT) -> bool:
     """Say whether a unit runs. Raises DaemonError."""
     return _systemctl("is-active", unit).returncode == 0
+
+
+def can_start(unit: str) -> bool:
+    """Say whether systemd has a unit, as a file that it understands and that nobody has masked. Raises DaemonError."""
+    return _systemctl("show", "--property=LoadState", unit).stdout.strip() == b"LoadState=loaded"
 
 
 def enable(unit: str = UNIT) -> None:

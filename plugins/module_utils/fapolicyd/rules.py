@@ -51,12 +51,35 @@ def compiled(texts: t.Sequence[bytes], awk: str = AWK) -> bytes:
     A file without an end of its last line goes on with the first line of the next. awk: the program that fagenrules
     leaves out comments with; mawk, and the original one, take its ``\\s`` for the letter.
     """
+    lines = [line for _start, line in _compiled_lines(b"".join(texts), awk)]
+    return _HEADER % DIRECTORY.encode("ascii") + b"".join(line + b"\n" for line in lines)
+
+
+def source(texts: t.Sequence[bytes], number: int, awk: str = AWK) -> tuple[int, int] | None:
+    """Return the index of the text, and the line in it, that a line of compiled.rules is from; None for no such line.
+
+    Lines are numbered from 1, which is the header in compiled.rules.
+    """
+    starts = [start for start, _line in _compiled_lines(b"".join(texts), awk)]
+    if not 2 <= number < len(starts) + 2:
+        return None
+    start = starts[number - 2]
+    for index, text in enumerate(texts):
+        if start < len(text):
+            return index, text.count(b"\n", 0, start) + 1
+        start -= len(text)
+    return None
+
+
+def _compiled_lines(joined: bytes, awk: str) -> t.Iterator[tuple[int, bytes]]:
+    """Yield each line that fagenrules keeps, with the position where it starts."""
     is_simple = os.path.basename(os.path.realpath(awk)) in ("mawk", "original-awk")
     comment = _SIMPLE_COMMENT if is_simple else _COMMENT
-    lines = b"".join(texts).split(b"\n")
-    return _HEADER % DIRECTORY.encode("ascii") + b"".join(
-        line + b"\n" for line in lines if line and not comment.match(line)
-    )
+    start = 0
+    for line in joined.split(b"\n"):
+        if line and not comment.match(line):
+            yield start, line
+        start += len(line) + 1
 
 
 def is_value(text: str) -> bool:

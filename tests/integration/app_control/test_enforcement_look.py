@@ -183,6 +183,6 @@ def test_what_was_blocked_and_what_is_wrong_with_the_enforcement(deployed: tuple
         "Other than deployed: compiled.rules. For now, packages are being installed, and their files are trusted."
     )
     assert findings["app_unapproved_program", "/root/tool"].startswith("It ran ")
-    host.run("systemctl stop fapolicyd")
+    host.run("rm /var/lib/bulwark/app_enforcement/upgrade.json; systemctl stop fapolicyd")
     findings = {(alert, subject): message for alert, subject, message in looks.look()}
     assert findings["app_enforcement_off", "fapolicyd"] == "fapolicyd does not run, so every program runs."

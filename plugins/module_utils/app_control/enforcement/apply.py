@@ -51,6 +51,7 @@ Result = t.Dict[str, t.Any]
 _SHORTEST_TRIAL, _LONGEST_TRIAL = 30, 3600
 _UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]{1,240}\Z")
 _MOST_SENTENCES, _MOST_NAMED, _MOST_SHOWN = 20, 200, 3
+_MOST_EARLIER = 8
 _POLL = 0.5
 _ERRORS = (daemon.DaemonError, staging.StagingError, proof.ProofError, OSError, ValueError)
 
@@ -142,6 +143,8 @@ def _set(params: Params, where: StateDirectory | None, check_mode: bool) -> Resu
     if installed is None:
         raise HostError("fapolicyd is not installed any more")
     options = Options(params["mode"], tuple(params["file_systems"]), params["minimum_days"], tuple(params["blocked"]))
+    noted = state.read(where)
+    params = {**params, "_connection": _with_earlier(params["_connection"] or {}, noted)}
     facts = trusted.facts(params, given, installed.version, keeps_digests=not check_mode)
     policy = compile_policy(contents.allowlist(given, distribution()), facts, options)
     root = params["state_dir"] or _state.default_root(os.environ, 0)
@@ -149,14 +152,13 @@ def _set(params: Params, where: StateDirectory | None, check_mode: bool) -> Resu
     files = deployment.files(policy, daemon.DIRECTORY, own)
     before = deployment.present(daemon.DIRECTORY, files)
     result = {**_described(params, policy, facts), "diff": deployment.difference(before, files)}
-    refused = refusals.refusals(policy, facts, options)
+    refused = [*refusals.refusals(policy, facts, options), *_of_services(params["restart_services"])]
     if refused:
         sentences = refused[:_MOST_SENTENCES]
         if len(refused) > _MOST_SENTENCES:
             sentences.append("And %d more." % (len(refused) - _MOST_SENTENCES))
         return {**result, "failed": True, "refused": refused[:_MOST_NAMED], "msg": " ".join(sentences)}
     _refuse_upgrade(where)
-    noted = state.read(where)
     proposed = Deployed(
         mode=policy.mode,
         digests=deployment.digests(files),
@@ -166,7 +168,7 @@ def _set(params: Params, where: StateDirectory | None, check_mode: bool) -> Resu
         options=options._asdict(),
         confirmed=0.0,
         token="",
-        connection=params["_connection"] or {},
+        connection=params["_connection"],
         has_watcher=params["watcher"],
     )
     problem = "" if noted is None else on_trial.problem(installed, policy.mode, files, where)
@@ -178,6 +180,7 @@ def _set(params: Params, where: StateDirectory | None, check_mode: bool) -> Resu
             hooks.deploy(where)
             watchers.deploy(where, installed, proposed.has_watcher)
         return {**result, "confirmed": True, "deployed": True, "changed": lacks}
+    on_trial.check_mounts()
     result.update(changed=True, problem=problem or None)
     if check_mode or where is None:
         return result
@@ -185,13 +188,42 @@ def _set(params: Params, where: StateDirectory | None, check_mode: bool) -> Resu
     try:
         token, left = on_trial.begin(where, installed, proposed, files, params["confirm_within"])
     except proof.ProofError as error:
-        raise HostError(_not_proven(str(error))) from error
+        raise HostError(_not_proven(str(error), files[deployment.RULES])) from error
     return {**result, "trial": {"token": token, "seconds": params["confirm_within"], "left": left}}
 
 
-def _not_proven(problem: str) -> str:
-    """Return why a policy can't be deployed, with the rules of others that may be the reason."""
-    sentence = "Nothing was changed: %s." % problem.rstrip(".")
+def _with_earlier(way: t.Mapping[str, t.Any], noted: Deployed | None) -> dict[str, t.Any]:
+    """Return the way of this controller, with those of earlier deployments: none of them may be locked out by this."""
+    former = () if noted is None else (noted.connection, *noted.connection.get("earlier", ()))
+    accounts = {_account(way)}
+    earlier = []
+    for each in former:
+        if _account(each) not in accounts:
+            accounts.add(_account(each))
+            earlier.append({name: value for name, value in each.items() if name != "earlier"})
+    return {**way, "earlier": earlier[:_MOST_EARLIER]}
+
+
+def _account(way: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    return tuple(str(way.get(name) or "") for name in ("remote_user", "become_user", "remote_tmp"))
+
+
+def _of_services(units: t.Iterable[str]) -> t.Iterator[str]:
+    """Yield a sentence on the units that could not restart whatever the policy is. Raises DaemonError."""
+    unknown = [unit for unit in units if not daemon.can_start(unit)]
+    if unknown:
+        yield (
+            "systemd can't start %s, so nothing is put on trial; correct restart_services (app_control_restart_services"
+            " of the role)." % ", ".join(unknown)
+        )
+
+
+def _not_proven(problem: str, own: bytes) -> str:
+    """Return why a policy can't be deployed, with the rules of others that may be the reason. own: our rules."""
+    located = deployment.located(problem, daemon.DIRECTORY, own)
+    sentence = "Nothing was changed: %s." % located.rstrip(".")
+    if located != problem:
+        return "%s Correct that line, or remove the file." % sentence
     others = deployment.preceding(daemon.DIRECTORY)
     if not others:
         return sentence

@@ -36,15 +36,17 @@ def apply(params: Params, check_mode: bool) -> dict[str, t.Any]:
 
 
 def _check(params: Params) -> None:
-    if not window.SHORTEST <= (params["minutes"] or 0) <= window.LONGEST:
-        raise UsageError(
-            "minutes is %s; use %d to %d" % (params["minutes"] or "not given", window.SHORTEST, window.LONGEST)
-        )
+    shortest, longest = window.SHORTEST, window.LONGEST
+    if not shortest <= (params["minutes"] or 0) <= longest:
+        given = "not given" if params["minutes"] is None else params["minutes"]
+        raise UsageError("minutes (app_window_minutes) is %s; use %d to %d" % (given, shortest, longest))
     reason = params["reason"]
     if not reason.strip():
-        raise UsageError("reason is empty; say why everything may run")
+        raise UsageError("reason (app_window_reason) is empty; say why everything may run")
     if len(reason) > _LONGEST_REASON or not reason.isprintable():
-        raise UsageError("reason has more than %d characters or some that can't be shown" % _LONGEST_REASON)
+        raise UsageError(
+            "reason (app_window_reason) has more than %d characters or some that can't be shown" % _LONGEST_REASON
+        )
 
 
 def _opened(params: Params, where: StateDirectory | None, check_mode: bool) -> dict[str, t.Any]:

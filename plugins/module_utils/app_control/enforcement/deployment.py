@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
@@ -31,6 +32,8 @@ UPGRADE = upgrade_rules.PATH
 _RULES_DIRECTORY = "rules.d"
 _HEADER = "# Managed by bulwark.servers: changes are lost. See the playbook bulwark.servers.protect.\n"
 _MOST_LINES = 200
+# As the daemon names a line of compiled.rules (rules.c).
+_LINE = re.compile(r"(?:\bline[ :]|\brules\.conf:)(\d{1,9})")
 
 
 def files(policy: Policy, directory: str, also: t.Sequence[Trusted] = ()) -> dict[str, bytes]:
@@ -67,6 +70,23 @@ def preceding(directory: str) -> list[str]:
     """Return a sentence on each rule of others that decides before ours. Raises StagingError."""
     before, _after = _around(rule_texts(directory))
     return rules.conflicts([(name, _text(data)) for name, data in before], ())
+
+
+def located(message: str, directory: str, own: bytes) -> str:
+    """Return a message of the daemon with file and line of a rule of others for its line of compiled.rules.
+
+    own: our rules. Raises StagingError.
+    """
+    before, after = _around(rule_texts(directory))
+    texts = [*before, (RULES, own), *after]
+
+    def named(match: t.Match[str]) -> str:
+        source = rules.source([data for _name, data in texts], int(match.group(1)))
+        if source is None or texts[source[0]][0] == RULES:
+            return match.group(0)
+        return "line %d of %s" % (source[1], printable(os.path.join(directory, _RULES_DIRECTORY, texts[source[0]][0])))
+
+    return _LINE.sub(named, message)
 
 
 def rule_texts(directory: str) -> list[tuple[str, bytes]]:

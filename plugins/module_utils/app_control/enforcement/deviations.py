@@ -81,7 +81,9 @@ def deviations(
         detections.append(_deviation(CHANGED, message, data, severity=lowered))
     for name, paths in sorted(seen.foreign.items()):
         shown = [printable(path) for path in paths[:_SHOWN]]
-        message = "%s has %d entries that no allowlist has, the first for %s." % (printable(name), len(paths), shown[0])
+        number = "an entry" if len(paths) == 1 else "%d entries" % len(paths)
+        first = "for %s" % shown[0] if len(paths) == 1 else "the first for %s" % shown[0]
+        message = "%s has %s that no allowlist has, %s." % (printable(name), number, first)
         detections.append(_deviation(FOREIGN, message, {"paths": shown, "entries": len(paths)}, printable(name)))
     if seen.is_at_boot is False:
         detections.append(_deviation(NOT_AT_BOOT, "systemd does not start fapolicyd at boot.", {}))

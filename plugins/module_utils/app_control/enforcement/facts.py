@@ -92,7 +92,7 @@ class Facts(t.NamedTuple):
     records. records: what the host remembers of programs. observed_days: on how many days executions were seen.
     version: of fapolicyd, "" without. notes: sentences about what could not be read. now: seconds since the epoch.
     protects_hard_links: whether accounts can make none to programs of others. has_leases: whether they can have leases
-    on files.
+    on files. earlier: connections of former deployments.
     """
 
     files: tuple[HostFile, ...]
@@ -116,3 +116,4 @@ class Facts(t.NamedTuple):
     notes: tuple[str, ...] = ()
     protects_hard_links: bool = True
     has_leases: bool = False
+    earlier: tuple[Connection, ...] = ()

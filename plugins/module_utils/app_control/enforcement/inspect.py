@@ -131,7 +131,7 @@ def _inspected(
     is_open = opened is not None and is_believed(opened, now)
     is_tried = not is_open and not _is_on_trial()
     temporary = _temporary(where, opened if is_open else None, now)
-    if os.path.ismount(daemon.DIRECTORY) and not temporary:
+    if daemon.is_covered() and not temporary:
         changed.append("all of it, as something is mounted there")
     seen = seen._replace(
         changed=tuple(changed),

@@ -80,7 +80,6 @@ def begin(
 
     Raises HostError, DaemonError, StagingError, ProofError and StateError; the host is as before then.
     """
-    _check_mounts()
     staging.build(daemon.DIRECTORY, staging.STAGED, files, (deployment.UPGRADE,))
     try:
         proof.prove(staging.STAGED, installed.executable)
@@ -172,7 +171,7 @@ def _was_confirmed(proposed: Deployed) -> bool:
         return ended.is_confirmed
     # The host was booted since: only a confirmation has left the files there.
     present = deployment.digests(deployment.present(daemon.DIRECTORY, proposed.digests))
-    return present == proposed.digests and not os.path.ismount(daemon.DIRECTORY)
+    return present == proposed.digests and not daemon.is_covered()
 
 
 def check(where: StateDirectory, mode: str) -> None:
@@ -188,8 +187,10 @@ def check(where: StateDirectory, mode: str) -> None:
 
 def problem(installed: Installed, mode: str, files: t.Mapping[str, bytes], where: StateDirectory | None) -> str:
     """Return how the host differs from a policy, empty where it doesn't. Nothing is changed by that."""
-    if deployment.present(daemon.DIRECTORY, files) != files:
-        return "the files of fapolicyd are others"
+    present = deployment.present(daemon.DIRECTORY, files)
+    differing = sorted(path for path, data in files.items() if present.get(path) != data)
+    if differing:
+        return "these files in %s are not those of the policy: %s" % (daemon.DIRECTORY, ", ".join(differing))
     changed = max(os.stat(os.path.join(daemon.DIRECTORY, path)).st_ctime_ns for path in files)
     loaded = daemon.loaded(installed.executable)
     if loaded is None:
@@ -240,10 +241,11 @@ def _change(installed: Installed, token: str) -> None:
     daemon.wait_until_deciding(installed.executable, daemon.STARTING)
 
 
-def _check_mounts() -> None:
+def check_mounts() -> None:
+    """Raise HostError where a policy can't be mounted over the one in use. Nothing is changed by that."""
     if os.path.islink(daemon.DIRECTORY) or not os.path.isdir(daemon.DIRECTORY):
         raise HostError("%s is no directory; install fapolicyd anew" % daemon.DIRECTORY)
-    if os.path.ismount(daemon.DIRECTORY):
+    if daemon.is_covered():
         raise HostError("something is mounted at %s, so no policy can be on trial there: unmount it" % daemon.DIRECTORY)
     if os.readlink("/proc/self/ns/mnt") != os.readlink("/proc/1/ns/mnt"):
         raise HostError("this connection has other mounts than the host (a mount namespace), so nothing is deployed")
@@ -270,7 +272,7 @@ def _settle(where: StateDirectory, proposed: Deployed) -> Deployed:
 
 
 def _clear(where: StateDirectory) -> None:
-    if not os.path.ismount(daemon.DIRECTORY):
+    if not daemon.is_covered():
         staging.discard(staging.STAGED)
     if state.read(where) is None:
         hooks.remove(where)

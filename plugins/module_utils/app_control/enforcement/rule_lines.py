@@ -66,7 +66,7 @@ def assemble(facts: Facts, allowing: t.Iterable[str], named: t.Iterable[str] = (
     lines.append("deny_audit perm=open all : ftype=%bulwark_elf")
     if everyone:
         lines.append("allow perm=open exe=%%bulwark_interpreters : dir=%s" % ",".join(SYSTEM_DIRECTORIES))
-        lines += _connection(facts)
+        lines += _connections(facts)
         if pythons:
             lines += ["allow perm=open exe=%%bulwark_pythons : dir=%s" % home for home in _homes(named)]
         for language, paths in interpreters.items():
@@ -108,15 +108,17 @@ def subjects(uid: int) -> tuple[str, str]:
     return "auid=%d" % uid, "auid=-1 uid=%d" % uid
 
 
-def _connection(facts: Facts) -> t.Iterator[str]:
-    """Yield the rule for modules that come as files, without pipelining; root's are read in any case."""
-    uids = [uid for uid in facts.connection.uids if uid]
-    directory = facts.connection.temporary
-    if directory and is_value(directory) and uids and _values(facts.pythons):
-        yield "allow perm=open uid=%s exe=%%bulwark_pythons : dir=%s/" % (
-            ",".join(map(str, uids)),
-            directory.rstrip("/"),
-        )
+def _connections(facts: Facts) -> list[str]:
+    """Return the rules for modules that come as files, without pipelining; root's are read in any case."""
+    lines = set()
+    for connection in (facts.connection, *facts.earlier):
+        uids = [uid for uid in connection.uids if uid]
+        directory = connection.temporary
+        if directory and is_value(directory) and uids and _values(facts.pythons):
+            accounts = ",".join(map(str, uids))
+            lines.add("allow perm=open uid=%s exe=%%bulwark_pythons : dir=%s/" % (accounts, directory.rstrip("/")))
+    # Whichever of them deploys, the policy is the same.
+    return sorted(lines)
 
 
 def _values(paths: t.Iterable[str]) -> list[str]:

@@ -68,6 +68,7 @@ def facts(
     state_dir = params.get("state_dir")
     collector = _Collector(root, allowlist, digest_cache.read(state_dir))
     records, days = _remembered(params)
+    way = params.get("_connection") or {}
     files = collector.files()
     named = collector.named()
     used = collector.used() if root == b"/" else ()
@@ -99,11 +100,12 @@ def facts(
         observed_days=days,
         file_systems=file_systems(),
         version=version,
-        connection=_connection(params.get("_connection") or {}),
+        connection=_connection(way),
         now=time.time(),
         notes=tuple(collector.notes[:_MOST_NOTES]),
         protects_hard_links=_protects_hard_links(),
         has_leases=leases.are_possible(),
+        earlier=tuple(map(_connection, way.get("earlier") or ())),
     )
 
 
@@ -303,7 +305,7 @@ def _remembered(params: t.Mapping[str, t.Any]) -> tuple[tuple[Record, ...], int]
 
 
 def _connection(given: t.Mapping[str, t.Any]) -> Connection:
-    """Return this connection's way, of what the controller says of it."""
+    """Return the way of a connection, of what the controller says of it; without accounts that are gone."""
     user, become = (_account(str(given.get(name) or "")) for name in ("remote_user", "become_user"))
     temporary = str(given.get("remote_tmp") or "~/.ansible/tmp")
     if temporary.startswith("~"):

@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import Sc
 from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Verdict
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import hook_files, watchers
+from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import UNAPPROVED_ALERTS
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Record
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.violations import (
     Violation,
@@ -215,11 +216,42 @@ def test_only_the_allowlist_of_the_controller_ends_a_finding(site: Site) -> None
     assert site.result(answer(ended=said))["ended"] == []
 
 
-def reported(path: str, sha256: str) -> dict[str, t.Any]:
+def test_what_enforces_ends_its_findings_where_it_is_meant_to(site: Site) -> None:
+    watcher = "/var/lib/bulwark/app_enforcement/watcher.py"
+    daemon = {"package": "fapolicyd", "manager": "dpkg", "verification": "verified"}
+    digest = own_programs.digests()["watcher.py"]
+    programs_seen = (
+        reported("/usr/sbin/fapolicyd", "a" * 64, **daemon),
+        reported(watcher, digest, kind="script"),
+        # Not where we leave it, and not what we leave there.
+        reported("/tmp/watcher.py", digest, kind="script"),
+        reported("/var/lib/bulwark/app_enforcement/hook.pyz", "b" * 64, kind="script"),
+        reported("/usr/sbin/fapolicyd-cli", "c" * 64, **{**daemon, "verification": "modified"}),
+    )
+    with site.store() as store:
+        found = [events.finding(each, catalogue.load(), events.Device("web1"), programs.DAY) for each in programs_seen]
+        programs.record(store, host="web1", findings=found)
+    said = [{"alert": each["alert"], "subject": each["subject"], "reason": "x"} for each in programs_seen]
+    (site.lists / "web.yml").write_text("role: web\nhosts: [web1]\nallow: []\n")
+    given = {"allowlists": str(site.lists)}
+    assert site.result(answer(ended=said), **given)["ended"] == []
+    ended = site.result(answer(ended=said), **given, mode="enforce")["ended"]
+    assert sorted((each["subject"], each["reason"]) for each in ended) == [
+        ("/usr/sbin/fapolicyd", "Allowed: package fapolicyd of the enforcement"),
+        (watcher, "Allowed: a program of the collection"),
+    ]
+    elsewhere = site.result(answer(ended=said), **given, mode="enforce", state_dir="/srv/state")["ended"]
+    assert [each["subject"] for each in elsewhere] == ["/usr/sbin/fapolicyd"]
+
+
+def reported(path: str, sha256: str, **facts: str) -> dict[str, t.Any]:
     """Return a finding as the module makes it."""
-    program = Program("program", path, sha256=sha256, verification="unpackaged", owner="root")
+    program = Program(
+        **{"kind": "program", "path": path, "sha256": sha256, "verification": "unpackaged", "owner": "root", **facts}
+    )
     record = Record(program, programs.DAY, programs.DAY, [1], executions=1, new_executions=1)
-    return violation_detection(Violation(record, Verdict(False, "no", "app_unapproved_program"), False), "programs")
+    verdict = Verdict(False, "no", UNAPPROVED_ALERTS[program.kind])
+    return violation_detection(Violation(record, verdict, False), "programs")
 
 
 def test_other_modules_can_not_say_anything_about_programs() -> None:

@@ -61,7 +61,7 @@ def test_a_rehearsal_is_meant_to_be_permissive() -> None:
 
 
 def test_files_that_were_changed_and_trust_of_others() -> None:
-    foreign = {"trust.d/x.trust": ["/srv/a\nb", "/srv/c"]}
+    foreign = {"trust.d/x.trust": ["/srv/a\nb", "/srv/c"], "trust.d/y.trust": ["/srv/d"]}
     assert reported(changed=("compiled.rules", "fapolicyd.conf"), foreign=foreign, is_at_boot=False) == [
         ("app_enforcement_changed", None, "Other than deployed: compiled.rules, fapolicyd.conf."),
         (
@@ -69,6 +69,7 @@ def test_files_that_were_changed_and_trust_of_others() -> None:
             None,
             "trust.d/x.trust has 2 entries that no allowlist has, the first for /srv/a\\nb.",
         ),
+        ("app_foreign_trust", None, "trust.d/y.trust has an entry that no allowlist has, for /srv/d."),
         ("app_enforcement_not_at_boot", None, "systemd does not start fapolicyd at boot."),
     ]
 
@@ -113,7 +114,7 @@ def test_drift_between_host_and_controller() -> None:
     assert (alert, message) == ("app_enforcement_drift", "No allowlist is for this host any more.")
     newer = {**CONTENT, "lists": [{"name": "web", "distribution": "", "rules": [RULES[0], {"sha256": "1" * 64}]}]}
     ((alert, _severity, message),) = reported(content=newer)
-    assert message == ("Rules and exceptions that only the allowlist has: 1; that only the policy has: 1.")
+    assert message == "Rules and exceptions that only the allowlist has: 1; that only the policy has: 1."
 
 
 def test_a_host_without_a_policy() -> None:

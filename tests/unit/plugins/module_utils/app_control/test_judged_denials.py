@@ -173,3 +173,20 @@ def test_our_own_program_is_counted_as_long_as_it_is_as_we_wrote_it(host: Host) 
     for other in (hook._replace(sha256="2" * 64), hook._replace(content="changed"), hook._replace(sha256="")):
         assert len(host.judge([ran(other)], PACKAGE)) == 1
     assert len(host.judge([ran(hook, denials=Denials(1))], PACKAGE)) == 1
+
+
+def test_a_finding_about_our_own_program_ends_once_it_is_known_as_ours(host: Host) -> None:
+    path = next(iter(host.own))
+    hook, other = (TOOL._replace(kind="script", path=path, sha256=sha256) for sha256 in (ONE, "2" * 64))
+    records, own = [ran(hook), ran(other)], host.own
+    host.own = {}
+    for record in records:
+        assert len(host.judge([record], PACKAGE)) == 1
+        record.newest = None
+    host.own = own
+    host.judge(records[:1], PACKAGE)
+    assert host.ended == [
+        {"alert": "app_unapproved_script", "subject": path, "reason": "Allowed: a program of the collection"}
+    ]
+    host.judge(records[1:], PACKAGE)
+    assert host.ended == []

@@ -27,6 +27,20 @@ def test_our_file_comes_first_of_usual_ones() -> None:
     assert rules.in_order(names)[0] == "00-bulwark.rules"
 
 
+@hypothesis.given(st.lists(st.text("\n #sab", max_size=12).map(str.encode), max_size=4))
+def test_each_compiled_line_is_found_where_it_is_from(texts: list[bytes]) -> None:
+    for awk in ("/usr/bin/mawk", "/usr/bin/gawk"):
+        compiled = rules.compiled(texts, awk).splitlines()
+        assert rules.source(texts, 1, awk) is None
+        assert rules.source(texts, len(compiled) + 1, awk) is None
+        for number, line in enumerate(compiled[1:], 2):
+            source = rules.source(texts, number, awk)
+            assert source is not None
+            index, row = source
+            from_there = b"\n".join(texts[index].split(b"\n")[row - 1 :]) + b"".join(texts[index + 1 :])
+            assert from_there.split(b"\n")[0] == line
+
+
 def test_conflicts_are_named() -> None:
     text = "%a=b\n# x\nallow perm=any all : dir=/tmp/\ndeny perm=execute all : all\n"
     before, after = rules.conflicts([("0.rules", text)], []), rules.conflicts([], [("90.rules", text)])

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import (
     absent,
+    apply,
     deployment,
     on_trial,
     state,
@@ -54,6 +55,35 @@ def test_settings_of_others_stay_and_their_rules_come_after_ours(directory: str)
         b"allow perm=open all : path=/etc/motd",
     ]
     assert deployment.compiled(directory, None).splitlines()[1:] == [b"allow perm=open all : path=/etc/motd"]
+
+
+def test_a_message_about_a_line_of_compiled_rules_names_the_file_of_others(directory: str) -> None:
+    (pathlib.Path(directory) / "rules.d" / "50-others.rules").write_text("\n# theirs\nallow perm=opn all : all\n")
+    own = deployment.files(POLICY, directory)[deployment.RULES]
+    file = f"line 3 of {directory}/rules.d/50-others.rules"
+    for said, named in (
+        ("Access permission (opn) is unknown in line 4", f"Access permission (opn) is unknown in {file}"),
+        ("rules: line:4: assign_subject: x", f"rules: {file}: assign_subject: x"),
+        ("rules.conf:4: parse_set_line: x", f"{file}: parse_set_line: x"),
+        # Of ours, nothing is on the host.
+        ("Subject is missing in line 3", "Subject is missing in line 3"),
+        ("Subject is missing in line 5", "Subject is missing in line 5"),
+    ):
+        assert deployment.located(said, directory, own) == named
+
+
+def test_earlier_deployments_of_other_accounts_are_known_to_later_ones() -> None:
+    way = {"transport": "ssh", "remote_user": "ann", "become_user": "root", "remote_tmp": "~/.ansible/tmp"}
+    noted = None
+    for name in ("bob", *(f"u{number}" for number in range(20)), "ann", "bob"):
+        ways = apply._with_earlier({**way, "remote_user": name}, noted)
+        noted = DEPLOYED._replace(connection=ways)
+    names = [each["remote_user"] for each in (ways, *ways["earlier"])]
+    assert names == ["bob", "ann", *(f"u{number}" for number in range(19, 12, -1))]
+    assert not any("earlier" in each for each in ways["earlier"])
+    # The same account comes with another become method.
+    again = apply._with_earlier({**way, "remote_user": "bob", "transport": "paramiko"}, noted)
+    assert again["earlier"] == ways["earlier"]
 
 
 def test_difference_has_the_lines_of_trust_that_differ_and_not_all(directory: str) -> None:

@@ -247,6 +247,15 @@ def test_connection_has_a_rule_for_modules_that_come_as_files() -> None:
     assert not any("ansible" in rule for rule in _compile(connection=Connection("", (0, 1000))).rules)
 
 
+def test_accounts_of_earlier_deployments_go_on_to_come_in_whoever_deploys() -> None:
+    ann, bob = Connection("/home/ann/.ansible/tmp", (0, 1000)), Connection("/home/bob/.ansible/tmp", (0, 1001))
+    gone = Connection("/root/.ansible/tmp", (0,))
+    rules = _compile(connection=bob, earlier=(ann, gone)).rules
+    assert "allow perm=open uid=1000 exe=%bulwark_pythons : dir=/home/ann/.ansible/tmp/" in rules
+    assert "allow perm=open uid=1001 exe=%bulwark_pythons : dir=/home/bob/.ansible/tmp/" in rules
+    assert _compile(connection=ann, earlier=(bob,)).rules == rules
+
+
 def test_settings() -> None:
     settings = _compile().settings
     assert (settings["permissive"], settings["trust"], settings["integrity"]) == ("0", "file", "sha256")
