@@ -54,12 +54,14 @@ _WAYS = {
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[list[TriedHost]]:
+    # pytest makes the first directory of all when it is asked for one, which two threads must not do at once.
+    directories = [tmp_path_factory.mktemp("host") for _number in range(_HOSTS)]
     with contextlib.ExitStack() as stack, concurrent.futures.ThreadPoolExecutor(_HOSTS) as pool:
 
-        def boot(_number: int) -> TriedHost:
-            return TriedHost(stack.enter_context(enforcing_host.booted(tmp_path_factory.mktemp("host"))))
+        def boot(directory: pathlib.Path) -> TriedHost:
+            return TriedHost(stack.enter_context(enforcing_host.booted(directory)))
 
-        yield list(pool.map(boot, range(_HOSTS)))
+        yield list(pool.map(boot, directories))
 
 
 def test_every_way_leads_back(hosts: list[TriedHost], tmp_path: pathlib.Path) -> None:
