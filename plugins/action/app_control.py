@@ -19,7 +19,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
 
-# Where the allowlists are is for the controller alone.
+# Only the controller needs the paths of the allowlists.
 _OPTIONS = ("allowlists", "roles", "store")
 _OWN = ("_content", "_connection", "_token")
 

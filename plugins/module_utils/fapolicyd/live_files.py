@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _atomic_file
 from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import daemon
 
 _MODE = 0o644
@@ -26,20 +27,9 @@ def read(path: str) -> bytes:
 
 def write(path: str, content: bytes) -> None:
     """Put a file in the place of the one before, with its owner. Raises OSError; the file is as before then."""
-    target, temporary = absolute(path), absolute(_TEMPORARY)
-    try:
-        with open(temporary, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-            status = os.stat(target if os.path.exists(target) else absolute("fapolicyd.conf"))
-            os.fchown(stream.fileno(), status.st_uid, status.st_gid)
-            os.fchmod(stream.fileno(), _MODE)
-        os.rename(temporary, target)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    target = absolute(path)
+    status = os.stat(target if os.path.exists(target) else absolute("fapolicyd.conf"))
+    _atomic_file.write(target, content, _MODE, absolute(_TEMPORARY), (status.st_uid, status.st_gid))
 
 
 def remove(path: str) -> None:

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What versions of fapolicyd can do. 1.3.4 is tested; others are known by their change log and manual pages."""
+"""Features of the versions of fapolicyd. 1.3.4 is tested; others are known by their change log and manual pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
 class Features(t.NamedTuple):
-    """What a version has.
+    """Features of a version.
 
     spaces_in_trust: paths of trust files may have spaces. marks_file_systems: it can watch all mounts of a file system
     at once. fast_trust: many lines of trust files load in a moment. lacking: clauses about what it can't do that the

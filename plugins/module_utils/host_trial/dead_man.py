@@ -98,7 +98,7 @@ class DeadMan:
         # Whoever asked reads how it ended when this process, and the connection with it, is gone.
         del client
 
-    # What is decided.
+    # The decision.
 
     @property
     def _state(self) -> int:

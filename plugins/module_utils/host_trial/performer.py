@@ -93,7 +93,7 @@ def longest(plan: Plan) -> float:
 
 
 class Performer:
-    """Performs steps. What it needs is opened when it is made."""
+    """Performs steps. All that it needs is opened when it is made."""
 
     def __init__(self, before: t.Mapping[str, Identity]) -> None:
         """before: as of ``identities`` when the trial started."""

@@ -22,7 +22,7 @@ _MOST = 100_000
 
 
 class Plan(t.NamedTuple):
-    """What will be done. archives: paths of those that are unpacked; packages: names of others that are changed."""
+    """A plan. archives: paths of those that are unpacked; packages: names of others that are changed."""
 
     archives: tuple[bytes, ...]
     packages: frozenset[str]

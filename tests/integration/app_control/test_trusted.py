@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is trusted of packages that the real dpkg and rpm installed, and of files that somebody means ill with."""
+"""Trust in packages that the real dpkg and rpm installed, and in files that somebody means ill with."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the enforcement on a host differs from what was deployed, and from what the controller wants. Pure."""
+"""Compare the enforcement on a host with the deployed policy, and with the mode that the controller wants. Pure."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ ROLES: t.Mapping[str, str] = {
 }
 _ROLES = {role: re.compile(pattern) for role, pattern in ROLES.items()}
 _MOST_ANCESTORS = 64
-# Of /proc/PID/maps (proc(5)): the permissions, and after the inode the path.
+# /proc/PID/maps (proc(5)): the permissions, and after the inode the path.
 _MAPPED = re.compile(rb"^\S+ (\S{4}) \S+ \S+ \d+ +(/.*)$", re.MULTILINE)
 _DELETED = b" (deleted)"
 

@@ -10,6 +10,7 @@ import glob
 import os
 import stat
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _atomic_file
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory
 
 # The hook goes to the host as part of this module, which makes its archive of what came.
@@ -51,7 +52,8 @@ def deploy(where: StateDirectory) -> None:
     """Write the files, the program first, so that nothing calls one that is not there. Raises OSError, StateError."""
     for path, file in _wanted(where).items():
         if not _is_as_wanted(path, file):
-            _write(path, file)
+            temporary = os.path.join(os.path.dirname(path), _TEMPORARY)
+            _atomic_file.write(path, file.content, file.mode, temporary)
 
 
 def remove(where: StateDirectory | None) -> bool:
@@ -76,19 +78,6 @@ def _is_as_wanted(path: str, file: File) -> bool:
             with open(path, "rb") as stream:
                 return stream.read(len(file.content) + 1) == file.content
     return False
-
-
-def _write(path: str, file: File) -> None:
-    temporary = os.path.join(os.path.dirname(path), _TEMPORARY)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(file.content)
-        stream.flush()
-        os.fchmod(descriptor, file.mode)
-        os.fsync(descriptor)
-    os.rename(temporary, path)
 
 
 def _removed(path: str) -> bool:

@@ -4,7 +4,7 @@
 """Find out when fapolicyd did not run between two looks, also if it runs again.
 
 systemd makes the records SERVICE_STOP and SERVICE_START; the kernel writes the process that made them, so only process
-1 counts. Where the log lacks them, the start of the daemon's process shows that it was another one before.
+1 counts. If the log lacks them, the start of the daemon's process shows that it was another one before.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ _UNSEEN = "%s can write it, and change it without fapolicyd seeing that"
 # Waiting accesses, of which it refuses what is beyond, to everybody, while every account can have so many processes; it
 # also ends itself then. The daemon's own number is 800.
 QUEUE = "8192"
-# Of the trust database: bytes of an entry beside its path, how full its pages are, and the smallest size, in MB.
+# The trust database: bytes of an entry beside its path, how full its pages are, and the smallest size, in MB.
 _ENTRY, _FILL, _LEAST = 112, 0.45, 50
 
 

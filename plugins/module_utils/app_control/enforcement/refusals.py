@@ -38,7 +38,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.fapolicyd import v
 _SHOWN = 10
 # With more, fapolicyd before 1.3.7 takes half a minute and more to start (measured: 40,000 entries 6 s, 80,000 72 s).
 _MOST_TRUSTED = 60_000
-# What package managers run while they upgrade; their hook trusts it.
+# Package managers run programs below these while they upgrade; their hook trusts them.
 _UPGRADES = ("/var/lib/dpkg/", "/var/cache/debconf/", "/var/tmp/rpm-tmp.")  # noqa: S108 - nothing is written there
 _LONGEST_SETTING = 158
 
@@ -63,7 +63,7 @@ def blocked(policy: Policy, records: t.Iterable[Record], users: t.Mapping[str, i
     """
     decisions = Decisions(policy.rules, policy.trusted)
     blocked_programs = []
-    # What was only ever refused did not run, and somebody's attempts must not keep a policy from a host.
+    # A program that was only ever refused did not run, and attempts must not keep a policy from a host.
     for record in filter(lambda each: each.has_run, records):
         program = record.program
         path = unprintable_text(program.path)
@@ -108,7 +108,7 @@ def _runs(decisions: Decisions, record: Record, path: str, users: t.Mapping[str,
         return all(decisions.is_library_loaded(path, program.sha256, uid) for uid in accounts)
     if all(decisions.is_executed(path, program.sha256, uid) for uid in accounts):
         return True
-    # Whoever runs a script by its interpreter executes only that.
+    # An interpreter that runs a script is the only program that is executed.
     interpreter = unprintable_text(program.interpreter)
     names = record.users or [""]
     return bool(interpreter) and all(

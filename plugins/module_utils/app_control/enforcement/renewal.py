@@ -44,7 +44,7 @@ def renew(where: StateDirectory) -> None:
     installed = daemon.installed()
     facts = trusted.facts(params, given, installed.version if installed else "", keeps_digests=True)
     policy = compile_policy(contents.allowlist(given, distribution()), facts, options)
-    # What ran meanwhile, as scripts of packages do, is no reason to keep what has been trusted for them.
+    # Programs that ran meanwhile, such as scripts of packages, are no reason to keep the trust of an upgrade.
     refused = refusals.refusals(policy, facts._replace(records=()), options._replace(minimum_days=0))
     if refused:
         raise RenewalError(" ".join(refused[:_MOST_SENTENCES]).rstrip("."))

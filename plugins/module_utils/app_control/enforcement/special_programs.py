@@ -18,7 +18,7 @@ LANGUAGES: t.Mapping[str, str] = {
     "awk": r"(?:[gmn]|original-)?awk|busybox(?:[.-].*)?",
     "lua": r"(?:lua|luajit)[\d.-]*",
 }
-# What fapolicyd calls their files (fapolicyd-magic, magic(5)).
+# The types that fapolicyd gives their files (fapolicyd-magic, magic(5)).
 TYPES: t.Mapping[str, tuple[str, ...]] = {
     "shell": ("text/x-shellscript",),
     "python": ("text/x-python",),

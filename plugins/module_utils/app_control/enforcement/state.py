@@ -22,7 +22,7 @@ _LOST = "fapolicyd enforces"
 
 
 class Before(t.NamedTuple):
-    """What was there before the first deployment.
+    """The state of a host before the first deployment.
 
     files: contents of the files that a deployment replaces, by their paths below /etc/fapolicyd; None for one that was
     not there. times: their times of modification in nanoseconds. is_enabled, is_active: of the unit. database: names in

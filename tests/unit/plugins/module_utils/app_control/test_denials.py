@@ -19,7 +19,7 @@ from tests.unit.plugins.module_utils.app_control.executions import execution, pr
 
 RECORDED = pathlib.Path(__file__).parent / "recorded"
 LATER = 4_000_000_000.0
-# Of the files that the recorded host had.
+# Files of the recorded host.
 FILES = {"tool": b"\x7fELF", "with.sh": b"#!/bin/sh\n", "without.sh": b"echo\n", "b.py": b"#!/usr/bin/python3\n"}
 
 

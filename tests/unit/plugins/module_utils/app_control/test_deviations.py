@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a host differs from the policy that was deployed there, and from what the controller wants."""
+"""Differences between a host, the policy that was deployed there, and what the controller wants."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What versions of fapolicyd can do, by its change log."""
+"""Features of the versions of fapolicyd, by its change log."""
 
 from __future__ import annotations
 

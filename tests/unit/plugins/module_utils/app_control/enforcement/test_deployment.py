@@ -61,7 +61,7 @@ def test_a_message_about_a_line_of_compiled_rules_names_the_file_of_others(direc
     (pathlib.Path(directory) / "rules.d" / "50-others.rules").write_text("\n# theirs\nallow perm=opn all : all\n")
     own = deployment.files(POLICY, directory)[deployment.RULES]
     file = f"line 3 of {directory}/rules.d/50-others.rules"
-    for said, named in (
+    for shown, named in (
         ("Access permission (opn) is unknown in line 4", f"Access permission (opn) is unknown in {file}"),
         ("rules: line:4: assign_subject: x", f"rules: {file}: assign_subject: x"),
         ("rules.conf:4: parse_set_line: x", f"{file}: parse_set_line: x"),
@@ -69,7 +69,7 @@ def test_a_message_about_a_line_of_compiled_rules_names_the_file_of_others(direc
         ("Subject is missing in line 3", "Subject is missing in line 3"),
         ("Subject is missing in line 5", "Subject is missing in line 5"),
     ):
-        assert deployment.located(said, directory, own) == named
+        assert deployment.located(shown, directory, own) == named
 
 
 def test_earlier_deployments_of_other_accounts_are_known_to_later_ones() -> None:

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of packages may run while they change: programs, scripts and modules, and no documentation."""
+"""Files of packages that may run while packages change: programs, scripts and modules, and no documentation."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long the watcher waits for a daemon that works, and for one that doesn't."""
+"""The watcher's patience with a daemon that works, and with one that doesn't."""
 
 from __future__ import annotations
 
