@@ -35,7 +35,7 @@ attributes:
   idempotent:
     support: partial
     details:
-      - A second window is refused while one is open. What is closed is not closed again.
+      - A second window is refused while one is open. A closed window is not closed again.
 options:
   state:
     description:
@@ -112,7 +112,7 @@ window:
       type: str
       returned: success
 messages:
-  description: What was done, in sentences.
+  description: Sentences about what was done.
   returned: always
   type: list
   elements: str

@@ -182,11 +182,11 @@ def _of_enforcement(inspection: Inspection | None, observed: Observed, scope: Sc
     former, observed.daemon = observed.daemon, inspection.started
     if not inspection.expected:
         return inspection.detections
-    found = interruptions.detections(observed.interruptions, inspection.expected, scope.scope)
-    if not found and interruptions.is_another(former, inspection.started):
+    interrupted = interruptions.detections(observed.interruptions, inspection.expected, scope.scope)
+    if not interrupted and interruptions.is_another(former, inspection.started):
         started = max(map(_process.seconds, inspection.started[1]))
-        found = [interruptions.unseen(started, inspection.expected, scope.scope)]
-    return [*inspection.detections, *found]
+        interrupted = [interruptions.unseen(started, inspection.expected, scope.scope)]
+    return [*inspection.detections, *interrupted]
 
 
 def _describe(allowlist: Allowlist, given: t.Mapping[str, t.Any], distribution: str) -> str:

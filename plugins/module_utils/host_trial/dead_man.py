@@ -5,8 +5,7 @@
 
 Nothing is opened and nothing executed until it acts, as a daemon that decides about both may hang. There are two
 processes. The first listens and acts; the second takes its place when it is gone, or doesn't act in time. The first
-starts another second one where that is gone. What is decided stands in memory that both share, so that it is decided
-once.
+starts another second one if that is gone. The decision stands in memory that both share, so that it is made once.
 """
 
 from __future__ import annotations

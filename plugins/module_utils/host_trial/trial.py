@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A change on trial: a process of its own goes the way back unless somebody confirms in time.
 
-``start`` returns when that process is ready; the caller makes the change only then. What is true when its processes are
-killed: one alone is replaced by the other. If both are killed at the same time, the change stays until ``withdraw``
+``start`` returns when that process is ready; the caller makes the change only then. Its processes may be killed:
+one alone is replaced by the other. If both are killed at the same time, the change stays until ``withdraw``
 or the next boot, which takes the mounts and what is below /run; ``current`` says so.
 """
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Have fapolicyd enforce the allowlist of a host, on trial until that is confirmed, or take it back.
 
-What is deployed lies beside /etc/fapolicyd, and is mounted over it while it is on trial: a host that is booted
+The new files lie beside /etc/fapolicyd, and are mounted over it while they are on trial: a host that is booted
 meanwhile has what it had before. Confirming exchanges the two names.
 """
 

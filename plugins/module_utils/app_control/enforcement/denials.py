@@ -72,8 +72,8 @@ class OwnLook(t.NamedTuple):
 def denial(raw: bytes, allowing: t.Container[int] = ()) -> Denial | None:
     """Return what was decided in an event, None for nothing that was, or would have been, refused.
 
-    allowing: numbers of the rules that allow and audit; a permissive daemon's response is the same. Of the files of an
-    execution that a permissive daemon let pass, the first is meant: an enforcing one would not have come to the others.
+    allowing: numbers of the rules that allow and audit; a permissive daemon's response is the same. An
+    execution that a permissive daemon let pass has several files. It is about the first: an enforcing one stops there.
     """
     decisions = [(int(response), _number(kind, info)) for response, kind, info in _DECISION.findall(raw)]
     blocked = [rule for response, rule in decisions if response & _DENY]

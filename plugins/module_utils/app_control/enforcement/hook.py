@@ -26,21 +26,27 @@ _LOCK_SECONDS = 120.0
 def main(arguments: t.Sequence[str]) -> int:
     """Do what the command line says, and return the status to exit with."""
     step, state_dir = arguments
+    run, consequence = _STEPS[step]
     try:
-        if step == "apt":
-            upgrade.begin(planned.of_apt(sys.stdin.buffer.read(_MOST_INPUT)), state_dir)
-        elif step == "dpkg":
-            plan = _of_dpkg()
-            if plan is not None:
-                upgrade.begin(plan, state_dir)
-        elif step == "end":
-            return _end(state_dir)
-        else:
-            return _finish(state_dir)
+        problem = run(state_dir)
     except Exception as error:  # noqa: BLE001 - apt and dpkg show one sentence, whatever fails
-        _say("no package was changed: %s" % error)
+        _say("%s: %s" % (consequence, error))
         return 1
+    if problem:
+        _say("%s: %s" % (consequence, problem))
     return 0
+
+
+def _begin_apt(state_dir: str) -> str:
+    upgrade.begin(planned.of_apt(sys.stdin.buffer.read(_MOST_INPUT)), state_dir)
+    return ""
+
+
+def _begin_dpkg(state_dir: str) -> str:
+    plan = _of_dpkg()
+    if plan is not None:
+        upgrade.begin(plan, state_dir)
+    return ""
 
 
 def _of_dpkg() -> planned.Plan | None:
@@ -51,29 +57,18 @@ def _of_dpkg() -> planned.Plan | None:
     return planned.of_dpkg(arguments, os.readlink(b"/proc/%d/cwd" % dpkg))
 
 
-def _finish(state_dir: str) -> int:
-    try:
-        problem = upgrade.finish(state_dir, _renew)
-    except Exception as error:  # noqa: BLE001 - apt and dpkg show one sentence, whatever fails
-        _say("what packages brought stays allowed for now: %s" % error)
-        return 1
-    if problem:
-        _say("what packages brought stays allowed for now: %s" % problem)
-    return 0
+def _finish(state_dir: str) -> str:
+    return upgrade.finish(state_dir, _renew)
 
 
-def _end(state_dir: str) -> int:
+def _end(state_dir: str) -> str:
     from ansible_collections.bulwark.servers.plugins.module_utils.app_control.enforcement import window
 
-    try:
-        with state.directory(state_dir, create=False) as where:
-            if where is not None:
-                with where.locked(LOCK, _LOCK_SECONDS):
-                    window.end(where, _renew)
-    except Exception as error:  # noqa: BLE001 - apt and dpkg show one sentence, whatever fails
-        _say("everything stays allowed after the maintenance window: %s" % error)
-        return 1
-    return 0
+    with state.directory(state_dir, create=False) as where:
+        if where is not None:
+            with where.locked(LOCK, _LOCK_SECONDS):
+                window.end(where, _renew)
+    return ""
 
 
 def _renew(where: StateDirectory) -> None:
@@ -85,3 +80,13 @@ def _renew(where: StateDirectory) -> None:
 
 def _say(sentence: str) -> None:
     sys.stderr.write("bulwark.servers: %s.\n" % printable(sentence))
+
+
+_UNCHANGED = "no package was changed"
+# What each step does, which returns why it is not complete, and what follows if it is not.
+_STEPS: t.Mapping[str, tuple[t.Callable[[str], str], str]] = {
+    "apt": (_begin_apt, _UNCHANGED),
+    "dpkg": (_begin_dpkg, _UNCHANGED),
+    "finish": (_finish, "what packages brought stays allowed for now"),
+    "end": (_end, "everything stays allowed after the maintenance window"),
+}

@@ -68,7 +68,7 @@ def detections(
 ) -> list[dict[str, t.Any]]:
     """Return one detection of all interruptions, nothing without any.
 
-    expected: when we ourselves started the daemon anew. What was expected is shown, as others can wait for it.
+    expected: when we ourselves started the daemon anew. Expected ones are shown, too, as others can wait for them.
     """
     if not interruptions:
         return []

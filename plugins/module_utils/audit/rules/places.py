@@ -20,13 +20,13 @@ import stat
 import struct
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _boot
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rule_files import words
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_rule_files.rule import Rule
 
 # Device, number and generation: numbers of directories that are gone are used again.
 Identity = t.Tuple[int, int, int]
 
-_BOOT = "/proc/sys/kernel/random/boot_id"
 _MOST_APPEARED = 500
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -91,8 +91,7 @@ def _identity_of(numbers: t.Any) -> Identity:
 def boot_id() -> str:
     """Return the kernel's id of this boot, empty where there is none."""
     try:
-        with open(_BOOT, encoding="ascii") as stream:
-            return stream.read(64).strip()
+        return _boot.boot_id()
     except (OSError, ValueError):
         return ""
 

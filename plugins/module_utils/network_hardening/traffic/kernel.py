@@ -12,11 +12,11 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
+from ansible_collections.bulwark.servers.plugins.module_utils._boot import boot_id
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FAMILY, Element, Nft, Objects
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic import rules, sets
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.reading import Moment
 
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _NETWORK = "/proc/thread-self/ns/net"
 _CHAINS = ("input", "output")
 
@@ -66,8 +66,7 @@ def identity(objects: Objects) -> str:
     """
     handle = [entry["table"].get("handle") for entry in objects if "table" in entry]
     try:
-        with open(_BOOT_ID, encoding="ascii") as stream:
-            boot = stream.read(64).strip()
+        boot = boot_id()
         network = os.stat(_NETWORK).st_ino
     except OSError as error:
         raise HostError(

@@ -41,8 +41,8 @@ Enforced
 
 Blocked means that the code did not run: each script makes its code leave a proof, and on the same host without
 fapolicyd every code left it. This was tried with fapolicyd 1.3.4 on a whole Debian 13 with systemd, with the policy
-that the collection makes of the allowlist. What is not blocked has the alerts that it has in audit mode, where they
-were measured: "by us" is application control.
+that the collection makes of the allowlist. Other ways have the alerts that they have in audit mode, where
+these were measured: "by us" is application control.
 
 - Only the root's file system was watched. A memory file is on none that can be watched. A tmpfs can be, but wasn't.
 - fapolicyd marks mounts (``allow_filesystem_mark = 0``, as the collection sets it). A process in a mount namespace of
