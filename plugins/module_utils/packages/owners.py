@@ -33,15 +33,18 @@ class Owners(t.NamedTuple):
     problems: t.Sequence[str]
 
 
-# For each name that a path can be listed under, the path.
-_Names = t.Mapping[bytes, bytes]
+# For each name that a path can be listed under, the paths that were asked for.
+_Names = t.Mapping[bytes, t.Sequence[bytes]]
 _Search = t.Callable[[bytes, _Names], t.Iterator[t.Tuple[bytes, Owner]]]
 
 
 def find_owners(root: bytes, paths: t.Iterable[bytes]) -> Owners:
     """Return the installed packages that own these paths, absolute within ``root``, whether they exist or not."""
     merged = MergedDirectories(root)
-    names = {name: path for path in paths for name in merged.names(path)}
+    names: dict[bytes, list[bytes]] = {}
+    for path in paths:
+        for name in merged.names(path):
+            names.setdefault(name, []).append(path)
     owners: dict[bytes, Owner] = {}
     problems: list[str] = []
     for search in (_dpkg, _rpm, _apk):
@@ -54,8 +57,9 @@ def find_owners(root: bytes, paths: t.Iterable[bytes]) -> Owners:
 def _search(search: _Search, root: bytes, names: _Names, owners: dict[bytes, Owner]) -> str | None:
     """Add what one database knows to ``owners``; return what is wrong with it."""
     try:
-        for path, owner in search(root, names):
-            owners.setdefault(path, owner)
+        for name, owner in search(root, names):
+            for path in names[name]:
+                owners.setdefault(path, owner)
     except OSError as error:
         return "the %s database can't be read: %s" % (search.__name__.strip("_"), error.strerror or error)
     return None
@@ -70,7 +74,7 @@ def _dpkg(root: bytes, names: _Names) -> t.Iterator[tuple[bytes, Owner]]:
     except FileNotFoundError:
         diversions = []
     diverters = {diversion.contested: diversion.by for diversion in diversions}
-    diverted = {each.contested: names[each.altered] for each in diversions if each.altered in names}
+    diverted = {each.contested: each.altered for each in diversions if each.altered in names}
     wanted = names.keys() | diverted.keys()
     info = os.path.join(directory, b"info")
     for file in sorted(os.listdir(info)):
@@ -81,7 +85,7 @@ def _dpkg(root: bytes, names: _Names) -> t.Iterator[tuple[bytes, Owner]]:
         for path in listed:
             if path not in diverters or diverters[path] == name:
                 if path in names:
-                    yield names[path], Owner("dpkg", name, arch)
+                    yield path, Owner("dpkg", name, arch)
             elif path in diverted:
                 yield diverted[path], Owner("dpkg", name, arch)
 
@@ -91,12 +95,12 @@ def _rpm(root: bytes, names: _Names) -> t.Iterator[tuple[bytes, Owner]]:
     if directory is None:
         return
     run = databases.rpm_runner(root, directory)
-    paths = sorted(set(names.values()))
+    paths = sorted({path for asked in names.values() for path in asked})
     numbers: set[str] = set()
     for start in range(0, len(paths), _BATCH):
-        asked = [os.fsdecode(path) for path in paths[start : start + _BATCH]]
+        batch = [os.fsdecode(path) for path in paths[start : start + _BATCH]]
         # A path of no package ends rpm with a status that is no failure; its sentence is no number.
-        output, _problem = run(["-qf", "--queryformat", "%{DBINSTANCE}\\n", "--", *asked])
+        output, _problem = run(["-qf", "--queryformat", "%{DBINSTANCE}\\n", "--", *batch])
         numbers.update(line.decode("ascii") for line in output.split(b"\n") if line.isdigit())
     if not numbers:
         return
@@ -107,7 +111,7 @@ def _rpm(root: bytes, names: _Names) -> t.Iterator[tuple[bytes, Owner]]:
     for number, files in rpm_query.parse_files(output):
         for file in files:
             if file.name in names and file.installed and number in packages:
-                yield names[file.name], packages[number]
+                yield file.name, packages[number]
     if problem or further:
         raise OSError(problem or further)
 
@@ -129,4 +133,4 @@ def _apk(root: bytes, names: _Names) -> t.Iterator[tuple[bytes, Owner]]:
         elif field == b"F:":
             directory = b"/" + value + b"/" if value else b"/"
         elif field == b"R:" and directory + value in names:
-            yield names[directory + value], Owner("apk", name, arch)
+            yield directory + value, Owner("apk", name, arch)
