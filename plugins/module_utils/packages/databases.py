@@ -140,7 +140,7 @@ class PackageDatabases:
     def digest_algorithms(self) -> t.AbstractSet[str]:
         """Return the algorithms (hashlib's names) to hash files with for a comparison, of those that work here."""
         wanted = {name for database in self._databases() for name in database.digest_algorithms()}
-        return frozenset(name for name in wanted if _can_hash(name))
+        return frozenset(name for name in wanted if can_hash(name))
 
     def snapshot(self) -> Snapshot:
         """Return the version and metadata digest of every package: ``{key: {version: digest}}``, plain JSON."""
@@ -158,7 +158,7 @@ class PackageDatabases:
             notes.extend(
                 ("package digests", "%s is not available here (FIPS mode?); files can't be verified with it" % name)
                 for name in sorted(database.digest_algorithms())
-                if not _can_hash(name)
+                if not can_hash(name)
             )
         if not databases and not notes:
             notes.append(("package databases", "there is neither dpkg's nor rpm's; files can't be verified with them"))
@@ -248,7 +248,7 @@ def rpm_runner(root: bytes, directory: bytes, timeout: float = _RPM_TIMEOUT) -> 
     return run
 
 
-def _can_hash(algorithm: str) -> bool:
+def can_hash(algorithm: str) -> bool:
     """Say whether hashlib computes ``algorithm`` here.
 
     In FIPS mode OpenSSL refuses MD5, unless the caller says that the use is no security (which Python 3.8 can't say).
