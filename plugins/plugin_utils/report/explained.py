@@ -75,5 +75,5 @@ def _words(entries: t.Sequence[model.Coverage], several: bool, noun: str, why: s
     number = sum(entry.explained_count for entry in entries)
     hosts = len({entry.host for entry in entries if entry.explained_count})
     where = f" on {counted(hosts, 'host')}" if several else ""
-    plural = "vulnerabilities" if noun == "vulnerability" else None
+    plural = "vulnerabilities" if noun == "vulnerability" else ""
     return f"{counted(number, noun, plural)}{where} {'is' if number == 1 else 'are'} {why}" if number else ""
