@@ -73,9 +73,7 @@ def _vulnerabilities(event: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     packages: dict[str, str] = {}
     for entry in entries:
         packages |= _vulnerability(entry) if "affected_packages" in entry else {}
-    rest = [
-        {k: v for k, v in entry.items() if k not in texts} for entry in entries if "affected_packages" not in entry
-    ]
+    rest = [{k: v for k, v in entry.items() if k not in texts} for entry in entries if "affected_packages" not in entry]
     return [packages, *rest] if packages else rest
 
 

@@ -107,7 +107,8 @@ class ReportData:
     all. limits: (option, values as text) of what narrowed the report. runs: newest first, and last those from the
     future. openings: of locked ports. alerts, techniques: by the ``shown.key`` of the ids that the findings, their
     events and the controls name. controls: the latest of all benchmarks; benchmark_runs: of what they were before, the
-    oldest first. upgrades: of active findings that are listed. judgements: also those that count no longer. benchmarks: by id, those that the collection has.
+    oldest first. judgements: also those that count no longer. benchmarks: by id, those that the collection has.
+    upgrades: of active findings that are listed.
     """
 
     title: str
