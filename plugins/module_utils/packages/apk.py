@@ -59,13 +59,3 @@ def parse(data: bytes) -> list[ApkPackage]:
 
 # As the fields of ApkPackage.
 _LETTERS = (b"P", b"V", b"A", b"o", b"s", b"f")
-
-
-def parse_paths(data: bytes) -> t.Iterator[bytes]:
-    """Yield the absolute paths of all packages' files."""
-    directory = b"/"
-    for line in data.split(b"\n"):
-        if line.startswith(b"F:"):
-            directory = b"/" + line[2:] + (b"/" if line[2:] else b"")
-        elif line.startswith(b"R:"):
-            yield directory + line[2:]

@@ -171,7 +171,7 @@ class Vulnerabilities:
 def _epss(epss: Epss) -> dict[str, t.Any]:
     made: dict[str, t.Any] = {"score": f"{epss.score:.5f}", "percentile": epss.percentile}
     try:
-        day = dt.datetime.strptime(epss.date, "%Y-%m-%d").replace(tzinfo=dt.timezone.utc)
+        day = dt.datetime.strptime(epss.date, "%Y-%m-%d").replace(tzinfo=dt.UTC)
     except ValueError:
         return made
     return {**made, "created_time": int(day.timestamp() * 1000)}

@@ -162,7 +162,7 @@ def _cards(
     histories: t.Mapping[str, t.Sequence[HistoryEntry]],
     now: float,
 ) -> tuple[dict[str, cards.Card], dict[str, model.Technique], list[upgrades.Upgrade]]:
-    """Return the cards of the findings that the report lists, active ones first, and techniques and upgrades of these."""
+    """Return the cards of the findings that the report lists, active ones first, and their techniques and upgrades."""
     shown: dict[str, cards.Card] = {}
     techniques: dict[str, model.Technique] = {}
     ending: list[upgrades.Upgrade] = []
