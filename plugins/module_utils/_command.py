@@ -33,13 +33,21 @@ class Completed:
     stderr: bytes
 
 
-def run(argv: t.Sequence[str], timeout: float, max_output: int, given: bytes | None = None) -> Completed:
+def run(
+    argv: t.Sequence[str],
+    timeout: float,
+    max_output: int,
+    given: bytes | None = None,
+    environment: t.Mapping[str, str] | None = None,
+) -> Completed:
     """Run a program and return what it wrote.
 
     timeout: seconds. max_output: bytes of standard output and standard error together. given: what it reads from
-    standard input, nothing without. Raises CommandError; the program and what it started are killed then.
+    standard input, nothing without. environment: variables beside the ones that every program gets, or instead of
+    them. Raises CommandError; the program and what it started are killed then.
     """
-    process = _start(argv, subprocess.DEVNULL if given is None else subprocess.PIPE, subprocess.PIPE)
+    stdin = subprocess.DEVNULL if given is None else subprocess.PIPE
+    process = _start(argv, stdin, subprocess.PIPE, environment or {})
     try:
         stdout, stderr = _collect(process, time.monotonic() + timeout, max_output, given or b"")
     except CommandError:
@@ -60,7 +68,7 @@ def piped(argv: t.Sequence[str], timeout: float, given: t.Iterator[bytes]) -> t.
     All of ``given`` is taken from its iterator, also what the program doesn't read. timeout: seconds, after which the
     program is killed. Raises CommandError when it can't be run, is killed or fails.
     """
-    process = _start(argv, subprocess.PIPE, subprocess.DEVNULL)
+    process = _start(argv, subprocess.PIPE, subprocess.DEVNULL, {})
     feeder = threading.Thread(target=_feed, args=(process.stdin, given), daemon=True)
     timer = threading.Timer(timeout, os.killpg, (process.pid, signal.SIGKILL))
     feeder.start()
@@ -81,7 +89,7 @@ def piped(argv: t.Sequence[str], timeout: float, given: t.Iterator[bytes]) -> t.
         raise CommandError("%s ended with status %d" % (argv[0], process.returncode))
 
 
-def _start(argv: t.Sequence[str], stdin: int, stderr: int) -> subprocess.Popen[bytes]:
+def _start(argv: t.Sequence[str], stdin: int, stderr: int, environment: t.Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own; raise CommandError when it can't be run."""
     try:
         # AnsibleModule.run_command bounds neither time nor output, and passes the caller's environment on.
@@ -90,7 +98,7 @@ def _start(argv: t.Sequence[str], stdin: int, stderr: int) -> subprocess.Popen[b
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=stderr,
-            env=_ENVIRONMENT,
+            env={**_ENVIRONMENT, **environment},
             cwd="/",
             start_new_session=True,
         )

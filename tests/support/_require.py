@@ -47,6 +47,7 @@ _PACKAGES = {
     "ip": "iproute2",
     "unshare": "util-linux",
     "nsenter": "util-linux",
+    "oscap": "openscap-scanner",
     "setpriv": "util-linux",
     "bwrap": "bubblewrap",
     "erl": "erlang-base",
