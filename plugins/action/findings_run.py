@@ -23,7 +23,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import C
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import FLEET, host_name
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import output
-from ansible_collections.bulwark.servers.plugins.plugin_utils.scan import fleet_findings
+from ansible_collections.bulwark.servers.plugins.plugin_utils.scan import fleet_findings, requirements
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.variables import RoleVariables
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Counts, Query, Store
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.recording import FLEET_SCOPE
@@ -59,7 +59,8 @@ class ActionModule(StoreActionBase):
                 output.check(options["report_path"])
             except output.OutputError as error:
                 raise AnsibleActionFail(str(error)) from None
-        return {**options, "capabilities": known_names.choose_capabilities(options["capabilities"])}
+        chosen = known_names.choose_capabilities(options["capabilities"])
+        return {**options, "capabilities": chosen, "is_default": options["capabilities"] is None}
 
     def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         states = {
@@ -74,9 +75,11 @@ class ActionModule(StoreActionBase):
         hosts = options["hosts"] or task_vars.get("ansible_play_hosts_all")
         if not hosts:
             raise AnsibleActionFail("there are no hosts to look at: give 'hosts', or run this in a play that has some")
+        missing = self._missing(options, task_vars)
+        chosen = [name for name in options["capabilities"] if name not in missing]
         run_id = store.start_run(
             hosts=[host_name(host) for host in hosts],
-            capabilities=options["capabilities"],
+            capabilities=chosen,
             playbook=options["playbook"] or str(task_vars.get("ansible_play_name") or ""),
             user=person(task_vars),
             controller=socket.gethostname(),
@@ -84,7 +87,24 @@ class ActionModule(StoreActionBase):
             now=time.time(),
             run_id=options["run"],
         )
-        return {"changed": True, "run": _run(store, run_id), "capabilities": list(options["capabilities"])}
+        started = {"changed": True, "run": _run(store, run_id), "capabilities": chosen}
+        return {**started, "warnings": list(missing.values())} if missing else started
+
+    def _missing(self, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, str]:
+        """Return why capabilities that nobody named are left out, by their names.
+
+        Each host would be not checked for the same reason, and its score would fall for what nobody has set up.
+        """
+        if not options["is_default"]:
+            return {}
+        reasons = {}
+        for name in options["capabilities"]:
+            module = requirements.of(name)
+            if module is not None:
+                reason = module.missing(RoleVariables(name, task_vars, self._templar).value)
+                if reason:
+                    reasons[name] = reason
+        return reasons
 
     def _finish(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         run_id = options["run"]

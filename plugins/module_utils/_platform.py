@@ -79,8 +79,11 @@ class Files:
     def __init__(self, root: str = "") -> None:
         self._root = root
 
-    def read(self, path: str) -> str | None:
-        """Return a file's text without white space around it; None where it is empty, no regular file or unreadable."""
+    def read(self, path: str, limit: int = _READ_LIMIT) -> str | None:
+        """Return a file's text without white space around it; None where it is empty, no regular file or unreadable.
+
+        limit: in bytes; what comes after is left out.
+        """
         try:
             # A link is usual here (os-release). Opening the pinned file cannot wait for a FIFO or touch a device.
             pinned = os.open(self._root + path, os.O_PATH | os.O_CLOEXEC)
@@ -90,7 +93,7 @@ class Files:
             if not stat.S_ISREG(os.fstat(pinned).st_mode):
                 return None
             with open(_safe_fs.pinned_path(pinned), "rb", buffering=0) as stream:
-                data = _safe_fs.read_at(stream.fileno(), 0, _READ_LIMIT)
+                data = _safe_fs.read_at(stream.fileno(), 0, limit)
         except OSError:
             return None
         finally:

@@ -28,7 +28,8 @@ class Capability:
     the directories on hosts, below ``state_dir``, that it keeps its state in. looks: what a scan asks a host for it.
     checked_by_module: variables of the role that its modules check, more clearly than an argument specification can.
     has_fleet_findings: whether ``plugin_utils/CAPABILITY/fleet_findings.py`` says at the end of a run what is to be
-    found about all hosts together.
+    found about all hosts together. has_requirements: whether ``plugin_utils/CAPABILITY/requirements.py`` says what it
+    needs on the controller; without that, only a scan that names it asks for it.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Capability:
     looks: tuple[looks.Look, ...]
     checked_by_module: tuple[str, ...]
     has_fleet_findings: bool = False
+    has_requirements: bool = False
 
 
 @functools.lru_cache(maxsize=1)
@@ -80,6 +82,7 @@ def parse(data: t.Any, identifier: str) -> Capability:
         looks=looks.parse(data.get("looks"), where),
         checked_by_module=_names({"checked_by_module": [], **data}, "checked_by_module", where),
         has_fleet_findings=_flag(data, "has_fleet_findings", where),
+        has_requirements=_flag(data, "has_requirements", where),
     )
 
 

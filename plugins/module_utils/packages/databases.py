@@ -121,7 +121,7 @@ class PackageDatabases:
         if directory is None:
             return []
         try:
-            output, _problem = _rpm_runner(self._root, directory)(["-qa", "--queryformat", rpm_query.TIMES_FORMAT])
+            output, _problem = rpm_runner(self._root, directory)(["-qa", "--queryformat", rpm_query.TIMES_FORMAT])
         except OSError:
             return []
         return [
@@ -140,7 +140,7 @@ class PackageDatabases:
     def digest_algorithms(self) -> t.AbstractSet[str]:
         """Return the algorithms (hashlib's names) to hash files with for a comparison, of those that work here."""
         wanted = {name for database in self._databases() for name in database.digest_algorithms()}
-        return frozenset(name for name in wanted if _can_hash(name))
+        return frozenset(name for name in wanted if can_hash(name))
 
     def snapshot(self) -> Snapshot:
         """Return the version and metadata digest of every package: ``{key: {version: digest}}``, plain JSON."""
@@ -158,7 +158,7 @@ class PackageDatabases:
             notes.extend(
                 ("package digests", "%s is not available here (FIPS mode?); files can't be verified with it" % name)
                 for name in sorted(database.digest_algorithms())
-                if not _can_hash(name)
+                if not can_hash(name)
             )
         if not databases and not notes:
             notes.append(("package databases", "there is neither dpkg's nor rpm's; files can't be verified with them"))
@@ -179,7 +179,7 @@ class PackageDatabases:
         directory = rpm.directory(self._root)
         try:
             if directory is not None:
-                yield rpm.RpmDatabase(_rpm_runner(self._root, directory), accounts)
+                yield rpm.RpmDatabase(rpm_runner(self._root, directory), accounts)
         except OSError as error:
             self._notes.append(("rpm database", "it can't be read: %s" % error))
 
@@ -230,10 +230,12 @@ def _rpm_verbose(root: bytes, directory: bytes) -> rpm_signature.Verbose:
     return run
 
 
-def _rpm_runner(root: bytes, directory: bytes) -> rpm.Runner:
+def rpm_runner(root: bytes, directory: bytes, timeout: float = _RPM_TIMEOUT) -> rpm.Runner:
+    """Return what runs rpm(8) for the database in a directory of a root. timeout: seconds for each run."""
+
     def run(arguments: t.Sequence[str]) -> tuple[bytes, str | None]:
         command = [*_rpm_command(root, directory), *arguments]
-        done = _command.run(command, timeout=_RPM_TIMEOUT, max_output=_RPM_OUTPUT_LIMIT)
+        done = _command.run(command, timeout=timeout, max_output=_RPM_OUTPUT_LIMIT)
         # A header that fails its own digest is left out with a message only; the status stays 0.
         if not done.returncode and b"error:" not in done.stderr:
             return done.stdout, None
@@ -246,7 +248,7 @@ def _rpm_runner(root: bytes, directory: bytes) -> rpm.Runner:
     return run
 
 
-def _can_hash(algorithm: str) -> bool:
+def can_hash(algorithm: str) -> bool:
     """Say whether hashlib computes ``algorithm`` here.
 
     In FIPS mode OpenSSL refuses MD5, unless the caller says that the use is no security (which Python 3.8 can't say).

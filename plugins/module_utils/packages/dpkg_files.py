@@ -12,7 +12,8 @@ import typing as t
 
 # deb822(5): a field starts in the first column, its continuation lines with white space.
 _FIELD = re.compile(
-    rb"^(Package|Status|Architecture|Version|Conffiles|Pre-Depends|Depends|Provides):[ \t]*(.*(?:\n[ \t].*)*)",
+    rb"^(Package|Status|Architecture|Version|Source|Origin|Conffiles|Pre-Depends|Depends|Provides):"
+    rb"[ \t]*(.*(?:\n[ \t].*)*)",
     re.MULTILINE,
 )
 
@@ -39,7 +40,8 @@ class Conffile:
 class Stanza:
     """What the status file says of one package. state: the third word of its Status, dpkg(1).
 
-    depends, provides: the values of its fields, deb-control(5); Pre-Depends counts as Depends.
+    depends, provides, source, origin: the values of its fields, deb-control(5); Pre-Depends counts as Depends.
+    want: the first word of its Status, what the administrator selected.
     """
 
     name: str
@@ -49,6 +51,9 @@ class Stanza:
     conffiles: t.Mapping[bytes, Conffile]
     depends: str = ""
     provides: str = ""
+    source: str = ""
+    origin: str = ""
+    want: str = ""
 
     @property
     def complete(self) -> bool:
@@ -79,21 +84,30 @@ class StatOverride:
     mode: int
 
 
-def parse_status(data: bytes) -> dict[tuple[str, str], Stanza]:
-    """Return the packages of a status file, or of a journal entry in updates/, by name and architecture."""
+def parse_status(data: bytes, status: bytes = b"") -> dict[tuple[str, str], Stanza]:
+    """Return the packages of a status file, or of a journal entry in updates/, by name and architecture.
+
+    status: of an entry without one; files in status.d have none. Entries without a name or a status are left out.
+    """
     stanzas = {}
     for text in data.split(b"\n\n"):
         fields = dict(_FIELD.findall(text))
+        if status:
+            fields.setdefault(b"Status", status)
         if b"Package" not in fields or b"Status" not in fields:
             continue
+        words = _text(fields[b"Status"]).split(" ")
         stanza = Stanza(
             name=_text(fields[b"Package"]),
             arch=_text(fields.get(b"Architecture", b"")),
             version=_text(fields.get(b"Version", b"")),
-            state=_text(fields[b"Status"]).split(" ")[-1],
+            state=words[-1],
             conffiles=_conffiles(fields.get(b"Conffiles", b"")),
             depends=", ".join(_text(fields[name]) for name in (b"Pre-Depends", b"Depends") if name in fields),
             provides=_text(fields.get(b"Provides", b"")),
+            source=_text(fields.get(b"Source", b"")),
+            origin=_text(fields.get(b"Origin", b"")),
+            want=words[0],
         )
         stanzas[stanza.name, stanza.arch] = stanza
     return stanzas

@@ -36,6 +36,17 @@ _PACKAGE = re.compile(
 TIMES_FORMAT = "%{INSTALLTIME} " + PACKAGES_FORMAT
 _TIME = re.compile(rb"(\d{1,12}) ")
 
+# Tags that an old rpm does not know (MODULARITYLABEL: before 4.14) make it refuse the whole format.
+_DETAILS_FORMAT = (
+    "%%{EPOCHNUM} %%{NAME:shescape} %%{VERSION:shescape} %%{RELEASE:shescape} %%{ARCH:shescape} "
+    "%%{SOURCERPM:shescape} %%{VENDOR:shescape} %s\\n"
+)
+DETAILS_FORMAT = _DETAILS_FORMAT % "%{MODULARITYLABEL:shescape}"
+OLD_DETAILS_FORMAT = _DETAILS_FORMAT % "''"
+_OPTIONAL = rb"(?:" + _QUOTED + rb"|\(none\))"
+_DETAILS = re.compile(rb"(\d+) " + rb" ".join([_QUOTED] * 3) + rb" " + rb" ".join([_OPTIONAL] * 4) + rb"\n")
+_SOURCE_RPM = re.compile(r"(.+)-([^-]+-[^-]+)\.(?:no)?src\.rpm\Z", re.DOTALL)
+
 DEPENDENCIES_FORMAT = "N %{NAME:shescape}\\n[P %{PROVIDENAME:shescape}\\n][R %{REQUIRENAME:shescape}\\n]"
 _DEPENDENCY = re.compile(rb"([NPR]) " + _QUOTED + rb"\n")
 
@@ -72,6 +83,23 @@ class PackageRow:
 
 
 @dataclasses.dataclass(frozen=True)
+class DetailsRow:
+    """One installed package in full, each field as the header has it, "" where it has none.
+
+    version: with the epoch unless that is 0. source, source_version: of SOURCERPM, which names no epoch: it has the
+    package's own where both have the same version and release. module: the label of its module.
+    """
+
+    name: str
+    version: str
+    arch: str
+    source: str
+    source_version: str
+    module: str
+    vendor: str
+
+
+@dataclasses.dataclass(frozen=True)
 class FileRow:
     """One file of a package, as rpm-queryformat(7) names the tags. record: the bytes that belong to the package."""
 
@@ -96,6 +124,36 @@ def parse_packages(output: bytes) -> list[PackageRow]:
         row, position = _package(output, position)
         packages.append(row)
     return packages
+
+
+def parse_details(output: bytes) -> list[DetailsRow]:
+    """Return the packages that ``DETAILS_FORMAT`` listed; raise AnswerError when a part is none."""
+    rows = []
+    position = 0
+    while position < len(output):
+        match = _DETAILS.match(output, position)
+        if match is None:
+            raise AnswerError("rpm's package list is not understood at byte %d" % position)
+        position = match.end()
+        rows.append(_details(int(match.group(1)), [_text(value or b"") for value in match.groups()[1:]]))
+    return rows
+
+
+def _details(epoch: int, texts: t.Sequence[str]) -> DetailsRow:
+    name, number, release, arch, source_rpm, vendor, module = texts
+    plain = "%s-%s" % (number, release)
+    prefix = "%d:" % epoch if epoch else ""
+    source = _SOURCE_RPM.match(source_rpm)
+    source_name, source_version = source.groups() if source else (name, plain)
+    return DetailsRow(
+        name=name,
+        version=prefix + plain,
+        arch=arch,
+        source=source_name,
+        source_version=prefix + plain if source_version == plain else source_version,
+        module=module,
+        vendor=vendor,
+    )
 
 
 def parse_times(output: bytes) -> list[tuple[int, PackageRow]]:

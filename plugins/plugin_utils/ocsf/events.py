@@ -29,6 +29,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import (
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.compliance import FAIL, Compliance, resolved
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import Device
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.vulnerabilities import Vulnerabilities
 
 __all__ = [
     "CLASS_UIDS",
@@ -36,6 +37,7 @@ __all__ = [
     "Compliance",
     "DetectionError",
     "Device",
+    "Vulnerabilities",
     "finding",
     "finding_uid",
     "findings",
@@ -89,13 +91,19 @@ def findings(detections: t.Any, catalogue: Catalogue, host: Device, now: float) 
 
 
 def finding(
-    detection: t.Any, catalogue: Catalogue, host: Device, now: float, compliance: Compliance | None = None
+    detection: t.Any,
+    catalogue: Catalogue,
+    host: Device,
+    now: float,
+    compliance: Compliance | None = None,
+    vulnerabilities: Vulnerabilities | None = None,
 ) -> dict[str, t.Any]:
     """Return the OCSF event of a detection (see ``module_utils._finding.detection``) made on ``host``.
 
     now: when it was observed, in seconds since the epoch; times in the event are in milliseconds. compliance: what the
-    controller knows of the control that a recommendation is about; a host has no say in it. Raises DetectionError for
-    an alert or technique that the catalogue doesn't have, and for a field of the wrong kind.
+    controller knows of the control that a recommendation is about; a host has no say in it. vulnerabilities: what it
+    knows of those of a package. Raises DetectionError for an alert or technique that the catalogue doesn't have, and
+    for a field of the wrong kind.
     """
     if not isinstance(detection, t.Mapping):
         raise DetectionError("a detection is no mapping")
@@ -153,6 +161,9 @@ def finding(
         },
     }
     _describe_class(event, alert, subject, evidences, compliance)
+    if vulnerabilities is not None:
+        event["vulnerabilities"] = vulnerabilities.to_ocsf(alert.references, now)
+        event["unmapped"] |= vulnerabilities.unmapped()
     _describe_outcome(event, detection.get("disposition"))
     if notes.lines:
         event["unmapped"]["notes"] = notes.lines

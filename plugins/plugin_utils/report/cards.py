@@ -19,7 +19,10 @@ ATTACK_URL = "https://attack.mitre.org/techniques/"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Card:
-    """A finding whose every text is ready to be shown. history: (time, action, note), oldest first."""
+    """A finding whose every text is ready to be shown. history: (time, action, note), oldest first.
+
+    remedy: what to do on this host, "" for what the alert says.
+    """
 
     uid: str = ""
     host: str = ""
@@ -30,6 +33,7 @@ class Card:
     scope: str = ""
     subject: str = ""
     message: str = ""
+    remedy: str = ""
     first_seen: float = 0
     last_seen: float = 0
     count: int = 0
@@ -53,6 +57,7 @@ def card(finding: Finding, history: t.Sequence[HistoryEntry] = ()) -> Card:
         scope=key(finding.scope),
         subject=visible(finding.subject),
         message=visible(finding.event.get("message") or ""),
+        remedy=visible(_remedy(finding.event), 10_000),
         first_seen=finding.first_seen,
         last_seen=finding.last_seen,
         count=finding.count,
@@ -62,6 +67,15 @@ def card(finding: Finding, history: t.Sequence[HistoryEntry] = ()) -> Card:
         history=[(entry.time, entry.action, visible(_note(entry))) for entry in history],
         techniques=technique_ids(finding.event),
     )
+
+
+def _remedy(event: t.Mapping[str, t.Any]) -> str:
+    """Return what an event itself says is to be done on its host, or nothing where that is what the catalogue says."""
+    vulnerabilities = event.get("vulnerabilities") or ()
+    about = event.get("unmapped") or {}
+    if not vulnerabilities or "vulnerability_count" not in about:
+        return ""
+    return str((vulnerabilities[0].get("remediation") or {}).get("desc") or "")
 
 
 def _note(entry: HistoryEntry) -> str:

@@ -69,7 +69,31 @@ def rows(event: t.Mapping[str, t.Any]) -> Rows:
 def _vulnerabilities(event: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     # The texts are the catalogue's, which the report shows anyway.
     texts = ("title", "desc", "remediation")
-    return [{k: v for k, v in entry.items() if k not in texts} for entry in event.get("vulnerabilities") or ()]
+    entries = event.get("vulnerabilities") or ()
+    packages: dict[str, str] = {}
+    for entry in entries:
+        packages |= _vulnerability(entry) if "affected_packages" in entry else {}
+    rest = [{k: v for k, v in entry.items() if k not in texts} for entry in entries if "affected_packages" not in entry]
+    return [packages, *rest] if packages else rest
+
+
+def _vulnerability(entry: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """Return one row for a vulnerability of a package: its id, and what tells it from the others."""
+    named = entry.get("cve") or entry.get("advisory") or {}
+    packages = entry["affected_packages"]
+    fixed = dict.fromkeys(str(each["fixed_in_version"]) for each in packages if each.get("fixed_in_version"))
+    scores = [f"CVSS {each.get('base_score')}" for each in (named.get("cvss") or ())[:1]]
+    likely = [f"EPSS {float(named['epss']['score']):.1%}"] if (named.get("epss") or {}).get("score") else []
+    parts = [
+        "exploited" if entry.get("is_exploit_available") else "",
+        str(entry.get("severity") or "").lower(),
+        *scores,
+        *likely,
+        f"fixed in {', '.join(fixed)}" if fixed else "no fix for this host",
+        f"in {', '.join(dict.fromkeys(str(each.get('name')) for each in packages))}",
+        str(entry.get("title") or ""),
+    ]
+    return {str(named.get("uid")): "; ".join(filter(None, parts))}
 
 
 def _collect(collected: Rows, path: tuple[str, ...], value: t.Any, depth: int) -> None:

@@ -18,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown impor
 _SHOWN = 3
 # How what people allowed begins; of anything else packages are the explanation.
 ALLOWLIST = "allowlist: "
+EXCEPTION = "exception: "
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,14 +54,20 @@ def groups(entries: t.Iterable[model.Coverage]) -> tuple[Group, ...]:
 def sentence(entries: t.Sequence[model.Coverage]) -> str:
     """Return how much is explained, or nothing: ``31 changes on 2 hosts are explained by packages``."""
     several = len({entry.host for entry in entries}) > 1
-    packaged = [entry for entry in entries if not _is_allowed(entry)]
-    parts = [_words(packaged, several, "change", "explained by packages")]
-    parts.append(_words(list(filter(_is_allowed, entries)), several, "sign", "allowed by allowlists"))
+    kinds: dict[str, list[model.Coverage]] = {"": [], ALLOWLIST: [], EXCEPTION: []}
+    for entry in entries:
+        kinds[_kind(entry)].append(entry)
+    parts = [
+        _words(kinds[""], several, "change", "explained by packages"),
+        _words(kinds[ALLOWLIST], several, "sign", "allowed by allowlists"),
+        _words(kinds[EXCEPTION], several, "vulnerability", "accepted by exceptions"),
+    ]
     return ", and ".join(filter(None, parts))
 
 
-def _is_allowed(entry: model.Coverage) -> bool:
-    return any(told.by.startswith(ALLOWLIST) for told in entry.explained)
+def _kind(entry: model.Coverage) -> str:
+    begins = (name for name in (ALLOWLIST, EXCEPTION) if any(told.by.startswith(name) for told in entry.explained))
+    return next(begins, "")
 
 
 def _words(entries: t.Sequence[model.Coverage], several: bool, noun: str, why: str) -> str:
@@ -68,4 +75,5 @@ def _words(entries: t.Sequence[model.Coverage], several: bool, noun: str, why: s
     number = sum(entry.explained_count for entry in entries)
     hosts = len({entry.host for entry in entries if entry.explained_count})
     where = f" on {counted(hosts, 'host')}" if several else ""
-    return f"{counted(number, noun)}{where} {'is' if number == 1 else 'are'} {why}" if number else ""
+    plural = "vulnerabilities" if noun == "vulnerability" else ""
+    return f"{counted(number, noun, plural)}{where} {'is' if number == 1 else 'are'} {why}" if number else ""

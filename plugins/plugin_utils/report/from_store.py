@@ -13,7 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._program import Pr
 from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import Benchmark
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Alert, Catalogue, ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import app_control_tables, cards, model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import app_control_tables, cards, model, upgrades
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.app_control_view import AppControl, Host
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.cards import technique_uid
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.openings import Opening
@@ -63,7 +63,7 @@ def collect(
     by_uid = {finding.uid: finding for finding in findings}
     histories = _histories(store, limits, now)
     complete = {uid: _history(finding, histories.get(uid, [])) for uid, finding in by_uid.items()}
-    shown, techniques = _cards(store, catalogue, limits, by_uid, complete, now)
+    shown, techniques, ending = _cards(store, catalogue, limits, by_uid, complete, now)
     controls = tuple(store.controls(hosts=limits.hosts, capabilities=limits.capabilities))
     return model.ReportData(
         title=title,
@@ -85,6 +85,7 @@ def collect(
         statuses=limits.statuses,
         since=limits.since,
         openings=tuple(_openings(store, limits, now)),
+        upgrades=tuple(ending),
         app_control=_app_control(store, limits, findings),
         benchmarks=benchmarks,
         controls=controls,
@@ -160,10 +161,11 @@ def _cards(
     findings: t.Mapping[str, Finding],
     histories: t.Mapping[str, t.Sequence[HistoryEntry]],
     now: float,
-) -> tuple[dict[str, cards.Card], dict[str, model.Technique]]:
-    """Return the cards of the findings that the report lists, active ones first, and the techniques they name."""
+) -> tuple[dict[str, cards.Card], dict[str, model.Technique], list[upgrades.Upgrade]]:
+    """Return the cards of the findings that the report lists, active ones first, and their techniques and upgrades."""
     shown: dict[str, cards.Card] = {}
     techniques: dict[str, model.Technique] = {}
+    ending: list[upgrades.Upgrade] = []
 
     def show(events: t.Iterable[tuple[str, dict[str, t.Any]]]) -> None:
         for uid, event in events:
@@ -172,6 +174,9 @@ def _cards(
                 finding = dataclasses.replace(findings[uid], event=event)
                 shown[uid] = cards.card(finding, histories.get(uid, ()))
                 _add_techniques(techniques, event, catalogue)
+                upgrade = upgrades.read(event, finding.host) if finding.is_active else None
+                if upgrade is not None:
+                    ending.append(upgrade)
 
     wanted = Query(hosts=limits.hosts, capabilities=limits.capabilities, since=limits.since)
     for active in (True, False):
@@ -183,7 +188,7 @@ def _cards(
         room = FINDING_LIMIT - len(shown)
         if statuses and room > 0:
             store.read_events(show, dataclasses.replace(wanted, statuses=statuses, limit=room), now)
-    return shown, techniques
+    return shown, techniques, ending
 
 
 def _histories(store: Store, limits: Limits, now: float) -> dict[str, list[HistoryEntry]]:

@@ -15,6 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.app_control_view import AppControl
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.openings import Opening
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import key
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.upgrades import Upgrade
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import Benchmark
@@ -107,6 +108,7 @@ class ReportData:
     future. openings: of locked ports. alerts, techniques: by the ``shown.key`` of the ids that the findings, their
     events and the controls name. controls: the latest of all benchmarks; benchmark_runs: of what they were before, the
     oldest first. judgements: also those that count no longer. benchmarks: by id, those that the collection has.
+    upgrades: of active findings that are listed.
     """
 
     title: str
@@ -128,6 +130,7 @@ class ReportData:
     judgements: tuple[Judgement, ...] = ()
     benchmark_runs: tuple[BenchmarkRun, ...] = ()
     app_control: AppControl = dataclasses.field(default_factory=AppControl)
+    upgrades: tuple[Upgrade, ...] = ()
 
     def history(self, finding: Finding) -> t.Sequence[HistoryEntry]:
         return self.histories.get(finding.uid, ())

@@ -111,6 +111,7 @@ def _row(card: cards.Card, tables: _Tables) -> list[t.Any]:
         tables.scopes.number(card.scope),
         card.subject,
         card.message,
+        tables.texts.number(card.remedy),
         int(card.first_seen),
         int(card.last_seen),
         card.count,

@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
     secure_score,
     summary,
     trend,
+    upgrades,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import (
     capability_name,
@@ -78,6 +79,7 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
         **_trend(data),
         **benchmark_view.context(data, sheets),
         **app_control_tables.context(data),
+        **upgrades.context(data.upgrades),
         "capability_rows": summary.capability_rows(data, score),
         "host_rows": summary.host_rows(data, score),
         "host_limit": _HOST_LIMIT,

@@ -29,8 +29,9 @@ function card(row) {
   text("alert", alert.id);
   slots.get("description").replaceChildren(...prose(alert.description));
   shown("description-section", alert.description);
-  slots.get("remediation").replaceChildren(...prose(alert.remediation));
-  shown("remediation-section", alert.remediation);
+  const remedy = report.texts[findings.remedy[row]] || alert.remediation;
+  slots.get("remediation").replaceChildren(...prose(remedy));
+  shown("remediation-section", remedy);
   text("cut", `${grouped(findings.cut[row])} more rows of evidence are in the store.`);
   shown("cut", findings.cut[row]);
 

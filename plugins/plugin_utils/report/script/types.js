@@ -14,6 +14,7 @@
  * @property {number[]} scope
  * @property {string[]} subject
  * @property {string[]} message
+ * @property {number[]} remedy a text: what to do on this host, empty for what the alert says
  * @property {number[]} first_seen seconds since the epoch
  * @property {number[]} last_seen seconds since the epoch
  * @property {number[]} count

@@ -14,7 +14,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.capabilities impor
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.looks import Look
 
-KNOWN = "title, defender, platforms, playbooks, state, looks, checked_by_module, has_fleet_findings"
+KNOWN = "title, defender, platforms, playbooks, state, looks, checked_by_module, has_fleet_findings, has_requirements"
 LOOK = {
     "module": "locks_info",
     "scope": "locks",
