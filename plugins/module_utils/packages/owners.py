@@ -36,8 +36,8 @@ class Owners(t.NamedTuple):
     digests: t.Mapping[bytes, t.Mapping[str, str]]
 
 
-# For each name that a path can be listed under, the path.
-_Names = t.Mapping[bytes, bytes]
+# For each name that a path can be listed under, the paths that were asked for.
+_Names = t.Mapping[bytes, t.Sequence[bytes]]
 _Owned = t.Tuple[bytes, Owner, t.Mapping[str, str]]
 _Search = t.Callable[[bytes, _Names, bool], t.Iterator[_Owned]]
 
@@ -45,16 +45,20 @@ _Search = t.Callable[[bytes, _Names, bool], t.Iterator[_Owned]]
 def find_owners(root: bytes, paths: t.Iterable[bytes], with_digests: bool = False) -> Owners:
     """Return the installed packages that own these paths, absolute within ``root``, whether they exist or not."""
     merged = MergedDirectories(root)
-    names = {name: path for path in paths for name in merged.names(path)}
+    names: dict[bytes, list[bytes]] = {}
+    for path in paths:
+        for name in merged.names(path):
+            names.setdefault(name, []).append(path)
     owners: dict[bytes, Owner] = {}
     digests: dict[bytes, t.Mapping[str, str]] = {}
     problems: list[str] = []
     searches: dict[str, _Search] = {"dpkg": _dpkg, "rpm": _rpm, "apk": _apk}
     for manager, search in searches.items():
         owned, problem = _asked(search, root, names, with_digests)
-        for path, owner, shipped in owned:
-            if path not in owners:
-                owners[path], digests[path] = owner, shipped
+        for name, owner, shipped in owned:
+            for path in names[name]:
+                if path not in owners:
+                    owners[path], digests[path] = owner, shipped
         if problem:
             problems.append("the %s database can't be read: %s" % (manager, problem))
     return Owners(owners, problems, digests)
@@ -79,7 +83,7 @@ def _dpkg(root: bytes, names: _Names, with_digests: bool) -> t.Iterator[_Owned]:
     except FileNotFoundError:
         diversions = []
     diverters = {diversion.contested: diversion.by for diversion in diversions}
-    diverted = {each.contested: names[each.altered] for each in diversions if each.altered in names}
+    diverted = {each.contested: each.altered for each in diversions if each.altered in names}
     wanted = names.keys() | diverted.keys()
     info = os.path.join(directory, b"info")
     for file in sorted(os.listdir(info)):
@@ -92,7 +96,7 @@ def _dpkg(root: bytes, names: _Names, with_digests: bool) -> t.Iterator[_Owned]:
             digests = {"md5": sums[path].hex()} if path in sums else {}
             if path not in diverters or diverters[path] == name:
                 if path in names:
-                    yield names[path], Owner("dpkg", name, arch), digests
+                    yield path, Owner("dpkg", name, arch), digests
             elif path in diverted:
                 yield diverted[path], Owner("dpkg", name, arch), digests
 
@@ -110,12 +114,12 @@ def _rpm(root: bytes, names: _Names, _with_digests: bool) -> t.Iterator[_Owned]:
     if directory is None:
         return
     run = databases.rpm_runner(root, directory)
-    paths = sorted(set(names.values()))
+    paths = sorted({path for asked in names.values() for path in asked})
     numbers: set[str] = set()
     for start in range(0, len(paths), _BATCH):
-        asked = [os.fsdecode(path) for path in paths[start : start + _BATCH]]
+        batch = [os.fsdecode(path) for path in paths[start : start + _BATCH]]
         # A path of no package ends rpm with a status that is no failure; its sentence is no number.
-        output, _problem = run(["-qf", "--queryformat", "%{DBINSTANCE}\\n", "--", *asked])
+        output, _problem = run(["-qf", "--queryformat", "%{DBINSTANCE}\\n", "--", *batch])
         numbers.update(line.decode("ascii") for line in output.split(b"\n") if line.isdigit())
     if not numbers:
         return
@@ -130,7 +134,7 @@ def _rpm(root: bytes, names: _Names, _with_digests: bool) -> t.Iterator[_Owned]:
             if file.name in names and file.installed and number in packages:
                 owner, algorithm = packages[number]
                 digest = file.digest.decode("ascii")
-                yield names[file.name], owner, {algorithm: digest} if algorithm and digest else {}
+                yield file.name, owner, {algorithm: digest} if algorithm and digest else {}
     if problem or further:
         raise OSError(problem or further)
 
@@ -152,4 +156,4 @@ def _apk(root: bytes, names: _Names, _with_digests: bool) -> t.Iterator[_Owned]:
         elif field == b"F:":
             directory = b"/" + value + b"/" if value else b"/"
         elif field == b"R:" and directory + value in names:
-            yield names[directory + value], Owner("apk", name, arch), {}
+            yield directory + value, Owner("apk", name, arch), {}
