@@ -56,6 +56,10 @@ _SMALL: t.Mapping[str, tuple[tuple[str, ...], t.Mapping[str, t.Any]]] = {
     "report": (("chromium", "command:chromedriver", "module:selenium"), {"HOSTS": 20, "FINDINGS": 1_000, "ROUNDS": 1}),
     "sigma_rules": (("data:sigmahq-linux",), {"ROUNDS": 1}),
     "store": (("postgresql", "module:psycopg"), {"SIZES": [10, 30], "FINDINGS": 2, "RECORDED": 10, "ROUNDS": 1}),
+    "vulnerability": (
+        ("command:debsecan", "command:oscap", "data:vulnerability"),
+        {"HOSTS": 2, "ROWS": 1_000, "RECORDS": 500},
+    ),
     "traffic_recorder": (("command:nft", "command:ip"), {"PAIRS": 4}),
 }
 _RUN = """
