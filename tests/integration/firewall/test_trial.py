@@ -262,6 +262,18 @@ def test_what_is_no_longer_needed_goes_when_it_is_confirmed(site: Site) -> None:
     assert site.table.compare(OTHER).problem is None
 
 
+def test_sets_of_a_trial_that_is_over_go_when_other_rules_replace_it(site: Site) -> None:
+    using = trial.Rules({"input": ["ip saddr @old drop"]}, {"old": "type ipv4_addr; flags timeout;"})
+    for is_confirmed in (True, False):
+        token = site.table.propose(using, 30)
+        if is_confirmed:
+            site.table.confirm(using, token)
+        site.table.replace(OTHER)
+        assert "set old" not in site.ruleset()
+        assert site.table.compare(OTHER).problem is None
+        assert site.table.look() == trial.InForce(OTHER.digest)
+
+
 def test_check_changes_nothing_and_a_broken_text_applies_nothing(site: Site) -> None:
     site.host.run("nft", "add", "table", "ip", "theirs")
     before = site.ruleset()
@@ -303,6 +315,7 @@ def test_another_table_is_not_touched(site: Site) -> None:
         f"add rule inet {TABLE} confirmed_input tcp dport 23 accept",
         f"add chain inet {TABLE} another {{ type filter hook input priority -200; policy accept; }}",
         f"flush chain inet {TABLE} input",
+        f"add set inet {TABLE} another {{ type ipv4_addr; }}",
     ],
 )
 def test_a_change_of_somebody_else_is_seen(site: Site, change: str) -> None:
