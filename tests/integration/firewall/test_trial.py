@@ -164,16 +164,15 @@ def test_there_is_no_moment_without_rules(site: Site) -> None:
     site.table.confirm(versions[0], site.table.propose(versions[0], 30))
     traffic = _Traffic(site)
     changes = 0
-    end = time.monotonic() + 4
+    start = time.monotonic()
     with traffic:
-        while time.monotonic() < end:
+        # A busy machine takes longer for as much.
+        while time.monotonic() - start < 4 or changes < 10 or traffic.sent < 2000 or traffic.connections < 100:
+            assert time.monotonic() - start < waiting.SECONDS, (changes, traffic.sent, traffic.connections)
             rules = versions[changes % 2]
             site.table.confirm(rules, site.table.propose(rules, 30))
             site.table.establish(rules)
             changes += 1
-    assert changes >= 10
-    assert traffic.sent >= 2000
-    assert traffic.connections >= 100
     assert traffic.received_locked == 0
     assert traffic.received == traffic.sent
     assert traffic.refused == 0
