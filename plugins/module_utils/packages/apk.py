@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import Reopener
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import read_state
 
 # Alpine with a merged /usr has it in the second.
@@ -34,9 +35,9 @@ def path(root: bytes) -> bytes | None:
     return next((candidate for candidate in candidates if os.path.isfile(candidate)), None)
 
 
-def read(root: bytes) -> bytes:
-    """Return the database of a root; raise OSError where there is none or it can't be read."""
-    return read_state(path(root) or os.path.join(root, _DATABASES[0]))
+def read(root: bytes, reopener: Reopener | None = None) -> bytes:
+    """Return the database of a root; raise OSError as ``read_state`` does."""
+    return read_state(path(root) or os.path.join(root, _DATABASES[0]), reopener)
 
 
 def parse(data: bytes) -> list[ApkPackage]:

@@ -11,6 +11,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import Reopener
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import apk, dpkg, dpkg_files, rpm, rpm_query
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.databases import rpm_runner
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.model import read_state
@@ -58,14 +59,15 @@ class Listing(t.NamedTuple):
     rpm_seconds: float | None = None
 
 
-def list_installed(root: bytes, timeout: float | None) -> Listing:
+def list_installed(root: bytes, timeout: float | None, reopener: Reopener | None = None) -> Listing:
     """Return every package of a root. What fails is a problem, and the rest goes on.
 
-    timeout: seconds for rpm(8); None if no program may run, so that RPM packages are missing.
+    timeout: seconds for rpm(8); None if no program may run, so that RPM packages are missing. reopener: as in
+    ``read_state``.
     """
     listing = Listing([], [], [], [])
     if dpkg.present(root) or os.path.isdir(os.path.join(root, _STATUS_D)):
-        _add(listing, "dpkg", lambda: _dpkg(root, listing))
+        _add(listing, "dpkg", lambda: _dpkg(root, listing, reopener))
     directory = rpm.directory(root)
     if directory is not None and timeout is None:
         listing.managers.append("rpm")
@@ -75,7 +77,7 @@ def list_installed(root: bytes, timeout: float | None) -> Listing:
         _add(listing, "rpm", lambda: _rpm(runner, listing))
         listing = listing._replace(rpm_seconds=time.monotonic() - begun)
     if apk.path(root) is not None:
-        _add(listing, "apk", lambda: _apk(root, listing))
+        _add(listing, "apk", lambda: _apk(root, listing, reopener))
     return listing
 
 
@@ -93,10 +95,10 @@ def _add(listing: Listing, manager: str, packages: t.Callable[[], t.Iterable[Det
         listing.problems.append((subject, "it can't be read: %s" % (error.strerror or error)))
 
 
-def _dpkg(root: bytes, listing: Listing) -> t.Iterator[Details]:
+def _dpkg(root: bytes, listing: Listing, reopener: Reopener | None) -> t.Iterator[Details]:
     stanzas: dict[tuple[str, str], dpkg_files.Stanza] = {}
     if dpkg.present(root):
-        data = read_state(os.path.join(root, dpkg.DIRECTORY, b"status"))
+        data = read_state(os.path.join(root, dpkg.DIRECTORY, b"status"), reopener)
         stanzas = dpkg_files.parse_status(data)
         entries = sum(1 for text in data.split(b"\n\n") if text.strip())
         if entries > len(stanzas):
@@ -105,8 +107,8 @@ def _dpkg(root: bytes, listing: Listing) -> t.Iterator[Details]:
                 entries,
             )
             listing.problems.append(("dpkg database", reason))
-        stanzas.update(_journal(root, listing))
-    stanzas.update(_status_d(root, listing))
+        stanzas.update(_journal(root, listing, reopener))
+    stanzas.update(_status_d(root, listing, reopener))
     removed = 0
     for _key, stanza in sorted(stanzas.items()):
         if stanza.complete:
@@ -121,22 +123,24 @@ def _dpkg(root: bytes, listing: Listing) -> t.Iterator[Details]:
         listing.notes.append("%d removed packages have left configuration, which is not installed software." % removed)
 
 
-def _journal(root: bytes, listing: Listing) -> dict[tuple[str, str], dpkg_files.Stanza]:
+def _journal(root: bytes, listing: Listing, reopener: Reopener | None) -> dict[tuple[str, str], dpkg_files.Stanza]:
     """Return what a killed dpkg has not yet written to the status file."""
     stanzas: dict[tuple[str, str], dpkg_files.Stanza] = {}
     for name in _names(os.path.join(root, dpkg.DIRECTORY, b"updates"), listing):
         if name.isdigit():
             path = os.path.join(root, dpkg.DIRECTORY, b"updates", name)
-            stanzas.update(dpkg_files.parse_status(read_state(path)))
+            stanzas.update(dpkg_files.parse_status(read_state(path, reopener)))
     return stanzas
 
 
-def _status_d(root: bytes, listing: Listing) -> dict[tuple[str, str], dpkg_files.Stanza]:
+def _status_d(root: bytes, listing: Listing, reopener: Reopener | None) -> dict[tuple[str, str], dpkg_files.Stanza]:
     """Return the packages of an image that was made without dpkg: a file for each, without a status."""
     stanzas: dict[tuple[str, str], dpkg_files.Stanza] = {}
     for name in _names(os.path.join(root, _STATUS_D), listing):
         if not name.endswith(b".md5sums"):
-            stanzas.update(dpkg_files.parse_status(read_state(os.path.join(root, _STATUS_D, name)), _INSTALLED))
+            stanzas.update(
+                dpkg_files.parse_status(read_state(os.path.join(root, _STATUS_D, name), reopener), _INSTALLED)
+            )
     return stanzas
 
 
@@ -178,8 +182,8 @@ def _rpm(run: rpm.Runner, listing: Listing) -> t.Iterator[Details]:
             )
 
 
-def _apk(root: bytes, listing: Listing) -> t.Iterator[Details]:
-    for package in apk.parse(apk.read(root)):
+def _apk(root: bytes, listing: Listing, reopener: Reopener | None) -> t.Iterator[Details]:
+    for package in apk.parse(apk.read(root, reopener)):
         origin = package.origin or package.name
         if package.broken:
             listing.problems.append(

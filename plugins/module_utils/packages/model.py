@@ -10,7 +10,7 @@ import stat
 import types
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import read_at
+from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import Reopener, read_at
 
 # {package key: {version: digest of its metadata}}; the digest is "" while the package is not fully installed. It can
 # have several parts, each empty while it is not known; only what is known on both sides is compared.
@@ -147,9 +147,15 @@ class AccountIds:
         return ids
 
 
-def read_state(path: bytes) -> bytes:
-    """Return a state file's content; raise OSError when it is absent, no regular file or larger than any real one."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO put here must not hang us
+def read_state(path: bytes, reopener: Reopener | None = None) -> bytes:
+    """Return a state file's content; raise OSError when it is absent, no regular file or larger than any real one.
+
+    reopener: for what the root of a container may have put there, of which nothing but a regular file is opened.
+    """
+    if reopener is None:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO put here must not hang us
+    else:
+        descriptor = _reopened(path, reopener)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -159,3 +165,13 @@ def read_state(path: bytes) -> bytes:
         return read_at(descriptor, 0, status.st_size)
     finally:
         os.close(descriptor)
+
+
+def _reopened(path: bytes, reopener: Reopener) -> int:
+    pinned = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(pinned).st_mode):
+            raise OSError("%s is no regular file" % os.fsdecode(path))
+        return reopener.read(pinned)
+    finally:
+        os.close(pinned)

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._safe_fs import Reopener
 from ansible_collections.bulwark.servers.plugins.module_utils.packages import apk, databases, dpkg, rpm, rpm_query
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.aliases import MergedDirectories
 from ansible_collections.bulwark.servers.plugins.module_utils.packages.dpkg_files import parse_diversions, parse_md5sums
@@ -38,12 +40,18 @@ class Owners(t.NamedTuple):
 
 # For each name that a path can be listed under, the paths that were asked for.
 _Names = t.Mapping[bytes, t.Sequence[bytes]]
+_Read = t.Callable[[bytes], bytes]
 _Owned = t.Tuple[bytes, Owner, t.Mapping[str, str]]
 _Search = t.Callable[[bytes, _Names, bool], t.Iterator[_Owned]]
 
 
-def find_owners(root: bytes, paths: t.Iterable[bytes], with_digests: bool = False) -> Owners:
-    """Return the installed packages that own these paths, absolute within ``root``, whether they exist or not."""
+def find_owners(
+    root: bytes, paths: t.Iterable[bytes], with_digests: bool = False, reopener: Reopener | None = None
+) -> Owners:
+    """Return the installed packages that own these paths, absolute within ``root``, whether they exist or not.
+
+    reopener: as in ``read_state``; no program may run then, and rpm is not asked.
+    """
     merged = MergedDirectories(root)
     names: dict[bytes, list[bytes]] = {}
     for path in paths:
@@ -52,7 +60,10 @@ def find_owners(root: bytes, paths: t.Iterable[bytes], with_digests: bool = Fals
     owners: dict[bytes, Owner] = {}
     digests: dict[bytes, t.Mapping[str, str]] = {}
     problems: list[str] = []
-    searches: dict[str, _Search] = {"dpkg": _dpkg, "rpm": _rpm, "apk": _apk}
+    read = functools.partial(read_state, reopener=reopener)
+    searches: dict[str, _Search] = {"dpkg": functools.partial(_dpkg, read), "apk": functools.partial(_apk, reopener)}
+    if reopener is None:
+        searches["rpm"] = _rpm
     for manager, search in searches.items():
         owned, problem = _asked(search, root, names, with_digests)
         for name, owner, shipped in owned:
@@ -74,12 +85,12 @@ def _asked(search: _Search, root: bytes, names: _Names, with_digests: bool) -> t
     return owned, ""
 
 
-def _dpkg(root: bytes, names: _Names, with_digests: bool) -> t.Iterator[_Owned]:
+def _dpkg(read: _Read, root: bytes, names: _Names, with_digests: bool) -> t.Iterator[_Owned]:
     if not dpkg.present(root):
         return
     directory = os.path.join(root, dpkg.DIRECTORY)
     try:
-        diversions = parse_diversions(read_state(os.path.join(directory, b"diversions")))
+        diversions = parse_diversions(read(os.path.join(directory, b"diversions")))
     except FileNotFoundError:
         diversions = []
     diverters = {diversion.contested: diversion.by for diversion in diversions}
@@ -89,9 +100,11 @@ def _dpkg(root: bytes, names: _Names, with_digests: bool) -> t.Iterator[_Owned]:
     for file in sorted(os.listdir(info)):
         if not file.endswith(b".list"):
             continue
-        listed = wanted.intersection(read_state(os.path.join(info, file)).split(b"\n"))
+        listed = wanted.intersection(read(os.path.join(info, file)).split(b"\n"))
         name, _colon, arch = file[: -len(b".list")].decode("utf-8", "surrogateescape").partition(":")
-        sums = _md5sums(os.path.join(info, file[: -len(b".list")] + b".md5sums")) if listed and with_digests else {}
+        sums = (
+            _md5sums(read, os.path.join(info, file[: -len(b".list")] + b".md5sums")) if listed and with_digests else {}
+        )
         for path in listed:
             digests = {"md5": sums[path].hex()} if path in sums else {}
             if path not in diverters or diverters[path] == name:
@@ -101,10 +114,10 @@ def _dpkg(root: bytes, names: _Names, with_digests: bool) -> t.Iterator[_Owned]:
                 yield diverted[path], Owner("dpkg", name, arch), digests
 
 
-def _md5sums(path: bytes) -> dict[bytes, bytes]:
+def _md5sums(read: _Read, path: bytes) -> dict[bytes, bytes]:
     """Return the digests that dpkg has of a package's files; a package may have none."""
     try:
-        return parse_md5sums(read_state(path))
+        return parse_md5sums(read(path))
     except FileNotFoundError:
         return {}
 
@@ -139,10 +152,10 @@ def _rpm(root: bytes, names: _Names, _with_digests: bool) -> t.Iterator[_Owned]:
         raise OSError(problem or further)
 
 
-def _apk(root: bytes, names: _Names, _with_digests: bool) -> t.Iterator[_Owned]:
+def _apk(reopener: Reopener | None, root: bytes, names: _Names, _with_digests: bool) -> t.Iterator[_Owned]:
     """Read apk's ``installed``: P names a package, A its architecture, F a directory, R a file in that."""
     try:
-        text = apk.read(root)
+        text = apk.read(root, reopener)
     except FileNotFoundError:
         return
     name = arch = ""

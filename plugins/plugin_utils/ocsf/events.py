@@ -162,8 +162,9 @@ def finding(
     }
     _describe_class(event, alert, subject, evidences, compliance)
     if vulnerabilities is not None:
-        event["vulnerabilities"] = vulnerabilities.to_ocsf(alert.references, now)
-        event["unmapped"] |= vulnerabilities.unmapped()
+        # Names and titles come from hosts, reports of scanners and feeds.
+        event["vulnerabilities"] = evidence.plain(vulnerabilities.to_ocsf(alert.references, now))
+        event["unmapped"] |= evidence.plain(vulnerabilities.unmapped())
     _describe_outcome(event, detection.get("disposition"))
     if notes.lines:
         event["unmapped"]["notes"] = notes.lines

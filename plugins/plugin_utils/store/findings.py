@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import first_seen
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.events import Observation
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.lifecycle import State, Step
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
@@ -16,6 +17,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema impor
 with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
 
+# SQLite takes 999 values in a statement, if it is old.
+_MOST_VALUES = 500
 _FIELDS = tuple(field.name for field in dataclasses.fields(State))
 
 
@@ -59,8 +62,29 @@ def update(connection: sa.Connection, states: t.Sequence[State]) -> None:
 
 def update_seen(connection: sa.Connection, seen: t.Sequence[tuple[State, Observation]]) -> None:
     """Write states back with the events that were seen."""
-    rows = [{**_values(state), "key": state.uid, "event": observation.event} for state, observation in seen]
+    before = _vulnerable(connection, [state.uid for state, observation in seen if observation.kind == "vulnerability"])
+    rows = [
+        {
+            **_values(state),
+            "key": state.uid,
+            "event": first_seen.carried(before[state.uid], observation.event)
+            if state.uid in before
+            else observation.event,
+        }
+        for state, observation in seen
+    ]
     _update(connection, rows, (*_FIELDS, "event"))
+
+
+def _vulnerable(connection: sa.Connection, uids: t.Sequence[str]) -> dict[str, str]:
+    """Return the stored events of these findings by uid."""
+    columns = tables().findings.c
+    found: dict[str, str] = {}
+    for start in range(0, len(uids), _MOST_VALUES):
+        part = uids[start : start + _MOST_VALUES]
+        rows = connection.execute(sa.select(columns.uid, columns.event).where(columns.uid.in_(part)))
+        found.update((uid, event) for uid, event in rows)
+    return found
 
 
 def add_history(connection: sa.Connection, steps: t.Sequence[Step]) -> None:

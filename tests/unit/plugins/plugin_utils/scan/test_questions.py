@@ -29,6 +29,7 @@ _OMITTED = {
     "sign_in_sources_info": set(),
     "traffic_info": {"state_dir"},
     "network_rules_info": {"state_dir"},
+    "vulnerability_info": {"database", "sbom_directory"},
     # What the operator does not say is for a person to judge.
     "docker_benchmark_info": {
         *("swarm", "trusted_users", "registries", "ports", "image_age", "sprawl"),
@@ -47,6 +48,7 @@ _NOT_FOR_A_SCAN = {
     "sign_in_sources_info": {"priority", "time_budget"},
     "traffic_info": {"fleet"},
     "network_rules_info": set(),
+    "vulnerability_info": set(),
     "docker_benchmark_info": {"store"},
 }
 
