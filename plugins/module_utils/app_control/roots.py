@@ -6,6 +6,10 @@
 An audit record has no container. But the file system of a container is a device of its own in most engines, and the
 kernel writes the device of each file that is executed. Control groups and the files of engines only give a name to
 what has another root than the host's.
+
+The kernel gives the number of a device anew as soon as its file system is gone (get_anon_bdev() of fs/super.c). What an
+account mounts for itself can so have the number that a container had before, or gets afterwards. A process that comes
+from one that runs on the host, and from nothing that starts containers, is the host's.
 """
 
 from __future__ import annotations
@@ -50,7 +54,9 @@ _RUNTIMES = (
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _ANNOTATIONS = ("io.kubernetes.cri.image-name", "io.kubernetes.cri-o.ImageName", "io.container.image")
 # What starts the first process of a container. A container that ended is known by it, and by a device that is gone.
-_STARTERS = re.compile(rb"/(?:runc|crun|conmon|containerd-shim[\w-]*|docker-init|lxc-start|systemd-nspawn)\"?\Z")
+_STARTERS = re.compile(
+    rb"/(?:runc|crun|youki|conmon|containerd-shim[\w-]*|docker-init|lxc-start|lxd|incusd|systemd-nspawn)\"?\Z"
+)
 
 # Engines mount the root of a container for themselves, too: as one of these, or below a directory with its id.
 _UNIONS = frozenset(("overlay", "aufs", "fuse.fuse-overlayfs"))
@@ -81,6 +87,8 @@ class Roots:
         # Of what else is mounted in containers, such as a tmpfs at /tmp.
         self._volumes: dict[Device, Container] = {}
         self._pids: dict[bytes, tuple[Container, float]] = {}
+        self._hosts: set[bytes] = set()
+        self._booted = _booted(proc)
         text = _read("%s/1/mountinfo" % proc) or _read("%s/self/mountinfo" % proc)
         mounts = mounts_of(text)
         self._points: dict[bytes, Device] = {mount.point: mount.device for mount in mounts}
@@ -110,12 +118,31 @@ class Roots:
             return None
         return self._devices.get(device) or self._volumes.get(device)
 
-    def former_image(self, device: Device, parent: Process | None, unknown: str) -> str:
-        """Return the image of a container that has ended; "" for a file of the host. unknown: where it has no name."""
-        if device in self._former:
-            return self._former[device]
+    def had(self, container: Container, device: Device, parent: Process | None, time: float) -> bool:
+        """Say whether a container had its device already when a process with this parent executed a file of it."""
+        _container, began = self._pids[b"%d" % container.pid]
+        # Of what else is mounted in it, nobody knows since when.
+        return (device == container.device and began <= time) or not self._is_from_host(parent, time)
+
+    def _is_from_host(self, parent: Process | None, time: float) -> bool:
+        """Say whether it is certain that a process with this parent was in no container."""
+        while parent is not None:
+            if _STARTERS.search(parent.exe) or self.container_of(parent.pid, time) is not None:
+                return False
+            if parent.pid in self._hosts and self._started(parent.pid.decode("ascii")) <= time:
+                return True
+            parent = parent.parent
+        return False
+
+    def former_image(self, device: Device, parent: Process | None, unknown: str, time: float) -> str:
+        """Return the image of a container that has ended; "" for a file of the host. unknown: where it has no name.
+
+        parent: of the process that executed the file. time: when it did.
+        """
         if device in self._mounted:
             return ""
+        if device in self._former:
+            return "" if self._is_from_host(parent, time) else self._former[device]
         while parent is not None:
             if _STARTERS.search(parent.exe):
                 return unknown
@@ -152,16 +179,15 @@ class Roots:
     def _scan(self) -> None:
         """Find the processes whose root is not the host's."""
         own = _identity("%s/1/root" % self._proc) or _identity("/")
-        booted, ticks = _booted(self._proc), os.sysconf("SC_CLK_TCK")
         names = sorted((name for name in _names(self._proc) if name.isdigit()), key=int)
         for name in names[:_MOST_PROCESSES]:
             root = _identity("%s/%s/root" % (self._proc, name))
-            if root is None or root == own:
+            group = None
+            if root is not None and root != own:
+                group = control_groups.parse(_read("%s/%s/cgroup" % (self._proc, name)))
+            if root is None or group is None or group.container is None:
                 self.others.add(name)
-                continue
-            group = control_groups.parse(_read("%s/%s/cgroup" % (self._proc, name)))
-            if group.container is None:
-                self.others.add(name)
+                self._hosts.add(name.encode("ascii"))
                 continue
             device = (os.major(root[0]), os.minor(root[0]))
             container = self.containers.get(group.container)
@@ -173,9 +199,13 @@ class Roots:
                 self.containers[group.container] = container
                 for volume in _devices("%s/%s/mountinfo" % (self._proc, name)) - self._mounted:
                     self._volumes.setdefault(volume, container)
-            self._pids[name.encode("ascii")] = container, booted + _ticks("%s/%s/stat" % (self._proc, name)) / ticks
+            self._pids[name.encode("ascii")] = container, self._started(name)
             if container.device is not None:
                 self._devices.setdefault(container.device, container)
+
+    def _started(self, pid: str) -> float:
+        """Return when a process was started, in seconds since the epoch; infinite for one that is gone."""
+        return self._booted + _ticks("%s/%s/stat" % (self._proc, pid)) / os.sysconf("SC_CLK_TCK")
 
     def _is_hosts(self, device: Device, container: str) -> bool:
         """Return whether the host has a file system for itself.

@@ -153,7 +153,7 @@ class Targets:
         """Return in which image and running container a file was executed, and whether only the process says so."""
         if file is not None:
             container = self._roots.container_on(file[:2], exe)
-            if container is not None:
+            if container is not None and self._roots.had(container, file[:2], parent, time):
                 return container.image, container, False
         # What a container has of the host, such as a directory that is mounted into it, is on a device of the host.
         container = self._roots.container_of(pid, time)
@@ -161,7 +161,7 @@ class Targets:
             container = self._roots.container_of(parent.pid, time)
         if container is not None:
             return container.image, container, True
-        image = "" if file is None else self._roots.former_image(file[:2], parent, UNKNOWN_IMAGE)
+        image = "" if file is None else self._roots.former_image(file[:2], parent, UNKNOWN_IMAGE, time)
         return image, None, False
 
     def _is_program(self, exe: bytes, item: Item, prefix: bytes) -> bool:

@@ -9,6 +9,7 @@ Whoever changes it has the lock of the capability's state, so that two runs don'
 from __future__ import annotations
 
 import binascii
+import contextlib
 import dataclasses
 import os
 
@@ -72,11 +73,12 @@ class OwnTable:
         """
         token = binascii.hexlify(os.urandom(8)).decode("ascii")
         objects = self._nft.table(self.name) or []
-        text = trial.propose(self.name, rules, seconds, token, objects)
+        text = trial.prepare(self.name, rules, token, objects)
         if not self._is_sound(objects, rules):
             before = trial.establish(self.name, former) if former else ""
-            text = trial.remove(self.name) + before + trial.propose(self.name, rules, seconds, token)
+            text = trial.remove(self.name) + before + trial.prepare(self.name, rules, token)
         self._nft.apply(text)
+        self._nft.apply(trial.begin(self.name, seconds))
         return token
 
     def confirm(self, rules: trial.Rules, token: str) -> None:
@@ -96,6 +98,9 @@ class OwnTable:
                     "the trial of %s ended in this moment: the rules before it are in force again" % self.name
                 ) from None
             raise
+        # Both chains have the same rules by now. If this fails, the kernel ends the trial a few seconds later.
+        with contextlib.suppress(FirewallError):
+            self._nft.apply(trial.withdraw(self.name))
 
     def establish(self, rules: trial.Rules) -> None:
         """Have the rules in force without a trial, as at boot."""

@@ -8,6 +8,11 @@ the two protocols and expire. The base chain leads packets to the proposed rules
 to the confirmed ones otherwise: when nobody confirms, the elements expire, and no process is needed for that.
 Confirming is one transaction, which the kernel refuses as a whole once the time is over.
 
+A packet keeps the generation of rules that it began with, but looks an element up in the newest one (nft_do_chain() and
+nft_lookup_eval() of the kernel). A transaction that changes rules and the set ``trial`` at once would lead the packets
+that it overtakes to an empty chain, which accepts them. So each of the two changes in a transaction of its own, and
+the proposed rules stay where they are when they are confirmed.
+
 While rules are on trial, a connection that comes in by them proves that others will, too. What lets in for a while only
 must not prove that, so that rules can be stricter on trial than they are once they are confirmed.
 
@@ -32,6 +37,8 @@ HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
 _PROTOCOLS = ("ipv4", "ipv6")
 # Seconds after which what has expired gives its place away, at the latest.
 _COLLECTED = 600
+# Seconds for which packets are still led to the proposed rules once the same are confirmed.
+_HANDOVER = 10
 _NOT_COMPARED = ("handle", "elem", "table")
 _MARK = re.compile(r"bulwark ([0-9a-f]{16})(?: ([0-9a-f]{16}))?\Z")
 
@@ -85,8 +92,8 @@ class InForce:
     left: int = 0
 
 
-def propose(table: str, rules: Rules, seconds: int, token: str, objects: Objects | None = None) -> str:
-    """Return the text that puts rules on trial for that long, in place of a trial that still runs.
+def prepare(table: str, rules: Rules, token: str, objects: Objects | None = None) -> str:
+    """Return the text that makes rules the proposed ones; ``begin`` puts them on trial afterwards.
 
     token: 16 hexadecimal digits, to tell this trial from others. objects: of the table as it is, so that no rules of an
     earlier trial are tried with these.
@@ -97,24 +104,28 @@ def propose(table: str, rules: Rules, seconds: int, token: str, objects: Objects
         lines += _filled(table, "proposed_" + hook, comment, rules.tried.get(hook, rule_lines))
     others = {"proposed_" + hook for hook in HOOKS if hook not in rules.chains}
     names = [entry["chain"]["name"] for entry in objects or () if "chain" in entry]
-    lines += ["flush chain %s %s %s" % (FAMILY, table, name) for name in names if name in others]
-    lines.append("flush set %s %s %s" % (FAMILY, table, SET))
-    elements = ", ".join("%s timeout %ds" % (protocol, seconds) for protocol in _PROTOCOLS)
-    lines.append("add element %s %s %s { %s }" % (FAMILY, table, SET, elements))
-    return _text(lines)
+    return _text(lines + ["flush chain %s %s %s" % (FAMILY, table, name) for name in names if name in others])
+
+
+def begin(table: str, seconds: int) -> str:
+    """Return the text that puts the proposed rules on trial for that long, in place of a trial that still runs."""
+    return _text(["flush set %s %s %s" % (FAMILY, table, SET), _led(table, seconds)])
+
+
+def propose(table: str, rules: Rules, seconds: int, token: str, objects: Objects | None = None) -> str:
+    """Return the text that does both at once, for a table that no packet gets to see. Parameters as above."""
+    return prepare(table, rules, token, objects) + begin(table, seconds)
 
 
 def confirm(table: str, rules: Rules, objects: Objects) -> str:
     """Return the text that makes the rules on trial the confirmed ones; the kernel refuses it when the time is over.
 
-    objects: of the table as it is, so that chains and sets that the rules no longer need can go.
+    The trial goes on for a few seconds: end it with ``withdraw`` afterwards. objects: of the table as it is, so that
+    chains and sets that the rules no longer need can go.
     """
     # An element that is expired can't be deleted, which ends the transaction.
-    lines = ["delete element %s %s %s { %s }" % (FAMILY, table, SET, ", ".join(_PROTOCOLS))]
-    lines += _confirmed(table, rules)
-    for hook in rules.chains:
-        lines.append("flush chain %s %s proposed_%s" % (FAMILY, table, hook))
-    return _text(lines + _retired(table, rules, objects))
+    lines = ["delete element %s %s %s { %s }" % (FAMILY, table, SET, ", ".join(_PROTOCOLS)), _led(table, _HANDOVER)]
+    return _text([*lines, *_confirmed(table, rules), *_retired(table, rules, objects)])
 
 
 def establish(table: str, rules: Rules) -> str:
@@ -127,7 +138,10 @@ def replace(table: str, rules: Rules, objects: Objects) -> str:
 
     objects: of the table as it is, as for ``confirm``.
     """
-    ended = [] if rules.harmless else ["flush set %s %s %s" % (FAMILY, table, SET)]
+    own = "%s %s" % (FAMILY, table)
+    # Sets that the rules of a trial use can't be deleted.
+    former = ["flush chain %s proposed_%s" % (own, hook) for hook in rules.chains]
+    ended = [] if rules.harmless else ["flush set %s %s" % (own, SET), *former]
     return _text([*_confirmed(table, rules), *ended, *_retired(table, rules, objects)])
 
 
@@ -189,7 +203,9 @@ def comparable(objects: Objects, rules: Rules, tried: Rules | None = None) -> st
     skipped = leftovers(objects, rules, tried)
     known = {SET, *rules.sets, *(tried.sets if tried else ())}
     filled = {entry["rule"]["chain"] for entry in objects if "rule" in entry}
-    spare = tried is not None or any(name.startswith("proposed_") for name in skipped & filled)
+    has_proposed = any(name.startswith("proposed_") for name in skipped & filled)
+    # After a confirmed trial they are the same.
+    spare = tried is not None or (has_proposed and _mark(objects, "proposed_")[0] != rules.digest)
     found: list[t.Any] = []
     for entry in objects:
         for kind, fields in entry.items():
@@ -234,6 +250,12 @@ def _leads_on(rules: t.Sequence[t.Any], hook: str) -> bool:
     (match, proposed), (confirmed,) = rules
     targets = [rule.get("goto", {}).get("target") for rule in (proposed, confirmed)]
     return match.get("match", {}).get("right") == "@" + SET and targets == ["proposed_" + hook, "confirmed_" + hook]
+
+
+def _led(table: str, seconds: int) -> str:
+    """Return the line that has packets led to the proposed rules for that long."""
+    elements = ", ".join("%s timeout %ds" % (protocol, seconds) for protocol in _PROTOCOLS)
+    return "add element %s %s %s { %s }" % (FAMILY, table, SET, elements)
 
 
 def _plain(value: t.Any) -> t.Any:

@@ -24,6 +24,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model 
 STEPS = 3
 _APART = os.sysconf("SC_CLK_TCK") // 4
 _MOST_MEMBERS = 1000
+# For so many looks after it was seen last, a program may go on.
+_PATIENCE = 15
 # A program that ends three times while it is looked into, and never stays for it, does not do so by chance.
 _MISSES = 3
 
@@ -137,22 +139,30 @@ class Lineages:
 
     def moving(self) -> list[list[Process]]:
         """Return the processes of each program that moves, those that began one after the other, the oldest first."""
-        chains = [chain for chain in map(_chain, map(self._families.__getitem__, self._grown)) if len(chain) >= STEPS]
+        families = (self._families[family].values() for family in self._grown)
+        chains = [chain for chain in map(_chain, families) if len(chain) >= STEPS]
         # What has no file is of two families.
         by_last = {chain[-1].process.pid: chain for chain in sorted(chains, key=len)}
         return [[one.process for one in chain] for chain in by_last.values()]
 
     def is_open(self) -> bool:
-        """Say whether a program has moved, but not often enough to tell it from a daemon that has begun."""
-        return any(
-            1 < len(_chain(members)) < STEPS and any(one.last == self._look for one in members.values())
-            for members in map(self._families.__getitem__, self._grown)
-        )
+        """Say whether a program has moved, but not often enough to tell it from a daemon that has begun.
+
+        What moves quickly ends before it can be read in some of the looks, and may go on all the same.
+        """
+        return any(self._is_open(self._families[family].values()) for family in self._grown)
+
+    def _is_open(self, members: t.Collection[_Member]) -> bool:
+        chain, recent = _chain(members), self._look - _PATIENCE
+        if len(chain) == 1:
+            # It may have been seen for too short a time to tell one step from another.
+            return any(one.first > chain[0].last and one.first >= recent for one in members)
+        return 1 < len(chain) < STEPS and any(one.last >= recent for one in members)
 
 
-def _chain(family: t.Mapping[tuple[int, int], _Member]) -> list[_Member]:
+def _chain(family: t.Collection[_Member]) -> list[_Member]:
     """Return members of which each was first seen when the one before was over; none where another one stays."""
-    ordered = sorted(family.values(), key=lambda one: one.process.started)
+    ordered = sorted(family, key=lambda one: one.process.started)
     chain = ordered[:1]
     for one in ordered[1:]:
         if one.first > chain[-1].last and one.process.started - chain[-1].process.started >= _APART:

@@ -52,6 +52,7 @@ class Newcomers:
         self._known = set(there.processes)
         self._last = time.monotonic()
         self._looks = self._in_vain = 0
+        self._is_blind = False
         self._moving: dict[t.Hashable, list[Process]] = {}
         lineages.look(filter(has_memory, there.processes.values()), self._known, self._is_over)
 
@@ -60,8 +61,8 @@ class Newcomers:
         if self._choice.is_pids_only or time.monotonic() - self._last < interval:
             return
         self._looks += 1
-        if not any(self._look() for _try in range(_TRIES)):
-            self._in_vain += 1
+        self._is_blind = not any(self._look() for _try in range(_TRIES))
+        self._in_vain += self._is_blind
         for chain in self._lineages.moving():
             self._moving[chain[0].key] = chain
         self._last = time.monotonic()
@@ -106,10 +107,10 @@ class Newcomers:
         return not self._lineages.is_judged(process) and self._inspection.shows_something(process)
 
     def finish(self, deadline: Deadline) -> None:
-        """Tell of the programs that move, after a while for those that may."""
+        """Tell of the programs that move, after a while for those that may, or if the last look could read nothing."""
         end = time.monotonic() + _LONGEST_WAIT
         self.look(0)
-        while self._lineages.is_open() and time.monotonic() < end and not deadline.passed():
+        while (self._is_blind or self._lineages.is_open()) and time.monotonic() < end and not deadline.passed():
             time.sleep(_INTERVAL_WAITING)
             self.look(0)
         if self._in_vain >= max(_MOST_IN_VAIN, self._looks // 4):

@@ -13,8 +13,10 @@ import shutil
 import subprocess
 import time
 import typing as t
+from types import MappingProxyType
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._boot import boot_id
 from ansible_collections.bulwark.servers.plugins.module_utils._program import PRESENT, UNPACKAGED, Program
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowlist import Allowlist, Rule
@@ -67,11 +69,11 @@ def looked_at(pid: int) -> Program:
     return program
 
 
-def logged(file: os.stat_result) -> Program:
-    """Return what an execution at the path of sleep(1), in this moment, is taken for."""
-    roots, tallies = Roots({}), Tallies(10)
-    reader = Reader({}, roots, tallies, names=("here",))
-    reader.read(execution(TOOL, ["sleep", "0"], paths=[path_record(0, TOOL, file)]))
+def logged(file: os.stat_result, containers: t.Mapping[str, t.Any] = MappingProxyType({})) -> Program:
+    """Return what an execution at the path of sleep(1), in this moment, is taken for. containers: of earlier looks."""
+    roots, tallies = Roots(containers), Tallies(10)
+    reader = Reader({}, roots, tallies, running=running(), names=("here",))
+    reader.read(execution(TOOL, ["sleep", "0"], ppid=os.getpid(), paths=[path_record(0, TOOL, file)]))
     reader.close()
     (program,) = identified(tallies, roots)
     return program
@@ -127,3 +129,14 @@ def test_a_file_system_that_the_host_has_not(tmp_path: pathlib.Path, copy: pathl
             assert (program.writers, alert(program)) == (("unknown",), "app_unapproved_program")
     ended = logged(file)
     assert (ended.path, ended.sha256, alert(ended)) == (OTHER_ROOT + TOOL, "", "app_unapproved_program")
+
+
+def test_a_file_system_with_the_number_that_a_container_had(tmp_path: pathlib.Path, copy: pathlib.Path) -> None:
+    """The kernel gives it anew at once: no allowlist of an image says anything of what has it now."""
+    script = "mount -t tmpfs none $0; cp $1 $0/sleep; mount --bind $0/sleep $2; exec $2 600"
+    (tmp_path / "own").mkdir()
+    with started("unshare", "--mount", "busybox", "sh", "-c", script, tmp_path / "own", copy, TOOL) as pid:
+        file = os.stat(f"/proc/{pid}/exe")
+    device = [os.major(file.st_dev), os.minor(file.st_dev)]
+    program = logged(file, {"boot": boot_id("/proc"), "devices": [[*device, "shop:1"]]})
+    assert (program.image, program.path, alert(program)) == ("", OTHER_ROOT + TOOL, "app_unapproved_program")

@@ -19,7 +19,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import tr
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import OwnTable
 
-from tests.support import network, paths
+from tests.support import network, paths, waiting
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip"),
@@ -60,11 +60,11 @@ def site() -> t.Iterator[Site]:
             listener.close()
 
 
-def _until(condition: t.Callable[[], bool], seconds: float) -> float:
+def _until(condition: t.Callable[[], bool], seconds: float = waiting.SECONDS, pause: float = 0.01) -> float:
     start = time.monotonic()
     while not condition():
         assert time.monotonic() - start < seconds, "it did not come about"
-        time.sleep(0.01)
+        time.sleep(pause)
     return time.monotonic()
 
 
@@ -100,7 +100,7 @@ def test_the_rules_before_are_in_force_when_the_process_that_tried_others_was_ki
         assert process.stdout.readline() == "proposed\n"
         process.send_signal(signal.SIGKILL)
     assert site.open() == {4, 6}
-    _until(lambda: site.open() == set(), 8)
+    _until(lambda: site.open() == set())
     assert site.table.look() == trial.InForce(LOCKED.digest)
     assert site.table.compare(LOCKED).problem is None
 
@@ -164,16 +164,15 @@ def test_there_is_no_moment_without_rules(site: Site) -> None:
     site.table.confirm(versions[0], site.table.propose(versions[0], 30))
     traffic = _Traffic(site)
     changes = 0
-    end = time.monotonic() + 4
+    start = time.monotonic()
     with traffic:
-        while time.monotonic() < end:
+        # A busy machine takes longer for as much.
+        while time.monotonic() - start < 4 or changes < 10 or traffic.sent < 2000 or traffic.connections < 100:
+            assert time.monotonic() - start < waiting.SECONDS, (changes, traffic.sent, traffic.connections)
             rules = versions[changes % 2]
             site.table.confirm(rules, site.table.propose(rules, 30))
             site.table.establish(rules)
             changes += 1
-    assert changes >= 10
-    assert traffic.sent >= 2000
-    assert traffic.connections >= 100
     assert traffic.received_locked == 0
     assert traffic.received == traffic.sent
     assert traffic.refused == 0
@@ -262,6 +261,18 @@ def test_what_is_no_longer_needed_goes_when_it_is_confirmed(site: Site) -> None:
     assert site.table.compare(OTHER).problem is None
 
 
+def test_sets_of_a_trial_that_is_over_go_when_other_rules_replace_it(site: Site) -> None:
+    using = trial.Rules({"input": ["ip saddr @old drop"]}, {"old": "type ipv4_addr; flags timeout;"})
+    for is_confirmed in (True, False):
+        token = site.table.propose(using, 30)
+        if is_confirmed:
+            site.table.confirm(using, token)
+        site.table.replace(OTHER)
+        assert "set old" not in site.ruleset()
+        assert site.table.compare(OTHER).problem is None
+        assert site.table.look() == trial.InForce(OTHER.digest)
+
+
 def test_check_changes_nothing_and_a_broken_text_applies_nothing(site: Site) -> None:
     site.host.run("nft", "add", "table", "ip", "theirs")
     before = site.ruleset()
@@ -303,6 +314,7 @@ def test_another_table_is_not_touched(site: Site) -> None:
         f"add rule inet {TABLE} confirmed_input tcp dport 23 accept",
         f"add chain inet {TABLE} another {{ type filter hook input priority -200; policy accept; }}",
         f"flush chain inet {TABLE} input",
+        f"add set inet {TABLE} another {{ type ipv4_addr; }}",
     ],
 )
 def test_a_change_of_somebody_else_is_seen(site: Site, change: str) -> None:
@@ -379,7 +391,7 @@ def test_a_set_of_who_came_gives_places_away_again(site: Site) -> None:
     Nft().apply(add % 1)
     with pytest.raises(FirewallError, match="Too many open files in system"):
         Nft().apply(add % 2)
-    _until(lambda: Nft().elements(TABLE, "came") == [], 6)
+    _until(lambda: Nft().elements(TABLE, "came") == [])
 
     def placed() -> bool:
         try:
@@ -388,7 +400,8 @@ def test_a_set_of_who_came_gives_places_away_again(site: Site) -> None:
             return False
         return True
 
-    _until(placed, 5)
+    # Each attempt is a transaction, and the kernel begins anew to collect what has expired when one comes between.
+    _until(placed, pause=0.5)
     assert site.table.compare(rules).problem is None
     assert '"gc-interval": 1' in site.host.run("nft", "--json", "list", "ruleset")
 

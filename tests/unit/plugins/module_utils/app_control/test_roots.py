@@ -135,18 +135,46 @@ def test_a_container_that_has_ended(tmp_path: pathlib.Path) -> None:
     (tmp_path / "proc/7/root").unlink()
     later = made(tmp_path, state)
     assert later.container_on(device, b"/bin/x") is None
-    assert later.former_image(device, None, "?") == ID[:12]
+    assert later.former_image(device, None, "?", 1_200.0) == ID[:12]
     # After a boot, another file system has the number.
-    assert made(tmp_path, state, "two").former_image(device, None, "?") == ""
+    assert made(tmp_path, state, "two").former_image(device, None, "?", 1_200.0) == ""
+
+
+def test_a_device_that_a_container_had_before_or_gets_afterwards(tmp_path: pathlib.Path) -> None:
+    made(tmp_path)
+    (tmp_path / "proc/1/stat").write_text(f"1 (init) S 0 {'0 ' * 18}0\n")
+    roots = made(tmp_path)
+    root, volume = device_of("/proc"), (0, 77)
+    docker = roots.container_of(b"7")
+    assert docker is not None
+    first = Process(b"1", b'"/sbin/init"', b"", b"", None, 0)
+    sshd = Process(b"3", b'"/usr/sbin/sshd"', b"", b"", first, 1)
+    shim = Process(b"3", b'"/usr/bin/containerd-shim-runc-v2"', b"", b"", first, 1)
+    inside = Process(b"7", b'"/sbin/init"', b"", b"", first, 1)
+    # It began at 1,100 seconds.
+    for parent, before, since in ((sshd, False, False), (shim, True, True), (inside, False, True), (None, True, True)):
+        assert roots.had(docker, root, parent, 1_099.0) is before
+        assert roots.had(docker, volume, parent, 1_099.0) is before
+        assert roots.had(docker, volume, parent, 1_101.0) is since
+        assert roots.had(docker, root, parent, 1_101.0)
+    state = json.loads(json.dumps(roots.state()))
+    (tmp_path / "proc/7/root").unlink()
+    ended = made(tmp_path, state)
+    assert ended.former_image(root, shim, "?", 1_200.0) == ID[:12]
+    assert ended.former_image(root, sshd, "?", 1_200.0) == ""
+    # The host has mounted something else that has the number now.
+    with (tmp_path / "proc/1/mountinfo").open("a") as stream:
+        stream.write(f"40 20 {root[0]}:{root[1]} / /data rw - tmpfs tmpfs rw\n")
+    assert made(tmp_path, state).former_image(root, shim, "?", 1_200.0) == ""
 
 
 def test_what_is_not_mounted_any_more(tmp_path: pathlib.Path) -> None:
     roots = made(tmp_path)
     shim = Process(b"3", b'"/usr/bin/containerd-shim-runc-v2"', b"", b"", None, 0)
     shell = Process(b"4", b'"/bin/sh"', b"", b"", shim, 1)
-    assert roots.former_image((0, 99), shell, "?") == "?"
-    assert roots.former_image((0, 99), Process(b"4", b'"/bin/sh"', b"", b"", None, 0), "?") == ""
-    assert roots.former_image((0, 40), shell, "?") == ""
+    assert roots.former_image((0, 99), shell, "?", 1_200.0) == "?"
+    assert roots.former_image((0, 99), Process(b"4", b'"/bin/sh"', b"", b"", None, 0), "?", 1_200.0) == ""
+    assert roots.former_image((0, 40), shell, "?", 1_200.0) == ""
 
 
 def test_file_systems_of_other_machines(tmp_path: pathlib.Path) -> None:

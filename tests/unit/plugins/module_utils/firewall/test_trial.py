@@ -62,6 +62,20 @@ def test_a_confirmation_begins_with_what_the_kernel_refuses_when_it_is_late() ->
     assert text.startswith("delete element inet bulwark_test trial { ipv4, ipv6 }\n")
 
 
+def test_packets_are_led_elsewhere_only_while_no_rule_changes() -> None:
+    """A packet that a transaction overtakes has the rules before it, and the elements after it."""
+    prepared, begun = trial.prepare("bulwark_test", RULES, TOKEN), trial.begin("bulwark_test", 60)
+    assert prepared + begun == trial.propose("bulwark_test", RULES, 60, TOKEN)
+    assert "element" not in prepared
+    assert "flush set" not in prepared
+    for text in (begun, trial.withdraw("bulwark_test")):
+        assert "chain" not in text
+        assert "rule" not in text
+    confirmed = trial.confirm("bulwark_test", RULES, [])
+    assert "\nadd element inet bulwark_test trial { ipv4 timeout 10s, ipv6 timeout 10s }\n" in confirmed
+    assert "flush chain inet bulwark_test proposed_input" not in confirmed
+
+
 TIMES = [nft.Element(("ipv4",), 60, 41), nft.Element(("ipv6",), 60, 40)]
 CONFIRMED = ("confirmed_input", f"bulwark {RULES.digest}")
 PROPOSED = ("proposed_input", f"bulwark {RULES.digest} {TOKEN}")

@@ -88,10 +88,22 @@ def test_a_daemon_that_leaves_its_terminal_does_not_move() -> None:
 
 
 def test_a_program_that_moved_once_is_open_as_long_as_it_is_there() -> None:
-    once = [(_one(10, 1000), 0, 1), (_one(11, 1060), 2, 11)]
-    assert _seen(once).is_open()
-    assert not _seen([once[0], (_one(11, 1060), 2, 5)]).is_open()
+    once = [(_one(10, 1000), 0, 1), (_one(11, 1060), 2, 29)]
+    assert _seen(once, looks=30).is_open()
+    assert not _seen([once[0], (_one(11, 1060), 2, 5)], looks=30).is_open()
     assert not _seen(_line()).is_open()
+
+
+def test_a_program_that_was_too_quick_for_some_looks_is_open_for_a_while() -> None:
+    once = [(_one(10, 1000), 0, 1), (_one(11, 1060), 2, 2)]
+    assert _seen(once, looks=12).is_open()
+    # Seen twice within less than a step.
+    at_once = [(_one(10, 1000), 1, 1), (_one(11, 1010), 2, 2)]
+    assert _seen(at_once, looks=3).is_open()
+    assert not _seen(at_once, looks=30).is_open()
+    # A daemon, and a server with a worker that ends with it.
+    assert not _seen([(_one(10, 1000), 0, 0), (_one(11, 1010), 1, 29)], looks=30).is_open()
+    assert not _seen([(_one(10, 1000), 0, 2), (_one(11, 1010), 1, 2)], looks=4).is_open()
 
 
 def test_what_ended_is_wanted_until_a_later_process_of_it_is_judged() -> None:
