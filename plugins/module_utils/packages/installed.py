@@ -21,6 +21,11 @@ _SOURCE = re.compile(r"\s*([^\s(]+)\s*(?:\(\s*([^\s)]+)\s*\))?\s*\Z")
 _STATUS_D = os.path.join(dpkg.DIRECTORY, b"status.d")
 _INSTALLED = b"install ok installed"
 _MOST_FILES = 20_000
+# Each package has several files there.
+_MOST_INFO = 500_000
+_DIGESTS = b".md5sums"
+_REMOVED = ("config-files", "not-installed")
+_ENTRY = re.compile(rb"^package:", re.MULTILINE | re.IGNORECASE)
 # A key that was imported is listed as a package.
 _KEY = "gpg-pubkey"
 HELD = "held"
@@ -100,7 +105,8 @@ def _dpkg(root: bytes, listing: Listing, reopener: Reopener | None) -> t.Iterato
     if dpkg.present(root):
         data = read_state(os.path.join(root, dpkg.DIRECTORY, b"status"), reopener)
         stanzas = dpkg_files.parse_status(data)
-        entries = sum(1 for text in data.split(b"\n\n") if text.strip())
+        # Two without an empty line between them look like one.
+        entries = max(sum(1 for text in data.split(b"\n\n") if text.strip()), len(_ENTRY.findall(data)))
         if entries > len(stanzas):
             reason = "%d of its %d entries have no name, no status or the name of another" % (
                 entries - len(stanzas),
@@ -109,11 +115,12 @@ def _dpkg(root: bytes, listing: Listing, reopener: Reopener | None) -> t.Iterato
             listing.problems.append(("dpkg database", reason))
         stanzas.update(_journal(root, listing, reopener))
     stanzas.update(_status_d(root, listing, reopener))
+    _add_unlisted(root, stanzas, listing)
     removed = 0
     for _key, stanza in sorted(stanzas.items()):
         if stanza.complete:
             yield _of_stanza(stanza)
-        elif stanza.state in ("config-files", "not-installed"):
+        elif stanza.state in _REMOVED:
             removed += stanza.state == "config-files"
         else:
             listing.problems.append(
@@ -121,6 +128,17 @@ def _dpkg(root: bytes, listing: Listing, reopener: Reopener | None) -> t.Iterato
             )
     if removed:
         listing.notes.append("%d removed packages have left configuration, which is not installed software." % removed)
+
+
+def _add_unlisted(root: bytes, stanzas: t.Mapping[tuple[str, str], dpkg_files.Stanza], listing: Listing) -> None:
+    """Note packages that dpkg has digests of and that are not installed: it removes these together with the files."""
+    # Other states have a reason of their own.
+    known = {stanza.name for stanza in stanzas.values() if stanza.complete or stanza.state not in _REMOVED}
+    names = _names(os.path.join(root, dpkg.DIRECTORY, b"info"), listing, _MOST_INFO)
+    stems = {os.fsdecode(name[: -len(_DIGESTS)]).partition(":")[0] for name in names if name.endswith(_DIGESTS)}
+    for name in sorted(stems - known):
+        reason = "dpkg has the digests of its files, and its status says that it is not installed"
+        listing.problems.append((printable(name), reason))
 
 
 def _journal(root: bytes, listing: Listing, reopener: Reopener | None) -> dict[tuple[str, str], dpkg_files.Stanza]:
@@ -144,14 +162,14 @@ def _status_d(root: bytes, listing: Listing, reopener: Reopener | None) -> dict[
     return stanzas
 
 
-def _names(directory: bytes, listing: Listing) -> list[bytes]:
+def _names(directory: bytes, listing: Listing, most: int = _MOST_FILES) -> list[bytes]:
     try:
         names = sorted(os.listdir(directory))
     except FileNotFoundError:
         return []
-    if len(names) > _MOST_FILES:
-        listing.problems.append((printable(directory), "it holds %d files; %d were read" % (len(names), _MOST_FILES)))
-    return names[:_MOST_FILES]
+    if len(names) > most:
+        listing.problems.append((printable(directory), "it holds %d files; %d were read" % (len(names), most)))
+    return names[:most]
 
 
 def _of_stanza(stanza: dpkg_files.Stanza) -> Details:

@@ -113,7 +113,7 @@ class Vulnerability:
 
 @dataclasses.dataclass(frozen=True)
 class Upgrade:
-    """What ends vulnerabilities of a host, for a report to add up over all hosts.
+    """An upgrade of a host, for a report to add up over all hosts.
 
     package: as people know it. to: the version, "" for a reboot or a restart. manager: dpkg, rpm, apk, or a language's.
     ends: how many vulnerabilities. exploited: the ids of those that are exploited.

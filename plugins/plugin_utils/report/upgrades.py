@@ -26,7 +26,7 @@ _SEVERITIES = tuple(reversed(_finding.SEVERITIES))
 
 @dataclasses.dataclass(frozen=True)
 class Upgrade:
-    """What ends an active finding of a host.
+    """An upgrade or restart that ends an active finding of a host.
 
     to: the version, "" for a restart of the host. ends: how many vulnerabilities. exploited: ids of those that are
     exploited.

@@ -9,6 +9,7 @@ import re
 
 import pytest
 import yaml
+from ansible.utils.display import Display
 from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
 from ansible_collections.bulwark.servers.plugins.plugin_utils.misspelt import of_role
 
@@ -71,3 +72,17 @@ def test_no_option_and_nothing_that_the_collection_sets_is_taken_for_a_misspelt_
         names.update(re.findall(r"\b[a-z]+_[a-z_]+\b", file.read_text(encoding="utf-8")))
     assert len(names) > 200
     assert misspelt(*names) == []
+
+
+def test_the_sync_of_vulnerabilities_and_its_role_know_the_variables_of_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (play,) = yaml.safe_load((paths.ROOT / "playbooks/vulnerability_sync.yml").read_text(encoding="utf-8"))
+    (check,) = (task for task in play["tasks"] if "ansible.builtin.validate_argument_spec" in task)
+    own = check["ansible.builtin.validate_argument_spec"]["argument_spec"]
+    warnings: list[str] = []
+    monkeypatch.setattr(Display, "warning", lambda _display, message: warnings.append(message))
+    assert of_role(list(own), "vulnerability") == warnings == []
+    words = play["tasks"][0]["vars"]["vulnerability_misspelt"]
+    known = {name for name in options("vulnerability") if name.startswith("vulnerability_")}
+    assert {*known, *own} <= set(re.findall(r"'(vulnerability_[a-z_]+)'", words))
