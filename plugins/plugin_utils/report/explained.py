@@ -62,7 +62,8 @@ def sentence(entries: t.Sequence[model.Coverage]) -> str:
         _words(kinds[ALLOWLIST], several, "sign", "allowed by allowlists"),
         _words(kinds[EXCEPTION], several, "vulnerability", "accepted by exceptions"),
     ]
-    return ", and ".join(filter(None, parts))
+    words = ", and ".join(filter(None, parts))
+    return f"{words}, which the secure score does not count" if parts[2] else words
 
 
 def _kind(entry: model.Coverage) -> str:
