@@ -140,7 +140,7 @@ def host_rows(upgrades: t.Iterable[Upgrade]) -> list[HostRow]:
 
 
 def first_line(upgrades: t.Iterable[Upgrade]) -> str:
-    """Return what to upgrade first, "" for nothing: ``Upgrade first: openssl (3 hosts, 2 exploited), curl (1 host).``"""
+    """Return what to upgrade first, "" for nothing: ``Upgrade first: openssl (3 hosts, 2 exploited).``"""
     rows = package_rows(upgrades)
     if not rows:
         return ""
