@@ -61,7 +61,8 @@ def load() -> Archive:
 
 def make(directory: pathlib.Path) -> Archive:
     """Return the archive of a directory's code."""
-    sources = {name: _undocumented(path.read_text(encoding="utf-8")) for name, (path, _) in _files(directory).items()}
+    files = {name: path for name, (path, _status) in _files(directory).items()}
+    sources = {name: _undocumented(path.read_text(encoding="utf-8")) for name, path in files.items()}
     text = json.dumps(sources, sort_keys=True).encode("ascii")
     packed = base64.b64encode(zlib.compress(text, 9)).decode("ascii")
     return Archive(packed, hashlib.sha256(text).hexdigest())

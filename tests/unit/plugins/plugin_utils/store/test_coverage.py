@@ -53,3 +53,18 @@ def test_a_reason_is_one_line(reason: str, line: str) -> None:
     skipped = {"subject": "/etc/a", "reason": reason}
     (entry,) = coverage.checked([checked("etc", reason=reason, note=reason, skipped=[skipped])], CAPABILITY)
     assert [entry["reason"], entry["note"], entry["skipped"][0]["reason"]] == [line] * 3
+
+
+@pytest.mark.parametrize(
+    ("skipped", "subject", "is_gone"),
+    [
+        ("/opt/a.war", "/opt/a.war!/WEB-INF/lib/b.jar", False),
+        ("container:shop:1", "container:shop:1!openssl", False),
+        ("container:shop:1", "container:shop:12!openssl", True),
+        ("/opt", "/opt/a.war", False),
+        ("/opt", "/optional", True),
+    ],
+)
+def test_what_was_skipped_keeps_all_that_is_in_it(skipped: str, subject: str, is_gone: bool) -> None:
+    entry = {**checked("a"), "status": "partial", "skipped": [{"subject": skipped, "reason": "x"}], "skipped_count": 1}
+    assert coverage.shows_gone(coverage.checked([entry], CAPABILITY), "a", subject) is is_gone
