@@ -94,5 +94,12 @@ def _key(finding: Finding) -> tuple[str, str, str]:
 def _row(data: model.ReportData, finding: Finding, to: t.Mapping[tuple[str, str, str], upgrades.Upgrade]) -> table.Row:
     title = data.alert(finding.alert).title
     upgrade = to.get(_key(finding))
-    subject = f"{finding.subject} -> {upgrade.to or 'reboot'}" if upgrade is not None else finding.subject
-    return table.Row(finding.severity, finding.status, finding.host, title, subject)
+    return table.Row(finding.severity, finding.status, finding.host, title, _subject(finding, upgrade))
+
+
+def _subject(finding: Finding, upgrade: upgrades.Upgrade | None) -> str:
+    """Return the subject with the version to upgrade to, early, as the end of a long subject may be cut."""
+    if upgrade is None:
+        return finding.subject
+    begin = upgrade.package if finding.subject.startswith(f"{upgrade.package} in ") else finding.subject
+    return f"{begin} -> {upgrade.to or 'reboot'}{finding.subject.removeprefix(begin)}"

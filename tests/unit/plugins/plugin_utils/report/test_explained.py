@@ -32,6 +32,13 @@ def test_the_sentence_counts_changes_and_hosts() -> None:
     )
 
 
+def test_what_exceptions_accept_is_said_not_to_count() -> None:
+    accepted = model.Explained("exception: not reachable", 2, ("CVE-2024-0001 of openssl",))
+    assert explained.sentence([entry("web1", accepted)]) == (
+        "2 vulnerabilities are accepted by exceptions, which the secure score does not count"
+    )
+
+
 def test_what_people_allowed_is_not_said_to_be_of_packages() -> None:
     allowed = model.Explained("allowlist: /usr/lib/acme/host (ticket 4711)", 2, ("/usr/lib/acme/host",))
     packaged = model.Explained("bash 5.2", 1, ())
