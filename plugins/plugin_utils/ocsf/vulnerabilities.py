@@ -1,9 +1,9 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of a Vulnerability Finding that says which vulnerabilities a package has, and what ends them.
+"""The part of a Vulnerability Finding that says which vulnerabilities a package has, and what fixes them.
 
-The running kernel can have thousands. An event has the gravest in full, as many as fit, and the ids of all.
+The running kernel can have thousands. An event has the most serious in full, as many as fit, and the ids of all.
 """
 
 from __future__ import annotations
@@ -23,11 +23,29 @@ _IDS_IN_A_LINE = 50
 _MOST_PACKAGES = 20
 _LONGEST = 300
 _CVE = re.compile(r"CVE-\d{4}-\d{4,}")
+# Whose page tells of a vulnerability or an advisory, by its whole id.
+_PAGES = tuple(
+    (re.compile(pattern), address)
+    for pattern, address in (
+        (r"CVE-[0-9]{4}-[0-9]{4,}", "https://nvd.nist.gov/vuln/detail/{}"),
+        (r"GHSA(-[0-9a-z]{4}){3}", "https://github.com/advisories/{}"),
+        (r"D[SL]A-[0-9]+-[0-9]+", "https://security-tracker.debian.org/tracker/{}"),
+        (r"USN-[0-9]+-[0-9]+", "https://ubuntu.com/security/notices/{}"),
+        (r"RH[SBE]A-[0-9]{4}:[0-9]+", "https://access.redhat.com/errata/{}"),
+        (r"ELSA-[0-9]{4}-[0-9]+", "https://linux.oracle.com/errata/{}.html"),
+        (r"FEDORA-[0-9]{4}-[0-9a-f]{10}", "https://bodhi.fedoraproject.org/updates/{}"),
+        (r"(GO|PYSEC|RUSTSEC)-[0-9]{4}-[0-9]+", "https://osv.dev/vulnerability/{}"),
+    )
+)
+_EPSS_PAGE = "https://www.first.org/epss/"
+# EPSS scores from here on raise the severity (priority.yml).
+_LIKELY = 0.1
+_MOST_REFERENCES = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Affected:
-    """An installed package that has the vulnerability. fixed: the version that ends it here, "" for none."""
+    """An installed package that has the vulnerability. fixed: the version that fixes it here, "" for none."""
 
     name: str
     version: str
@@ -85,6 +103,11 @@ class Vulnerability:
     is_exploited: bool = False
     is_fixed: bool = False
 
+    def references(self) -> list[str]:
+        """Return the pages about it and its advisories. EPSS explains only a score that matters."""
+        pages = [page for name in (self.id, *self.aliases) for page in _pages(name)][:_MOST_REFERENCES]
+        return pages + ([_EPSS_PAGE] if self.epss is not None and self.epss.score >= _LIKELY else [])
+
     def to_ocsf(self, remediation: t.Mapping[str, t.Any], now: float) -> dict[str, t.Any]:
         """Return the OCSF ``vulnerability``, which has exactly one of cve, advisory and cwe."""
         named: dict[str, t.Any] = {"uid": self.id}
@@ -103,6 +126,7 @@ class Vulnerability:
             "severity": self.severity.capitalize(),
             "affected_packages": [package.to_ocsf() for package in self.packages[:_MOST_PACKAGES]],
             "related_vulnerabilities": list(self.aliases[:_MOST_PACKAGES]),
+            "references": self.references(),
             "is_exploit_available": self.is_exploited or None,
             "is_fix_available": self.is_fixed,
             "first_seen_time": int(now * 1000),
@@ -134,8 +158,8 @@ class Upgrade:
 class Vulnerabilities:
     """Everything that the controller knows of the vulnerabilities of one package on a host.
 
-    entries: the gravest first. remediation: what to do on this host, in sentences. upgrade: None where nothing ends
-    any of them.
+    entries: the most serious first. remediation: what to do on this host, in sentences. upgrade: None without
+    a fix.
     """
 
     entries: tuple[Vulnerability, ...]
@@ -143,7 +167,7 @@ class Vulnerabilities:
     upgrade: Upgrade | None = None
 
     def to_ocsf(self, references: t.Sequence[str], now: float) -> list[dict[str, t.Any]]:
-        """Return the OCSF ``vulnerabilities``: the gravest, as many as fit."""
+        """Return the OCSF ``vulnerabilities``: the most serious, as many as fit."""
         remediation: dict[str, t.Any] = {"desc": self.remediation}
         shown: list[dict[str, t.Any]] = []
         room = _MOST_CHARACTERS
@@ -166,6 +190,10 @@ class Vulnerabilities:
             ],
             **({"upgrade": self.upgrade.to_ocsf()} if self.upgrade is not None else {}),
         }
+
+
+def _pages(name: str) -> list[str]:
+    return [address.format(name) for pattern, address in _PAGES if pattern.fullmatch(name)]
 
 
 def _epss(epss: Epss) -> dict[str, t.Any]:

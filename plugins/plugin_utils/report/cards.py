@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import evidence, model
@@ -15,6 +16,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding, HistoryEntry
 
 ATTACK_URL = "https://attack.mitre.org/techniques/"
+CVE_URL = "https://nvd.nist.gov/vuln/detail/"
+_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,6 +99,11 @@ def technique_uid(attack: t.Mapping[str, t.Any]) -> str:
 def technique_url(technique: model.Technique) -> str | None:
     """Return ATT&CK's page of a technique that the catalogue knows: nothing else becomes an address."""
     return f"{ATTACK_URL}{technique.id.replace('.', '/')}/" if technique.known else None
+
+
+def cve_url(name: str) -> str:
+    """Return the page of a CVE, "" for any other name."""
+    return f"{CVE_URL}{name}" if _CVE.fullmatch(name) else ""
 
 
 def safe_references(alert: model.AlertText) -> list[str]:

@@ -125,7 +125,10 @@ def _cell(entries: t.Sequence[model.Coverage]) -> Cell:
     note = " ".join(dict.fromkeys(f"{entry.note.rstrip('.')}." for entry in entries if entry.note))
     if checked == len(entries):
         return Cell(_finding.CHECKED, checked, scopes, "", note)
-    gaps = sorted((entry for entry in entries if entry.status != _finding.CHECKED), key=lambda entry: entry.status)
+    unchecked = [entry for entry in entries if entry.status != _finding.CHECKED]
+    # What keeps most scopes from being checked says most: an old database, and not a file of one of them.
+    scopes_by_reason = collections.Counter(map(full_reason, unchecked))
+    gaps = sorted(unchecked, key=lambda entry: (entry.status, -scopes_by_reason[full_reason(entry)]))
     return Cell(_gap_status(entries), checked, scopes, gap_reason(gaps[0]), note)
 
 

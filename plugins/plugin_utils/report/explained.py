@@ -19,6 +19,8 @@ _SHOWN = 3
 # How what people allowed begins; of anything else packages are the explanation.
 ALLOWLIST = "allowlist: "
 EXCEPTION = "exception: "
+# What others say in VEX documents.
+VEX = "said not to be affected by VEX"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,15 +56,23 @@ def groups(entries: t.Iterable[model.Coverage]) -> tuple[Group, ...]:
 def sentence(entries: t.Sequence[model.Coverage]) -> str:
     """Return how much is explained, or nothing: ``31 changes on 2 hosts are explained by packages``."""
     several = len({entry.host for entry in entries}) > 1
-    kinds: dict[str, list[model.Coverage]] = {"": [], ALLOWLIST: [], EXCEPTION: []}
+    kinds: dict[str, list[model.Coverage]] = {"": [], ALLOWLIST: [], EXCEPTION: [], VEX: []}
     for entry in entries:
-        kinds[_kind(entry)].append(entry)
+        stated = [told for told in entry.explained if told.by.startswith(VEX)]
+        number = sum(told.count for told in stated)
+        kinds[VEX].append(dataclasses.replace(entry, explained_count=number))
+        rest = tuple(told for told in entry.explained if told not in stated)
+        kinds[_kind(entry)].append(
+            dataclasses.replace(entry, explained=rest, explained_count=entry.explained_count - number)
+        )
     parts = [
         _words(kinds[""], several, "change", "explained by packages"),
         _words(kinds[ALLOWLIST], several, "sign", "allowed by allowlists"),
         _words(kinds[EXCEPTION], several, "vulnerability", "accepted by exceptions"),
+        _words(kinds[VEX], several, "vulnerability", "said not to affect its packages by VEX documents"),
     ]
-    return ", and ".join(filter(None, parts))
+    words = ", and ".join(filter(None, parts))
+    return f"{words}, which the secure score does not count" if parts[2] or parts[3] else words
 
 
 def _kind(entry: model.Coverage) -> str:

@@ -15,8 +15,9 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
     model,
     summary,
     table,
+    upgrades,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, key
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding
@@ -36,14 +37,16 @@ def lines(data: model.ReportData, width: int, run: t.Collection[Control] | None 
     active = sum(finding.is_active for finding in shown.findings)
     listed = [found for found in shown.findings if data.listed(found) and (found.is_active or data.statuses)]
     unlisted = active - sum(finding.is_active for finding in listed)
+    to = {(each.host, each.alert, each.subject): each for each in data.upgrades}
     return [
         *textwrap.wrap(_heading(shown, "store" if run is None else "run"), width),
         *(line for words in benchmark_view.sentences(shown) for line in textwrap.wrap(words, width)),
+        *textwrap.wrap(upgrades.first_line(_upgrades(shown)), width),
         *textwrap.wrap(summary.ahead(data), width),
         *textwrap.wrap(summary.limits(data), width),
         *rest,
         "",
-        *table.lines([_row(data, finding) for finding in listed], shown.coverage, width, unlisted=unlisted),
+        *table.lines([_row(data, finding, to) for finding in listed], shown.coverage, width, unlisted=unlisted),
     ]
 
 
@@ -78,6 +81,25 @@ def _rest(data: model.ReportData) -> str:
     return f"The store and the report also have {hosts} that this run was not for: {found}, {checked}."
 
 
-def _row(data: model.ReportData, finding: Finding) -> table.Row:
+def _upgrades(data: model.ReportData) -> list[upgrades.Upgrade]:
+    """Return the upgrades for the findings that are shown."""
+    active = {_key(finding) for finding in data.findings if finding.is_active}
+    return [each for each in data.upgrades if (each.host, each.alert, each.subject) in active]
+
+
+def _key(finding: Finding) -> tuple[str, str, str]:
+    return finding.host, key(finding.alert), finding.subject
+
+
+def _row(data: model.ReportData, finding: Finding, to: t.Mapping[tuple[str, str, str], upgrades.Upgrade]) -> table.Row:
     title = data.alert(finding.alert).title
-    return table.Row(finding.severity, finding.status, finding.host, title, finding.subject)
+    upgrade = to.get(_key(finding))
+    return table.Row(finding.severity, finding.status, finding.host, title, _subject(finding, upgrade))
+
+
+def _subject(finding: Finding, upgrade: upgrades.Upgrade | None) -> str:
+    """Return the subject with the version to upgrade to, early, as the end of a long subject may be cut."""
+    if upgrade is None:
+        return finding.subject
+    begin = upgrade.package if finding.subject.startswith(f"{upgrade.package} in ") else finding.subject
+    return f"{begin} -> {upgrade.to or 'reboot'}{finding.subject.removeprefix(begin)}"

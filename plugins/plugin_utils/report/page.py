@@ -11,7 +11,7 @@ Every text from a host is hostile. Three walls stand before it, each enough by i
 2. The page's Content Security Policy allows our own style and script by their hashes and nothing else, and
    ``require-trusted-types-for`` takes from scripts every way to turn text into markup
    (https://www.w3.org/TR/CSP3/, https://www.w3.org/TR/trusted-types/).
-3. Addresses are made of the catalogue's references and technique ids only.
+3. Addresses are made of the catalogue's references, technique ids and CVE ids only.
 """
 
 from __future__ import annotations
@@ -109,6 +109,7 @@ def _environment(data: model.ReportData) -> jinja2.Environment:
         format_time=shown.format_time,
         prose=_prose,
         quoted=shown.quoted,
+        cve_url=cards.cve_url,
         short=lambda text: shown.visible(text, 300),
         technique_text=lambda technique: cards.technique_text(data, technique),
     )

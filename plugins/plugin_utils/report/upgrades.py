@@ -1,9 +1,9 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Upgrades that end findings: which to do first over all hosts, and how much there is to do on each host.
+"""Upgrades that fix findings: which to do first over all hosts, and how much there is to do on each host.
 
-A finding says in ``unmapped.upgrade`` of its event what ends it, whichever capability made it.
+A finding says in ``unmapped.upgrade`` of its event what fixes it, whichever capability made it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ PACKAGE_LIMIT = 50
 HOST_LIMIT = 100
 _HOSTS_SHOWN = 4
 _IDS_SHOWN = 4
+_FIRST_SHOWN = 5
 # From the most severe; ``report.model``, which has them too, needs this module.
 _SEVERITIES = tuple(reversed(_finding.SEVERITIES))
 
 
 @dataclasses.dataclass(frozen=True)
 class Upgrade:
-    """An upgrade or restart that ends an active finding of a host.
+    """An upgrade or restart that fixes an active finding of a host.
 
     to: the version, "" for a restart of the host. ends: how many vulnerabilities. exploited: ids of those that are
     exploited.
@@ -57,11 +58,12 @@ class PackageRow:
     to: str
     ends: int
     exploited: str
+    exploited_number: int
 
 
 @dataclasses.dataclass(frozen=True)
 class HostRow:
-    """A host's upgrades. exploited: how many exploited vulnerabilities they end. first: the most urgent, in words."""
+    """A host's upgrades. exploited: how many exploited vulnerabilities they fix. first: the most urgent, in words."""
 
     host: str
     severity: str
@@ -107,7 +109,7 @@ def context(upgrades: t.Sequence[Upgrade]) -> dict[str, t.Any]:
 
 
 def package_rows(upgrades: t.Iterable[Upgrade]) -> list[PackageRow]:
-    """Return what to upgrade, first what ends exploited vulnerabilities on most hosts."""
+    """Return what to upgrade, first what fixes exploited vulnerabilities on most hosts."""
     groups: dict[tuple[str, str], list[Upgrade]] = collections.defaultdict(list)
     for upgrade in upgrades:
         groups[upgrade.manager, upgrade.package].append(upgrade)
@@ -123,13 +125,33 @@ def host_rows(upgrades: t.Iterable[Upgrade]) -> list[HostRow]:
         HostRow(
             host=same[0].host,
             severity=_worst(same),
-            upgrades=len(same),
+            upgrades=len({(each.manager, each.package) for each in same}),
             exploited=len({name for each in same for name in each.exploited}),
             ends=sum(each.ends for each in same),
-            first=listed([visible(each.package, 80) for each in sorted(same, key=lambda one: _urgency([one]))], 3),
+            first=listed(
+                list(
+                    dict.fromkeys(visible(each.package, 80) for each in sorted(same, key=lambda one: _urgency([one])))
+                ),
+                3,
+            ),
         )
         for same in sorted(groups.values(), key=_urgency)
     ]
+
+
+def first_line(upgrades: t.Iterable[Upgrade]) -> str:
+    """Return what to upgrade first, "" for nothing: ``Upgrade first: openssl (3 hosts, 2 exploited).``"""
+    rows = package_rows(upgrades)
+    if not rows:
+        return ""
+    words = ", ".join(f"{visible(row.package, 60)} ({_scale(row)})" for row in rows[:_FIRST_SHOWN])
+    more = f" and {len(rows) - _FIRST_SHOWN:,} more" if len(rows) > _FIRST_SHOWN else ""
+    return f"Upgrade first: {words}{more}."
+
+
+def _scale(row: PackageRow) -> str:
+    exploited = f"{row.exploited_number:,} exploited" if row.exploited_number else ""
+    return ", ".join(filter(None, (counted(row.number, "host"), exploited)))
 
 
 def _urgency(group: t.Sequence[Upgrade]) -> tuple[t.Any, ...]:
@@ -159,14 +181,15 @@ def _package_row(group: t.Sequence[Upgrade]) -> PackageRow:
         to=visible(versions[0], 100) if len(versions) == 1 else counted(len(versions), "version"),
         ends=max(each.ends for each in group),
         exploited=listed([visible(name, 80) for name in exploited], _IDS_SHOWN),
+        exploited_number=len(exploited),
     )
 
 
 def _summary(packages: t.Sequence[PackageRow], hosts: t.Sequence[HostRow]) -> str:
-    """Return in a sentence what to begin with, or nothing: ``openssl on 41 hosts ends 3 exploited vulnerabilities``."""
+    """Return in a sentence what to begin with, or nothing: ``openssl on 41 hosts fixes 3 vulnerabilities``."""
     if not packages:
         return ""
-    words = f"{counted(len(packages), 'upgrade')} on {counted(len(hosts), 'host')} would end vulnerabilities."
+    words = f"{counted(len(packages), 'upgrade')} on {counted(len(hosts), 'host')} would fix vulnerabilities."
     first = packages[0]
     what = first.exploited or counted(first.ends, "vulnerability", "vulnerabilities")
-    return f"{words} First: {visible(first.package, 100)} on {counted(first.number, 'host')} ends {what}."
+    return f"{words} First: {visible(first.package, 100)} on {counted(first.number, 'host')} fixes {what}."

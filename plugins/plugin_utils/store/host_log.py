@@ -132,7 +132,8 @@ class HostLog:
         if gone:
             since = min(state.last_seen for state in gone)
             accepted = seals.accepted_since(self._connection, self._host, capability, since)
-            log.resolve(gone, accepted, {key: each.end for key, each in judged.items()})
+            ends = {key: (None, reason) for key, reason in ended.items()}
+            log.resolve(gone, accepted, {**ends, **{key: each.end for key, each in judged.items()}})
         log.end([state for state in unseen if state.lifecycle == "event" and state.status in ACTIVE], ended)
         log.age(unseen)
         self._take(capability, log)
@@ -229,7 +230,7 @@ class _ResultLog:
         accepted: acceptance.Acceptances,
         ends: t.Mapping[tuple[str, str], tuple[str | None, str]],
     ) -> None:
-        """Resolve findings. ends: by alert and subject who ended those of controls, and why."""
+        """Resolve findings. ends: by alert and subject who ended them, and why, where that is known."""
         for state in gone:
             self._note(state)
             end = ends.get((state.alert, state.subject))

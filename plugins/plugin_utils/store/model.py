@@ -85,8 +85,8 @@ class CapabilityResult:
     controls: as ``plugin_utils/controls`` makes them. containers: of the inventory, each with its ``engine``.
     programs: as ``_program.as_dict`` makes them, with what the checkpoint is ahead of the one before. program_host:
     ``distribution``, ``since``, ``until``, ``days``, ``roles`` and perhaps ``groups``, as in ``fleet.HostPrograms``;
-    None where the result is not about programs. ended: findings that an allowlist ended, each with ``alert``,
-    ``subject`` and ``reason``.
+    None where the result is not about programs. ended: findings that an allowlist or exceptions
+    ended, each with ``alert``, ``subject`` and ``reason``.
     """
 
     capability: str

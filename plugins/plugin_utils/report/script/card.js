@@ -72,7 +72,7 @@ function statusBadge(name) {
 }
 
 /**
- * An address is only ever one of the catalogue's; here it is held against its scheme once more.
+ * An address is only ever one of the catalogue's, or of a CVE; here it is held against its scheme once more.
  * @param {?string} url
  * @param {string} text
  */
@@ -108,7 +108,9 @@ function changeCell(value, className) {
 function factRow([name, value]) {
   const made = element("div");
   const term = element("dt");
-  term.append(element("bdi", report.names[name]));
+  const label = report.names[name];
+  const address = /^CVE-[0-9]{4}-[0-9]{4,}$/.test(label) ? `https://nvd.nist.gov/vuln/detail/${label}` : "";
+  term.append(address ? link(address, label) : element("bdi", label));
   const definition = element("dd");
   definition.append(element("bdi", value));
   made.append(term, definition);

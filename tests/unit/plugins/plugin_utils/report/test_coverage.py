@@ -28,6 +28,16 @@ def test_different_reasons_make_different_rows() -> None:
     assert len(coverage.matrix(entries).rows) == 2
 
 
+def test_a_row_gives_the_reason_of_most_scopes() -> None:
+    file, old = "a file cannot be read", "the database is old"
+    reasons = {"containers": file, "packages": old, "languages": old}
+    entries = [
+        samples.coverage(scope=scope, status="partial", skipped=(("x", reason),)) for scope, reason in reasons.items()
+    ]
+    (row,) = coverage.matrix(entries).rows
+    assert row.cells[0].reason == old
+
+
 def test_a_capability_that_a_host_never_had_is_said() -> None:
     matrix = coverage.matrix([entry("a", "fim", "x"), entry("b", "fim", "x"), entry("b", "audit", "y")])
     assert matrix.rows[0] == coverage.MatrixRow(

@@ -32,10 +32,28 @@ def test_the_sentence_counts_changes_and_hosts() -> None:
     )
 
 
+def test_what_exceptions_accept_is_said_not_to_count() -> None:
+    accepted = model.Explained("exception: not reachable", 2, ("CVE-2024-0001 of openssl",))
+    assert explained.sentence([entry("web1", accepted)]) == (
+        "2 vulnerabilities are accepted by exceptions, which the secure score does not count"
+    )
+
+
 def test_what_people_allowed_is_not_said_to_be_of_packages() -> None:
     allowed = model.Explained("allowlist: /usr/lib/acme/host (ticket 4711)", 2, ("/usr/lib/acme/host",))
     packaged = model.Explained("bash 5.2", 1, ())
     assert explained.sentence([entry("web1", allowed)]) == "2 signs are allowed by allowlists"
     assert explained.sentence([entry("web1", packaged), entry("web2", allowed)]) == (
         "1 change on 1 host is explained by packages, and 2 signs on 1 host are allowed by allowlists"
+    )
+
+
+def test_what_a_document_says_is_not_said_to_be_accepted() -> None:
+    accepted = model.Explained("exception: not reachable", 2, ())
+    stated = model.Explained("said not to be affected by VEX document /srv/vex.json: inline_mitigations_exist", 1, ())
+    ending = ", which the secure score does not count"
+    words = "1 vulnerability is said not to affect its packages by VEX documents"
+    assert explained.sentence([entry("web1", stated)]) == words + ending
+    assert explained.sentence([entry("web1", accepted, stated)]) == (
+        f"2 vulnerabilities are accepted by exceptions, and {words}{ending}"
     )

@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import outline
+import dataclasses
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import outline, upgrades
 
 from tests.unit.plugins.plugin_utils.report import benchmark_samples, samples
 
@@ -52,6 +54,21 @@ def test_a_run_from_the_future_is_told_in_one_sentence() -> None:
     assert "The store has 1 run from the future, the latest of 20" in text
     assert "UTC by fast\\x1b[2J: that controller's clock was fast, or this one's is slow." in text
     assert "future" not in " ".join(outline.lines(samples.data(runs=runs[:1]), 120))
+
+
+def test_a_row_says_what_to_upgrade_and_a_line_what_first() -> None:
+    found = samples.finding(host="web1", subject="pip in /opt/app/site-packages")
+    upgrade = upgrades.Upgrade("web1", found.alert, found.subject, "high", "pip", "23.3", "pypi", 3, ("CVE-2024-1",))
+    reboot = dataclasses.replace(upgrade, subject="linux", package="linux", to="", exploited=())
+    elsewhere = dataclasses.replace(upgrade, host="old1")
+    kernel = samples.finding(host="web1", uid="3", subject="linux")
+    data = samples.data(findings=(found, kernel), coverage=_DATA.coverage, upgrades=(upgrade, reboot, elsewhere))
+    lines = outline.lines(data, 160, _RUN)
+    assert "Upgrade first: pip (1 host, 1 exploited), linux (1 host)." in lines
+    text = "\n".join(lines)
+    assert "pip -> 23.3 in /opt/app/site-packages" in text
+    assert "linux -> reboot" in text
+    assert "Upgrade first" not in "\n".join(outline.lines(_DATA, 160, _RUN))
 
 
 def test_a_benchmark_has_a_line_with_its_scores_and_what_waits() -> None:
