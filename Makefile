@@ -57,7 +57,7 @@ scan: environment ## Scan this machine, or INVENTORY=hosts.yml [LIMIT=...] [STOR
 report: environment ## Write the report again from what the store holds [STORE=url] [REPORT=file]
 	@$(run) tools/playbook.py report --build $(BUILD)
 
-shell: environment ## Let this shell find ansible-playbook and the collection: eval "$(make -s shell)"
+shell: environment ## Let this shell find playbooks, such as bulwark.servers.vulnerability_sync: eval "$(make -s shell)"
 	@$(run) tools/playbook.py --shell --build $(BUILD)
 
 test: test-environment ## Run every test: lint, sanity, units, content, integration [TESTS=path] [ARGS="-k ..."]

@@ -18,6 +18,9 @@ import typing as t
 
 from tests.support import paths
 
+# kB that a running process may gain between two readings.
+_APART = 512
+
 
 def payload(file: pathlib.Path, module: str, arguments: dict[str, t.Any]) -> list[str]:
     """Write what ansible-core would send to a target for this task; return the command that runs it there."""
@@ -62,18 +65,29 @@ def peak(command: list[str]) -> dict[str, float]:
     pss = rss = 0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
-            sizes = [_sizes(pid) for pid in _family(process.pid)]
+            sizes = list(_family(process.pid, _sizes(process.pid)))
             pss = max(pss, sum(size.get("Pss", 0) for size in sizes))
             rss = max(rss, sum(size.get("Rss", 0) for size in sizes))
             time.sleep(0.01)
     return {"peak_mb": round(pss / 1000, 1), "peak_rss_mb": round(rss / 1000, 1)}
 
 
-def _family(pid: int) -> t.Iterator[int]:
-    yield pid
+def _family(pid: int, own: dict[str, int]) -> t.Iterator[dict[str, int]]:
+    """Yield the memory sizes of a process and of all below it. own: those of the process."""
+    yield own
+    children: list[str] = []
     with contextlib.suppress(OSError):
-        for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            yield from _family(int(child))
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for child in map(int, children):
+        sizes = _sizes(child)
+        # vfork(2): until its program begins, a child has the very memory of its parent, which counts once.
+        yield from _family(child, {} if _is_same(sizes, _sizes(pid)) else sizes)
+
+
+def _is_same(sizes: dict[str, int], of_parent: dict[str, int]) -> bool:
+    """Say whether two processes have one memory, as sizes that are read one after the other show it."""
+    names = ("Rss", "Pss", "Private_Dirty")
+    return bool(sizes) and all(abs(sizes[name] - of_parent.get(name, 0)) <= _APART for name in names)
 
 
 def _sizes(pid: int) -> dict[str, int]:
