@@ -29,8 +29,14 @@ def _tool(name: str, *arguments: str, cwd: pathlib.Path = paths.ROOT, **environm
         text=True,
         check=False,
     )
-    if answer.returncode != 0:
-        pytest.fail(answer.stdout, pytrace=False)
+    if answer.returncode == 0:
+        return
+    # antsibull-docs writes the random name of its directory into what it checks. One that ends in "_" is a reference
+    # there, whatever the documentation says: one run in 37.
+    if name == "antsibull-docs" and 'Unknown target name: "antsibull-docs-' in answer.stdout:
+        _tool(name, *arguments, cwd=cwd, **environment)
+        return
+    pytest.fail(answer.stdout, pytrace=False)
 
 
 def test_ruff_finds_nothing() -> None:
