@@ -164,7 +164,9 @@ def test_a_new_version_takes_the_place_of_the_table_of_an_older_one(site: Site) 
 def test_an_old_copy_of_a_trial_opens_nothing_after_a_boot(site: Site) -> None:
     with listening(site.host, 22):
         site.enforce()
-        site.nft("-f", "-", given=_TAMPERED["a trial for ever"])
+        # Confirmed rules stay the proposed ones, too.
+        emptied = f"\nflush chain {_TABLE} proposed_prerouting\n"
+        site.nft("-f", "-", given=_TAMPERED["a trial for ever"] + emptied)
         saved = site.nft("list", "ruleset")
         site.nft("-f", "-", given=f"flush ruleset\n{saved}")
         assert site.stranger.connects(site.host, 22)
