@@ -172,12 +172,18 @@ def finding(
 
 
 def with_status(
-    event: t.Mapping[str, t.Any], status: str, activity: str, now: float, reason: str | None = None
+    event: t.Mapping[str, t.Any],
+    status: str,
+    activity: str,
+    now: float,
+    reason: str | None = None,
+    change: str | None = None,
 ) -> dict[str, t.Any]:
     """Return the event as it reads once its finding has this status.
 
     status: new, open, suppressed or resolved. activity: create, update or close. now: since when, in seconds. reason:
-    why, where that is known.
+    why, where that is known. change: what tells apart two changes of a finding within one millisecond; None if there
+    is only one.
     """
     activity_id, activity_name = _ACTIVITIES[activity]
     status_id, status_name = _STATUSES[status]
@@ -196,6 +202,8 @@ def with_status(
     }
     # One event says one thing at one time; a collector that gets it twice can tell by this.
     instance = f"{event['finding_info']['uid']} {activity_id} {status_id} {changed['time']}"
+    if change is not None:
+        instance += f" {change}"
     changed["metadata"] = {
         **event["metadata"],
         "uid": str(uuid.uuid5(_NAMESPACE, instance)),
