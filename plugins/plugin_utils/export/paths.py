@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Dotted paths into an OCSF event, compiled once and then used for many events.
 
-``a.b`` is a member of a member. ``[0]`` after a name takes one item of a list, ``[]`` all items, and
-``[algorithm_id=3]`` those whose member reads so. With ``[]`` or a condition a path has a list of values. ``$`` is the
-whole event.
+``a.b`` is a member of a member, ``a|b`` whichever of two members is there. ``[0]`` after a name takes one item of a
+list, ``[]`` all items, and ``[algorithm_id=3]`` those whose member reads so. With ``[]`` or a condition a path has a
+list of values. ``$`` is the whole event.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import typing as t
 
 Getter = t.Callable[[t.Any], t.Any]
 
-_STEP = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:\[(?P<item>[0-9]*|[A-Za-z_][A-Za-z0-9_]*=[^\[\]]+)\])?")
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_STEP = re.compile(rf"(?P<name>{_NAME}(?:\|{_NAME})*)(?:\[(?P<item>[0-9]*|{_NAME}=[^\[\]]+)\])?")
 
 
 class PathError(ValueError):
@@ -27,7 +28,7 @@ def compiled(path: str) -> Getter:
     if path == "$":
         return lambda event: event
     steps = _steps(path)
-    if all(item is None for _name, item in steps):
+    if all(item is None and "|" not in name for name, item in steps):
         return _members([name for name, _item in steps])
     return _general(steps)
 
@@ -74,20 +75,25 @@ def _members(names: t.Sequence[str]) -> Getter:
 
 def _general(steps: t.Sequence[tuple[str, str | None]]) -> Getter:
     is_list = any(item is not None and not item.isdigit() for _name, item in steps)
+    split = [(name.split("|"), item) for name, item in steps]
 
     def get(event: t.Any) -> t.Any:
         values = [event]
-        for name, item in steps:
+        for names, item in split:
             values = [
                 value
                 for parent in values
                 if isinstance(parent, dict)
-                for value in _taken(parent.get(name), item)
+                for value in _taken(_member(parent, names), item)
                 if value is not None
             ]
         return values if is_list else (values[0] if values else None)
 
     return get
+
+
+def _member(parent: dict[str, t.Any], names: t.Sequence[str]) -> t.Any:
+    return next((parent[name] for name in names if parent.get(name) is not None), None)
 
 
 def _taken(value: t.Any, item: str | None) -> t.Sequence[t.Any]:
