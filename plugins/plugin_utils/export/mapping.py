@@ -45,7 +45,9 @@ import functools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export import paths, shortening, value_types
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import shortening
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.collector import Collector
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.evaluation import evaluation
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import UnfitError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.rows import Row, read
 
@@ -74,16 +76,18 @@ class Mapping:
         self.rows = tuple(rows)
         self._clean = clean
         self.labels: dict[str, str] = {row.field: row.label for row in self.rows if row.label is not None}
-        self._steps = [(row, row.field, _evaluation(row), row.limit) for row in self.rows]
+        self._collector = Collector()
+        self._steps = [(row, row.field, evaluation(row, self._collector), row.limit) for row in self.rows]
 
     def apply(self, event: t.Mapping[str, t.Any]) -> Values:
         """Return the fields of an event."""
+        values = self._collector.collect(event)
         fields: dict[str, t.Any] = {}
         shortened = 0
         for row, field, evaluate, limit in self._steps:
             if field in fields:
                 continue
-            value = evaluate(event)
+            value = evaluate(values)
             if value is None:
                 continue
             if type(value) is str:
@@ -118,94 +122,6 @@ def for_event(
             f"its class_uid is {str(class_uid)[:40]}, and only {', '.join(map(str, CLASSES))} are exported"
         )
     return load(format_name, name, version, clean)
-
-
-def _evaluation(row: Row) -> paths.Getter:
-    """Return a function that gives a row's value in an event, None where it has none."""
-    convert = value_types.CONVERTERS[row.type]
-    if not row.sources and not row.gathered:
-        constant = convert(row.constant)
-        return _conditional(row, lambda _event: constant)
-    converted = _converted(row, convert)
-    getters = [_gathering(row.gathered)] if row.gathered else [paths.compiled(source) for source in row.sources]
-    otherwise = convert(row.otherwise)
-    if len(getters) == 1 and otherwise is None:
-        (get,) = getters
-
-        def evaluate(event: t.Any) -> t.Any:
-            value = get(event)
-            return None if value is None else converted(value)
-
-        return _conditional(row, evaluate)
-
-    def evaluate_all(event: t.Any) -> t.Any:
-        for get in getters:
-            value = get(event)
-            if value is not None:
-                value = converted(value)
-                if value is not None:
-                    return value
-        return otherwise
-
-    return _conditional(row, evaluate_all)
-
-
-def _gathering(gathered: t.Sequence[str]) -> paths.Getter:
-    getters = [paths.compiled(path) for path in gathered]
-
-    def gather(event: t.Any) -> t.Any:
-        values: list[t.Any] = []
-        for get in getters:
-            value = get(event)
-            if isinstance(value, (list, tuple)):
-                values += value
-            elif value is not None:
-                values.append(value)
-        return values or None
-
-    return gather
-
-
-def _converted(row: Row, convert: value_types.Converter) -> value_types.Converter:
-    """Return a function that translates, chooses of a list and converts."""
-    values, join = row.values, row.join
-    keeps_lists = row.type in value_types.OF_LISTS
-
-    def of_item(value: t.Any) -> t.Any:
-        if values is not None:
-            value = values.get(paths.text(value))
-        return None if value is None else convert(value)
-
-    def of_list(items: t.Sequence[t.Any]) -> t.Any:
-        if keeps_lists:
-            if values is None:
-                return convert(items)
-            translated = (values.get(paths.text(item)) for item in items)
-            return convert([value for value in translated if value is not None])
-        shown = (value for value in map(of_item, items) if value is not None)
-        if join is not None:
-            return join.join(dict.fromkeys(shown)) or None
-        return next(shown, None)
-
-    return lambda value: of_list(value) if isinstance(value, (list, tuple)) else of_item(value)
-
-
-def _conditional(row: Row, evaluate: paths.Getter) -> paths.Getter:
-    if not row.when:
-        return evaluate
-    conditions = [(paths.compiled(path), wanted) for path, wanted in row.when]
-
-    def evaluate_if(event: t.Any) -> t.Any:
-        for get, wanted in conditions:
-            value = get(event)
-            if value is None:
-                return None
-            items = value if isinstance(value, list) else (value,)
-            if "*" not in wanted and not any(paths.text(item) in wanted for item in items):
-                return None
-        return evaluate(event)
-
-    return evaluate_if
 
 
 def _within(row: Row, value: t.Any, limit: int) -> tuple[t.Any, int]:

@@ -27,10 +27,7 @@ def compiled(path: str) -> Getter:
     """Return a function that gives the value of ``path`` in an event, None where it has none; raise PathError."""
     if path == "$":
         return lambda event: event
-    steps = _steps(path)
-    if all(item is None and "|" not in name for name, item in steps):
-        return _members([name for name, _item in steps])
-    return _general(steps)
+    return _general(steps(path))
 
 
 def text(value: t.Any) -> str:
@@ -40,42 +37,26 @@ def text(value: t.Any) -> str:
     return str(value)
 
 
-def _steps(path: str) -> list[tuple[str, str | None]]:
-    steps: list[tuple[str, str | None]] = []
+def steps(path: str) -> list[tuple[str, str | None]]:
+    """Return the names of a path, each with what is in brackets after it; raise PathError."""
+    parsed: list[tuple[str, str | None]] = []
     position = 0
     while True:
         step = _STEP.match(path, position)
         if step is None:
             raise PathError(f"the path '{path}' is wrong at character {position + 1}")
-        steps.append((step["name"], step["item"]))
+        parsed.append((step["name"], step["item"]))
         position = step.end()
         if position == len(path):
-            return steps
+            return parsed
         if path[position] != ".":
             raise PathError(f"the path '{path}' is wrong at character {position + 1}")
         position += 1
 
 
-def _members(names: t.Sequence[str]) -> Getter:
-    """Return a getter for the usual paths, which have no lists; most of an export's time goes into these."""
-    if len(names) == 1:
-        (only,) = names
-        return lambda event: event.get(only)
-    *parents, last = names
-
-    def get(event: t.Any) -> t.Any:
-        for name in parents:
-            event = event.get(name)
-            if not isinstance(event, dict):
-                return None
-        return event.get(last)
-
-    return get
-
-
-def _general(steps: t.Sequence[tuple[str, str | None]]) -> Getter:
-    is_list = any(item is not None and not item.isdigit() for _name, item in steps)
-    split = [(name.split("|"), item) for name, item in steps]
+def _general(parsed: t.Sequence[tuple[str, str | None]]) -> Getter:
+    is_list = any(item is not None and not item.isdigit() for _name, item in parsed)
+    split = [(name.split("|"), item) for name, item in parsed]
 
     def get(event: t.Any) -> t.Any:
         values = [event]
@@ -87,7 +68,9 @@ def _general(steps: t.Sequence[tuple[str, str | None]]) -> Getter:
                 for value in _taken(_member(parent, names), item)
                 if value is not None
             ]
-        return values if is_list else (values[0] if values else None)
+        if not values:
+            return None
+        return values if is_list else values[0]
 
     return get
 
