@@ -99,7 +99,10 @@ def check(settings: t.Mapping[str, t.Any]) -> None:
     _context(settings)
 
 
-def open_receiver(settings: t.Mapping[str, t.Any], destination_name: str) -> SyslogReceiver:
+def open_receiver(
+    settings: t.Mapping[str, t.Any],
+    destination_name: str,  # noqa: ARG001 - every kind is opened alike, and a syslog message has no use for the name
+) -> SyslogReceiver:
     """Return a receiver, which connects when it sends; raise ExportError."""
     return SyslogReceiver(_transport(settings), syslog_messages.Messages(settings), _largest(settings))
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import selectors
 import socket
 import ssl
 import time
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.destinations.syslog_tls_stream import TlsStream
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import UnavailableError
 
 # A chunk has to be taken within the timeout; larger ones cost memory and save nothing.
 _CHUNK = 256 * 1024
 # A batch takes at most so many timeouts, however slowly the receiver reads.
 _MOST_TIMEOUTS = 5
+_PART = 64 * 1024
 # A syslog receiver says nothing; one that does is not read for ever.
 _UNREAD_LIMIT = 64 * 1024
 _PAUSE = 0.002
@@ -46,6 +47,25 @@ class Peer:
         return f"{host}:{self.port}"
 
 
+class PlainStream:
+    """A connected socket, with the methods of TlsStream."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+
+    def write(self, data: bytes) -> None:
+        """Send data whole."""
+        self._socket.sendall(data)
+
+    def read(self) -> bytes:
+        """Return what comes next; empty after the receiver's end."""
+        return self._socket.recv(_PART)
+
+    def end(self) -> None:
+        """Send the end of TCP."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+
 class Connection:
     """An open connection; every method raises UnavailableError, whose message is for people."""
 
@@ -54,27 +74,33 @@ class Connection:
         self._end = time.monotonic() + _MOST_TIMEOUTS * peer.timeout
         with self._explained("cannot be reached"):
             self._socket = socket.create_connection((peer.address, peer.port), peer.timeout)
+        self._stream: PlainStream | TlsStream = PlainStream(self._socket)
         if peer.context is None:
             return
         try:
-            with self._explained("cannot be trusted"):
-                self._socket = peer.context.wrap_socket(self._socket, server_hostname=peer.server_name)
+            with self._explained("makes no TLS connection"):
+                self._stream = TlsStream(self._socket, peer.context, peer.server_name)
         except UnavailableError:
             self._socket.close()
             raise
 
     def write(self, frames: t.Iterable[bytes]) -> None:
-        """Write all frames."""
-        with self._explained("stopped reading"):
-            for chunk in _chunks(frames):
-                self._check_time()
-                self._socket.sendall(chunk)
+        """Write all frames. If the receiver ended with an alert of TLS, the error is this alert."""
+        try:
+            with self._explained("stopped reading"):
+                for chunk in _chunks(frames):
+                    self._check_time()
+                    self._stream.write(chunk)
+        except UnavailableError:
+            with self._explained("refuses the connection", ssl.SSLError), contextlib.suppress(TimeoutError):
+                self._refuse_input()
+            raise
 
     def read(self) -> bytes:
-        """Return what the receiver sends next, at most 64 KB; empty at its end."""
+        """Return what the receiver sends next; empty at its end."""
         self._check_time()
         with self._explained("stopped answering"):
-            return self._socket.recv(_UNREAD_LIMIT)
+            return self._stream.read()
 
     def finish(self) -> None:
         """End the connection in order and return after the receiver did so, too.
@@ -84,15 +110,11 @@ class Connection:
         without TLS's close_notify counts as one with it: rsyslog never sends close_notify.
         """
         with self._explained("closed the connection before it read everything"):
-            _refuse_input(self._socket)
-            secured = self._socket if isinstance(self._socket, ssl.SSLSocket) else None
-            has_ended = secured is None or _send_close_notify(secured, self._peer.timeout)
-            # Of the plain socket: that of SSLSocket forgets TLS's state.
-            socket.socket.shutdown(self._socket, socket.SHUT_WR)
-            self._socket.settimeout(self._peer.timeout)
-            if secured is not None and not has_ended:
-                _await_close_notify(secured)
-            self._drain()
+            self._refuse_input()
+            self._stream.end()
+            self._drain(self._stream.read)
+            # After the receiver's close_notify comes the end of TCP.
+            self._drain(lambda: self._socket.recv(_PART))
             self._await_acknowledgement()
 
     def close(self) -> None:
@@ -100,15 +122,25 @@ class Connection:
         with contextlib.suppress(OSError):
             self._socket.close()
 
-    def _drain(self) -> None:
+    def _refuse_input(self) -> None:
+        """Raise OSError if the receiver has already ended the connection, or says why it refuses."""
+        self._socket.setblocking(False)
+        try:
+            for _ in range(_UNREAD_LIMIT // _PART + 1):
+                if not self._stream.read():
+                    raise ConnectionResetError("it ended the connection before us")
+        except BlockingIOError:
+            pass
+        finally:
+            self._socket.settimeout(self._peer.timeout)
+
+    def _drain(self, read: t.Callable[[], bytes]) -> None:
         unread = 0
-        while part := socket.socket.recv(self._socket, _UNREAD_LIMIT):
+        while part := read():
             unread += len(part)
             self._check_time()
             if unread > _UNREAD_LIMIT:
-                raise UnavailableError(
-                    f"{self._peer} sends data, which no syslog receiver does; check address and port"
-                )
+                raise UnavailableError(f"{self._peer} sends data, as no syslog receiver does; check address and port")
 
     def _await_acknowledgement(self) -> None:
         """Wait until the receiver's kernel has acknowledged our end; a reset for what came too late raises OSError."""
@@ -131,11 +163,12 @@ class Connection:
             raise UnavailableError(f"{self._peer} took more than {seconds:g} seconds for a batch; it is too slow")
 
     @contextlib.contextmanager
-    def _explained(self, what: str) -> t.Iterator[None]:
+    def _explained(self, what: str, kind: type[OSError] = OSError) -> t.Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise UnavailableError(f"{self._peer} {what}: {self._reason(error)}") from None
+            if isinstance(error, kind):
+                raise UnavailableError(f"{self._peer} {what}: {self._reason(error)}") from None
 
     def _reason(self, error: OSError) -> str:
         if isinstance(error, ssl.SSLCertVerificationError):
@@ -158,44 +191,3 @@ def _chunks(frames: t.Iterable[bytes]) -> t.Iterator[bytes]:
             chunk, size = [], 0
     if chunk:
         yield b"".join(chunk)
-
-
-def _refuse_input(connection: socket.socket) -> None:
-    """Raise OSError if the receiver has already ended the connection, or says why it refuses."""
-    connection.setblocking(False)
-    try:
-        if not connection.recv(_UNREAD_LIMIT):
-            raise ConnectionResetError("it ended the connection before us")
-    except (BlockingIOError, ssl.SSLWantReadError):
-        pass
-
-
-def _send_close_notify(connection: ssl.SSLSocket, timeout: float) -> bool:
-    """Send TLS's end and return whether the receiver's is there already.
-
-    It does not wait for it: some receivers end only after the end of TCP. The connection must not be blocking.
-    """
-    while True:
-        try:
-            connection.unwrap()
-        except ssl.SSLWantReadError:
-            return False
-        except ssl.SSLWantWriteError:
-            with selectors.DefaultSelector() as selector:
-                selector.register(connection, selectors.EVENT_WRITE)
-                if not selector.select(timeout):
-                    raise TimeoutError from None
-        else:
-            return True
-
-
-def _await_close_notify(connection: ssl.SSLSocket) -> None:
-    """Wait for the receiver's end, with or without close_notify; a reset raises OSError."""
-    try:
-        connection.unwrap()
-    except ssl.SSLEOFError:
-        pass
-    except OSError as error:
-        # OpenSSL 1.1.1 has no error of its own for an end without close_notify.
-        if error.errno != 0:
-            raise

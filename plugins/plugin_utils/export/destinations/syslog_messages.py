@@ -19,6 +19,7 @@ CEF_VERSIONS = ("0", "1.2")
 # RFC 5426, 3.2: what every receiver of datagrams SHOULD take.
 _DATAGRAM_SIZE = 2_048
 _APP_NAME_LIMIT = 48
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _HOSTNAME_LIMIT = 255
 
 
@@ -40,7 +41,7 @@ class Messages:
     def _ocsf(self, event: fit.Event) -> fit.Rendered:
         """Write OCSF as JSON in ASCII: lone surrogates and control characters come back as they were."""
         try:
-            text = json.dumps(event, separators=(",", ":"), allow_nan=False)
+            text = _ENCODER.encode(event)
         except ValueError as error:
             raise UnfitError(f"it cannot be written as JSON: {error}") from None
         # JSON leaves DEL as it is, and rsyslog rewrites it.
