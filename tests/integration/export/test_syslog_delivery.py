@@ -34,7 +34,7 @@ def authority(tmp_path: pathlib.Path) -> Authority:
 @pytest.mark.parametrize(("kind", "transport"), _TRANSPORTS)
 def test_a_batch_arrives(tmp_path: pathlib.Path, authority: Authority, kind: type[Daemon], transport: str) -> None:
     number = 100 if transport == "udp" else 3_000
-    with kind(tmp_path, authority.issue("localhost")) as daemon:
+    with kind(tmp_path, authority) as daemon:
         exporter = receiver(transport=transport, port=daemon.ports[transport], **_trust(transport, authority))
         for _ in range(2):
             receipts = exporter.send([prepared(f"message {index}", index) for index in range(number)])
@@ -53,7 +53,7 @@ def test_lines_that_end_in_a_newline_arrive(
 ) -> None:
     if kind is SyslogNg:
         pytest.skip("syslog-ng's syslog() reads octet counting alone")
-    with kind(tmp_path, authority.issue("localhost")) as daemon:
+    with kind(tmp_path, authority) as daemon:
         trust = _trust(transport, authority)
         exporter = receiver(transport=transport, port=daemon.ports[transport], framing="newline", **trust)
         exporter.send([prepared(f"message {index}", index) for index in range(100)])
@@ -64,7 +64,7 @@ def test_lines_that_end_in_a_newline_arrive(
 def test_a_receiver_that_asks_for_a_certificate_gets_it(
     tmp_path: pathlib.Path, authority: Authority, kind: type[Daemon], transport: str
 ) -> None:
-    with kind(tmp_path, authority.issue("localhost"), client_authority=authority.file) as daemon:
+    with kind(tmp_path, authority, asks_clients=True) as daemon:
         identity = authority.issue("controller.example.com", password="secret")
         given = {"transport": transport, "port": daemon.ports[transport], "ca_file": str(authority.file)}
         with pytest.raises(UnavailableError, match="certificate|closed|reset|ended|stopped") as refused:
@@ -78,4 +78,11 @@ def test_a_receiver_that_asks_for_a_certificate_gets_it(
 
 
 def _trust(transport: str, authority: Authority) -> dict[str, t.Any]:
-    return {"ca_file": str(authority.file)} if "tls" in transport else {}
+    """Return what a client needs; imrelp asks each for a certificate."""
+    if "tls" not in transport:
+        return {}
+    trust = {"ca_file": str(authority.file)}
+    if transport == "relp_tls":
+        identity = authority.issue("controller.example.com")
+        trust |= {"certificate": str(identity.certificate), "key": str(identity.key)}
+    return trust

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Real syslog receivers, rsyslog and syslog-ng, and what they parsed of the messages that they were sent.
 
-    with Rsyslog(tmp_path, authority.issue("localhost")) as daemon:
+    with Rsyslog(tmp_path, authority) as daemon:
         send_to(daemon.ports["tls"])
         daemon.await_messages(1)
 
@@ -24,7 +24,7 @@ import typing as t
 
 from tests.support import commands, waiting
 from tests.support.receivers import syslog_ng_program
-from tests.support.receivers.certificates import Issued
+from tests.support.receivers.certificates import Authority, Issued
 
 _SECONDS = 60
 # Below the ports that the kernel gives to clients, so that nobody takes one before the daemon has it.
@@ -49,11 +49,18 @@ class Daemon:
     NEEDS: t.ClassVar[tuple[str, ...]] = ()
     TRANSPORTS: t.ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, directory: pathlib.Path, issued: Issued, client_authority: pathlib.Path | None = None) -> None:
-        """Prepare a receiver. client_authority: whose certificates clients must have."""
+    def __init__(
+        self, directory: pathlib.Path, authority: Authority, issued: Issued | None = None, *, asks_clients: bool = False
+    ) -> None:
+        """Prepare a receiver.
+
+        issued: its certificate, without it one for ``localhost``. asks_clients: refuse those without a certificate of
+        the authority.
+        """
         self.directory = directory
-        self.issued = issued
-        self.client_authority = client_authority
+        self.authority = authority.file
+        self.issued = issued or authority.issue("localhost")
+        self.asks_clients = asks_clients
         self.ports = {transport: free_port(transport) for transport in self.TRANSPORTS}
         self.written = directory / "messages.json"
         self._process: subprocess.Popen[bytes] | None = None
@@ -142,14 +149,14 @@ class Rsyslog(Daemon):
         return [program, "-n", "-i", str(self.directory / "pid"), "-f", str(self.directory / "daemon.conf")]
 
     def configuration(self) -> str:
-        authority = self.client_authority or self.issued.certificate
-        mode = "x509/certvalid" if self.client_authority else "anon"
-        files = f'tls.myCert="{self.issued.certificate}" tls.myPrivKey="{self.issued.key}"'
-        relp_tls = f'tls="on" {files}'
-        if self.client_authority:
-            relp_tls += f' tls.caCert="{authority}" tls.authMode="certvalid"'
+        mode = "x509/certvalid" if self.asks_clients else "anon"
+        # Once it has a certificate, imrelp asks every client for one.
+        relp_tls = (
+            f'tls="on" tls.caCert="{self.authority}" tls.myCert="{self.issued.certificate}" '
+            f'tls.myPrivKey="{self.issued.key}" tls.authMode="certvalid"'
+        )
         return f"""
-global(workDirectory="{self.directory}" defaultNetstreamDriverCAFile="{authority}"
+global(workDirectory="{self.directory}" defaultNetstreamDriverCAFile="{self.authority}"
        defaultNetstreamDriverCertFile="{self.issued.certificate}"
        defaultNetstreamDriverKeyFile="{self.issued.key}")
 module(load="imtcp")
@@ -196,9 +203,11 @@ class SyslogNg(Daemon):
         return syslog_ng_program.environment()
 
     def configuration(self) -> str:
-        verify = "required-trusted" if self.client_authority else "optional-untrusted"
-        authority = f'ca-file("{self.client_authority}")' if self.client_authority else ""
-        tls = f'key-file("{self.issued.key}") cert-file("{self.issued.certificate}") peer-verify({verify}) {authority}'
+        verify = "required-trusted" if self.asks_clients else "optional-untrusted"
+        tls = (
+            f'key-file("{self.issued.key}") cert-file("{self.issued.certificate}") peer-verify({verify}) '
+            f'ca-file("{self.authority}")'
+        )
         keys = " ".join(f"--key {key}" for key in ("PRI", "ISODATE", "HOST", "PROGRAM", "MSGID", "MSG", "'.SDATA.*'"))
         return f"""
 @version: 4.8

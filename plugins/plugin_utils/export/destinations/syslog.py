@@ -20,7 +20,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.destination
     FRAMINGS,
     StreamTransport,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats import rfc5424
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats import cef, rfc5424
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError, Prepared, Receipt
 
 # The transports with their usual ports: RFC 5425, RFC 6587 (syslog-conn), RFC 5426; rsyslog's examples for RELP.
@@ -35,7 +35,7 @@ ARGUMENTS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "framing": {"type": "str", "choices": list(FRAMINGS), "default": "octets"},
     "timeout": {"type": "float", "default": 60.0},
     "format": {"type": "str", "choices": list(syslog_messages.FORMATS), "default": "ocsf"},
-    "cef_version": {"type": "str", "choices": list(syslog_messages.CEF_VERSIONS), "default": "0"},
+    "cef_version": {"type": "str", "choices": list(cef.VERSIONS), "default": "0"},
     "max_event": {"type": "int"},
     "facility": {"type": "str", "choices": list(rfc5424.FACILITIES), "default": "local0"},
     "app_name": {"type": "str", "default": "bulwark"},

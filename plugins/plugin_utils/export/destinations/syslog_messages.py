@@ -9,18 +9,16 @@ import json
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import fit
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats import rfc5424, structured
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats import cef, leef, rfc5424, structured
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError, UnfitError
 
 # The formats with the largest message that receivers take by default. rsyslog cuts what is over 8,096 bytes into
 # messages without sense; QRadar, which reads LEEF, splits what is over 4,096 bytes.
 FORMATS: t.Mapping[str, int] = {"ocsf": 8_000, "structured": 8_000, "cef": 8_000, "leef": 4_000}
-CEF_VERSIONS = ("0", "1.2")
 # RFC 5426, 3.2: what every receiver of datagrams SHOULD take.
 _DATAGRAM_SIZE = 2_048
-_APP_NAME_LIMIT = 48
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
-_HOSTNAME_LIMIT = 255
+_APP_NAME_LIMIT, _HOSTNAME_LIMIT = 48, 255
 
 
 class Messages:
@@ -39,17 +37,27 @@ class Messages:
         return self._write(event)
 
     def _ocsf(self, event: fit.Event) -> fit.Rendered:
-        """Write OCSF as JSON in ASCII: lone surrogates and control characters come back as they were."""
+        """Write OCSF as JSON in ASCII, which needs no byte order mark, and which no parser of syslog changes."""
         try:
             text = _ENCODER.encode(event)
-        except ValueError as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise UnfitError(f"it cannot be written as JSON: {error}") from None
-        # JSON leaves DEL as it is, and rsyslog rewrites it.
-        return fit.Rendered(rfc5424.message(event, self._header, text.replace("\x7f", "\\u007f")))
+        # JSON leaves DEL as it is.
+        return self._message(event, fit.Rendered(text.replace("\x7f", "\\u007f").encode()))
 
     def _structured(self, event: fit.Event) -> fit.Rendered:
         data, text, shortened = structured.structured(event, self._sd_id)
-        return fit.Rendered(rfc5424.message(event, self._header, text, data, bom=self._bom), shortened)
+        return self._message(event, fit.Rendered(text.encode(), shortened), data)
+
+    def _cef(self, event: fit.Event) -> fit.Rendered:
+        return self._message(event, cef.render(event, self._cef_version))
+
+    def _leef(self, event: fit.Event) -> fit.Rendered:
+        return self._message(event, leef.render(event))
+
+    def _message(self, event: fit.Event, rendered: fit.Rendered, data: str = rfc5424.NIL) -> fit.Rendered:
+        body = rfc5424.message(event, self._header, rendered.body, data, bom=self._bom)
+        return fit.Rendered(body, rendered.shortened)
 
 
 def default_size(settings: t.Mapping[str, t.Any]) -> int:

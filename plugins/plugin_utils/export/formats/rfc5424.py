@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write syslog messages as RFC 5424 has them: header, structured data and message.
 
-A message never has a raw control character, so that it stays one line for every receiver and framing: a receiver may
-cut at a newline (RFC 6587, 3.4.2), and rsyslog rewrites the others.
+A message never has a control character other than a tab, so that it stays one line for every receiver and framing: a
+receiver may cut at a newline (RFC 6587, 3.4.2), and rsyslog rewrites the others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import datetime as dt
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import UnfitError
 
 # RFC 5424, 6.2.1, table 1.
@@ -33,7 +32,7 @@ _SEVERITIES = (6, 6, 5, 4, 3, 2, 1)
 _MESSAGE_IDS = {2004: "detection", 2003: "compliance", 2002: "vulnerability", 6007: "scan"}
 _HOSTNAME_LIMIT = 255
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_HEADER_CHARACTER = re.compile(r"[^!-~]")
 # SD-NAME: printable ASCII without =, blank, ] and " (6.3.3).
 _SD_NAME = re.compile(r"[!#-<>-\\^-~]{1,32}")
@@ -53,31 +52,27 @@ class Header:
 
 
 def message(
-    event: t.Mapping[str, t.Any], header: Header, text: str, structured_data: str = NIL, *, bom: bool = False
+    event: t.Mapping[str, t.Any], header: Header, body: bytes, structured_data: str = NIL, *, bom: bool = False
 ) -> bytes:
     """Return a syslog message without its framing.
 
-    text: the MSG part, without raw control characters: what ``printable`` or a format made. bom: begin MSG with a byte
-    order mark if it has a character beyond ASCII (6.4, MSG-UTF8); without it, MSG is MSG-ANY. Raises UnfitError for a
-    text with raw control characters or lone surrogates.
+    body: the MSG part in UTF-8. bom: begin MSG with a byte order mark if it has a character beyond ASCII (6.4,
+    MSG-UTF8); without it, MSG is MSG-ANY. Raises UnfitError for a control character other than a tab, and for half a
+    surrogate pair in the structured data.
     """
-    if _CONTROL.search(text):
-        raise UnfitError("its text has a raw control character, which no syslog message can have")
+    mark = BYTE_ORDER_MARK if bom and not body.isascii() else b""
     try:
-        body = text.encode()
+        written = f"{_header(event, header)} {structured_data} ".encode() + mark + body
     except UnicodeEncodeError:
-        raise UnfitError("its text has half a surrogate pair, which UTF-8 cannot have") from None
-    mark = BYTE_ORDER_MARK if bom and not text.isascii() else b""
-    return f"{_header(event, header)} {structured_data} ".encode() + mark + body
+        raise UnfitError("it has half a surrogate pair, which UTF-8 cannot have") from None
+    if _CONTROL.search(written):
+        raise UnfitError("it has a control character, which a syslog message cannot have")
+    return written
 
 
 def structured_element(identifier: str, parameters: t.Iterable[tuple[str, str]]) -> str:
-    """Return an SD-ELEMENT (6.3.1). identifier: an SD-ID. parameters: names and values.
-
-    Values read as ``printable`` shows them, so that a receiver can turn them back with ``unprintable``.
-
-    """
-    written = (f' {name}="{_PARAM_SPECIAL.sub(_escaped_special, printable(value))}"' for name, value in parameters)
+    """Return an SD-ELEMENT (6.3.1). identifier: an SD-ID. parameters: names and values without control characters."""
+    written = (f' {name}="{_PARAM_SPECIAL.sub(_escaped_special, value)}"' for name, value in parameters)
     return f"[{identifier}{''.join(written)}]"
 
 

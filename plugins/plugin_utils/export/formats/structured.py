@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export import mapping
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import mapping, paths, visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats import rfc5424
-
-NAME = "structured"
 
 
 class Structured(t.NamedTuple):
@@ -27,8 +24,8 @@ class Structured(t.NamedTuple):
 
 
 def structured(event: t.Mapping[str, t.Any], identifier: str) -> Structured:
-    """Return an event as structured data. identifier: the SD-ID. Raises UnfitError for a class that it has not."""
-    values = mapping.for_event(NAME, event).apply(event)
-    parameters = ((name, str(value)) for name, value in values.fields.items())
-    text = printable(str(event.get("message", "")))
-    return Structured(rfc5424.structured_element(identifier, parameters), text, values.shortened)
+    """Return an event as structured data. identifier: the SD-ID. Raises UnfitError for an unknown class."""
+    fields, shortened = mapping.for_event("structured", event, clean=visible.without_controls).apply(event)
+    parameters = ((name, value if isinstance(value, str) else paths.text(value)) for name, value in fields.items())
+    text = visible.without_controls(str(event.get("message", "")))
+    return Structured(rfc5424.structured_element(identifier, parameters), text, shortened)
