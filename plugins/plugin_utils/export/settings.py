@@ -94,6 +94,17 @@ def parse(
     return list(parsed.values())
 
 
+def raw_secrets(destinations: t.Any) -> list[str]:
+    """Return the secrets in an option ``destinations`` that nobody has checked yet, whatever it is."""
+    found: list[str] = []
+    for entry in destinations if isinstance(destinations, list) else []:
+        for kind in kinds.KINDS:
+            options = entry.get(kind) if isinstance(entry, t.Mapping) else None
+            if isinstance(options, t.Mapping):
+                found += secrets.values(kinds.load(kind).ARGUMENTS, options)
+    return found
+
+
 def _settings(entry: t.Mapping[str, t.Any], groups: t.Mapping[str, t.Sequence[str]], now: float) -> Settings:
     kind = next(kind for kind in kinds.KINDS if entry.get(kind) is not None)
     module = kinds.load(kind)
