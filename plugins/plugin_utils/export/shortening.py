@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 MARK = "…"
 
 
@@ -20,3 +22,18 @@ def cut(text: str, limit: int, separator: str | None = None) -> str:
         if end > 0:
             return text[: min(end + len(separator), limit - len(MARK))] + MARK
     return text[: limit - len(MARK)] + MARK
+
+
+def cut_json_list(text: str, limit: int) -> str:
+    """Return a list in compact JSON with so many of its first items as fit, then ``MARK`` as the last; still JSON.
+
+    A list whose first item does not fit is cut as ``cut`` does, and is no JSON any more.
+    """
+    end = f'"{MARK}"]'
+    shown = "["
+    for item in json.loads(text):
+        longer = shown + json.dumps(item, ensure_ascii=False, separators=(",", ":")) + ","
+        if len(longer) + len(end) > limit:
+            break
+        shown = longer
+    return shown + end if shown != "[" else cut(text, limit)
