@@ -16,7 +16,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import table
 
-from tests.integration.jit_access._jit import Site, listening, session, since_boot, site, talks
+from tests.integration.jit_access._jit import Site, listening, session, site, talks
 from tests.support import network
 
 pytestmark = [
@@ -277,7 +277,7 @@ def test_a_handshake_that_ends_after_the_window_makes_no_connection(
     site.host.run("sysctl", "-qw", f"net.ipv4.tcp_syncookies={2 if cookies else 1}")
     with listening(site.host, 22) as sockets:
         site.lock()
-        end = site.ending(2)
+        end = site.ending(4)
         handshake.send(_SYN, 1000)
         flags, sequence = handshake.receive()
         assert flags == _SYN_ACK
@@ -286,7 +286,7 @@ def test_a_handshake_that_ends_after_the_window_makes_no_connection(
             handshake.send(_ACK, 1001, sequence - 100)
             while handshake.receive()[0] & _RST == 0:
                 pass
-        time.sleep(max(0.0, end - since_boot()) + 1)
+        site.outlast(end)
         for _again in range(3):
             handshake.send(_ACK, 1001, sequence + 1)
             handshake.send(_PSH_ACK, 1001, sequence + 1, b"hello")
@@ -297,14 +297,14 @@ def test_a_handshake_that_ends_after_the_window_makes_no_connection(
 def test_a_handshake_that_ends_within_the_window_makes_one_that_lives_on(site: Site, handshake: _Handshake) -> None:
     with listening(site.host, 22) as sockets:
         site.lock()
-        end = site.ending(2)
+        end = site.ending(4)
         handshake.send(_SYN, 1000)
         _flags, sequence = handshake.receive()
         handshake.send(_ACK, 1001, sequence + 1)
         connection, _address = sockets[4, 22].accept()
         with connection:
             # Nothing was sent by it when the window ends.
-            time.sleep(max(0.0, end - since_boot()) + 0.2)
+            site.outlast(end)
             connection.settimeout(1)
             handshake.send(_PSH_ACK, 1001, sequence + 1, b"hello")
             assert connection.recv(16) == b"hello"
