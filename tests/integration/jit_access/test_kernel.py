@@ -18,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import 
 
 from tests.integration.jit_access._jit import Site, listening, session, site, talks
 from tests.support import network
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare"),
@@ -181,8 +182,8 @@ def test_on_trial_nobody_gets_in_by_an_opening_and_that_is_no_attempt(site: Site
                 with contextlib.suppress(BlockingIOError):
                     waiting.connect((site.host.address[version], 22))
                 site.access(always_allow=["192.0.2.1"], _confirm=token)
-                time.sleep(1.5)
-                assert waiting.getpeername()
+                # The client sends its first packet again after one second, and then after two.
+                until(lambda: _is_connected(waiting), "whoever tried during the trial does not get in", seconds=10)
         assert site.friend.connects(site.host, 22, version)
         assert site.info()["attempts"] == []
 
@@ -258,6 +259,14 @@ def handshake(site: Site) -> t.Iterator[_Handshake]:
     found = _Handshake(site.friend, site.host)
     yield found
     found.close()
+
+
+def _is_connected(client: socket.socket) -> bool:
+    try:
+        client.getpeername()
+    except OSError:
+        return False
+    return True
 
 
 def _is_accepted(listener: socket.socket) -> bool:
