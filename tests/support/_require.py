@@ -26,6 +26,7 @@ _PACKAGES = {
     "newuidmap": "uidmap",
     "getcap": "libcap2-bin",
     "getfacl": "acl",
+    "lognormalizer": "liblognorm-utils",
     "lsattr": "e2fsprogs",
     "mkfs.ext3": "e2fsprogs",
     "mkfs.ext4": "e2fsprogs",

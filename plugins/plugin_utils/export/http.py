@@ -13,24 +13,21 @@ environment; both are imported by nothing before the first use.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import gzip
+import importlib.metadata
 import json
 import re
-import socket
-import ssl
 import time
 import typing as t
 import urllib.parse
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export import retry_after
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import http_pool, http_problems, retry_after
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.deadline import Deadline
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.http_options import HttpSettings, Url
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError, UnavailableError
 
 if t.TYPE_CHECKING:
-    import urllib3
     from urllib3.response import BaseHTTPResponse
 
 _LARGEST_REPLY = 1_000_000
@@ -88,7 +85,7 @@ class HttpClient:
         self._receiver = receiver
         self._settings = settings
         self._deadline = Deadline()
-        self._manager = _manager(settings, self._deadline)
+        self._manager = http_pool.manager(settings, self._deadline)
 
     def request(self, method: str, target: str, body: bytes, headers: t.Mapping[str, str]) -> Response:
         """Send a request and return the reply, whatever its status.
@@ -149,19 +146,17 @@ class HttpClient:
     def _problem(self, error: Exception) -> str:
         if self._deadline.passed:
             return f"did not finish a request within {self._settings.request_timeout:g} seconds"
-        return _problem(error, self._settings)
+        return http_problems.describe(error, self._settings)
 
 
 def require() -> None:
     """Raise ExportError where urllib3 is missing or too old."""
     try:
-        import urllib3
-    except ImportError:
+        version = importlib.metadata.version("urllib3")
+    except importlib.metadata.PackageNotFoundError:
         version = "missing"
-    else:
-        version = urllib3.__version__
-        if int(version.partition(".")[0]) >= 2:
-            return
+    if version.split(".")[0] not in ("missing", "0", "1"):
+        return
     raise ExportError(f"it needs urllib3 2 or newer on the controller ({version}): pip install 'urllib3>=2'")
 
 
@@ -178,113 +173,6 @@ def check_header(option: str, name: str, value: str) -> None:
         raise ExportError(
             f"{option}: the value of {name} has line ends, spaces around it or characters beyond ASCII; remove them"
         )
-
-
-def _manager(settings: HttpSettings, deadline: Deadline) -> urllib3.PoolManager:
-    import urllib3
-
-    if not settings.verify:
-        # The export says so itself, in words for its users.
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    pools: dict[str, t.Any] = {"num_pools": 1, "maxsize": 1, "ssl_context": settings.context}
-    if settings.proxy is None:
-        manager = urllib3.PoolManager(**pools)
-    else:
-        credentials = settings.proxy_authorization
-        headers = urllib3.make_headers(proxy_basic_auth=credentials) if credentials is not None else {}
-        manager = urllib3.ProxyManager(
-            settings.proxy.origin, proxy_headers=headers, proxy_ssl_context=settings.context, **pools
-        )
-    manager.pool_classes_by_scheme = _pool_classes(deadline)
-    return manager
-
-
-def _pool_classes(deadline: Deadline) -> dict[str, t.Any]:
-    """Return urllib3's pools, with connections that a deadline ends."""
-    from urllib3.connection import HTTPConnection, HTTPSConnection
-    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-
-    def watched(base: type[HTTPConnection]) -> type[HTTPConnection]:
-        class Watched(base):  # type: ignore[valid-type, misc]  # the same for both of urllib3's classes
-            _handle: int | None = None
-
-            def _new_conn(self) -> socket.socket:
-                connection: socket.socket = super()._new_conn()
-                self._handle = deadline.watch(connection)
-                return connection
-
-            @property
-            def is_connected(self) -> bool:
-                # More than was asked for would be read as the reply to the next request.
-                has_more = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
-                return bool(super().is_connected) and not has_more
-
-            def close(self) -> None:
-                super().close()
-                if self._handle is not None:
-                    deadline.forget(self._handle)
-                    self._handle = None
-
-        return Watched
-
-    class Plain(HTTPConnectionPool):
-        ConnectionCls = watched(HTTPConnection)
-
-    class Secure(HTTPSConnectionPool):
-        ConnectionCls = watched(HTTPSConnection)
-
-    return {"http": Plain, "https": Secure}
-
-
-def _problem(error: Exception, settings: HttpSettings) -> str:
-    """Return what went wrong, for people; nothing of it is the URL or a header."""
-    from urllib3 import exceptions
-
-    if isinstance(error, exceptions.ProxyError):
-        return f"cannot be reached by the proxy {settings.proxy.origin if settings.proxy else ''}: {_cause(error)}"
-    if isinstance(error, exceptions.NameResolutionError):
-        return "cannot be reached: its name has no address"
-    if isinstance(error, exceptions.ConnectTimeoutError):
-        return f"cannot be reached: no connection within {settings.connect_timeout:g} seconds"
-    if isinstance(error, exceptions.NewConnectionError):
-        return f"cannot be reached: {_cause(error)}"
-    if isinstance(error, exceptions.ReadTimeoutError):
-        return f"sent nothing for {settings.read_timeout:g} seconds"
-    if isinstance(error, (exceptions.SSLError, ssl.SSLError)):
-        return f"has no TLS that can be trusted: {_cause(error)}"
-    if isinstance(error, exceptions.IncompleteRead):
-        return "closed the connection within its reply"
-    return f"ended the connection without a whole reply ({_cause(error)})"
-
-
-def _cause(error: BaseException) -> str:
-    """Return the innermost reason that has no text of the request in it."""
-    chain: list[BaseException] = [error]
-    while len(chain) < 10:
-        inner = chain[-1].__cause__ or chain[-1].__context__
-        inner = inner or next((part for part in chain[-1].args if isinstance(part, BaseException)), None)
-        if inner is None or inner in chain:
-            break
-        chain.append(inner)
-    for inner in reversed(chain):
-        if isinstance(inner, ssl.SSLCertVerificationError):
-            return inner.verify_message.rstrip(".")
-        if isinstance(inner, ssl.SSLError) and inner.reason:
-            return inner.reason.replace("_", " ").lower()
-        if isinstance(inner, TimeoutError):
-            return "no reply in time"
-        if isinstance(inner, OSError) and inner.strerror:
-            return inner.strerror.lower()
-        tunnel = re.search(r"Tunnel connection failed: ([0-9]{3})", str(inner)) if isinstance(inner, OSError) else None
-        if tunnel is not None:
-            return f"it replied with status {tunnel[1]}"
-    return _words(type(chain[-1]).__name__)
-
-
-@functools.cache
-def _words(name: str) -> str:
-    """Return the name of an exception in ordinary words."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
 
 
 def _redirection(response: Response) -> str:

@@ -10,6 +10,7 @@ import ssl
 import typing as t
 import urllib.parse
 
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import secrets
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError
 
@@ -70,7 +71,9 @@ def url(text: str, name: str, *, is_secret: bool = False) -> Url:
 
     name: of the option. is_secret: the message must not repeat it.
     """
-    shown = "" if is_secret else f" '{_without_credentials(text)[:200]}'"
+    shown = "" if is_secret else f" '{printable(_without_credentials(text)[:200])}'"
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ExportError(f"{name}{shown} has characters that a URL cannot have; write them percent-encoded")
     try:
         parts = urllib.parse.urlsplit(text)
         port = parts.port
@@ -78,8 +81,6 @@ def url(text: str, name: str, *, is_secret: bool = False) -> Url:
         raise ExportError(f"{name}{shown} is no URL; write https://HOST or https://HOST:PORT") from None
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise ExportError(f"{name}{shown} is no URL of HTTP; write https://HOST or https://HOST:PORT")
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise ExportError(f"{name}{shown} has characters that a URL cannot have; write them percent-encoded")
     if parts.username is not None or parts.password is not None:
         raise ExportError(f"{name} has a user or a password in it; remove them, the other options have secrets")
     if parts.fragment:

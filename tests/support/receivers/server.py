@@ -73,7 +73,9 @@ class ReceiverServer:
         self.stop()
 
     def stop(self) -> None:
-        """End all connections and threads."""
+        """End all connections and threads; a second time does nothing."""
+        if self.stopping.is_set():
+            return
         self.stopping.set()
         self._server.shutdown()
         self._thread.join()
