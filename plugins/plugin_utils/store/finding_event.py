@@ -15,7 +15,7 @@ class Seen(t.NamedTuple):
 
     first: float
     last: float
-    count: int
+    runs: int
 
 
 def complete(
@@ -33,7 +33,7 @@ def complete(
     event["finding_info"] |= {"first_seen_time": first, "last_seen_time": last, "created_time": first}
     if event["unmapped"]["lifecycle"] == "state":
         # A state lasts from the first to the last look; an event happened when its detection says.
-        event |= {"start_time": first, "end_time": last, "count": seen.count}
+        event |= {"start_time": first, "end_time": last, "count": seen.runs}
     return event
 
 

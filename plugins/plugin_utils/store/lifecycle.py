@@ -65,7 +65,7 @@ class Then(t.NamedTuple):
     severity_id: int
     first_seen: float
     last_seen: float
-    count: int
+    runs: int
 
 
 @dataclasses.dataclass(frozen=True)

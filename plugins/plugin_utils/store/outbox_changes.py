@@ -19,6 +19,12 @@ EVIDENCE = "evidence"
 EXISTING = "existing"
 COVERAGE = "coverage"
 
+# Of a row of ``bulwark_outbox_changes``, its id aside.
+COLUMNS = (
+    *("key", "host", "capability", "change", "at", "instance", "before_severity", "by", "run_id"),
+    *("status", "reason", "first_seen", "last_seen", "count", "event"),
+)
+
 
 class Stored(t.NamedTuple):
     """A finding's event in the store. size: its bytes. text: None where nobody is about to replace it."""
@@ -81,7 +87,7 @@ def of_step(
         "reason": reason,
         "first_seen": then.first_seen,
         "last_seen": then.last_seen,
-        "count": then.count,
+        "count": then.runs,
         "event": event,
     }
     return Draft(row, size, then.alert, then.severity_id)

@@ -174,5 +174,7 @@ def _settings(destination: Destination) -> str:
 
 def _destination(name: str, settings: str) -> Destination:
     fields = json.loads(settings)
-    wanted = {key: tuple(value) if isinstance(value, list) else value for key, value in fields["filter"].items()}
+    wanted: dict[str, t.Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in fields["filter"].items()
+    }
     return Destination(name=name, **{**fields, "filter": ExportFilter(**wanted)})
