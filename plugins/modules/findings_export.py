@@ -157,6 +157,11 @@ options:
     description: Whether to send changes again that the receiver refused before.
     type: bool
     default: false
+  run:
+    description:
+      - Id of the run that the alert C(export_behind) belongs to, from M(bulwark.servers.findings_run). Defaults to the
+        newest run.
+    type: str
   time_limit:
     description:
       - Seconds for the whole export. What was not sent then waits for the next one.
@@ -189,7 +194,197 @@ EXAMPLES = r"""
         file:
           path: /var/log/bulwark/findings.ndjson
   run_once: true
+
+- name: Send what is serious, and at most a million changes that wait, dropping the oldest
+  bulwark.servers.findings_export:
+    destinations:
+      - name: on-call
+        severity: high
+        statuses:
+          - new
+          - open
+        coverage: false
+        max_changes: 1000000
+        when_full: keep_newest
+        file:
+          path: /var/log/bulwark/serious.ndjson
+    strict: true
+  run_once: true
+
+- name: Send what the receiver refused again, after its administrator corrected a mapping
+  bulwark.servers.findings_export:
+    destinations: "{{ bulwark_export }}"
+    names:
+      - collector
+    resend: true
+  run_once: true
+
+- name: Remove a destination, and give up what waits for it
+  bulwark.servers.findings_export:
+    state: absent
+    names:
+      - collector
+    discard: true
+  run_once: true
 """
 
 RETURN = r"""
+registered:
+  description: Names of the destinations that are new, or whose settings in the store changed.
+  returned: when O(state=exported) or O(state=present)
+  type: list
+  elements: str
+  sample: [siem]
+removed:
+  description: Names of the destinations that were removed.
+  returned: when O(state=absent)
+  type: list
+  elements: str
+  sample: [siem]
+discarded:
+  description: How many changes that waited, or were set aside, were given up.
+  returned: when O(state=absent)
+  type: int
+  sample: 0
+destinations:
+  description: What was done for each destination.
+  returned: when O(state=exported)
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name.
+      returned: always
+      type: str
+      sample: siem
+    kind:
+      description: Its kind.
+      returned: always
+      type: str
+      sample: syslog
+    address:
+      description: The address of the receiver, without secrets.
+      returned: always
+      type: str
+      sample: logs.example.com:6514
+    sent:
+      description: How many changes the receiver confirmed in this export.
+      returned: always
+      type: int
+      sample: 120
+    refused:
+      description: How many changes were set aside in this export.
+      returned: always
+      type: int
+      sample: 0
+    shortened:
+      description:
+        - How many of the sent changes lack evidences, or have values that were cut, because the receiver limits their
+          size. The store has all of it.
+      returned: always
+      type: int
+      sample: 1
+    waiting:
+      description: How many changes wait now.
+      returned: always
+      type: int
+      sample: 0
+    set_aside:
+      description: How many changes the receiver refused in this and former exports. O(resend=true) sends them again.
+      returned: always
+      type: int
+      sample: 0
+    dropped:
+      description: How many changes a limit dropped since the destination was registered.
+      returned: always
+      type: int
+      sample: 0
+    behind_since:
+      description: When the oldest waiting change was recorded, in seconds since the epoch. None if nothing waits.
+      returned: always
+      type: float
+      sample: 1780228800.0
+    retry_at:
+      description: No export tries again before this time, in seconds since the epoch. None if there is no such time.
+      returned: always
+      type: float
+      sample: 1780229700.0
+    error:
+      description: Why changes wait, in a sentence. None if nothing waits.
+      returned: always
+      type: str
+      sample: connection refused
+    preview:
+      description: The first waiting changes as the receiver would get them.
+      returned: in check mode
+      type: list
+      elements: dict
+      contains:
+        uid:
+          description: The event's C(metadata.uid), by which a receiver can tell duplicates.
+          returned: always
+          type: str
+          sample: 0a3c2f5e-65a9-5a55-8d68-5d3d8c1a2b3c
+        change:
+          description: What happened.
+          returned: always
+          type: str
+          sample: new
+        host:
+          description: The host by its name in the inventory.
+          returned: always
+          type: str
+          sample: web1
+        alert:
+          description: Id of the alert, none for coverage.
+          returned: always
+          type: str
+          sample: fim_file_modified
+        severity:
+          description: The severity of the event.
+          returned: always
+          type: str
+          sample: High
+        status:
+          description: The status of the event.
+          returned: always
+          type: str
+          sample: New
+        time:
+          description: When the change was recorded, in seconds since the epoch.
+          returned: always
+          type: float
+          sample: 1780228800.0
+        body:
+          description: What would be sent, without secrets. None if the format cannot take the event.
+          returned: always
+          type: str
+          sample: '{"class_uid": 2004}'
+        size:
+          description: The size of the body in bytes.
+          returned: when the format can take the event
+          type: int
+          sample: 2048
+        removed_evidences:
+          description: How many evidences are left out.
+          returned: when the format can take the event
+          type: int
+          sample: 0
+        shortened_values:
+          description: How many values are cut.
+          returned: when the format can take the event
+          type: int
+          sample: 0
+        problem:
+          description: Why the format cannot take the event, in a sentence. None if it can.
+          returned: always
+          type: str
+          sample: the event has no host
+summary:
+  description: The same for people, a line for each destination.
+  returned: when O(state=exported)
+  type: list
+  elements: str
+  sample:
+    - "Export to siem (syslog, logs.example.com:6514): 120 sent, 0 waiting"
 """

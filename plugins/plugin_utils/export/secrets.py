@@ -22,8 +22,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver im
 _HIDDEN = "********"
 # A private key with its chain has some kilobytes.
 _LONGEST_FILE = 64 * 1024
-# A line of a key or of a list of headers that is too short to be told from ordinary words is not a secret alone.
-_SHORTEST_LINE = 8
+# A shorter part of a secret is like an ordinary word, and no secret alone.
+_SHORTEST_WORD = 8
 
 
 def arguments(name: str) -> dict[str, dict[str, t.Any]]:
@@ -119,7 +119,7 @@ def _url_parts(text: str) -> list[str]:
     if parts is None:
         return []
     target = f"{parts.path}?{parts.query}" if parts.query else parts.path
-    return [part for part in (target, parts.path, parts.query) if len(part) >= _SHORTEST_LINE]
+    return [part for part in (target, parts.path, parts.query) if len(part) >= _SHORTEST_WORD]
 
 
 def _passwords(text: str) -> list[str]:
@@ -143,8 +143,9 @@ class Redactor:
     def __init__(self, secrets: t.Iterable[str]) -> None:
         forms: set[str] = set()
         for secret in secrets:
-            lines = [line for line in secret.splitlines() if len(line) >= _SHORTEST_LINE]
-            for text in {secret, secret.strip(), *lines}:
+            # Lines of a key, and the token after "Bearer".
+            words = [word for word in secret.split() if len(word) >= _SHORTEST_WORD]
+            for text in {secret, secret.strip(), *words}:
                 forms.update(_forms(text))
         self._forms = sorted(filter(None, forms), key=len, reverse=True)
 
@@ -159,10 +160,10 @@ def _forms(secret: str) -> set[str]:
     encoded = secret.encode("utf-8", "surrogateescape")
     # What stands around a secret in base64 changes its first and last characters.
     inner = [base64.b64encode(b"\0" * shift + encoded).decode("ascii").rstrip("=")[2 * shift :] for shift in range(3)]
-    coded = {text[:-1] for text in inner if len(text) > _SHORTEST_LINE}
+    coded = {text[:-1] for text in inner if len(text) > _SHORTEST_WORD}
     quoted = {urllib.parse.quote(encoded, safe=""), urllib.parse.quote_plus(encoded)}
     return {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], *quoted, *coded, _hexadecimal(encoded)}
 
 
 def _hexadecimal(encoded: bytes) -> str:
-    return binascii.hexlify(encoded).decode("ascii") if len(encoded) >= _SHORTEST_LINE else ""
+    return binascii.hexlify(encoded).decode("ascii") if len(encoded) >= _SHORTEST_WORD else ""

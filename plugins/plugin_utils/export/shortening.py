@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import json_text
+
 MARK = "…"
 
 
@@ -32,7 +34,7 @@ def cut_json_list(text: str, limit: int) -> str:
     end = f'"{MARK}"]'
     shown = "["
     for item in json.loads(text):
-        longer = shown + json.dumps(item, ensure_ascii=False, separators=(",", ":")) + ","
+        longer = shown + json_text.compact(item) + ","
         if len(longer) + len(end) > limit:
             break
         shown = longer

@@ -8,12 +8,11 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import ipaddress
-import json
 import math
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export import paths
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import json_text, paths
 
 Converter = t.Callable[[t.Any], t.Any]
 
@@ -21,7 +20,6 @@ LAST_MILLISECOND = 253_402_300_799_999  # of the year 9999, the last that ISO 86
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}")
-_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def text(value: t.Any) -> str | None:
@@ -31,13 +29,13 @@ def text(value: t.Any) -> str | None:
     if value is None or value == [] or value == {}:
         return None
     if isinstance(value, (dict, list, tuple)):
-        return _dumps(value)
+        return json_text.compact(value)
     return paths.text(value) or None
 
 
 def compact_json(value: t.Any) -> str | None:
     """Return any value as compact JSON, a text in quotes; nothing for an empty list or object."""
-    return None if value is None or value == [] or value == {} else _dumps(value)
+    return None if value is None or value == [] or value == {} else json_text.compact(value)
 
 
 def texts(value: t.Any) -> list[str] | None:
