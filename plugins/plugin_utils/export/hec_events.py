@@ -75,6 +75,6 @@ class Envelope:
         # The time is written by hand: as a float it would lose its milliseconds, and Splunk reads no other form.
         milliseconds = value_types.milliseconds(_time(event))
         time = "" if milliseconds is None else f'"time":{milliseconds // 1000}.{milliseconds % 1000:03d},'
-        start = f"{{{time}{ocsf.line(head)[1:-1]}".encode()
+        start = b"{%s%s" % (time.encode(), ocsf.render(head).body[1:-1])
         separator = b"" if start.endswith((b"{", b",")) else b","
         return fit.Rendered(b'%s%s"event":%s}' % (start, separator, rendered.body), shortened)

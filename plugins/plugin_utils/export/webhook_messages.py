@@ -66,7 +66,7 @@ class Message:
 
     def _render(self, event: t.Mapping[str, t.Any]) -> fit.Rendered:
         rendering = self._template.render(event)
-        return fit.Rendered(ocsf.line(rendering.value).encode(), rendering.shortened)
+        return fit.Rendered(ocsf.render(rendering.value).body, rendering.shortened)
 
     def _with_token(self, body: bytes) -> bytes:
         if not self._token_paths:
@@ -77,7 +77,7 @@ class Message:
             for step in path[:-1]:
                 parent = parent[step]
             parent[path[-1]] = self._token
-        return ocsf.line(value).encode()
+        return ocsf.render(value).body
 
 
 def template(value: t.Any, **options: t.Any) -> Template:
