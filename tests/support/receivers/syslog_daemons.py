@@ -80,6 +80,7 @@ class Daemon:
 
     def start(self) -> None:
         """Start it and wait until it accepts connections."""
+        self._drop_half_line()
         (self.directory / "daemon.conf").write_text(self.configuration())
         with (self.directory / "daemon.out").open("ab") as output:
             self._process = subprocess.Popen(
@@ -99,7 +100,8 @@ class Daemon:
         """Return what it has written so far; a line that is not whole yet is none."""
         written = self.written.read_bytes() if self.written.exists() else b""
         lines = written[: written.rfind(b"\n") + 1].split(b"\n")[:-1]
-        return [self.parsed(json.loads(line)) for line in lines]
+        # What is no UTF-8 was not sent as a syslog message.
+        return [self.parsed(json.loads(line.decode(errors="replace"))) for line in lines]
 
     def await_messages(self, number: int) -> list[Message]:
         """Return its messages once it has written so many; AssertionError if it does not."""
@@ -117,6 +119,12 @@ class Daemon:
 
     def parsed(self, fields: t.Mapping[str, t.Any]) -> Message:
         raise NotImplementedError
+
+    def _drop_half_line(self) -> None:
+        """Remove what a killed receiver did not write whole."""
+        if self.written.exists():
+            written = self.written.read_bytes()
+            os.truncate(self.written, written.rfind(b"\n") + 1)
 
     def _count(self) -> int:
         return self.written.read_bytes().count(b"\n") if self.written.exists() else 0
