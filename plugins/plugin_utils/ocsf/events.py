@@ -33,6 +33,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.vulnerabiliti
 
 __all__ = [
     "CLASS_UIDS",
+    "NAMESPACE",
     "SEVERITIES_BY_ID",
     "Compliance",
     "DetectionError",
@@ -41,6 +42,7 @@ __all__ = [
     "finding",
     "finding_uid",
     "findings",
+    "product",
     "with_status",
 ]
 
@@ -69,7 +71,7 @@ _OUTCOMES: t.Mapping[str, t.Mapping[str, t.Any]] = {
 }
 
 # Changing this would give every stored finding another identity.
-_NAMESPACE = uuid.UUID("7b1f0c55-3f0e-5a37-9c0f-6d1f5a0c9be1")
+NAMESPACE = uuid.UUID("7b1f0c55-3f0e-5a37-9c0f-6d1f5a0c9be1")
 _MESSAGE_LIMIT = 2_000
 _DETECTIONS_LIMIT = 100_000
 _LAST_SECOND = 253_402_300_799  # of the year 9999
@@ -135,7 +137,7 @@ def finding(
             "types": [alert.capability],
             "analytic": {"type_id": 1, "type": "Rule", "uid": alert.id, "name": alert.title},
             "attacks": [_attack(reference) for reference in _techniques(detection, alert, catalogue)],
-            "product": _product(),
+            "product": product(),
             "created_time": _milliseconds(now),
             "first_seen_time": _milliseconds(now),
             "last_seen_time": _milliseconds(now),
@@ -146,7 +148,7 @@ def finding(
         "resources": [_resource(subject, [] if compliance else evidences, host)],
         "metadata": {
             "version": VERSION,
-            "product": _product(),
+            "product": product(),
             "profiles": ["host"],
             "event_code": alert.id,
             "logged_time": _milliseconds(now),
@@ -172,12 +174,18 @@ def finding(
 
 
 def with_status(
-    event: t.Mapping[str, t.Any], status: str, activity: str, now: float, reason: str | None = None
+    event: t.Mapping[str, t.Any],
+    status: str,
+    activity: str,
+    now: float,
+    reason: str | None = None,
+    change: str | None = None,
 ) -> dict[str, t.Any]:
     """Return the event as it reads once its finding has this status.
 
     status: new, open, suppressed or resolved. activity: create, update or close. now: since when, in seconds. reason:
-    why, where that is known.
+    why, where that is known. change: what tells apart two changes of a finding within one millisecond; None if there
+    is only one.
     """
     activity_id, activity_name = _ACTIVITIES[activity]
     status_id, status_name = _STATUSES[status]
@@ -196,9 +204,11 @@ def with_status(
     }
     # One event says one thing at one time; a collector that gets it twice can tell by this.
     instance = f"{event['finding_info']['uid']} {activity_id} {status_id} {changed['time']}"
+    if change is not None:
+        instance += f" {change}"
     changed["metadata"] = {
         **event["metadata"],
-        "uid": str(uuid.uuid5(_NAMESPACE, instance)),
+        "uid": str(uuid.uuid5(NAMESPACE, instance)),
         "logged_time": _milliseconds(now),
     }
     if event["unmapped"]["kind"] == "alert":
@@ -213,10 +223,11 @@ def with_status(
 def finding_uid(host: str, alert: str, subject: str) -> str:
     """Return the identity of the problem: the same for the same alert about the same subject on the same host."""
     # Lengths, so that no host, alert and subject joined otherwise give the same text.
-    return str(uuid.uuid5(_NAMESPACE, f"{len(host)}:{host} {len(alert)}:{alert} {subject}"))
+    return str(uuid.uuid5(NAMESPACE, f"{len(host)}:{host} {len(alert)}:{alert} {subject}"))
 
 
-def _product() -> dict[str, str]:
+def product() -> dict[str, str]:
+    """Return the OCSF ``product`` (https://schema.ocsf.io/1.5.0/objects/product) that events come from."""
     return {"name": "bulwark.servers", "vendor_name": "Bulwark", "version": collection_version.version()}
 
 

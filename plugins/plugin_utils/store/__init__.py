@@ -6,6 +6,13 @@
 from __future__ import annotations
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model import (
+    Destination,
+    DestinationState,
+    ExportFilter,
+    QueuedChange,
+    Settlement,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.facade import Store
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_model import (
     JitActor,
@@ -57,7 +64,10 @@ __all__ = [
     "ControlState",
     "Counts",
     "Coverage",
+    "Destination",
+    "DestinationState",
     "Explanation",
+    "ExportFilter",
     "Finding",
     "HistoryEntry",
     "HostSighting",
@@ -74,11 +84,13 @@ __all__ = [
     "ProgramHost",
     "ProgramQuery",
     "Query",
+    "QueuedChange",
     "RecordResult",
     "Run",
     "Seal",
     "SealEntry",
     "Selection",
+    "Settlement",
     "StatusChange",
     "Store",
     "StoreError",

@@ -12,6 +12,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import findi
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.lifecycle import State, Step
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Selection, StatusChange
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.outbox import Outbox
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.patterns import condition
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
@@ -34,7 +35,7 @@ def suppress(
             return []
         return lifecycle.suppress(state, now, by, reason, until)
 
-    changes = _decide(connection, selection, decide, now)
+    changes = _decide(connection, _conditions(selection, connection.dialect.name), decide, now)
     return changes, future and suppressions.add(connection, selection, reason, by, until, now)
 
 
@@ -47,7 +48,7 @@ def unsuppress(
         ended = lifecycle.lift_ended(state, now)
         return ended if ended or state.suppressed_at is None else lifecycle.lift(state, now, by, reason)
 
-    changes = _decide(connection, selection, decide, now)
+    changes = _decide(connection, _conditions(selection, connection.dialect.name), decide, now)
     return changes, not selection.uids and suppressions.remove(connection, selection)
 
 
@@ -57,24 +58,36 @@ def resolve(connection: sa.Connection, selection: Selection, reason: str, by: st
     def decide(state: State) -> list[Step]:
         return [] if state.status == "resolved" else lifecycle.resolve(state, now, by, reason)
 
-    return _decide(connection, selection, decide, now)
+    return _decide(connection, _conditions(selection, connection.dialect.name), decide, now)
+
+
+def lift_ended(connection: sa.Connection, now: float) -> int:
+    """Note the end of suppressions whose time is over; return of how many."""
+    until = tables().findings.c.suppressed_until
+    return len(_decide(connection, [until <= now], lambda state: lifecycle.lift_ended(state, now), now))
 
 
 def _decide(
-    connection: sa.Connection, selection: Selection, decide: t.Callable[[State], list[Step]], now: float
+    connection: sa.Connection,
+    conditions: t.Sequence[sa.ColumnElement[bool]],
+    decide: t.Callable[[State], list[Step]],
+    now: float,
 ) -> list[StatusChange]:
     changed: list[State] = []
     changes: list[StatusChange] = []
     history: list[Step] = []
-    for state in findings.locked(connection, *_conditions(selection, connection.dialect.name)):
+    outbox = Outbox(connection, now)
+    for state in findings.locked(connection, *conditions):
         before = state.effective(now)
         steps = decide(state)
         if steps:
             history += steps
             changed.append(state)
             changes.append(lifecycle.change(state, before, now))
+    outbox.take(history)
     findings.update(connection, changed)
     findings.add_history(connection, history)
+    outbox.write()
     return changes
 
 

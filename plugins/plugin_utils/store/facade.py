@@ -27,6 +27,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.benchmark_facade import BenchmarkStore
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.database import Database, Mode
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_facade import ExportStore
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_facade import JitStore
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
     Accepted,
@@ -52,7 +53,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.window_facad
 T = t.TypeVar("T")
 
 
-class Store(BenchmarkStore, JitStore, ProgramStore, WindowStore):
+class Store(BenchmarkStore, ExportStore, JitStore, ProgramStore, WindowStore):
     """An open store. Every method is one transaction, and raises StoreError when the database refuses.
 
     Open it where it is used and close it there: Ansible forks its workers, and a connection can't be shared by two

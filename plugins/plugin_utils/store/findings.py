@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import first_seen
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import first_seen, sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.events import Observation
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.lifecycle import State, Step
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
@@ -17,9 +17,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema impor
 with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
 
-# SQLite takes 999 values in a statement, if it is old.
-_MOST_VALUES = 500
 _FIELDS = tuple(field.name for field in dataclasses.fields(State))
+_HISTORY = tuple(field.name for field in dataclasses.fields(Step) if field.name not in ("then", "seen"))
 
 
 def locked(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[State]:
@@ -80,8 +79,7 @@ def _vulnerable(connection: sa.Connection, uids: t.Sequence[str]) -> dict[str, s
     """Return the stored events of these findings by uid."""
     columns = tables().findings.c
     found: dict[str, str] = {}
-    for start in range(0, len(uids), _MOST_VALUES):
-        part = uids[start : start + _MOST_VALUES]
+    for part in sql.parts(uids):
         rows = connection.execute(sa.select(columns.uid, columns.event).where(columns.uid.in_(part)))
         found.update((uid, event) for uid, event in rows)
     return found
@@ -89,7 +87,11 @@ def _vulnerable(connection: sa.Connection, uids: t.Sequence[str]) -> dict[str, s
 
 def add_history(connection: sa.Connection, steps: t.Sequence[Step]) -> None:
     if steps:
-        connection.execute(tables().history.insert(), [dataclasses.asdict(step) for step in steps])
+        connection.execute(tables().history.insert(), _history_rows(steps))
+
+
+def _history_rows(steps: t.Sequence[Step]) -> list[dict[str, t.Any]]:
+    return [{name: getattr(step, name) for name in _HISTORY} for step in steps]
 
 
 def _values(state: State) -> dict[str, t.Any]:

@@ -34,6 +34,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
     StatusChange,
     Suppression,
 )
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.outbox import Outbox
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.program_log import ProgramLog
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
@@ -63,6 +64,7 @@ class HostLog:
     ) -> None:
         self._connection, self._run_id, self._host, self._now = connection, run_id, host, now
         capabilities = list(dict.fromkeys(result.capability for result in results))
+        self._outbox = Outbox(connection, now)
         self._rules = suppressions.active(connection, now)
         self._stored = findings.of_host(connection, host, capabilities)
         self._controls = ControlLog(connection, run_id, host, results, now)
@@ -169,11 +171,13 @@ class HostLog:
 
     def write_findings(self) -> None:
         """Write the findings that were taken, and nothing about how far anybody looked."""
-        connection = self._connection
-        findings.insert(connection, list(self._added.values()))
-        findings.update_seen(connection, list(self._seen.values()))
+        connection, added, seen = self._connection, list(self._added.values()), list(self._seen.values())
+        self._outbox.take_host(self._host, self._run_id, self._steps, added, seen)
+        findings.insert(connection, added)
+        findings.update_seen(connection, seen)
         findings.update(connection, list(self._changed.values()))
         findings.add_history(connection, self._steps)
+        self._outbox.write()
 
     def _take(self, capability: str, log: _ResultLog) -> None:
         """Take what one result changes; a finding that several change is written once, as the last leaves it."""

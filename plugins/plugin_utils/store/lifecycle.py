@@ -56,9 +56,25 @@ class State:
         return self.suppressed_at is not None and (self.suppressed_until is None or self.suppressed_until > now)
 
 
+class Then(t.NamedTuple):
+    """A finding right after a step, as much of it as an exported event says. status: that people see."""
+
+    alert: str
+    status: str
+    reason: str | None
+    severity_id: int
+    first_seen: float
+    last_seen: float
+    runs: int
+
+
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One entry for the history, its severities as in ``HistoryEntry`` but numbers."""
+    """One entry for the history, its severities as in ``HistoryEntry`` but numbers.
+
+    then: the finding right after it; later steps of the same transaction change the state. seen: what a run observed,
+    None for a step that happened without that: the stored event belongs to it.
+    """
 
     at: float
     uid: str
@@ -66,9 +82,11 @@ class Step:
     action: str
     before_severity: int | None
     after_severity: int | None
-    by: str | None = None
-    reason: str | None = None
-    run_id: str | None = None
+    by: str | None
+    reason: str | None
+    run_id: str | None
+    then: Then
+    seen: Observation | None
 
 
 def first_seen(seen: Observation, run_id: str, rules: t.Sequence[Suppression], now: float) -> tuple[State, list[Step]]:
@@ -97,33 +115,34 @@ def first_seen(seen: Observation, run_id: str, rules: t.Sequence[Suppression], n
         count=1,
         reopened=0,
     )
-    steps = [Step(now, seen.uid, seen.host, "new", None, seen.severity_id, run_id=run_id)]
-    return state, steps + _suppress_by_rule(state, rules, now)
+    steps = [_step(state, now, "new", None, seen.severity_id, run_id=run_id, seen=seen)]
+    return state, steps + _suppress_by_rule(state, rules, now, seen)
 
 
 def seen_again(state: State, seen: Observation, run_id: str, rules: t.Sequence[Suppression], now: float) -> list[Step]:
     """Change a stored finding that a run saw, and return what to write in its history."""
+    # It happened before this run saw anything, to the finding as it was until now.
     steps = lift_ended(state, now)
     is_same_event = state.lifecycle == "event" and seen.occurred <= state.occurred
+    is_new_run = state.last_run != run_id
     before = state.severity_id
     was = state.effective(now)
     state.scope, state.severity_id = seen.scope, seen.severity_id
     state.occurred = max(state.occurred, seen.occurred)
-    if state.last_run != run_id:
-        state.count += 1
+    state.count += is_new_run
+    state.last_run = run_id
+    state.last_seen = max(state.last_seen, now)
     if was == "resolved":
         # A log that is read again has the same event again; it was resolved for what it was.
         if not is_same_event:
-            steps += _reopen(state, run_id, rules, now)
+            steps += _reopen(state, run_id, rules, now, seen)
     elif was == "suppressed":
-        steps += _lift_worse(state, now)
+        steps += _lift_worse(state, now, seen)
     else:
-        if was == "new" and state.last_run != run_id:
+        if was == "new" and is_new_run:
             state.status, state.status_since = "open", now
         if seen.severity_id != before:
-            steps.append(Step(now, state.uid, state.host, "severity_changed", before, seen.severity_id, run_id=run_id))
-    state.last_run = run_id
-    state.last_seen = max(state.last_seen, now)
+            steps.append(_step(state, now, "severity_changed", before, seen.severity_id, run_id=run_id, seen=seen))
     return steps
 
 
@@ -142,12 +161,14 @@ def resolve(state: State, now: float, by: str | None, reason: str, run_id: str |
     steps = lift_ended(state, now)
     before = state.severity_id if state.effective(now) in ACTIVE else None
     state.status, state.status_since, state.status_by, state.status_reason = "resolved", now, by, reason
-    steps.append(Step(now, state.uid, state.host, "resolved", before, None, by, reason, run_id))
+    steps.append(_step(state, now, "resolved", before, None, by, reason, run_id))
     return steps
 
 
-def suppress(state: State, now: float, by: str, reason: str, until: float | None) -> list[Step]:
-    """Change a finding that a person doesn't want to be told of any more."""
+def suppress(
+    state: State, now: float, by: str, reason: str, until: float | None, seen: Observation | None = None
+) -> list[Step]:
+    """Change a finding that a person doesn't want to be told of any more. seen: the observation that this is about."""
     steps = lift_ended(state, now)
     before = state.severity_id if state.effective(now) in ACTIVE else None
     state.suppressed_at, state.suppressed_until = now, until
@@ -156,18 +177,18 @@ def suppress(state: State, now: float, by: str, reason: str, until: float | None
     if state.status == "new":
         # It has been looked at: once the suppression is over, it isn't news.
         state.status, state.status_since = "open", now
-    steps.append(Step(now, state.uid, state.host, "suppressed", before, None, by, reason))
+    steps.append(_step(state, now, "suppressed", before, None, by, reason, seen=seen))
     return steps
 
 
-def lift(state: State, now: float, by: str | None, reason: str) -> list[Step]:
-    """End a suppression; the finding is what it was under it."""
+def lift(state: State, now: float, by: str | None, reason: str, seen: Observation | None = None) -> list[Step]:
+    """End a suppression; the finding is what it was under it. seen: the observation that ended it."""
     state.suppressed_at = state.suppressed_until = state.suppressed_by = state.suppressed_reason = None
     state.suppressed_severity = None
     after = None if state.status == "resolved" else state.severity_id
     if after is not None:
         state.status_since = now
-    return [Step(now, state.uid, state.host, "unsuppressed", None, after, by, reason)]
+    return [_step(state, now, "unsuppressed", None, after, by, reason, seen=seen)]
 
 
 def lift_ended(state: State, now: float) -> list[Step]:
@@ -182,31 +203,49 @@ def change(state: State, before: str | None, now: float) -> StatusChange:
     return StatusChange(state.uid, state.host, state.alert, state.subject, severity, before, state.effective(now))
 
 
-def _lift_worse(state: State, now: float) -> list[Step]:
+def _lift_worse(state: State, now: float, seen: Observation) -> list[Step]:
     """End a suppression that was decided about something less severe."""
     decided = state.suppressed_severity
     if decided is None or state.severity_id <= decided:
         return []
     reason = f"its severity rose from {SEVERITIES_BY_ID[decided]} to {SEVERITIES_BY_ID[state.severity_id]}"
-    return lift(state, now, by=None, reason=reason)
+    return lift(state, now, by=None, reason=reason, seen=seen)
 
 
-def _reopen(state: State, run_id: str, rules: t.Sequence[Suppression], now: float) -> list[Step]:
-    steps = _lift_worse(state, now)
+def _reopen(state: State, run_id: str, rules: t.Sequence[Suppression], now: float, seen: Observation) -> list[Step]:
+    steps = _lift_worse(state, now, seen)
     state.status, state.status_since, state.status_by, state.status_reason = "open", now, None, None
     state.reopened += 1
     after = None if state.is_suppressed(now) else state.severity_id
-    steps.append(Step(now, state.uid, state.host, "reopened", None, after, run_id=run_id))
+    steps.append(_step(state, now, "reopened", None, after, run_id=run_id, seen=seen))
     if not state.is_suppressed(now) and len(steps) == 1:
-        steps += _suppress_by_rule(state, rules, now)
+        steps += _suppress_by_rule(state, rules, now, seen)
     return steps
 
 
-def _suppress_by_rule(state: State, rules: t.Sequence[Suppression], now: float) -> list[Step]:
+def _suppress_by_rule(state: State, rules: t.Sequence[Suppression], now: float, seen: Observation) -> list[Step]:
     for rule in rules:
         if applies(rule, state):
-            return suppress(state, now, rule.actor, rule.reason, rule.until)
+            return suppress(state, now, rule.actor, rule.reason, rule.until, seen)
     return []
+
+
+def _step(
+    state: State,
+    at: float,
+    action: str,
+    before: int | None,
+    after: int | None,
+    by: str | None = None,
+    reason: str | None = None,
+    run_id: str | None = None,
+    seen: Observation | None = None,
+) -> Step:
+    """Return the step that led to a state."""
+    status = state.effective(at)
+    why = state.suppressed_reason if status == "suppressed" else state.status_reason
+    then = Then(state.alert, status, why, state.severity_id, state.first_seen, state.last_seen, state.count)
+    return Step(at, state.uid, state.host, action, before, after, by, reason, run_id, then, seen)
 
 
 def applies(rule: Suppression, state: State) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import outbox_migration
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
@@ -314,6 +315,7 @@ STEPS: tuple[t.Callable[[sa.Connection], None], ...] = (
     _controls,
     _programs,
     _app_windows,
+    outbox_migration.create,
 )
 VERSION = 1 + len(STEPS)
 

@@ -12,9 +12,9 @@ import json
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import SEVERITIES_BY_ID, with_status
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import SEVERITIES_BY_ID
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import patterns, sql
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import finding_event, patterns, sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
     Counts,
     Finding,
@@ -34,13 +34,13 @@ _STREAMED: t.Mapping[str, t.Any] = {"yield_per": 1_000}
 def findings(connection: sa.Connection, query: Query, now: float, with_events: bool = True) -> list[Finding]:
     """Return the findings that a query is for, the most severe and most recent first."""
     table = tables().findings
-    effective = _effective(now).label("effective")
+    status = effective(now).label("effective")
     if not with_events:
         columns = [column for column in table.c if column.name != "event"]
-        rows = connection.execute(_chosen(connection, query, now, *columns, effective), execution_options=_STREAMED)
+        rows = connection.execute(_chosen(connection, query, now, *columns, status), execution_options=_STREAMED)
         same: dict[str, str] = {}
-        return [_finding(row, "", {}, same) for row in rows.mappings()]
-    rows = connection.execute(_with_events(connection, query, now, table, effective), execution_options=_STREAMED)
+        return [described(row, "", {}, same) for row in rows.mappings()]
+    rows = connection.execute(_with_events(connection, query, now, table, status), execution_options=_STREAMED)
     return [_complete(row) for row in rows.mappings()]
 
 
@@ -65,7 +65,7 @@ def _with_events(connection: sa.Connection, query: Query, now: float, *columns: 
 
 def _chosen(connection: sa.Connection, query: Query, now: float, *columns: t.Any) -> sa.Select[t.Any]:
     """Return a statement for some columns of the findings that a query is for."""
-    statement = sa.select(*columns).where(*_conditions(query, connection.dialect.name, now)).order_by(*_order())
+    statement = sa.select(*columns).where(*conditions(query, connection.dialect.name, now)).order_by(*_order())
     return sql.limited(statement, query.limit, query.offset)
 
 
@@ -77,10 +77,10 @@ def _order() -> tuple[sa.ColumnElement[t.Any], ...]:
 def counts(connection: sa.Connection, query: Query, now: float) -> Counts:
     """Return how many findings a query is for, its limit aside."""
     table = tables().findings
-    status = _effective(now).label("effective")
+    status = effective(now).label("effective")
     statement = (
         sa.select(status, table.c.severity_id, sa.func.count().label("number"))
-        .where(*_conditions(query, connection.dialect.name, now))
+        .where(*conditions(query, connection.dialect.name, now))
         .group_by(status, table.c.severity_id)
     )
     by_status = dict.fromkeys(STATUSES, 0)
@@ -99,7 +99,7 @@ def history(connection: sa.Connection, query: Query, now: float) -> list[History
     statement = (
         sa.select(table)
         .join(found, found.c.uid == table.c.uid)
-        .where(*_conditions(about, connection.dialect.name, now))
+        .where(*conditions(about, connection.dialect.name, now))
         .order_by(table.c.at.desc(), table.c.id.desc())
     )
     if query.since is not None:
@@ -123,7 +123,7 @@ def _entry(row: t.Mapping[t.Any, t.Any]) -> HistoryEntry:
     )
 
 
-def _effective(now: float) -> sa.ColumnElement[str]:
+def effective(now: float) -> sa.ColumnElement[str]:
     """Return the status that people see as an expression; the same as ``lifecycle.State.effective``."""
     columns = tables().findings.c
     holds = columns.suppressed_until.is_(None) | (columns.suppressed_until > now)
@@ -131,45 +131,50 @@ def _effective(now: float) -> sa.ColumnElement[str]:
     return sa.case((is_suppressed, "suppressed"), else_=columns.status)
 
 
-def _conditions(query: Query, dialect: str, now: float) -> list[sa.ColumnElement[bool]]:
+def conditions(query: Query, dialect: str, now: float) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions under which a query is for a finding."""
     columns = tables().findings.c
-    conditions: list[sa.ColumnElement[bool]] = []
+    limits: list[sa.ColumnElement[bool]] = []
     for column, wanted in (
         (columns.host, query.hosts),
         (columns.alert, query.alerts),
         (columns.subject, query.subjects),
     ):
         if wanted:
-            conditions.append(patterns.any_of(column, wanted, dialect))
+            limits.append(patterns.any_of(column, wanted, dialect))
     for column, names in ((columns.capability, query.capabilities), (columns.uid, query.uids)):
         if names:
-            conditions.append(column.in_(names))
+            limits.append(column.in_(names))
     if query.statuses:
-        conditions.append(_effective(now).in_(query.statuses))
+        limits.append(effective(now).in_(query.statuses))
     if query.severity is not None:
-        conditions.append(columns.severity_id >= SEVERITIES.index(query.severity) + 1)
+        limits.append(columns.severity_id >= SEVERITIES.index(query.severity) + 1)
     if query.since is not None:
-        conditions.append(columns.last_seen >= query.since)
+        limits.append(columns.last_seen >= query.since)
     if query.until is not None:
-        conditions.append(columns.first_seen <= query.until)
+        limits.append(columns.first_seen <= query.until)
     if query.run is not None:
         covered = tables().coverage.c
-        conditions.append(
+        limits.append(
             sa.exists().where(
                 covered.run_id == query.run, covered.host == columns.host, covered.capability == columns.capability
             )
         )
-    return conditions
+    return limits
 
 
 def _complete(row: t.Mapping[t.Any, t.Any]) -> Finding:
     """Return a finding with its event, which says the same."""
     event = json.loads(row["event"])
-    found = _finding(row, event["finding_info"]["title"], {}, {})
-    return dataclasses.replace(found, event=_event(event, row, found.status, found.status_since, found.status_reason))
+    found = described(row, event["finding_info"]["title"], {}, {})
+    time = max(found.status_since, found.last_seen)
+    activity = {"new": "create", "resolved": "close"}.get(found.status, "update")
+    seen = finding_event.Seen(found.first_seen, found.last_seen, found.count)
+    complete = finding_event.complete(event, found.status, activity, time, found.status_reason, seen)
+    return dataclasses.replace(found, event=complete)
 
 
-def _finding(row: t.Mapping[t.Any, t.Any], title: str, event: dict[str, t.Any], same: dict[str, str]) -> Finding:
+def described(row: t.Mapping[t.Any, t.Any], title: str, event: dict[str, t.Any], same: dict[str, str]) -> Finding:
     """Return a finding. same: texts that many findings have, so that each is in memory once."""
     status: str = row["effective"]
     since, by, reason = row["status_since"], row["status_by"], row["status_reason"]
@@ -189,24 +194,6 @@ def _finding(row: t.Mapping[t.Any, t.Any], title: str, event: dict[str, t.Any], 
         suppressed_until=row["suppressed_until"] if status == "suppressed" else None,
         event=event,
     )
-
-
-def _event(
-    observed: dict[str, t.Any], row: t.Mapping[t.Any, t.Any], status: str, since: float, reason: str | None
-) -> dict[str, t.Any]:
-    """Return the finding as an OCSF event: what a run observed last, with what the store knows of it."""
-    activity = {"new": "create", "resolved": "close"}.get(status, "update")
-    event = with_status(observed, status, activity, max(since, row["last_seen"]), reason)
-    seen = {"first_seen_time": _milliseconds(row["first_seen"]), "last_seen_time": _milliseconds(row["last_seen"])}
-    event["finding_info"] |= {**seen, "created_time": seen["first_seen_time"]}
-    if row["lifecycle"] == "state":
-        # A state lasts from the first to the last look; an event happened when its detection says.
-        event |= {"start_time": seen["first_seen_time"], "end_time": seen["last_seen_time"], "count": row["count"]}
-    return event
-
-
-def _milliseconds(seconds: float) -> int:
-    return int(seconds * 1000)
 
 
 def severities(numbers: t.Mapping[int, int]) -> dict[str, int]:

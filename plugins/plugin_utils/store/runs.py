@@ -14,10 +14,11 @@ import uuid
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import NOT_CHECKED, not_checked
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import FLEET
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import explained, sql
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import explained, outbox_scans, sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.coverage import summary
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import Coverage, Run
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.outbox import Outbox
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
@@ -88,10 +89,12 @@ def finish(connection: sa.Connection, run_id: str, now: float, reasons: t.Mappin
 
     reasons: why hosts have no result, where that is known.
     """
+    outbox = Outbox(connection, now)
     runs = tables().runs
     finished = require(connection, run_id)
     connection.execute(runs.update().where(runs.c.id == run_id).values(finished=max(now, finished or now)))
     _explain_missing(connection, run_id, reasons)
+    outbox_scans.queue(connection, outbox, run_id, now)
     return finished is None
 
 

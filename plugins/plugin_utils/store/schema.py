@@ -9,7 +9,12 @@ import contextlib
 import dataclasses
 import functools
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import control_tables, program_tables, window_tables
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    control_tables,
+    outbox_tables,
+    program_tables,
+    window_tables,
+)
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
@@ -42,6 +47,11 @@ class Tables:
     program_hosts: sa.Table
     program_sightings: sa.Table
     app_windows: sa.Table
+    outbox_destinations: sa.Table
+    outbox_changes: sa.Table
+    outbox: sa.Table
+    outbox_counts: sa.Table
+    outbox_scans: sa.Table
 
 
 @functools.cache
@@ -77,6 +87,11 @@ def tables() -> Tables:
         program_hosts=program_tables.hosts(metadata),
         program_sightings=program_tables.sightings(metadata),
         app_windows=window_tables.windows(metadata),
+        outbox_destinations=outbox_tables.destinations(metadata),
+        outbox_changes=outbox_tables.changes(metadata),
+        outbox=outbox_tables.rows(metadata),
+        outbox_counts=outbox_tables.counts(metadata),
+        outbox_scans=outbox_tables.scans(metadata),
     )
 
 
@@ -145,6 +160,7 @@ def _explained(metadata: sa.MetaData) -> sa.Table:
 
 
 def _findings(metadata: sa.MetaData) -> sa.Table:
+    until: sa.Column[float | None] = sa.Column("suppressed_until", sa.Double)
     return sa.Table(
         "bulwark_findings",
         metadata,
@@ -163,7 +179,7 @@ def _findings(metadata: sa.MetaData) -> sa.Table:
         sa.Column("status_by", sa.Text),
         sa.Column("status_reason", sa.Text),
         sa.Column("suppressed_at", sa.Double),
-        sa.Column("suppressed_until", sa.Double),
+        until,
         sa.Column("suppressed_by", sa.Text),
         sa.Column("suppressed_reason", sa.Text),
         sa.Column("suppressed_severity", sa.Integer),
@@ -177,6 +193,13 @@ def _findings(metadata: sa.MetaData) -> sa.Table:
         sa.Index("ix_bulwark_findings_host", "host", "capability"),
         # The order in which people look at findings: the first hundred are found without sorting all.
         sa.Index("ix_bulwark_findings_order", sa.text("severity_id DESC"), sa.text("last_seen DESC"), "uid"),
+        # Each export looks for suppressions that ended.
+        sa.Index(
+            "ix_bulwark_findings_suppressed",
+            "suppressed_until",
+            sqlite_where=until.is_not(None),
+            postgresql_where=until.is_not(None),
+        ),
     )
 
 

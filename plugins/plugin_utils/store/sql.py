@@ -15,6 +15,10 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
 Row = t.Mapping[t.Any, t.Any]
 
 _NO_LIMIT = 2**62
+# SQLite takes 999 values in a statement, if it is old.
+_MOST_VALUES = 500
+
+T = t.TypeVar("T")
 
 
 def upsert(
@@ -57,6 +61,12 @@ def _insert(connection: sa.Connection, table: sa.Table) -> t.Any:
     return sqlite.insert(table)
 
 
+def parts(values: t.Sequence[T]) -> t.Iterator[t.Sequence[T]]:
+    """Yield values in parts that fit into a statement."""
+    for start in range(0, len(values), _MOST_VALUES):
+        yield values[start : start + _MOST_VALUES]
+
+
 def limited(statement: sa.Select[t.Any], limit: int | None, offset: int) -> sa.Select[t.Any]:
     """Return the statement for so many rows at most, after leaving some out."""
     # SQLite has no OFFSET without a LIMIT.
@@ -69,5 +79,22 @@ def lock(connection: sa.Connection, *names: str) -> None:
     SQLite has one writer at a time as it is.
     """
     if connection.dialect.name == "postgresql":
-        digest = hashlib.sha256("\0".join(names).encode()).digest()
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(int.from_bytes(digest[:8], "big", signed=True))))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_lock_key(names))))
+
+
+def lock_shared(connection: sa.Connection, *names: str) -> None:
+    """Keep out whoever calls ``lock`` with these names, until the transaction ends; others share it."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_lock_key(names))))
+
+
+def _lock_key(names: t.Sequence[str]) -> int:
+    digest = hashlib.sha256("\0".join(names).encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def byte_length(column: sa.ColumnElement[str], dialect: str) -> sa.ColumnElement[int]:
+    """Return how many bytes of UTF-8 a text has, as an expression."""
+    if dialect == "postgresql":
+        return sa.func.octet_length(column)
+    return sa.func.length(sa.cast(column, sa.LargeBinary))

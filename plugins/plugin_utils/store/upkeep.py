@@ -8,7 +8,12 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import control_query, program_log, seals
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    control_query,
+    outbox_originals,
+    program_log,
+    seals,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
@@ -25,7 +30,7 @@ def prune(connection: sa.Connection, before: float) -> dict[str, int]:
     findings, coverage, latest = tables().findings, tables().coverage, tables().latest
     runs, rules = tables().runs, tables().suppressions
     resolved = (findings.c.status == "resolved") & (findings.c.status_since < before)
-    removed = {"findings": connection.execute(findings.delete().where(resolved)).rowcount}
+    removed = {"findings": _remove_findings(connection, [resolved])}
     connection.execute(rules.delete().where(rules.c.until < before))
     judged = tables().judgements
     connection.execute(judged.delete().where((judged.c.ended < before) | (judged.c.until < before)))
@@ -69,13 +74,26 @@ def forget(
         wanted = [] if hosts is None else [table.c.host.in_(hosts)]
         if capabilities:
             wanted.append(table.c.capability.in_(capabilities))
-        removed[name] = connection.execute(table.delete().where(*wanted)).rowcount
+        if table is tables().findings:
+            removed[name] = _remove_findings(connection, wanted)
+        else:
+            removed[name] = connection.execute(table.delete().where(*wanted)).rowcount
     if removed["programs"]:
         program_log.remove_unseen(connection)
     whole_hosts = () if capabilities or hosts is None else hosts
     connection.execute(tables().pins.delete().where(tables().pins.c.host.in_(whole_hosts)))
     counted = {name: removed[name] for name in ("findings", "coverage")}
     return {**counted, "seals": _forget_seals(connection, whole_hosts, by, now)}
+
+
+def _remove_findings(connection: sa.Connection, conditions: t.Sequence[sa.ColumnElement[bool]]) -> int:
+    """Remove findings; return how many. What waits to be exported about them keeps their events."""
+    table = tables().findings
+    # Nobody adds a change that refers to one of them from here on.
+    connection.execute(sa.select(table.c.uid).where(*conditions).order_by(table.c.uid).with_for_update()).all()
+    outbox_originals.keep(connection, *conditions)
+    # One that was recorded just now stays.
+    return connection.execute(table.delete().where(*conditions, ~outbox_originals.is_needed())).rowcount
 
 
 def _forget_seals(connection: sa.Connection, hosts: t.Sequence[str], by: str, now: float) -> int:

@@ -9,7 +9,13 @@ import contextlib
 import typing as t
 
 import sqlalchemy as sa
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Accepted, Selection, Store, location
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    Accepted,
+    Destination,
+    Selection,
+    Store,
+    location,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.copy import StoreCopy
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
@@ -32,6 +38,7 @@ _HALF = "\ud800\x00"
 def fill(url: str) -> None:
     """Make a store that has something in each of its tables; its last run is not closed."""
     with contextlib.closing(Store.open(url)) as store:
+        store.register_destination(Destination("siem", "file", AWKWARD), now=99)
         explained = {"by": "openssh-server 1:10.0", "count": 2**40, "examples": ["/usr/sbin/sshd"]}
         coverage = [checked(explained=[explained], explained_count=2**40), skipped("/etc/ssl", scope="ssl")]
         seen = [finding(AWKWARD, 100.1), finding("/etc/shadow", 100.2, evidences=[{"data": {"half": _HALF}}])]

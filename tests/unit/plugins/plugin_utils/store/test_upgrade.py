@@ -88,7 +88,7 @@ def test_an_upgraded_store_has_the_shape_of_a_new_one(
 ) -> None:
     old_url = made(store_url, version)
     Store.open(old_url).close()
-    assert schema_of(old_url) == migrations.VERSION == 9
+    assert schema_of(old_url) == migrations.VERSION == 10
     if old_url.startswith("sqlite"):
         new_url = f"sqlite:///{tmp_path}/new.db"
     else:

@@ -1,0 +1,390 @@
+#!/usr/bin/python
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: findings_export
+short_description: Send changes of findings to SIEMs and other receivers
+version_added: 0.1.0
+author:
+  - bulwark.servers contributors (@bulwark-servers)
+description:
+  - Registers destinations in the store. From then on the store queues each change of a finding for each destination
+    that wants it, in the transaction that records the change, and queues the coverage of each run.
+  - Sends the queued changes and removes each from the queue when the receiver has confirmed it. A receiver that cannot
+    be reached gets them in a later run, in the order of the changes of each finding.
+  - A receiver that fails stops no other one. The task then warns and succeeds, unless O(strict=true).
+  - A change that a receiver refuses is set aside with the receiver's reason, and the others go on. Send it again with
+    O(resend=true).
+  - Several controllers may export to one destination at a time if the store is in PostgreSQL.
+extends_documentation_fragment:
+  - bulwark.servers.attributes
+  - bulwark.servers.store
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Sends nothing and makes no connection to a receiver. RV(destinations[].preview) shows for the first O(preview)
+        waiting changes how each reads in the receiver's format.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+    details:
+      - When nothing waits, nothing is sent and nothing changes.
+  platform:
+    support: full
+    platforms: all
+options:
+  state:
+    description:
+      - V(exported) registers O(destinations) and sends what waits for them.
+      - V(present) only registers O(destinations). Their settings are checked, and changes are queued from then on.
+      - V(absent) removes the destinations of O(names) from the store.
+    type: str
+    choices: [exported, present, absent]
+    default: exported
+  destinations:
+    description:
+      - The receivers. Each has a O(destinations[].name), exactly one kind with its options
+        (O(destinations[].elastic), O(destinations[].file), O(destinations[].kafka), O(destinations[].sentinel),
+        O(destinations[].splunk), O(destinations[].syslog), O(destinations[].webhook)), and the filters and limits that
+        all kinds have.
+      - Each secret, such as a token, is given in one of three ways. C(token) has the secret, which belongs into
+        Ansible Vault, C(token_file) names a file on the controller, and C(token_environment) names an environment
+        variable of the process that runs the playbook.
+      - Required unless O(state=absent).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description:
+          - Name of the destination in the store, up to 64 letters, digits, dots, dashes and underscores. A destination
+            with a new name is a new one, and the changes that wait for the former name stay there.
+        type: str
+        required: true
+      hosts:
+        description: Inventory names of hosts, in which V(*) stands for any text and V(?) for one character.
+        type: list
+        elements: str
+        default: []
+      groups:
+        description: Groups of the inventory. Their hosts count as they are when the destination is registered.
+        type: list
+        elements: str
+        default: []
+      capabilities:
+        description: Capabilities whose findings and coverage are sent.
+        type: list
+        elements: str
+        default: []
+      alerts:
+        description: Ids of alerts, in which V(*) stands for any text and V(?) for one character.
+        type: list
+        elements: str
+        default: []
+      statuses:
+        description: Statuses that the finding has after the change.
+        type: list
+        elements: str
+        choices: [new, open, suppressed, resolved]
+        default: []
+      severity:
+        description: The lowest severity.
+        type: str
+        choices: [informational, low, medium, high, critical]
+      evidence:
+        description: Whether to also send changes that only add evidence to a finding.
+        type: bool
+        default: false
+      coverage:
+        description:
+          - Whether to also send how far each run looked at each host, as OCSF Scan Activity. A SIEM can then alert on a
+            host that nobody looks at any more.
+        type: bool
+        default: true
+      max_changes:
+        description: How many changes wait at most. By default there is no limit.
+        type: int
+      max_age:
+        description: How long a change waits at most, in minutes, hours, days or weeks (V(12h), V(30d), V(4w)).
+        type: str
+      when_full:
+        description:
+          - What happens at the limit. V(keep_oldest) drops newer changes, V(keep_newest) drops older ones. Each
+            dropped change is counted.
+          - Required with O(destinations[].max_changes) or O(destinations[].max_age).
+        type: str
+        choices: [keep_oldest, keep_newest]
+      since:
+        description:
+          - A destination that the store does not have yet also gets the findings that a run saw at or after this time,
+            as they are now. By default it gets changes only.
+          - A number of minutes, hours, days or weeks, a date, or a date and time (V(30d), V(2026-05-31),
+            V(2026-05-31T12:00:00Z)). Without an offset it is UTC.
+        type: str
+      # BEGIN elastic
+      # END elastic
+      # BEGIN file
+      # END file
+      # BEGIN kafka
+      # END kafka
+      # BEGIN sentinel
+      # END sentinel
+      # BEGIN splunk
+      # END splunk
+      # BEGIN syslog
+      # END syslog
+      # BEGIN webhook
+      # END webhook
+  names:
+    description:
+      - Names of destinations. With O(state=absent) those to remove, and otherwise those of O(destinations) to use, by
+        default all.
+    type: list
+    elements: str
+    default: []
+  discard:
+    description:
+      - With O(state=absent), whether changes that still wait are given up. Without it, a destination for which changes
+        wait is not removed.
+    type: bool
+    default: false
+  resend:
+    description: Whether to send changes again that the receiver refused before.
+    type: bool
+    default: false
+  run:
+    description:
+      - Id of the run that the alert C(export_behind) belongs to, from M(bulwark.servers.findings_run). Defaults to the
+        newest run.
+    type: str
+  time_limit:
+    description:
+      - Seconds for the whole export. What was not sent then waits for the next one.
+    type: int
+    default: 300
+  behind_after:
+    description:
+      - A change that waits longer than this raises the alert C(export_behind) about its destination, on the host
+        C((fleet\)). The alert is resolved when the destination has caught up. Minutes, hours, days or weeks.
+    type: str
+    default: 1d
+  strict:
+    description: Whether the task fails when a receiver failed or refused a change, or the time was up.
+    type: bool
+    default: false
+  preview:
+    description: In check mode, of how many waiting changes of each destination to show how they read.
+    type: int
+    default: 10
+seealso:
+  - module: bulwark.servers.findings_export_info
+  - module: bulwark.servers.findings_info
+"""
+
+EXAMPLES = r"""
+- name: Send all changes to a file that a collector reads
+  bulwark.servers.findings_export:
+    destinations:
+      - name: collector
+        file:
+          path: /var/log/bulwark/findings.ndjson
+  run_once: true
+
+- name: Send what is serious, and at most a million changes that wait, dropping the oldest
+  bulwark.servers.findings_export:
+    destinations:
+      - name: on-call
+        severity: high
+        statuses:
+          - new
+          - open
+        coverage: false
+        max_changes: 1000000
+        when_full: keep_newest
+        file:
+          path: /var/log/bulwark/serious.ndjson
+    strict: true
+  run_once: true
+
+- name: Send what the receiver refused again, after its administrator corrected a mapping
+  bulwark.servers.findings_export:
+    destinations: "{{ bulwark_export }}"
+    names:
+      - collector
+    resend: true
+  run_once: true
+
+- name: Remove a destination, and give up what waits for it
+  bulwark.servers.findings_export:
+    state: absent
+    names:
+      - collector
+    discard: true
+  run_once: true
+"""
+
+RETURN = r"""
+registered:
+  description: Names of the destinations that are new, or whose settings in the store changed.
+  returned: when O(state=exported) or O(state=present)
+  type: list
+  elements: str
+  sample: [siem]
+removed:
+  description: Names of the destinations that were removed.
+  returned: when O(state=absent)
+  type: list
+  elements: str
+  sample: [siem]
+discarded:
+  description: How many changes that waited, or were set aside, were given up.
+  returned: when O(state=absent)
+  type: int
+  sample: 0
+destinations:
+  description: What was done for each destination.
+  returned: when O(state=exported)
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name.
+      returned: always
+      type: str
+      sample: siem
+    kind:
+      description: Its kind.
+      returned: always
+      type: str
+      sample: syslog
+    address:
+      description: The address of the receiver, without secrets.
+      returned: always
+      type: str
+      sample: logs.example.com:6514
+    sent:
+      description: How many changes the receiver confirmed in this export.
+      returned: always
+      type: int
+      sample: 120
+    refused:
+      description: How many changes were set aside in this export.
+      returned: always
+      type: int
+      sample: 0
+    shortened:
+      description:
+        - How many of the sent changes lack evidences, or have values that were cut, because the receiver limits their
+          size. The store has all of it.
+      returned: always
+      type: int
+      sample: 1
+    waiting:
+      description: How many changes wait now.
+      returned: always
+      type: int
+      sample: 0
+    set_aside:
+      description: How many changes the receiver refused in this and former exports. O(resend=true) sends them again.
+      returned: always
+      type: int
+      sample: 0
+    dropped:
+      description: How many changes a limit dropped since the destination was registered.
+      returned: always
+      type: int
+      sample: 0
+    behind_since:
+      description: When the oldest waiting change was recorded, in seconds since the epoch. None if nothing waits.
+      returned: always
+      type: float
+      sample: 1780228800.0
+    retry_at:
+      description: No export tries again before this time, in seconds since the epoch. None if there is no such time.
+      returned: always
+      type: float
+      sample: 1780229700.0
+    error:
+      description: Why changes wait, in a sentence. None if nothing waits.
+      returned: always
+      type: str
+      sample: connection refused
+    preview:
+      description: The first waiting changes as the receiver would get them.
+      returned: in check mode
+      type: list
+      elements: dict
+      contains:
+        uid:
+          description: The event's C(metadata.uid), by which a receiver can tell duplicates.
+          returned: always
+          type: str
+          sample: 0a3c2f5e-65a9-5a55-8d68-5d3d8c1a2b3c
+        change:
+          description: What happened.
+          returned: always
+          type: str
+          sample: new
+        host:
+          description: The host by its name in the inventory.
+          returned: always
+          type: str
+          sample: web1
+        alert:
+          description: Id of the alert, none for coverage.
+          returned: always
+          type: str
+          sample: fim_file_modified
+        severity:
+          description: The severity of the event.
+          returned: always
+          type: str
+          sample: High
+        status:
+          description: The status of the event.
+          returned: always
+          type: str
+          sample: New
+        time:
+          description: When the change was recorded, in seconds since the epoch.
+          returned: always
+          type: float
+          sample: 1780228800.0
+        body:
+          description: What would be sent, without secrets. None if the format cannot take the event.
+          returned: always
+          type: str
+          sample: '{"class_uid": 2004}'
+        size:
+          description: The size of the body in bytes.
+          returned: when the format can take the event
+          type: int
+          sample: 2048
+        removed_evidences:
+          description: How many evidences are left out.
+          returned: when the format can take the event
+          type: int
+          sample: 0
+        shortened_values:
+          description: How many values are cut.
+          returned: when the format can take the event
+          type: int
+          sample: 0
+        problem:
+          description: Why the format cannot take the event, in a sentence. None if it can.
+          returned: always
+          type: str
+          sample: the event has no host
+summary:
+  description: The same for people, a line for each destination.
+  returned: when O(state=exported)
+  type: list
+  elements: str
+  sample:
+    - "Export to siem (syslog, logs.example.com:6514): 120 sent, 0 waiting"
+"""

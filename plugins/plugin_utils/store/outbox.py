@@ -1,0 +1,116 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Queue what a transaction changes, for every destination that wants it.
+
+The event of a change is not copied as long as the finding has it: most changes are exported before a run sees the
+finding again, and an event is the largest part of a row. ``outbox_originals`` copies it before it is replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    outbox_changes,
+    outbox_counts,
+    outbox_destinations,
+    outbox_evidence,
+    outbox_limits,
+    outbox_originals,
+    outbox_rows,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.events import Observation
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.lifecycle import State, Step
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.outbox_changes import Draft
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.outbox_counts import Numbers
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.outbox_destinations import Registered
+
+with contextlib.suppress(ImportError):  # Store.open says what is missing
+    import sqlalchemy as sa
+
+
+class Outbox:
+    """What one transaction queues. Make it before anything is changed, take steps before they are written."""
+
+    def __init__(self, connection: sa.Connection, now: float) -> None:
+        self._connection, self._now = connection, now
+        self._listening = outbox_destinations.listening(connection)
+        self._drafts: list[Draft] = []
+
+    def take(self, steps: t.Sequence[Step]) -> None:
+        """Take what happens to findings while their events stay as they are."""
+        if self._listening:
+            self._take(steps, {}, {})
+
+    def take_host(
+        self,
+        host: str,
+        run_id: str,
+        steps: t.Sequence[Step],
+        added: t.Sequence[tuple[State, Observation]],
+        seen: t.Sequence[tuple[State, Observation]],
+    ) -> None:
+        """Take what a run changes of a host. added, seen: findings that it writes, with what it observed."""
+        if not self._listening:
+            return
+        replaced = {state.uid: observation for state, observation in seen}
+        if replaced:
+            outbox_originals.keep_of_host(self._connection, host)
+        self._take(steps, replaced, {state.uid: observation for state, observation in added})
+        if any(each.destination.evidence for each in self._listening):
+            changed = {step.uid for step in steps}
+            unchanged = [(state, observation) for state, observation in seen if state.uid not in changed]
+            self._drafts += outbox_evidence.drafts(self._connection, unchanged, run_id, self._now)
+
+    def add(self, drafts: t.Iterable[Draft]) -> None:
+        self._drafts += drafts
+
+    def wants_coverage(self) -> bool:
+        return any(each.destination.coverage for each in self._listening)
+
+    def write(self) -> None:
+        """Write what was taken. Comes after the findings: a change may refer to one."""
+        drafts, self._drafts = self._drafts, []
+        chosen = {each: self._limited(each, drafts) for each in self._listening} if drafts else {}
+        wanted = sorted({index for indexes in chosen.values() for index in indexes})
+        if wanted:
+            ids = dict(zip(wanted, outbox_rows.next_ids(self._connection, len(wanted)), strict=True))
+            rows = [{"id": ids[index], **drafts[index].row} for index in wanted]
+            outbox_rows.insert_changes(self._connection, rows)
+            for each, indexes in chosen.items():
+                self._wait(each, [(ids[index], drafts[index].size) for index in indexes])
+
+    def _take(
+        self, steps: t.Sequence[Step], replaced: t.Mapping[str, Observation], added: t.Mapping[str, Observation]
+    ) -> None:
+        connection = self._connection
+        earlier = outbox_originals.earlier(connection, [step for step in steps if step.uid not in added])
+        stored = outbox_originals.stored(connection, [step.uid for step in steps if step.seen is None], replaced)
+        written = {**added, **replaced}
+        for step, instance in zip(steps, outbox_changes.instances(steps, earlier), strict=True):
+            self._drafts.append(outbox_changes.of_step(step, instance, stored, written))
+
+    def _limited(self, each: Registered, drafts: t.Sequence[Draft]) -> list[int]:
+        """Return the indexes of the drafts that a destination takes; count those that it has no room for."""
+        indexes = [index for index, draft in enumerate(drafts) if draft.is_for(each.destination)]
+        room = outbox_limits.room(self._connection, each.id, each.destination, self._now) if indexes else None
+        if room is not None and len(indexes) > room:
+            outbox_counts.note(self._connection, each.id, Numbers(dropped=len(indexes) - room))
+            return indexes[:room]
+        return indexes
+
+    def _wait(self, each: Registered, sizes: t.Sequence[tuple[int, int]]) -> None:
+        if not sizes:
+            return
+        outbox_rows.insert_rows(self._connection, each.id, sizes, self._now)
+        number = Numbers(waiting=len(sizes), bytes=sum(size for _id, size in sizes))
+        outbox_counts.note(self._connection, each.id, number)
+        if each.destination.when_full is not None and outbox_destinations.locked(
+            # An exporter that works on it drops what is too much itself.
+            self._connection,
+            each.destination.name,
+            skip_busy=True,
+        ):
+            outbox_limits.trim(self._connection, each.id, each.destination, self._now)

@@ -1,0 +1,139 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes on their way into the outbox: rows of its tables, made of what happened to findings."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import outbox_filter
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.events import Observation
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model import Destination
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.lifecycle import State, Step
+
+# Changes that are no step of a finding's history.
+EVIDENCE = "evidence"
+EXISTING = "existing"
+COVERAGE = "coverage"
+
+# Of a row of ``bulwark_outbox_changes``, its id aside.
+COLUMNS = (
+    *("key", "host", "capability", "change", "at", "instance", "before_severity", "by", "run_id"),
+    *("status", "reason", "first_seen", "last_seen", "count", "event"),
+)
+
+
+class Stored(t.NamedTuple):
+    """A finding's event in the store. size: its bytes. text: None where nobody is about to replace it."""
+
+    capability: str
+    size: int
+    text: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Draft:
+    """A change that no destination has yet. row: of ``bulwark_outbox_changes``, without its id.
+
+    alert, severity_id: of the finding after the change, None for coverage.
+    """
+
+    row: dict[str, t.Any]
+    size: int
+    alert: str | None = None
+    severity_id: int | None = None
+
+    def is_for(self, destination: Destination) -> bool:
+        row = self.row
+        if self.alert is None or self.severity_id is None:
+            return outbox_filter.takes_coverage(destination, row["host"])
+        if row["change"] == EVIDENCE and not destination.evidence:
+            return False
+        return outbox_filter.takes_finding(
+            destination.filter, row["host"], row["capability"], self.alert, self.severity_id, row["status"]
+        )
+
+
+def of_step(
+    step: Step, instance: str | None, stored: t.Mapping[str, Stored], written: t.Mapping[str, Observation]
+) -> Draft:
+    """Return the draft of a step. stored: of steps that no observation belongs to.
+
+    written: observations that the transaction leaves as the stored events, by uid. The change then refers to the
+    finding for its event.
+    """
+    then, seen = step.then, step.seen
+    if seen is None:
+        capability, size, event = stored[step.uid]
+    else:
+        capability, size = seen.capability, byte_length(seen.event)
+        event = None if written.get(step.uid) is seen else seen.event
+    # With a resolution, the reason is that of the status.
+    reason = then.reason if then.status == "resolved" else step.reason or then.reason
+    row = {
+        "key": step.uid,
+        "host": step.host,
+        "capability": capability,
+        "change": step.action,
+        "at": step.at,
+        "instance": instance,
+        "before_severity": step.before_severity,
+        "by": step.by,
+        "run_id": step.run_id,
+        "status": then.status,
+        "reason": reason,
+        "first_seen": then.first_seen,
+        "last_seen": then.last_seen,
+        "count": then.runs,
+        "event": event,
+    }
+    return Draft(row, size, then.alert, then.severity_id)
+
+
+def of_evidence(state: State, seen: Observation, digest: str, run_id: str, now: float) -> Draft:
+    """Return the draft of a change that only adds evidence. digest: of the evidence, which tells such changes apart."""
+    status = state.effective(now)
+    row = {
+        "key": state.uid,
+        "host": state.host,
+        "capability": seen.capability,
+        "change": EVIDENCE,
+        "at": now,
+        "instance": f"{EVIDENCE} {digest}",
+        "before_severity": None,
+        "by": None,
+        "run_id": run_id,
+        "status": status,
+        "reason": state.suppressed_reason if status == "suppressed" else state.status_reason,
+        "first_seen": state.first_seen,
+        "last_seen": state.last_seen,
+        "count": state.count,
+        "event": None,
+    }
+    return Draft(row, byte_length(seen.event), state.alert, state.severity_id)
+
+
+def instances(steps: t.Sequence[Step], earlier: t.Iterable[tuple[str, float]]) -> list[str | None]:
+    """Return what tells each step from others of the same finding in the same millisecond, None for the first.
+
+    earlier: uids and times of steps that the history has already.
+    """
+    numbers = collections.Counter((uid, _millisecond(at)) for uid, at in earlier)
+    named: list[str | None] = []
+    for step in steps:
+        key = (step.uid, _millisecond(step.at))
+        named.append(str(numbers[key]) if numbers[key] else None)
+        numbers[key] += 1
+    return named
+
+
+def byte_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _millisecond(at: float) -> int:
+    # As in events.
+    return int(at * 1000)

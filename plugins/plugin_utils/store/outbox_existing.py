@@ -1,0 +1,84 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Queue the findings that were there before a destination was."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    outbox_counts,
+    outbox_filter,
+    outbox_limits,
+    outbox_rows,
+    query,
+    sql,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.outbox_changes import EXISTING
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store.outbox_destinations import Registered
+
+with contextlib.suppress(ImportError):  # Store.open says what is missing
+    import sqlalchemy as sa
+
+_BATCH = 1_000
+
+
+def queue(connection: sa.Connection, registered: Registered, since: float, now: float) -> None:
+    """Queue the findings that a filter lets through and that a run saw at or after a time.
+
+    The caller keeps everybody else from the outbox.
+    """
+    table = tables().findings
+    wanted = registered.destination.filter
+    columns = [column for column in table.c if column.name != "event"]
+    size = sql.byte_length(table.c.event, connection.dialect.name).label("size")
+    effective = query.effective(now).label("effective")
+    statement = (
+        sa.select(*columns, size, effective)
+        .where(*query.conditions(outbox_filter.query(wanted, since), connection.dialect.name, now))
+        # The oldest first, so that a limit does to them what it does to others.
+        .order_by(table.c.last_seen, table.c.uid)
+    )
+    rows = connection.execute(statement).mappings().all()
+    chosen = [row for row in rows if outbox_filter.takes_host(wanted, row["host"])]
+    room = outbox_limits.room(connection, registered.id, registered.destination, now)
+    limited = chosen if room is None else chosen[:room]
+    for start in range(0, len(limited), _BATCH):
+        _insert(connection, registered.id, limited[start : start + _BATCH], now)
+    bytes_ = sum(row["size"] for row in limited)
+    numbers = outbox_counts.Numbers(len(limited), bytes_, dropped=len(chosen) - len(limited))
+    outbox_counts.note(connection, registered.id, numbers)
+    outbox_limits.trim(connection, registered.id, registered.destination, now)
+
+
+def _insert(connection: sa.Connection, destination: int, rows: t.Sequence[sql.Row], now: float) -> None:
+    ids = outbox_rows.next_ids(connection, len(rows))
+    outbox_rows.insert_changes(connection, [{"id": id_, **_change(row)} for id_, row in zip(ids, rows, strict=True)])
+    sizes = [(id_, row["size"]) for id_, row in zip(ids, rows, strict=True)]
+    outbox_rows.insert_rows(connection, destination, sizes, now)
+
+
+def _change(row: sql.Row) -> dict[str, t.Any]:
+    known = query.described(row, "", {}, {})
+    return {
+        "key": known.uid,
+        "host": known.host,
+        "capability": known.capability,
+        "change": EXISTING,
+        "at": max(known.status_since, known.last_seen),
+        "instance": None,
+        "before_severity": None,
+        "by": known.status_by,
+        "run_id": known.last_run,
+        "status": known.status,
+        "reason": known.status_reason,
+        "first_seen": known.first_seen,
+        "last_seen": known.last_seen,
+        "count": known.count,
+        "event": None,
+    }

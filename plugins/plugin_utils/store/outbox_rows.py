@@ -1,0 +1,106 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rows of the outbox: added, and deleted together with the changes that nobody waits for any more."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import sql
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.outbox_tables import SET_ASIDE, WAITING
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
+
+with contextlib.suppress(ImportError):  # Store.open says what is missing
+    import sqlalchemy as sa
+
+LONGEST_LEASE = 3_600.0
+
+
+def next_ids(connection: sa.Connection, number: int) -> t.Sequence[int]:
+    """Return so many new ids of changes, rising.
+
+    The ids of one finding rise in the order in which its changes are committed: whoever changes a finding keeps
+    others from it until the end of the transaction (by its row, or by its host while it is new), and takes the ids
+    after that. An exporter that sees a change so sees all earlier ones of the same finding, too.
+    """
+    if connection.dialect.name == "postgresql":
+        sequence = sa.func.pg_get_serial_sequence("bulwark_outbox_changes", "id")
+        numbers = sa.func.generate_series(1, number).table_valued("value")
+        return sorted(connection.execute(sa.select(sa.func.nextval(sequence)).select_from(numbers)).scalars())
+    newest = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'bulwark_outbox_changes'")
+    first = (newest.scalar_one_or_none() or 0) + 1
+    return range(first, first + number)
+
+
+def insert_changes(connection: sa.Connection, changes: t.Sequence[dict[str, t.Any]]) -> None:
+    connection.execute(tables().outbox_changes.insert(), changes)
+
+
+def insert_rows(
+    connection: sa.Connection, destination: int, sizes: t.Iterable[tuple[int, int]], recorded: float
+) -> None:
+    """Let changes wait for a destination. sizes: ids of changes, and the bytes of their events."""
+    shared = {"destination": destination, "state": WAITING, "recorded": recorded, "attempts": 0}
+    rows = [{**shared, "change": change, "size": size} for change, size in sizes]
+    if rows:
+        connection.execute(tables().outbox.insert(), rows)
+
+
+def delete(connection: sa.Connection, destination: int, changes: t.Sequence[int]) -> None:
+    """Delete the rows of these changes for a destination, and those of the changes that nobody else waits for."""
+    lock_changes(connection, changes)
+    table = tables().outbox
+    for part in sql.parts(changes):
+        # Both states, so that the key's index serves.
+        same = (table.c.destination == destination) & table.c.state.in_((WAITING, SET_ASIDE))
+        connection.execute(table.delete().where(same, table.c.change.in_(part)))
+    delete_unwanted(connection, changes)
+
+
+def is_claimed(now: float) -> sa.ColumnElement[bool]:
+    """Return the condition that an exporter has a row, and its lease lasts.
+
+    One that would last longer than any lease is of an exporter whose clock was fast, and counts as over.
+    """
+    until = tables().outbox.c.claimed_until
+    return until.is_not(None) & (until > now) & (until <= now + LONGEST_LEASE)
+
+
+def lock_changes(connection: sa.Connection, changes: t.Sequence[int]) -> None:
+    """Keep changes from others, in the order of their ids.
+
+    Two exporters that delete the last two rows of a change at once would otherwise each see the other's row, and
+    leave the change behind. SQLite has one writer at a time as it is.
+    """
+    if connection.dialect.name == "postgresql":
+        columns = tables().outbox_changes.c
+        for part in sql.parts(sorted(changes)):
+            query = sa.select(columns.id).where(columns.id.in_(part)).order_by(columns.id).with_for_update()
+            connection.execute(query).all()
+
+
+def delete_unwanted(connection: sa.Connection, changes: t.Sequence[int]) -> None:
+    """Delete those of some changes that no destination waits for. The caller has locked them."""
+    table = tables().outbox_changes
+    for part in sql.parts(changes):
+        connection.execute(table.delete().where(table.c.id.in_(part), ~_is_wanted()))
+
+
+def delete_all(connection: sa.Connection, destination: int) -> None:
+    """Delete all rows of a destination. The caller keeps everybody else from the outbox."""
+    table, changes = tables().outbox, tables().outbox_changes
+    connection.execute(table.delete().where(table.c.destination == destination))
+    connection.execute(changes.delete().where(~_is_wanted()))
+
+
+def _is_wanted() -> sa.ColumnElement[bool]:
+    """Return the condition that some destination waits for a change."""
+    table, known = tables().outbox, tables().outbox_destinations
+    # With all columns of the key, so that its index serves.
+    return sa.exists().where(
+        table.c.destination.in_(sa.select(known.c.id)),
+        table.c.state.in_((WAITING, SET_ASIDE)),
+        table.c.change == tables().outbox_changes.c.id,
+    )
