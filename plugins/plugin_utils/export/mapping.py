@@ -83,8 +83,13 @@ class Mapping:
         ]
 
     def apply(self, event: t.Mapping[str, t.Any]) -> Values:
-        """Return the fields of an event."""
-        values = self._collector.collect(event)
+        """Return the fields of an event; raise UnfitError for what no text can show, such as an endless object."""
+        try:
+            return self._fields(self._collector.collect(event))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise UnfitError(f"it cannot be written as text: {error}") from None
+
+    def _fields(self, values: t.Sequence[t.Any]) -> Values:
         fields: dict[str, t.Any] = {}
         shortened = 0
         for row, field, slot, evaluate, limit in self._steps:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import typing as t
 
@@ -44,9 +45,10 @@ def test_the_words_of_an_event_are_where_qradar_looks_for_them(event: dict[str, 
     values = attributes(event)
     assert values["devTime"] == str(event["time"])
     assert "devTimeFormat" not in values
-    assert values["cat"] == event["unmapped"].get("capability", "coverage")
-    assert values["sev"] == {1: "1", 4: "8"}[event["severity_id"]]
-    assert (values["identSrc"], values["identHostName"]) == ("192.0.2.7", "web1.example.org")
+    assert values["cat"] == event["unmapped"].get("capability", event.get("status_code"))
+    assert values["sev"] == {2: "3", 4: "8"}[event["severity_id"]]
+    if "ip" in event["device"]:
+        assert (values["identSrc"], values["identHostName"]) == ("192.0.2.7", "web1.example.org")
     assert values["resource"] == "web1.example.org"
     assert values["eventUid"] == event["metadata"]["uid"]
     assert values["msg"] == event["message"]
@@ -85,6 +87,13 @@ def test_compliance_and_vulnerabilities_have_attributes_of_their_own() -> None:
     assert vulnerability["remediation"] == "Upgrade openssl to 3.5.4-1."
     assert vulnerability["vulnerabilities"] == "CVE-2026-1000 CVE-2026-1001 CVE-2026-1002"
     assert (vulnerability["cvss"], vulnerability["epss"], vulnerability["isExploited"]) == ("9.8", "0.5", "true")
+
+
+def test_a_scan_says_what_was_not_checked() -> None:
+    values = attributes(hostile_events.plain()[5])
+    assert (values["cat"], values["notChecked"], values["partlyChecked"]) == ("partial", "audit", "memory_scan")
+    assert (values["examined"], values["skipped"]) == ("21", "6")
+    assert json.loads(values["coverage"]) == hostile_events.plain()[5]["unmapped"]["coverage"]
 
 
 def test_an_event_with_a_caret_has_tabs_between_its_attributes() -> None:
