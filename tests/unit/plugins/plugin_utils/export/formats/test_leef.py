@@ -28,8 +28,8 @@ TYPES = {
 
 def attributes(event: dict[str, t.Any]) -> dict[str, str]:
     """Return the attributes of an event whose values have no caret."""
-    header, found, text = leef.render(event).body.decode().partition("|^|")
-    assert found, header
+    header, separator, text = leef.render(event).body.decode().partition("|^|")
+    assert separator, header
     return dict(attribute.split("=", 1) for attribute in text.split("^"))
 
 
