@@ -34,9 +34,13 @@ def render(event: t.Mapping[str, t.Any]) -> Rendered:
     fields, shortened = mapping.for_event("leef", event, clean=visible.without_controls).apply(event)
     header = "|".join(_header(fields.pop(name, "")) for name in HEADER)
     _spell_time(fields)
-    texts = [f"{key}={value}" for key, value in fields.items()]
-    delimiter, shown = _OTHERWISE if any("^" in text for text in texts) else _USUAL
-    return Rendered(f"LEEF:2.0|{header}|{shown}|{delimiter.join(texts)}".encode(), shortened)
+    attributes = [f"{key}={value}" for key, value in fields.items()]
+    delimiter, shown = _USUAL
+    text = delimiter.join(attributes)
+    if text.count(delimiter) >= len(attributes):
+        delimiter, shown = _OTHERWISE
+        text = delimiter.join(attributes)
+    return Rendered(f"LEEF:2.0|{header}|{shown}|{text}".encode(), shortened)
 
 
 def _header(value: t.Any) -> str:
