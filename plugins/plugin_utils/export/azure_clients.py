@@ -109,7 +109,8 @@ class LogsClient:
         from azure.monitor.ingestion import LogsIngestionClient
 
         origins = [self._endpoint] if self._identity.is_managed else [self._endpoint, self._identity.authority]
-        self._session = AzureSession(origins, self._settings, may_ask_machine=self._identity.is_managed)
+        hidden = [self._identity.secret, self._identity.certificate_password]
+        self._session = AzureSession(origins, self._settings, may_ask_machine=self._identity.is_managed, hidden=hidden)
         self._client = LogsIngestionClient(
             self._endpoint.origin,
             credential(self._identity, self._session),

@@ -28,13 +28,21 @@ class AzureSession:
 
     transport: for Azure's libraries. last: the origin and the reply of the newest request, None where it had none.
     may_ask_machine: whether the service that gives tokens to a managed identity may be asked, whose address the library
-    knows, or the environment: without the proxy, as it is on the machine or its link, and without TLS.
+    knows, or the environment: without the proxy, as it is on the machine or its link, and without TLS. hidden: see
+    ``VendorHttp``.
     """
 
-    def __init__(self, receivers: t.Iterable[Url], settings: HttpSettings, *, may_ask_machine: bool) -> None:
+    def __init__(
+        self,
+        receivers: t.Iterable[Url],
+        settings: HttpSettings,
+        *,
+        may_ask_machine: bool,
+        hidden: t.Sequence[str | None] = (),
+    ) -> None:
         self.last: tuple[str, Response] | None = None
         self._settings, self._may_ask_machine = settings, may_ask_machine
-        self._clients = {receiver.origin: VendorHttp(receiver, settings) for receiver in receivers}
+        self._clients = {receiver.origin: VendorHttp(receiver, settings, hidden) for receiver in receivers}
         self._machine = dataclasses.replace(settings, proxy=None, proxy_authorization=None)
         self.transport = _transport(self)
 
@@ -57,7 +65,7 @@ class AzureSession:
             return client
         if not self._may_ask_machine or receiver.scheme != "http":
             raise UnavailableError(f"the library wants to ask {receiver.origin}, which the destination does not name")
-        return self._clients.setdefault(receiver.origin, VendorHttp(receiver, self._machine))
+        return self._clients.setdefault(receiver.origin, VendorHttp(receiver, self._machine, []))
 
 
 def _transport(session: AzureSession) -> t.Any:

@@ -39,13 +39,20 @@ def receipts(origin: str, reply: t.Any, batch: t.Sequence[Prepared]) -> list[Rec
 def _receipt(origin: str, item: t.Any, uid: str) -> Receipt:
     result = item.get("create") if isinstance(item, dict) else None
     status = result.get("status") if isinstance(result, dict) else None
-    if not isinstance(result, dict) or type(status) is not int or result.get("_id", uid) != uid:
-        raise UnavailableError(f"{origin} sent a reply about other events than it got, so nobody knows what it took")
+    if not isinstance(result, dict) or type(status) is not int:
+        raise UnavailableError(_strange(origin))
     if result.get("failure_store") == "used":
+        # Under an id of its own.
         return Receipt("refused", "it went into the data stream's failure store, as it does not fit the mappings")
+    if result.get("_id", uid) != uid:
+        raise UnavailableError(_strange(origin))
     if status == 409 or (status in (200, 201) and "error" not in result and result.get("_id") == uid):
         return _ACCEPTED
     error = result.get("error")
     reason = f"{describe(error) or 'no reason given'} (status {status})"
     kind = error.get("type") if isinstance(error, dict) else None
     return Receipt("refused" if status in _NEVER and kind not in _ABOUT_RECEIVER else "again", reason)
+
+
+def _strange(origin: str) -> str:
+    return f"{origin} sent a reply about other events than it got, so nobody knows what it took"

@@ -64,7 +64,7 @@ def require(product: str) -> None:
 
 def open_client(product: str, receiver: Url, settings: HttpSettings, credentials: Credentials) -> SearchClient:
     """Return a client of a product; it makes its connection with the first request."""
-    http = VendorHttp(receiver, settings)
+    http = VendorHttp(receiver, settings, [credentials.api_key, credentials.password])
     if product == "opensearch":
         return OpenSearchClient(http, receiver, credentials)
     return ElasticsearchClient(http, receiver, credentials)

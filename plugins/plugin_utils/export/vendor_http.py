@@ -9,11 +9,13 @@ set of authorities, no redirects, a bound for each reply and each request, and n
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import json
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import secrets
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.http import HttpClient, Response
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.http_options import HttpSettings, Url
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError, UnavailableError
@@ -28,11 +30,15 @@ _MEANINGS: t.Mapping[int, str] = {
 
 
 class VendorHttp:
-    """Requests of a library to one receiver. last: the newest whole reply, None where the newest request had none."""
+    """Requests of a library to one receiver. last: the newest whole reply, None where the newest request had none.
 
-    def __init__(self, receiver: Url, settings: HttpSettings) -> None:
+    hidden: secrets that no error has, even where the receiver shows what it got.
+    """
+
+    def __init__(self, receiver: Url, settings: HttpSettings, hidden: t.Iterable[str | None]) -> None:
         self.origin = receiver.origin
         self.last: Response | None = None
+        self._hidden = [secret for secret in hidden if secret]
         self._client = HttpClient(receiver, settings)
 
     def request(self, method: str, target: str, body: bytes, headers: t.Mapping[str, str]) -> Response:
@@ -45,8 +51,16 @@ class VendorHttp:
                 f"{self.origin} sent a page for people in place of JSON (status {response.status})",
                 response.retry_after(),
             )
+        if response.status >= 400:
+            response = self._redacted(response, headers)
         self.last = response
         return response
+
+    def _redacted(self, response: Response, headers: t.Mapping[str, str]) -> Response:
+        """Return a reply without secrets, before anybody shortens its text and leaves a part of one in it."""
+        sent = [value.rpartition(" ")[2] for name, value in headers.items() if name.lower() == "authorization"]
+        text = secrets.Redactor([*self._hidden, *sent])(response.body.decode("utf-8", "replace"))
+        return dataclasses.replace(response, body=text.encode())
 
     def close(self) -> None:
         """End the connection."""
