@@ -17,7 +17,7 @@ import typing as t
 from tests.support.receivers.exchange import Reply, Request, json_reply
 from tests.support.receivers.process import Journal
 
-STREAM = "logs-bulwark.findings-default"
+STREAM = "logs-bulwark.ocsf-default"
 API_KEY = base64.b64encode(b"key-id:key-s3cr3t-of-a-test").decode()
 USER, PASSWORD = "exporter", "pass wörd of a test"
 

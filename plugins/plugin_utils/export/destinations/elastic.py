@@ -32,8 +32,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver im
     UnavailableError,
 )
 
-# A data stream of Elastic's scheme: type, dataset, namespace.
-_STREAM = "logs-bulwark.findings-default"
+# Each format's data stream, for which ``content/export/receivers`` has an index template.
+STREAMS: t.Mapping[str, str] = {"ecs": "logs-bulwark.findings-default", "ocsf": "logs-bulwark.ocsf-default"}
 # Elasticsearch takes 100 MB in a request, managed ones 10 MB and less. Larger requests are no faster.
 _BATCH_EVENTS, _BATCH_BYTES = 1_000, 4_000_000
 _LEAST_EVENT, _MOST_EVENT = 10_000, 4_000_000
@@ -43,8 +43,8 @@ _FORBIDDEN = re.compile(r'[\\/*?"<>| ,#:]|[^\x21-\x7e]')
 ARGUMENTS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "url": {"type": "str", "required": True},
     "product": {"type": "str", "choices": list(search_clients.PACKAGES), "default": "elasticsearch"},
-    "data_stream": {"type": "str", "default": _STREAM},
-    "format": {"type": "str", "choices": ["ecs", "ocsf"], "default": "ecs"},
+    "data_stream": {"type": "str"},
+    "format": {"type": "str", "choices": list(STREAMS), "default": "ecs"},
     **secrets.arguments("api_key"),
     "username": {"type": "str"},
     **secrets.arguments("password"),
@@ -65,7 +65,7 @@ class ElasticReceiver:
         self._client = search_clients.open_client(
             settings["product"], receiver, http_options.parse(settings, receiver), _credentials(settings)
         )
-        self._stream = settings["data_stream"]
+        self._stream = _stream(settings)
         self._render = _renderer(settings["format"], self._stream)
         self._largest = settings["max_event"]
         self._pause = Pause()
@@ -120,7 +120,7 @@ def check(settings: t.Mapping[str, t.Any]) -> None:
     receiver = _url(settings)
     http_options.parse(settings, receiver)
     _credentials(settings)
-    stream = settings["data_stream"]
+    stream = _stream(settings)
     if not 1 <= len(stream) <= 200 or _FORBIDDEN.search(stream) or stream != stream.lower() or stream[0] in "-_+.":
         raise ExportError(
             f"data_stream '{stream[:200]}' cannot be the name of a data stream; write lower-case letters, digits, dots "
@@ -154,6 +154,11 @@ def _renderer(name: str, stream: str) -> t.Callable[[t.Mapping[str, t.Any]], fit
 def _with_timestamp(event: t.Mapping[str, t.Any]) -> fit.Rendered:
     """Return an OCSF event with the one field that a data stream requires."""
     return ocsf.render({"@timestamp": event.get("time"), **event})
+
+
+def _stream(settings: t.Mapping[str, t.Any]) -> str:
+    stream = settings.get("data_stream")
+    return STREAMS[settings["format"]] if stream is None else str(stream)
 
 
 def _url(settings: t.Mapping[str, t.Any]) -> http_options.Url:

@@ -162,7 +162,8 @@ def open_receiver(
 
 
 def _stream(settings: t.Mapping[str, t.Any]) -> str:
-    return settings.get("stream") or STREAMS[settings["format"]]
+    stream = settings.get("stream")
+    return STREAMS[settings["format"]] if stream is None else str(stream)
 
 
 def _endpoint(settings: t.Mapping[str, t.Any]) -> http_options.Url:
