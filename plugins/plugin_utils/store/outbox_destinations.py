@@ -28,6 +28,14 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
 
 
+# As a text: each process that records a host would compile an expression anew, for longer than it takes to execute.
+_LOOK = """
+SELECT id, name, settings,
+    EXISTS (SELECT 1 FROM bulwark_outbox_changes WHERE host = CAST(:host AS TEXT) AND event IS NULL) AS refers
+FROM bulwark_outbox_destinations ORDER BY name
+"""
+
+
 class Registered(t.NamedTuple):
     """A destination with the number that the rows of the outbox have for it."""
 
@@ -40,10 +48,7 @@ def listening(connection: sa.Connection, host: str | None = None) -> tuple[list[
 
     Whoever queues something asks for this after it has locked what it is about to change (see ``_lock``).
     """
-    table, changes = tables().outbox_destinations, tables().outbox_changes
-    refers = sa.exists().where(changes.c.host == host, changes.c.event.is_(None)) if host else sa.false()
-    query = sa.select(table.c.id, table.c.name, table.c.settings, refers.label("refers")).order_by(table.c.name)
-    rows = connection.execute(query).all()
+    rows = connection.execute(sa.text(_LOOK), {"host": host}).all()
     listening = [Registered(row.id, _destination(row.name, row.settings)) for row in rows]
     return listening, any(row.refers for row in rows)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import operator
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import outbox_counts, sql
@@ -25,13 +26,14 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
 # A change, and the numbers of the destinations that wait for it.
 Wanted = tuple[Draft, t.Sequence[int]]
 
-# As statements of their own, for each row or each table, they would cost more than all else that a record costs.
-_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
+_values = operator.itemgetter(*COLUMNS)
 _TYPES = {
     **dict.fromkeys(COLUMNS, "text"),
     **dict.fromkeys(("at", "first_seen", "last_seen"), "double precision"),
     **dict.fromkeys(("before_severity", "count"), "integer"),
 }
+_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
+# As statements of their own, for each row or each table, they would cost more than all else that a record costs.
 _POSTGRESQL = f"""
 WITH given AS MATERIALIZED (
     SELECT
@@ -45,16 +47,19 @@ WITH given AS MATERIALIZED (
         ) ORDER BY position
     ) AS ordered
 ), changed AS (
-    INSERT INTO bulwark_outbox_changes (id, {_NAMES}) SELECT id, {_NAMES} FROM given
+    INSERT INTO bulwark_outbox_changes (id, {_NAMES})
+    SELECT id, {", ".join(f'COALESCE("{name}", CAST(%s AS {kind}))' for name, kind in _TYPES.items())} FROM given
 ), queued AS (
     INSERT INTO bulwark_outbox (destination, state, change, recorded, size, attempts)
-    SELECT destination, {WAITING}, id, %s, size, 0 FROM given CROSS JOIN unnest(destinations) AS destination
+    SELECT destination, {WAITING}, id, %s, size, 0
+    FROM given CROSS JOIN unnest(COALESCE(destinations, CAST(%s AS integer[]))) AS destination
 )
 INSERT INTO bulwark_outbox_counts (destination, waiting, bytes, set_aside, dropped)
-SELECT destination, count(*), sum(size), 0, 0 FROM given CROSS JOIN unnest(destinations) AS destination
-GROUP BY destination ORDER BY destination
+SELECT destination, count(*), sum(size), 0, 0
+FROM given CROSS JOIN unnest(COALESCE(destinations, CAST(%s AS integer[]))) AS destination
+GROUP BY destination
 """  # noqa: S608 - names of columns and a number of ours only
-_NEWEST = "SELECT seq FROM sqlite_sequence WHERE name = 'bulwark_outbox_changes'"
+_NEWEST = "SELECT max(id) FROM bulwark_outbox_changes"
 _CHANGE = f"INSERT INTO bulwark_outbox_changes (id, {_NAMES}) VALUES (?{', ?' * len(COLUMNS)})"  # noqa: S608 - names of columns only
 _ROW = f"""
 INSERT INTO bulwark_outbox (destination, state, change, recorded, size, attempts) VALUES (?, {WAITING}, ?, ?, ?, 0)
@@ -64,42 +69,47 @@ INSERT INTO bulwark_outbox (destination, state, change, recorded, size, attempts
 def insert(connection: sa.Connection, wanted: t.Sequence[Wanted], recorded: float) -> None:
     """Insert changes in their order, and note how many more wait. Each has a destination."""
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(_POSTGRESQL, (_json(wanted), recorded))
+        connection.exec_driver_sql(_POSTGRESQL, _parameters(wanted, recorded))
     else:
         _insert_sqlite(connection, wanted, recorded)
 
 
-def _json(wanted: t.Sequence[Wanted]) -> str:
-    # What is missing is NULL.
-    rows = [
-        {
-            "position": position,
-            "length": draft.size,
-            "destinations": destinations,
-            **{name: value for name, value in draft.row.items() if value is not None},
-        }
-        for position, (draft, destinations) in enumerate(wanted)
+def _parameters(wanted: t.Sequence[Wanted], recorded: float) -> tuple[t.Any, ...]:
+    """Return the values for PostgreSQL. Those that all rows share, as most of a scan's do, are sent once."""
+    first, shared_destinations = wanted[0][0].row, list(wanted[0][1])
+    own = [
+        name
+        for name in COLUMNS
+        if name == "key" or any(draft.row[name] is not first[name] for draft, _destinations in wanted)
     ]
-    return json.dumps(rows, ensure_ascii=False)
+    rows = []
+    for position, (draft, destinations) in enumerate(wanted):
+        row: dict[str, t.Any] = {"position": position, "length": draft.size}
+        for name in own:
+            row[name] = draft.row[name]
+        if destinations != shared_destinations:
+            row["destinations"] = destinations
+        rows.append(row)
+    shared = [None if name in own else first[name] for name in COLUMNS]
+    return (json.dumps(rows, ensure_ascii=False), *shared, recorded, shared_destinations, shared_destinations)
 
 
 def _insert_sqlite(connection: sa.Connection, wanted: t.Sequence[Wanted], recorded: float) -> None:
-    first = (connection.exec_driver_sql(_NEWEST).scalar_one_or_none() or 0) + 1
+    first = (connection.exec_driver_sql(_NEWEST).scalar_one() or 0) + 1
     sizes = _sizes(connection, [draft.row["key"] for draft, _destinations in wanted if draft.size is None])
     changes: list[tuple[t.Any, ...]] = []
     rows: list[tuple[t.Any, ...]] = []
-    numbers: dict[int, outbox_counts.Numbers] = {}
+    added: dict[int, list[int]] = {}
     for change, (draft, destinations) in enumerate(wanted, first):
         size = sizes[draft.row["key"]] if draft.size is None else draft.size
-        changes.append((change, *(draft.row[name] for name in COLUMNS)))
+        changes.append((change, *_values(draft.row)))
         for destination in destinations:
             rows.append((destination, change, recorded, size))
-            before = numbers.get(destination, outbox_counts.NONE)
-            numbers[destination] = outbox_counts.Numbers(before.waiting + 1, before.bytes + size)
+            added.setdefault(destination, []).append(size)
     connection.exec_driver_sql(_CHANGE, changes)
     connection.exec_driver_sql(_ROW, rows)
-    for destination, added in numbers.items():
-        outbox_counts.note(connection, destination, added)
+    for destination, lengths in added.items():
+        outbox_counts.note(connection, destination, outbox_counts.Numbers(len(lengths), sum(lengths)))
 
 
 def _sizes(connection: sa.Connection, uids: t.Sequence[str]) -> dict[str, int]:
