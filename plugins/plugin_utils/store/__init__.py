@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import preload
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.facade import Store
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_model import (
@@ -86,3 +87,6 @@ __all__ = [
     "TrendPoint",
     "shown_person",
 ]
+
+# Ansible imports an action before it forks, so that this is done once, and not by each task of each host.
+preload.everything()
