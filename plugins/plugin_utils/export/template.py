@@ -5,8 +5,8 @@ r"""Templates of named fields: a JSON value, such as an object, with texts in wh
 
 There are no expressions, so that no value of a host is ever evaluated. A field is a name of ``FIELDS`` or a path into
 the OCSF event (see ``paths``): ``{severity}``, ``{device.os.name}``, ``{evidences[0].file.path}``. After it may follow
-``:N``, which cuts a text after N characters, and ``|text``, which stands for a value that the event doesn't have:
-``{title:150}``, ``{remediation|none}``, ``{subject:80|-}``. Any other brace stays as it is.
+``:N``, which cuts a text to N characters with its escapes, and ``|text``, which stands for a value that the event
+doesn't have: ``{title:150}``, ``{remediation|none}``, ``{subject:80|-}``. Any other brace stays as it is.
 
 A text that is a field alone becomes the field's value as it is: a number stays a number, and ``{event}`` is the whole
 event. Without a value such a member or item is left out. Within a longer text a value is written as text: a list of
@@ -178,10 +178,11 @@ class Template:
         escape = self._escape
 
         def shown(text: str, run: _Run) -> str:
-            if limit is not None and len(text) > limit:
-                run.shortened += 1
-                text = shortening.cut(text, limit)
-            return escape(text)
+            escaped = escape(text)
+            if limit is None or len(escaped) <= limit:
+                return escaped
+            run.shortened += 1
+            return _cut(text, limit, escape)
 
         def evaluate(run: _Run) -> t.Any:
             value = get(run.event)
@@ -226,6 +227,18 @@ class Template:
 
 def _constant(text: str) -> _Node:
     return lambda _run: text
+
+
+def _cut(text: str, limit: int, escape: Escape) -> str:
+    """Return the longest beginning of a text that has at most ``limit`` characters when it is escaped and marked."""
+    fits, too_long = 0, limit + 1
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if len(escape(shortening.cut(text, middle))) <= limit:
+            fits = middle
+        else:
+            too_long = middle
+    return escape(shortening.cut(text, fits)) if fits else ""
 
 
 def _as_text(value: t.Any) -> str:

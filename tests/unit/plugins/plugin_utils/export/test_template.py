@@ -77,6 +77,24 @@ def test_what_is_cut_is_counted() -> None:
     assert template.render(event(1)).shortened == 2
 
 
+@given(st.text("&<>*a", max_size=60), st.integers(1, 40), st.sampled_from(sorted(ESCAPES)))
+def test_a_limit_counts_escapes_and_cuts_none_of_them(text: str, limit: int, escape: str) -> None:
+    template = Template("template", f"{{message:{limit}}}", escape=ESCAPES[escape])
+
+    value, shortened = template.render(event(1, message=text))
+
+    whole = ESCAPES[escape](text)
+    if not text:
+        return
+    assert len(value) <= limit
+    assert shortened == (len(whole) > limit)
+    if shortened:
+        shown = [ESCAPES[escape](text[:length]) for length in range(len(text))]
+        assert value == "" or value.removesuffix("…") in shown
+    else:
+        assert value == whole
+
+
 def test_a_translation_is_a_field_of_its_own() -> None:
     words = {"High": "error", "4": "four", "true": "yes"}
     translations = {
