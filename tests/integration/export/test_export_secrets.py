@@ -21,6 +21,7 @@ TOKEN = "t0ken-Zq8-long-enough"
 SECRET = "s3cret-for-hmac-Wx1"
 PASSWORD = "pr0xy-p4ssword"
 PATH = "T012AB/B345CD/path-that-is-secret"
+BEARER = {"Authorization": "Bearer {token}"}
 # A hostile or careless receiver repeats what it was sent.
 ALL = (TOKEN, SECRET, PASSWORD, PATH)
 
@@ -92,7 +93,7 @@ def configured(port: int, directory: pathlib.Path) -> dict[str, t.Any]:
     webhook = {"url": f"{address}/{PATH}", "secret_file": str(file), "headers": {"X-Tag": "a"}, **plain}
     splunk = {"url": address, "token_environment": "SIEM_TOKEN", "acknowledge": False, **plain}
     proxy = {"proxy": address, "proxy_user": "user", "proxy_password": PASSWORD}
-    proxied = {"url": f"{address}/x", "token": TOKEN, **proxy, **plain}
+    proxied = {"url": f"{address}/x", "token": TOKEN, "headers": BEARER, **proxy, **plain}
     return {
         "bulwark_export": [
             {"name": "hook", "webhook": webhook, "since": "1d"},
@@ -139,7 +140,7 @@ def test_no_secret_is_shown_whatever_the_receiver_says(team: Team, status: int) 
     [
         {"url": f"https://127.0.0.1:1/{PATH}", "token": TOKEN, "token_file": "/x"},
         {"url": f"no://127.0.0.1:x/{PATH}", "token": TOKEN},
-        {"url": f"https://127.0.0.1:1/{PATH}", "token": TOKEN + "\x00"},
+        {"url": f"https://127.0.0.1:1/{PATH}", "token": TOKEN + "\x00", "headers": BEARER},
         {"url": f"https://127.0.0.1:1/{PATH}", "token": TOKEN, "headers": SECRET, "secret": SECRET},
         {
             "url": f"https://127.0.0.1:1/{PATH}",
