@@ -127,12 +127,276 @@ options:
             V(2026-05-31T12:00:00Z)). Without an offset it is UTC.
         type: str
       # BEGIN elastic
+      elastic:
+        description:
+          - A data stream of Elasticsearch or OpenSearch. Needs the vendor's client on the controller, elasticsearch 8
+            or 9 or opensearch-py 2 or 3, and urllib3 2 or newer.
+          - Each event is created with its C(metadata.uid) as C(_id). The receiver refuses a second one, so that each
+            arrives once, unless the data stream got a new backing index between two attempts.
+        type: dict
+        suboptions:
+          url:
+            description:
+              - Address of the receiver, such as V(https://search.example.com:9200). It may have a path.
+            type: str
+            required: true
+          product:
+            description:
+              - What the receiver is. The client of Elasticsearch sends to nothing else.
+            type: str
+            choices: [elasticsearch, opensearch]
+            default: elasticsearch
+          data_stream:
+            description:
+              - Name of the data stream. An index template must make it one.
+              - By default V(logs-bulwark.findings-default) for O(destinations[].elastic.format=ecs), and
+                V(logs-bulwark.ocsf-default) for O(destinations[].elastic.format=ocsf).
+            type: str
+          format:
+            description:
+              - V(ecs) sends documents of the Elastic Common Schema. V(ocsf) sends events as the store has them, with
+                C(@timestamp).
+            type: str
+            choices: [ecs, ocsf]
+            default: ecs
+          api_key:
+            description:
+              - API key of Elasticsearch in the form that it shows as C(encoded). OpenSearch has none.
+            type: str
+          api_key_file:
+            description:
+              - File on the controller with the API key.
+            type: path
+          api_key_environment:
+            description:
+              - Environment variable with the API key.
+            type: str
+          username:
+            description:
+              - User, in place of an API key or a client certificate.
+            type: str
+          password:
+            description:
+              - Password of O(destinations[].elastic.username).
+            type: str
+          password_file:
+            description:
+              - File on the controller with the password.
+            type: path
+          password_environment:
+            description:
+              - Environment variable with the password.
+            type: str
+          max_event:
+            description:
+              - Size of a document in bytes, from 10000 to 4000000. A larger one loses evidences, and says so in its
+                notes.
+            type: int
+            default: 1000000
+          ca_file:
+            description:
+              - File on the controller with the certificates, in PEM, of the authorities that the receiver's certificate
+                may come from. Only these count then. By default those of the controller's system count.
+            type: path
+          verify:
+            description:
+              - Whether the receiver's certificate is verified. Without verification anybody on the way can read and
+                change what is sent, and the export warns.
+              - An address with V(http://) needs V(false).
+            type: bool
+            default: true
+          certificate:
+            description:
+              - File on the controller with the exporter's own certificate in PEM, for receivers that want one.
+            type: path
+          key:
+            description:
+              - File on the controller with the private key of O(destinations[].elastic.certificate), if it is not in
+                the same file.
+            type: path
+          key_password:
+            description:
+              - Password of the private key.
+            type: str
+          key_password_file:
+            description:
+              - File on the controller with the password of the private key.
+            type: path
+          key_password_environment:
+            description:
+              - Environment variable with the password of the private key.
+            type: str
+          proxy:
+            description:
+              - Address of an HTTP proxy, such as V(http://proxy.example.com:3128). The proxies of the environment are
+                not used.
+            type: str
+          proxy_user:
+            description:
+              - User of the proxy.
+            type: str
+          proxy_password:
+            description:
+              - Password of O(destinations[].elastic.proxy_user).
+            type: str
+          proxy_password_file:
+            description:
+              - File on the controller with the password for the proxy.
+            type: path
+          proxy_password_environment:
+            description:
+              - Environment variable with the password for the proxy.
+            type: str
+          connect_timeout:
+            description:
+              - Seconds for a connection to the receiver.
+            type: float
+            default: 10
+          read_timeout:
+            description:
+              - Seconds without any byte from the receiver after which a request has failed.
+            type: float
+            default: 60
+          request_timeout:
+            description:
+              - Seconds for a whole request, from the connection to the end of the reply.
+            type: float
+            default: 120
       # END elastic
       # BEGIN file
       # END file
       # BEGIN kafka
       # END kafka
       # BEGIN sentinel
+      sentinel:
+        description:
+          - A table of Microsoft Sentinel, by the Logs Ingestion API of Azure Monitor. Needs azure-monitor-ingestion,
+            azure-identity, and urllib3 2 or newer on the controller.
+          - Each event arrives at least once. A query tells repetitions by C(metadata.uid), or C(EventUid) with ASIM.
+        type: dict
+        suboptions:
+          endpoint:
+            description:
+              - Address of the data collection endpoint, or of the rule if it has one of its own, such as
+                V(https://NAME.REGION.ingest.monitor.azure.com).
+            type: str
+            required: true
+          rule:
+            description:
+              - Immutable id of the data collection rule, C(dcr-) and 32 digits.
+            type: str
+            required: true
+          stream:
+            description:
+              - Stream of the rule. By default V(Custom-BulwarkFindings_CL) for O(destinations[].sentinel.format=ocsf),
+                and V(Custom-BulwarkAlertEvent_CL) for O(destinations[].sentinel.format=asim).
+            type: str
+          format:
+            description:
+              - V(ocsf) sends the members of the event as columns. V(asim) sends the columns of ASIM's AlertEvent 0.1.
+            type: str
+            choices: [ocsf, asim]
+            default: ocsf
+          cloud:
+            description:
+              - The cloud of Azure that the workspace is in.
+            type: str
+            choices: [public, government, china]
+            default: public
+          authority:
+            description:
+              - Address that gives tokens. By default that of the cloud, such as V(https://login.microsoftonline.com).
+            type: str
+          tenant:
+            description:
+              - Id of the directory (tenant) of Entra ID. Required unless O(destinations[].sentinel.managed_identity).
+            type: str
+          client:
+            description:
+              - Id of the application (client). With O(destinations[].sentinel.managed_identity) that of an identity
+                that a user assigned. By default the machine's own identity counts.
+            type: str
+          client_secret:
+            description:
+              - Secret of the application.
+            type: str
+          client_secret_file:
+            description:
+              - File on the controller with the secret.
+            type: path
+          client_secret_environment:
+            description:
+              - Environment variable with the secret.
+            type: str
+          client_certificate:
+            description:
+              - File on the controller with a certificate of the application and its private key, in PEM or PKCS 12, in
+                place of a secret.
+            type: path
+          client_certificate_password:
+            description:
+              - Password of the private key.
+            type: str
+          client_certificate_password_file:
+            description:
+              - File on the controller with the password of the private key.
+            type: path
+          client_certificate_password_environment:
+            description:
+              - Environment variable with the password of the private key.
+            type: str
+          managed_identity:
+            description:
+              - Whether the controller is a machine of Azure, or one with Azure Arc, and sends as its managed identity.
+            type: bool
+            default: false
+          ca_file:
+            description:
+              - File on the controller with the certificates, in PEM, of the authorities that the receiver's certificate
+                may come from. Only these count then. By default those of the controller's system count.
+            type: path
+          verify:
+            description:
+              - Whether the receiver's certificate is verified. Without verification anybody on the way can read and
+                change what is sent, and the export warns.
+            type: bool
+            default: true
+          proxy:
+            description:
+              - Address of an HTTP proxy, such as V(http://proxy.example.com:3128). The proxies of the environment are
+                not used.
+            type: str
+          proxy_user:
+            description:
+              - User of the proxy.
+            type: str
+          proxy_password:
+            description:
+              - Password of O(destinations[].sentinel.proxy_user).
+            type: str
+          proxy_password_file:
+            description:
+              - File on the controller with the password for the proxy.
+            type: path
+          proxy_password_environment:
+            description:
+              - Environment variable with the password for the proxy.
+            type: str
+          connect_timeout:
+            description:
+              - Seconds for a connection to the receiver.
+            type: float
+            default: 10
+          read_timeout:
+            description:
+              - Seconds without any byte from the receiver after which a request has failed.
+            type: float
+            default: 60
+          request_timeout:
+            description:
+              - Seconds for a whole request, from the connection to the end of the reply.
+            type: float
+            default: 120
       # END sentinel
       # BEGIN splunk
       splunk:
