@@ -26,7 +26,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver im
 # The transports with their usual ports: RFC 5425, RFC 6587 (syslog-conn), RFC 5426; rsyslog's examples for RELP.
 _PORTS: t.Mapping[str, int] = {"tls": 6514, "tcp": 601, "udp": 514, "relp": 2514, "relp_tls": 2514}
 _ENCRYPTED = frozenset({"tls", "relp_tls"})
-_LEAST_EVENT, _MOST_EVENT = 1_024, 10_000_000
+# Below that, the ids, times and remediation of an event alone are too large.
+_LEAST_EVENT, _MOST_EVENT = 2_048, 10_000_000
 
 ARGUMENTS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "address": {"type": "str", "required": True},
@@ -139,7 +140,7 @@ def _largest(settings: t.Mapping[str, t.Any]) -> int:
         most = min(most, syslog_messages.LARGEST_STRUCTURED)
     largest = settings["max_event"]
     if largest is None:
-        return syslog_messages.default_size(settings)
+        return syslog_messages.FORMATS[settings["format"]]
     if not _LEAST_EVENT <= largest <= most:
         raise ExportError(f"max_event is {largest}; write bytes from {_LEAST_EVENT} to {most}")
     return int(largest)
