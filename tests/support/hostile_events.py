@@ -50,7 +50,18 @@ _PIECES = (
     *("\n", "\r", "\t", "|", "=", "^", "\\", '"', "'", "[", "]", "{", "}", "\x00", "\x1b[31m", "\x7f", "\x85"),
     *("\u2028", "\u2029", "\u202e", "\u200f", "\ufeff", "\ud800", "\udc80", "\udfff", "\U0001f600", "e\u0301"),
     *(" ", "  ", "\\n", "\\\\", "\\=", "\\|", " rt=1 ", "CEF:0|a|b|", "LEEF:2.0|a|b|c|d|^|", "^src=10.0.0.1", "<14>1 "),
-    *("<script>alert(1)</script>", "{{ lookup('pipe', 'id') }}", "{% raw %}", "&amp;", "%s", "${x}", "]]>", "..", "…"),
+    *(
+        "<script>alert(1)</script>",
+        "{{ lookup('pipe', 'id') }}",
+        "{% raw %}",
+        "&amp;",
+        "%s",
+        "${x}",
+        "]]>",
+        "..",
+        "…",
+        "^~`#%!@;",
+    ),
 )
 _LONG = st.sampled_from([40, 100, 1_023, 1_024, 4_001]).flatmap(
     lambda length: st.sampled_from(["x", "é", "\\", "=", "|"]).map(lambda char: char * length)

@@ -13,7 +13,7 @@ import threading
 import typing as t
 import uuid
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export import kinds
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import heartbeat, kinds
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.progress import Clock, Progress
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.settings import Settings
@@ -47,10 +47,11 @@ def run(
         )
         for settings in destinations
     ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, deadline + _GRACE - clock.monotonic()))
+    with heartbeat.renewing(open_store, exporter, done, clock):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, deadline + _GRACE - clock.monotonic()))
     return {name: _ended(progress) for name, progress in done.items()}
 
 

@@ -75,6 +75,15 @@ def _within(rows: t.Iterable[t.Any], size: int) -> list[int]:
     return ids
 
 
+def renew(connection: sa.Connection, name: str, exporter: str, lease: float, now: float) -> None:
+    """Let an exporter keep what it has claimed; see ``ExportStore``."""
+    row = outbox_destinations.require(connection, name)
+    table = tables().outbox
+    mine = (table.c.destination == row.id) & table.c.claimed_until.is_not(None) & (table.c.claimed_by == exporter)
+    until = now + min(lease, outbox_rows.LONGEST_LEASE)
+    connection.execute(table.update().where(mine).values(claimed_until=until))
+
+
 def settle(
     connection: sa.Connection, name: str, exporter: str, settlements: t.Sequence[Settlement], now: float
 ) -> None:

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export import runner, settings
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import heartbeat, runner, settings, worker
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.progress import Progress
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import (
     ExportError,
@@ -118,6 +118,32 @@ def test_a_receiver_that_never_returns_is_left_behind(desk: Desk, monkeypatch: p
     assert time.monotonic() - started < 10
     assert done["stuck"].error == "the receiver did not respond before the time limit of the export"
     assert done["good"].sent == 1
+
+
+def test_a_slow_batch_keeps_its_claim(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "LEASE", 0.5)
+    monkeypatch.setattr(heartbeat, "LEASE", 0.5)
+    monkeypatch.setattr(heartbeat, "_BEAT", 0.1)
+    taken: list[int] = []
+
+    def slow(batch: t.Sequence[Prepared]) -> list[Receipt]:
+        time.sleep(2)
+        now = time.time()
+        taken.append(len(desk.store.claim("siem", "another", changes=10, size=10_000, lease=1, now=now)))
+        return accept(batch)
+
+    desk.register(siem=Receiver(slow))
+    desk.found("/a")
+    assert desk.export()["siem"].sent == 1
+    assert taken == [0]
+
+
+def test_what_a_killed_exporter_had_is_sent_by_the_next_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_LOOK_AGAIN", 0.1)
+    desk.register(siem=Receiver())
+    desk.found("/a", "/b")
+    assert len(desk.store.claim("siem", "killed", changes=1, size=10_000, lease=1, now=time.time())) == 1
+    assert desk.export()["siem"].sent == 2
 
 
 def test_the_next_export_honours_what_the_receiver_asked_for_and_then_sends_in_order(desk: Desk) -> None:
