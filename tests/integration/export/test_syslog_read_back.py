@@ -21,7 +21,12 @@ from tests.support.receivers.certificates import Authority
 from tests.support.receivers.syslog_daemons import Daemon, Message, Rsyslog, SyslogNg
 from tests.support.receivers.syslog_settings import receiver
 
-pytestmark = [pytest.mark.requires(*Rsyslog.NEEDS, *SyslogNg.NEEDS), pytest.mark.long]
+# Hypothesis draws the events once for one worker.
+pytestmark = [
+    pytest.mark.requires(*Rsyslog.NEEDS, *SyslogNg.NEEDS),
+    pytest.mark.long,
+    pytest.mark.xdist_group("syslog_read_back"),
+]
 
 _NUMBER = 2_000
 _DRAWN = 2_200

@@ -22,6 +22,12 @@ from tests.support.receivers.syslog_settings import receiver, settings
     [
         ({"address": ""}, "address is no host"),
         ({"address": "tls://siem"}, "address is no host"),
+        ({"address": "siem.example.com:6514"}, "address is no host.*the port in port"),
+        ({"address": "siem..example.com"}, "address is no host"),
+        ({"address": "x" * 64}, "address is no host"),
+        ({"address": "siem example"}, "address is no host"),
+        ({"server_name": ""}, "server_name is no host"),
+        ({"server_name": ".example.com"}, "server_name is no host"),
         ({"port": 0}, "port is 0; write a number from 1 to 65535"),
         ({"port": 65_536}, "port is 65536"),
         ({"timeout": 0}, "timeout is 0"),
@@ -48,6 +54,11 @@ def test_wrong_settings_are_refused(given: dict[str, t.Any], message: str) -> No
     with pytest.raises(ExportError, match=message) as refused:
         syslog.check(settings(**given))
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("address", ["siem", "siem.example.com", "192.0.2.1", "2001:db8::1", "xn--bcher-kva.example"])
+def test_names_and_addresses_are_hosts(address: str) -> None:
+    syslog.check(settings(address=address, server_name=address))
 
 
 def test_a_file_without_a_certificate_is_refused(tmp_path: pathlib.Path) -> None:
