@@ -536,6 +536,151 @@ options:
             default: 120
       # END splunk
       # BEGIN syslog
+      syslog:
+        description:
+          - Sends each change as a syslog message (RFC 5424) by TLS, TCP, UDP or RELP, also to QRadar
+            (O(destinations[].syslog.format=leef)) and ArcSight (O(destinations[].syslog.format=cef)). The guide
+            R(Export by syslog,ansible_collections.bulwark.servers.docsite.export_syslog) shows each of them.
+          - By TLS and TCP a batch counts as sent when the receiver has read all of it and ended the connection in
+            order after this side. A connection that is reset makes the batch due again. RELP acknowledges each
+            message. UDP promises nothing.
+        type: dict
+        suboptions:
+          address:
+            description: Name or address of the receiver.
+            type: str
+            required: true
+          port:
+            description:
+              - Its port. The default depends on O(destinations[].syslog.transport) and is 6514 for V(tls), 601 for
+                V(tcp), 514 for V(udp), and 2514 for V(relp) and V(relp_tls).
+            type: int
+          transport:
+            description:
+              - How messages travel. Only V(tls) and V(relp_tls) encrypt them, and only V(relp) and V(relp_tls)
+                acknowledge each message.
+              - V(udp) sends datagrams that can get lost without a sign.
+            type: str
+            choices: [tls, tcp, udp, relp, relp_tls]
+            default: tls
+          framing:
+            description:
+              - How a receiver tells where a message ends, with V(tls) and V(tcp). V(octets) writes the length before
+                each message (RFC 5425, and octet counting of RFC 6587). V(newline) ends each message with a newline,
+                for receivers that do not count, QRadar among them.
+            type: str
+            choices: [octets, newline]
+            default: octets
+          timeout:
+            description:
+              - Seconds to wait for a connection, for each part of a batch, and for the end of the connection. A whole
+                batch takes at most five times as long.
+            type: float
+            default: 60.0
+          format:
+            description:
+              - What a message holds. V(ocsf) is the whole event as JSON. V(structured) has named fields as structured
+                data, and the sentence of the finding as its text. V(cef) is for ArcSight and whoever reads CEF, V(leef)
+                is for QRadar.
+            type: str
+            choices: [ocsf, structured, cef, leef]
+            default: ocsf
+          cef_version:
+            description: The version of CEF, with O(destinations[].syslog.format=cef).
+            type: str
+            choices: ['0', '1.2']
+            default: '0'
+          max_event:
+            description:
+              - The largest message in bytes, from 2048. A larger event loses evidences from the last on, then long
+                values are cut, and a note in the event says so.
+              - The default is 8000, as rsyslog by default cuts a message over 8096 bytes into several. With
+                V(leef) it is 4000, as QRadar by default splits what is over 4096 bytes. RFC 5426 wants receivers of
+                datagrams to take 2048 bytes, which is too little for most events as V(ocsf).
+              - At most 32000 with V(structured), and 65507 with V(udp).
+            type: int
+          facility:
+            description: The facility of each message. Its severity is that of the finding.
+            type: str
+            choices:
+              - kern
+              - user
+              - mail
+              - daemon
+              - auth
+              - syslog
+              - lpr
+              - news
+              - uucp
+              - cron
+              - authpriv
+              - ftp
+              - ntp
+              - audit
+              - alert
+              - clock
+              - local0
+              - local1
+              - local2
+              - local3
+              - local4
+              - local5
+              - local6
+              - local7
+            default: local0
+          app_name:
+            description: The name of the application in each message, up to 48 ASCII characters without blanks.
+            type: str
+            default: bulwark
+          hostname:
+            description:
+              - The host in the header of each message. The default is the host that the finding is about. A receiver
+                that makes a log source of each host needs one name here. The event always names the finding's host.
+            type: str
+          sd_id:
+            description:
+              - The name of the structured data, with O(destinations[].syslog.format=structured). The number after the
+                C(@) is an enterprise number of IANA. The default is the one for examples (RFC 5612).
+            type: str
+            default: bulwark@32473
+          bom:
+            description:
+              - Whether a text with characters beyond ASCII begins with a byte order mark, as RFC 5424 demands. The
+                default is V(true) with V(structured), and V(false) with V(cef) and V(leef), whose standards know none.
+                V(ocsf) is JSON in ASCII and has none.
+            type: bool
+          ca_file:
+            description:
+              - File with the certificates of the authorities to trust, in PEM. The default is the authorities of the
+                system.
+            type: path
+          certificate:
+            description: File with the certificate that this side shows, in PEM, for a receiver that asks for one.
+            type: path
+          key:
+            description:
+              - File with the private key of O(destinations[].syslog.certificate). The default is the same file.
+            type: path
+          key_password:
+            description: The password of the private key.
+            type: str
+          key_password_file:
+            description: File with the password of the private key.
+            type: path
+          key_password_environment:
+            description: Name of an environment variable with the password of the private key.
+            type: str
+          server_name:
+            description:
+              - The name that the certificate of the receiver must have. The default is
+                O(destinations[].syslog.address).
+            type: str
+          verify:
+            description:
+              - Whether to verify the certificate of the receiver. V(false) lets anybody in between read and change all
+                findings. Each export warns about it.
+            type: bool
+            default: true
       # END syslog
       # BEGIN webhook
       webhook:
