@@ -11,7 +11,7 @@ import typing as t
 
 import hypothesis
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events, vulnerabilities
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events, scan_activity, vulnerabilities
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.compliance import FAIL, Compliance
 from hypothesis import strategies as st
 
@@ -50,7 +50,18 @@ _PIECES = (
     *("\n", "\r", "\t", "|", "=", "^", "\\", '"', "'", "[", "]", "{", "}", "\x00", "\x1b[31m", "\x7f", "\x85"),
     *("\u2028", "\u2029", "\u202e", "\u200f", "\ufeff", "\ud800", "\udc80", "\udfff", "\U0001f600", "e\u0301"),
     *(" ", "  ", "\\n", "\\\\", "\\=", "\\|", " rt=1 ", "CEF:0|a|b|", "LEEF:2.0|a|b|c|d|^|", "^src=10.0.0.1", "<14>1 "),
-    *("<script>alert(1)</script>", "{{ lookup('pipe', 'id') }}", "{% raw %}", "&amp;", "%s", "${x}", "]]>", "..", "…"),
+    *(
+        "<script>alert(1)</script>",
+        "{{ lookup('pipe', 'id') }}",
+        "{% raw %}",
+        "&amp;",
+        "%s",
+        "${x}",
+        "]]>",
+        "..",
+        "…",
+        "^~`#%!@;",
+    ),
 )
 _LONG = st.sampled_from([40, 100, 1_023, 1_024, 4_001]).flatmap(
     lambda length: st.sampled_from(["x", "é", "\\", "=", "|"]).map(lambda char: char * length)
@@ -138,39 +149,25 @@ def large_vulnerability(number: int = 2_000) -> dict[str, t.Any]:
     return event
 
 
-def _scan() -> dict[str, t.Any]:
-    product = {"name": "bulwark.servers", "vendor_name": "Bulwark", "version": "0.1.0"}
-    return {
-        "category_uid": 6,
-        "category_name": "Application Activity",
-        "class_uid": 6007,
-        "class_name": "Scan Activity",
-        "activity_id": 2,
-        "activity_name": "Completed",
-        "type_uid": 600702,
-        "type_name": "Scan Activity: Completed",
-        "time": int(NOW * 1_000),
-        "start_time": int(NOW * 1_000) - 60_000,
-        "end_time": int(NOW * 1_000),
-        "duration": 60_000,
-        "severity_id": 1,
-        "severity": "Informational",
-        "status_id": 1,
-        "status": "Success",
-        "message": "Everything was checked.",
-        "scan": {"uid": "20261129T222400Z-1", "name": "bulwark.servers.scan", "type_id": 1, "type": "Manual"},
-        "num_detections": 3,
-        "device": _HOST.to_ocsf(),
-        "metadata": {
-            "version": "1.5.0",
-            "product": product,
-            "profiles": ["host"],
-            "uid": "0b1f0c55-3f0e-5a37-9c0f-6d1f5a0c9be1",
-            "event_code": "scan_coverage",
-            "logged_time": int(NOW * 1_000),
-        },
-        "unmapped": {"kind": "coverage", "change": "coverage", "run": "20261129T222400Z-1"},
-    }
+def large_scan(scopes: int = 90) -> dict[str, t.Any]:
+    """Return a Scan Activity of a host on which two capabilities have so many scopes, none of them checked."""
+    return _scan(scopes)
+
+
+def _scan(scopes: int = 1) -> dict[str, t.Any]:
+    def look(capability: str, status: str, number: int) -> scan_activity.Look:
+        entry = {"status": status, "skipped_count": 2, "examined": 7, "reason": "not reached: " + "x" * 300}
+        return scan_activity.Look(
+            capability, status, [{**entry, "scope": f"scope {position}"} for position in range(number)], NOW - 86_400
+        )
+
+    looks = [
+        look("file_integrity", "checked", 1),
+        look("audit", "not_checked", scopes),
+        look("memory_scan", "partial", scopes),
+    ]
+    scan = scan_activity.Scan("20261129T222400Z-1", "bulwark.servers.scan", NOW - 60)
+    return scan_activity.event(scan, _HOST.name, looks, NOW)
 
 
 @st.composite

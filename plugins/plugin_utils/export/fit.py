@@ -4,7 +4,8 @@
 """Bring an event below the size that a receiver takes, in whatever format, and say in the event what it lost.
 
 First the long lists lose entries from their end: evidences, then vulnerabilities (the most serious comes first and
-stays), then the names of further vulnerabilities. Then long texts are cut at a character, the longest first. Ids,
+stays), then the names of further vulnerabilities, then the scopes of a run's capabilities (those that were not checked
+come first, and all capabilities stay). Then long texts are cut at a character, the longest first. Ids,
 severity, host, times and remediation stay whole; an event that is too large with these alone is refused.
 """
 
@@ -27,7 +28,7 @@ _WHOLE_TEXTS = frozenset(
     {
         *("uid", "hostname", "ip", "type", "severity", "status", "disposition", "action", "title", "value"),
         *("activity_name", "category_name", "class_name", "type_name"),
-        *("alert", "capability", "kind", "change", "run", "before_severity", "lifecycle"),
+        *("alert", "capability", "kind", "change", "run", "before_severity", "lifecycle", "status_code"),
     }
 )
 
@@ -53,11 +54,15 @@ class Fitted:
 
 
 class _List(t.NamedTuple):
-    """A list of an event that can lose entries: its path, how many always stay, and its name in a note."""
+    """A list of an event that can lose entries: its path, how many always stay whole, and its name in a note.
+
+    lost: the only member that the other entries lose, "" where they go as a whole.
+    """
 
     path: tuple[str, ...]
     least: int
     name: str
+    lost: str = ""
 
 
 _LISTS = (
@@ -65,6 +70,7 @@ _LISTS = (
     _List(("unmapped", "evidences"), 0, "evidences"),
     _List(("vulnerabilities",), 1, "vulnerabilities"),
     _List(("unmapped", "vulnerability_ids"), 0, "lines of vulnerability ids"),
+    _List(("unmapped", "coverage"), 0, "capabilities' scopes", "scopes"),
 )
 
 
@@ -96,7 +102,7 @@ def _fewer(
 
     def attempt(number: int) -> tuple[Event, Rendered]:
         note = f"export: {len(entries) - number} of {len(entries)} {shrinkable.name} left out, the store has all"
-        reduced = _noted(_with(event, shrinkable.path, entries[:number]), note)
+        reduced = _noted(_with(event, shrinkable.path, entries[:number] + _rest(entries[number:], shrinkable)), note)
         return reduced, render(reduced)
 
     stays = shrinkable.least
@@ -111,6 +117,17 @@ def _fewer(
             else:
                 too_many = middle
     return *best, len(entries) - stays
+
+
+def _rest(entries: t.Sequence[t.Any], shrinkable: _List) -> list[t.Any]:
+    """Return what stays of the entries that are too many."""
+    if not shrinkable.lost:
+        return []
+    return [
+        {name: value for name, value in entry.items() if name != shrinkable.lost}
+        for entry in entries
+        if isinstance(entry, dict)
+    ]
 
 
 def _shorter(event: Event, limit: int, render: t.Callable[[Event], Rendered]) -> tuple[Event, Rendered, int]:

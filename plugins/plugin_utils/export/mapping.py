@@ -47,7 +47,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import shortening
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.collector import Collector
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export.evaluation import evaluation
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.evaluation import evaluation, only_slot
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import UnfitError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.rows import Row, read
 
@@ -77,15 +77,23 @@ class Mapping:
         self._clean = clean
         self.labels: dict[str, str] = {row.field: row.label for row in self.rows if row.label is not None}
         self._collector = Collector()
-        self._steps = [(row, row.field, evaluation(row, self._collector), row.limit) for row in self.rows]
+        self._steps = [
+            (row, row.field, only_slot(row, self._collector), evaluation(row, self._collector), row.limit)
+            for row in self.rows
+        ]
 
     def apply(self, event: t.Mapping[str, t.Any]) -> Values:
-        """Return the fields of an event."""
-        values = self._collector.collect(event)
+        """Return the fields of an event; raise UnfitError for what no text can show, such as an endless object."""
+        try:
+            return self._fields(self._collector.collect(event))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise UnfitError(f"it cannot be written as text: {error}") from None
+
+    def _fields(self, values: t.Sequence[t.Any]) -> Values:
         fields: dict[str, t.Any] = {}
         shortened = 0
-        for row, field, evaluate, limit in self._steps:
-            if field in fields:
+        for row, field, slot, evaluate, limit in self._steps:
+            if (slot is not None and values[slot] is None) or field in fields:
                 continue
             value = evaluate(values)
             if value is None:

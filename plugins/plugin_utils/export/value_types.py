@@ -85,8 +85,11 @@ def seconds(value: t.Any) -> float | None:
 def iso_time(value: t.Any) -> str | None:
     """Return a time of OCSF as ISO 8601 has it, in UTC with milliseconds and ``Z``."""
     number = milliseconds(value)
-    if number is None:
-        return None
+    return None if number is None else _iso_time(number)
+
+
+@functools.lru_cache(maxsize=4096)
+def _iso_time(number: int) -> str:
     return (_EPOCH + dt.timedelta(milliseconds=number)).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 

@@ -10,6 +10,7 @@ control characters have no form in CEF; see ``visible``. Lengths count character
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import mapping, visible
@@ -28,7 +29,7 @@ def render(event: t.Mapping[str, t.Any], version: str = "0") -> Rendered:
     """
     rows = mapping.for_event("cef", event, version, visible.with_lines_and_tabs)
     fields, shortened = rows.apply(event)
-    header = "|".join(_header(fields.pop(name, "")) for name in HEADER)
+    header = "|".join([_header(str(fields.pop(name, ""))) for name in HEADER])
     texts: list[str] = []
     numbers: list[str] = []
     for key, value in fields.items():
@@ -44,9 +45,10 @@ def render(event: t.Mapping[str, t.Any], version: str = "0") -> Rendered:
     return Rendered(line.encode(), shortened)
 
 
-def _header(value: t.Any) -> str:
-    """Return a value for the header, where CEF has no line feeds."""
-    return visible.without_controls(str(value)).replace("\\", "\\\\").replace("|", "\\|")
+@functools.lru_cache(maxsize=1024)
+def _header(value: str) -> str:
+    """Return a value for the header, where CEF has no line feeds. There are few of them: alerts and their titles."""
+    return visible.without_controls(value).replace("\\", "\\\\").replace("|", "\\|")
 
 
 def _extension(value: str) -> str:

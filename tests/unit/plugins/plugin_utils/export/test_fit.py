@@ -42,7 +42,9 @@ def test_evidences_go_from_the_last_and_as_few_as_possible() -> None:
 
 @pytest.mark.parametrize("limit", [4_096, 8_000, 65_536])
 @pytest.mark.parametrize("render", FORMATS)
-@pytest.mark.parametrize("event", [hostile_events.large(), hostile_events.large_vulnerability()])
+@pytest.mark.parametrize(
+    "event", [hostile_events.large(), hostile_events.large_vulnerability(), hostile_events.large_scan()]
+)
 def test_every_format_stays_below_the_limit(
     event: dict[str, t.Any], render: t.Callable[[fit.Event], fit.Rendered], limit: int
 ) -> None:
@@ -79,6 +81,20 @@ def test_the_most_serious_vulnerability_stays() -> None:
     assert received["vulnerabilities"]
     assert received["unmapped"]["vulnerability_count"] == 2_000
     assert result.removed > 0
+
+
+def test_every_capability_of_a_scan_stays_and_those_that_were_not_checked_keep_their_scopes_longest() -> None:
+    event = hostile_events.large_scan(20)
+    received, result = fitted(event, 12_000)
+    names = ["capability", "status", "last_checked_time"]
+    assert [[look[name] for name in names] for look in received["unmapped"]["coverage"]] == [
+        [look[name] for name in names] for look in event["unmapped"]["coverage"]
+    ]
+    assert received["unmapped"]["coverage"][0] == event["unmapped"]["coverage"][0]
+    assert received["unmapped"]["coverage"][0]["status"] == "not_checked"
+    assert "scopes" not in received["unmapped"]["coverage"][2]
+    assert result.removed == 2
+    assert received["unmapped"]["notes"] == ["export: 2 of 3 capabilities' scopes left out, the store has all"]
 
 
 def test_no_list_is_left_empty() -> None:

@@ -9,6 +9,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import mapping, rows, visible
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import UnfitError
 
 EVENT: dict[str, t.Any] = {
     "time": 1_795_990_000_500,
@@ -207,6 +208,12 @@ def test_a_text_is_brought_into_what_the_format_carries_before_its_length_counts
 @pytest.mark.parametrize("event", [{}, {"device": []}, {"evidences": {}}, {"evidences": [None, 1, []]}])
 def test_an_event_of_another_shape_has_no_values(event: dict[str, t.Any]) -> None:
     assert value(event, source=["device.ip", "evidences[].file.path"], type="text") is None
+
+
+@pytest.mark.parametrize("content", [{"x": float("nan")}, {"x": object()}, pytest.param(10**5_000, id="digits")])
+def test_what_no_text_can_show_is_refused(content: t.Any) -> None:
+    with pytest.raises(UnfitError, match="it cannot be written as text: "):
+        value({"a": content}, source="a", type="text")
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_the_words_of_an_event_are_where_a_reader_looks_for_them(event: dict[str
     assert line.header["deviceEventClassId"] == event["metadata"]["event_code"]
     assert line.extension["externalId"] == event["metadata"]["uid"]
     assert line.extension["dvchost"] == "web1.example.org"
-    assert line.extension["dvc"] == "192.0.2.7"
+    assert line.extension.get("dvc") == event["device"].get("ip")
     assert line.extension["msg"] == event["message"]
     assert line.extension["rt"] == str(event["time"])
     assert line.extension["start"] == str(event["start_time"])
@@ -134,6 +134,16 @@ def test_a_vulnerability_finding_names_what_is_vulnerable_and_what_to_do() -> No
     assert extension["cs4"] == "CVE-2026-1000 CVE-2026-1001 CVE-2026-1002"
     assert (extension["cn2"], extension["cn3"], extension["cfp1"], extension["cfp2"]) == ("3", "1", "9.8", "0.5")
     assert '"fixed_in_version":"3.5.4-1"' in extension["cs5"]
+
+
+def test_a_scan_says_what_was_not_checked() -> None:
+    line = read(cef.render(hostile_events.plain()[5]))
+    assert line.header["name"] == "Scan coverage"
+    assert line.header["agentSeverity"] == "3"
+    extension = line.extension
+    assert (extension["cs2Label"], extension["cs2"]) == ("Not checked", "audit")
+    assert (extension["cs4Label"], extension["cs4"]) == ("Partly checked", "memory_scan")
+    assert (extension["cn2"], extension["cn3"], extension["outcome"]) == ("21", "6", "Partial")
 
 
 def test_what_is_longer_than_a_key_may_be_is_cut_marked_and_counted() -> None:
