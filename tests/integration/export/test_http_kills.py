@@ -35,7 +35,7 @@ _KILLS = 12
 
 def _uids(kind: str, written: t.Iterable[t.Any]) -> list[str]:
     """Return the uids of the events in a journal."""
-    return [value["event"]["metadata"]["uid"] if kind == "splunk" else value[0] for value in written]
+    return [hec.uid(value) if kind == "splunk" else value[0] for value in written]
 
 
 class _Exports:

@@ -72,7 +72,7 @@ def test_both_receivers_get_what_changed_and_no_secret_is_shown(team: Team, rece
     sent = team.export("-vvv", environment=environment, bulwark_export=receivers.destinations)
     assert sent.returncode == 0, sent.stdout
 
-    subjects = [event["event"].get("unmapped", {}).get("subject") for event in receivers.collector.indexed]
+    subjects = [event["event"].get("finding_subject") for event in receivers.collector.indexed]
     assert {"/etc/shadow", "/etc/hosts"} <= set(subjects)
     messages = list(receivers.hook.messages.values())
     assert {message["of"] for message in messages} >= {"/etc/shadow", "/etc/hosts"}
