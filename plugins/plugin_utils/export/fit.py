@@ -35,10 +35,18 @@ _WHOLE_TEXTS = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class Rendered:
-    """An event in a format. shortened: how many values are not whole, as the format's own limits are lower."""
+    """An event in a format. shortened: how many values are not whole, as the format's own limits are lower.
+
+    counted: the bytes that count against the limit, where these are not those of the body.
+    """
 
     body: bytes
     shortened: int = 0
+    counted: int | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.body) if self.counted is None else self.counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +88,7 @@ def fit(event: Event, limit: int | None, render: t.Callable[[Event], Rendered]) 
     limit: None for no limit. render: is called again with an event that has less, whenever it is too large.
     """
     rendered = render(event)
-    if limit is None or len(rendered.body) <= limit:
+    if limit is None or rendered.size <= limit:
         return Fitted(rendered.body, 0, rendered.shortened)
     removed = 0
     for shrinkable in _LISTS:
@@ -89,7 +97,7 @@ def fit(event: Event, limit: int | None, render: t.Callable[[Event], Rendered]) 
             continue
         event, rendered, gone = _fewer(event, entries, shrinkable, limit, render)
         removed += gone
-        if len(rendered.body) <= limit:
+        if rendered.size <= limit:
             return Fitted(rendered.body, removed, rendered.shortened)
     event, rendered, shortened = _shorter(event, limit, render)
     return Fitted(rendered.body, removed, shortened + rendered.shortened)
@@ -107,12 +115,12 @@ def _fewer(
 
     stays = shrinkable.least
     best = attempt(stays)
-    if len(best[1].body) <= limit:
+    if best[1].size <= limit:
         too_many = len(entries)
         while too_many - stays > 1:
             middle = (stays + too_many) // 2
             tried = attempt(middle)
-            if len(tried[1].body) <= limit:
+            if tried[1].size <= limit:
                 stays, best = middle, tried
             else:
                 too_many = middle
@@ -142,16 +150,16 @@ def _shorter(event: Event, limit: int, render: t.Callable[[Event], Rendered]) ->
 
     fits = _SHORTEST
     best = attempt(fits)
-    if len(best[1].body) > limit:
+    if best[1].size > limit:
         raise UnfitError(
-            f"it has {len(best[1].body)} bytes without evidences and long texts, and the limit is {limit} bytes"
+            f"it has {best[1].size} bytes without evidences and long texts, and the limit is {limit} bytes"
         )
     # A character has one byte at least, so no longer text fits.
     too_long = limit + 1
     while too_long - fits > max(1, fits // 64):
         middle = (fits + too_long) // 2
         tried = attempt(middle)
-        if len(tried[1].body) <= limit:
+        if tried[1].size <= limit:
             fits, best = middle, tried
         else:
             too_long = middle
