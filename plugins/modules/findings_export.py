@@ -425,10 +425,11 @@ options:
             type: str
           format:
             description:
-              - V(ocsf) sends events as the store has them. V(cim) adds the fields of Splunk's Common Information Model.
+              - V(cim) has the fields of Splunk's Common Information Model. V(ocsf) sends events as the store has them.
+              - The app C(TA-bulwark) of this collection gives both their source types, fields and tags.
             type: str
             choices: [cim, ocsf]
-            default: ocsf
+            default: cim
           index:
             description:
               - Index of the events. By default Splunk takes that of the token.
