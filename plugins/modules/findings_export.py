@@ -264,8 +264,162 @@ options:
             default: 120
       # END elastic
       # BEGIN file
+      file:
+        description:
+          - A file on the controller with one event on a line. Each change is in the file once, also after a crash.
+        type: dict
+        suboptions:
+          path:
+            description:
+              - Path of the file. Its directory has to exist.
+            type: path
+            required: true
+          format:
+            description:
+              - V(ocsf) writes JSON. V(cef) and V(leef) write the lines that ArcSight and QRadar read.
+            type: str
+            choices: [ocsf, cef, leef]
+            default: ocsf
+          max_event:
+            description:
+              - Size of a line in bytes. A larger event loses evidences, and says so in C(unmapped.notes).
+            type: int
+            default: 1000000
+          max_size:
+            description:
+              - Size in bytes after which a file is full. It then becomes C(path.1), C(path.1) becomes C(path.2), and so
+                on.
+            type: int
+            default: 100000000
+          files:
+            description:
+              - How many files there are at most, with the one that is written. The oldest one is removed.
+            type: int
+            default: 5
+          mode:
+            description:
+              - Permissions of a new file, as three octal digits in quotes.
+            type: str
+            default: "0600"
       # END file
       # BEGIN kafka
+      kafka:
+        description:
+          - Topics of a Kafka cluster. Needs confluent-kafka 2.4 or newer on the controller.
+          - A message is an OCSF event as JSON. Its key is the finding, so that the changes of a finding stay in order. Its
+            header C(uid) has C(metadata.uid).
+          - A change counts as sent when all in-sync replicas have it. While an export lives, each change arrives once.
+            After a crash of the controller the last changes may arrive again.
+        type: dict
+        suboptions:
+          brokers:
+            description:
+              - Some brokers of the cluster, each as V(host:port).
+            type: list
+            elements: str
+            required: true
+          topic:
+            description:
+              - Topic of all events that have no topic of their own. It has to exist, unless the cluster creates topics.
+            type: str
+            required: true
+          compliance_topic:
+            description:
+              - Topic of recommendations (Compliance Findings).
+            type: str
+          detection_topic:
+            description:
+              - Topic of alerts (Detection Findings).
+            type: str
+          scan_topic:
+            description:
+              - Topic of coverage (Scan Activities).
+            type: str
+          vulnerability_topic:
+            description:
+              - Topic of Vulnerability Findings.
+            type: str
+          schema_id:
+            description:
+              - Id of a JSON schema in a schema registry. Each value then begins with a zero byte and the id, as readers
+                with a registry expect it. By default a value is JSON alone.
+            type: int
+          max_event:
+            description:
+              - Size of an event in bytes, at least 10000. A larger one loses evidences, and says so in
+                C(unmapped.notes). Keep it 5000 bytes below the cluster's C(message.max.bytes) and the topic's
+                C(max.message.bytes).
+            type: int
+            default: 1000000
+          compression:
+            description:
+              - Compression of what is sent.
+            type: str
+            choices: [none, gzip, lz4, snappy, zstd]
+            default: zstd
+          tls:
+            description:
+              - Whether to use TLS.
+            type: bool
+            default: true
+          ca_file:
+            description:
+              - File on the controller with the certificates, in PEM, of the authorities that the brokers' certificates
+                may come from. By default those of the controller's system count.
+            type: path
+          certificate:
+            description:
+              - File on the controller with the exporter's own certificate in PEM, for clusters that want one.
+            type: path
+          key:
+            description:
+              - File on the controller with the private key of O(destinations[].kafka.certificate), if it is not in the
+                same file.
+            type: path
+          key_password:
+            description:
+              - Password of the private key.
+            type: str
+          key_password_file:
+            description:
+              - File on the controller with the password of the private key.
+            type: path
+          key_password_environment:
+            description:
+              - Environment variable with the password of the private key.
+            type: str
+          verify:
+            description:
+              - Whether the brokers' certificates and names are verified. Without verification anybody on the way can
+                read and change what is sent, and the export warns.
+            type: bool
+            default: true
+          mechanism:
+            description:
+              - How to sign in with SASL. V(PLAIN) needs TLS.
+            type: str
+            choices: [PLAIN, SCRAM-SHA-256, SCRAM-SHA-512]
+          user:
+            description:
+              - User to sign in as.
+            type: str
+          password:
+            description:
+              - Password of O(destinations[].kafka.user).
+            type: str
+          password_file:
+            description:
+              - File on the controller with the password.
+            type: path
+          password_environment:
+            description:
+              - Environment variable with the password.
+            type: str
+          timeout:
+            description:
+              - Seconds in which the cluster has to confirm what it gets.
+            type: float
+            default: 60
       # END kafka
       # BEGIN sentinel
       sentinel:
