@@ -83,6 +83,9 @@ class ActionModule(StoreActionBase):
             if store.register_destination(each.destination, now=now, existing_since=each.since)
         ]
         result: dict[str, t.Any] = {"changed": bool(registered), "registered": registered}
+        unverified = [_unverified(each) for each in chosen if each.options.get("verify") is False]
+        if unverified:
+            result["warnings"] = unverified
         if options["state"] == "present":
             return result
         again = [store.send_again(each.name, now=now) for each in chosen] if options["resend"] else []
@@ -90,7 +93,8 @@ class ActionModule(StoreActionBase):
         result["changed"] |= any(again) or lifted > 0
         if self._task.check_mode:
             return result | self._preview(store, chosen, options, now)
-        return result | self._send(store, chosen, options, changed=result["changed"])
+        sent = self._send(store, chosen, options, changed=result["changed"])
+        return result | sent | ({"warnings": [*unverified, *sent.get("warnings", [])]} if unverified else {})
 
     def _preview(
         self, store: Store, chosen: t.Sequence[Settings], options: t.Mapping[str, t.Any], now: float
@@ -140,6 +144,13 @@ class ActionModule(StoreActionBase):
             "summary": [outcome.line(result) for result in results],
             **told,
         }
+
+
+def _unverified(each: Settings) -> str:
+    return (
+        f"destination '{each.name}': verify is false, so anybody on the way to {each.destination.address} can read and "
+        "change what is sent: remove it, and name the receiver's authority in ca_file"
+    )
 
 
 def _state(store: Store, each: Settings, progress: Progress) -> dict[str, t.Any]:

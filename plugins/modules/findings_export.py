@@ -135,10 +135,333 @@ options:
       # BEGIN sentinel
       # END sentinel
       # BEGIN splunk
+      splunk:
+        description:
+          - An HTTP Event Collector of Splunk. Needs urllib3 2 or newer on the controller.
+          - With O(destinations[].splunk.acknowledge) a change counts as sent when Splunk has indexed it, and arrives at
+            least once. A search tells repetitions by C(metadata.uid).
+        type: dict
+        suboptions:
+          url:
+            description:
+              - Address of the collector, such as V(https://splunk.example.com:8088).
+            type: str
+            required: true
+          token:
+            description:
+              - Token of the collector.
+            type: str
+          token_file:
+            description:
+              - File on the controller with the token.
+            type: path
+          token_environment:
+            description:
+              - Environment variable with the token.
+            type: str
+          format:
+            description:
+              - V(ocsf) sends events as the store has them. V(cim) adds the fields of Splunk's Common Information Model.
+            type: str
+            choices: [cim, ocsf]
+            default: ocsf
+          index:
+            description:
+              - Index of the events. By default Splunk takes that of the token.
+            type: str
+          source:
+            description:
+              - Splunk's C(source) of the events.
+            type: str
+            default: bulwark.servers
+          sourcetype:
+            description:
+              - Splunk's C(sourcetype) of the events. By default V(bulwark:ocsf) or V(bulwark:cim), after the format.
+            type: str
+          fields:
+            description:
+              - Indexed fields. Each has a template, as O(destinations[].webhook.template) describes it, such as
+                V({finding}).
+            type: dict
+            default: {}
+          acknowledge:
+            description:
+              - Whether to wait until Splunk has indexed what it took. The token needs indexer acknowledgement, which
+                Splunk Cloud does not offer to such clients.
+              - With V(false) a change counts as sent when Splunk has it in memory. What Splunk loses there is lost.
+            type: bool
+            default: true
+          acknowledge_timeout:
+            description:
+              - Seconds after which a change that Splunk has not indexed is sent again, up to 300.
+            type: float
+            default: 120
+          max_event:
+            description:
+              - Size of an event in bytes, from 10000. A larger one loses evidences, and says so in C(unmapped.notes).
+            type: int
+            default: 1000000
+          ca_file:
+            description:
+              - File on the controller with the certificates, in PEM, of the authorities that the receiver's certificate
+                may come from. Only these count then. By default those of the controller's system count.
+            type: path
+          verify:
+            description:
+              - Whether the receiver's certificate is verified. Without verification anybody on the way can read and
+                change what is sent, and the export warns.
+              - An address with V(http://) needs V(false).
+            type: bool
+            default: true
+          certificate:
+            description:
+              - File on the controller with the exporter's own certificate in PEM, for receivers that want one.
+            type: path
+          key:
+            description:
+              - File on the controller with the private key of O(destinations[].splunk.certificate), if it is not in the
+                same file.
+            type: path
+          key_password:
+            description:
+              - Password of the private key.
+            type: str
+          key_password_file:
+            description:
+              - File on the controller with the password of the private key.
+            type: path
+          key_password_environment:
+            description:
+              - Environment variable with the password of the private key.
+            type: str
+          proxy:
+            description:
+              - Address of an HTTP proxy, such as V(http://proxy.example.com:3128). The proxies of the environment are
+                not used.
+            type: str
+          proxy_user:
+            description:
+              - User of the proxy.
+            type: str
+          proxy_password:
+            description:
+              - Password of O(destinations[].splunk.proxy_user).
+            type: str
+          proxy_password_file:
+            description:
+              - File on the controller with the password for the proxy.
+            type: path
+          proxy_password_environment:
+            description:
+              - Environment variable with the password for the proxy.
+            type: str
+          connect_timeout:
+            description:
+              - Seconds for a connection to the receiver.
+            type: float
+            default: 10
+          read_timeout:
+            description:
+              - Seconds without any byte from the receiver after which a request has failed.
+            type: float
+            default: 60
+          request_timeout:
+            description:
+              - Seconds for a whole request, from the connection to the end of the reply.
+            type: float
+            default: 120
       # END splunk
       # BEGIN syslog
       # END syslog
       # BEGIN webhook
+      webhook:
+        description:
+          - Any address that takes JSON over HTTP, such as those of Slack, Microsoft Teams and PagerDuty. Needs urllib3
+            2 or newer on the controller.
+          - A change counts as sent when the reply has a status of 2xx, and arrives at least once. The headers
+            C(Idempotency-Key) and C(webhook-id) have its C(metadata.uid), the same each time.
+        type: dict
+        suboptions:
+          url:
+            description:
+              - Address of the webhook. It counts as a secret, and messages show its host only.
+            type: str
+          url_file:
+            description:
+              - File on the controller with the address.
+            type: path
+          url_environment:
+            description:
+              - Environment variable with the address.
+            type: str
+          method:
+            description:
+              - Method of the requests.
+            type: str
+            choices: [POST, PUT, PATCH]
+            default: POST
+          headers:
+            description:
+              - Headers of each request. V({token}) in a value stands for O(destinations[].webhook.token).
+              - A header C(Authorization) must have V({token}) in it, so that its secret is not shown.
+            type: dict
+            default: {}
+          template:
+            description:
+              - JSON of a request, in which V({FIELD}) in a text stands for a value of the change. By default
+                V({event}), the OCSF event.
+              - A field is one of V(alert), V(capability), V(change), V(count), V(description), V(event), V(finding),
+                V(first_seen), V(host), V(last_seen), V(message), V(remediation), V(severity), V(status), V(subject),
+                V(time), V(title), V(uid), a field of O(destinations[].webhook.translations), or a path into the OCSF
+                event such as V(device.os.name) or V(evidences[0].file.path).
+              - V({title:150}) cuts a text after 150 characters. V({remediation|none}) writes V(none) for a missing
+                value. V({title:150|none}) does both.
+              - A text that is V({FIELD}) alone becomes the value itself, such as a number or an object, and is left out
+                without a value. Within a longer text a missing value is empty.
+              - A text that is V({token}) alone becomes O(destinations[].webhook.token) when the request is sent.
+              - There are no expressions and no Jinja. Values are escaped for JSON.
+            type: dict
+          translations:
+            description:
+              - Further fields, by name. Each has C(field), the name of a field, C(values), the receiver's word for each
+                of its values, and C(otherwise), the word for all others.
+            type: dict
+            default: {}
+          escape:
+            description:
+              - Escapes values for the markup of the receiver, so that no file name becomes a mention or a link.
+                V(slack) is for Slack's C(mrkdwn), V(markdown) for Markdown.
+            type: str
+            choices: [none, slack, markdown]
+            default: none
+          token:
+            description:
+              - A secret for O(destinations[].webhook.headers) and O(destinations[].webhook.template).
+            type: str
+          token_file:
+            description:
+              - File on the controller with the token.
+            type: path
+          token_environment:
+            description:
+              - Environment variable with the token.
+            type: str
+          secret:
+            description:
+              - Signs each request as Standard Webhooks describes it, with HMAC-SHA256 in the header
+                C(webhook-signature).
+              - V(whsec_) and base64, or a text of at least 16 bytes.
+            type: str
+          secret_file:
+            description:
+              - File on the controller with the secret.
+            type: path
+          secret_environment:
+            description:
+              - Environment variable with the secret.
+            type: str
+          events_per_request:
+            description:
+              - How many changes a request has at most.
+            type: int
+            default: 1
+          batch:
+            description:
+              - How several changes stand in a request, as a JSON array or as lines of JSON. Without effect with one
+                change a request.
+            type: str
+            choices: [array, lines]
+            default: array
+          compress:
+            description:
+              - Whether to compress requests with gzip. A signature is that of the compressed body.
+            type: bool
+            default: false
+          max_body:
+            description:
+              - Size of a request in bytes. A larger change loses evidences.
+            type: int
+            default: 1000000
+          success_statuses:
+            description:
+              - Statuses from 400 that also mean that the receiver has the change, such as V(409).
+            type: list
+            elements: int
+            default: []
+          success_text:
+            description:
+              - Text that the body of a successful reply has, for receivers that reply with 200 to what they did not
+                take.
+            type: str
+          ca_file:
+            description:
+              - File on the controller with the certificates, in PEM, of the authorities that the receiver's certificate
+                may come from. Only these count then. By default those of the controller's system count.
+            type: path
+          verify:
+            description:
+              - Whether the receiver's certificate is verified. Without verification anybody on the way can read and
+                change what is sent, and the export warns.
+              - An address with V(http://) needs V(false).
+            type: bool
+            default: true
+          certificate:
+            description:
+              - File on the controller with the exporter's own certificate in PEM, for receivers that want one.
+            type: path
+          key:
+            description:
+              - File on the controller with the private key of O(destinations[].webhook.certificate), if it is not in
+                the same file.
+            type: path
+          key_password:
+            description:
+              - Password of the private key.
+            type: str
+          key_password_file:
+            description:
+              - File on the controller with the password of the private key.
+            type: path
+          key_password_environment:
+            description:
+              - Environment variable with the password of the private key.
+            type: str
+          proxy:
+            description:
+              - Address of an HTTP proxy, such as V(http://proxy.example.com:3128). The proxies of the environment are
+                not used.
+            type: str
+          proxy_user:
+            description:
+              - User of the proxy.
+            type: str
+          proxy_password:
+            description:
+              - Password of O(destinations[].webhook.proxy_user).
+            type: str
+          proxy_password_file:
+            description:
+              - File on the controller with the password for the proxy.
+            type: path
+          proxy_password_environment:
+            description:
+              - Environment variable with the password for the proxy.
+            type: str
+          connect_timeout:
+            description:
+              - Seconds for a connection to the receiver.
+            type: float
+            default: 10
+          read_timeout:
+            description:
+              - Seconds without any byte from the receiver after which a request has failed.
+            type: float
+            default: 60
+          request_timeout:
+            description:
+              - Seconds for a whole request, from the connection to the end of the reply.
+            type: float
+            default: 120
       # END webhook
   names:
     description:

@@ -10,8 +10,8 @@ import typing as t
 # Seconds after the first failure; each further one doubles them.
 _FIRST = 1.0
 _LONGEST = 900.0
-# A receiver may ask for more, but not for so much that nobody would notice before it ends.
-LONGEST_ASKED = 86_400.0
+# A receiver may ask for more. The store takes a longer wait for the mistake of a clock.
+_LONGEST_ASKED = 86_400.0
 _MOST_DOUBLINGS = 20
 
 
@@ -25,5 +25,5 @@ def delay(failures: int, retry_after: float | None, jitter: t.Callable[[], float
     own = full / 2 + full / 2 * jitter()
     # The comparison is false for what is no number.
     if retry_after is not None and retry_after > own:
-        return min(retry_after, LONGEST_ASKED)
+        return min(retry_after, _LONGEST_ASKED)
     return own

@@ -52,6 +52,6 @@ def _detection(state: DestinationState) -> dict[str, t.Any]:
         FLEET_SCOPE,
         [{"data": {"destination": name, "kind": state.destination.kind, "address": state.destination.address}}],
         first_time=since,
-        message=f"{counted(state.waiting, 'change')} wait for the destination {name}, the oldest since "
+        message=f"The destination {name} is behind by {counted(state.waiting, 'change')}, the oldest of "
         f"{format_time(since)} UTC.{error}",
     )

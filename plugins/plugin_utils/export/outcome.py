@@ -47,7 +47,7 @@ def problem(result: t.Mapping[str, t.Any]) -> str | None:
     """Return in a sentence what went wrong with a destination, None if nothing did."""
     name, waiting = result["name"], counted(result["waiting"], "change")
     if result["error"]:
-        return f"The destination '{name}' did not get everything, {waiting} wait for it: {result['error']}"
+        return f"The destination '{name}' is behind by {waiting}: {result['error']}."
     if result["refused"]:
         return (
             f"The destination '{name}' refused {counted(result['refused'], 'change')}: findings_export_info shows why, "

@@ -13,7 +13,7 @@ import threading
 import typing as t
 import uuid
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export import backoff, kinds
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import heartbeat, kinds
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.progress import Clock, Progress
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.settings import Settings
@@ -47,10 +47,11 @@ def run(
         )
         for settings in destinations
     ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, deadline + _GRACE - clock.monotonic()))
+    with heartbeat.renewing(open_store, exporter, done, clock):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, deadline + _GRACE - clock.monotonic()))
     return {name: _ended(progress) for name, progress in done.items()}
 
 
@@ -81,10 +82,6 @@ def _work(
 
 def _export(settings: Settings, store: Store, exporter: str, deadline: float, progress: Progress, clock: Clock) -> None:
     (state,) = [each for each in store.destinations(clock.now()) if each.destination.name == settings.name]
-    now = clock.now()
-    if state.retry_at is not None and state.retry_at > now + backoff.LONGEST_ASKED:
-        # No receiver may ask for so much: the clock was ahead when this was written.
-        store.postpone(settings.name, until=now, reason=state.last_error or "a clock was wrong", now=now)
     receiver = kinds.load(settings.destination.kind).open_receiver(settings.options, settings.name)
     with contextlib.closing(receiver):
         Worker(

@@ -19,14 +19,20 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver im
     UnfitError,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, visible
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model import QueuedChange, Settlement
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model import (
+    DestinationState,
+    QueuedChange,
+    Settlement,
+)
 
 # A claim holds so much: enough to keep a receiver busy, and little memory.
 _CLAIM_CHANGES = 500
 _CLAIM_BYTES = 2 * 1024 * 1024
-# A claim ends by itself after so many seconds, for other exporters when this one died. Longer than any batch takes: a
-# worker gives back what it has not sent after half of it.
-LEASE = 900.0
+# A claim ends by itself after so many seconds, for other exporters when this one died. While it lives, its claims are
+# renewed (``heartbeat``).
+LEASE = 30.0
+# How often to look whether what another exporter has claimed is free again.
+_LOOK_AGAIN = 2.0
 # A wait that is longer is left to the next export.
 _PATIENCE = 30.0
 # After so many seconds or changes the store is told what was sent. What it does not know is sent twice after a crash.
@@ -49,6 +55,8 @@ class Outbox(t.Protocol):
     def settle(self, name: str, exporter: str, settlements: t.Sequence[Settlement], *, now: float) -> None: ...
 
     def postpone(self, name: str, *, until: float, reason: str, now: float) -> None: ...
+
+    def destinations(self, now: float | None = None) -> list[DestinationState]: ...
 
 
 class Worker:
@@ -82,13 +90,19 @@ class Worker:
     def run(self) -> None:
         """Send until nothing waits, the time is up, or the receiver is left to the next export."""
         busy = 0
+        idle_since = self._clock.monotonic()
         while self._progress.error is None:
             if self._is_late():
                 self._progress.error = "the time limit of the export was over before everything was sent"
                 return
             changes = self._claim()
             if not changes:
-                return
+                # What an exporter had that died is free when its lease is over.
+                if self._clock.monotonic() >= idle_since + LEASE + _LOOK_AGAIN or not self._is_claimed_by_others():
+                    return
+                self._clock.pause(_LOOK_AGAIN)
+                continue
+            idle_since = self._clock.monotonic()
             try:
                 again = self._send_claim(changes)
             except UnavailableError as error:
@@ -109,15 +123,22 @@ class Worker:
             now=self._clock.now(),
         )
 
+    def _is_claimed_by_others(self) -> bool:
+        """Return whether changes wait that only another exporter keeps from this one."""
+        now = self._clock.now()
+        for state in self._outbox.destinations(now):
+            if state.destination.name == self._name:
+                return state.waiting > 0 and (state.retry_at is None or state.retry_at <= now)
+        return False
+
     def _send_claim(self, changes: t.Sequence[QueuedChange]) -> str | None:
         """Send claimed changes, and settle each; return why the receiver wants some again, None if it has all."""
-        began = self._clock.monotonic()
         queue = Queue(self._prepared(changes))
         again: str | None = None
         batch: list[Pending] = []
         self._idle, self._has_taken = 0, False
         try:
-            while not self._is_late() and self._clock.monotonic() < began + LEASE / 2:
+            while not self._is_late():
                 batch = queue.next_batch(self._receiver.batch_events, self._receiver.batch_bytes)
                 if not batch:
                     break

@@ -76,8 +76,9 @@ def _decide(
     changed: list[State] = []
     changes: list[StatusChange] = []
     history: list[Step] = []
+    states = findings.locked(connection, *conditions)
     outbox = Outbox(connection, now)
-    for state in findings.locked(connection, *conditions):
+    for state in states:
         before = state.effective(now)
         steps = decide(state)
         if steps:

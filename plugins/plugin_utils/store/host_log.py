@@ -64,9 +64,10 @@ class HostLog:
     ) -> None:
         self._connection, self._run_id, self._host, self._now = connection, run_id, host, now
         capabilities = list(dict.fromkeys(result.capability for result in results))
-        self._outbox = Outbox(connection, now)
         self._rules = suppressions.active(connection, now)
         self._stored = findings.of_host(connection, host, capabilities)
+        # Not before the findings are locked (see ``outbox_destinations``).
+        self._outbox = Outbox(connection, now)
         self._controls = ControlLog(connection, run_id, host, results, now)
         self._programs = ProgramLog(connection, host)
         self._coverage = runs.recorded_coverage(connection, run_id, host, capabilities)

@@ -17,9 +17,9 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     outbox_counts,
     outbox_destinations,
     outbox_evidence,
+    outbox_insert,
     outbox_limits,
     outbox_originals,
-    outbox_rows,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.events import Observation
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.lifecycle import State, Step
@@ -32,7 +32,7 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
 
 
 class Outbox:
-    """What one transaction queues. Make it before anything is changed, take steps before they are written."""
+    """What one transaction queues. Make it once the findings are locked; take steps before they are written."""
 
     def __init__(self, connection: sa.Connection, now: float) -> None:
         self._connection, self._now = connection, now
@@ -73,14 +73,17 @@ class Outbox:
     def write(self) -> None:
         """Write what was taken. Comes after the findings: a change may refer to one."""
         drafts, self._drafts = self._drafts, []
-        chosen = {each: self._limited(each, drafts) for each in self._listening} if drafts else {}
-        wanted = sorted({index for indexes in chosen.values() for index in indexes})
+        if not drafts:
+            return
+        chosen: dict[int, list[int]] = {}
+        for each in self._listening:
+            for index in self._limited(each, drafts):
+                chosen.setdefault(index, []).append(each.id)
+        wanted = [(drafts[index], chosen[index]) for index in sorted(chosen)]
         if wanted:
-            ids = dict(zip(wanted, outbox_rows.next_ids(self._connection, len(wanted)), strict=True))
-            rows = [{"id": ids[index], **drafts[index].row} for index in wanted]
-            outbox_rows.insert_changes(self._connection, rows)
-            for each, indexes in chosen.items():
-                self._wait(each, [(ids[index], drafts[index].size) for index in indexes])
+            outbox_insert.insert(self._connection, wanted, self._now)
+            for each in self._listening:
+                self._trim(each)
 
     def _take(
         self, steps: t.Sequence[Step], replaced: t.Mapping[str, Observation], added: t.Mapping[str, Observation]
@@ -101,16 +104,10 @@ class Outbox:
             return indexes[:room]
         return indexes
 
-    def _wait(self, each: Registered, sizes: t.Sequence[tuple[int, int]]) -> None:
-        if not sizes:
-            return
-        outbox_rows.insert_rows(self._connection, each.id, sizes, self._now)
-        number = Numbers(waiting=len(sizes), bytes=sum(size for _id, size in sizes))
-        outbox_counts.note(self._connection, each.id, number)
+    def _trim(self, each: Registered) -> None:
+        name = each.destination.name
+        # An exporter that works on it drops what is too much itself.
         if each.destination.when_full is not None and outbox_destinations.locked(
-            # An exporter that works on it drops what is too much itself.
-            self._connection,
-            each.destination.name,
-            skip_busy=True,
+            self._connection, name, skip_busy=True
         ):
             outbox_limits.trim(self._connection, each.id, each.destination, self._now)

@@ -14,7 +14,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     outbox_counts,
     outbox_existing,
     outbox_rows,
-    sql,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model import (
@@ -28,8 +27,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema impor
 with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
 
-_LOCK = "outbox destinations"
-
 
 class Registered(t.NamedTuple):
     """A destination with the number that the rows of the outbox have for it."""
@@ -39,19 +36,26 @@ class Registered(t.NamedTuple):
 
 
 def listening(connection: sa.Connection) -> list[Registered]:
-    """Return all destinations; until the transaction ends, nobody adds one or takes one away.
+    """Return all destinations.
 
-    Whoever records asks for this before it changes anything. A destination that is registered meanwhile would
-    otherwise get a change neither as one that happened nor as one that was there before.
+    Whoever queues something asks for this after it has locked what it is about to change (see ``_lock``).
     """
-    sql.lock_shared(connection, _LOCK)
-    return _all(connection)
-
-
-def _all(connection: sa.Connection) -> list[Registered]:
     table = tables().outbox_destinations
     rows = connection.execute(sa.select(table.c.id, table.c.name, table.c.settings).order_by(table.c.name))
     return [Registered(row.id, _destination(row.name, row.settings)) for row in rows]
+
+
+def _lock(connection: sa.Connection) -> None:
+    """Let one transaction at a time change which destinations there are, while nobody queues anything.
+
+    A destination that is registered would otherwise get what a run records meanwhile neither as a change nor as a
+    finding that was there before. Whoever queues something has a lock on rows of findings or runs, with which these
+    locks of the tables do not go together: it ends before, or begins after, and then sees the new destination.
+    SQLite has one writer at a time as it is.
+    """
+    if connection.dialect.name == "postgresql":
+        names = f"{tables().findings.name}, {tables().runs.name}, {tables().outbox_destinations.name}"
+        connection.exec_driver_sql(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
 
 
 def locked(connection: sa.Connection, name: str, *, skip_busy: bool = False) -> sa.Row[t.Any] | None:
@@ -90,9 +94,9 @@ def settings_of(row: sa.Row[t.Any]) -> Destination:
 def register(connection: sa.Connection, destination: Destination, now: float, existing_since: float | None) -> bool:
     """Add a destination or change it; return whether that changed anything; see ``ExportStore``."""
     _check(destination)
-    if any(known.destination == destination for known in _all(connection)):
+    if any(known.destination == destination for known in listening(connection)):
         return False
-    sql.lock(connection, _LOCK)
+    _lock(connection)
     table = tables().outbox_destinations
     known = number(connection, destination.name)
     if known is not None:
@@ -109,7 +113,7 @@ def register(connection: sa.Connection, destination: Destination, now: float, ex
 
 def remove(connection: sa.Connection, name: str, *, discard: bool) -> int:
     """Forget a destination and return how many changes it never got; see ``ExportStore``."""
-    sql.lock(connection, _LOCK)
+    _lock(connection)
     row = locked(connection, name)
     if row is None:
         return 0

@@ -9,10 +9,11 @@ import contextlib
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    outbox_changes,
     outbox_counts,
     outbox_filter,
+    outbox_insert,
     outbox_limits,
-    outbox_rows,
     query,
     sql,
 )
@@ -49,18 +50,13 @@ def queue(connection: sa.Connection, registered: Registered, since: float, now: 
     room = outbox_limits.room(connection, registered.id, registered.destination, now)
     limited = chosen if room is None else chosen[:room]
     for start in range(0, len(limited), _BATCH):
-        _insert(connection, registered.id, limited[start : start + _BATCH], now)
-    bytes_ = sum(row["size"] for row in limited)
-    numbers = outbox_counts.Numbers(len(limited), bytes_, dropped=len(chosen) - len(limited))
-    outbox_counts.note(connection, registered.id, numbers)
+        part = limited[start : start + _BATCH]
+        drafts = [outbox_changes.Draft(_change(row), row["size"]) for row in part]
+        outbox_insert.insert(connection, [(draft, [registered.id]) for draft in drafts], now)
+    if len(limited) < len(chosen):
+        dropped = outbox_counts.Numbers(dropped=len(chosen) - len(limited))
+        outbox_counts.note(connection, registered.id, dropped)
     outbox_limits.trim(connection, registered.id, registered.destination, now)
-
-
-def _insert(connection: sa.Connection, destination: int, rows: t.Sequence[sql.Row], now: float) -> None:
-    ids = outbox_rows.next_ids(connection, len(rows))
-    outbox_rows.insert_changes(connection, [{"id": id_, **_change(row)} for id_, row in zip(ids, rows, strict=True)])
-    sizes = [(id_, row["size"]) for id_, row in zip(ids, rows, strict=True)]
-    outbox_rows.insert_rows(connection, destination, sizes, now)
 
 
 def _change(row: sql.Row) -> dict[str, t.Any]:

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rows of the outbox: added, and deleted together with the changes that nobody waits for any more."""
+"""Rows of the outbox, deleted together with the changes that nobody waits for any more."""
 
 from __future__ import annotations
 
@@ -16,36 +16,6 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
 
 LONGEST_LEASE = 3_600.0
-
-
-def next_ids(connection: sa.Connection, number: int) -> t.Sequence[int]:
-    """Return so many new ids of changes, rising.
-
-    The ids of one finding rise in the order in which its changes are committed: whoever changes a finding keeps
-    others from it until the end of the transaction (by its row, or by its host while it is new), and takes the ids
-    after that. An exporter that sees a change so sees all earlier ones of the same finding, too.
-    """
-    if connection.dialect.name == "postgresql":
-        sequence = sa.func.pg_get_serial_sequence("bulwark_outbox_changes", "id")
-        numbers = sa.func.generate_series(1, number).table_valued("value")
-        return sorted(connection.execute(sa.select(sa.func.nextval(sequence)).select_from(numbers)).scalars())
-    newest = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'bulwark_outbox_changes'")
-    first = (newest.scalar_one_or_none() or 0) + 1
-    return range(first, first + number)
-
-
-def insert_changes(connection: sa.Connection, changes: t.Sequence[dict[str, t.Any]]) -> None:
-    connection.execute(tables().outbox_changes.insert(), changes)
-
-
-def insert_rows(
-    connection: sa.Connection, destination: int, sizes: t.Iterable[tuple[int, int]], recorded: float
-) -> None:
-    """Let changes wait for a destination. sizes: ids of changes, and the bytes of their events."""
-    shared = {"destination": destination, "state": WAITING, "recorded": recorded, "attempts": 0}
-    rows = [{**shared, "change": change, "size": size} for change, size in sizes]
-    if rows:
-        connection.execute(tables().outbox.insert(), rows)
 
 
 def delete(connection: sa.Connection, destination: int, changes: t.Sequence[int]) -> None:

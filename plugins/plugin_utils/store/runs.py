@@ -89,12 +89,11 @@ def finish(connection: sa.Connection, run_id: str, now: float, reasons: t.Mappin
 
     reasons: why hosts have no result, where that is known.
     """
-    outbox = Outbox(connection, now)
     runs = tables().runs
     finished = require(connection, run_id)
     connection.execute(runs.update().where(runs.c.id == run_id).values(finished=max(now, finished or now)))
     _explain_missing(connection, run_id, reasons)
-    outbox_scans.queue(connection, outbox, run_id, now)
+    outbox_scans.queue(connection, Outbox(connection, now), run_id, now)
     return finished is None
 
 

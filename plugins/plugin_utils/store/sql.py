@@ -79,18 +79,8 @@ def lock(connection: sa.Connection, *names: str) -> None:
     SQLite has one writer at a time as it is.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_lock_key(names))))
-
-
-def lock_shared(connection: sa.Connection, *names: str) -> None:
-    """Keep out whoever calls ``lock`` with these names, until the transaction ends; others share it."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_lock_key(names))))
-
-
-def _lock_key(names: t.Sequence[str]) -> int:
-    digest = hashlib.sha256("\0".join(names).encode()).digest()
-    return int.from_bytes(digest[:8], "big", signed=True)
+        digest = hashlib.sha256("\0".join(names).encode()).digest()
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(int.from_bytes(digest[:8], "big", signed=True))))
 
 
 def byte_length(column: sa.ColumnElement[str], dialect: str) -> sa.ColumnElement[int]:

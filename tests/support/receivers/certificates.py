@@ -29,13 +29,13 @@ class Issued:
 class Authority:
     """A certification authority whose files lie in a directory. ``file`` is its certificate."""
 
-    def __init__(self, directory: pathlib.Path, name: str = "Test authority") -> None:
+    def __init__(self, directory: pathlib.Path, name: str = "Test authority", lifetime: dt.timedelta = _DAY) -> None:
         self._directory = directory
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._count = 0
         certificate = (
-            self._builder(self._name, self._key.public_key(), _DAY)
+            self._builder(self._name, self._key.public_key(), lifetime)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(signs_certificates=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)

@@ -50,17 +50,24 @@ class Daemon:
     TRANSPORTS: t.ClassVar[tuple[str, ...]] = ()
 
     def __init__(
-        self, directory: pathlib.Path, authority: Authority, issued: Issued | None = None, *, asks_clients: bool = False
+        self,
+        directory: pathlib.Path,
+        authority: Authority,
+        issued: Issued | None = None,
+        *,
+        asks_clients: bool = False,
+        largest: int | None = None,
     ) -> None:
         """Prepare a receiver.
 
         issued: its certificate, without it one for ``localhost``. asks_clients: refuse those without a certificate of
-        the authority.
+        the authority. largest: bytes of a message that it takes, in place of its default.
         """
         self.directory = directory
         self.authority = authority.file
         self.issued = issued or authority.issue("localhost")
         self.asks_clients = asks_clients
+        self.largest = largest
         self.ports = {transport: free_port(transport) for transport in self.TRANSPORTS}
         self.written = directory / "messages.json"
         self._process: subprocess.Popen[bytes] | None = None
@@ -80,6 +87,7 @@ class Daemon:
 
     def start(self) -> None:
         """Start it and wait until it accepts connections."""
+        self._drop_half_line()
         (self.directory / "daemon.conf").write_text(self.configuration())
         with (self.directory / "daemon.out").open("ab") as output:
             self._process = subprocess.Popen(
@@ -99,7 +107,8 @@ class Daemon:
         """Return what it has written so far; a line that is not whole yet is none."""
         written = self.written.read_bytes() if self.written.exists() else b""
         lines = written[: written.rfind(b"\n") + 1].split(b"\n")[:-1]
-        return [self.parsed(json.loads(line)) for line in lines]
+        # What is no UTF-8 was not sent as a syslog message.
+        return [self.parsed(json.loads(line.decode(errors="replace"))) for line in lines]
 
     def await_messages(self, number: int) -> list[Message]:
         """Return its messages once it has written so many; AssertionError if it does not."""
@@ -117,6 +126,12 @@ class Daemon:
 
     def parsed(self, fields: t.Mapping[str, t.Any]) -> Message:
         raise NotImplementedError
+
+    def _drop_half_line(self) -> None:
+        """Remove what a killed receiver did not write whole."""
+        if self.written.exists():
+            written = self.written.read_bytes()
+            os.truncate(self.written, written.rfind(b"\n") + 1)
 
     def _count(self) -> int:
         return self.written.read_bytes().count(b"\n") if self.written.exists() else 0
@@ -138,7 +153,7 @@ class Daemon:
 
 
 class Rsyslog(Daemon):
-    """rsyslog with its default limits."""
+    """rsyslog with its default limits. It leaves tabs as they are, which it would write as ``#011``."""
 
     NEEDS = ("command:rsyslogd", "rsyslog:gnutls", "rsyslog:relp")
     TRANSPORTS = ("tls", "tcp", "udp", "relp", "relp_tls")
@@ -150,16 +165,19 @@ class Rsyslog(Daemon):
 
     def configuration(self) -> str:
         mode = "x509/certvalid" if self.asks_clients else "anon"
+        size = f'maxMessageSize="{self.largest}"' if self.largest else ""
+        frame = f'(load="imtcp" maxFrameSize="{self.largest}")' if self.largest else '(load="imtcp")'
         # Once it has a certificate, imrelp asks every client for one.
         relp_tls = (
             f'tls="on" tls.caCert="{self.authority}" tls.myCert="{self.issued.certificate}" '
             f'tls.myPrivKey="{self.issued.key}" tls.authMode="certvalid"'
         )
         return f"""
-global(workDirectory="{self.directory}" defaultNetstreamDriverCAFile="{self.authority}"
+global(workDirectory="{self.directory}" {size} parser.escapeControlCharacterTab="off"
+       defaultNetstreamDriverCAFile="{self.authority}"
        defaultNetstreamDriverCertFile="{self.issued.certificate}"
        defaultNetstreamDriverKeyFile="{self.issued.key}")
-module(load="imtcp")
+module{frame}
 module(load="imudp")
 module(load="imrelp")
 module(load="mmpstrucdata")
@@ -204,6 +222,7 @@ class SyslogNg(Daemon):
 
     def configuration(self) -> str:
         verify = "required-trusted" if self.asks_clients else "optional-untrusted"
+        size = f"log-msg-size({self.largest});" if self.largest else ""
         tls = (
             f'key-file("{self.issued.key}") cert-file("{self.issued.certificate}") peer-verify({verify}) '
             f'ca-file("{self.authority}")'
@@ -211,7 +230,7 @@ class SyslogNg(Daemon):
         keys = " ".join(f"--key {key}" for key in ("PRI", "ISODATE", "HOST", "PROGRAM", "MSGID", "MSG", "'.SDATA.*'"))
         return f"""
 @version: 4.8
-options {{ keep-hostname(yes); use-dns(no); dns-cache(no); stats(freq(0)); frac-digits(3); time-zone("UTC"); }};
+options {{ keep-hostname(yes); use-dns(no); dns-cache(no); stats(freq(0)); frac-digits(3); time-zone("UTC"); {size} }};
 source all {{
     syslog(ip("127.0.0.1") port({self.ports["tls"]}) transport("tls") tls({tls}));
     syslog(ip("127.0.0.1") port({self.ports["tcp"]}) transport("tcp"));

@@ -135,6 +135,8 @@ def _port(settings: t.Mapping[str, t.Any]) -> int:
 
 def _largest(settings: t.Mapping[str, t.Any]) -> int:
     most = LARGEST if settings["transport"] == "udp" else _MOST_EVENT
+    if settings["format"] == "structured":
+        most = min(most, syslog_messages.LARGEST_STRUCTURED)
     largest = settings["max_event"]
     if largest is None:
         return syslog_messages.default_size(settings)

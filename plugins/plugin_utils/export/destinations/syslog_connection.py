@@ -21,8 +21,6 @@ _CHUNK = 256 * 1024
 # A batch takes at most so many timeouts, however slowly the receiver reads.
 _MOST_TIMEOUTS = 5
 _PART = 64 * 1024
-# A syslog receiver says nothing; one that does is not read for ever.
-_UNREAD_LIMIT = 64 * 1024
 _PAUSE = 0.002
 # TCP_CLOSE of the kernel's include/net/tcp_states.h; the first byte of struct tcp_info (tcp(7)) is the state.
 _STATE_CLOSED = 7
@@ -92,7 +90,7 @@ class Connection:
                     self._check_time()
                     self._stream.write(chunk)
         except UnavailableError:
-            with self._explained("refuses the connection", ssl.SSLError), contextlib.suppress(TimeoutError):
+            with self._explained("refuses the connection", ssl.SSLError):
                 self._refuse_input()
             raise
 
@@ -102,19 +100,21 @@ class Connection:
         with self._explained("stopped answering"):
             return self._stream.read()
 
-    def finish(self) -> None:
+    def finish(self, patience: float = 0) -> None:
         """End the connection in order and return after the receiver did so, too.
+
+        patience: seconds in which the receiver may end first, which refuses the batch.
 
         A receiver that closes with something unread, or that is sent something after it closed, makes its kernel reset
         the connection (RFC 1122, 4.2.2.13; RFC 2525, 2.17). Without a reset, its program read everything. An end
         without TLS's close_notify counts as one with it: rsyslog never sends close_notify.
         """
         with self._explained("closed the connection before it read everything"):
-            self._refuse_input()
+            self._refuse_input(patience)
             self._stream.end()
-            self._drain(self._stream.read)
+            self._expect_end(self._stream.read())
             # After the receiver's close_notify comes the end of TCP.
-            self._drain(lambda: self._socket.recv(_PART))
+            self._expect_end(self._socket.recv(_PART))
             self._await_acknowledgement()
 
     def close(self) -> None:
@@ -122,25 +122,21 @@ class Connection:
         with contextlib.suppress(OSError):
             self._socket.close()
 
-    def _refuse_input(self) -> None:
+    def _refuse_input(self, patience: float = 0) -> None:
         """Raise OSError if the receiver has already ended the connection, or says why it refuses."""
-        self._socket.setblocking(False)
+        self._socket.settimeout(patience)
         try:
-            for _ in range(_UNREAD_LIMIT // _PART + 1):
-                if not self._stream.read():
-                    raise ConnectionResetError("it ended the connection before us")
-        except BlockingIOError:
-            pass
+            self._expect_end(self._stream.read())
+        except (BlockingIOError, TimeoutError):
+            return
         finally:
             self._socket.settimeout(self._peer.timeout)
+        raise ConnectionResetError("it ended the connection before us")
 
-    def _drain(self, read: t.Callable[[], bytes]) -> None:
-        unread = 0
-        while part := read():
-            unread += len(part)
-            self._check_time()
-            if unread > _UNREAD_LIMIT:
-                raise UnavailableError(f"{self._peer} sends data, as no syslog receiver does; check address and port")
+    def _expect_end(self, part: bytes) -> None:
+        """Raise UnavailableError for data: whoever answers speaks another protocol and took nothing for a message."""
+        if part:
+            raise UnavailableError(f"{self._peer} sends data, as no syslog receiver does; check address and port")
 
     def _await_acknowledgement(self) -> None:
         """Wait until the receiver's kernel has acknowledged our end; a reset for what came too late raises OSError."""

@@ -6,19 +6,22 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import fit
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats import cef, leef, rfc5424, structured
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError, UnfitError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats import cef, leef, ocsf, rfc5424, structured
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError
 
 # The formats with the largest message that receivers take by default. rsyslog cuts what is over 8,096 bytes into
 # messages without sense; QRadar, which reads LEEF, splits what is over 4,096 bytes.
 FORMATS: t.Mapping[str, int] = {"ocsf": 8_000, "structured": 8_000, "cef": 8_000, "leef": 4_000}
+# rsyslog's parser of structured data (mmpstrucdata) gives up at a value over 32 kB, syslog-ng cuts one at 64 kB.
+LARGEST_STRUCTURED = 32_000
 # RFC 5426, 3.2: what every receiver of datagrams SHOULD take.
 _DATAGRAM_SIZE = 2_048
-_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
-_APP_NAME_LIMIT, _HOSTNAME_LIMIT = 48, 255
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
+_APP_NAME_LIMIT = 48
 
 
 class Messages:
@@ -37,13 +40,12 @@ class Messages:
         return self._write(event)
 
     def _ocsf(self, event: fit.Event) -> fit.Rendered:
-        """Write OCSF as JSON in ASCII, which needs no byte order mark, and which no parser of syslog changes."""
-        try:
-            text = _ENCODER.encode(event)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise UnfitError(f"it cannot be written as JSON: {error}") from None
-        # JSON leaves DEL as it is.
-        return self._message(event, fit.Rendered(text.replace("\x7f", "\\u007f").encode()))
+        """Write JSON in ASCII: it needs no byte order mark, before which parsers of JSON stop."""
+        rendered = ocsf.render(event)
+        if rendered.body.isascii():
+            return self._message(event, rendered)
+        escaped = _BEYOND_ASCII.sub(lambda match: json.dumps(match[0])[1:-1], rendered.body.decode())
+        return self._message(event, fit.Rendered(escaped.encode(), rendered.shortened))
 
     def _structured(self, event: fit.Event) -> fit.Rendered:
         data, text, shortened = structured.structured(event, self._sd_id)
@@ -71,7 +73,9 @@ def check(settings: t.Mapping[str, t.Any]) -> None:
     if not rfc5424.is_header_text(settings["app_name"], _APP_NAME_LIMIT):
         raise ExportError(f"app_name has 1 to {_APP_NAME_LIMIT} ASCII characters without blanks; choose another")
     hostname = settings["hostname"]
-    if hostname is not None and not rfc5424.is_header_text(hostname, _HOSTNAME_LIMIT):
-        raise ExportError(f"hostname has 1 to {_HOSTNAME_LIMIT} ASCII characters without blanks; choose another")
+    if hostname is not None and (not hostname or rfc5424.hostname(hostname) != hostname):
+        raise ExportError(
+            "hostname has up to 255 letters, digits, dots, dashes and underscores, or is an address; correct it"
+        )
     if not rfc5424.is_sd_name(settings["sd_id"]) or "@" not in settings["sd_id"]:
         raise ExportError("sd_id is no name@number of RFC 5424, such as bulwark@32473; correct it")

@@ -17,6 +17,9 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.destination
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import Receipt
 
 _ACCEPTED = Receipt("accepted")
+# A receiver of another protocol (RELP, or TLS where none is expected) reads a batch, and hangs up on what it does not
+# understand. That can look like an orderly end after ours, so that the first batch waits for it before our end.
+_PATIENCE = 0.5
 
 
 def counted(message: bytes) -> bytes:
@@ -39,15 +42,17 @@ class StreamTransport:
     def __init__(self, peer: Peer, framing: str) -> None:
         self._peer = peer
         self._frame = FRAMINGS[framing]
+        self._patience = _PATIENCE
 
     def send(self, messages: t.Sequence[bytes]) -> t.Sequence[Receipt]:
         """Send messages and return after the receiver has read them all; raise UnavailableError."""
         connection = Connection(self._peer)
         try:
             connection.write(map(self._frame, messages))
-            connection.finish()
+            connection.finish(self._patience)
         finally:
             connection.close()
+        self._patience = 0
         return [_ACCEPTED] * len(messages)
 
     def close(self) -> None:

@@ -32,8 +32,14 @@ _SEVERITIES = (6, 6, 5, 4, 3, 2, 1)
 _MESSAGE_IDS = {2004: "detection", 2003: "compliance", 2002: "vulnerability", 6007: "scan"}
 _HOSTNAME_LIMIT = 255
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+# The year 2100, from which on rsyslog's parser refuses a time; in milliseconds.
+_END_OF_TIMES = 4_102_444_800_000
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_HEADER_CHARACTER = re.compile(r"[^!-~]")
+# syslog-ng refuses a message whose HOSTNAME has others, also printable ones that RFC 5424 allows, and a colon in what
+# is no address.
+_NO_HOSTNAME_CHARACTER = re.compile(r"[^0-9A-Za-z._-]")
+_IPV6 = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 # SD-NAME: printable ASCII without =, blank, ] and " (6.3.3).
 _SD_NAME = re.compile(r"[!#-<>-\\^-~]{1,32}")
 _PARAM_SPECIAL = re.compile(r'["\\\]]')
@@ -82,13 +88,15 @@ def is_sd_name(name: str) -> bool:
 
 
 def is_header_text(value: str, limit: int) -> bool:
-    """Return whether a text may be a field of the header as it is."""
-    return value == header_text(value, limit) != NIL
+    """Return whether a text may be a field of the header: printable ASCII without blanks."""
+    return 0 < len(value) <= limit and not _NO_HEADER_CHARACTER.search(value)
 
 
-def header_text(value: str, limit: int) -> str:
-    """Return a text as a field of the header: printable ASCII without blanks, not empty."""
-    return _NO_HEADER_CHARACTER.sub("_", value)[:limit] or NIL
+def hostname(value: str) -> str:
+    """Return a name as HOSTNAME (6.2.4) that every receiver takes, NIL for an empty one."""
+    if _IPV6.fullmatch(value):
+        return value
+    return _NO_HOSTNAME_CHARACTER.sub("_", value)[:_HOSTNAME_LIMIT] or NIL
 
 
 def _escaped_special(match: re.Match[str]) -> str:
@@ -99,20 +107,14 @@ def _header(event: t.Mapping[str, t.Any], header: Header) -> str:
     severity = event.get("severity_id")
     level = _SEVERITIES[severity] if isinstance(severity, int) and 0 <= severity < len(_SEVERITIES) else 6
     priority = FACILITIES.index(header.facility) * 8 + level
-    host = header.hostname or str(event.get("device", {}).get("hostname", ""))
+    host = header.hostname or hostname(str(event.get("device", {}).get("hostname", "")))
     message_id = _MESSAGE_IDS.get(event.get("class_uid", 0), "event")
-    return (
-        f"<{priority}>1 {_timestamp(event.get('time'))} {header_text(host, _HOSTNAME_LIMIT)} "
-        f"{header.app_name} {NIL} {message_id}"
-    )
+    return f"<{priority}>1 {_timestamp(event.get('time'))} {host} {header.app_name} {NIL} {message_id}"
 
 
 def _timestamp(milliseconds: t.Any) -> str:
-    """Return a TIMESTAMP (6.2.3) in UTC, or NIL for what is no time up to the year 9999."""
-    if isinstance(milliseconds, bool) or not isinstance(milliseconds, int):
+    """Return a TIMESTAMP (6.2.3) in UTC, or NIL for a time that rsyslog takes for no time, and the header for none."""
+    if isinstance(milliseconds, bool) or not isinstance(milliseconds, int) or not 0 <= milliseconds < _END_OF_TIMES:
         return NIL
-    try:
-        at = _EPOCH + dt.timedelta(milliseconds=milliseconds)
-    except OverflowError:
-        return NIL
+    at = _EPOCH + dt.timedelta(milliseconds=milliseconds)
     return at.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

@@ -11,7 +11,12 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.progress import Clock
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import Prepared, Receipt, UnfitError
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model import QueuedChange, Settlement
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model import (
+    Destination,
+    DestinationState,
+    QueuedChange,
+    Settlement,
+)
 
 
 def change(number: int, key: str, **fields: t.Any) -> QueuedChange:
@@ -31,6 +36,8 @@ class Outbox:
         self.set_aside: dict[int, str | None] = {}
         self.shortened = 0
         self.retry_at: float | None = None
+        # Until then another exporter has all of it.
+        self.others_until: float | None = None
         self.reasons: list[str] = []
         self.postponed: list[float] = []
 
@@ -39,6 +46,8 @@ class Outbox:
     ) -> list[QueuedChange]:
         assert not self.claimed, "what was claimed before is not settled"
         if self.retry_at is not None and self.retry_at > now:
+            return []
+        if self.others_until is not None and self.others_until > now:
             return []
         taken = [self.waiting.pop(number) for number in sorted(self.waiting)[:changes]]
         self.claimed = {each.id: each for each in taken}
@@ -61,6 +70,12 @@ class Outbox:
         self.retry_at = until
         self.postponed.append(until - now)
         self.reasons.append(reason)
+
+    def destinations(self, now: float | None = None) -> list[DestinationState]:
+        numbers = {"waiting": len(self.waiting), "waiting_bytes": 1, "set_aside": 0, "sent": 0, "dropped": 0}
+        rest = {"shortened": 0, "last_sent": None, "attempts": 0, "retry_at": self.retry_at, "last_error": None}
+        destination = Destination("siem", "webhook", "https://siem.example.com")
+        return [DestinationState(destination, registered=1.0, waiting_since=1.0, **numbers, **rest)]
 
 
 # What a receiver does with a batch: by the uid of an event its receipt, or an error for all of them.

@@ -210,25 +210,19 @@ def test_the_time_limit_ends_the_export_between_batches() -> None:
     assert progress.error == "the time limit of the export was over before everything was sent"
 
 
-def test_a_claim_is_given_back_before_its_lease_ends() -> None:
-    times = Times()
+def test_what_an_exporter_had_that_died_is_sent_when_its_lease_is_over() -> None:
+    outbox, times = Outbox(changes("a")), Times()
+    outbox.others_until = times.wall + worker.LEASE
+    progress = work(outbox, Receiver(), times)
+    assert (progress.sent, progress.error) == (1, None)
+    assert sum(times.pauses) == pytest.approx(worker.LEASE, abs=2)
 
-    def slow(batch: t.Sequence[Prepared]) -> list[Receipt]:
-        times.pass_by(worker.LEASE / 3)
-        return accept(batch)
 
-    outbox = Outbox(changes("a", "b", "c", "d"))
-    claims: list[int] = []
-    claim = outbox.claim
-
-    def noted(*names: str, **fields: t.Any) -> list[QueuedChange]:
-        claimed = claim(*names, **fields)
-        claims.append(len(claimed))
-        return claimed
-
-    outbox.claim = noted  # type: ignore[method-assign]  # the test counts the claims
-    assert work(outbox, Receiver(*[slow] * 4, batch_events=1), times, seconds=10_000).sent == 4
-    assert claims == [4, 2, 0]
+def test_an_exporter_that_lives_is_not_waited_for_without_end() -> None:
+    outbox, times = Outbox(changes("a")), Times()
+    outbox.others_until = times.wall + 3600
+    progress = work(outbox, Receiver(), times)
+    assert (progress.sent, sum(times.pauses) < 2 * worker.LEASE) == (0, True)
 
 
 @pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])

@@ -273,6 +273,6 @@ def test_a_program_that_knows_less_says_so(old_url: str, monkeypatch: pytest.Mon
     with pytest.raises(StoreError) as error:
         Store.open(old_url)
     assert str(error.value) == (
-        "the store has schema 9, and this collection knows 1: a newer version of bulwark.servers wrote it, "
+        "the store has schema 10, and this collection knows 1: a newer version of bulwark.servers wrote it, "
         "so upgrade the collection on this controller"
     )

@@ -1,0 +1,99 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Insert changes into the outbox, with who waits for them.
+
+The ids of one finding rise in the order in which its changes are committed: whoever changes a finding keeps others
+from it until the end of the transaction (by its row, or by its host while it is new), and numbers the change after
+that. An exporter that sees a change so sees all earlier ones of the same finding, too.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import typing as t
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import outbox_counts
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.outbox_changes import COLUMNS, Draft
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.outbox_tables import WAITING
+
+with contextlib.suppress(ImportError):  # Store.open says what is missing
+    import sqlalchemy as sa
+
+# A change, and the numbers of the destinations that wait for it.
+Wanted = tuple[Draft, t.Sequence[int]]
+
+# As statements of their own, for each row or each table, they would cost more than all else that a record costs.
+_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
+_TYPES = {
+    **dict.fromkeys(COLUMNS, "text"),
+    **dict.fromkeys(("at", "first_seen", "last_seen"), "double precision"),
+    **dict.fromkeys(("before_severity", "count"), "integer"),
+}
+_POSTGRESQL = f"""
+WITH given AS MATERIALIZED (
+    SELECT nextval((SELECT CAST(pg_get_serial_sequence('bulwark_outbox_changes', 'id') AS regclass))) AS id, ordered.*
+    FROM (
+        SELECT * FROM json_to_recordset(CAST(%s AS json)) AS record(
+            position integer, size integer, destinations integer[],
+            {", ".join(f'"{name}" {kind}' for name, kind in _TYPES.items())}
+        ) ORDER BY position
+    ) AS ordered
+), changed AS (
+    INSERT INTO bulwark_outbox_changes (id, {_NAMES}) SELECT id, {_NAMES} FROM given
+), queued AS (
+    INSERT INTO bulwark_outbox (destination, state, change, recorded, size, attempts)
+    SELECT destination, {WAITING}, id, %s, size, 0 FROM given CROSS JOIN unnest(destinations) AS destination
+)
+INSERT INTO bulwark_outbox_counts (destination, waiting, bytes, set_aside, dropped)
+SELECT destination, count(*), sum(size), 0, 0 FROM given CROSS JOIN unnest(destinations) AS destination
+GROUP BY destination ORDER BY destination
+"""  # noqa: S608 - names of columns and a number of ours only
+_NEWEST = "SELECT seq FROM sqlite_sequence WHERE name = 'bulwark_outbox_changes'"
+_CHANGE = f"INSERT INTO bulwark_outbox_changes (id, {_NAMES}) VALUES (?{', ?' * len(COLUMNS)})"  # noqa: S608 - names of columns only
+_ROW = f"""
+INSERT INTO bulwark_outbox (destination, state, change, recorded, size, attempts) VALUES (?, {WAITING}, ?, ?, ?, 0)
+"""  # noqa: S608 - a number of ours only
+
+
+def insert(connection: sa.Connection, wanted: t.Sequence[Wanted], recorded: float) -> None:
+    """Insert changes in their order, and note how many more wait. Each has a destination."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(_POSTGRESQL, (_json(wanted), recorded))
+    else:
+        _insert_sqlite(connection, wanted, recorded)
+
+
+def _json(wanted: t.Sequence[Wanted]) -> str:
+    # What is missing is NULL.
+    rows = [
+        {
+            "position": position,
+            "size": draft.size,
+            "destinations": destinations,
+            **{name: value for name, value in draft.row.items() if value is not None},
+        }
+        for position, (draft, destinations) in enumerate(wanted)
+    ]
+    return json.dumps(rows, ensure_ascii=False)
+
+
+def _insert_sqlite(connection: sa.Connection, wanted: t.Sequence[Wanted], recorded: float) -> None:
+    first = (connection.exec_driver_sql(_NEWEST).scalar_one_or_none() or 0) + 1
+    changes: list[tuple[t.Any, ...]] = []
+    rows: list[tuple[t.Any, ...]] = []
+    waiting: collections.Counter[int] = collections.Counter()
+    sizes: collections.Counter[int] = collections.Counter()
+    for change, (draft, destinations) in enumerate(wanted, first):
+        changes.append((change, *(draft.row[name] for name in COLUMNS)))
+        for destination in destinations:
+            rows.append((destination, change, recorded, draft.size))
+            waiting[destination] += 1
+            sizes[destination] += draft.size
+    connection.exec_driver_sql(_CHANGE, changes)
+    connection.exec_driver_sql(_ROW, rows)
+    for destination, number in waiting.items():
+        numbers = outbox_counts.Numbers(waiting=number, bytes=sizes[destination])
+        outbox_counts.note(connection, destination, numbers)
