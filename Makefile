@@ -89,6 +89,7 @@ docs: test-environment ## Render the collection's documentation to .build/docs
 	@cp -R docs galaxy.yml meta playbooks plugins roles $(documented)
 	@$(test) tools/alert_reference.py $(documented)
 	@$(test) tools/control_reference.py $(documented)
+	@$(test) tools/export_reference.py $(documented)
 	@$(in_test) antsibull-docs sphinx-init --use-current --squash-hierarchy --sphinx-theme alabaster \
 		--dest-dir $(BUILD)/docs bulwark.servers >/dev/null
 	@$(in_test) $(of_documented) antsibull-docs --config-file $(BUILD)/docs/antsibull-docs.cfg collection --use-current \

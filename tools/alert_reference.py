@@ -101,7 +101,9 @@ def page(
     ordered = sorted(alerts, key=lambda alert: (alert.capability, -rank(alert), alert.id))
     parts = [_HEAD, capability_table(capabilities.values())]
     for capability, group in itertools.groupby(ordered, key=lambda alert: alert.capability):
-        parts.append(heading(escape(capabilities[capability].title), "-"))
+        known = capabilities.get(capability)
+        # What belongs to no capability has the name of its content.
+        parts.append(heading(escape(known.title if known else capability.capitalize()), "-"))
         parts += [entry(alert, facts[alert.id], simulated.get(alert.id, "")) for alert in group]
     return "\n".join(parts)
 

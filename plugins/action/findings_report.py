@@ -101,8 +101,9 @@ def _controls(store: Store, run_id: str | None) -> frozenset[outline.Control] | 
     if run_id is None or not store.runs(ids=[run_id]):
         return None
     controls = {(covered.host, covered.capability) for covered in store.coverage(run_id)}
-    # What concerns all hosts together was found at the end of the run.
-    return frozenset(controls | {(FLEET, capability) for _host, capability in controls})
+    # What concerns all hosts together was found at the end of the run, and what concerns the collection itself, too.
+    names = {*catalogue.SHARED, *(capability for _host, capability in controls)}
+    return frozenset(controls | {(FLEET, capability) for capability in names})
 
 
 def _facts(data: model.ReportData) -> dict[str, t.Any]:

@@ -11,6 +11,7 @@ when it is opened, and ends with a whole line.
 from __future__ import annotations
 
 import errno
+import fnmatch
 import glob
 import gzip
 import hashlib
@@ -31,7 +32,9 @@ _CHUNK = 1024 * 1024
 _MOST_LINE = 16 * 1024 * 1024
 # Each is open until the end, and a process may have 1,024.
 _MOST_FILES = 400
-_ATTEMPTS = 5
+# A rotation of a hundred files takes milliseconds, on a busy machine a few hundred.
+_ATTEMPTS = 10
+_PAUSE = 0.02
 # To what nobody has written for so many seconds, the end of the last line doesn't come any more.
 _IDLE = 60
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -230,19 +233,30 @@ class Follower:
         also ``.gz``). Glob patterns are allowed.
         """
         for _attempt in range(_ATTEMPTS):
-            opened = self._open_all(paths)
-            if _unchanged(opened):
+            bases = self._bases(paths)
+            listed = _found(bases)
+            opened = self._open_all(bases, listed)
+            if _unchanged(opened) and set(_found(bases)) == set(listed):
                 break
             # A rotation while the files were opened: one may be there twice, and another not at all.
             for file in opened:
                 file.close()
             self.skipped.clear()
             self.doubted.clear()
+            time.sleep(_PAUSE)
         else:
-            opened = self._open_all(paths)
+            opened = self._open_all(bases, _found(bases))
         self._files = _distinct(opened)
         self._match()
         return self._files
+
+    def present(self, paths: t.Sequence[str]) -> list[str]:
+        """Return the files that are written now and exist, be it only as a rotated file. paths: as for ``open``.
+
+        A daemon that rotates its log renames it first and creates the new one afterwards. In between, only the rotated
+        files are there.
+        """
+        return [base for base in self._bases(paths) if any(map(os.path.lexists, _found([base])))]
 
     def close(self) -> None:
         for file in self._files:
@@ -254,12 +268,17 @@ class Follower:
         gone = [{**position, "rotated": True} for position in self.missing]
         return (gone + [file.position() for file in self._files if file.offset])[-_MOST_POSITIONS:]
 
-    def _open_all(self, paths: t.Sequence[str]) -> list[LogFile]:
+    def _bases(self, paths: t.Sequence[str]) -> list[str]:
+        """Return the files that are written now, also one that matches a pattern and is missing during a rotation."""
+        missing = (position["path"] for position in self._positions if not position["rotated"])
+        matching = (path for path in missing if any(_matches(path, pattern) for pattern in paths))
+        return list(dict.fromkeys((*_current_paths(paths), *matching)))
+
+    def _open_all(self, bases: t.Sequence[str], listed: t.Sequence[str]) -> list[LogFile]:
         opened = []
-        found, current = _found(paths)
-        self.current = current
+        self.current = set(bases)
         # The newest, which come last.
-        for path in found[-_MOST_FILES:]:
+        for path in listed[-_MOST_FILES:]:
             try:
                 descriptor = os.open(path, _OPEN)
             except FileNotFoundError:
@@ -273,7 +292,7 @@ class Follower:
                 self.skipped.append((path, "no regular file"))
                 continue
             self.doubted.update(doubts(path, descriptor))
-            opened.append(LogFile(path, descriptor, status, rotated=path not in current))
+            opened.append(LogFile(path, descriptor, status, rotated=path not in self.current))
         return opened
 
     def _match(self) -> None:
@@ -301,23 +320,27 @@ class Follower:
         return [position["path"] for position in self.missing if not position["rotated"]]
 
 
-def current_paths(paths: t.Sequence[str]) -> list[str]:
+def _current_paths(paths: t.Sequence[str]) -> list[str]:
     """Return the files that are written now, of patterns those that there are."""
     found = (base for pattern in paths for base in sorted(glob.glob(pattern)) or [pattern])
     return list(dict.fromkeys(found))
 
 
-def _found(paths: t.Sequence[str]) -> tuple[list[str], set[str]]:
-    """Return all files, the oldest first, and those of them that are written now."""
-    current = current_paths(paths)
+def _matches(path: str, pattern: str) -> bool:
+    """Say whether a path matches a glob pattern, whose wildcards match no slash."""
+    return path.count("/") == pattern.count("/") and fnmatch.fnmatchcase(path, pattern)
+
+
+def _found(bases: t.Sequence[str]) -> list[str]:
+    """Return all files, the oldest first. bases: those that are written now."""
     found: dict[str, tuple[t.Any, ...]] = {}
-    for base in current:
+    for base in bases:
         escaped = glob.escape(base)
         for path in [base, *glob.glob(escaped + ".*"), *glob.glob(escaped + "-*")]:
             order = _order(path, base)
             if order is not None:
                 found.setdefault(path, order)
-    return sorted(found, key=lambda path: found[path]), set(current)
+    return sorted(found, key=lambda path: found[path])
 
 
 def _order(path: str, base: str) -> tuple[t.Any, ...] | None:

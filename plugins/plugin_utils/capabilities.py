@@ -49,7 +49,9 @@ def load() -> t.Mapping[str, Capability]:
     """Return all capabilities by id, in alphabetical order; raise ContentError when a file is wrong or missing."""
     directories = sorted({path.parent for path in catalogue.CONTENT.glob("*/*.yml")})
     return {
-        directory.name: parse(catalogue.read(directory / "capability.yml"), directory.name) for directory in directories
+        directory.name: parse(catalogue.read(directory / "capability.yml"), directory.name)
+        for directory in directories
+        if directory.name not in catalogue.SHARED
     }
 
 

@@ -20,6 +20,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import SE
 
 CONTENT = pathlib.Path(__file__).parent / "content"
 
+# Directories of the content that belong to no capability. What they raise is about the collection's own work.
+SHARED = ("export",)
+
 KINDS = ("alert", "recommendation", "vulnerability")
 # state: it is there until a run looks and finds it gone. event: it happened, and stays until a person closes it.
 LIFECYCLES = ("state", "event")

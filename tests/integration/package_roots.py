@@ -46,7 +46,7 @@ class Root:
 class Deb:
     """A Debian package: files by path (as the package lists them) with their content, links with where they lead.
 
-    scripts: maintainer scripts by kind.
+    scripts: maintainer scripts by kind. built: the time of the files, in seconds since the epoch; without, that of now.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Deb:
     conffiles: t.Sequence[str] = ()
     control: str = ""
     scripts: t.Mapping[str, bytes] = dataclasses.field(default_factory=dict)
+    built: float | None = None
 
     def build(self, directory: pathlib.Path) -> pathlib.Path:
         tree = directory / f"{self.name}_{self.version}_{self.arch}.tree"
@@ -66,6 +67,8 @@ class Deb:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as stream:
                 stream.write(content)
+            if self.built is not None:
+                os.utime(path, (self.built, self.built))
         for name, target in self.links.items():
             (tree / name).symlink_to(target)
         (tree / "DEBIAN/control").write_text(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import importlib.util
 import os
 import platform
@@ -25,6 +26,7 @@ _PACKAGES = {
     "newuidmap": "uidmap",
     "getcap": "libcap2-bin",
     "getfacl": "acl",
+    "lognormalizer": "liblognorm-utils",
     "lsattr": "e2fsprogs",
     "mkfs.ext3": "e2fsprogs",
     "mkfs.ext4": "e2fsprogs",
@@ -61,14 +63,17 @@ _PACKAGES = {
 
 
 # What no Python brings along.
-_BEYOND_PYTHON = frozenset({"chromium", "command", "docker", "fleet", "fuse", "postgresql", "python", "root"})
+_BEYOND_PYTHON = frozenset(
+    {"chromium", "command", "docker", "fleet", "fuse", "postgresql", "python", "root", "rsyslog"}
+)
 
 
 def require(*needs: str) -> None:
     """Skip the running test (or, at the top of a file, all its tests) unless everything it needs is here.
 
     needs: "root", "docker", "fleet", "postgresql", "chromium", "data" or "data:FOLDER", "fuse", "command:NAME",
-    "python:3.8", "module:NAME" (a Python package), "machine:x86_64", "late_times" (of files).
+    "python:3.8", "module:NAME" (a Python package), "machine:x86_64", "late_times" (of files), "rsyslog:gnutls" or
+    "rsyslog:relp" (a module of rsyslog).
     With ``CI=true`` what is missing fails the test instead: there, a skip would hide that nothing was tested. With
     BULWARK_TEST_UNIT set, as ``make test-unit`` does, tests that need more than Python are skipped. Raises ValueError
     for a need it doesn't know.
@@ -149,6 +154,13 @@ def _chromium(_name: str) -> str | None:
     return "needs a Chromium browser: apt-get install chromium chromium-driver"
 
 
+def _rsyslog(package: str) -> str | None:
+    module = {"gnutls": "lmnsd_gtls.so", "relp": "imrelp.so"}[package]
+    if glob.glob(f"/usr/lib*/rsyslog/{module}") or glob.glob(f"/usr/lib/*/rsyslog/{module}"):
+        return None
+    return f"needs rsyslog's {package}: apt-get install rsyslog-{package}"
+
+
 def _data(folder: str) -> str | None:
     path = paths.data(folder)
     return None if path.is_dir() else f"needs the ground-truth data in {path}: set BULWARK_TEST_DATA to where it is"
@@ -184,4 +196,5 @@ _CHECKS: dict[str, t.Callable[[str], str | None]] = {
     "postgresql": _postgresql,
     "python": _python,
     "root": _root,
+    "rsyslog": _rsyslog,
 }

@@ -119,16 +119,32 @@ class Daemon:
         rotated = self.log.parent.glob(f"{self.log.name}.*")
         return [*sorted(rotated, key=lambda path: -int(path.suffix[1:])), *([self.log] if self.log.exists() else [])]
 
+    def content(self) -> bytes:
+        """Return what all logs hold, the oldest first, each once even if the daemon rotates them meanwhile."""
+        contents: list[bytes] = []
+
+        def is_read() -> bool:
+            contents.clear()
+            before = [(path, _inode(path)) for path in self.logs]
+            for path, inode in before:
+                with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
+                    if os.fstat(stream.fileno()).st_ino == inode:
+                        contents.append(stream.read())
+            return len(contents) == len(before) and before == [(path, _inode(path)) for path in self.logs]
+
+        until(is_read, "the log is rotated all the time")
+        return b"".join(contents)
+
     def text(self) -> str:
         """Return what all logs hold, the oldest first."""
-        return "".join(path.read_text("utf-8", "backslashreplace") for path in self.logs)
+        return self.content().decode("utf-8", "backslashreplace")
 
     def holes(self) -> list[tuple[int, int]]:
         """Return the first and the last of the numbers of events that are missing in the logs, from its start on.
 
         What the kernel had left of earlier events may be before that: it is no part of what the daemon was there for.
         """
-        text = b"".join(path.read_bytes() for path in self.logs)
+        text = self.content()
         own = rb"(?m)^type=SYSCALL msg=audit\(\d+\.\d+:(\d+)\): [^\n]* pid=%d " % self.pid
         start = min(map(int, re.findall(own, text)), default=0)
         found = re.findall(rb"(?m)^type=(?!DAEMON_)\S+ msg=audit\(\d+\.\d+:(\d+)\)", text)

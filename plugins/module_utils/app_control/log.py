@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import typing as t
 
@@ -14,7 +13,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
     UNREADABLE,
     Follower,
     LogFile,
-    current_paths,
     damage,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
@@ -68,7 +66,7 @@ class ExecutionLog:
 
     def prove(self) -> None:
         """Find out whether the log is written now. Before it is read, so that what this makes is read, too."""
-        current = [path for path in current_paths(self._paths) if os.path.lexists(path)]
+        current = self._follower.present(self._paths)
         if current:
             own = {*DEFAULT_PATHS, daemon_settings.log_file(), *self._live}
             self._proof = alive.prove(current, not own.isdisjoint(current))

@@ -25,6 +25,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_rule_files i
 
 # The daemon writes within milliseconds; behind a flood of events it may take longer.
 SECONDS = 5.0
+# While the daemon rotates its log, it has none open, and there may be none. That takes milliseconds.
+SECONDS_TO_ROTATE = 0.3
 _PAUSE = 0.01
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _CHUNK = 1024 * 1024
@@ -75,8 +77,11 @@ def ended(last: float) -> str:
 
 def _prove(kernel: netlink.Kernel, paths: t.Sequence[str], expected: bool) -> Proof:
     status = kernel.status()
-    written = _written_by(status.pid)
-    is_open = any(_identity(path) in written for path in paths)
+    written, is_open = _look(status.pid, paths)
+    end = time.monotonic() + SECONDS_TO_ROTATE
+    while status.pid and not (expected or is_open) and time.monotonic() < end:
+        time.sleep(SECONDS_TO_ROTATE / 6)
+        written, is_open = _look(status.pid, paths)
     if not expected and not is_open:
         return Proof(False, None)
     if not status.enabled:
@@ -99,6 +104,12 @@ def _prove(kernel: netlink.Kernel, paths: t.Sequence[str], expected: bool) -> Pr
         for tail in tails:
             tail.close()
     return Proof(True, _why(status.pid, written, is_open))
+
+
+def _look(pid: int, paths: t.Sequence[str]) -> tuple[t.Mapping[_Identity, str], bool]:
+    """Return the files that the daemon has open for writing, and whether one of the logs is among them."""
+    written = _written_by(pid)
+    return written, any(_identity(path) in written for path in paths)
 
 
 def _came(tails: t.Sequence[_Tail], text: bytes) -> str | None:

@@ -210,7 +210,9 @@ class DeadMan:
             self._woken_by(_LOOK)
             limit = _GRACE if self._state == _OPEN else _GRACE + longest(plan)
             if self._record.left() < -limit and os.getppid() == first:
-                os.kill(first, signal.SIGKILL)
+                # It may end in this very moment, and then its place has to be taken, too.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(first, signal.SIGKILL)
         if self._state == _ENDED:
             return
         self._lose()

@@ -73,6 +73,13 @@ class ExportStore:
         """
         return self._database.write(lambda c: outbox_claims.claim(c, name, exporter, changes, size, lease, now))
 
+    def renew(self, name: str, exporter: str, *, lease: float, now: float) -> None:
+        """Let an exporter keep what it has claimed for as many seconds from now on.
+
+        A lease that was over, and that nobody has claimed since, lasts again.
+        """
+        self._database.write(lambda c: outbox_claims.renew(c, name, exporter, lease, now))
+
     def settle(self, name: str, exporter: str, settlements: t.Sequence[Settlement], *, now: float) -> None:
         """Note what became of claimed changes. Those that another exporter has claimed since are left to it."""
         self._database.write(lambda c: outbox_claims.settle(c, name, exporter, settlements, now))

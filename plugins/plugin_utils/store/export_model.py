@@ -82,7 +82,8 @@ class QueuedChange:
     id: in the outbox of the destination, rising in the order of the changes of one finding. key: the uid of the
     finding, or for coverage that of the host's Scan Activity. uid: ``metadata.uid`` of the event. change: an action of
     ``HistoryEntry``, ``evidence``, ``existing`` (queued when the destination was registered) or ``coverage``. event:
-    the OCSF event as it read after the change. reason: why the receiver refused it, for those that are set aside.
+    the OCSF event as it read after the change. attempts: how often the receiver asked for this one again. reason: why
+    the receiver refused it, for those that are set aside.
     """
 
     id: int
@@ -102,7 +103,8 @@ class QueuedChange:
 class Settlement:
     """What became of a claimed change.
 
-    outcome: ``sent`` removes it; ``set_aside`` keeps it until a person sends it again; ``released`` lets it wait again.
+    outcome: ``sent`` removes it; ``set_aside`` keeps it until a person sends it again; ``released`` lets it wait again,
+    with a reason where the receiver asked for that one again, which its ``attempts`` count.
     shortened: whether the receiver got less than the store has.
     """
 

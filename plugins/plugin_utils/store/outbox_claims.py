@@ -60,7 +60,7 @@ def claim(
     )
     ids = _within(connection.execute(query), size)
     taken = {"claimed_by": exporter, "claimed_until": now + min(lease, outbox_rows.LONGEST_LEASE)}
-    _update(connection, row.id, ids, WAITING, **taken, attempts=table.c.attempts + 1)
+    _update(connection, row.id, ids, WAITING, **taken)
     return _read(connection, row.id, table.c.change.in_(ids)) if ids else []
 
 
@@ -75,6 +75,15 @@ def _within(rows: t.Iterable[t.Any], size: int) -> list[int]:
     return ids
 
 
+def renew(connection: sa.Connection, name: str, exporter: str, lease: float, now: float) -> None:
+    """Let an exporter keep what it has claimed; see ``ExportStore``."""
+    row = outbox_destinations.require(connection, name)
+    table = tables().outbox
+    mine = (table.c.destination == row.id) & table.c.claimed_until.is_not(None) & (table.c.claimed_by == exporter)
+    until = now + min(lease, outbox_rows.LONGEST_LEASE)
+    connection.execute(table.update().where(mine).values(claimed_until=until))
+
+
 def settle(
     connection: sa.Connection, name: str, exporter: str, settlements: t.Sequence[Settlement], now: float
 ) -> None:
@@ -87,8 +96,10 @@ def settle(
     outbox_rows.delete(connection, row.id, [each.id for each in sent])
     for each in refused:
         _update(connection, row.id, [each.id], WAITING, **_FREE, state=SET_ASIDE, reason=each.reason)
-    released = [each.id for each in valid if each.outcome == "released"]
-    _update(connection, row.id, released, WAITING, **_FREE)
+    released = [each for each in valid if each.outcome == "released"]
+    _update(connection, row.id, [each.id for each in released if each.reason is None], WAITING, **_FREE)
+    wanted_again = [each.id for each in released if each.reason is not None]
+    _update(connection, row.id, wanted_again, WAITING, **_FREE, attempts=tables().outbox.c.attempts + 1)
     gone = [each.id for each in sent + refused]
     size = sum(sizes[change] for change in gone)
     outbox_counts.note(connection, row.id, Numbers(waiting=-len(gone), bytes=-size, set_aside=len(refused)))

@@ -43,7 +43,7 @@ def started(*command: str | pathlib.Path) -> t.Iterator[int]:
     """Run a command that ends as the program at the path of sleep(1)."""
     process = subprocess.Popen([*command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
-        until(lambda: _title(process.pid) == [os.fsencode(TOOL), b"600"], seconds=20)
+        until(lambda: _title(process.pid) == [os.fsencode(TOOL), b"600"])
         yield process.pid
     finally:
         process.kill()

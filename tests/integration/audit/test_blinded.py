@@ -23,6 +23,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import rule_
 
 from tests.content.audit import harness
 from tests.support import audit, paths
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.requires("root", "command:auditd", "command:unshare"), pytest.mark.xdist_group("audit")]
 
@@ -136,7 +137,7 @@ def test_whoever_blinds_the_audit_system_is_seen(tmp_path: pathlib.Path) -> None
                     _as_person(command)
                     if name == "SIGHUP":
                         # The daemon reads its configuration when it gets to it.
-                        time.sleep(0.5)
+                        until(lambda: "type=DAEMON_CONFIG" in daemon.text()[begin:])  # noqa: B023 - runs at once
                     daemon.settle()
                     raised = _raised(daemon.text()[begin:])
                     if (alert, severity) not in raised:

@@ -135,8 +135,7 @@ def logged(daemon: audit.Daemon) -> list[int]:
     # The last event is complete when time has passed, or with its last record.
     daemon.settle()
     time.sleep(0.1)
-    text = b"".join(path.read_bytes() for path in daemon.logs)
-    return [int(number, 16) for number in re.findall(rb" syscall=121 .*? a0=([0-9a-f]+) ", text)]
+    return [int(number, 16) for number in re.findall(rb" syscall=121 .*? a0=([0-9a-f]+) ", daemon.content())]
 
 
 def unnumbered(daemon: audit.Daemon) -> int:

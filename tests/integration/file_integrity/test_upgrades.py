@@ -10,6 +10,7 @@ import hashlib
 import os
 import pathlib
 import stat
+import time
 import typing as t
 
 import pytest
@@ -328,15 +329,22 @@ def test_a_program_that_was_edited_to_be_obsolete_configuration(debian: DebianRo
     assert (found.alert, found.severity) == ("fim_package_mismatch", "critical")
 
 
-def test_a_program_that_another_package_is_said_to_own(debian: DebianRoot, repository: Repository) -> None:
+@pytest.mark.parametrize("age", [-3600, 0, 3600])
+def test_a_program_that_another_package_is_said_to_own(debian: DebianRoot, repository: Repository, age: int) -> None:
     upgraded(debian, repository)
+    # A package has the times of its files in it, in seconds: whoever builds it chooses them.
+    genuine = int(time.time()) - 7200
+    os.utime(debian.file("usr/bin/tool"), (genuine, genuine))
     before = record(debian)
     listed = debian.database("info/tool.list")
     listed.write_text(listed.read_text().replace("/usr/bin/tool\n", ""))
-    debian.install(Deb("other", "1.0", files={"usr/bin/tool": b"trojan"}))
+    built = genuine - age
+    debian.install(Deb("other", "1.0", files={"usr/bin/tool": b"trojan"}, built=built))
+    assert debian.file("usr/bin/tool").stat().st_mtime == built
     found = verdicts(debian, before)["/usr/bin/tool"]
-    assert (found.alert, found.severity) == ("fim_timestamp_forged", "critical")
+    assert (found.alert, found.severity) == ("fim_package_mismatch", "critical")
     assert "the signed package ships something else there" in found.message
+    assert ("T1070.006" in found.techniques) == (age >= 0)
 
 
 def test_what_an_attacker_does_beside_an_upgrade(debian: DebianRoot, repository: Repository) -> None:

@@ -41,6 +41,12 @@ def client(expression: str, interpreter: str = sys.executable) -> tuple[str, ...
     return interpreter, str(_HERE / "_client.py"), f"trial.{expression}"
 
 
+def kill_if_running(process: int) -> None:
+    """Kill a process that may have ended since it was listed."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+
+
 class RefusedError(Exception):
     """A TrialError."""
 
@@ -139,7 +145,7 @@ class Host:
             yield written
         finally:
             for child in self.running(self.decider):
-                os.kill(child, signal.SIGKILL)
+                kill_if_running(child)
             process.wait()
 
     def running(self, executable: str) -> list[int]:

@@ -25,6 +25,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import 
 
 from tests.support import network
 
+_LATE = 1.0
 PORTS: list[dict[str, t.Any]] = [
     {"port": "22"},
     {"port": "8000-8010", "protocol": "both"},
@@ -122,6 +123,21 @@ class Site:
         with self.host.entered():
             self.refill()
         return started + seconds
+
+    def outlast(self, end: float) -> None:
+        """Wait until an opening is over. The kernel counts from when it has the element, which load puts off."""
+        time.sleep(max(0.0, end - since_boot() + _LATE))
+
+    def watch_the_end(self, end: float, connects: t.Callable[[], bool]) -> None:
+        """Check that an opening lasts until its end, and not a second longer.
+
+        connects: says whether it is open. Its result counts if it is there before the end, which load may put off.
+        """
+        while since_boot() < end + _LATE:
+            is_open, left = connects(), end - since_boot()
+            assert is_open or left < 0, f"{left:.3f} s before its end it is closed"
+            time.sleep(0.1)
+        assert not connects()
 
     def refill(self) -> None:
         with state.directory({"state_dir": str(self.state)}, create=False) as where:

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import other_firewalls
 
 from tests.integration.firewall import test_others as others
-from tests.integration.jit_access._jit import Site, listening, since_boot, site
+from tests.integration.jit_access._jit import Site, listening, site
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare"),
@@ -47,10 +47,7 @@ def closes_in_time(site: Site, version: int, port: int, seconds: float) -> None:
     process.join()
     assert site.friend.connects(site.host, port, version)
     assert not site.stranger.connects(site.host, port, version)
-    time.sleep(max(0.0, end - since_boot() - 0.5))
-    assert site.friend.connects(site.host, port, version), "half a second before its end it is open"
-    time.sleep(max(0.0, end - since_boot() + 0.1))
-    assert not site.friend.connects(site.host, port, version)
+    site.watch_the_end(end, lambda: site.friend.connects(site.host, port, version))
 
 
 def _opens_and_waits(site: Site, version: int, port: int, seconds: float, told: t.Any) -> None:

@@ -16,8 +16,9 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import table
 
-from tests.integration.jit_access._jit import Site, listening, session, since_boot, site, talks
+from tests.integration.jit_access._jit import Site, listening, session, site, talks
 from tests.support import network
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare"),
@@ -181,8 +182,8 @@ def test_on_trial_nobody_gets_in_by_an_opening_and_that_is_no_attempt(site: Site
                 with contextlib.suppress(BlockingIOError):
                     waiting.connect((site.host.address[version], 22))
                 site.access(always_allow=["192.0.2.1"], _confirm=token)
-                time.sleep(1.5)
-                assert waiting.getpeername()
+                # The client sends its first packet again after one second, and then after two.
+                until(lambda: _is_connected(waiting), "whoever tried during the trial does not get in", seconds=10)
         assert site.friend.connects(site.host, 22, version)
         assert site.info()["attempts"] == []
 
@@ -260,6 +261,14 @@ def handshake(site: Site) -> t.Iterator[_Handshake]:
     found.close()
 
 
+def _is_connected(client: socket.socket) -> bool:
+    try:
+        client.getpeername()
+    except OSError:
+        return False
+    return True
+
+
 def _is_accepted(listener: socket.socket) -> bool:
     try:
         connection, _address = listener.accept()
@@ -277,7 +286,7 @@ def test_a_handshake_that_ends_after_the_window_makes_no_connection(
     site.host.run("sysctl", "-qw", f"net.ipv4.tcp_syncookies={2 if cookies else 1}")
     with listening(site.host, 22) as sockets:
         site.lock()
-        end = site.ending(2)
+        end = site.ending(4)
         handshake.send(_SYN, 1000)
         flags, sequence = handshake.receive()
         assert flags == _SYN_ACK
@@ -286,7 +295,7 @@ def test_a_handshake_that_ends_after_the_window_makes_no_connection(
             handshake.send(_ACK, 1001, sequence - 100)
             while handshake.receive()[0] & _RST == 0:
                 pass
-        time.sleep(max(0.0, end - since_boot()) + 1)
+        site.outlast(end)
         for _again in range(3):
             handshake.send(_ACK, 1001, sequence + 1)
             handshake.send(_PSH_ACK, 1001, sequence + 1, b"hello")
@@ -297,14 +306,14 @@ def test_a_handshake_that_ends_after_the_window_makes_no_connection(
 def test_a_handshake_that_ends_within_the_window_makes_one_that_lives_on(site: Site, handshake: _Handshake) -> None:
     with listening(site.host, 22) as sockets:
         site.lock()
-        end = site.ending(2)
+        end = site.ending(4)
         handshake.send(_SYN, 1000)
         _flags, sequence = handshake.receive()
         handshake.send(_ACK, 1001, sequence + 1)
         connection, _address = sockets[4, 22].accept()
         with connection:
             # Nothing was sent by it when the window ends.
-            time.sleep(max(0.0, end - since_boot()) + 0.2)
+            site.outlast(end)
             connection.settimeout(1)
             handshake.send(_PSH_ACK, 1001, sequence + 1, b"hello")
             assert connection.recv(16) == b"hello"

@@ -22,7 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import pe
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import clock, state, table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.nftables import Nftables
 
-from tests.integration.jit_access._jit import Site, listening, session, since_boot, site, talks
+from tests.integration.jit_access._jit import Site, listening, session, site, talks
 
 pytestmark = [
     pytest.mark.requires("root", "command:nft", "command:ip", "command:unshare", "command:systemd-analyze"),
@@ -77,10 +77,7 @@ def test_what_is_open_stays_open_for_the_time_that_is_left(site: Site, version: 
         assert site.findings() == [("jit_locked_port_attempts", "tcp/22")]
         assert not site.access(check=True)["changed"]
         load(site, verb="ExecStart")  # a restart of nftables.service
-        time.sleep(max(0.0, end - since_boot() - 0.5))
-        assert site.friend.connects(site.host, 22, version), "half a second before its end it is open"
-        time.sleep(max(0.0, end - since_boot() + 0.1))
-        assert not site.friend.connects(site.host, 22, version)
+        site.watch_the_end(end, lambda: site.friend.connects(site.host, 22, version))
         load(site)
         assert not site.friend.connects(site.host, 22, version)
 
@@ -93,7 +90,7 @@ def test_connections_that_are_to_be_cut_are_although_it_was_loaded_anew(site: Si
         with session(site.friend, site.host, sockets[version, 22], version) as cut:
             load(site)
             assert talks(*cut)
-            time.sleep(max(0.0, end - since_boot() + 0.1))
+            site.outlast(end)
             assert not talks(*cut)
 
 
@@ -231,7 +228,7 @@ def test_a_clock_that_is_set_opens_and_closes_nothing(site: Site, days: int) -> 
             assert site.access()["changed"]
             load(site)
             assert site.friend.connects(site.host, 22)
-            time.sleep(max(0.0, end - since_boot() + 0.1))
+            site.outlast(end)
             assert not site.friend.connects(site.host, 22)
             assert site.info()["grants"] == []
 

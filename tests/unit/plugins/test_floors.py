@@ -42,7 +42,7 @@ FLOORS = (
     ("plugin_utils", "rule_facts simulation store threat_lists"),
     ("plugin_utils", "controls report"),
     ("plugin_utils", "actions progress"),
-    ("plugin_utils", "scan"),
+    ("plugin_utils", "export scan"),
     ("plugin_utils", CAPABILITY),
     ("action callback doc_fragments filter lookup modules", PLUGIN),
 )

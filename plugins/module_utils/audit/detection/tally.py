@@ -1,7 +1,10 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Findings of many events: one for each alert and subject, with the first and the last events, and their number.
+"""Findings of many events: one for each alert and subject, with their number, and evidence of some.
+
+Those are the first and the last ones, and the newest of the most severe: what a finding is that severe for would be
+hidden between harmless events.
 
 What something explains becomes a finding beside: never the same as what nothing explains.
 """
@@ -40,6 +43,7 @@ class _Group:
         "subject",
         "techniques",
         "techniques_of_last",
+        "worst",
     )
 
     def __init__(self, alert: str, subject: str, explained_by: str) -> None:
@@ -53,6 +57,8 @@ class _Group:
         self.techniques_of_last: t.Sequence[str] = ()
         self.message: str | None = None
         self.first: t.Any = None
+        # Of the events of the highest severity, the newest.
+        self.worst: t.Any = None
         self.last: list[t.Any] = []
 
 
@@ -107,8 +113,8 @@ class Tally:
                 group.first_time = first_time
             if last_time > group.last_time:
                 group.last_time = last_time
-        if severity != group.severity and _rank(severity) > _rank(group.severity):
-            group.severity = severity
+        if severity == group.severity or _rank(severity) > _rank(group.severity):
+            group.severity, group.worst = severity, evidence
         # Mostly those of the same rule.
         if techniques is not group.techniques_of_last:
             group.techniques_of_last = techniques
@@ -134,7 +140,10 @@ class Tally:
         return [self._detection(group) for group in ordered[:most]], max(0, len(ordered) - most)
 
     def _detection(self, group: _Group) -> dict[str, t.Any]:
-        evidences = [item() if callable(item) else item for item in (group.first, *group.last) if item is not None]
+        shown = [group.first, *group.last]
+        if all(item is not group.worst for item in shown):
+            shown.insert(1, group.worst)
+        evidences = [item() if callable(item) else item for item in shown if item is not None]
         return _finding.detection(
             group.alert,
             _subject(group),

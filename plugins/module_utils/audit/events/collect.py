@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import time
 import typing as t
 
@@ -16,7 +15,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
     UNREADABLE,
     Follower,
     LogFile,
-    current_paths,
     damage,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
@@ -99,7 +97,7 @@ class _Run:
 
     def prove(self, paths: t.Sequence[str]) -> None:
         """Find out whether the log is written now."""
-        current = [path for path in current_paths(paths) if os.path.lexists(path)]
+        current = self.follower.present(paths)
         if current:
             own = {*DEFAULT_PATHS, daemon_settings.log_file(), *self._live}
             self._proof = alive.prove(current, not own.isdisjoint(current))

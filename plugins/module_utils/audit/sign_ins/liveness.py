@@ -108,7 +108,7 @@ def judge(sources: t.Sequence[Source], own: Own, now: float) -> Verdict:
         return Verdict(False, "it does not hold this scan's own %s: nothing is logged there now" % _named(fresh))
     files = [path for source in sources for path in source.files or ()]
     if files:
-        if own.written(_identities(files)):
+        if _is_written(files, own.written):
             return Verdict(True, "This scan caused no sign-in; instead, the audit daemon has the log open for writing.")
         return Verdict(False, "no running audit daemon has it open for writing: nothing is logged there now")
     mark = own.mark()
@@ -159,6 +159,16 @@ def _any_holds(sources: t.Sequence[Source], sought: Sought) -> bool:
         if time.monotonic() >= end:
             return False
         time.sleep(_STEP)
+
+
+def _is_written(files: t.Sequence[str], written: Written) -> bool:
+    """Say whether one of the files is written, waiting for the end of a rotation."""
+    end = time.monotonic() + alive.SECONDS_TO_ROTATE
+    while not written(_identities(files)):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(_STEP)
+    return True
 
 
 def _named(events: t.Sequence[Event]) -> str:

@@ -86,7 +86,11 @@ def _claimed(facts: Facts, signed: Facts, claimed: model.Verdict, proven: model.
     owned = facts.owned
     is_owners = owned is not None and claimed.package == owned.package
     problem = packages.problem(t.cast("model.Owned", owned)) if is_owners else _NOT_VERIFIABLE
-    is_contradicted = _is_contradicted(facts, signed, problem)
+    shipped = _shipped_by_former_owner(facts, signed)
+    is_another = shipped is not None and facts.after is not None and ships(shipped, facts.after) is False
+    if shipped is not None and is_another and not shipped.conffile:
+        proven = content.contradicted(facts, proven)
+    is_contradicted = is_another or _is_contradicted(facts, signed, problem)
     reason = _CONTRADICTED if is_contradicted else problem or _NOT_VERIFIABLE
     by = "claimed by %s %s" % (claimed.package, claimed.version) if is_owners else "claimed: " + claimed.message
     claim = "%s: %s" % (by, reason)
@@ -97,18 +101,22 @@ def _claimed(facts: Facts, signed: Facts, claimed: model.Verdict, proven: model.
 
 
 def _is_contradicted(facts: Facts, signed: Facts, problem: str) -> bool:
-    """Say whether a signed package says otherwise: the one that owns the path, or the one that did in the baseline.
+    """Say whether the signed package that owns the path says otherwise. problem: why the package proves nothing."""
+    owned = facts.owned
+    if owned is None or problem or signed.matches is True:
+        return False
+    return signed.owned is not None or not owned.obsolete
+
+
+def _shipped_by_former_owner(facts: Facts, signed: Facts) -> model.Owned | None:
+    """Return what the signed package ships at the path that owned it in the baseline and does not any more.
 
     The host's own lists say who owns a path now, and that its package does not ship it any more: both can be edited.
     """
-    owned, after = facts.owned, facts.after
-    if owned is not None and not problem and signed.matches is not True:
-        return signed.owned is not None or not owned.obsolete
     former = facts.former_owner
-    if former is None or after is None or (owned is not None and owned.key == former):
-        return False
-    shipped = t.cast("model.SignedPackages", signed.context.packages).shipped_by(former, facts.path)
-    return shipped is not None and ships(shipped, after) is False
+    if former is None or (facts.owned is not None and facts.owned.key == former):
+        return None
+    return t.cast("model.SignedPackages", signed.context.packages).shipped_by(former, facts.path)
 
 
 def _keeps_severity(facts: Facts) -> bool:

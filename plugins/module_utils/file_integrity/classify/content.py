@@ -137,6 +137,17 @@ def mismatch(facts: Facts) -> model.Verdict:
     return by_package if by_package is not None else _mismatched(facts)
 
 
+def contradicted(facts: Facts, verdict: model.Verdict) -> model.Verdict:
+    """Judge other content than a signed package ships, whose path another package owns now.
+
+    verdict: without the lists of the host. Its times don't decide: a package chooses those of its files.
+    """
+    if verdict.alert not in (MODIFIED_ALERT, FORGED_ALERT):
+        return verdict
+    severity = max(verdict.severity or "medium", _severity_of_mismatch(facts), key=rank)
+    return verdict._replace(alert=MISMATCH_ALERT, severity=severity)
+
+
 def regenerated(facts: Facts) -> model.Verdict | None:
     """Return the explanation that programs generate this file when packages change; None when it isn't so."""
     rule = derived(facts)
@@ -180,9 +191,13 @@ def _leads_to_watched(facts: Facts, entry: model.Entry) -> bool:
 
 
 def _mismatched(facts: Facts) -> model.Verdict:
-    program = facts.after is not None and is_code(facts.after)
-    severity = "critical" if program or facts.category in (PROGRAM, LIBRARY) else "high"
-    return detected(facts, MISMATCH_ALERT, severity, "The content is not what %s installs." % facts.label)
+    message = "The content is not what %s installs." % facts.label
+    return detected(facts, MISMATCH_ALERT, _severity_of_mismatch(facts), message)
+
+
+def _severity_of_mismatch(facts: Facts) -> str:
+    is_program = facts.after is not None and is_code(facts.after)
+    return "critical" if is_program or facts.category in (PROGRAM, LIBRARY) else "high"
 
 
 def _was_dropped(owned: model.Owned, facts: Facts) -> bool:

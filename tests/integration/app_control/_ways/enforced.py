@@ -35,6 +35,8 @@ PACKAGES: t.Final = (
     "zip",
 )
 _SHARED = "/var/lib/ways"
+# All of a machine's hosts are in its audit log: another test looks there for what is below SCRATCH.
+_SCRATCH: t.Final = f"{SCRATCH}-enforced"
 # The last one is npm, of which Debian's package has hundreds of others.
 _DIRECTORIES: t.Final = ("/opt/ways/bin", "/opt/ways/open", "/usr/local/lib/npm")
 _AT_ONCE = 3
@@ -57,7 +59,7 @@ ln /usr/bin/tac /usr/bin/tac-other; try tac-other; try tac; rm /usr/bin/tac-othe
 mount --bind /usr/bin /mnt; try /mnt/uniq; try uniq; umount /mnt; try uniq
 """
 _PREPARE = f"""
-mkdir -p {_SHARED} {SCRATCH}
+mkdir -p {_SHARED} {_SCRATCH}
 systemctl stop cron unattended-upgrades
 rm -f /run/crond.reboot
 mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
@@ -101,7 +103,7 @@ def tried(directory: pathlib.Path, enforcing: bool) -> Tried:
     """Run everything. directory: of the host."""
     with enforcing_host.booted(directory, packages=PACKAGES) as host:
         _add_npm(host)
-        host.run(starters.PREPARE)
+        host.run(starters.PREPARE.replace(f"{SCRATCH}/", f"{_SCRATCH}/"))
         host.run(_PREPARE)
         host.run(starters.BEFORE)
         host.run(f"set -e\n{_CONTAINER}")
@@ -128,18 +130,18 @@ def tried(directory: pathlib.Path, enforcing: bool) -> Tried:
 
 
 def _output(host: enforcing_host.Host, name: str, script: str, enter: str = "") -> str:
-    where = f"{SCRATCH}/{name}"
+    where = f"{_SCRATCH}/{name}"
     head = f"exec 2>&1; umask 022; mkdir -p {where}; cd {where}; D={where}; S={_SHARED}\n"
     # What the script leaves running has its output, too.
-    host.run(f"exec {enter}/bin/sh -eu > {SCRATCH}/{name}.out 2>&1", given=head + script, check=False)
-    return host.run(["cat", f"{SCRATCH}/{name}.out"]).stdout
+    host.run(f"exec {enter}/bin/sh -eu > {_SCRATCH}/{name}.out 2>&1", given=head + script, check=False)
+    return host.run(["cat", f"{_SCRATCH}/{name}.out"]).stdout
 
 
 def _has_run(host: enforcing_host.Host, name: str, output: str) -> bool:
     mapped = starters.MAPPED.get(name)
     if mapped is None:
         return starters.PROOF.search(output) is not None
-    maps = host.run(f"cat /proc/$(cat {SCRATCH}/{name}/pid)/maps", check=False).stdout
+    maps = host.run(f"cat /proc/$(cat {_SCRATCH}/{name}/pid)/maps", check=False).stdout
     return any(line.endswith(mapped) for line in maps.splitlines())
 
 

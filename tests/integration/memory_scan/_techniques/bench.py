@@ -184,7 +184,12 @@ def _is_over(process: subprocess.Popen[bytes], leash: str) -> bool:
 
 
 def _is_asleep(pid: int) -> bool:
-    return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2][1] == "S"
+    return _state(pid) == "S"
+
+
+def _state(pid: int) -> str:
+    """Return the state of a process as proc_pid_stat(5) has it."""
+    return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2][1]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -205,6 +210,29 @@ def descendants(pid: int) -> list[int]:
             for child in (thread / "children").read_text(encoding="ascii").split():
                 found += [int(child), *descendants(int(child))]
     return found
+
+
+def wait_for_sleep(pid: int, program: str) -> None:
+    """Return when a process runs a program that waits, after all that its loader and its libraries do first."""
+    wait_for(lambda: os.path.samefile(f"/proc/{pid}/exe", program) and _is_asleep(pid), f"{program} to wait")
+
+
+def wait_for_quiet(pid: int) -> list[int]:
+    """Return a process and its descendants when they have been the same, and none has worked, for half a second."""
+    tree: list[int] = []
+    since = time.monotonic()
+
+    def is_quiet() -> bool:
+        nonlocal tree, since
+        before, tree = tree, [pid, *descendants(pid)]
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if before == tree and not any(_state(each) in "RD" for each in tree):
+                return time.monotonic() - since > 0.5
+        since = time.monotonic()
+        return False
+
+    wait_for(is_quiet, f"process {pid} and its descendants to wait")
+    return tree
 
 
 def wait_for(condition: t.Callable[[], t.Any], what: str, seconds: float = waiting.SECONDS) -> None:

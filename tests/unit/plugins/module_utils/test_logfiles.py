@@ -11,6 +11,7 @@ import shutil
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils import _logfiles
 from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import Follower
 
 
@@ -38,11 +39,12 @@ class Log:
                 self.rotated(number).rename(self.rotated(number + 1))
         self.path.rename(self.rotated(1))
 
-    def read(self) -> list[int]:
-        """Return the numbers of the lines that are new."""
+    def read(self, pattern: str = "") -> list[int]:
+        """Return the numbers of the lines that are new. pattern: of the log, in place of its path."""
         self.follower = Follower(json.loads(json.dumps(self._state)))
         try:
-            text = b"".join(chunk for file in self.follower.open([str(self.path)]) for chunk in file.chunks())
+            files = self.follower.open([pattern or str(self.path)])
+            text = b"".join(chunk for file in files for chunk in file.chunks())
         finally:
             self.follower.close()
         self._state = self.follower.state()
@@ -184,3 +186,54 @@ def test_what_comes_before_the_damage_of_an_archive_is_read_once(log: Log, left:
     numbers = [int(line.split()[1]) for line in b"".join(read).splitlines()]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) in expected
+
+
+def after_the_listing(monkeypatch: pytest.MonkeyPatch, act: t.Callable[[], t.Any]) -> None:
+    """Act once, after the files were listed and before they are opened: no real rotation can be held there."""
+    find, acts = _logfiles._found, [act]
+
+    def found(bases: t.Sequence[str]) -> list[str]:
+        listed = find(bases)
+        if acts:
+            acts.pop()()
+        return listed
+
+    monkeypatch.setattr(_logfiles, "_found", found)
+
+
+def test_the_first_rotation_of_all_hides_nothing(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.write(30)
+    # The new file is not there yet.
+    after_the_listing(monkeypatch, log.rotate)
+    assert log.read() == list(range(1, 31))
+    log.write(1)
+    assert (log.read(), log.follower.lost) == ([31], [])
+
+
+def test_a_log_that_is_renamed_after_the_listing_is_not_gone(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.write(30)
+    log.rotate()
+    log.write(30)
+    assert log.read() == list(range(1, 61))
+    log.write(5)
+    # A daemon has renamed the older file, and goes on when this one was listed.
+    log.rotated(1).rename(log.rotated(2))
+    after_the_listing(monkeypatch, lambda: (log.rotate(), log.write(5)))
+    assert (log.read(), log.follower.lost) == (list(range(61, 71)), [])
+
+
+def test_a_log_of_a_pattern_is_not_gone_while_it_is_rotated(log: Log) -> None:
+    pattern = str(log.path.with_name("app.l?g"))
+    log.write(30)
+    assert log.read(pattern) == list(range(1, 31))
+    log.write(5)
+    log.rotate()
+    assert (log.read(pattern), log.follower.lost) == (list(range(31, 36)), [])
+
+
+def test_a_log_is_present_as_long_as_it_has_a_file(log: Log) -> None:
+    assert Follower().present([str(log.path)]) == []
+    log.write(1)
+    assert Follower().present([str(log.path)]) == [str(log.path)]
+    log.rotate()
+    assert Follower().present([str(log.path)]) == [str(log.path)]

@@ -9,6 +9,7 @@ import contextlib
 import os
 import pathlib
 import sys
+import threading
 import types
 import typing as t
 
@@ -86,6 +87,28 @@ def test_a_record_comes_also_while_the_log_is_rotated(log: pathlib.Path, monkeyp
 
     connect(monkeypatch, Kernel(rotate))
     assert alive.prove([str(log)], True).alive
+
+
+def test_a_record_comes_also_when_there_is_no_log_yet(log: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The daemon has renamed the old file, and creates the new one next.
+    log.rename(log.with_name("audit.log.1"))
+    connect(monkeypatch, Kernel(appended(log)))
+    assert alive.prove([str(log)], True) == alive.Proof(True, None, str(log))
+
+
+def test_a_daemon_that_rotates_its_log_has_it_open_soon(log: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.rename(log.with_name("audit.log.1"))
+    connect(monkeypatch, Kernel(appended(log)))
+    monkeypatch.setattr(alive, "SECONDS_TO_ROTATE", 60.0)
+    opened: list[t.IO[str]] = []
+    timer = threading.Timer(0.1, lambda: opened.append(log.open("a")))
+    timer.start()
+    try:
+        assert alive.prove([str(log)], False) == alive.Proof(True, None, str(log))
+    finally:
+        timer.join()
+        for stream in opened:
+            stream.close()
 
 
 def test_an_old_record_of_a_scan_proves_nothing(log: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

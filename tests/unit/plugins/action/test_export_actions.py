@@ -1,0 +1,55 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The actions of the export have what their documentation says."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+import yaml
+from ansible_collections.bulwark.servers.plugins.action import findings_export, findings_export_info
+from ansible_collections.bulwark.servers.plugins.doc_fragments import store
+from ansible_collections.bulwark.servers.plugins.modules import findings_export as findings_export_doc
+from ansible_collections.bulwark.servers.plugins.modules import findings_export_info as findings_export_info_doc
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import StoreActionBase
+
+# What a documentation says of no option.
+_ONLY_IN_SPECS = ("no_log", "mutually_exclusive", "required_one_of", "required_together", "required_if", "required_by")
+
+
+def documented(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return documented options as an argument spec has them."""
+    found = {}
+    for name, fields in options.items():
+        assert fields["description"]
+        spec = {key: value for key, value in fields.items() if key not in ("description", "suboptions")}
+        if "suboptions" in fields:
+            spec["options"] = documented(fields["suboptions"])
+        found[name] = spec
+    return found
+
+
+def specified(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return an argument spec as far as a documentation can say it."""
+    found = {}
+    for name, fields in options.items():
+        spec = {key: value for key, value in fields.items() if key not in _ONLY_IN_SPECS}
+        if "options" in spec:
+            spec["options"] = specified(spec["options"])
+        found[name] = spec
+    return found
+
+
+@pytest.mark.parametrize(
+    ("action", "module"),
+    [
+        (findings_export.ActionModule, findings_export_doc),
+        (findings_export_info.ActionModule, findings_export_info_doc),
+    ],
+)
+def test_the_options_are_the_documented_ones(action: type[StoreActionBase], module: t.Any) -> None:
+    options = dict(yaml.safe_load(module.DOCUMENTATION)["options"])
+    options.update(yaml.safe_load(store.ModuleDocFragment.DOCUMENTATION)["options"])
+    assert specified(action.ARGUMENTS["argument_spec"]) == documented(options)
