@@ -26,10 +26,18 @@ _SHORTEST = 24
 
 @dataclasses.dataclass(frozen=True)
 class Rendered:
-    """An event in a format. shortened: how many values are not whole, as the format's own limits are lower."""
+    """An event in a format. shortened: how many values are not whole, as the format's own limits are lower.
+
+    counted: the bytes that count against the limit, where these are not those of the body.
+    """
 
     body: bytes
     shortened: int = 0
+    counted: int | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.body) if self.counted is None else self.counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +58,7 @@ def fit(event: Event, limit: int | None, render: t.Callable[[Event], Rendered]) 
     limit: None for no limit. render: is called again with an event that has less, whenever it is too large.
     """
     rendered = render(event)
-    if limit is None or len(rendered.body) <= limit:
+    if limit is None or rendered.size <= limit:
         return Fitted(rendered.body, 0, rendered.shortened)
     return _Fitting(limit, render).fit(event)
 
@@ -82,15 +90,16 @@ class _Fitting:
 
     def _attempt(self, event: Event, shortened: int, *notes: str) -> Fitted | None:
         """Return an event with notes on what it lost, None if it is too large."""
-        fitted = self._rendered(event, shortened, *notes)
-        return fitted if len(fitted.body) <= self._limit else None
+        rendered = self._rendered(event, shortened, *notes)
+        if rendered.size > self._limit:
+            return None
+        return Fitted(rendered.body, self._removed, shortened + rendered.shortened)
 
-    def _rendered(self, event: Event, shortened: int, *notes: str) -> Fitted:
+    def _rendered(self, event: Event, shortened: int, *notes: str) -> Rendered:
         lost = [*self._notes, *notes]
         if shortened:
             lost.append(f"export: {shortened} values shortened, the store has all")
-        rendered = self._render(_noted(event, lost))
-        return Fitted(rendered.body, self._removed, shortened + rendered.shortened)
+        return self._render(_noted(event, lost))
 
     def _with_fewer(
         self, event: Event, entries: list[t.Any], shrinkable: event_lists.Shrinkable, shortened: int
@@ -126,7 +135,7 @@ class _Fitting:
         fits = _SHORTEST
         best = self._attempt(*event_texts.shortened(event, fits))
         if best is None:
-            size = len(self._rendered(*event_texts.shortened(event, fits)).body)
+            size = self._rendered(*event_texts.shortened(event, fits)).size
             raise UnfitError(
                 f"it has {size} bytes without evidences and long texts, and the limit is {self._limit} bytes"
             )

@@ -5,7 +5,7 @@
 
 Models: https://docs.splunk.com/Documentation/CIM/latest/User/Overview. Detection and Compliance Findings are Alerts;
 Detection Findings about malware are Malware too, and Vulnerability Findings are Vulnerabilities. The tags that put an
-event into a model come from the files in ``content/export/receivers/splunk``, by the source type and its fields.
+event into a model come from the files in ``content/export/receivers/splunk``.
 
 No finding is of the model Change: that is for each change with who made it and what came of it, and a finding is a
 judgement that often stands for many. Scan Activity is of no model; CIM has none for what was looked at.
@@ -19,16 +19,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export import json
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.fit import Rendered
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.primary import with_primary
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import UnfitError
-
-# The source types of events in this format by OCSF's class_uid, and the one of events as OCSF has them.
-SOURCE_TYPES: t.Mapping[int, str] = {uid: f"bulwark:{name}" for uid, name in mapping.CLASSES.items()}
-OCSF_SOURCE_TYPE = "bulwark:ocsf"
-
-
-def source_type(event: t.Mapping[str, t.Any]) -> str:
-    """Return the source type of an event in this format; raise UnfitError for a class without a mapping."""
-    mapping.for_event("splunk_cim", event)
-    return SOURCE_TYPES[event["class_uid"]]
 
 
 def fields(event: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
