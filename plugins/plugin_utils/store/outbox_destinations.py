@@ -35,14 +35,17 @@ class Registered(t.NamedTuple):
     destination: Destination
 
 
-def listening(connection: sa.Connection) -> list[Registered]:
-    """Return all destinations.
+def listening(connection: sa.Connection, host: str | None = None) -> tuple[list[Registered], bool]:
+    """Return all destinations, and whether changes that wait for any refer to findings of a host for their events.
 
     Whoever queues something asks for this after it has locked what it is about to change (see ``_lock``).
     """
-    table = tables().outbox_destinations
-    rows = connection.execute(sa.select(table.c.id, table.c.name, table.c.settings).order_by(table.c.name))
-    return [Registered(row.id, _destination(row.name, row.settings)) for row in rows]
+    table, changes = tables().outbox_destinations, tables().outbox_changes
+    refers = sa.exists().where(changes.c.host == host, changes.c.event.is_(None)) if host else sa.false()
+    query = sa.select(table.c.id, table.c.name, table.c.settings, refers.label("refers")).order_by(table.c.name)
+    rows = connection.execute(query).all()
+    listening = [Registered(row.id, _destination(row.name, row.settings)) for row in rows]
+    return listening, any(row.refers for row in rows)
 
 
 def _lock(connection: sa.Connection) -> None:
@@ -94,7 +97,7 @@ def settings_of(row: sa.Row[t.Any]) -> Destination:
 def register(connection: sa.Connection, destination: Destination, now: float, existing_since: float | None) -> bool:
     """Add a destination or change it; return whether that changed anything; see ``ExportStore``."""
     _check(destination)
-    if any(known.destination == destination for known in listening(connection)):
+    if any(known.destination == destination for known in listening(connection)[0]):
         return False
     _lock(connection)
     table = tables().outbox_destinations

@@ -10,14 +10,14 @@ that. An exporter that sees a change so sees all earlier ones of the same findin
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import json
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import outbox_counts
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import outbox_counts, sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.outbox_changes import COLUMNS, Draft
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.outbox_tables import WAITING
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
@@ -34,10 +34,13 @@ _TYPES = {
 }
 _POSTGRESQL = f"""
 WITH given AS MATERIALIZED (
-    SELECT nextval((SELECT CAST(pg_get_serial_sequence('bulwark_outbox_changes', 'id') AS regclass))) AS id, ordered.*
+    SELECT
+        nextval((SELECT CAST(pg_get_serial_sequence('bulwark_outbox_changes', 'id') AS regclass))) AS id,
+        COALESCE(length, (SELECT octet_length(found.event) FROM bulwark_findings AS found WHERE uid = key)) AS size,
+        ordered.*
     FROM (
         SELECT * FROM json_to_recordset(CAST(%s AS json)) AS record(
-            position integer, size integer, destinations integer[],
+            position integer, length integer, destinations integer[],
             {", ".join(f'"{name}" {kind}' for name, kind in _TYPES.items())}
         ) ORDER BY position
     ) AS ordered
@@ -71,7 +74,7 @@ def _json(wanted: t.Sequence[Wanted]) -> str:
     rows = [
         {
             "position": position,
-            "size": draft.size,
+            "length": draft.size,
             "destinations": destinations,
             **{name: value for name, value in draft.row.items() if value is not None},
         }
@@ -82,18 +85,29 @@ def _json(wanted: t.Sequence[Wanted]) -> str:
 
 def _insert_sqlite(connection: sa.Connection, wanted: t.Sequence[Wanted], recorded: float) -> None:
     first = (connection.exec_driver_sql(_NEWEST).scalar_one_or_none() or 0) + 1
+    sizes = _sizes(connection, [draft.row["key"] for draft, _destinations in wanted if draft.size is None])
     changes: list[tuple[t.Any, ...]] = []
     rows: list[tuple[t.Any, ...]] = []
-    waiting: collections.Counter[int] = collections.Counter()
-    sizes: collections.Counter[int] = collections.Counter()
+    numbers: dict[int, outbox_counts.Numbers] = {}
     for change, (draft, destinations) in enumerate(wanted, first):
+        size = sizes[draft.row["key"]] if draft.size is None else draft.size
         changes.append((change, *(draft.row[name] for name in COLUMNS)))
         for destination in destinations:
-            rows.append((destination, change, recorded, draft.size))
-            waiting[destination] += 1
-            sizes[destination] += draft.size
+            rows.append((destination, change, recorded, size))
+            before = numbers.get(destination, outbox_counts.NONE)
+            numbers[destination] = outbox_counts.Numbers(before.waiting + 1, before.bytes + size)
     connection.exec_driver_sql(_CHANGE, changes)
     connection.exec_driver_sql(_ROW, rows)
-    for destination, number in waiting.items():
-        numbers = outbox_counts.Numbers(waiting=number, bytes=sizes[destination])
-        outbox_counts.note(connection, destination, numbers)
+    for destination, added in numbers.items():
+        outbox_counts.note(connection, destination, added)
+
+
+def _sizes(connection: sa.Connection, uids: t.Sequence[str]) -> dict[str, int]:
+    """Return the bytes of the stored events of findings by uid."""
+    columns = tables().findings.c
+    size = sql.byte_length(columns.event, connection.dialect.name)
+    return {
+        uid: length
+        for part in sql.parts(uids)
+        for uid, length in connection.execute(sa.select(columns.uid, size).where(columns.uid.in_(part)))
+    }
