@@ -9,6 +9,7 @@ is that file's. So all fields about a file are taken from one evidence, even whe
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 Event = t.Mapping[str, t.Any]
@@ -17,6 +18,7 @@ Object = dict[str, t.Any]
 # The members of an evidence that have a file, the one that the evidence is about first.
 _WITH_FILE = ("script", "job")
 _ENDS = ("src_endpoint", "dst_endpoint")
+_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 
 
 def with_primary(event: Event) -> dict[str, t.Any]:
@@ -24,12 +26,14 @@ def with_primary(event: Event) -> dict[str, t.Any]:
 
     It has those of these that the event has: ``file``, ``process``, ``image`` (the file, otherwise the program of the
     process), ``user``, ``connection`` (the first evidence with an endpoint), ``url``, ``container``, ``vulnerability``
-    with ``package`` and ``vulnerability_ids``, ``techniques`` (``Cron (T1053.003)``) and ``host`` (see ``host_names``).
+    with ``package``, ``vulnerability_ids`` (of all), ``cve_ids`` (of all that have one), ``techniques`` (``Cron
+    (T1053.003)``) and ``host`` (see ``host_names``).
     """
     evidences = _evidences(event)
     file = _first(evidences, _file)
     process = _first(evidences, _process)
     vulnerability = _object(_first_item(event.get("vulnerabilities")))
+    ids = _vulnerability_ids(event)
     chosen = {
         "file": file,
         "process": process,
@@ -40,7 +44,8 @@ def with_primary(event: Event) -> dict[str, t.Any]:
         "container": _first(evidences, lambda evidence: _member(evidence, "container")),
         "vulnerability": vulnerability,
         "package": _object(_first_item((vulnerability or {}).get("affected_packages"))),
-        "vulnerability_ids": _vulnerability_ids(event),
+        "vulnerability_ids": ids,
+        "cve_ids": [name for name in ids if _CVE.fullmatch(name)],
         "techniques": _techniques(event),
         "host": host_names(event),
     }
