@@ -127,12 +127,430 @@ options:
             V(2026-05-31T12:00:00Z)). Without an offset it is UTC.
         type: str
       # BEGIN elastic
+      elastic:
+        description:
+          - A data stream of Elasticsearch or OpenSearch. Needs the vendor's client on the controller, elasticsearch 8
+            or 9 or opensearch-py 2 or 3, and urllib3 2 or newer.
+          - Each event is created with its C(metadata.uid) as C(_id). The receiver refuses a second one, so that each
+            arrives once, unless the data stream got a new backing index between two attempts.
+        type: dict
+        suboptions:
+          url:
+            description:
+              - Address of the receiver, such as V(https://search.example.com:9200). It may have a path.
+            type: str
+            required: true
+          product:
+            description:
+              - What the receiver is. The client of Elasticsearch sends to nothing else.
+            type: str
+            choices: [elasticsearch, opensearch]
+            default: elasticsearch
+          data_stream:
+            description:
+              - Name of the data stream. An index template must make it one.
+              - By default V(logs-bulwark.findings-default) for O(destinations[].elastic.format=ecs), and
+                V(logs-bulwark.ocsf-default) for O(destinations[].elastic.format=ocsf).
+            type: str
+          format:
+            description:
+              - V(ecs) sends documents of the Elastic Common Schema. V(ocsf) sends events as the store has them, with
+                C(@timestamp).
+            type: str
+            choices: [ecs, ocsf]
+            default: ecs
+          api_key:
+            description:
+              - API key of Elasticsearch in the form that it shows as C(encoded). OpenSearch has none.
+            type: str
+          api_key_file:
+            description:
+              - File on the controller with the API key.
+            type: path
+          api_key_environment:
+            description:
+              - Environment variable with the API key.
+            type: str
+          username:
+            description:
+              - User, in place of an API key or a client certificate.
+            type: str
+          password:
+            description:
+              - Password of O(destinations[].elastic.username).
+            type: str
+          password_file:
+            description:
+              - File on the controller with the password.
+            type: path
+          password_environment:
+            description:
+              - Environment variable with the password.
+            type: str
+          max_event:
+            description:
+              - Size of a document in bytes, from 10000 to 4000000. A larger one loses evidences, and says so in its
+                notes.
+            type: int
+            default: 1000000
+          ca_file:
+            description:
+              - File on the controller with the certificates, in PEM, of the authorities that the receiver's certificate
+                may come from. Only these count then. By default those of the controller's system count.
+            type: path
+          verify:
+            description:
+              - Whether the receiver's certificate is verified. Without verification anybody on the way can read and
+                change what is sent, and the export warns.
+              - An address with V(http://) needs V(false).
+            type: bool
+            default: true
+          certificate:
+            description:
+              - File on the controller with the exporter's own certificate in PEM, for receivers that want one.
+            type: path
+          key:
+            description:
+              - File on the controller with the private key of O(destinations[].elastic.certificate), if it is not in
+                the same file.
+            type: path
+          key_password:
+            description:
+              - Password of the private key.
+            type: str
+          key_password_file:
+            description:
+              - File on the controller with the password of the private key.
+            type: path
+          key_password_environment:
+            description:
+              - Environment variable with the password of the private key.
+            type: str
+          proxy:
+            description:
+              - Address of an HTTP proxy, such as V(http://proxy.example.com:3128). The proxies of the environment are
+                not used.
+            type: str
+          proxy_user:
+            description:
+              - User of the proxy.
+            type: str
+          proxy_password:
+            description:
+              - Password of O(destinations[].elastic.proxy_user).
+            type: str
+          proxy_password_file:
+            description:
+              - File on the controller with the password for the proxy.
+            type: path
+          proxy_password_environment:
+            description:
+              - Environment variable with the password for the proxy.
+            type: str
+          connect_timeout:
+            description:
+              - Seconds for a connection to the receiver.
+            type: float
+            default: 10
+          read_timeout:
+            description:
+              - Seconds without any byte from the receiver after which a request has failed.
+            type: float
+            default: 60
+          request_timeout:
+            description:
+              - Seconds for a whole request, from the connection to the end of the reply.
+            type: float
+            default: 120
       # END elastic
       # BEGIN file
+      file:
+        description:
+          - A file on the controller with one event on a line. Each change is in the file once, also after a crash.
+        type: dict
+        suboptions:
+          path:
+            description:
+              - Path of the file. Its directory has to exist.
+            type: path
+            required: true
+          format:
+            description:
+              - V(ocsf) writes JSON. V(cef) and V(leef) write the lines that ArcSight and QRadar read.
+            type: str
+            choices: [ocsf, cef, leef]
+            default: ocsf
+          max_event:
+            description:
+              - Size of a line in bytes. A larger event loses evidences, and says so in C(unmapped.notes).
+            type: int
+            default: 1000000
+          max_size:
+            description:
+              - Size in bytes after which a file is full. It then becomes C(path.1), C(path.1) becomes C(path.2), and so
+                on.
+            type: int
+            default: 100000000
+          files:
+            description:
+              - How many files there are at most, with the one that is written. The oldest one is removed.
+            type: int
+            default: 5
+          mode:
+            description:
+              - Permissions of a new file, as three octal digits in quotes.
+            type: str
+            default: "0600"
       # END file
       # BEGIN kafka
+      kafka:
+        description:
+          - Topics of a Kafka cluster. Needs confluent-kafka 2.4 or newer on the controller.
+          - A message is an OCSF event as JSON. Its key is the finding, so that the changes of a finding stay in order. Its
+            header C(uid) has C(metadata.uid).
+          - A change counts as sent when all in-sync replicas have it. While an export lives, each change arrives once.
+            After a crash of the controller the last changes may arrive again.
+        type: dict
+        suboptions:
+          brokers:
+            description:
+              - Some brokers of the cluster, each as V(host:port).
+            type: list
+            elements: str
+            required: true
+          topic:
+            description:
+              - Topic of all events that have no topic of their own. It has to exist, unless the cluster creates topics.
+            type: str
+            required: true
+          compliance_topic:
+            description:
+              - Topic of recommendations (Compliance Findings).
+            type: str
+          detection_topic:
+            description:
+              - Topic of alerts (Detection Findings).
+            type: str
+          scan_topic:
+            description:
+              - Topic of coverage (Scan Activities).
+            type: str
+          vulnerability_topic:
+            description:
+              - Topic of Vulnerability Findings.
+            type: str
+          schema_id:
+            description:
+              - Id of a JSON schema in a schema registry. Each value then begins with a zero byte and the id, as readers
+                with a registry expect it. By default a value is JSON alone.
+            type: int
+          max_event:
+            description:
+              - Size of an event in bytes, at least 10000. A larger one loses evidences, and says so in
+                C(unmapped.notes). Keep it 5000 bytes below the cluster's C(message.max.bytes) and the topic's
+                C(max.message.bytes).
+            type: int
+            default: 1000000
+          compression:
+            description:
+              - Compression of what is sent.
+            type: str
+            choices: [none, gzip, lz4, snappy, zstd]
+            default: zstd
+          tls:
+            description:
+              - Whether to use TLS.
+            type: bool
+            default: true
+          ca_file:
+            description:
+              - File on the controller with the certificates, in PEM, of the authorities that the brokers' certificates
+                may come from. By default those of the controller's system count.
+            type: path
+          certificate:
+            description:
+              - File on the controller with the exporter's own certificate in PEM, for clusters that want one.
+            type: path
+          key:
+            description:
+              - File on the controller with the private key of O(destinations[].kafka.certificate), if it is not in the
+                same file.
+            type: path
+          key_password:
+            description:
+              - Password of the private key.
+            type: str
+          key_password_file:
+            description:
+              - File on the controller with the password of the private key.
+            type: path
+          key_password_environment:
+            description:
+              - Environment variable with the password of the private key.
+            type: str
+          verify:
+            description:
+              - Whether the brokers' certificates and names are verified. Without verification anybody on the way can
+                read and change what is sent, and the export warns.
+            type: bool
+            default: true
+          mechanism:
+            description:
+              - How to sign in with SASL. V(PLAIN) needs TLS.
+            type: str
+            choices: [PLAIN, SCRAM-SHA-256, SCRAM-SHA-512]
+          user:
+            description:
+              - User to sign in as.
+            type: str
+          password:
+            description:
+              - Password of O(destinations[].kafka.user).
+            type: str
+          password_file:
+            description:
+              - File on the controller with the password.
+            type: path
+          password_environment:
+            description:
+              - Environment variable with the password.
+            type: str
+          timeout:
+            description:
+              - Seconds in which the cluster has to confirm what it gets.
+            type: float
+            default: 60
       # END kafka
       # BEGIN sentinel
+      sentinel:
+        description:
+          - A table of Microsoft Sentinel, by the Logs Ingestion API of Azure Monitor. Needs azure-monitor-ingestion,
+            azure-identity, and urllib3 2 or newer on the controller.
+          - Each event arrives at least once. A query tells repetitions by C(metadata.uid), or C(EventUid) with ASIM.
+        type: dict
+        suboptions:
+          endpoint:
+            description:
+              - Address of the data collection endpoint, or of the rule if it has one of its own, such as
+                V(https://NAME.REGION.ingest.monitor.azure.com).
+            type: str
+            required: true
+          rule:
+            description:
+              - Immutable id of the data collection rule, C(dcr-) and 32 digits.
+            type: str
+            required: true
+          stream:
+            description:
+              - Stream of the rule. By default V(Custom-BulwarkFindings_CL) for O(destinations[].sentinel.format=ocsf),
+                and V(Custom-BulwarkAlertEvent_CL) for O(destinations[].sentinel.format=asim).
+            type: str
+          format:
+            description:
+              - V(ocsf) sends the members of the event as columns. V(asim) sends the columns of ASIM's AlertEvent 0.1.
+            type: str
+            choices: [ocsf, asim]
+            default: ocsf
+          cloud:
+            description:
+              - The cloud of Azure that the workspace is in.
+            type: str
+            choices: [public, government, china]
+            default: public
+          authority:
+            description:
+              - Address that gives tokens. By default that of the cloud, such as V(https://login.microsoftonline.com).
+            type: str
+          tenant:
+            description:
+              - Id of the directory (tenant) of Entra ID. Required unless O(destinations[].sentinel.managed_identity).
+            type: str
+          client:
+            description:
+              - Id of the application (client). With O(destinations[].sentinel.managed_identity) that of an identity
+                that a user assigned. By default the machine's own identity counts.
+            type: str
+          client_secret:
+            description:
+              - Secret of the application.
+            type: str
+          client_secret_file:
+            description:
+              - File on the controller with the secret.
+            type: path
+          client_secret_environment:
+            description:
+              - Environment variable with the secret.
+            type: str
+          client_certificate:
+            description:
+              - File on the controller with a certificate of the application and its private key, in PEM or PKCS 12, in
+                place of a secret.
+            type: path
+          client_certificate_password:
+            description:
+              - Password of the private key.
+            type: str
+          client_certificate_password_file:
+            description:
+              - File on the controller with the password of the private key.
+            type: path
+          client_certificate_password_environment:
+            description:
+              - Environment variable with the password of the private key.
+            type: str
+          managed_identity:
+            description:
+              - Whether the controller is a machine of Azure, or one with Azure Arc, and sends as its managed identity.
+            type: bool
+            default: false
+          ca_file:
+            description:
+              - File on the controller with the certificates, in PEM, of the authorities that the receiver's certificate
+                may come from. Only these count then. By default those of the controller's system count.
+            type: path
+          verify:
+            description:
+              - Whether the receiver's certificate is verified. Without verification anybody on the way can read and
+                change what is sent, and the export warns.
+            type: bool
+            default: true
+          proxy:
+            description:
+              - Address of an HTTP proxy, such as V(http://proxy.example.com:3128). The proxies of the environment are
+                not used.
+            type: str
+          proxy_user:
+            description:
+              - User of the proxy.
+            type: str
+          proxy_password:
+            description:
+              - Password of O(destinations[].sentinel.proxy_user).
+            type: str
+          proxy_password_file:
+            description:
+              - File on the controller with the password for the proxy.
+            type: path
+          proxy_password_environment:
+            description:
+              - Environment variable with the password for the proxy.
+            type: str
+          connect_timeout:
+            description:
+              - Seconds for a connection to the receiver.
+            type: float
+            default: 10
+          read_timeout:
+            description:
+              - Seconds without any byte from the receiver after which a request has failed.
+            type: float
+            default: 60
+          request_timeout:
+            description:
+              - Seconds for a whole request, from the connection to the end of the reply.
+            type: float
+            default: 120
       # END sentinel
       # BEGIN splunk
       splunk:
@@ -161,10 +579,11 @@ options:
             type: str
           format:
             description:
-              - V(ocsf) sends events as the store has them. V(cim) adds the fields of Splunk's Common Information Model.
+              - V(cim) has the fields of Splunk's Common Information Model. V(ocsf) sends events as the store has them.
+              - The app C(TA-bulwark) of this collection gives both their source types, fields and tags.
             type: str
             choices: [cim, ocsf]
-            default: ocsf
+            default: cim
           index:
             description:
               - Index of the events. By default Splunk takes that of the token.

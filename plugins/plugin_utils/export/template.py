@@ -20,7 +20,7 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export import paths, shortening, value_types
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import paths, shortening, value_types, visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError
 
 Event = t.Mapping[str, t.Any]
@@ -178,6 +178,8 @@ class Template:
         escape = self._escape
 
         def shown(text: str, run: _Run) -> str:
+            # Before it is cut: what stands for a surrogate in JSON is longer.
+            text = visible.without_surrogates(text)
             escaped = escape(text)
             if limit is None or len(escaped) <= limit:
                 return escaped

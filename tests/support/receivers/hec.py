@@ -69,6 +69,12 @@ def code_reply(code: int, event: int | None = None, **more: t.Any) -> Reply:
     return json_reply(status, {"text": text, "code": code, **number, **more})
 
 
+def uid(envelope: t.Mapping[str, t.Any]) -> str:
+    """Return the uid of an event in its envelope, in the format cim or ocsf."""
+    event = envelope["event"]
+    return str(event["id"] if "id" in event else event["metadata"]["uid"])
+
+
 @dataclasses.dataclass
 class _Taken:
     """A request that waits to be indexed."""
@@ -110,7 +116,7 @@ class Hec:
 
     def uids(self) -> list[str]:
         """Return the uid of each indexed event, with repetitions."""
-        return [event["event"]["metadata"]["uid"] for event in self.indexed]
+        return [uid(envelope) for envelope in self.indexed]
 
     def _route(self, request: Request) -> Reply:
         if request.method != "POST":

@@ -41,7 +41,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.template im
 ARGUMENTS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "url": {"type": "str", "required": True},
     **secrets.arguments("token"),
-    "format": {"type": "str", "choices": list(hec_events.FORMATS), "default": "ocsf"},
+    "format": {"type": "str", "choices": list(hec_events.FORMATS), "default": "cim"},
     "index": {"type": "str"},
     "source": {"type": "str", "default": "bulwark.servers"},
     "sourcetype": {"type": "str"},
