@@ -138,7 +138,7 @@ def test_what_is_no_name_of_structured_data(name: str) -> None:
 def test_every_class_has_its_fields_as_structured_data() -> None:
     for event in hostile_events.plain():
         data, text, shortened = structured.structured(event, "bulwark@32473")
-        assert data.startswith(f'[bulwark@32473 uid="{event["metadata"]["uid"]}" ')
+        assert data.startswith(f'[bulwark@32473 eventUid="{event["metadata"]["uid"]}" ')
         assert f' host="{event["device"]["hostname"]}"' in data
         assert text == event["message"]
         assert shortened == 0
