@@ -97,7 +97,8 @@ def _conditional(row: Row, evaluate: Evaluation, collector: Collector) -> Evalua
             if value is None:
                 return None
             items = value if isinstance(value, (list, tuple)) else (value,)
-            if "*" not in wanted and not any(paths.text(item) in wanted for item in items):
+            # An empty text gives a field no value, so it is none for the fields that depend on it.
+            if not any(item != "" and ("*" in wanted or paths.text(item) in wanted) for item in items):
                 return None
         return evaluate(values)
 

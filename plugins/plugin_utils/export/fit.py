@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bring an event below the size that a receiver takes, in whatever format, and say in the event what it lost.
 
-First the long lists lose entries from their end: evidences, then vulnerabilities (the most serious comes first and
-stays), then the names of further vulnerabilities, then the scopes of a run's capabilities (those that were not checked
-come first, and all capabilities stay). Then long texts are cut at a character, the longest first. Ids,
-severity, host, times and remediation stay whole; an event that is too large with these alone is refused.
+First a text that is longer than a quarter of the limit is cut to that, so that no list has to go for it. Then the long
+lists lose entries from their end: evidences, then vulnerabilities (the most serious comes first and stays), then the
+names of further vulnerabilities, then the scopes of a run's capabilities (those that were not checked come first, and
+all capabilities stay). Then long texts are cut at a character, the longest first. Ids, severity, host, times and
+remediation stay whole; an event that is too large with these alone is refused.
 """
 
 from __future__ import annotations
@@ -14,23 +15,13 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export import shortening
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import event_lists, event_texts
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import UnfitError
 
 Event = t.Mapping[str, t.Any]
 
 # The shortest that a text is cut to. Below that it says nothing, and cutting hundreds of such texts is no use.
 _SHORTEST = 24
-# What is never cut: members by their names, wherever they are, with everything in them ...
-_WHOLE = frozenset({"metadata", "device", "remediation", "notes", "cve", "advisory", "analytic", "attacks"})
-# ... and single texts, which identify something, or of which a half has another meaning.
-_WHOLE_TEXTS = frozenset(
-    {
-        *("uid", "hostname", "ip", "type", "severity", "status", "disposition", "action", "title", "value"),
-        *("activity_name", "category_name", "class_name", "type_name"),
-        *("alert", "capability", "kind", "change", "run", "before_severity", "lifecycle", "status_code"),
-    }
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,27 +52,6 @@ class Fitted:
     shortened: int = 0
 
 
-class _List(t.NamedTuple):
-    """A list of an event that can lose entries: its path, how many always stay whole, and its name in a note.
-
-    lost: the only member that the other entries lose, "" where they go as a whole.
-    """
-
-    path: tuple[str, ...]
-    least: int
-    name: str
-    lost: str = ""
-
-
-_LISTS = (
-    _List(("evidences",), 0, "evidences"),
-    _List(("unmapped", "evidences"), 0, "evidences"),
-    _List(("vulnerabilities",), 1, "vulnerabilities"),
-    _List(("unmapped", "vulnerability_ids"), 0, "lines of vulnerability ids"),
-    _List(("unmapped", "coverage"), 0, "capabilities' scopes", "scopes"),
-)
-
-
 def fit(event: Event, limit: int | None, render: t.Callable[[Event], Rendered]) -> Fitted:
     """Return an event as ``render`` gives it, in at most ``limit`` bytes; raise UnfitError.
 
@@ -90,128 +60,100 @@ def fit(event: Event, limit: int | None, render: t.Callable[[Event], Rendered]) 
     rendered = render(event)
     if limit is None or rendered.size <= limit:
         return Fitted(rendered.body, 0, rendered.shortened)
-    removed = 0
-    for shrinkable in _LISTS:
-        entries = _at(event, shrinkable.path)
-        if not isinstance(entries, list) or len(entries) <= shrinkable.least:
-            continue
-        event, rendered, gone = _fewer(event, entries, shrinkable, limit, render)
-        removed += gone
-        if rendered.size <= limit:
-            return Fitted(rendered.body, removed, rendered.shortened)
-    event, rendered, shortened = _shorter(event, limit, render)
-    return Fitted(rendered.body, removed, shortened + rendered.shortened)
+    return _Fitting(limit, render).fit(event)
 
 
-def _fewer(
-    event: Event, entries: list[t.Any], shrinkable: _List, limit: int, render: t.Callable[[Event], Rendered]
-) -> tuple[Event, Rendered, int]:
-    """Return an event with as many entries of a list as fit, the least where even those are too large."""
+class _Fitting:
+    """Makes one event smaller, step by step."""
 
-    def attempt(number: int) -> tuple[Event, Rendered]:
-        note = f"export: {len(entries) - number} of {len(entries)} {shrinkable.name} left out, the store has all"
-        reduced = _noted(_with(event, shrinkable.path, entries[:number] + _rest(entries[number:], shrinkable)), note)
-        return reduced, render(reduced)
+    def __init__(self, limit: int, render: t.Callable[[Event], Rendered]) -> None:
+        self._limit = limit
+        self._render = render
+        self._notes: list[str] = []
+        self._removed = 0
 
-    stays = shrinkable.least
-    best = attempt(stays)
-    if best[1].size <= limit:
-        too_many = len(entries)
-        while too_many - stays > 1:
+    def fit(self, event: Event) -> Fitted:
+        # No list has to go for one value that is a large part of the limit by itself.
+        large = max(_SHORTEST, self._limit // 4)
+        event, shortened = event_texts.shortened(event, large)
+        if shortened:
+            attempt = self._attempt(event, shortened)
+            if attempt is not None:
+                return attempt
+        for shrinkable in event_lists.LISTS:
+            entries = event_lists.at(event, shrinkable.path)
+            if isinstance(entries, list) and len(entries) > shrinkable.least:
+                event, attempt = self._with_fewer(event, entries, shrinkable, shortened)
+                if attempt is not None:
+                    return attempt
+        return self._with_shorter(event, large)
+
+    def _attempt(self, event: Event, shortened: int, *notes: str) -> Fitted | None:
+        """Return an event with notes on what it lost, None if it is too large."""
+        rendered = self._rendered(event, shortened, *notes)
+        if rendered.size > self._limit:
+            return None
+        return Fitted(rendered.body, self._removed, shortened + rendered.shortened)
+
+    def _rendered(self, event: Event, shortened: int, *notes: str) -> Rendered:
+        lost = [*self._notes, *notes]
+        if shortened:
+            lost.append(f"export: {shortened} values shortened, the store has all")
+        return self._render(_noted(event, lost))
+
+    def _with_fewer(
+        self, event: Event, entries: list[t.Any], shrinkable: event_lists.Shrinkable, shortened: int
+    ) -> tuple[Event, Fitted | None]:
+        """Return the event with as many entries of a list as fit, the least where even those are too large."""
+
+        def reduced(number: int) -> tuple[Event, str]:
+            note = f"export: {len(entries) - number} of {len(entries)} {shrinkable.name} left out, the store has all"
+            return event_lists.fewer(event, entries, shrinkable, number), note
+
+        def attempt(number: int) -> Fitted | None:
+            fewer, note = reduced(number)
+            return self._attempt(fewer, shortened, note)
+
+        stays, too_many = shrinkable.least, len(entries)
+        best = attempt(stays)
+        while best is not None and too_many - stays > 1:
             middle = (stays + too_many) // 2
             tried = attempt(middle)
-            if tried[1].size <= limit:
-                stays, best = middle, tried
-            else:
+            if tried is None:
                 too_many = middle
-    return *best, len(entries) - stays
+            else:
+                stays, best = middle, tried
+        self._removed += len(entries) - stays
+        if best is not None:
+            return event, dataclasses.replace(best, removed=self._removed)
+        fewer, note = reduced(stays)
+        self._notes.append(note)
+        return fewer, None
+
+    def _with_shorter(self, event: Event, too_long: int) -> Fitted:
+        """Return the event with its long texts cut to the greatest length with which it fits; raise UnfitError."""
+        fits = _SHORTEST
+        best = self._attempt(*event_texts.shortened(event, fits))
+        if best is None:
+            size = self._rendered(*event_texts.shortened(event, fits)).size
+            raise UnfitError(
+                f"it has {size} bytes without evidences and long texts, and the limit is {self._limit} bytes"
+            )
+        while too_long - fits > max(1, fits // 64):
+            middle = (fits + too_long) // 2
+            tried = self._attempt(*event_texts.shortened(event, middle))
+            if tried is None:
+                too_long = middle
+            else:
+                fits, best = middle, tried
+        return best
 
 
-def _rest(entries: t.Sequence[t.Any], shrinkable: _List) -> list[t.Any]:
-    """Return what stays of the entries that are too many."""
-    if not shrinkable.lost:
-        return []
-    return [
-        {name: value for name, value in entry.items() if name != shrinkable.lost}
-        for entry in entries
-        if isinstance(entry, dict)
-    ]
-
-
-def _shorter(event: Event, limit: int, render: t.Callable[[Event], Rendered]) -> tuple[Event, Rendered, int]:
-    """Return an event whose long texts are cut to the greatest length with which it fits; raise UnfitError."""
-
-    def attempt(longest: int) -> tuple[Event, Rendered, int]:
-        shortener = _Shortener(longest)
-        reduced = shortener.cut(event)
-        if shortener.number:
-            reduced = _noted(reduced, f"export: {shortener.number} values shortened, the store has all")
-        return reduced, render(reduced), shortener.number
-
-    fits = _SHORTEST
-    best = attempt(fits)
-    if best[1].size > limit:
-        raise UnfitError(
-            f"it has {best[1].size} bytes without evidences and long texts, and the limit is {limit} bytes"
-        )
-    # A character has one byte at least, so no longer text fits.
-    too_long = limit + 1
-    while too_long - fits > max(1, fits // 64):
-        middle = (fits + too_long) // 2
-        tried = attempt(middle)
-        if tried[1].size <= limit:
-            fits, best = middle, tried
-        else:
-            too_long = middle
-    return best
-
-
-class _Shortener:
-    """Cut the long texts of an event, and count them."""
-
-    def __init__(self, longest: int) -> None:
-        self._longest = longest
-        self.number = 0
-
-    def cut(self, event: Event) -> dict[str, t.Any]:
-        return {key: self._member(key, value) for key, value in event.items()}
-
-    def _member(self, key: t.Any, value: t.Any) -> t.Any:
-        return value if key in _WHOLE else self._value(key, value)
-
-    def _value(self, key: t.Any, value: t.Any) -> t.Any:
-        if isinstance(value, str):
-            if len(value) <= self._longest or key in _WHOLE_TEXTS:
-                return value
-            self.number += 1
-            return shortening.cut(value, self._longest)
-        if isinstance(value, dict):
-            return {name: self._member(name, member) for name, member in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self._value(key, item) for item in value]
-        return value
-
-
-def _at(event: Event, path: tuple[str, ...]) -> t.Any:
-    value: t.Any = event
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
-
-
-def _with(event: Event, path: tuple[str, ...], entries: list[t.Any]) -> dict[str, t.Any]:
-    """Return the event with another list; an empty one goes, as OCSF's lists have entries."""
-    name, *rest = path
-    if rest:
-        return {**event, name: _with(event[name], tuple(rest), entries)}
-    changed = {**event, name: entries}
-    if not entries:
-        del changed[name]
-    return changed
-
-
-def _noted(event: Event, note: str) -> dict[str, t.Any]:
+def _noted(event: Event, lost: t.Sequence[str]) -> Event:
+    """Return the event with notes after its own."""
+    if not lost:
+        return event
     unmapped = event.get("unmapped")
     unmapped = unmapped if isinstance(unmapped, dict) else {}
     notes = unmapped.get("notes")
-    return {**event, "unmapped": {**unmapped, "notes": [*(notes if isinstance(notes, list) else []), note]}}
+    return {**event, "unmapped": {**unmapped, "notes": [*(notes if isinstance(notes, list) else []), *lost]}}

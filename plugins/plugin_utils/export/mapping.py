@@ -13,10 +13,10 @@ a file beside it whose rows come first; a row of the class replaces the rows of 
     together are one list; or a value that is always the same.
 ``type``
     ``text`` (anything else becomes compact JSON), ``list`` (of texts, without repetitions), ``integer`` (32 bits),
-    ``long`` (64 bits), ``float``, ``boolean``, ``port``, ``ip``, ``ipv4``, ``ipv6``, ``mac``, ``milliseconds`` and
-    ``seconds`` (since the epoch, of OCSF's milliseconds), ``iso_time`` (``2026-11-29T22:24:00.000Z``), ``json``
-    (compact JSON as a text), ``object`` (as it is). A value that is none gives no field. Types other than ``list``,
-    ``json`` and ``object`` take the first item of a list that fits.
+    ``long`` (64 bits), ``float``, ``boolean``, ``port``, ``ip``, ``ipv4``, ``ipv6``, ``ip_list`` (without
+    repetitions), ``mac``, ``milliseconds`` and ``seconds`` (since the epoch, of OCSF's milliseconds), ``iso_time``
+    (``2026-11-29T22:24:00.000Z``), ``json`` (compact JSON as a text), ``object`` (as it is). A value that is none gives
+    no field. Types other than ``list``, ``ip_list``, ``json`` and ``object`` take the first item of a list that fits.
 ``values``
     translation of what the event has, by its text (``true``, ``2004``); what it doesn't list gives no field.
 ``otherwise``

@@ -20,7 +20,7 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export import paths, shortening, value_types
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import paths, shortening, value_types, visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError
 
 Event = t.Mapping[str, t.Any]
@@ -48,7 +48,7 @@ FIELDS: t.Mapping[str, tuple[str, ...]] = {
     "uid": ("metadata.uid",),
 }
 _TIMES = frozenset({"first_seen", "last_seen", "time"})
-# What a path of an event can begin with: anything else is a slip of the pen.
+# The first name of a path into an event. Any other is a misspelt field.
 _ROOTS = frozenset(
     {
         *("action", "action_id", "activity_id", "activity_name", "category_name", "category_uid", "class_name"),
@@ -178,6 +178,8 @@ class Template:
         escape = self._escape
 
         def shown(text: str, run: _Run) -> str:
+            # Before it is cut: what stands for a surrogate in JSON is longer.
+            text = visible.without_surrogates(text)
             escaped = escape(text)
             if limit is None or len(escaped) <= limit:
                 return escaped

@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import ipaddress
-import math
 import re
 import typing as t
 
@@ -19,6 +18,7 @@ Converter = t.Callable[[t.Any], t.Any]
 LAST_MILLISECOND = 253_402_300_799_999  # of the year 9999, the last that ISO 8601 and most receivers can write
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
+_LARGEST_FLOAT = 3.4028234e38  # of 32 bits
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}")
 
 
@@ -57,14 +57,14 @@ def whole(value: t.Any, first: int, last: int) -> int | None:
 
 
 def floating(value: t.Any) -> float | None:
-    """Return a finite number, also of its digits."""
+    """Return a number that a float of 32 bits can hold, as some receivers refuse the event otherwise; also digits."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) <= _LARGEST_FLOAT else None
 
 
 def boolean(value: t.Any) -> bool | None:
@@ -108,6 +108,12 @@ def _address(value: str) -> tuple[str, int] | None:
     return str(parsed).partition("%")[0], parsed.version
 
 
+def addresses(value: t.Any) -> list[str] | None:
+    """Return the IP addresses of a list, without repetitions; a scalar is a list of one."""
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return list(dict.fromkeys(item for item in map(address, items) if item is not None)) or None
+
+
 def mac(value: t.Any) -> str | None:
     return value if isinstance(value, str) and _MAC.fullmatch(value) else None
 
@@ -131,9 +137,10 @@ CONVERTERS: t.Mapping[str, Converter] = {
     "ip": address,
     "ipv4": functools.partial(address, version=4),
     "ipv6": functools.partial(address, version=6),
+    "ip_list": addresses,
     "mac": mac,
     "json": compact_json,
     "object": anything,
 }
 # Those that keep a list whole; all others take its first item that fits.
-OF_LISTS = frozenset({"list", "json", "object"})
+OF_LISTS = frozenset({"list", "ip_list", "json", "object"})

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import preload
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model import (
     Destination,
@@ -98,3 +99,6 @@ __all__ = [
     "TrendPoint",
     "shown_person",
 ]
+
+# Ansible imports an action before it forks, so that this is done once, and not by each task of each host.
+preload.everything()

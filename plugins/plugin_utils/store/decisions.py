@@ -80,6 +80,7 @@ def _decide(
     outbox = Outbox(connection, now)
     for state in states:
         before = state.effective(now)
+        outbox.note(state)
         steps = decide(state)
         if steps:
             history += steps

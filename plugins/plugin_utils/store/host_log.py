@@ -67,7 +67,7 @@ class HostLog:
         self._rules = suppressions.active(connection, now)
         self._stored = findings.of_host(connection, host, capabilities)
         # Not before the findings are locked (see ``outbox_destinations``).
-        self._outbox = Outbox(connection, now)
+        self._outbox = Outbox(connection, now, host)
         self._controls = ControlLog(connection, run_id, host, results, now)
         self._programs = ProgramLog(connection, host)
         self._coverage = runs.recorded_coverage(connection, run_id, host, capabilities)
@@ -117,7 +117,7 @@ class HostLog:
         if unrecorded:
             words = f"programs were dropped: a host has at most {program_results.SIGHTINGS_LIMIT} in the store"
             entries.append(_dropped_entry(capability, unrecorded, words))
-        log = _ResultLog(self._run_id, self._now, self._rules)
+        log = _ResultLog(self._run_id, self._now, self._rules, self._outbox)
         log.see(stored, limited)
         unseen = [state for state in stored.values() if state.uid not in observed]
         judged = {(each.control, each.subject): each for each in controls}
@@ -173,12 +173,15 @@ class HostLog:
     def write_findings(self) -> None:
         """Write the findings that were taken, and nothing about how far anybody looked."""
         connection, added, seen = self._connection, list(self._added.values()), list(self._seen.values())
-        self._outbox.take_host(self._host, self._run_id, self._steps, added, seen)
+        self._outbox.take_host(self._run_id, self._steps, added, seen, self._capability_of)
         findings.insert(connection, added)
         findings.update_seen(connection, seen)
         findings.update(connection, list(self._changed.values()))
         findings.add_history(connection, self._steps)
         self._outbox.write()
+
+    def _capability_of(self, uid: str) -> str:
+        return next(capability for capability, stored in self._stored.items() if uid in stored)
 
     def _take(self, capability: str, log: _ResultLog) -> None:
         """Take what one result changes; a finding that several change is written once, as the last leaves it."""
@@ -208,8 +211,8 @@ class HostLog:
 class _ResultLog:
     """What one result changes."""
 
-    def __init__(self, run_id: str, now: float, rules: t.Sequence[Suppression]) -> None:
-        self._run_id, self._now, self._rules = run_id, now, rules
+    def __init__(self, run_id: str, now: float, rules: t.Sequence[Suppression], outbox: Outbox) -> None:
+        self._run_id, self._now, self._rules, self._outbox = run_id, now, rules, outbox
         self.added: list[_Seen] = []
         self.seen: list[_Seen] = []
         self.changed: list[lifecycle.State] = []
@@ -282,6 +285,7 @@ class _ResultLog:
         return "reopened" if before == "resolved" and after == "open" else "seen_again"
 
     def _note(self, state: lifecycle.State) -> None:
+        self._outbox.note(state)
         self._before[state.uid] = (state.effective(self._now), state.severity_id)
 
     def _changes(self, states: t.Iterable[lifecycle.State]) -> t.Iterator[StatusChange]:

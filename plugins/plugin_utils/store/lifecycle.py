@@ -52,6 +52,10 @@ class State:
             return self.status
         return "suppressed"
 
+    def may_have_changed_since(self, time: float) -> bool:
+        """Return False only if nothing that is in its history happened at or after a time."""
+        return max(self.first_seen, self.last_seen, self.status_since, self.suppressed_at or 0) >= time
+
     def is_suppressed(self, now: float) -> bool:
         return self.suppressed_at is not None and (self.suppressed_until is None or self.suppressed_until > now)
 

@@ -10,6 +10,7 @@ finding again, and an event is the largest part of a row. ``outbox_originals`` c
 from __future__ import annotations
 
 import contextlib
+import math
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
@@ -32,33 +33,44 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
 
 
 class Outbox:
-    """What one transaction queues. Make it once the findings are locked; take steps before they are written."""
+    """What one transaction queues. Make it once the findings are locked, and show it each state before it changes."""
 
-    def __init__(self, connection: sa.Connection, now: float) -> None:
-        self._connection, self._now = connection, now
-        self._listening = outbox_destinations.listening(connection)
+    def __init__(self, connection: sa.Connection, now: float, host: str | None = None) -> None:
+        """host: of all findings, where their events are about to be replaced."""
+        self._connection, self._now, self._host = connection, now, host
+        self._listening, self._is_host_referred_to = outbox_destinations.listening(connection, host)
+        self._recent: set[str] = set()
         self._drafts: list[Draft] = []
+
+    def note(self, state: State) -> None:
+        """Note a finding that is about to change."""
+        if self._listening and state.may_have_changed_since(math.floor(self._now * 1000) / 1000):
+            self._recent.add(state.uid)
 
     def take(self, steps: t.Sequence[Step]) -> None:
         """Take what happens to findings while their events stay as they are."""
-        if self._listening:
-            self._take(steps, {}, {})
+        if self._listening and steps:
+            stored = outbox_originals.capabilities(self._connection, [step.uid for step in steps])
+            self._take(steps, stored.__getitem__, {}, {})
 
     def take_host(
         self,
-        host: str,
         run_id: str,
         steps: t.Sequence[Step],
         added: t.Sequence[tuple[State, Observation]],
         seen: t.Sequence[tuple[State, Observation]],
+        capability_of: t.Callable[[str], str],
     ) -> None:
-        """Take what a run changes of a host. added, seen: findings that it writes, with what it observed."""
+        """Take what a run is about to change of the host. added, seen: findings that it writes, as it observed them."""
         if not self._listening:
             return
+        if self._host is not None and self._is_host_referred_to and seen:
+            outbox_originals.keep_of_host(self._connection, self._host)
         replaced = {state.uid: observation for state, observation in seen}
-        if replaced:
-            outbox_originals.keep_of_host(self._connection, host)
-        self._take(steps, replaced, {state.uid: observation for state, observation in added})
+        before = {step.uid for step in steps if step.seen is None and step.uid in replaced}
+        texts = outbox_originals.texts(self._connection, sorted(before))
+        written = {**replaced, **{state.uid: observation for state, observation in added}}
+        self._take(steps, capability_of, texts, written)
         if any(each.destination.evidence for each in self._listening):
             changed = {step.uid for step in steps}
             unchanged = [(state, observation) for state, observation in seen if state.uid not in changed]
@@ -86,14 +98,19 @@ class Outbox:
                 self._trim(each)
 
     def _take(
-        self, steps: t.Sequence[Step], replaced: t.Mapping[str, Observation], added: t.Mapping[str, Observation]
+        self,
+        steps: t.Sequence[Step],
+        capability_of: t.Callable[[str], str],
+        texts: t.Mapping[str, str],
+        written: t.Mapping[str, Observation],
     ) -> None:
-        connection = self._connection
-        earlier = outbox_originals.earlier(connection, [step for step in steps if step.uid not in added])
-        stored = outbox_originals.stored(connection, [step.uid for step in steps if step.seen is None], replaced)
-        written = {**added, **replaced}
+        earlier = outbox_originals.earlier(self._connection, [step for step in steps if step.uid in self._recent])
         for step, instance in zip(steps, outbox_changes.instances(steps, earlier), strict=True):
-            self._drafts.append(outbox_changes.of_step(step, instance, stored, written))
+            if step.seen is None:
+                draft = outbox_changes.of_stored(step, instance, capability_of(step.uid), texts.get(step.uid))
+            else:
+                draft = outbox_changes.of_seen(step, instance, step.seen, written.get(step.uid) is step.seen)
+            self._drafts.append(draft)
 
     def _limited(self, each: Registered, drafts: t.Sequence[Draft]) -> list[int]:
         """Return the indexes of the drafts that a destination takes; count those that it has no room for."""

@@ -26,23 +26,16 @@ COLUMNS = (
 )
 
 
-class Stored(t.NamedTuple):
-    """A finding's event in the store. size: its bytes. text: None where nobody is about to replace it."""
-
-    capability: str
-    size: int
-    text: str | None
-
-
 @dataclasses.dataclass(frozen=True)
 class Draft:
     """A change that no destination has yet. row: of ``bulwark_outbox_changes``, without its id.
 
-    alert, severity_id: of the finding after the change, None for coverage.
+    size: the bytes of its event, None for that of the stored finding. alert, severity_id: of the finding after the
+    change, None for coverage.
     """
 
     row: dict[str, t.Any]
-    size: int
+    size: int | None
     alert: str | None = None
     severity_id: int | None = None
 
@@ -57,20 +50,24 @@ class Draft:
         )
 
 
-def of_step(
-    step: Step, instance: str | None, stored: t.Mapping[str, Stored], written: t.Mapping[str, Observation]
-) -> Draft:
-    """Return the draft of a step. stored: of steps that no observation belongs to.
+def of_stored(step: Step, instance: str | None, capability: str, event: str | None) -> Draft:
+    """Return the draft of a step that no observation belongs to.
 
-    written: observations that the transaction leaves as the stored events, by uid. The change then refers to the
-    finding for its event.
+    event: as it was stored, where the transaction replaces it; None if the change can refer to the finding.
     """
-    then, seen = step.then, step.seen
-    if seen is None:
-        capability, size, event = stored[step.uid]
-    else:
-        capability, size = seen.capability, byte_length(seen.event)
-        event = None if written.get(step.uid) is seen else seen.event
+    return _of_step(step, instance, capability, event, None if event is None else byte_length(event))
+
+
+def of_seen(step: Step, instance: str | None, seen: Observation, is_written: bool) -> Draft:
+    """Return the draft of a step that came with an observation.
+
+    is_written: whether the transaction leaves this observation as the stored event, which the change then refers to.
+    """
+    return _of_step(step, instance, seen.capability, None if is_written else seen.event, byte_length(seen.event))
+
+
+def _of_step(step: Step, instance: str | None, capability: str, event: str | None, size: int | None) -> Draft:
+    then = step.then
     # With a resolution, the reason is that of the status.
     reason = then.reason if then.status == "resolved" else step.reason or then.reason
     row = {

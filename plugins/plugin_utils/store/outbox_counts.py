@@ -28,11 +28,17 @@ class Numbers(t.NamedTuple):
 
 NONE = Numbers()
 
+# As a text: each process that records a host would compile an expression anew, for longer than it takes to execute.
+_NOTE = """
+INSERT INTO bulwark_outbox_counts (destination, waiting, bytes, set_aside, dropped)
+VALUES (:destination, :waiting, :bytes, :set_aside, :dropped)
+"""
+
 
 def note(connection: sa.Connection, destination: int, change: Numbers) -> None:
     """Note what the transaction adds to the numbers of a destination."""
     if change != NONE:
-        connection.execute(tables().outbox_counts.insert().values(destination=destination, **change._asdict()))
+        connection.execute(sa.text(_NOTE), {"destination": destination, **change._asdict()})
 
 
 def of(connection: sa.Connection, destination: int) -> Numbers:

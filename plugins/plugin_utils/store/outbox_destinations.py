@@ -28,6 +28,14 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
 
 
+# As a text: each process that records a host would compile an expression anew, for longer than it takes to execute.
+_LOOK = """
+SELECT id, name, settings,
+    EXISTS (SELECT 1 FROM bulwark_outbox_changes WHERE host = CAST(:host AS TEXT) AND event IS NULL) AS refers
+FROM bulwark_outbox_destinations ORDER BY name
+"""
+
+
 class Registered(t.NamedTuple):
     """A destination with the number that the rows of the outbox have for it."""
 
@@ -35,14 +43,14 @@ class Registered(t.NamedTuple):
     destination: Destination
 
 
-def listening(connection: sa.Connection) -> list[Registered]:
-    """Return all destinations.
+def listening(connection: sa.Connection, host: str | None = None) -> tuple[list[Registered], bool]:
+    """Return all destinations, and whether changes that wait for any refer to findings of a host for their events.
 
     Whoever queues something asks for this after it has locked what it is about to change (see ``_lock``).
     """
-    table = tables().outbox_destinations
-    rows = connection.execute(sa.select(table.c.id, table.c.name, table.c.settings).order_by(table.c.name))
-    return [Registered(row.id, _destination(row.name, row.settings)) for row in rows]
+    rows = connection.execute(sa.text(_LOOK), {"host": host}).all()
+    listening = [Registered(row.id, _destination(row.name, row.settings)) for row in rows]
+    return listening, any(row.refers for row in rows)
 
 
 def _lock(connection: sa.Connection) -> None:
@@ -94,7 +102,7 @@ def settings_of(row: sa.Row[t.Any]) -> Destination:
 def register(connection: sa.Connection, destination: Destination, now: float, existing_since: float | None) -> bool:
     """Add a destination or change it; return whether that changed anything; see ``ExportStore``."""
     _check(destination)
-    if any(known.destination == destination for known in listening(connection)):
+    if any(known.destination == destination for known in listening(connection)[0]):
         return False
     _lock(connection)
     table = tables().outbox_destinations

@@ -22,11 +22,10 @@ def drafts(
     connection: sa.Connection, seen: t.Sequence[tuple[State, Observation]], run_id: str, now: float
 ) -> t.Iterator[outbox_changes.Draft]:
     """Yield a change for each finding whose observation adds evidence to the stored event."""
-    uids = {state.uid for state, _observation in seen}
-    stored = outbox_originals.stored(connection, sorted(uids), uids)
-    for state, observation in seen:
-        before = stored[state.uid].text
-        added = [] if before is None or state.status == "resolved" else _added(before, observation.event)
+    active = [(state, observation) for state, observation in seen if state.status != "resolved"]
+    stored = outbox_originals.texts(connection, [state.uid for state, _observation in active])
+    for state, observation in active:
+        added = _added(stored[state.uid], observation.event)
         if added:
             digest = hashlib.sha256("\n".join(added).encode()).hexdigest()[:16]
             yield outbox_changes.of_evidence(state, observation, digest, run_id, now)

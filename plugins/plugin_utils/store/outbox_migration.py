@@ -32,7 +32,7 @@ def create(connection: sa.Connection) -> None:
         )""",
         "CREATE UNIQUE INDEX ix_bulwark_outbox_destinations_name ON bulwark_outbox_destinations (name)",
         f"""CREATE TABLE bulwark_outbox_changes (
-            id {big} NOT NULL PRIMARY KEY{"" if postgresql else " AUTOINCREMENT"},
+            id {big} NOT NULL,
             key TEXT NOT NULL,
             host TEXT NOT NULL,
             capability TEXT,
@@ -47,7 +47,8 @@ def create(connection: sa.Connection) -> None:
             first_seen {number},
             last_seen {number},
             count INTEGER,
-            event TEXT
+            event TEXT,
+            PRIMARY KEY (id)
         )""",
         "CREATE INDEX ix_bulwark_outbox_changes_host ON bulwark_outbox_changes (host) WHERE event IS NULL",
         f"""CREATE TABLE bulwark_outbox (
@@ -73,7 +74,6 @@ def create(connection: sa.Connection) -> None:
             dropped BIGINT NOT NULL,
             PRIMARY KEY (id)
         )""",
-        "CREATE INDEX ix_bulwark_outbox_counts_destination ON bulwark_outbox_counts (destination)",
         """CREATE TABLE bulwark_outbox_scans (
             run_id TEXT NOT NULL,
             host TEXT NOT NULL,

@@ -11,25 +11,29 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.lifecycle import Step
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store.outbox_changes import Stored
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
 
 
-def stored(connection: sa.Connection, uids: t.Sequence[str], replaced: t.Container[str]) -> dict[str, Stored]:
-    """Return the stored events of findings by uid, with the text of those that are about to be replaced."""
-    columns = tables().findings.c
-    size = sql.byte_length(columns.event, connection.dialect.name)
-    known: dict[str, Stored] = {}
-    for part in sql.parts([uid for uid in uids if uid not in replaced]):
-        query = sa.select(columns.uid, columns.capability, size).where(columns.uid.in_(part))
-        known.update((uid, Stored(capability, length, None)) for uid, capability, length in connection.execute(query))
-    for part in sql.parts([uid for uid in uids if uid in replaced]):
-        query = sa.select(columns.uid, columns.capability, size, columns.event).where(columns.uid.in_(part))
-        known.update((uid, Stored(*fields)) for uid, *fields in connection.execute(query))
-    return known
+def texts(connection: sa.Connection, uids: t.Sequence[str]) -> dict[str, str]:
+    """Return the stored events of findings by uid, as JSON."""
+    return _by_uid(connection, uids, tables().findings.c.event)
+
+
+def capabilities(connection: sa.Connection, uids: t.Sequence[str]) -> dict[str, str]:
+    """Return the capabilities of findings by uid."""
+    return _by_uid(connection, uids, tables().findings.c.capability)
+
+
+def _by_uid(connection: sa.Connection, uids: t.Sequence[str], column: sa.Column[str]) -> dict[str, str]:
+    uid = tables().findings.c.uid
+    return {
+        row[0]: row[1]
+        for part in sql.parts(uids)
+        for row in connection.execute(sa.select(uid, column).where(uid.in_(part)))
+    }
 
 
 def earlier(connection: sa.Connection, steps: t.Sequence[Step]) -> list[tuple[str, float]]:

@@ -48,7 +48,6 @@ def changes(metadata: sa.MetaData) -> sa.Table:
     return sa.Table(
         "bulwark_outbox_changes",
         metadata,
-        # SQLite would give the id of a change that is gone to another one.
         sa.Column("id", _big(), primary_key=True),
         sa.Column("key", sa.Text, nullable=False),
         sa.Column("host", sa.Text, nullable=False),
@@ -72,7 +71,6 @@ def changes(metadata: sa.MetaData) -> sa.Table:
             sqlite_where=event.is_(None),
             postgresql_where=event.is_(None),
         ),
-        sqlite_autoincrement=True,
     )
 
 
@@ -112,8 +110,9 @@ def counts(metadata: sa.MetaData) -> sa.Table:
     return sa.Table(
         "bulwark_outbox_counts",
         metadata,
+        # Rows are added up before there are many of them, so the table needs no other index.
         sa.Column("id", _big(), primary_key=True),
-        sa.Column("destination", sa.Integer, nullable=False, index=True),
+        sa.Column("destination", sa.Integer, nullable=False),
         sa.Column("waiting", sa.BigInteger, nullable=False),
         sa.Column("bytes", sa.BigInteger, nullable=False),
         sa.Column("set_aside", sa.BigInteger, nullable=False),

@@ -71,11 +71,11 @@ def _begin(
     connection: sa.Connection, run_id: str, host: str, results: t.Sequence[CapabilityResult], now: float
 ) -> None:
     """Let one record of a host at a time begin; the run is its newest."""
-    runs.require(connection, run_id)
+    started = runs.require(connection, run_id).started
     runs.refuse_fleet([host])
     sql.lock(connection, "record", host)
     capabilities = dict.fromkeys(result.capability for result in results)
-    runs.mark_latest(connection, run_id, [(host, capability) for capability in capabilities], now)
+    runs.mark_latest(connection, run_id, started, [(host, capability) for capability in capabilities], now)
 
 
 def _record(

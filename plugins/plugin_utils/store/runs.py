@@ -55,7 +55,7 @@ def start(
         for host, capability in planned
     ]
     sql.upsert(connection, tables().coverage, rows)
-    mark_latest(connection, run_id, planned, now)
+    mark_latest(connection, run_id, require(connection, run_id).started, planned, now)
     return run_id
 
 
@@ -65,13 +65,14 @@ def refuse_fleet(hosts: t.Iterable[str]) -> None:
         raise StoreError(f"no host can be called {FLEET}, which stands for all hosts together; rename it")
 
 
-def mark_latest(connection: sa.Connection, run_id: str, covered: t.Sequence[tuple[str, str]], now: float) -> None:
+def mark_latest(
+    connection: sa.Connection, run_id: str, started: float, covered: t.Sequence[tuple[str, str]], now: float
+) -> None:
     """Note that this run is the newest for these hosts and capabilities, unless a later one is.
 
     One that began after ``now`` is none: its controller's clock was fast, and would hide all runs until then.
     """
-    runs, latest = tables().runs, tables().latest
-    started = connection.execute(sa.select(runs.c.started).where(runs.c.id == run_id)).scalar_one()
+    latest = tables().latest
     rows = [
         {"host": host, "capability": capability, "run_id": run_id, "started": started} for host, capability in covered
     ]
@@ -90,7 +91,7 @@ def finish(connection: sa.Connection, run_id: str, now: float, reasons: t.Mappin
     reasons: why hosts have no result, where that is known.
     """
     runs = tables().runs
-    finished = require(connection, run_id)
+    finished = require(connection, run_id).finished
     connection.execute(runs.update().where(runs.c.id == run_id).values(finished=max(now, finished or now)))
     _explain_missing(connection, run_id, reasons)
     outbox_scans.queue(connection, Outbox(connection, now), run_id, now)
@@ -114,16 +115,22 @@ def _explain_missing(connection: sa.Connection, run_id: str, reasons: t.Mapping[
         connection.execute(table.update().where(missing & same).values(entries=sa.bindparam("said")), changed)
 
 
-def require(connection: sa.Connection, run_id: str) -> float | None:
-    """Return when the run was finished, or None; raise StoreError when there is no such run."""
+class RunTimes(t.NamedTuple):
+    """When a run was started, and when it was finished; None while it is open."""
+
+    started: float
+    finished: float | None
+
+
+def require(connection: sa.Connection, run_id: str) -> RunTimes:
+    """Return when a run was started and finished; raise StoreError when there is no such run."""
     runs = tables().runs
-    row = connection.execute(sa.select(runs.c.finished).where(runs.c.id == run_id)).one_or_none()
+    row = connection.execute(sa.select(runs.c.started, runs.c.finished).where(runs.c.id == run_id)).one_or_none()
     if row is None:
         raise StoreError(
             f"there is no run '{run_id}' in the store; open one with findings_run first, in the same store"
         )
-    finished: float | None = row.finished
-    return finished
+    return RunTimes(*row)
 
 
 def newest(connection: sa.Connection, limit: int | None, run_ids: t.Sequence[str]) -> list[Run]:

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Splunk's HTTP Event Collector as its documentation describes it, stricter where Splunk is lenient.
 
-What it has indexed outlives it in a journal; what it only took is lost with it, as in Splunk's memory. On a token with
-acknowledgement an id is true once, when its events are indexed: after so many questions as ``lag`` says.
+Indexed events outlive it in a journal. Events that it took and did not index are lost when it is killed, as those in
+Splunk's memory. On a token with acknowledgement an id is true once, when its events are indexed, after ``lag``
+questions.
 """
 
 from __future__ import annotations
@@ -69,6 +70,12 @@ def code_reply(code: int, event: int | None = None, **more: t.Any) -> Reply:
     return json_reply(status, {"text": text, "code": code, **number, **more})
 
 
+def uid(envelope: t.Mapping[str, t.Any]) -> str:
+    """Return the uid of an event in its envelope, in the format cim or ocsf."""
+    event = envelope["event"]
+    return str(event["id"] if "id" in event else event["metadata"]["uid"])
+
+
 @dataclasses.dataclass
 class _Taken:
     """A request that waits to be indexed."""
@@ -110,7 +117,7 @@ class Hec:
 
     def uids(self) -> list[str]:
         """Return the uid of each indexed event, with repetitions."""
-        return [event["event"]["metadata"]["uid"] for event in self.indexed]
+        return [uid(envelope) for envelope in self.indexed]
 
     def _route(self, request: Request) -> Reply:
         if request.method != "POST":

@@ -112,8 +112,12 @@ class Daemon:
 
     def await_messages(self, number: int) -> list[Message]:
         """Return its messages once it has written so many; AssertionError if it does not."""
-        waiting.until(lambda: self._count() >= number, lambda: f"{self._count()} of {number} arrived", _SECONDS)
+        self.await_lines(number)
         return self.messages()
+
+    def await_lines(self, number: int) -> None:
+        """Return once it has written so many lines; AssertionError if it does not."""
+        waiting.until(lambda: self._count() >= number, lambda: f"{self._count()} of {number} arrived", _SECONDS)
 
     def command(self) -> list[str]:
         raise NotImplementedError

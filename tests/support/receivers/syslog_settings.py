@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.destinations import syslog
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import Prepared
+
+from tests.support import option_defaults
 
 
 def settings(**given: t.Any) -> dict[str, t.Any]:
     """Return settings with the defaults of all that is not given."""
-    spec = {name: dict(option) for name, option in syslog.ARGUMENTS.items()}
-    validated = ArgumentSpecValidator(spec).validate({"address": "localhost", **given})
-    assert not validated.error_messages, validated.error_messages
-    parameters: dict[str, t.Any] = validated.validated_parameters
-    return parameters
+    return option_defaults.filled(syslog.ARGUMENTS, {"address": "localhost", **given})
 
 
 def receiver(**given: t.Any) -> syslog.SyslogReceiver:

@@ -41,7 +41,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.template im
 ARGUMENTS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "url": {"type": "str", "required": True},
     **secrets.arguments("token"),
-    "format": {"type": "str", "choices": list(hec_events.FORMATS), "default": "ocsf"},
+    "format": {"type": "str", "choices": list(hec_events.FORMATS), "default": "cim"},
     "index": {"type": "str"},
     "source": {"type": "str", "default": "bulwark.servers"},
     "sourcetype": {"type": "str"},
@@ -158,7 +158,7 @@ class SplunkReceiver:
             try:
                 acknowledged = self._question(list(pending))
             except UnavailableError:
-                # What is indexed may still be said later: only the end of the time settles it.
+                # Splunk may still acknowledge later, until the time is up.
                 acknowledged = set()
             for ack_id in acknowledged:
                 receipts.accept(pending.pop(ack_id))

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import ssl
 import typing as t
 
@@ -25,8 +27,11 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver im
 
 # The transports with their usual ports: RFC 5425, RFC 6587 (syslog-conn), RFC 5426; rsyslog's examples for RELP.
 _PORTS: t.Mapping[str, int] = {"tls": 6514, "tcp": 601, "udp": 514, "relp": 2514, "relp_tls": 2514}
+# Names and IPv4 addresses; a name beyond ASCII is written in its encoded form (xn--).
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,253}")
 _ENCRYPTED = frozenset({"tls", "relp_tls"})
-_LEAST_EVENT, _MOST_EVENT = 1_024, 10_000_000
+# Below that, the ids, times and remediation of an event alone are too large.
+_LEAST_EVENT, _MOST_EVENT = 2_048, 10_000_000
 
 ARGUMENTS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "address": {"type": "str", "required": True},
@@ -94,8 +99,9 @@ def check(settings: t.Mapping[str, t.Any]) -> None:
     syslog_messages.check(settings)
     if settings["timeout"] <= 0:
         raise ExportError(f"timeout is {settings['timeout']:g}; write seconds above 0")
-    if not settings["address"].strip() or any(character in settings["address"] for character in "/ \t"):
-        raise ExportError("address is no host; write a name or an address alone, and the port in port")
+    _check_name("address", settings["address"])
+    if settings["server_name"] is not None:
+        _check_name("server_name", settings["server_name"])
     _context(settings)
 
 
@@ -105,6 +111,24 @@ def open_receiver(
 ) -> SyslogReceiver:
     """Return a receiver, which connects when it sends; raise ExportError."""
     return SyslogReceiver(_transport(settings), syslog_messages.Messages(settings), _largest(settings))
+
+
+def _check_name(option: str, name: str) -> None:
+    """Raise ExportError for what is neither a host's name nor an address, such as a URL, or one with a port."""
+    if ":" in name:
+        is_name = _is_ipv6(name)
+    else:
+        is_name = bool(_NAME.fullmatch(name)) and all(0 < len(label) < 64 for label in name.split("."))
+    if not is_name:
+        raise ExportError(f"{option} is no host; write a name or an address alone, and the port in port")
+
+
+def _is_ipv6(name: str) -> bool:
+    try:
+        ipaddress.IPv6Address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _transport(settings: t.Mapping[str, t.Any]) -> Transport:
@@ -139,7 +163,7 @@ def _largest(settings: t.Mapping[str, t.Any]) -> int:
         most = min(most, syslog_messages.LARGEST_STRUCTURED)
     largest = settings["max_event"]
     if largest is None:
-        return syslog_messages.default_size(settings)
+        return syslog_messages.FORMATS[settings["format"]]
     if not _LEAST_EVENT <= largest <= most:
         raise ExportError(f"max_event is {largest}; write bytes from {_LEAST_EVENT} to {most}")
     return int(largest)

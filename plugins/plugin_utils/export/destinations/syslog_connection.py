@@ -168,7 +168,7 @@ class Connection:
 
     def _reason(self, error: OSError) -> str:
         if isinstance(error, ssl.SSLCertVerificationError):
-            return f"its certificate is refused, {error.verify_message}"
+            return f"its certificate is refused, {error.verify_message.rstrip('.')}"
         if isinstance(error, TimeoutError):
             return f"nothing happened for {self._peer.timeout:g} seconds"
         if isinstance(error, ssl.SSLError) and error.reason:

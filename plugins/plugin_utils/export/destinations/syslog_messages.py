@@ -18,8 +18,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver im
 FORMATS: t.Mapping[str, int] = {"ocsf": 8_000, "structured": 8_000, "cef": 8_000, "leef": 4_000}
 # rsyslog's parser of structured data (mmpstrucdata) gives up at a value over 32 kB, syslog-ng cuts one at 64 kB.
 LARGEST_STRUCTURED = 32_000
-# RFC 5426, 3.2: what every receiver of datagrams SHOULD take.
-_DATAGRAM_SIZE = 2_048
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 _APP_NAME_LIMIT = 48
 
@@ -60,12 +58,6 @@ class Messages:
     def _message(self, event: fit.Event, rendered: fit.Rendered, data: str = rfc5424.NIL) -> fit.Rendered:
         body = rfc5424.message(event, self._header, rendered.body, data, bom=self._bom)
         return fit.Rendered(body, rendered.shortened)
-
-
-def default_size(settings: t.Mapping[str, t.Any]) -> int:
-    """Return the largest message where ``max_event`` is not given."""
-    size = FORMATS[settings["format"]]
-    return min(size, _DATAGRAM_SIZE) if settings["transport"] == "udp" else size
 
 
 def check(settings: t.Mapping[str, t.Any]) -> None:

@@ -15,6 +15,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import mapping, visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.fit import Rendered
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.primary import with_primary
 
 # The number in the header for each version of the specification.
 VERSIONS: t.Mapping[str, str] = {"0": "0", "1.2": "1"}
@@ -28,7 +29,7 @@ def render(event: t.Mapping[str, t.Any], version: str = "0") -> Rendered:
     version: of the specification, one of ``VERSIONS``.
     """
     rows = mapping.for_event("cef", event, version, visible.with_lines_and_tabs)
-    fields, shortened = rows.apply(event)
+    fields, shortened = rows.apply(with_primary(event))
     header = "|".join([_header(str(fields.pop(name, ""))) for name in HEADER])
     texts: list[str] = []
     numbers: list[str] = []

@@ -19,6 +19,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import mapping, visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.fit import Rendered
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.primary import with_primary
 
 # Rows of the content with these names are the header, in this order.
 HEADER = ("vendor", "product", "version", "EventID")
@@ -32,7 +33,7 @@ _TIME_FORMAT = "MMM dd yyyy HH:mm:ss.SSS z"
 
 def render(event: t.Mapping[str, t.Any]) -> Rendered:
     """Return an event as one line without its end; raise UnfitError for a class that LEEF has no mapping for."""
-    fields, shortened = mapping.for_event("leef", event, clean=visible.without_controls).apply(event)
+    fields, shortened = mapping.for_event("leef", event, clean=visible.without_controls).apply(with_primary(event))
     header = "|".join(_header(fields.pop(name, "")) for name in HEADER)
     _spell_time(fields)
     attributes = [f"{key}={value}" for key, value in fields.items()]

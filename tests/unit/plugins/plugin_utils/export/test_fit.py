@@ -66,12 +66,24 @@ def test_ids_severity_host_times_and_remediation_stay_whole() -> None:
     ]
 
 
-def test_a_text_is_cut_no_more_than_needed_and_marked() -> None:
-    event = {**hostile_events.plain()[2], "message": "é" * 100_000}
-    received, result = fitted(event, 16_000)
-    assert received["message"].endswith("é…")
-    assert 15_500 < len(result.body) <= 16_000
-    assert result.shortened == 1
+def test_one_value_that_is_too_long_costs_no_evidence() -> None:
+    event = {**hostile_events.plain()[0], "message": "é" * 100_000}
+    received, result = fitted(event, 8_000)
+    assert received["evidences"] == event["evidences"]
+    assert received["message"] == "é" * 1_999 + "…"
+    assert (result.removed, result.shortened) == (0, 1)
+    assert received["unmapped"]["notes"] == ["export: 1 values shortened, the store has all"]
+
+
+def test_texts_are_cut_no_more_than_needed() -> None:
+    event = dict(hostile_events.plain()[2])
+    del event["evidences"]
+    event["unmapped"] = {**event["unmapped"], **{f"text_{number}": "x" * 1_500 for number in range(5)}}
+    received, result = fitted(event, 8_000)
+    lengths = {len(received["unmapped"][f"text_{number}"]) for number in range(5)}
+    assert len(lengths) == 1
+    assert 7_800 < len(result.body) <= 8_000
+    assert result.shortened == 5
 
 
 def test_the_most_serious_vulnerability_stays() -> None:
@@ -98,8 +110,10 @@ def test_every_capability_of_a_scan_stays_and_those_that_were_not_checked_keep_t
 
 
 def test_no_list_is_left_empty() -> None:
-    received, _result = fitted(hostile_events.large(3, 50_000), 8_000)
+    event = hostile_events.large(3, 700)
+    received, result = fitted(event, len(ocsf.render({**event, "evidences": []}).body) + 100)
     assert "evidences" not in received
+    assert result.removed == 3
 
 
 def test_what_never_fits_is_refused() -> None:

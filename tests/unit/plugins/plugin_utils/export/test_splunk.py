@@ -12,7 +12,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export import hec_replies
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import hec_events, hec_replies
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.destinations import splunk
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import (
     ExportError,
@@ -24,6 +24,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver im
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import hostile_events
 from tests.support.receivers import ReceiverServer, Reply, Request, faults, hec, json_reply
 from tests.support.receivers.certificates import Authority
 from tests.unit.plugins.plugin_utils.export.export_events import event, key
@@ -32,7 +33,7 @@ _DEFAULTS = {name: option.get("default") for name, option in splunk.ARGUMENTS.it
 
 
 def _settings(**options: t.Any) -> dict[str, t.Any]:
-    return {**_DEFAULTS, "url": "https://splunk.example:8088", "token": hec.TOKEN, **options}
+    return {**_DEFAULTS, "url": "https://splunk.example:8088", "token": hec.TOKEN, "format": "ocsf", **options}
 
 
 class _Splunk:
@@ -472,3 +473,38 @@ def test_no_connection_is_made_before_the_first_send(make: t.Callable[..., _Splu
     opened.prepare(1)
 
     assert opened.server.connections == 0
+
+
+def _groups(batch: t.Sequence[Prepared], receiver: splunk.SplunkReceiver) -> t.Iterator[list[Prepared]]:
+    """Return batches as the exporter makes them."""
+    group: list[Prepared] = []
+    for prepared in batch:
+        size = sum(len(each.body) for each in [*group, prepared])
+        if group and (len(group) >= receiver.batch_events or size > receiver.batch_bytes):
+            yield group
+            group = []
+        group.append(prepared)
+    yield group
+
+
+@pytest.mark.parametrize("form", ["cim", "ocsf"])
+def test_hostile_findings_of_all_classes_arrive_whole(make: t.Callable[..., _Splunk], form: str) -> None:
+    opened = make(format=form, max_event=1_000_000)
+    # Each with a uid of its own, as the store makes them.
+    events = [
+        {**one, "metadata": {**one["metadata"], "uid": f"uid-{number}"}}
+        for number, one in enumerate(hostile_events.many())
+    ]
+    render = hec_events.renderer(form)
+
+    batch = [opened.receiver.prepare(one, f"key-{number}") for number, one in enumerate(events)]
+    for group in _groups(batch, opened.receiver):
+        assert set(_outcomes(opened.receiver.send(group))) == {"a"}
+
+    assert len(events) == 2_000
+    assert {one["class_uid"] for one in events} == {2002, 2003, 2004, 6007}
+    indexed = {hec.uid(envelope): envelope["event"] for envelope in opened.hec.indexed}
+    assert len(opened.hec.indexed) == len(indexed) == len(events)
+    for number, (one, prepared) in enumerate(zip(events, batch, strict=True)):
+        if not prepared.removed_evidences and not prepared.shortened_values:
+            assert indexed[f"uid-{number}"] == json.loads(render(one).body)

@@ -9,6 +9,7 @@ import json
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.template import (
     ESCAPES,
@@ -152,7 +153,7 @@ def test_no_value_changes_the_shape(text: str, escape: str) -> None:
 
     rendered = _rendered(template, of, escape=ESCAPES[escape])
 
-    shown = ESCAPES[escape](text)
+    shown = ESCAPES[escape](visible.without_surrogates(text))
     assert rendered["text"] == f"a {shown} b {shown}"
     assert rendered.get("list") == ([shown] if text else [])
     assert rendered["alone"] == (shown or "none")

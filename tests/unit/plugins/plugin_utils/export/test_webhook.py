@@ -15,6 +15,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import webhook_signature
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.destinations import webhook
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats import ocsf
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import (
     ExportError,
     Prepared,
@@ -23,6 +24,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver im
     UnfitError,
 )
 
+from tests.support import hostile_events
 from tests.support.receivers import ReceiverServer, Reply, Request, faults
 from tests.support.receivers import webhook as receiving
 from tests.support.receivers.certificates import Authority
@@ -395,3 +397,40 @@ def test_a_request_that_nobody_signed_is_refused_by_the_server_of_these_tests() 
     headers = {"idempotency-key": "1"}
 
     assert application(Request("POST", "/", "", headers, b"{}", None, None)).status == 401
+
+
+def test_hostile_findings_of_all_classes_arrive_whole(make: Make) -> None:
+    opened = make(receiving.Webhook(largest=4_000_000), events_per_request=200, batch="lines", max_body=4_000_000)
+    events = [
+        {**one, "metadata": {**one["metadata"], "uid": f"uid-{number}"}}
+        for number, one in enumerate(hostile_events.many())
+    ]
+    prepared = [opened.receiver.prepare(one, f"key-{number}") for number, one in enumerate(events)]
+
+    for start in range(0, len(prepared), 20):
+        assert _outcomes(opened.receiver.send(prepared[start : start + 20])) == "a" * 20
+
+    arrived = [one for messages in opened.application.messages.values() for one in messages]
+    assert len(arrived) == len(events) == 2_000
+    assert arrived == [json.loads(ocsf.render(one).body) for one in events]
+
+
+def test_hostile_findings_stay_one_message_each(make: Make) -> None:
+    template = {"text": "{severity}: {title} {subject:200}", "more": {"event": "{event}", "list": ["{message:50|-}"]}}
+    opened = make(template=template, escape="slack", max_body=100_000)
+
+    for number, one in enumerate(hostile_events.many()):
+        of = {**one, "metadata": {**one["metadata"], "uid": f"uid-{number}"}}
+        try:
+            prepared = opened.receiver.prepare(of, "key")
+        except UnfitError:
+            # Only what no text can be cut from, such as ids of 500 kB.
+            assert len(ocsf.render(of).body) > 100_000
+            continue
+        assert len(prepared.body) <= 100_000
+        assert b"\n" not in prepared.body
+        value = json.loads(prepared.body)
+        assert value.keys() == template.keys()
+        assert len(value["more"]["list"]) == 1
+        assert len(value["more"]["list"][0]) <= 50
+        assert "<" not in prepared.body.decode()

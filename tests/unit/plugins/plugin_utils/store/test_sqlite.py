@@ -273,3 +273,16 @@ def test_everything_can_be_imported_without_sqlalchemy() -> None:
     environment = {**os.environ, "PYTHONPATH": str(paths.COLLECTIONS)}
     answer = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert answer.stdout.startswith("the store needs SQLAlchemy 2"), answer.stderr
+
+
+def test_whoever_opens_a_store_after_ansible_forked_loads_no_code(tmp_path: pathlib.Path) -> None:
+    code = (
+        "import sys\n"
+        "from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store\n"
+        "before = set(sys.modules)\n"
+        f"store = Store.open('sqlite:///{tmp_path}/x.db')\nstore.runs(1)\nstore.close()\n"
+        "print(sorted(set(sys.modules) - before))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(paths.COLLECTIONS)}
+    answer = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert answer.stdout == "[]\n"

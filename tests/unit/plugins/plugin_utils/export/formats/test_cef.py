@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import mapping, visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.fit import Rendered
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats import cef
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.primary import with_primary
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import UnfitError
 
 from tests.support import cef_reader, hostile_events, paths, require
@@ -36,7 +37,7 @@ def read(rendered: Rendered) -> cef_reader.Cef:
 def expected(event: dict[str, t.Any], version: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return the header and the extension that a reader must see."""
     rows = mapping.for_event("cef", event, version, visible.with_lines_and_tabs)
-    values = {key: str(value) for key, value in rows.apply(event).fields.items()}
+    values = {key: str(value) for key, value in rows.apply(with_primary(event)).fields.items()}
     header = {name: visible.without_controls(values.pop(name, "")) for name in cef.HEADER}
     labels = {f"{key}Label": label for key, label in rows.labels.items() if key in values}
     return header, {**values, **labels}
@@ -120,6 +121,15 @@ def test_a_detection_names_what_its_evidence_names() -> None:
     assert (extension["act"], extension["outcome"]) == ("Denied", "Blocked")
     assert (extension["cs2Label"], extension["cs3"]) == ("Remediation", "/etc/cron.d/backup")
     assert (extension["flexString1"], extension["flexString2"], extension["cn1"]) == ("severity changed", "open", "3")
+
+
+def test_the_values_about_a_file_are_of_the_same_file() -> None:
+    event = dict(hostile_events.plain()[0])
+    event["evidences"] = [{"file": {"name": "a", "type_id": 1}}, *event["evidences"]]
+    extension = read(cef.render(event)).extension
+    assert extension["fname"] == "a"
+    assert "filePath" not in extension
+    assert "fileHash" not in extension
 
 
 def test_a_compliance_finding_names_the_control() -> None:

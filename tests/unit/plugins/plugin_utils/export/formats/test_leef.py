@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import collections
 import csv
+import datetime as dt
 import json
 import re
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export import mapping
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import mapping, visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats import leef
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.primary import with_primary
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import UnfitError
 
 from tests.support import hostile_events, paths, require
@@ -143,16 +145,36 @@ def test_an_id_of_an_event_has_at_most_255_characters() -> None:
     assert rendered.shortened == 1
 
 
-def test_hostile_events_are_one_line_with_the_attributes_that_they_have() -> None:
+def expected(event: dict[str, t.Any]) -> tuple[list[str], dict[str, str]]:
+    """Return the header without the format's version, and the attributes that a reader must see; ``devTime`` aside."""
+    rows = mapping.for_event("leef", event, clean=visible.without_controls)
+    values = {key: str(value) for key, value in rows.apply(with_primary(event)).fields.items() if key != "devTime"}
+    return [values.pop(name).replace("|", "\\x7c") for name in leef.HEADER], values
+
+
+def milliseconds(values: dict[str, str]) -> int:
+    """Return the time that QRadar sees, and take it out of the attributes."""
+    time, pattern = values.pop("devTime"), values.pop("devTimeFormat", None)
+    if pattern is None:
+        assert re.fullmatch("[0-9]{13}", time), "QRadar knows epochs of 10 and 13 digits, and 10 are seconds"
+        return int(time)
+    assert pattern == "MMM dd yyyy HH:mm:ss.SSS z"
+    date = dt.datetime.strptime(time, "%b %d %Y %H:%M:%S.%f GMT").replace(tzinfo=dt.UTC)
+    return (date - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(milliseconds=1)
+
+
+def test_whatever_is_in_an_event_reads_back_as_it_was() -> None:
     delimiters: collections.Counter[str] = collections.Counter()
     for event in hostile_events.many():
         line = leef.render(event).body.decode()
         assert len(line.splitlines()) == 1
-        *_header, shown, text = line.split("|", 6)
+        version, *header, shown, text = line.split("|", 6)
         delimiters[shown] += 1
-        names = [attribute.split("=", 1)[0] for attribute in text.split({"x09": "\t"}.get(shown, shown))]
-        assert all(name.isidentifier() for name in names)
-        assert len(names) == len(set(names))
+        pairs = [attribute.split("=", 1) for attribute in text.split({"x09": "\t"}.get(shown, shown))]
+        values = dict(pairs)
+        assert len(values) == len(pairs), "QRadar ignores a key that is there twice"
+        assert milliseconds(values) == event["time"]
+        assert (version, header, values) == ("LEEF:2.0", *expected(event))
     assert delimiters["^"] > 100
     assert delimiters["~"] > 100
     assert delimiters["x09"] > 0
