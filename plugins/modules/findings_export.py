@@ -306,7 +306,7 @@ options:
       kafka:
         description:
           - Topics of a Kafka cluster. Needs confluent-kafka 2.4 or newer on the controller.
-          - A message is an OCSF event as JSON. Its key is the finding, so that the changes of a finding stay in order. Its
+          - A message is an OCSF event as JSON. The key is the finding, so that its changes stay in order. The
             header C(uid) has C(metadata.uid).
           - A change counts as sent when all in-sync replicas have it. While an export lives, each change arrives once.
             After a crash of the controller the last changes may arrive again.

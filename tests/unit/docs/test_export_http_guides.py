@@ -38,7 +38,7 @@ _SECRETS = {
     "alarm-room.secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "splunk.token": "11111111-2222-4333-8444-555555555555",
 }
-# What a host may say, and what would mention everybody, or be a link.
+# Texts of a host, some of which would mention everybody, or become a link.
 _TEXTS = (
     "plain",
     "<!channel> & <https://x.example|free>",
