@@ -14,7 +14,7 @@ import hypothesis.configuration
 import pytest
 
 from tests.fleet.fixtures import _fleet, docker_engine, fleet
-from tests.support import compiled_once, controllers, paths, require
+from tests.support import controllers, paths, require
 
 # How long one example takes says nothing on a machine that is shared; what it shows does.
 hypothesis.settings.register_profile("shared_machine", deadline=None)
@@ -29,7 +29,6 @@ __all__ = ["_fleet", "docker_engine", "fleet"]
 paths.link_collection()
 sys.path.insert(0, str(paths.COLLECTIONS))
 os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(paths.COLLECTIONS)
-os.environ[compiled_once.VARIABLE] = str(paths.BUILD / "cache" / "compiled")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -133,7 +133,8 @@ class ActionModule(StoreActionBase):
         results = [_state(store, each, done[each.name]) for each in chosen]
         problems = [problem for problem in map(outcome.problem, results) if problem]
         is_changed = any(
-            result["sent"] or result["refused"] or result["dropped"] != dropped[result["name"]] for result in results
+            result["sent"] or result["refused"] or result["dropped"] > dropped.get(result["name"], 0)
+            for result in results
         )
         told: dict[str, t.Any] = {"warnings": problems} if problems else {}
         if problems and options["strict"]:
@@ -154,8 +155,7 @@ def _unverified(each: Settings) -> str:
 
 
 def _state(store: Store, each: Settings, progress: Progress) -> dict[str, t.Any]:
-    states = {state.destination.name: state for state in store.destinations(time.time())}
-    return outcome.of_destination(states[each.name], progress)
+    return outcome.of_destination(outcome.state_of(store, each.destination, time.time()), progress)
 
 
 def _remove(store: Store, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
