@@ -69,7 +69,8 @@ def read(line: bytes) -> Leef:
     delimiter = "\t" if version == "1.0" else _delimiter(header[4])
     values = _attributes(body, delimiter)
     _check_predefined(values)
-    return Leef(version, *header[:4], delimiter, values, _milliseconds(values))
+    vendor, product, release, event_id = header[:4]
+    return Leef(version, vendor, product, release, event_id, delimiter, values, _milliseconds(values))
 
 
 def _check_header(header: list[str]) -> None:
