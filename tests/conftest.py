@@ -22,7 +22,9 @@ hypothesis.settings.load_profile("shared_machine")
 hypothesis.configuration.set_hypothesis_home_dir(paths.BUILD / "hypothesis")
 
 # Groups of tests that one worker runs for so long that it has to begin with them.
-_CHAINS = ("audit", "memory")
+_CHAINS = ("audit", "memory", "hostile_events")
+# Test modules that draw the events of tests.support.hostile_events import one of these.
+_HOSTILE = frozenset({"hostile_events", "hostile"})
 
 __all__ = ["_fleet", "docker_engine", "fleet"]
 
@@ -38,6 +40,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what must run one after the other, then with the other long tests, and fill up with short ones."""
+    for item in items:
+        # Drawing the events takes a worker 20 s, so that a single one draws them.
+        if "/export" in item.nodeid and vars(getattr(item, "module", None) or object).keys() & _HOSTILE:
+            item.add_marker(pytest.mark.xdist_group("hostile_events"))
     items.sort(key=_turn)
 
 

@@ -65,12 +65,12 @@ def read(line: bytes) -> Leef:
     if len(rest) <= size:
         raise ValueError("the header is too short")
     header, body = rest[:size], "|".join(rest[size:])
+    vendor, product, product_version, event_id = header[:4]
     _check_header(header[:4])
     delimiter = "\t" if version == "1.0" else _delimiter(header[4])
     values = _attributes(body, delimiter)
     _check_predefined(values)
-    vendor, product, release, event_id = header[:4]
-    return Leef(version, vendor, product, release, event_id, delimiter, values, _milliseconds(values))
+    return Leef(version, vendor, product, product_version, event_id, delimiter, values, _milliseconds(values))
 
 
 def _check_header(header: list[str]) -> None:
