@@ -94,7 +94,8 @@ class Broker:
 
     def create(self, *topics: str, partitions: int = 3) -> None:
         client = admin.AdminClient(self._client())
-        new = [admin.NewTopic(topic, num_partitions=partitions, replication_factor=1) for topic in topics]
+        topic_type = admin.NewTopic  # type: ignore[attr-defined]  # documented, but missing from the module's __all__
+        new = [topic_type(topic, num_partitions=partitions, replication_factor=1) for topic in topics]
         for future in client.create_topics(new, request_timeout=_SECONDS).values():
             future.result()
 
@@ -117,16 +118,27 @@ class Broker:
             assert message is not None, "the broker is silent"
             error = message.error()
             if error is None:
-                headers = dict(message.headers())
-                yield Message(message.key().decode(), headers["uid"].decode(), message.value(), message.partition())
+                yield _message(message)
             elif error.code() == confluent_kafka.KafkaError._PARTITION_EOF:
-                ended.add(message.partition())
+                partition = message.partition()
+                assert partition is not None
+                ended.add(partition)
             else:
                 raise confluent_kafka.KafkaException(error)
 
     def _client(self) -> dict[str, t.Any]:
         trust = {"security.protocol": "SSL", "ssl.ca.location": self._trust} if self._trust else {}
         return {"bootstrap.servers": self.address, **trust}
+
+
+def _message(message: confluent_kafka.Message) -> Message:
+    """Check what the library's types leave open: a message to produce may lack each of them, a consumed one must not."""
+    key, value, partition = message.key(), message.value(), message.partition()
+    uid = dict(t.cast("list[tuple[str, bytes]]", message.headers()))["uid"]
+    assert isinstance(key, bytes)
+    assert value is not None
+    assert partition is not None
+    return Message(key.decode(), uid.decode(), value, partition)
 
 
 def _listens(port: int) -> bool:
