@@ -132,7 +132,7 @@ class Broker:
 
 
 def _message(message: confluent_kafka.Message) -> Message:
-    """Check what the library's types leave open: a message to produce may lack each of them, a consumed one must not."""
+    """Check what the library's types leave open: only a message to produce may lack its key, value or partition."""
     key, value, partition = message.key(), message.value(), message.partition()
     uid = dict(t.cast("list[tuple[str, bytes]]", message.headers()))["uid"]
     assert isinstance(key, bytes)
