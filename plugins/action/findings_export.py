@@ -141,14 +141,14 @@ class ActionModule(StoreActionBase):
             result["sent"] or result["refused"] or result["dropped"] > dropped.get(result["name"], 0)
             for result in results
         )
-        told: dict[str, t.Any] = {"warnings": problems} if problems else {}
+        reported: dict[str, t.Any] = {"warnings": problems} if problems else {}
         if problems and options["strict"]:
-            told = {"failed": True, "msg": " ".join(problems)}
+            reported = {"failed": True, "msg": " ".join(problems)}
         return {
             "changed": changed or is_changed,
             "destinations": results,
             "summary": [outcome.line(result) for result in results],
-            **told,
+            **reported,
         }
 
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an export did for each destination, as data and in lines for people."""
+"""Show the result of an export for each destination, as data and in lines for people."""
 
 from __future__ import annotations
 

@@ -96,13 +96,13 @@ def parse(
 
 def raw_secrets(destinations: t.Any) -> list[str]:
     """Return the secrets in an option ``destinations`` that nobody has checked yet, whatever it is."""
-    found: list[str] = []
+    secret_values: list[str] = []
     for entry in destinations if isinstance(destinations, list) else []:
         for kind in kinds.KINDS:
             options = entry.get(kind) if isinstance(entry, t.Mapping) else None
             if isinstance(options, t.Mapping):
-                found += secrets.values(kinds.load(kind).ARGUMENTS, options)
-    return found
+                secret_values += secrets.values(kinds.load(kind).ARGUMENTS, options)
+    return secret_values
 
 
 def _settings(entry: t.Mapping[str, t.Any], groups: t.Mapping[str, t.Sequence[str]], now: float) -> Settings:

@@ -106,7 +106,7 @@ def _bodies(name: str) -> t.Iterator[dict[str, t.Any]]:
         of["unmapped"] |= {"subject": text, "status": ("new", "open", "suppressed", "resolved")[number % 4]}
         of["severity"] = ("Critical", "High", "Medium", "Low", "Informational")[number % 5]
         prepared = receiver.prepare(of, "key")
-        body = receiver._message.body([prepared])  # type: ignore[attr-defined]
+        body = receiver._message.body([prepared])  # type: ignore[attr-defined]  # only this kind's receiver has it
         assert len(body) <= parsed.options["max_body"]
         yield json.loads(body)
     receiver.close()
