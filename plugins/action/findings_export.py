@@ -78,7 +78,7 @@ class ActionModule(StoreActionBase):
             return _remove(store, options)
         now = time.time()
         try:
-            chosen = _chosen(settings.parse(options["destinations"], task_vars.get("groups") or {}, now), options)
+            chosen = settings.parse(_wanted(options), task_vars.get("groups") or {}, now)
             _check_names(store, chosen)
         except ExportError as error:
             raise AnsibleActionFail(str(error)) from None
@@ -88,18 +88,18 @@ class ActionModule(StoreActionBase):
             if store.register_destination(each.destination, now=now, existing_since=each.since)
         ]
         result: dict[str, t.Any] = {"changed": bool(registered), "registered": registered}
-        unverified = [_unverified(each) for each in chosen if each.options.get("verify") is False]
-        if unverified:
-            result["warnings"] = unverified
+        unverified = [_unverified(each) for each in chosen if _is_open(each)]
         if options["state"] == "present":
-            return result
+            unusable = [f"destination '{each.name}': {each.problem}" for each in chosen if each.problem is not None]
+            return result | {"warnings": [*unverified, *unusable]} if unverified or unusable else result
         again = [store.send_again(each.name, now=now) for each in chosen] if options["resend"] else []
         lifted = store.lift_ended_suppressions(now)
         result["changed"] |= any(again) or lifted > 0
         if self._task.check_mode:
-            return result | self._preview(store, chosen, options, now)
-        sent = self._send(store, chosen, options, changed=result["changed"])
-        return result | sent | ({"warnings": [*unverified, *sent.get("warnings", [])]} if unverified else {})
+            done = self._preview(store, chosen, options, now)
+        else:
+            done = self._send(store, chosen, options, changed=result["changed"])
+        return result | done | ({"warnings": [*unverified, *done.get("warnings", [])]} if unverified else {})
 
     def _preview(
         self, store: Store, chosen: t.Sequence[Settings], options: t.Mapping[str, t.Any], now: float
@@ -108,8 +108,10 @@ class ActionModule(StoreActionBase):
         results = []
         try:
             for each in chosen:
-                waiting = store.waiting(each.name, options["preview"], now) if options["preview"] else []
-                results.append({**_state(store, each, Progress()), "preview": preview.of_changes(each, waiting)})
+                is_shown = options["preview"] and each.problem is None
+                waiting = store.waiting(each.name, options["preview"], now) if is_shown else []
+                shown = preview.of_changes(each, waiting) if is_shown else []
+                results.append({**_state(store, each, Progress(error=each.problem)), "preview": shown})
         except ExportError as error:
             raise AnsibleActionFail(str(error)) from None
         return {
@@ -152,15 +154,26 @@ class ActionModule(StoreActionBase):
         }
 
 
+def _is_open(each: Settings) -> bool:
+    """Return whether anybody on the way can read what is sent, for kinds whose encryption is an option."""
+    return each.options.get("verify") is False or each.options.get("tls") is False
+
+
 def _unverified(each: Settings) -> str:
+    cause, advice = "verify is false", "remove it, and name the receiver's authority in ca_file"
+    if each.options.get("tls") is False:
+        cause, advice = "tls is false", "set it to true"
+    elif each.destination.address.startswith("http://"):
+        cause, advice = "its address begins with http://", "use https://, and remove verify"
     return (
-        f"destination '{each.name}': verify is false, so anybody on the way to {each.destination.address} can read and "
-        "change what is sent: remove it, and name the receiver's authority in ca_file"
+        f"destination '{each.name}': {cause}, so anybody on the way to {each.destination.address} can read and "
+        f"change what is sent: {advice}"
     )
 
 
 def _state(store: Store, each: Settings, progress: Progress) -> dict[str, t.Any]:
-    return outcome.of_destination(outcome.state_of(store, each.destination, time.time()), progress)
+    now = time.time()
+    return outcome.of_destination(outcome.state_of(store, each.destination, now), progress, now)
 
 
 def _remove(store: Store, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -171,12 +184,13 @@ def _remove(store: Store, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {"changed": bool(removed), "removed": removed, "discarded": discarded}
 
 
-def _chosen(parsed: t.Sequence[Settings], options: t.Mapping[str, t.Any]) -> list[Settings]:
-    names = [each.name for each in parsed]
+def _wanted(options: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """Return the destinations that are named, or all: nobody waits for what the others lack."""
+    names = [entry["name"] for entry in options["destinations"]]
     for name in options["names"]:
         if name not in names:
             raise ExportError(f"names: there is no destination '{name}'; there are {', '.join(names)}")
-    return [each for each in parsed if not options["names"] or each.name in options["names"]]
+    return [entry for entry in options["destinations"] if not options["names"] or entry["name"] in options["names"]]
 
 
 def _check_names(store: Store, chosen: t.Iterable[Settings]) -> None:

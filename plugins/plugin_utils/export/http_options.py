@@ -12,7 +12,7 @@ import urllib.parse
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import secrets
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError, UnusableError
 
 ARGUMENTS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "ca_file": {"type": "path"},
@@ -150,7 +150,7 @@ def _context(options: t.Mapping[str, t.Any], verify: bool) -> ssl.SSLContext:
         # With a file only its authorities count, not those of the system.
         context = ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
-        raise ExportError(f"ca_file: {ca_file} cannot be read as certificates in PEM: {_reason(error)}") from None
+        raise UnusableError(f"ca_file: {ca_file} cannot be read as certificates in PEM: {_reason(error)}") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not verify:
         if ca_file is not None:

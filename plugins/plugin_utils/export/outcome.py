@@ -24,7 +24,7 @@ def state_of(store: Store, destination: Destination, now: float) -> DestinationS
     )
 
 
-def of_destination(state: DestinationState, progress: Progress) -> dict[str, t.Any]:
+def of_destination(state: DestinationState, progress: Progress, now: float) -> dict[str, t.Any]:
     """Return the result of one destination. state: after the export."""
     return {
         "name": state.destination.name,
@@ -38,12 +38,14 @@ def of_destination(state: DestinationState, progress: Progress) -> dict[str, t.A
         "dropped": state.dropped,
         "behind_since": state.waiting_since if state.waiting else None,
         "retry_at": state.retry_at if state.waiting else None,
-        "error": progress.error or (_reason_to_wait(state) if state.waiting else None),
+        "error": progress.error or (_reason_to_wait(state, now) if state.waiting else None),
     }
 
 
-def _reason_to_wait(state: DestinationState) -> str:
+def _reason_to_wait(state: DestinationState, now: float) -> str:
     """Return why changes wait though the worker met no error."""
+    if state.last_error and (state.retry_at is None or state.retry_at <= now):
+        return f"due again after: {state.last_error}"
     if state.retry_at is not None and state.last_error:
         return f"not tried before {format_time(state.retry_at)} UTC: {state.last_error}"
     return "another exporter has the rest, or it was recorded meanwhile"

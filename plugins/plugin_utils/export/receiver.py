@@ -13,6 +13,13 @@ class ExportError(Exception):
     """A destination's settings are wrong, or its library is missing; the message is one sentence for people."""
 
 
+class UnusableError(ExportError):
+    """A destination cannot be used at present, though its settings are right: the controller lacks something for it.
+
+    A scan goes on without it, and what it would get waits.
+    """
+
+
 class UnfitError(Exception):
     """An event cannot be brought into the receiver's format or below its limit, whatever is left out."""
 

@@ -15,7 +15,7 @@ import uuid
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import heartbeat, kinds
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.progress import Clock, Progress
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError, UnusableError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.settings import Settings
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.worker import Worker
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
@@ -84,6 +84,9 @@ def _export(settings: Settings, store: Store, exporter: str, deadline: float, pr
     states = {state.destination.name: state for state in store.destinations(clock.now())}
     if settings.name not in states:
         raise ExportError("somebody removed the destination meanwhile")
+    if settings.problem is not None:
+        store.postpone(settings.name, until=clock.now(), reason=settings.problem, now=clock.now())
+        raise UnusableError(settings.problem)
     receiver = kinds.load(settings.destination.kind).open_receiver(settings.options, settings.name)
     with contextlib.closing(receiver):
         Worker(

@@ -17,7 +17,7 @@ import pathlib
 import typing as t
 import urllib.parse
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError, UnusableError
 
 _HIDDEN = "********"
 # A private key with its chain has some kilobytes.
@@ -68,7 +68,7 @@ def _of_file(way: str, path: str) -> str:
             raise ExportError(f"{way}: {path} has more than {_LONGEST_FILE} bytes; name a file with the secret alone")
         text = content.decode("utf-8")
     except OSError as error:
-        raise ExportError(f"{way}: {path} cannot be read: {error.strerror or error}") from None
+        raise UnusableError(f"{way}: {path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise ExportError(f"{way}: {path} is no UTF-8 text; name a file with the secret alone") from None
     return text.removesuffix("\n").removesuffix("\r")
@@ -77,7 +77,7 @@ def _of_file(way: str, path: str) -> str:
 def _of_environment(way: str, variable: str) -> str:
     value = os.environ.get(variable)
     if value is None:
-        raise ExportError(f"{way}: the environment has no variable {variable}; set it where the playbook is started")
+        raise UnusableError(f"{way}: the environment has no variable {variable}; set it where the playbook is started")
     return value
 
 

@@ -13,7 +13,7 @@ import urllib.parse
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import kinds, secrets
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError, UnusableError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model import Destination, ExportFilter
 
@@ -43,13 +43,15 @@ class Settings:
     """One configured destination.
 
     destination: what the store knows of it. options: those of its kind, with secrets. since: a destination that the
-    store does not have yet also gets the findings that a run saw at or after this, in seconds since the epoch.
+    store does not have yet also gets the findings that a run saw at or after this, in seconds since the epoch. problem:
+    why it cannot be used at present, None if it can.
     """
 
     destination: Destination
     options: t.Mapping[str, t.Any]
     redactor: secrets.Redactor
     since: float | None = None
+    problem: str | None = None
 
     @property
     def name(self) -> str:
@@ -110,11 +112,14 @@ def _settings(entry: t.Mapping[str, t.Any], groups: t.Mapping[str, t.Sequence[st
     module = kinds.load(kind)
     options = entry[kind]
     redactor = secrets.Redactor(secrets.values(module.ARGUMENTS, options))
+    problem = None
     try:
         for name in secrets.names(module.ARGUMENTS):
             if f"{name}_file" in module.ARGUMENTS:
                 secrets.read(options, name)
         module.check(options)
+    except UnusableError as error:
+        problem = redactor(f"{kind}: {error}")
     except ExportError as error:
         raise ExportError(redactor(f"{kind}: {error}")) from None
     destination = Destination(
@@ -126,7 +131,7 @@ def _settings(entry: t.Mapping[str, t.Any], groups: t.Mapping[str, t.Sequence[st
         coverage=entry["coverage"],
         **_limits(entry),
     )
-    return Settings(destination, options, redactor, _since(entry["since"], now))
+    return Settings(destination, options, redactor, _since(entry["since"], now), problem)
 
 
 def _since(text: str | None, now: float) -> float | None:
@@ -177,7 +182,10 @@ def address(kind: str, spec: t.Mapping[str, t.Any], options: t.Mapping[str, t.An
     """
     name = kinds.KINDS[kind]
     is_secret = name in secrets.names(spec)
-    value = secrets.read(options, name) if f"{name}_file" in spec else options.get(name)
+    try:
+        value = secrets.read(options, name) if f"{name}_file" in spec else options.get(name)
+    except UnusableError:
+        return kind
     text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
     if "://" not in text:
         port = f":{options['port']}" if options.get("port") is not None else ""

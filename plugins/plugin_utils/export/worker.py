@@ -42,6 +42,8 @@ _SETTLE_CHANGES = 500
 _MOST_TRIES = 20
 # After so many batches in a row of which a receiver took nothing it takes nothing at all.
 _IDLE_BATCHES = 3
+# After so many failures in a row a receiver is left to the next export: the store has when it is due.
+_MOST_FAILURES = 3
 _LONGEST_REASON = 500
 
 
@@ -86,6 +88,7 @@ class Worker:
         self._settled = clock.monotonic()
         # In the present claim: batches in a row of which nothing was taken, and whether anything was.
         self._idle, self._has_taken = 0, False
+        self._failures_now = 0
 
     def run(self) -> None:
         """Send until nothing waits, the time is up, or the receiver is left to the next export."""
@@ -181,7 +184,7 @@ class Worker:
         """Note what became of a batch; return a reason if the receiver wants changes again."""
         again: str | None = None
         if any(receipt.outcome != "again" for receipt in receipts):
-            self._failures, self._idle, self._has_taken = 0, 0, True
+            self._failures, self._failures_now, self._idle, self._has_taken = 0, 0, 0, True
         else:
             self._idle += 1
         for pending, receipt in zip(batch, receipts, strict=True):
@@ -219,9 +222,13 @@ class Worker:
     def _fail(self, error: UnavailableError) -> None:
         """Note in the store that the receiver failed, so that no exporter tries too early, and wait if it is short."""
         self._failures += 1
+        self._failures_now += 1
         seconds = backoff.delay(self._failures, error.retry_after, random.random)
         reason, now = self._shown(str(error)), self._clock.now()
         self._outbox.postpone(self._name, until=now + seconds, reason=reason, now=now)
+        if self._failures_now >= _MOST_FAILURES:
+            self._progress.error = reason
+            return
         self._wait(seconds, reason)
         # The store gives nothing out before, and its clock may be a little behind the one that the wait went by.
         late = now + seconds - self._clock.now()

@@ -22,6 +22,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver im
     Prepared,
     Receipt,
     UnavailableError,
+    UnusableError,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import output
 
@@ -88,7 +89,7 @@ def check(settings: t.Mapping[str, t.Any]) -> None:
         raise ExportError(str(error)) from None
     path: pathlib.Path = output.located(settings["path"])
     if not os.path.isdir(path.parent):
-        raise ExportError(f"path: {path.parent} is no directory; make it, or name a file elsewhere")
+        raise UnusableError(f"path: {path.parent} is no directory; make it, or name a file elsewhere")
     if os.path.lexists(path) and (os.path.islink(path) or not os.path.isfile(path)):
         raise ExportError(f"path: {path} is no file; name a file, and no link to it")
     for option, least, most in (

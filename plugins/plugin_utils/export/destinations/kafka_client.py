@@ -16,7 +16,11 @@ import types
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import secrets
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError, Prepared
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import (
+    ExportError,
+    Prepared,
+    UnusableError,
+)
 
 with contextlib.suppress(ImportError):  # ``require`` says what is missing
     import confluent_kafka
@@ -60,7 +64,7 @@ class Problem(t.NamedTuple):
 def require() -> None:
     """Raise ExportError without the library."""
     if "confluent_kafka" not in globals():
-        raise ExportError(
+        raise UnusableError(
             "the Python package confluent-kafka is missing on the controller; install it, as in "
             "pip install confluent-kafka"
         )
@@ -214,4 +218,4 @@ def _path(settings: t.Mapping[str, t.Any], option: str) -> str:
         with open(path, "rb"):
             return path
     except OSError as error:
-        raise ExportError(f"{option}: {path} cannot be read: {error.strerror or error}") from None
+        raise UnusableError(f"{option}: {path} cannot be read: {error.strerror or error}") from None

@@ -26,6 +26,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver im
     Prepared,
     Receipt,
     UnavailableError,
+    UnusableError,
 )
 
 # Azure's clouds: where tokens come from, and for what they are.
@@ -213,4 +214,4 @@ def _read(path: str) -> bytes:
     try:
         return pathlib.Path(path).expanduser().read_bytes()
     except OSError as error:
-        raise ExportError(f"client_certificate: {path} cannot be read: {error.strerror or error}") from None
+        raise UnusableError(f"client_certificate: {path} cannot be read: {error.strerror or error}") from None

@@ -10,7 +10,7 @@ import ssl
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import secrets
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError, UnusableError
 
 _OPTIONS = ("ca_file", "certificate", "key", "key_password", "key_password_file", "key_password_environment")
 
@@ -40,7 +40,7 @@ def _trusting(settings: t.Mapping[str, t.Any]) -> ssl.SSLContext:
     except ssl.SSLError:
         raise ExportError(f"ca_file: {path} has no certificate in PEM form; name a file with one") from None
     except OSError as error:
-        raise ExportError(f"ca_file: {path} cannot be read: {error.strerror or error}") from None
+        raise UnusableError(f"ca_file: {path} cannot be read: {error.strerror or error}") from None
     if not settings["verify"]:
         made.check_hostname = False
         made.verify_mode = ssl.CERT_NONE
@@ -55,7 +55,7 @@ def _identify(made: ssl.SSLContext, settings: t.Mapping[str, t.Any]) -> None:
             with open(path, "rb"):
                 pass
         except OSError as error:
-            raise ExportError(f"{option}: {path} cannot be read: {error.strerror or error}") from None
+            raise UnusableError(f"{option}: {path} cannot be read: {error.strerror or error}") from None
     # Without a password OpenSSL would ask for one at the terminal.
     password = secrets.read(settings, "key_password") or ""
     try:
