@@ -1051,7 +1051,7 @@ options:
     type: str
   time_limit:
     description:
-      - Seconds for the whole export. What was not sent then waits for the next one.
+      - Seconds for the whole export, from 1 to 604800. What was not sent then waits for the next one.
     type: int
     default: 300
   behind_after:
@@ -1065,7 +1065,7 @@ options:
     type: bool
     default: false
   preview:
-    description: In check mode, of how many waiting changes of each destination to show how they read.
+    description: In check mode, of how many waiting changes of each destination to show how they read, 10000 at most.
     type: int
     default: 10
 seealso:

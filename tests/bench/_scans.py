@@ -52,6 +52,11 @@ def results(number: int, findings: int, round_number: int, now: float) -> list[C
     ]
 
 
+def finding(number: int, item: int, now: float) -> dict[str, t.Any]:
+    """Return one finding of a host's first look."""
+    return _event(number, 0, item, now, random.Random(f"{number} {item}"))  # noqa: S311 - the same in each run
+
+
 def _result(
     number: int, position: int, findings: int, round_number: int, now: float, chance: random.Random
 ) -> CapabilityResult:

@@ -11,7 +11,7 @@ import time
 import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export import runner, settings
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import heartbeat, runner, settings
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.destinations import splunk, webhook
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.progress import Clock
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
@@ -39,7 +39,8 @@ def main() -> None:
     """Export until nothing waits, or fail."""
     given = json.loads(sys.argv[1])
     # Smaller batches, so that a kill falls between two of them more often.
-    splunk._MOST_EVENTS = webhook._SINGLE_EVENTS = 8
+    splunk._MOST_EVENTS = webhook._SINGLE_EVENTS = given.get("most_events", 8)
+    heartbeat._BEAT /= _SPEED
     clock = _fast(given["start"])
     destinations = parse(given["destinations"], clock.now())
     done = runner.run(destinations, lambda: Store.open(given["store"]), 600 * _SPEED, clock)

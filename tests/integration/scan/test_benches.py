@@ -18,6 +18,7 @@ import pytest
 from tests.bench import _same
 from tests.bench.__main__ import FIGURES, names
 from tests.support import paths, require
+from tests.support.receivers.syslog_daemons import Rsyslog
 
 pytestmark = [pytest.mark.requires("root"), pytest.mark.xdist_group("benches")]
 
@@ -31,6 +32,10 @@ _SMALL: t.Mapping[str, tuple[tuple[str, ...], t.Mapping[str, t.Any]]] = {
     "docker_benchmark": (
         ("docker", "command:dockerd", "command:busybox"),
         {"CONTAINERS": 2, "IMAGES": 1, "MANY": 3, "ROUNDS": 1},
+    ),
+    "export": (
+        ("postgresql", "module:psycopg", *Rsyslog.NEEDS),
+        {"FINDINGS": 500, "ROUNDS": 1, "OUTBOX": {"hosts": 2, "findings": 20, "rounds": 1}},
     ),
     "file_integrity": (("command:aide",), {"TREE": "/usr/include", "PAIRS": 1}),
     "fleet": (
@@ -53,6 +58,7 @@ _SMALL: t.Mapping[str, tuple[tuple[str, ...], t.Mapping[str, t.Any]]] = {
     ),
     "memory_scan": (("command:gcc", "command:yara"), {"PROCESSES": 10, "ROUNDS": 1}),
     "network_hardening": ((), {"SEEDS": [7], "INSIDE_SEEDS": [7], "SMALL_SEEDS": [2, 3], "UNSEEN": [9001]}),
+    "outbox": (("postgresql", "module:psycopg"), {"HOSTS": 2, "FINDINGS": 20, "ROUNDS": 1}),
     "report": (("chromium", "command:chromedriver", "module:selenium"), {"HOSTS": 20, "FINDINGS": 1_000, "ROUNDS": 1}),
     "sigma_rules": (("data:sigmahq-linux",), {"ROUNDS": 1}),
     "store": (("postgresql", "module:psycopg"), {"SIZES": [10, 30], "FINDINGS": 2, "RECORDED": 10, "ROUNDS": 1}),

@@ -209,7 +209,7 @@ def _sasl(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _path(settings: t.Mapping[str, t.Any], option: str) -> str:
-    path = os.path.expanduser(settings[option])
+    path: str = os.path.expanduser(settings[option])
     try:
         with open(path, "rb"):
             return path

@@ -135,11 +135,11 @@ def test_2000_hostile_events_of_all_classes_fit_the_index_template(
         "mappings": body["mappings"]["properties"],
         "ignore_malformed": body.get("settings", {}).get("index.mapping.ignore_malformed", False),
     }
-    opened = make(product, options={"format": name}, **index)
+    opened = make(product, options={"format": name, "request_timeout": 300.0}, **index)
     prepared = [opened.receiver.prepare(one, one["metadata"]["uid"]) for one in hostile.exported()]
 
-    for number in range(0, len(prepared), 500):
-        batch = prepared[number : number + 500]
+    for number in range(0, len(prepared), 250):
+        batch = prepared[number : number + 250]
         receipts = opened.receiver.send(batch)
         assert [receipt.reason for receipt in receipts if receipt.outcome != "accepted"] == []
 

@@ -130,7 +130,7 @@ def _columns(stream: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", sentinel.STREAMS)
 def test_2000_hostile_events_of_all_classes_fit_the_columns_of_the_template(make: Make, name: str) -> None:
     stream = sentinel.STREAMS[name]
-    opened = make({"format": name, "stream": None}, stream=stream, columns=_columns(stream))
+    opened = make({"format": name, "stream": None, "request_timeout": 300.0}, stream=stream, columns=_columns(stream))
     prepared: list[Prepared] = []
     problems: list[str] = []
     for one in hostile.exported():
@@ -298,7 +298,7 @@ def test_a_field_above_64_kb_loses_evidences_and_says_so(cloud: _Azure) -> None:
     assert f"{batch[0].removed_evidences} of 400 evidences left out" in first["unmapped"]["notes"][0]
     assert batch[1].shortened_values == 1
     assert second["message"].endswith("…")
-    assert len(second["message"].encode()) > 50_000
+    assert 30_000 < len(second["message"].encode()) <= 64_000
     assert third == {"TimeGenerated": third["TimeGenerated"], **event(3)}
 
 

@@ -79,7 +79,8 @@ def test_without_options_everything_is_sent_and_nothing_is_limited() -> None:
         ([kind.entry("a", max_changes=0, when_full="keep_oldest")], "destination 'a': max_changes is 0; write 1 or"),
         ([kind.entry("a", max_age="2 fortnights", when_full="keep_oldest")], "destination 'a': max_age '2 fortnights'"),
         ([kind.entry("a", max_age="0d", when_full="keep_oldest")], "destination 'a': max_age '0d' is no span of time"),
-        ([kind.entry("a", since="yesterday")], "destination 'a': 'yesterday' is no time: write a date"),
+        ([kind.entry("a", since="yesterday")], "destination 'a': since: 'yesterday' is no time: write a date"),
+        ([kind.entry("a", since="2099-01-01")], "destination 'a': since: '2099-01-01' is in the future"),
         (
             [{"name": "a", "webhook": {"url": "host", "token": "s3cr3t"}}],
             "destination 'a': webhook: url 'host' is no URL; write https://HOST (token ********)",
