@@ -124,6 +124,12 @@ class Outbox:
             return indexes[:room]
         return indexes
 
+    def add_up(self) -> None:
+        """Add up what records noted of the numbers of destinations; once a run is enough."""
+        for each in self._listening:
+            if outbox_destinations.locked(self._connection, each.destination.name, skip_busy=True):
+                outbox_counts.add_up(self._connection, each.id)
+
     def _trim(self, each: Registered) -> None:
         name = each.destination.name
         # An exporter that works on it drops what is too much itself.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
@@ -63,7 +64,8 @@ def add_up(connection: sa.Connection, destination: int) -> None:
     if len(rows) <= _MOST_NOTES:
         return
     # Writers add notes meanwhile: only those that were read go.
-    connection.execute(table.delete().where(table.c.id == sa.bindparam("note")), [{"note": row.id} for row in rows])
+    for part in sql.parts([row.id for row in rows]):
+        connection.execute(table.delete().where(table.c.id.in_(part)))
     note(connection, destination, Numbers(*(sum(getattr(row, name) for row in rows) for name in Numbers._fields)))
 
 

@@ -94,7 +94,9 @@ def finish(connection: sa.Connection, run_id: str, now: float, reasons: t.Mappin
     finished = require(connection, run_id).finished
     connection.execute(runs.update().where(runs.c.id == run_id).values(finished=max(now, finished or now)))
     _explain_missing(connection, run_id, reasons)
-    outbox_scans.queue(connection, Outbox(connection, now), run_id, now)
+    outbox = Outbox(connection, now)
+    outbox_scans.queue(connection, outbox, run_id, now)
+    outbox.add_up()
     return finished is None
 
 

@@ -19,7 +19,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
 )
 
 from tests.unit.plugins.plugin_utils.store.outboxes import NAME, changes, claim, register, sent, state, waiting
-from tests.unit.plugins.plugin_utils.store.samples import finding, record
+from tests.unit.plugins.plugin_utils.store.samples import finding, record, start
 
 
 def _record(store: Store, now: float, host: str = "web1", **changed: t.Any) -> None:
@@ -235,3 +235,16 @@ def test_many_transactions_add_up(store: Store) -> None:
         assert (state(store).waiting, state(store).sent) == (60 - total, total)
         assert state(store).waiting_bytes == sum(change.size for change in waiting(store))
     assert total == 60
+
+
+def test_a_closed_run_leaves_few_notes_of_the_numbers(store: Store) -> None:
+    """Also where no exporter ever comes by, which adds them up too."""
+    register(store)
+    for now in range(60):
+        _record(store, now)
+    run = start(store, 70)
+    count = "SELECT count(*) FROM bulwark_outbox_counts"
+    before = store._database.read(lambda c: c.exec_driver_sql(count).scalar_one())
+    store.finish_run(run, 80)
+    after = store._database.read(lambda c: c.exec_driver_sql(count).scalar_one())
+    assert (before, after, state(store).waiting) == (60, 1, 60)
