@@ -287,7 +287,7 @@ options:
             default: 1000000
           max_size:
             description:
-              - Size in bytes, from 1000000, after which a file is full. It then becomes C(path.1), C(path.1) becomes C(path.2), and so
+              - Size in bytes, from 1000000, after which a file is full. It becomes C(path.1), C(path.1) becomes C(path.2), and so
                 on.
             type: int
             default: 100000000
