@@ -14,7 +14,7 @@ import hypothesis.configuration
 import pytest
 
 from tests.fleet.fixtures import _fleet, docker_engine, fleet
-from tests.support import compiled_once, controllers, paths, require
+from tests.support import controllers, paths, require
 
 # How long one example takes says nothing on a machine that is shared; what it shows does.
 hypothesis.settings.register_profile("shared_machine", deadline=None)
@@ -22,14 +22,15 @@ hypothesis.settings.load_profile("shared_machine")
 hypothesis.configuration.set_hypothesis_home_dir(paths.BUILD / "hypothesis")
 
 # Groups of tests that one worker runs for so long that it has to begin with them.
-_CHAINS = ("audit", "memory")
+_CHAINS = ("audit", "memory", "hostile_events")
+# Test modules that draw the events of tests.support.hostile_events import one of these.
+_HOSTILE = frozenset({"hostile_events", "hostile"})
 
 __all__ = ["_fleet", "docker_engine", "fleet"]
 
 paths.link_collection()
 sys.path.insert(0, str(paths.COLLECTIONS))
 os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(paths.COLLECTIONS)
-os.environ[compiled_once.VARIABLE] = str(paths.BUILD / "cache" / "compiled")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,6 +40,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what must run one after the other, then with the other long tests, and fill up with short ones."""
+    for item in items:
+        # Drawing the events takes a worker 20 s, so that a single one draws them.
+        if "/export" in item.nodeid and vars(getattr(item, "module", None) or object).keys() & _HOSTILE:
+            item.add_marker(pytest.mark.xdist_group("hostile_events"))
     items.sort(key=_turn)
 
 

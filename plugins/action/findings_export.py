@@ -25,6 +25,10 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver im
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.settings import Settings
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
+# A week: no export takes so long, and what a thread can wait for has an end. A preview is in memory as a whole.
+_LONGEST = 604_800
+_MOST_PREVIEWS = 10_000
+
 
 class ActionModule(StoreActionBase):
     """Check everything, then register everything, then send; a receiver's failure is a result and no error."""
@@ -59,8 +63,9 @@ class ActionModule(StoreActionBase):
                 raise AnsibleActionFail("state absent removes the destinations of 'names': give 'names' alone")
         elif not options["destinations"]:
             raise AnsibleActionFail("'destinations' is empty: give at least one destination")
-        if options["time_limit"] < 1 or options["preview"] < 0:
-            raise AnsibleActionFail("'time_limit' is 1 or more, and 'preview' 0 or more")
+        for name, least, most in (("time_limit", 1, _LONGEST), ("preview", 0, _MOST_PREVIEWS)):
+            if not least <= options[name] <= most:
+                raise AnsibleActionFail(f"'{name}' is {options[name]}: write {least} to {most}")
         if not timestamps.span(options["behind_after"]):
             raise AnsibleActionFail(
                 f"behind_after '{options['behind_after']}' is no span of time: write minutes, hours, days or weeks"
@@ -133,16 +138,17 @@ class ActionModule(StoreActionBase):
         results = [_state(store, each, done[each.name]) for each in chosen]
         problems = [problem for problem in map(outcome.problem, results) if problem]
         is_changed = any(
-            result["sent"] or result["refused"] or result["dropped"] != dropped[result["name"]] for result in results
+            result["sent"] or result["refused"] or result["dropped"] > dropped.get(result["name"], 0)
+            for result in results
         )
-        told: dict[str, t.Any] = {"warnings": problems} if problems else {}
+        reported: dict[str, t.Any] = {"warnings": problems} if problems else {}
         if problems and options["strict"]:
-            told = {"failed": True, "msg": " ".join(problems)}
+            reported = {"failed": True, "msg": " ".join(problems)}
         return {
             "changed": changed or is_changed,
             "destinations": results,
             "summary": [outcome.line(result) for result in results],
-            **told,
+            **reported,
         }
 
 
@@ -154,8 +160,7 @@ def _unverified(each: Settings) -> str:
 
 
 def _state(store: Store, each: Settings, progress: Progress) -> dict[str, t.Any]:
-    states = {state.destination.name: state for state in store.destinations(time.time())}
-    return outcome.of_destination(states[each.name], progress)
+    return outcome.of_destination(outcome.state_of(store, each.destination, time.time()), progress)
 
 
 def _remove(store: Store, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

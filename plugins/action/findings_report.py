@@ -101,7 +101,7 @@ def _controls(store: Store, run_id: str | None) -> frozenset[outline.Control] | 
     if run_id is None or not store.runs(ids=[run_id]):
         return None
     controls = {(covered.host, covered.capability) for covered in store.coverage(run_id)}
-    # What concerns all hosts together was found at the end of the run, and what concerns the collection itself, too.
+    # Findings about all hosts together, or about the collection itself, are made at the end of the run.
     names = {*catalogue.SHARED, *(capability for _host, capability in controls)}
     return frozenset(controls | {(FLEET, capability) for capability in names})
 

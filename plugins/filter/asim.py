@@ -21,7 +21,7 @@ def row(finding: t.Any) -> dict[str, t.Any]:
         rendered = asim.render(filter_input.event(finding, "asim"))
     except UnfitError as error:
         raise AnsibleFilterError(f"asim: {error}") from None
-    # What hosts sent may look like a template.
+    # Values that hosts sent may look like a template.
     return t.cast("dict[str, t.Any]", wrap_var(json.loads(rendered.body)))
 
 

@@ -22,7 +22,7 @@ def line(finding: t.Any, version: t.Any = "0") -> str:
         rendered = cef.render(filter_input.event(finding, "cef"), str(version))
     except UnfitError as error:
         raise AnsibleFilterError(f"cef: {error}") from None
-    # What hosts sent may look like a template.
+    # Values that hosts sent may look like a template.
     return t.cast("str", wrap_var(rendered.body.decode()))
 
 

@@ -23,7 +23,7 @@ def document(finding: t.Any, data_stream: t.Any = ecs.DATA_STREAM) -> dict[str, 
         rendered = ecs.render(filter_input.event(finding, "ecs"), str(data_stream))
     except UnfitError as error:
         raise AnsibleFilterError(f"ecs: {error}") from None
-    # What hosts sent may look like a template.
+    # Values that hosts sent may look like a template.
     return t.cast("dict[str, t.Any]", wrap_var(json.loads(rendered.body)))
 
 

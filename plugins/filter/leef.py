@@ -20,7 +20,7 @@ def line(finding: t.Any) -> str:
         rendered = leef.render(filter_input.event(finding, "leef"))
     except UnfitError as error:
         raise AnsibleFilterError(f"leef: {error}") from None
-    # What hosts sent may look like a template.
+    # Values that hosts sent may look like a template.
     return t.cast("str", wrap_var(rendered.body.decode()))
 
 

@@ -20,7 +20,7 @@ def line(finding: t.Any) -> str:
         rendered = ocsf.render(filter_input.event(finding, "ocsf"))
     except UnfitError as error:
         raise AnsibleFilterError(f"ocsf: {error}") from None
-    # What hosts sent may look like a template.
+    # Values that hosts sent may look like a template.
     return t.cast("str", wrap_var(rendered.body.decode()))
 
 

@@ -21,7 +21,7 @@ def fields(finding: t.Any) -> dict[str, t.Any]:
         rendered = splunk_cim.render(filter_input.event(finding, "splunk_cim"))
     except UnfitError as error:
         raise AnsibleFilterError(f"splunk_cim: {error}") from None
-    # What hosts sent may look like a template.
+    # Values that hosts sent may look like a template.
     return t.cast("dict[str, t.Any]", wrap_var(json.loads(rendered.body)))
 
 

@@ -306,7 +306,7 @@ options:
       kafka:
         description:
           - Topics of a Kafka cluster. Needs confluent-kafka 2.4 or newer on the controller.
-          - A message is an OCSF event as JSON. Its key is the finding, so that the changes of a finding stay in order. Its
+          - A message is an OCSF event as JSON. The key is the finding, so that its changes stay in order. The
             header C(uid) has C(metadata.uid).
           - A change counts as sent when all in-sync replicas have it. While an export lives, each change arrives once.
             After a crash of the controller the last changes may arrive again.
@@ -1051,7 +1051,7 @@ options:
     type: str
   time_limit:
     description:
-      - Seconds for the whole export. What was not sent then waits for the next one.
+      - Seconds for the whole export, from 1 to 604800. What was not sent then waits for the next one.
     type: int
     default: 300
   behind_after:
@@ -1065,7 +1065,7 @@ options:
     type: bool
     default: false
   preview:
-    description: In check mode, of how many waiting changes of each destination to show how they read.
+    description: In check mode, of how many waiting changes of each destination to show how they read, 10000 at most.
     type: int
     default: 10
 seealso:

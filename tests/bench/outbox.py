@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a destination of the export adds to recording a scan, in SQLite and PostgreSQL.
 
-40 hosts of ``_scans.py`` with 200 findings each are recorded, the run is closed, and the same once more a day later:
+20 hosts of ``_scans.py`` with 100 findings each are recorded, the run is closed, and the same once more a day later:
 
 - first: all findings are new.
 - steady: a tenth is new and a tenth is gone. An exporter has sent everything before.
@@ -28,9 +28,9 @@ import typing as t
 
 from tests.support import paths, postgresql
 
-HOSTS = 40
-FINDINGS = 200
-ROUNDS = 7
+HOSTS = 20
+FINDINGS = 100
+ROUNDS = 5
 _DAY = 86_400.0
 _START = 1_760_000_000.0
 _SCANS = ("first", "steady", "behind")

@@ -67,10 +67,20 @@ def test_the_changelog_fragments_are_valid(checkout: pathlib.Path) -> None:
     _tool("antsibull-changelog", "lint", cwd=checkout)
 
 
-def test_the_documentation_renders(checkout: pathlib.Path) -> None:
+@pytest.mark.requires("command:git")
+def test_the_documentation_renders_with_its_generated_pages(tmp_path: pathlib.Path) -> None:
+    copy = collection.copy(tmp_path)
+    # Each again, over its own page.
+    for tool in 2 * ("alert_reference.py", "control_reference.py", "export_reference.py"):
+        subprocess.run([sys.executable, paths.ROOT / "tools" / tool, copy], check=True)
+    docsite = copy / "docs" / "docsite"
+    listed = (docsite / "extra-docs.yml").read_text()
+    assert [listed.count(f"ref: {page}") for page in ("alert_reference", "docker_controls", "export_fields")] == [1] * 3
+    page = (docsite / "rst" / "alert_reference.rst").read_text()
+    assert page.count(":Simulated: yes\n") > 150
+    assert ":Simulated: no. " in page
     references = ["--validate-collection-refs", "all", "--disallow-unknown-collection-refs", "--check-extra-docs-refs"]
-    arguments = ["--plugin-docs", *references, "."]
-    _tool("antsibull-docs", "lint-collection-docs", *arguments, cwd=checkout)
+    _tool("antsibull-docs", "lint-collection-docs", "--plugin-docs", *references, ".", cwd=copy)
 
 
 def test_the_sessions_of_the_version_matrix_are_valid() -> None:

@@ -14,7 +14,7 @@ import pathlib
 import subprocess
 import typing as t
 
-from tests.support import commands, compiled_once, paths
+from tests.support import commands, paths
 from tests.support._require import require
 
 # ansible-core to the Pythons it is tested with; the first one found is used.
@@ -114,7 +114,6 @@ def controller(version: str) -> Controller:
     for package in (f"ansible-core~={version}.0", *more):
         command += ["--package", package]
     subprocess.run(command, stdin=subprocess.DEVNULL, check=True)
-    compiled_once.place(directory)
     return Controller(version, directory)
 
 

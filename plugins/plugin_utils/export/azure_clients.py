@@ -54,7 +54,7 @@ class _TokenError(Exception):
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Identity:
-    """Who sends: an application of Entra ID with a secret or a certificate, or a managed identity of this machine.
+    """The sender: an application of Entra ID with a secret or a certificate, or a managed identity of this machine.
 
     authority: where tokens come from. scope: for what they are. client: for a managed identity None for the one that
     the system assigned. certificate: PEM or PKCS #12 with the private key. Has secrets, and so no representation.

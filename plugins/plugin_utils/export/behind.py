@@ -39,8 +39,8 @@ def record(store: Store, run_id: str | None, seconds: float, now: float) -> bool
     run = run_id or next((run.id for run in store.runs(1)), None)
     if run is None:
         return False
-    found = events.findings([_detection(state) for state in behind], catalogue.load(), events.Device(FLEET), now)
-    return bool(store.record_fleet(run, CAPABILITY, found, now).changes)
+    detections = events.findings([_detection(state) for state in behind], catalogue.load(), events.Device(FLEET), now)
+    return bool(store.record_fleet(run, CAPABILITY, detections, now).changes)
 
 
 def _detection(state: DestinationState) -> dict[str, t.Any]:

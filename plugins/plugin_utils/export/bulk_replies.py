@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the reply to a bulk request says about each of its events.
+"""Read the result of each event from the reply to a bulk request.
 
 A reply of 200 may have errors inside, an item for each event in the order of the request. See Elastic's "Bulk API", and
 "Failure store" for ``failure_store``; OpenSearch's API is the same.

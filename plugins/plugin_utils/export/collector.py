@@ -17,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export import path
 
 @dataclasses.dataclass
 class _Member:
-    """What is wanted of a member: slots of its value and of its items, and of members of those."""
+    """The parts to read of a member: slots of its value and of its items, and of members of those."""
 
     slot: int | None = None
     members: dict[str, _Member] = dataclasses.field(default_factory=dict)

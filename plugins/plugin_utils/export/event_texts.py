@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import shortening
 
-# What is never cut: members by their names, wherever they are, with everything in them ...
+# Never cut these: members by their names, wherever they are, with everything in them ...
 _WHOLE = frozenset({"metadata", "device", "remediation", "notes", "cve", "advisory", "analytic", "attacks"})
 # ... and single texts, which identify something, or of which a half has another meaning.
 _WHOLE_TEXTS = frozenset(

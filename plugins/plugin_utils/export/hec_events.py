@@ -36,7 +36,7 @@ def renderer(name: str) -> Render:
 
 @dataclasses.dataclass(frozen=True)
 class Envelope:
-    """What goes around each event. metadata: source, sourcetype and index. fields: templates of indexed fields.
+    """The envelope of each event. metadata: source, sourcetype and index. fields: templates of indexed fields.
 
     max_event: bytes that an event with its envelope has at most.
     """

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Splunk's HTTP Event Collector says: its codes, and what each means for a batch.
+"""Replies of Splunk's HTTP Event Collector: its codes, and the effect of each on a batch.
 
 The codes are those of https://help.splunk.com, "Troubleshoot HTTP Event Collector" (0 to 27); 28 is what Splunk Cloud
 sends for 10. A body reads ``{"text": ..., "code": N}``, with ``ackId`` after a success on a token with acknowledgement
@@ -67,7 +67,7 @@ CODES: t.Mapping[int, Code] = {
 
 
 class Verdict(t.NamedTuple):
-    """What became of a request.
+    """The result of a request.
 
     is_taken: Splunk took all events. ack_id: under which it acknowledges them later. invalid: the index of the event
     that it refused, where it names one. reason: why it refused.
@@ -108,8 +108,8 @@ def judge(response: Response, number: int) -> Verdict:
 def unavailable(response: Response, what: str) -> UnavailableError:
     """Return the error for a reply that has no code of Splunk."""
     reason = response.reason()
-    said = f": {reason}" if reason else ""
-    return UnavailableError(f"Splunk replied {what}with status {response.status}{said}", response.retry_after())
+    explanation = f": {reason}" if reason else ""
+    return UnavailableError(f"Splunk replied {what}with status {response.status}{explanation}", response.retry_after())
 
 
 def acknowledged(response: Response, asked: t.Iterable[int]) -> set[int]:

@@ -6,8 +6,8 @@
 It follows no redirect, takes nothing from the environment, keeps one connection, bounds the time of a request and the
 size of a reply, and its errors name the receiver's host only: paths and headers may be secrets.
 
-urllib3 and not requests, which would send passwords of ``~/.netrc`` in place of ours and take proxies of the
-environment; both are imported by nothing before the first use.
+It uses urllib3 itself and not requests, which would send passwords of ``~/.netrc`` in place of ours and take proxies of
+the environment. urllib3 is imported with the first use.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ ARGUMENTS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "request_timeout": {"type": "float", "default": 120.0},
 }
 
-# What a request takes longer than this is no use: the claim on its changes ends before.
+# Seconds. A receiver that needs more is left to the next export.
 _LONGEST = 600.0
 
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes wrong with requests, in words for people and without anything that may be secret."""
+"""Describe failed requests for people, without the URL and the headers, which may be secrets."""
 
 from __future__ import annotations
 

@@ -24,5 +24,5 @@ def compact(value: t.Any) -> str:
     text = _encode(value)
     if text.isprintable():
         return text
-    # What stands for a surrogate begins with a backslash, which JSON escapes.
+    # The text in place of a surrogate begins with a backslash, which JSON escapes.
     return visible.without_surrogates(text.translate(_LINE_ENDS), escape="\\")

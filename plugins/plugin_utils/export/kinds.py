@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import types
 import typing as t
 
@@ -54,9 +53,4 @@ def load(kind: str) -> Kind:
 
 def arguments() -> dict[str, dict[str, t.Any]]:
     """Return an option for each kind, with the options of the kind in it."""
-    return {
-        kind: {"type": "dict", "options": dict(load(kind).ARGUMENTS)}
-        for kind in KINDS
-        # Until the last kind has its module.
-        if importlib.util.find_spec(f"{_PACKAGE}.{kind}")
-    }
+    return {kind: {"type": "dict", "options": dict(load(kind).ARGUMENTS)} for kind in KINDS}

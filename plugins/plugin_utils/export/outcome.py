@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an export did for each destination, as data and in lines for people."""
+"""Show the result of an export for each destination, as data and in lines for people."""
 
 from __future__ import annotations
 
@@ -9,7 +9,19 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.progress import Progress
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, format_time, visible
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model import DestinationState
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model import Destination, DestinationState
+
+
+def state_of(store: Store, destination: Destination, now: float) -> DestinationState:
+    """Return how a destination does now; one that somebody has removed since has nothing."""
+    for state in store.destinations(now):
+        if state.destination.name == destination.name:
+            return state
+    numbers = dict.fromkeys(("waiting", "waiting_bytes", "set_aside", "sent", "dropped", "shortened", "attempts"), 0)
+    return DestinationState(
+        destination, registered=now, waiting_since=None, last_sent=None, retry_at=None, last_error=None, **numbers
+    )
 
 
 def of_destination(state: DestinationState, progress: Progress) -> dict[str, t.Any]:
@@ -46,6 +58,8 @@ def merged(first: Progress, second: Progress) -> Progress:
 def problem(result: t.Mapping[str, t.Any]) -> str | None:
     """Return in a sentence what went wrong with a destination, None if nothing did."""
     name, waiting = result["name"], counted(result["waiting"], "change")
+    if result["error"] and not result["waiting"]:
+        return f"The destination '{name}' had a problem: {result['error']}."
     if result["error"]:
         return f"The destination '{name}' is behind by {waiting}: {result['error']}."
     if result["refused"]:

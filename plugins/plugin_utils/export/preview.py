@@ -36,6 +36,9 @@ def _preview(receiver: Receiver, settings: Settings, change: QueuedChange) -> di
         prepared = receiver.prepare(event, change.key)
     except UnfitError as error:
         return {**shown, "body": None, "problem": settings.redactor(str(error))}
+    except Exception as error:  # noqa: BLE001 (the export sets such an event aside and goes on, so this does, too)
+        problem = f"it could not be formatted: {type(error).__name__}: {error}"
+        return {**shown, "body": None, "problem": settings.redactor(problem)}
     return {
         **shown,
         "body": settings.redactor(prepared.body.decode("utf-8", "backslashreplace")),

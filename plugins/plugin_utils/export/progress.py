@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an export did for one destination, and the clocks that it goes by."""
+"""The progress of an export to one destination, and the clocks that it uses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typing as t
 
 @dataclasses.dataclass
 class Progress:
-    """What one worker did so far.
+    """The progress of one worker.
 
     sent, refused, shortened: numbers of changes. error: why the worker stopped before the queue was empty, None while
     it works and when the queue is empty. is_done: whether it has ended.

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a receiver over HTTP said about each event of a batch, and the pause that it asked for."""
+"""The receipts of a batch that is sent in several requests, and the pause that a receiver asks for."""
 
 from __future__ import annotations
 

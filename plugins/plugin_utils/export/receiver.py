@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the exporter needs of a receiver, whatever its protocol and format."""
+"""The interface of every receiver to the exporter, for all protocols and formats."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Prepared:
 
 @dataclasses.dataclass(frozen=True)
 class Receipt:
-    """What the receiver said about one event of a batch.
+    """The receiver's result for one event of a batch.
 
     outcome: ``accepted`` (as good as the protocol's promise), ``refused`` (it will never take this one), ``again`` (it
     took others, not this one, and may later). reason: the receiver's, for people, without secrets and bounded.

@@ -81,7 +81,9 @@ def _work(
 
 
 def _export(settings: Settings, store: Store, exporter: str, deadline: float, progress: Progress, clock: Clock) -> None:
-    (state,) = [each for each in store.destinations(clock.now()) if each.destination.name == settings.name]
+    states = {state.destination.name: state for state in store.destinations(clock.now())}
+    if settings.name not in states:
+        raise ExportError("somebody removed the destination meanwhile")
     receiver = kinds.load(settings.destination.kind).open_receiver(settings.options, settings.name)
     with contextlib.closing(receiver):
         Worker(
@@ -90,7 +92,7 @@ def _export(settings: Settings, store: Store, exporter: str, deadline: float, pr
             settings.name,
             exporter,
             deadline=deadline,
-            failures=state.attempts,
+            failures=states[settings.name].attempts,
             redact=settings.redactor,
             progress=progress,
             clock=clock,

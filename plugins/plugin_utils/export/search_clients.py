@@ -143,7 +143,7 @@ class OpenSearchClient:
 
 
 class _NodeReply(t.NamedTuple):
-    """What a node of ``elastic_transport`` returns."""
+    """The result type of a node of ``elastic_transport``."""
 
     meta: t.Any
     body: bytes

@@ -158,7 +158,7 @@ class Redactor:
 
 def _forms(secret: str) -> set[str]:
     encoded = secret.encode("utf-8", "surrogateescape")
-    # What stands around a secret in base64 changes its first and last characters.
+    # The neighbours of a secret in base64 change its first and last characters.
     inner = [base64.b64encode(b"\0" * shift + encoded).decode("ascii").rstrip("=")[2 * shift :] for shift in range(3)]
     coded = {text[:-1] for text in inner if len(text) > _SHORTEST_WORD}
     quoted = {urllib.parse.quote(encoded, safe=""), urllib.parse.quote_plus(encoded)}

@@ -13,7 +13,7 @@ import json
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import fit, json_text, value_types
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats import ocsf
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats import asim, ocsf
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import UnfitError
 
 FORMATS = ("ocsf", "asim")
@@ -33,11 +33,7 @@ def fitted(event: t.Mapping[str, t.Any], render: Render) -> fit.Fitted:
 
 def renderer(name: str) -> Render:
     """Return what writes rows of a format, of any size."""
-    if name == "ocsf":
-        return _ocsf
-    from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats import asim
-
-    return asim.render
+    return asim.render if name == "asim" else _ocsf
 
 
 def _ocsf(event: t.Mapping[str, t.Any]) -> fit.Rendered:

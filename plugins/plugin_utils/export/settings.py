@@ -89,20 +89,20 @@ def parse(
             raise ExportError(f"destination '{name}' is there twice; give each a name of its own")
         try:
             parsed[name] = _settings(entry, groups, now)
-        except (ExportError, timestamps.TimestampError) as error:
+        except ExportError as error:
             raise ExportError(f"destination '{name}': {error}") from None
     return list(parsed.values())
 
 
 def raw_secrets(destinations: t.Any) -> list[str]:
     """Return the secrets in an option ``destinations`` that nobody has checked yet, whatever it is."""
-    found: list[str] = []
+    secret_values: list[str] = []
     for entry in destinations if isinstance(destinations, list) else []:
         for kind in kinds.KINDS:
             options = entry.get(kind) if isinstance(entry, t.Mapping) else None
             if isinstance(options, t.Mapping):
-                found += secrets.values(kinds.load(kind).ARGUMENTS, options)
-    return found
+                secret_values += secrets.values(kinds.load(kind).ARGUMENTS, options)
+    return secret_values
 
 
 def _settings(entry: t.Mapping[str, t.Any], groups: t.Mapping[str, t.Sequence[str]], now: float) -> Settings:
@@ -126,8 +126,19 @@ def _settings(entry: t.Mapping[str, t.Any], groups: t.Mapping[str, t.Sequence[st
         coverage=entry["coverage"],
         **_limits(entry),
     )
-    since = timestamps.parse(entry["since"], now) if entry["since"] is not None else None
-    return Settings(destination, options, redactor, since)
+    return Settings(destination, options, redactor, _since(entry["since"], now))
+
+
+def _since(text: str | None, now: float) -> float | None:
+    if text is None:
+        return None
+    try:
+        since = timestamps.parse(text, now)
+    except timestamps.TimestampError as error:
+        raise ExportError(f"since: {error}") from None
+    if since > now:
+        raise ExportError(f"since: '{text}' is in the future, so nothing would be exported; write an earlier time")
+    return since
 
 
 def _filter(entry: t.Mapping[str, t.Any], groups: t.Mapping[str, t.Sequence[str]]) -> ExportFilter:

@@ -48,7 +48,7 @@ FIELDS: t.Mapping[str, tuple[str, ...]] = {
     "uid": ("metadata.uid",),
 }
 _TIMES = frozenset({"first_seen", "last_seen", "time"})
-# What a path of an event can begin with: anything else is a slip of the pen.
+# The first name of a path into an event. Any other is a misspelt field.
 _ROOTS = frozenset(
     {
         *("action", "action_id", "activity_id", "activity_name", "category_name", "category_uid", "class_name"),

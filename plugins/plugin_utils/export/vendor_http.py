@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What libraries of vendors send goes through the export's own HTTP client.
+"""Send the requests of the vendors' libraries through the export's own HTTP client.
 
 The libraries know their vendor's requests, credentials and replies. The client has what they lack: one proxy and one
 set of authorities, no redirects, a bound for each reply and each request, and no logs of bodies and headers.

@@ -13,7 +13,7 @@ import re
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 
-# What isn't UTF-8 at all: halves of pairs, which come from names that are no UTF-8 on the host.
+# Halves of surrogate pairs, which UTF-8 cannot encode: they come from names that are no UTF-8 on the host.
 _SURROGATES = re.compile("[\ud800-\udfff]")
 # Control characters, and what many programs take for the end of a line.
 _CONTROLS = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the status of a reply means for a request of a webhook (RFC 9110, section 15)."""
+"""The meaning of a reply's status for a request of a webhook (RFC 9110, section 15)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNAVAILABLE = frozenset({401, 404, 405, 407, 408, 409, 410, 421, 423, 425, 426,
 
 
 class Success(t.NamedTuple):
-    """What else counts as success. statuses: besides 2xx. text: that the body must have."""
+    """Further conditions of success. statuses: besides 2xx. text: that the body must have."""
 
     statuses: frozenset[int] = frozenset()
     text: str | None = None
@@ -29,19 +29,19 @@ def judge(response: Response, success: Success) -> tuple[Effect, str]:
     """Return what a reply means, and why, for people."""
     status = response.status
     reason = response.reason()
-    said = f"it replied with status {status}" + (f": {reason}" if reason else "")
+    explanation = f"it replied with status {status}" + (f": {reason}" if reason else "")
     if status in success.statuses:
-        return "accepted", said
+        return "accepted", explanation
     if 200 <= status < 300:
         if response.is_page:
-            return "unavailable", f"{said}; that is no webhook, check the URL and the proxy"
+            return "unavailable", f"{explanation}; that is no webhook, check the URL and the proxy"
         if success.text is not None and success.text not in response.body.decode("utf-8", "replace"):
-            return "unavailable", f"{said}, without the text of success_text"
-        return "accepted", said
+            return "unavailable", f"{explanation}, without the text of success_text"
+        return "accepted", explanation
     if status == 413:
-        return "too_large", said
+        return "too_large", explanation
     if status in _REFUSED:
-        return "refused", said
+        return "refused", explanation
     if status in _UNAVAILABLE or status >= 500:
-        return "unavailable", said
-    return "blocked", said
+        return "unavailable", explanation
+    return "blocked", explanation

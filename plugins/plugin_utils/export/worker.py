@@ -97,7 +97,7 @@ class Worker:
                 return
             changes = self._claim()
             if not changes:
-                # What an exporter had that died is free when its lease is over.
+                # The changes of an exporter that died are free when its lease ends.
                 if self._clock.monotonic() >= idle_since + LEASE + _LOOK_AGAIN or not self._is_claimed_by_others():
                     return
                 self._clock.pause(_LOOK_AGAIN)
@@ -148,7 +148,7 @@ class Worker:
                     break
                 self._settle(at_once=False)
         finally:
-            # Whatever happened, what was confirmed is settled, and the rest may be claimed again at once.
+            # Even after an error, settle confirmed changes; others may be claimed again at once.
             self._release([*batch, *queue.rest()])
             self._settle()
         if again is not None and (self._idle >= _IDLE_BATCHES or not self._has_taken):

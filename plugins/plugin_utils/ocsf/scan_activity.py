@@ -21,7 +21,7 @@ CLASS_UID = 6007
 
 _CATEGORY = (6, "Application Activity")
 _CLASS_NAME = "Scan Activity"
-# What a host's coverage as a whole makes of OCSF's activity, status and severity.
+# OCSF's activity, status and severity for the coverage of a host as a whole.
 _OUTCOMES: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "checked": {"activity": (2, "Completed"), "status": (1, "Success"), "severity": (1, "Informational")},
     # OCSF's 99 is followed by the source's own word.

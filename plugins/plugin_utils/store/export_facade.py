@@ -25,7 +25,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.outbox_table
 class ExportStore:
     """The methods of ``Store`` about destinations and what waits for them; ``Store`` says how to use it.
 
-    Whatever changes a finding, and whoever closes a run, queues that for each destination in the same transaction.
+    Every change of a finding and every end of a run is queued for each destination in the same transaction.
     An exporter then claims changes, sends them, and settles what became of each. exporter: a name that no other
     exporter has.
     """

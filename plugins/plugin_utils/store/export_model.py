@@ -101,7 +101,7 @@ class QueuedChange:
 
 @dataclasses.dataclass(frozen=True)
 class Settlement:
-    """What became of a claimed change.
+    """The result of a claimed change.
 
     outcome: ``sent`` removes it; ``set_aside`` keeps it until a person sends it again; ``released`` lets it wait again,
     with a reason where the receiver asked for that one again, which its ``attempts`` count.

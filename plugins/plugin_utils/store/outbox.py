@@ -33,7 +33,10 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
 
 
 class Outbox:
-    """What one transaction queues. Make it once the findings are locked, and show it each state before it changes."""
+    """The changes that one transaction queues.
+
+    Make it once the findings are locked, and show it each state before it changes.
+    """
 
     def __init__(self, connection: sa.Connection, now: float, host: str | None = None) -> None:
         """host: of all findings, where their events are about to be replaced."""

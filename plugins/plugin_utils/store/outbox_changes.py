@@ -19,7 +19,7 @@ EVIDENCE = "evidence"
 EXISTING = "existing"
 COVERAGE = "coverage"
 
-# Of a row of ``bulwark_outbox_changes``, its id aside.
+# The columns of ``bulwark_outbox_changes``, without its id.
 COLUMNS = (
     *("key", "host", "capability", "change", "at", "instance", "before_severity", "by", "run_id"),
     *("status", "reason", "first_seen", "last_seen", "count", "event"),

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Exporters take changes, and say what became of them.
 
-Whoever takes or settles changes of a destination has its row locked: exporters of one destination take turns, and the
+A claim or settlement locks the row of its destination: exporters of one destination take turns, and the
 changes of one finding are handed out in their order. Receivers are never waited for meanwhile: a claim ends with its
 transaction, and lasts until its lease is over.
 """

@@ -46,7 +46,7 @@ class Registered(t.NamedTuple):
 def listening(connection: sa.Connection, host: str | None = None) -> tuple[list[Registered], bool]:
     """Return all destinations, and whether changes that wait for any refer to findings of a host for their events.
 
-    Whoever queues something asks for this after it has locked what it is about to change (see ``_lock``).
+    Call this before queueing, after locking the rows to change (see ``_lock``).
     """
     rows = connection.execute(sa.text(_LOOK), {"host": host}).all()
     listening = [Registered(row.id, _destination(row.name, row.settings)) for row in rows]

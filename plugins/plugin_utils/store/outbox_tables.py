@@ -54,7 +54,7 @@ def changes(metadata: sa.MetaData) -> sa.Table:
         sa.Column("capability", sa.Text),
         sa.Column("change", sa.Text, nullable=False),
         sa.Column("at", sa.Double, nullable=False),
-        # What tells it from others of the same finding in the same millisecond.
+        # It differs from others of the same finding in the same millisecond.
         sa.Column("instance", sa.Text),
         sa.Column("before_severity", sa.Integer),
         sa.Column("by", sa.Text),
@@ -102,7 +102,7 @@ def rows(metadata: sa.MetaData) -> sa.Table:
 
 
 def counts(metadata: sa.MetaData) -> sa.Table:
-    """What each transaction added to the numbers of a destination; the sums are the numbers.
+    """The addition of each transaction to the numbers of a destination; the sums are the numbers.
 
     Counting a million rows takes too long for each record of a host, and one row that all writers change would let
     them wait for one another.

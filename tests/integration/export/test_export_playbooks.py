@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 import typing as t
@@ -34,6 +35,21 @@ def test_each_change_arrives_once_and_in_order(team: Team, collector: Collector)
     assert "0 sent, 0 waiting" in shown(answer)
     assert not is_changed(answer)
     assert len(collector.events) == 3
+
+
+def test_a_scan_writes_what_has_changed_into_a_file(team: Team) -> None:
+    file = team.directory / "export" / "findings.ndjson"
+    file.parent.mkdir()
+    team.found("/a")
+    configured = [{"name": "collector", "since": "1d", "file": {"path": str(file)}}]
+    answer = team.play("bulwark.servers.scan", bulwark_export=configured)
+    assert answer.returncode == 0, shown(answer)
+    events = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [event["class_uid"] for event in events if event["class_uid"] != 6007] == [2004]
+    assert {event["device"]["name"] for event in events if event["class_uid"] == 6007} == {"web1", "web2"}
+    answer = team.export(bulwark_export=configured)
+    assert not is_changed(answer)
+    assert len(file.read_text().splitlines()) == len(events)
 
 
 def test_a_first_export_has_the_findings_that_were_there(team: Team, collector: Collector) -> None:

@@ -78,7 +78,7 @@ def test_whoever_is_killed_every_change_arrives(tmp_path: pathlib.Path, kind: st
     factory = "tests.support.receivers." + ("hec:Hec" if kind == "splunk" else "webhook:Webhook")
     options: dict[str, t.Any] = {"secret": receiving.SECRET}
     if kind == "splunk":
-        # What a killed collector had not indexed is never acknowledged.
+        # A killed collector never acknowledges the events that it had not indexed.
         options = {"token": hec.TOKEN, "acknowledge_timeout": 2}
 
     # The same moments each time; what falls together with them is up to the machine.

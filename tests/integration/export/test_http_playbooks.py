@@ -78,7 +78,6 @@ def test_both_receivers_get_what_changed_and_no_secret_is_shown(team: Team, rece
     assert {message["of"] for message in messages} >= {"/etc/shadow", "/etc/hosts"}
     assert {message["key"] for message in messages} == {_TOKEN}
     for secret in (hec.TOKEN, _PATH, _TOKEN, receiving.SECRET):
-        # What a test gives as an extra variable is shown by nobody, and what is read from files neither.
         assert secret not in shown.stdout + shown.stderr
         assert secret not in sent.stdout + sent.stderr
         for file in team.state.rglob("*"):

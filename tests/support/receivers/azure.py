@@ -40,6 +40,24 @@ LARGEST_FIELD = 65_536
 _SIGNING_KEY = b"of the test's Entra ID"
 
 
+def _is_time(value: t.Any) -> bool:
+    try:
+        return dt.datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
+
+
+# Of columns in a data collection rule.
+_TYPES: t.Mapping[str, t.Callable[[t.Any], bool]] = {
+    "boolean": lambda value: isinstance(value, bool),
+    "datetime": _is_time,
+    "dynamic": lambda value: isinstance(value, (dict, list)),
+    "int": lambda value: type(value) is int and -(2**31) <= value < 2**31,
+    "long": lambda value: type(value) is int and -(2**63) <= value < 2**63,
+    "string": lambda value: isinstance(value, str),
+}
+
+
 def issue(lifetime: float = 3_600.0, resource: str = RESOURCE) -> str:
     """Return a token. lifetime: in seconds."""
     claims = {"aud": resource, "exp": time.time() + lifetime, "appid": CLIENT, "jti": uuid.uuid4().hex}
@@ -135,12 +153,13 @@ class Identity:
 class Ingestion:
     """A data collection endpoint with one rule and one stream. rows: of the table, with repetitions.
 
-    columns: of the stream; None for any. poison: an error for each row with this uid, as when it fits no column.
-    may_write: whether the application has its role.
+    stream: of the rule. columns: of the stream with their types; None for any. poison: an error for each row with
+    this uid, as when it fits no column. may_write: whether the application has its role.
     """
 
     journal: Journal | None = None
-    columns: frozenset[str] | None = None
+    stream: str = STREAM
+    columns: t.Mapping[str, str] | None = None
     poison: frozenset[str] = frozenset()
     may_write: bool = True
     largest: int = LARGEST_CALL
@@ -163,13 +182,13 @@ class Ingestion:
             return problem
         if parts[2] != RULE:
             return _error(404, "NotFound", f"Data collection rule with immutable Id '{parts[2]}' not found.")
-        if parts[4] != STREAM:
+        if parts[4] != self.stream:
             return _error(400, "InvalidStream", f"The stream {parts[4]} was not configured in the rule.")
         return self._take(request)
 
     def uids(self) -> list[str]:
         """Return the uid of each row, with repetitions."""
-        return [row["metadata"]["uid"] for row in self.rows]
+        return [row["metadata"]["uid"] if "metadata" in row else row["EventUid"] for row in self.rows]
 
     def _authorize(self, request: Request) -> Reply | None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -214,9 +233,12 @@ class Ingestion:
             dt.datetime.fromisoformat(row["TimeGenerated"])
         except (KeyError, TypeError, ValueError):
             return "TimeGenerated is missing or no time."
-        unknown = set(row) - self.columns if self.columns is not None else set()
+        unknown = set(row) - set(self.columns) if self.columns is not None else set()
         if unknown:
             return f"The stream has no columns {sorted(unknown)}."
+        for column, kind in (self.columns or {}).items():
+            if row.get(column) is not None and not _TYPES[kind](row[column]):
+                return f"The column {column} is no {kind}."
         for column, value in row.items():
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             if len(text.encode()) > LARGEST_FIELD:

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes wrong with receivers. A fault takes the place of the usual handling of one request.
+"""Faults of receivers. A fault takes the place of the usual handling of one request.
 
 Usual handling is ``exchange.send(exchange.process())``. ``server.fail(fault, times)`` queues faults.
 """
@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 Fault = t.Callable[["Exchange"], None]
 
 _BLOCK = b" " * 65_536
-# What a login page of a proxy or a load balancer looks like to a client that asked for JSON.
+# A login page, as a proxy or a load balancer sends it to a client that asked for JSON.
 _PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><form></form></body></html>"
 
 

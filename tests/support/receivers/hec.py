@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Splunk's HTTP Event Collector as its documentation describes it, stricter where Splunk is lenient.
 
-What it has indexed outlives it in a journal; what it only took is lost with it, as in Splunk's memory. On a token with
-acknowledgement an id is true once, when its events are indexed: after so many questions as ``lag`` says.
+Indexed events outlive it in a journal. Events that it took and did not index are lost when it is killed, as those in
+Splunk's memory. On a token with acknowledgement an id is true once, when its events are indexed, after ``lag``
+questions.
 """
 
 from __future__ import annotations

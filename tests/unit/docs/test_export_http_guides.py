@@ -38,7 +38,7 @@ _SECRETS = {
     "alarm-room.secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "splunk.token": "11111111-2222-4333-8444-555555555555",
 }
-# What a host may say, and what would mention everybody, or be a link.
+# Texts of a host, some of which would mention everybody, or become a link.
 _TEXTS = (
     "plain",
     "<!channel> & <https://x.example|free>",
@@ -106,7 +106,7 @@ def _bodies(name: str) -> t.Iterator[dict[str, t.Any]]:
         of["unmapped"] |= {"subject": text, "status": ("new", "open", "suppressed", "resolved")[number % 4]}
         of["severity"] = ("Critical", "High", "Medium", "Low", "Informational")[number % 5]
         prepared = receiver.prepare(of, "key")
-        body = receiver._message.body([prepared])  # type: ignore[attr-defined]
+        body = receiver._message.body([prepared])  # type: ignore[attr-defined]  # only this kind's receiver has it
         assert len(body) <= parsed.options["max_body"]
         yield json.loads(body)
     receiver.close()

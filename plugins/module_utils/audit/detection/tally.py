@@ -57,7 +57,7 @@ class _Group:
         self.techniques_of_last: t.Sequence[str] = ()
         self.message: str | None = None
         self.first: t.Any = None
-        # Of the events of the highest severity, the newest.
+        # The newest of the events of the highest severity.
         self.worst: t.Any = None
         self.last: list[t.Any] = []
 

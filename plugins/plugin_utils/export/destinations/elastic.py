@@ -23,7 +23,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export import (
     search_clients,
     secrets,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats import ocsf
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats import ecs, ocsf
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receipts import Pause
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import (
     ExportError,
@@ -144,11 +144,7 @@ def _operation(prepared: Prepared) -> bytes:
 
 
 def _renderer(name: str, stream: str) -> t.Callable[[t.Mapping[str, t.Any]], fit.Rendered]:
-    if name == "ocsf":
-        return _with_timestamp
-    from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats import ecs
-
-    return functools.partial(ecs.render, data_stream=stream)
+    return functools.partial(ecs.render, data_stream=stream) if name == "ecs" else _with_timestamp
 
 
 def _with_timestamp(event: t.Mapping[str, t.Any]) -> fit.Rendered:

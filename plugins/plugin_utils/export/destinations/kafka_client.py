@@ -78,7 +78,7 @@ def configuration(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "partitioner": "murmur2_random",
         "compression.type": settings["compression"],
         "message.max.bytes": settings["max_event"] + _FRAME,
-        # No message gives up alone, and lets a later change of its finding overtake it: ``Client`` gives up all at once.
+        # No message gives up alone and lets a later change of its finding overtake it: ``Client`` gives up all of them.
         "message.timeout.ms": 2 * milliseconds + 60_000,
         "socket.connection.setup.timeout.ms": min(30_000, max(1_000, milliseconds)),
         "linger.ms": 20,
@@ -209,7 +209,7 @@ def _sasl(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _path(settings: t.Mapping[str, t.Any], option: str) -> str:
-    path = os.path.expanduser(settings[option])
+    path: str = os.path.expanduser(settings[option])
     try:
         with open(path, "rb"):
             return path

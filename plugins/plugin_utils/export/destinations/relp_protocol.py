@@ -13,7 +13,7 @@ import re
 import typing as t
 
 OPEN, SYSLOG, CLOSE = "open", "syslog", "close"
-# Of the client: what it can do. librelp takes version 0 and 1; nothing here needs more than 0.
+# The abilities that the client offers. librelp takes version 0 and 1; nothing here needs more than 0.
 OFFERS = b"relp_version=0\nrelp_software=bulwark.servers\ncommands=syslog"
 
 _HEADER = re.compile(rb"(\d{1,9}) ([A-Za-z]{1,32}) (\d{1,9})([ \n])")
@@ -28,7 +28,7 @@ class RelpError(Exception):
 
 
 class Response(t.NamedTuple):
-    """What a receiver says. number: of the frame that it is about, 0 for a hint. status: 200 if it went well."""
+    """A reply of the receiver. number: of the frame that it is about, 0 for a hint. status: 200 if it went well."""
 
     number: int
     command: str

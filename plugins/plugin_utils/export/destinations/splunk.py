@@ -158,7 +158,7 @@ class SplunkReceiver:
             try:
                 acknowledged = self._question(list(pending))
             except UnavailableError:
-                # What is indexed may still be said later: only the end of the time settles it.
+                # Splunk may still acknowledge later, until the time is up.
                 acknowledged = set()
             for ack_id in acknowledged:
                 receipts.accept(pending.pop(ack_id))

@@ -48,7 +48,7 @@ class RelpTransport:
             session.end()
             return [session.receipts[index] for index in range(len(messages))]
         except relp.RelpError as error:
-            # What such a receiver acknowledged before says nothing.
+            # Earlier acknowledgements of such a receiver prove nothing.
             raise UnavailableError(f"{self._peer} is no RELP receiver: {printable(str(error))}") from None
         finally:
             session.close()

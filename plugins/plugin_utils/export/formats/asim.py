@@ -21,7 +21,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.fit import 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.primary import with_primary
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import UnfitError
 
-# What the table and ASIM demand and only the event can give; rows of the content give the rest.
+# Values that the table and ASIM demand and only the event has; rows of the content give the rest.
 _NEEDED = ("TimeGenerated", "EventStartTime", "EventEndTime")
 _ADDITIONAL = "AdditionalFields"
 

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write an OCSF event as a document of the Elastic Common Schema (https://www.elastic.co/docs/reference/ecs).
 
-What ECS has no field for is under ``bulwark``. Nothing is cut: Elasticsearch and OpenSearch keep a text of any length
-in ``_source``, and the index templates in ``content/export/receivers`` only leave those out of the index that are too
-long to be searched as one word.
+Values that ECS has no field for are under ``bulwark``. Nothing is cut: Elasticsearch and OpenSearch keep a text of any
+length in ``_source``, and the index templates in ``content/export/receivers`` only leave those out of the index that
+are too long to be searched as one word.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.fit import 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.primary import with_primary
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import UnfitError
 
-# Where the documents go, unless another data stream is set; the index templates are for this one.
+# The default data stream of the documents; the index templates are for this one.
 DATA_STREAM = "logs-bulwark.findings-default"
 _DATASET = "bulwark.findings"
 # A data stream's name in Elastic's scheme: type, dataset and namespace.

@@ -20,9 +20,12 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import mapping, visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.fit import Rendered
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.primary import with_primary
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.shortening import MARK
 
 # Rows of the content with these names are the header, in this order.
 HEADER = ("vendor", "product", "version", "EventID")
+# QRadar takes no longer one. The content says so, too, but cannot know how long a pipe becomes.
+_LONGEST_ID = 255
 # None of these is in a key, in the header, or has a meaning of its own in LEEF.
 _DELIMITERS = "^~`#%!@;"
 _TAB = "x09"
@@ -34,17 +37,31 @@ _TIME_FORMAT = "MMM dd yyyy HH:mm:ss.SSS z"
 def render(event: t.Mapping[str, t.Any]) -> Rendered:
     """Return an event as one line without its end; raise UnfitError for a class that LEEF has no mapping for."""
     fields, shortened = mapping.for_event("leef", event, clean=visible.without_controls).apply(with_primary(event))
-    header = "|".join(_header(fields.pop(name, "")) for name in HEADER)
+    *names, event_id = (str(fields.pop(name, "")) for name in HEADER)
+    shown_id, is_cut = _event_id(event_id)
+    header = "|".join([*map(_header, names), shown_id])
     _spell_time(fields)
     attributes = [f"{key}={value}" for key, value in fields.items()]
     shown = _delimiter("".join(attributes))
     text = ("\t" if shown == _TAB else shown).join(attributes)
-    return Rendered(f"LEEF:2.0|{header}|{shown}|{text}".encode(), shortened)
+    return Rendered(f"LEEF:2.0|{header}|{shown}|{text}".encode(), shortened + is_cut)
 
 
-def _header(value: t.Any) -> str:
+def _header(value: str) -> str:
     r"""Return a value for the header, in which nothing can stand for a pipe: ``\x7c`` shows that one was there."""
-    return str(value).replace("|", "\\x7c")
+    return value.replace("|", "\\x7c")
+
+
+def _event_id(value: str) -> tuple[str, bool]:
+    """Return the event's ID, at most 255 characters with its pipes shown, and whether only that made it too long."""
+    shown = _header(value)
+    if len(shown) <= _LONGEST_ID:
+        return shown, False
+    was_cut = len(value) == _LONGEST_ID and value.endswith(MARK)
+    while len(shown) > _LONGEST_ID - len(MARK):
+        value = value[:-1]
+        shown = _header(value)
+    return shown + MARK, not was_cut
 
 
 def _delimiter(text: str) -> str:

@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 import yaml
+from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.action import findings_export, findings_export_info
 from ansible_collections.bulwark.servers.plugins.doc_fragments import store
 from ansible_collections.bulwark.servers.plugins.modules import findings_export as findings_export_doc
@@ -53,3 +54,22 @@ def test_the_options_are_the_documented_ones(action: type[StoreActionBase], modu
     options = dict(yaml.safe_load(module.DOCUMENTATION)["options"])
     options.update(yaml.safe_load(store.ModuleDocFragment.DOCUMENTATION)["options"])
     assert specified(action.ARGUMENTS["argument_spec"]) == documented(options)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "wanted"),
+    [
+        ("time_limit", 0, "1 to 604800"),
+        ("time_limit", 99_999_999_999, "1 to 604800"),
+        ("preview", -1, "0 to 10000"),
+        ("preview", 10**30, "0 to 10000"),
+    ],
+)
+def test_a_number_that_is_out_of_bounds_is_named(option: str, value: int, wanted: str) -> None:
+    options = {
+        "state": "exported", "names": [], "destinations": [{}], "time_limit": 300, "preview": 10, "behind_after": "1d",
+    }  # fmt: skip
+    action = t.cast("t.Any", findings_export.ActionModule)
+    assert action.check(None, options) is options
+    with pytest.raises(AnsibleActionFail, match=f"'{option}' is {value}: write {wanted}"):
+        action.check(None, {**options, option: value})

@@ -28,11 +28,12 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver im
     UnavailableError,
 )
 
+from tests.support import paths
 from tests.support.receivers import ReceiverServer, Reply, faults, json_reply, search
 from tests.support.receivers.certificates import Authority
 from tests.support.receivers.process import ReceiverProcess
 from tests.support.receivers.proxy import Proxy
-from tests.unit.plugins.plugin_utils.export import killed
+from tests.unit.plugins.plugin_utils.export import hostile, killed
 from tests.unit.plugins.plugin_utils.export.export_events import event, key
 
 _DEFAULTS = {name: option.get("default") for name, option in elastic.ARGUMENTS.items()}
@@ -117,6 +118,33 @@ def test_documents_arrive_whole_and_with_their_id(cluster: _Search) -> None:
     request = cluster.server.requests[-1]
     assert (request.path, request.tls) == (f"/{search.STREAM}/_bulk", "TLSv1.3")
     assert request.headers["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize(
+    ("product", "name", "template"),
+    [("elasticsearch", "ecs", "bulwark-findings"), ("opensearch", "ocsf", "bulwark-ocsf")],
+)
+def test_2000_hostile_events_of_all_classes_fit_the_index_template(
+    make: Make, product: str, name: str, template: str
+) -> None:
+    receivers = paths.ROOT / "plugins/plugin_utils/content/export/receivers"
+    body = json.loads((receivers / product / f"{template}.json").read_text())["template"]
+    assert body["mappings"]["dynamic"] is False
+    index = {
+        "stream": elastic.STREAMS[name],
+        "mappings": body["mappings"]["properties"],
+        "ignore_malformed": body.get("settings", {}).get("index.mapping.ignore_malformed", False),
+    }
+    opened = make(product, options={"format": name, "request_timeout": 300.0}, **index)
+    prepared = [opened.receiver.prepare(one, one["metadata"]["uid"]) for one in hostile.exported()]
+
+    for number in range(0, len(prepared), 250):
+        batch = prepared[number : number + 250]
+        receipts = opened.receiver.send(batch)
+        assert [receipt.reason for receipt in receipts if receipt.outcome != "accepted"] == []
+
+    assert len(prepared) == 2_000
+    assert opened.cluster.documents == {one.uid: json.loads(one.body) for one in prepared}
 
 
 def test_what_the_receiver_has_already_is_accepted(cluster: _Search) -> None:

@@ -257,7 +257,7 @@ def test_tls_below_1_2_is_refused(authority: Authority, issued: Issued) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers("ALL:@SECLEVEL=0")
     with warnings.catch_warnings():
-        # What is tested is that nobody may use it any more.
+        # The test shows that nobody can use it any more.
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.load_cert_chain(issued.certificate, issued.key)

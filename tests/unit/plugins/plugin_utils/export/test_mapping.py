@@ -294,7 +294,10 @@ def test_rows_replace_those_of_the_base(tmp_path: pathlib.Path) -> None:
     assert [(row.field, row.sources) for row in rows.read(tmp_path / "scan.yml")] == [("a", ("x",)), ("b", ("y",))]
 
 
-@pytest.mark.parametrize("folder", sorted(path.name for path in mapping.DIRECTORY.iterdir() if path.is_dir()))
+# The folder of receivers has files to install there.
+@pytest.mark.parametrize(
+    "folder", sorted({path.name for path in mapping.DIRECTORY.iterdir() if path.is_dir()} - {"receivers"})
+)
 @pytest.mark.parametrize("name", mapping.CLASSES.values())
 def test_the_content_of_every_format_can_be_read(folder: str, name: str) -> None:
     if not list((mapping.DIRECTORY / folder).glob("*.yml")):

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export import heartbeat, runner, settings, worker
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import heartbeat, outcome, runner, settings, worker
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.progress import Progress
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import (
     ExportError,
@@ -100,6 +100,19 @@ def test_a_bad_destination_stops_no_other_one(desk: Desk, receiver: t.Any, error
     assert (done["bad"].sent, done["bad"].error) == (0, error)
     assert (done["good"].sent, done["good"].error) == (1, None)
     assert desk.state("bad").waiting == 1
+
+
+def test_a_destination_that_somebody_removed_is_said_to_be(desk: Desk) -> None:
+    desk.register(siem=Receiver(), good=Receiver())
+    desk.found("/a")
+    desk.store.remove_destination("siem", discard=True, now=time.time())
+    done = desk.export()
+    assert (done["siem"].error, done["good"].sent) == ("somebody removed the destination meanwhile", 1)
+    state = outcome.state_of(desk.store, desk.configured[0].destination, time.time())
+    result = outcome.of_destination(state, done["siem"])
+    assert outcome.problem(result) == (
+        "The destination 'siem' had a problem: somebody removed the destination meanwhile."
+    )
 
 
 def test_a_receiver_that_never_returns_is_left_behind(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import typing as t
 
 import pytest
@@ -15,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model
 
 from tests.unit.plugins.plugin_utils.export import kind
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 GROUPS = {"web": ["web2", "web1"], "db": ["db1"]}
 NOW = 1_780_000_000.0
 
@@ -75,7 +79,8 @@ def test_without_options_everything_is_sent_and_nothing_is_limited() -> None:
         ([kind.entry("a", max_changes=0, when_full="keep_oldest")], "destination 'a': max_changes is 0; write 1 or"),
         ([kind.entry("a", max_age="2 fortnights", when_full="keep_oldest")], "destination 'a': max_age '2 fortnights'"),
         ([kind.entry("a", max_age="0d", when_full="keep_oldest")], "destination 'a': max_age '0d' is no span of time"),
-        ([kind.entry("a", since="yesterday")], "destination 'a': 'yesterday' is no time: write a date"),
+        ([kind.entry("a", since="yesterday")], "destination 'a': since: 'yesterday' is no time: write a date"),
+        ([kind.entry("a", since="2099-01-01")], "destination 'a': since: '2099-01-01' is in the future"),
         (
             [{"name": "a", "webhook": {"url": "host", "token": "s3cr3t"}}],
             "destination 'a': webhook: url 'host' is no URL; write https://HOST (token ********)",
@@ -124,6 +129,16 @@ def test_secrets_are_known_before_anything_is_checked() -> None:
         "7",
     ]
     assert settings.raw_secrets(None) == settings.raw_secrets({"token": "x"}) == []
+
+
+def test_the_options_are_known_without_any_library_of_a_kind() -> None:
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('urllib3', 'confluent_kafka', 'azure', 'elasticsearch', "
+        "'opensearchpy', 'requests')));"
+        f"from {settings.__name__} import arguments; print(len(arguments()['options']))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=ENVIRONMENT)
+    assert (answer.stderr, int(answer.stdout or 0) > len(settings.COMMON)) == ("", True)
 
 
 def test_a_new_kind_needs_a_module_and_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats imp
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.primary import with_primary
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import UnfitError
 
-from tests.support import hostile_events, paths, require
+from tests.support import hostile_events, leef_reader, paths, require
 
 # The types of rows by those of IBM's attributes.
 TYPES = {
@@ -145,11 +145,37 @@ def test_an_id_of_an_event_has_at_most_255_characters() -> None:
     assert rendered.shortened == 1
 
 
+@pytest.mark.parametrize(
+    ("code", "shown", "shortened"),
+    [
+        ("|" * 63 + "xyz", "\\x7c" * 63 + "xyz", 0),
+        ("|" * 64, "\\x7c" * 63 + "…", 1),
+        ("|" * 300, "\\x7c" * 63 + "…", 1),
+        ("x" * 254 + "|", "x" * 254 + "…", 1),
+    ],
+)
+def test_an_id_is_cut_before_a_pipe_and_never_inside_of_what_shows_it(code: str, shown: str, shortened: int) -> None:
+    event = dict(hostile_events.plain()[0])
+    event["metadata"] = {**event["metadata"], "event_code": code}
+    rendered = leef.render(event)
+    assert leef_reader.read(rendered.body).event_id == shown
+    assert rendered.shortened == shortened
+
+
 def expected(event: dict[str, t.Any]) -> tuple[list[str], dict[str, str]]:
     """Return the header without the format's version, and the attributes that a reader must see; ``devTime`` aside."""
     rows = mapping.for_event("leef", event, clean=visible.without_controls)
     values = {key: str(value) for key, value in rows.apply(with_primary(event)).fields.items() if key != "devTime"}
-    return [values.pop(name).replace("|", "\\x7c") for name in leef.HEADER], values
+    *names, event_id = (values.pop(name) for name in leef.HEADER)
+    header = [with_shown_pipes(name) for name in (*names, event_id)]
+    if len(header[-1]) > 255:
+        length = next(length for length in range(254, 0, -1) if len(with_shown_pipes(event_id[:length])) <= 254)
+        header[-1] = with_shown_pipes(event_id[:length]) + "…"
+    return header, values
+
+
+def with_shown_pipes(text: str) -> str:
+    return text.replace("|", "\\x7c")
 
 
 def milliseconds(values: dict[str, str]) -> int:
@@ -166,18 +192,14 @@ def milliseconds(values: dict[str, str]) -> int:
 def test_whatever_is_in_an_event_reads_back_as_it_was() -> None:
     delimiters: collections.Counter[str] = collections.Counter()
     for event in hostile_events.many():
-        line = leef.render(event).body.decode()
-        assert len(line.splitlines()) == 1
-        version, *header, shown, text = line.split("|", 6)
-        delimiters[shown] += 1
-        pairs = [attribute.split("=", 1) for attribute in text.split({"x09": "\t"}.get(shown, shown))]
-        values = dict(pairs)
-        assert len(values) == len(pairs), "QRadar ignores a key that is there twice"
-        assert milliseconds(values) == event["time"]
-        assert (version, header, values) == ("LEEF:2.0", *expected(event))
+        body = leef.render(event).body
+        read = leef_reader.read(body)
+        delimiters[read.delimiter] += 1
+        assert read.milliseconds == milliseconds(read.attributes) == event["time"]
+        assert (read.version, list(read[1:5]), read.attributes) == ("2.0", *expected(event))
     assert delimiters["^"] > 100
     assert delimiters["~"] > 100
-    assert delimiters["x09"] > 0
+    assert delimiters["\t"] > 0
 
 
 def test_a_class_without_a_mapping_is_refused() -> None:
