@@ -26,26 +26,28 @@ def state(**fields: t.Any) -> DestinationState:
 
 
 def test_a_destination_that_has_everything_has_no_problem() -> None:
-    result = outcome.of_destination(state(sent=900), Progress(sent=1200, is_done=True))
+    result = outcome.of_destination(state(sent=900), Progress(sent=1200, is_done=True), 200.0)
     assert (result["behind_since"], result["error"], outcome.problem(result)) == (None, None, None)
     assert outcome.line(result) == "Export to siem (webhook, https://siem.example.com/in): 1,200 sent, 0 waiting"
 
 
 def test_what_waits_is_said_with_its_reason() -> None:
     waiting = state(waiting=2, waiting_since=60.0, retry_at=3600.0, last_error="connection refused", set_aside=1)
-    result = outcome.of_destination(waiting, Progress(is_done=True))
+    result = outcome.of_destination(waiting, Progress(is_done=True), 200.0)
     assert (result["behind_since"], result["retry_at"]) == (60.0, 3600.0)
     reason = "not tried before 1970-01-01 01:00 UTC: connection refused"
     assert outcome.problem(result) == f"The destination 'siem' is behind by 2 changes: {reason}."
     assert outcome.line(result).endswith(f": 0 sent, 2 waiting, 1 set aside; {reason}")
-    result = outcome.of_destination(state(waiting=1, waiting_since=60.0), Progress(error="reset"))
+    result = outcome.of_destination(waiting, Progress(is_done=True), 3600.0)
+    assert result["error"] == "due again after: connection refused"
+    result = outcome.of_destination(state(waiting=1, waiting_since=60.0), Progress(error="reset"), 200.0)
     assert outcome.problem(result) == "The destination 'siem' is behind by 1 change: reset."
-    result = outcome.of_destination(state(waiting=1, waiting_since=60.0), Progress(is_done=True))
+    result = outcome.of_destination(state(waiting=1, waiting_since=60.0), Progress(is_done=True), 200.0)
     assert result["error"] == "another exporter has the rest, or it was recorded meanwhile"
 
 
 def test_what_was_refused_is_a_problem_and_says_what_to_do() -> None:
-    result = outcome.of_destination(state(set_aside=1), Progress(sent=1, refused=1))
+    result = outcome.of_destination(state(set_aside=1), Progress(sent=1, refused=1), 200.0)
     assert outcome.problem(result) == (
         "The destination 'siem' refused 1 change: findings_export_info shows why, and resend sends them again."
     )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 import typing as t
@@ -102,6 +103,29 @@ def test_a_bad_destination_stops_no_other_one(desk: Desk, receiver: t.Any, error
     assert desk.state("bad").waiting == 1
 
 
+def test_a_destination_that_lacks_something_stops_no_other_one(desk: Desk) -> None:
+    desk.register(siem=Receiver(), good=Receiver())
+    desk.found("/a")
+    problem = "webhook: url_file: /nowhere cannot be read: No such file or directory"
+    desk.configured = [
+        dataclasses.replace(each, problem=problem) if each.name == "siem" else each for each in desk.configured
+    ]
+    done = desk.export()
+    assert (done["siem"].error, done["good"].sent) == (problem, 1)
+    state = desk.state("siem")
+    assert (state.waiting, state.last_error) == (1, problem)
+
+
+def test_a_receiver_that_fails_again_and_again_is_left_to_the_next_export(desk: Desk) -> None:
+    def refusing(_batch: t.Sequence[Prepared]) -> list[Receipt]:
+        raise UnavailableError("connection refused")
+
+    desk.register(siem=Receiver(refusing))
+    desk.found("/a")
+    assert desk.export()["siem"].error == "connection refused"
+    assert desk.state("siem").attempts == 3
+
+
 def test_a_destination_that_somebody_removed_is_said_to_be(desk: Desk) -> None:
     desk.register(siem=Receiver(), good=Receiver())
     desk.found("/a")
@@ -109,7 +133,7 @@ def test_a_destination_that_somebody_removed_is_said_to_be(desk: Desk) -> None:
     done = desk.export()
     assert (done["siem"].error, done["good"].sent) == ("somebody removed the destination meanwhile", 1)
     state = outcome.state_of(desk.store, desk.configured[0].destination, time.time())
-    result = outcome.of_destination(state, done["siem"])
+    result = outcome.of_destination(state, done["siem"], time.time())
     assert outcome.problem(result) == (
         "The destination 'siem' had a problem: somebody removed the destination meanwhile."
     )
@@ -134,13 +158,14 @@ def test_a_receiver_that_never_returns_is_left_behind(desk: Desk, monkeypatch: p
 
 
 def test_a_slow_batch_keeps_its_claim(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "LEASE", 0.5)
-    monkeypatch.setattr(heartbeat, "LEASE", 0.5)
-    monkeypatch.setattr(heartbeat, "_BEAT", 0.1)
+    # A busy machine puts off a beat by a second.
+    monkeypatch.setattr(worker, "LEASE", 5.0)
+    monkeypatch.setattr(heartbeat, "LEASE", 5.0)
+    monkeypatch.setattr(heartbeat, "_BEAT", 0.5)
     taken: list[int] = []
 
     def slow(batch: t.Sequence[Prepared]) -> list[Receipt]:
-        time.sleep(2)
+        time.sleep(8)
         now = time.time()
         taken.append(len(desk.store.claim("siem", "another", changes=10, size=10_000, lease=1, now=now)))
         return accept(batch)
