@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The export of 100,000 findings of 2 kB by TLS into rsyslog, beside rsyslog that forwards the same lines.
+"""The export of 100,000 findings of 2 to 3 kB by TLS into rsyslog, beside rsyslog that forwards the same lines.
 
 ours_s: an export takes all changes from the outbox (SQLite), formats them, sends them to rsyslog and settles them, as
 ``findings_export`` does, until rsyslog has written the last. peer_s: another rsyslog reads the same messages from a

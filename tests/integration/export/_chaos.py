@@ -28,7 +28,15 @@ from tests.support.receivers.syslog_daemons import Rsyslog
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
-Event = dict[str, t.Any]
+
+class Arrived(t.NamedTuple):
+    """Of an event that arrived: its ``metadata.uid``, host, subject and change."""
+
+    uid: str
+    host: str
+    subject: str
+    change: str
+
 
 _KAFKA_TOPIC = "findings"
 # Seconds at most between a sign of life of a victim and its end, and until it is started again.
@@ -39,7 +47,10 @@ class _DurableRsyslog(Rsyslog):
     """Writes a message before it acknowledges it; with a queue in memory what is in there dies with it."""
 
     def configuration(self) -> str:
-        return 'main_queue(queue.type="Direct")\n' + super().configuration()
+        """Return the usual one, with nothing but the text of messages in the file."""
+        usual = super().configuration()
+        assert "%jsonmesg%" in usual
+        return 'main_queue(queue.type="Direct")\n' + usual.replace("%jsonmesg%", "%msg%")
 
 
 class Victim(t.Protocol):
@@ -63,9 +74,10 @@ class Receivers:
         trust = {"ca_file": str(authority.file)}
         self.disk = directory / "disk"
         self._file = self.disk / "events.json"
-        folders = {name: directory / name for name in ("elastic", "splunk", "relp")}
-        for folder in (self.disk, *folders.values()):
-            folder.mkdir()
+        # In memory, as what they have must outlive their process and not the machine: the disk is no part of the test.
+        self._memory = directory / "memory"
+        folders = {name: self._memory / name for name in ("elastic", "splunk", "relp")}
+        self._folders = list(folders.values())
         server = authority.issue("127.0.0.1")
         self._elastic = ReceiverProcess(folders["elastic"], "tests.support.receivers.search:Cluster", server)
         self._splunk = ReceiverProcess(folders["splunk"], "tests.support.receivers.hec:Hec", server)
@@ -82,8 +94,12 @@ class Receivers:
 
     def __enter__(self) -> t.Self:
         with contextlib.ExitStack() as stack:
-            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,mode=700", "tmpfs", self.disk], check=True)
-            stack.callback(subprocess.run, ["umount", self.disk], check=True)
+            for folder, size in ((self.disk, "64m"), (self._memory, "512m")):
+                folder.mkdir()
+                subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", folder], check=True)
+                stack.callback(subprocess.run, ["umount", folder], check=True)
+            for folder in self._folders:
+                folder.mkdir()
             for receiver in (self._elastic, self._splunk, self._relp, self._kafka):
                 stack.enter_context(receiver)
             self._kafka.create(_KAFKA_TOPIC)
@@ -107,14 +123,15 @@ class Receivers:
         }
         return [{"name": kind, "coverage": False, kind: options} for kind, options in kinds.items()]
 
-    def arrived(self) -> dict[str, list[Event]]:
+    def arrived(self) -> dict[str, list[Arrived]]:
         """Return what each kind of receiver has, in the order of arrival; Kafka's by partitions."""
+        files = {name: file for name, (_victim, file) in self.victims.items()}
         return {
-            "elastic": [document for _uid, document in self._elastic.journal.read()],
-            "splunk": [envelope["event"] for envelope in self._splunk.journal.read()],
-            "syslog": [json.loads(message.text) for message in self._relp.messages()],
-            "kafka": [json.loads(message.value) for message in self._kafka.read(_KAFKA_TOPIC)],
-            "file": [json.loads(line) for line in self._file.read_bytes().splitlines()],
+            "elastic": [_arrived(document) for _uid, document in _lines(files["elastic"])],
+            "splunk": [_arrived(envelope["event"]) for envelope in _lines(files["splunk"])],
+            "syslog": [_arrived(event) for event in _lines(files["relp"])],
+            "kafka": [_arrived(json.loads(message.value)) for message in self._kafka.read(_KAFKA_TOPIC)],
+            "file": [_arrived(event) for event in _lines(self._file)],
         }
 
     def size(self) -> int:
@@ -142,30 +159,24 @@ class Writers:
 
     def __init__(self, url: str, number: int, findings: int) -> None:
         self.hosts = [f"web{host}" for host in range(number)]
-        self._commands = [_command("chaos_writer", url, host, str(findings)) for host in self.hosts]
-        self._processes: list[subprocess.Popen[str]] = []
+        self._command = _command("chaos_writer", url, str(findings), *self.hosts)
 
     def __enter__(self) -> t.Self:
         pipe = subprocess.PIPE
-        self._processes = [
-            subprocess.Popen(command, **_PLACE, text=True, stdin=pipe, stdout=pipe) for command in self._commands
-        ]
+        self._process = subprocess.Popen(self._command, **_PLACE, text=True, stdin=pipe, stdout=pipe)
         return self
 
     def __exit__(self, *_error: object) -> None:
-        for process in self._processes:
-            process.kill()
-            process.communicate()
+        # At the end of its lines it ends, and so do its writers.
+        self._process.communicate()
 
     def record(self) -> None:
         """Let all record their hosts at once, and wait for the last."""
-        for process in self._processes:
-            assert process.stdin is not None
-            process.stdin.write("\n")
-            process.stdin.flush()
-        for process in self._processes:
-            assert process.stdout is not None
-            assert process.stdout.readline(), "a writer failed"
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline(), "a writer failed"
 
 
 class Exporter:
@@ -257,6 +268,17 @@ def register(store: Store, destinations: t.Sequence[t.Mapping[str, t.Any]], now:
     """Let the store queue changes for each destination."""
     for parsed in killed_exporter.parse(destinations, now):
         store.register_destination(parsed.destination, now=now)
+
+
+def _lines(file: pathlib.Path) -> t.Iterator[t.Any]:
+    """Yield what the lines of a file have, without all of them in memory."""
+    with file.open("rb") as lines:
+        yield from map(json.loads, lines)
+
+
+def _arrived(event: t.Mapping[str, t.Any]) -> Arrived:
+    unmapped = event["unmapped"]
+    return Arrived(event["metadata"]["uid"], event["device"]["hostname"], unmapped["subject"], unmapped["change"])
 
 
 _PLACE: dict[str, t.Any] = {

@@ -19,7 +19,7 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
-from tests.integration.export._chaos import Event, Exporter, Killer, Receivers, Writers, receiver_killer, register
+from tests.integration.export._chaos import Arrived, Exporter, Killer, Receivers, Writers, receiver_killer, register
 from tests.support import postgresql, waiting
 from tests.support.receivers.kafka_broker import Broker
 from tests.support.receivers.syslog_daemons import Rsyslog
@@ -81,14 +81,14 @@ def test_every_change_arrives_in_order_whoever_is_killed(
                 assert len(events) == len(subjects) * rounds, kind
 
 
-def _steps(events: t.Sequence[Event]) -> dict[tuple[str, str], list[str]]:
+def _steps(events: t.Sequence[Arrived]) -> dict[tuple[str, str], list[str]]:
     """Return the changes of each finding in the order in which they arrived first."""
-    steps = collections.defaultdict(list)
-    first: dict[str, Event] = {}
+    first: dict[str, Arrived] = {}
     for event in events:
-        first.setdefault(event["metadata"]["uid"], event)
+        first.setdefault(event.uid, event)
+    steps = collections.defaultdict(list)
     for event in first.values():
-        steps[event["device"]["hostname"], event["unmapped"]["subject"]].append(event["unmapped"]["change"])
+        steps[event.host, event.subject].append(event.change)
     return dict(steps)
 
 
@@ -97,7 +97,7 @@ def _until(condition: t.Callable[[], t.Any], exporter: Exporter) -> None:
 
     def holds() -> bool:
         exporter.keep_up()
-        time.sleep(0.05)
+        time.sleep(0.1)
         return bool(condition())
 
     waiting.until(holds, "the export did not get on")
