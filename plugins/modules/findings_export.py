@@ -287,8 +287,8 @@ options:
             default: 1000000
           max_size:
             description:
-              - Size in bytes, from 1000000, after which a file is full. It then becomes C(path.1), the former
-                C(path.1) becomes C(path.2), and so on.
+              - Size in bytes, from 1000000, after which a file is full. It becomes C(path.1), C(path.1) becomes
+                C(path.2), and so on.
             type: int
             default: 100000000
           files:
