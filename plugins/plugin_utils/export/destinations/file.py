@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The destination ``file``: one event on a line, in a file on the controller that is rotated by its size.
 
-What a killed exporter wrote and could not report is written again by the next one only if it is not in the newest lines
+The next exporter writes the lines of a killed one again only if they are not among the newest lines
 already, so that each event is in the files once.
 """
 
