@@ -23,6 +23,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export import (
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.progress import Progress
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.settings import Settings
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
 # A week: no export takes so long, and what a thread can wait for has an end. A preview is in memory as a whole.
@@ -61,7 +62,7 @@ class ActionModule(StoreActionBase):
         if options["state"] == "absent":
             if not options["names"] or options["destinations"]:
                 raise AnsibleActionFail("state absent removes the destinations of 'names': give 'names' alone")
-        elif not options["destinations"]:
+        elif options["state"] == "present" and not options["destinations"]:
             raise AnsibleActionFail("'destinations' is empty: give at least one destination")
         for name, least, most in (("time_limit", 1, _LONGEST), ("preview", 0, _MOST_PREVIEWS)):
             if not least <= options[name] <= most:
@@ -99,7 +100,8 @@ class ActionModule(StoreActionBase):
             done = self._preview(store, chosen, options, now)
         else:
             done = self._send(store, chosen, options, changed=result["changed"])
-        return result | done | ({"warnings": [*unverified, *done.get("warnings", [])]} if unverified else {})
+        warnings = [*unverified, *done.get("warnings", []), *_left(store, options)]
+        return result | done | ({"warnings": warnings} if warnings else {})
 
     def _preview(
         self, store: Store, chosen: t.Sequence[Settings], options: t.Mapping[str, t.Any], now: float
@@ -182,6 +184,18 @@ def _remove(store: Store, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     removed = [name for name in dict.fromkeys(options["names"]) if name in known]
     discarded = sum(store.remove_destination(name, discard=options["discard"], now=now) for name in removed)
     return {"changed": bool(removed), "removed": removed, "discarded": discarded}
+
+
+def _left(store: Store, options: t.Mapping[str, t.Any]) -> list[str]:
+    """Return a warning for each destination that changes wait for and that nobody exports to any more."""
+    configured = {entry["name"] for entry in options["destinations"]}
+    return [
+        f"{counted(state.waiting, 'change')} for the destination '{state.destination.name}' cannot be sent: "
+        "bulwark_export does not have it any more. Add it again, or remove it with findings_export, state absent and "
+        "discard."
+        for state in store.destinations(time.time())
+        if state.waiting and state.destination.name not in configured
+    ]
 
 
 def _wanted(options: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:

@@ -55,7 +55,8 @@ options:
       - Each secret, such as a token, is given in one of three ways. C(token) has the secret, which belongs into
         Ansible Vault, C(token_file) names a file on the controller, and C(token_environment) names an environment
         variable of the process that runs the playbook.
-      - Required unless O(state=absent).
+      - Required with O(state=present). Without any, O(state=exported) only warns of destinations that the store still
+        queues changes for, and raises their alert.
     type: list
     elements: dict
     default: []

@@ -54,3 +54,22 @@ class Pause:
         left = self._until - time.monotonic()
         if left > 0:
             raise UnavailableError(self._message, left)
+
+
+def collected(pause: Pause, number: int, send: t.Callable[[list[Receipt | None]], None]) -> list[Receipt]:
+    """Return the receipts of a batch; raise UnavailableError if nobody knows of any event what became of it.
+
+    send: sends the batch and puts receipts into a list, in which None stands for an event that is due again. What it
+    raises after some events were taken begins a pause.
+    """
+    pause.check()
+    results: list[Receipt | None] = [None] * number
+    reason: str | None = None
+    try:
+        send(results)
+    except UnavailableError as error:
+        if not any(results):
+            raise
+        pause.begin(error)
+        reason = str(error)
+    return [result or Receipt("again", reason) for result in results]

@@ -117,10 +117,32 @@ def test_a_scan_exports_at_its_end_and_raises_the_alert_of_a_receiver_that_is_be
     assert "new dead" in collector.names()
     scans = [event for event in collector.events if event["class_uid"] == 6007]
     assert {event["device"]["name"] for event in scans} >= {"web1", "web2"}
+    # A scan that was configured for no destination says that the store has some, and the alert stays.
+    answer = team.play("bulwark.servers.scan")
+    warned = " ".join(shown(answer).split())
+    assert "for the destination 'dead' cannot be sent: bulwark_export does not have it any more." in warned
+    assert team.behind() == [("dead", "open")]
     with team.store() as store:
         assert store.remove_destination("dead", discard=True, now=time.time())
     answer = team.play("bulwark.servers.scan", bulwark_export=configured[1:])
     assert team.behind() == [("dead", "resolved")]
+
+
+def test_a_destination_that_lacks_its_directory_stops_no_scan(team: Team, collector: Collector) -> None:
+    missing = {
+        "name": "archive",
+        "coverage": False,
+        "file": {"path": str(team.directory / "nowhere" / "findings.jsonl")},
+    }
+    team.found("/a")
+    configured = [{**missing, "since": "1d"}, to(collector.server_address[1], since="1d")]
+    answer = team.play("bulwark.servers.scan", bulwark_export=configured)
+    assert answer.returncode == 0, shown(answer)
+    assert "nowhere is no directory; make it, or name a file elsewhere" in shown(answer)
+    assert collector.names()
+    (team.directory / "nowhere").mkdir()
+    assert team.export(bulwark_export=configured, bulwark_export_names=["archive"]).returncode == 0
+    assert (team.directory / "nowhere" / "findings.jsonl").stat().st_size > 0
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export import (
     fit,
     http,
     http_options,
+    receipts,
     search_clients,
     secrets,
 )
@@ -29,7 +30,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver im
     ExportError,
     Prepared,
     Receipt,
-    UnavailableError,
 )
 
 # Each format's data stream, for which ``content/export/receivers`` has an index template.
@@ -77,17 +77,9 @@ class ElasticReceiver:
 
     def send(self, batch: t.Sequence[Prepared]) -> list[Receipt]:
         """Create each event of a batch; raise UnavailableError where nobody knows of any what became of it."""
-        self._pause.check()
-        results: list[Receipt | None] = [None] * len(batch)
-        reason: str | None = None
-        try:
-            self._send(range(len(batch)), batch, results)
-        except UnavailableError as error:
-            if not any(results):
-                raise
-            self._pause.begin(error)
-            reason = str(error)
-        return [result or Receipt("again", reason) for result in results]
+        return receipts.collected(
+            self._pause, len(batch), lambda results: self._send(range(len(batch)), batch, results)
+        )
 
     def close(self) -> None:
         """End the connection."""

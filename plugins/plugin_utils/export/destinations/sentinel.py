@@ -17,6 +17,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export import (
     azure_clients,
     http,
     http_options,
+    receipts,
     secrets,
     sentinel_rows,
 )
@@ -86,17 +87,9 @@ class SentinelReceiver:
 
     def send(self, batch: t.Sequence[Prepared]) -> list[Receipt]:
         """Send a batch in one call, in more where Azure refuses it; raise UnavailableError."""
-        self._pause.check()
-        results: list[Receipt | None] = [None] * len(batch)
-        reason: str | None = None
-        try:
-            self._send(range(len(batch)), batch, results)
-        except UnavailableError as error:
-            if not any(results):
-                raise
-            self._pause.begin(error)
-            reason = str(error)
-        return [result or Receipt("again", reason) for result in results]
+        return receipts.collected(
+            self._pause, len(batch), lambda results: self._send(range(len(batch)), batch, results)
+        )
 
     def close(self) -> None:
         """End the connections."""
