@@ -39,7 +39,7 @@ def receipts(origin: str, reply: t.Any, batch: t.Sequence[Prepared]) -> list[Rec
 def _receipt(origin: str, item: t.Any, uid: str) -> Receipt:
     result = item.get("create") if isinstance(item, dict) else None
     status = result.get("status") if isinstance(result, dict) else None
-    if not isinstance(result, dict) or type(status) is not int:
+    if not isinstance(result, dict) or not isinstance(status, int) or isinstance(status, bool):
         raise UnavailableError(_strange(origin))
     if result.get("failure_store") == "used":
         # Under an id of its own.

@@ -34,7 +34,7 @@ def evaluation(row: Row, collector: Collector) -> Evaluation:
             if value is None:
                 continue
             # Most values are texts for text fields; calls for these would take a fifth of the time.
-            if not stays or type(value) is not str:
+            if not stays or not isinstance(value, str):
                 value = converted(value)
             if value is not None and value != "":
                 return value

@@ -98,12 +98,12 @@ class Mapping:
             value = evaluate(values)
             if value is None:
                 continue
-            if type(value) is str:
+            if isinstance(value, str):
                 if not value.isprintable():
                     value = self._clean(value)
-            elif type(value) is list:
+            elif isinstance(value, list):
                 value = [self._clean(item) if isinstance(item, str) else item for item in value]
-            if limit is not None and (type(value) is not str or len(value) > limit):
+            if limit is not None and (not isinstance(value, str) or len(value) > limit):
                 value, number = _within(row, value, limit)
                 shortened += number
                 if value is None:

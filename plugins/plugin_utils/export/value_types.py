@@ -24,7 +24,7 @@ _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}")
 
 def text(value: t.Any) -> str | None:
     """Return a scalar as text and anything larger as compact JSON; nothing for an empty one."""
-    if type(value) is str:
+    if isinstance(value, str):
         return value or None
     if value is None or value == [] or value == {}:
         return None

@@ -34,7 +34,7 @@ def render(event: t.Mapping[str, t.Any], version: str = "0") -> Rendered:
     texts: list[str] = []
     numbers: list[str] = []
     for key, value in fields.items():
-        if type(value) is str:
+        if isinstance(value, str):
             texts.append(f"{key}={_extension(value)}")
         else:
             numbers.append(f"{key}={value}")
