@@ -29,7 +29,7 @@ from tests.unit.plugins.plugin_utils.store.samples import finding, record
 
 pytestmark = pytest.mark.long
 
-_FINDINGS = 300
+_FINDINGS = 1_500
 _KILLS = 12
 
 
