@@ -115,7 +115,7 @@ def register(connection: sa.Connection, destination: Destination, now: float, ex
     added = connection.execute(table.insert().values(**row, sent=0, shortened=0, attempts=0))
     (new,) = t.cast("tuple[int]", tuple(added.inserted_primary_key or ()))
     if existing_since is not None:
-        outbox_existing.queue(connection, Registered(new, destination), existing_since, now)
+        outbox_existing.queue(connection, new, destination, existing_since, now)
     return True
 
 

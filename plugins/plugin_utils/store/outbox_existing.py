@@ -17,11 +17,9 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     query,
     sql,
 )
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model import Destination
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.outbox_changes import EXISTING
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
-
-if t.TYPE_CHECKING:
-    from ansible_collections.bulwark.servers.plugins.plugin_utils.store.outbox_destinations import Registered
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
@@ -29,13 +27,13 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
 _BATCH = 1_000
 
 
-def queue(connection: sa.Connection, registered: Registered, since: float, now: float) -> None:
-    """Queue the findings that a filter lets through and that a run saw at or after a time.
+def queue(connection: sa.Connection, key: int, destination: Destination, since: float, now: float) -> None:
+    """Queue the findings that a destination's filter lets through and that a run saw at or after a time.
 
-    The caller keeps everybody else from the outbox.
+    key: of the destination in its table. The caller keeps everybody else from the outbox.
     """
     table = tables().findings
-    wanted = registered.destination.filter
+    wanted = destination.filter
     columns = [column for column in table.c if column.name != "event"]
     size = sql.byte_length(table.c.event, connection.dialect.name).label("size")
     effective = query.effective(now).label("effective")
@@ -47,16 +45,16 @@ def queue(connection: sa.Connection, registered: Registered, since: float, now: 
     )
     rows = connection.execute(statement).mappings().all()
     chosen = [row for row in rows if outbox_filter.takes_host(wanted, row["host"])]
-    room = outbox_limits.room(connection, registered.id, registered.destination, now)
+    room = outbox_limits.room(connection, key, destination, now)
     limited = chosen if room is None else chosen[:room]
     for start in range(0, len(limited), _BATCH):
         part = limited[start : start + _BATCH]
         drafts = [outbox_changes.Draft(_change(row), row["size"]) for row in part]
-        outbox_insert.insert(connection, [(draft, [registered.id]) for draft in drafts], now)
+        outbox_insert.insert(connection, [(draft, [key]) for draft in drafts], now)
     if len(limited) < len(chosen):
         dropped = outbox_counts.Numbers(dropped=len(chosen) - len(limited))
-        outbox_counts.note(connection, registered.id, dropped)
-    outbox_limits.trim(connection, registered.id, registered.destination, now)
+        outbox_counts.note(connection, key, dropped)
+    outbox_limits.trim(connection, key, destination, now)
 
 
 def _change(row: sql.Row) -> dict[str, t.Any]:
