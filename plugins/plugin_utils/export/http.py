@@ -109,7 +109,7 @@ class HttpClient:
 
         timeout = Timeout(connect=self._settings.connect_timeout, read=self._settings.read_timeout)
         try:
-            raw = self._manager.urlopen(
+            raw = self._manager.request(
                 method,
                 self._receiver.origin + target,
                 body=body,
