@@ -33,7 +33,7 @@ SKELETON = """
 return [...document.querySelectorAll("*")].map((element) => [element.tagName, ...element.getAttributeNames()].join(" "))
 """
 
-TIMING = """
+_TIMING = """
 return {ready: performance.getEntriesByName("report-ready")[0].startTime,
         painted: performance.getEntriesByName("first-contentful-paint")[0].startTime,
         findings: document.querySelectorAll("#finding-list > li").length}
@@ -105,6 +105,12 @@ class Browser:
 
     def run(self, script: str, *arguments: t.Any) -> t.Any:
         return self.driver.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
+
+    def timing(self) -> dict[str, t.Any]:
+        """Return when the page was ready and painted, in milliseconds; it may be ready before it is painted."""
+        painted = "return performance.getEntriesByName('first-contentful-paint').length > 0"
+        waiting.until(lambda: self.run(painted), "the browser paints nothing")
+        return t.cast("dict[str, t.Any]", self.run(_TIMING))
 
     def find(self, selector: str) -> WebElement:
         return self.driver.find_element("css selector", selector)

@@ -19,7 +19,7 @@ require("chromium", "command:chromedriver", "module:selenium")
 
 from selenium.webdriver.common.keys import Keys  # noqa: E402 - after the requirement it needs
 
-from tests.integration.report.browser import LOW_CONTRAST, SKELETON, TIMING, Browser  # noqa: E402
+from tests.integration.report.browser import LOW_CONTRAST, SKELETON, Browser  # noqa: E402
 
 _DOCKER = benchmark_samples.docker()
 _FIRST = "web-000.example.org"
@@ -289,7 +289,7 @@ def test_a_hundred_hosts_open_in_three_seconds(
 ) -> None:
     data = benchmark_samples.docker(hosts=100)
     browser.open(data)
-    timing = browser.run(TIMING)
+    timing = browser.timing()
     size = len(page.render(data).encode())
     record_property("opened", {**timing, "megabytes": size / 1e6})
     assert len(data.controls) == 101 * 118

@@ -21,7 +21,7 @@ require("chromium", "command:chromedriver", "module:selenium")
 
 from selenium.webdriver.common.keys import Keys  # noqa: E402 - after the requirement it needs
 
-from tests.integration.report.browser import LOW_CONTRAST, SKELETON, TIMING, Browser  # noqa: E402
+from tests.integration.report.browser import LOW_CONTRAST, SKELETON, Browser  # noqa: E402
 
 _FLEET = samples.fleet()
 _HOSTILE_HOST = "\u202e" + "w" * 300 + "<script>"
@@ -408,7 +408,7 @@ def test_ten_thousand_findings_of_a_hundred_hosts_open_in_three_seconds(
 ) -> None:
     data = samples.fleet(hosts=100, findings=10_000)
     browser.open(data)
-    timing = browser.run(TIMING)
+    timing = browser.timing()
     size = len(page.render(data).encode())
     record_property("opened", {**timing, "megabytes": size / 1e6})
     assert timing["findings"] == 50
@@ -439,7 +439,7 @@ def test_a_filter_over_ten_thousand_findings_answers_at_once(
 
 def test_ten_thousand_hosts_do_not_make_it_explode(browser: Browser) -> None:
     browser.open(samples.fleet(hosts=10_000, findings=1_000))
-    timing = browser.run(TIMING)
+    timing = browser.timing()
     assert max(timing["ready"], timing["painted"]) < 3_000
     assert browser.run("return document.querySelectorAll('*').length") < 20_000
     assert "5,832 hosts" in browser.find("#coverage").text
