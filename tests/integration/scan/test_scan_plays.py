@@ -54,9 +54,11 @@ _CHANGE = ("fim_file_created", "/x")
 _TASKS = [
     "Refuse misspelt options",
     "Check the options",
+    "Register the destinations of the export",
     "Open the run",
     "Look with each capability",
     "Close the run",
+    "Export what has changed",
     "Write the report",
     "Show what was found",
     "Fail where the options are wrong",
@@ -141,7 +143,7 @@ def test_any_strategy_scans_and_closes_the_run_at_its_end(site: Site, strategy: 
     # Each host has its own results, and those of the run come in addition, on one host.
     results = sorted(_results(numbers) for numbers in _scans.recap(done).values())
     assert results[-2] <= 6
-    assert results[-1] - results[-2] <= 10
+    assert results[-1] - results[-2] <= 12
 
 
 @pytest.mark.parametrize(("site", "strategy"), [("2.18", "linear"), ("2.21", "free")], indirect=["site"])
