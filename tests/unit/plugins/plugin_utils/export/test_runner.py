@@ -205,7 +205,7 @@ def test_a_refused_change_is_set_aside_with_its_reason_and_can_be_sent_again(des
     def refusing(batch: t.Sequence[Prepared]) -> list[Receipt]:
         return [Receipt("refused", "no such field s3cr3t\x1b[31m"), *accept(batch[1:])]
 
-    desk.register(siem=Receiver(*5 * [refusing]))
+    desk.register(siem=Receiver(refusing))
     desk.found("/a", "/b")
     done = desk.export()["siem"]
     assert (done.sent, done.refused, done.error) == (1, 1, None)
