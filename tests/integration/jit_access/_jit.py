@@ -25,7 +25,17 @@ from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import 
 
 from tests.support import network
 
-_LATE = 1.0
+# Seconds from the end of an opening until it is closed.
+_LATE = 0.1
+
+
+class End(t.NamedTuple):
+    """When an opening ends. The kernel counts from when it has the element: within the call that fills the set."""
+
+    earliest: float
+    latest: float
+
+
 PORTS: list[dict[str, t.Any]] = [
     {"port": "22"},
     {"port": "8000-8010", "protocol": "both"},
@@ -77,6 +87,17 @@ class Site:
         self.host, self.friend, self.stranger = hosts
         self.state = directory / "state"
         self.way = Nftables(self.host)
+        self._longest_fill = 0.0
+
+    @contextlib.contextmanager
+    def filling(self) -> t.Iterator[None]:
+        """Note how long something takes that fills the sets: an opening may end so much later."""
+        begun = since_boot()
+        yield
+        self._longest_fill = max(self._longest_fill, since_boot() - begun)
+
+    def _latest(self, end: End) -> float:
+        return max(end.latest, end.earliest + self._longest_fill) + _LATE
 
     def access(self, check: bool = False, **changes: t.Any) -> dict[str, t.Any]:
         """Set a policy as the module does, without confirming it."""
@@ -85,7 +106,7 @@ class Site:
             fields = options.apply_spec()["ports"]["options"]
             changes["ports"] = [{**defaults(fields), **item} for item in items]
         params = {**defaults(options.apply_spec()), "state_dir": str(self.state), **changes}
-        with self.host.entered():
+        with self.host.entered(), self.filling():
             return apply.apply(params, check)
 
     def lock(self, **changes: t.Any) -> dict[str, t.Any]:
@@ -106,7 +127,7 @@ class Site:
         with self.host.entered():
             return collect.collect(params, True)
 
-    def ending(self, seconds: float, **changes: t.Any) -> float:
+    def ending(self, seconds: float, **changes: t.Any) -> End:
         """Open for so short a time as no policy allows; return when it ends, on the clock that the tests measure with.
 
         What is noted of a grant that is open is the end; everything after that is as with any other.
@@ -120,27 +141,28 @@ class Site:
         mine["until"] = mine["opened"] + seconds
         file.write_text(json.dumps(book))
         # With the same policy only the sets are filled again.
+        self._longest_fill = 0.0
         with self.host.entered():
             self.refill()
-        return started + seconds
+        return End(started + seconds, started + seconds + self._longest_fill)
 
-    def outlast(self, end: float) -> None:
-        """Wait until an opening is over. The kernel counts from when it has the element, which load puts off."""
-        time.sleep(max(0.0, end - since_boot() + _LATE))
+    def outlast(self, end: End) -> None:
+        """Wait until an opening has to be over."""
+        time.sleep(max(0.0, self._latest(end) - since_boot()))
 
-    def watch_the_end(self, end: float, connects: t.Callable[[], bool]) -> None:
-        """Check that an opening lasts until its end, and not a second longer.
+    def watch_the_end(self, end: End, connects: t.Callable[[], bool]) -> None:
+        """Check that an opening lasts until its end, and no longer.
 
         connects: says whether it is open. Its result counts if it is there before the end, which load may put off.
         """
-        while since_boot() < end + _LATE:
-            is_open, left = connects(), end - since_boot()
+        while since_boot() < self._latest(end):
+            is_open, left = connects(), end.earliest - since_boot()
             assert is_open or left < 0, f"{left:.3f} s before its end it is closed"
-            time.sleep(0.1)
+            time.sleep(0.05)
         assert not connects()
 
     def refill(self) -> None:
-        with state.directory({"state_dir": str(self.state)}, create=False) as where:
+        with self.filling(), state.directory({"state_dir": str(self.state)}, create=False) as where:
             now = clock.now()
             packets = nftables.Nftables()
             book = state.read_book(where, now)

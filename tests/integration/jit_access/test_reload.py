@@ -45,8 +45,9 @@ def load(site: Site, configured: str = "", verb: str = "ExecReload") -> None:
     unit = persist.unit(place, table.NAME, "/usr/sbin/nft", script=True).text(place)
     commands = re.findall(rf"^{verb}=-?(.+)$", unit, re.MULTILINE)
     assert len(commands) == 2
-    for command in commands:
-        site.host.run(*shlex.split(command))
+    with site.filling():
+        for command in commands:
+            site.host.run(*shlex.split(command))
 
 
 def note(site: Site) -> pathlib.Path:
