@@ -1052,7 +1052,7 @@ options:
     type: str
   time_limit:
     description:
-      - Seconds for the whole export, from 1 to 604800. What was not sent then waits for the next one.
+      - Seconds for the whole export, from 1 to 604800. The rest waits for the next export.
     type: int
     default: 300
   behind_after:
@@ -1135,7 +1135,7 @@ discarded:
   type: int
   sample: 0
 destinations:
-  description: What was done for each destination.
+  description: The result of each destination.
   returned: when O(state=exported)
   type: list
   elements: dict

@@ -14,6 +14,7 @@ import io
 import json
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import libraries
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.azure_session import AzureSession
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.http import Response, compressed
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.http_options import HttpSettings, Url
@@ -23,7 +24,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.vendor_http
     failure,
     inner_failure,
     reason_of,
-    require_library,
 )
 
 PACKAGES: t.Mapping[str, int] = {"azure-monitor-ingestion": 1, "azure-identity": 1}
@@ -76,7 +76,7 @@ class Identity:
 def require() -> None:
     """Raise ExportError where a library is missing or too old."""
     for package, lowest in PACKAGES.items():
-        require_library(package, lowest)
+        libraries.require(package, lowest)
 
 
 class LogsClient:

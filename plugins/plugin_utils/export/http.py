@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-import importlib.metadata
 import json
 import re
 import time
@@ -22,7 +21,12 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export import http_pool, http_problems, retry_after
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import (
+    http_pool,
+    http_problems,
+    libraries,
+    retry_after,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.deadline import Deadline
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.http_options import HttpSettings, Url
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError, UnavailableError
@@ -150,14 +154,8 @@ class HttpClient:
 
 
 def require() -> None:
-    """Raise ExportError where urllib3 is missing or too old."""
-    try:
-        version = importlib.metadata.version("urllib3")
-    except importlib.metadata.PackageNotFoundError:
-        version = "missing"
-    if version.split(".")[0] not in ("missing", "0", "1"):
-        return
-    raise ExportError(f"it needs urllib3 2 or newer on the controller ({version}): pip install 'urllib3>=2'")
+    """Raise UnusableError if urllib3 is missing or too old."""
+    libraries.require("urllib3", 2)
 
 
 def compressed(body: bytes) -> bytes:

@@ -173,7 +173,7 @@ def _load_certificate(context: ssl.SSLContext, options: t.Mapping[str, t.Any]) -
         context.load_cert_chain(certificate, key, password=lambda: password or "")
     except (OSError, ssl.SSLError, ValueError) as error:
         files = f"{certificate} and {key}" if key is not None else f"{certificate}"
-        raise ExportError(
+        raise UnusableError(
             f"certificate: {files} cannot be used: {_reason(error)}; name a certificate and its key in PEM, and "
             "key_password if the key is encrypted"
         ) from None

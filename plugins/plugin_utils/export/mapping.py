@@ -24,7 +24,7 @@ a file beside it whose rows come first; a row of the class replaces the rows of 
 ``join``
     for ``text``: all items of a list, with this between them.
 ``limit``
-    characters, of each item for a ``list``. What is longer is cut and marked (see ``shortening``), with ``join`` after
+    characters, of each item for a ``list``. A longer value is cut and marked (see ``shortening``), with ``join`` after
     an item, and a list as ``json`` after one too. ``too_long: leave_out`` gives no field then, for what names something
     else once it is cut. Both count as shortened.
 ``when``

@@ -12,6 +12,7 @@ import base64
 import typing as t
 import urllib.parse
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import libraries
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.http import compressed
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.http_options import HttpSettings, Url
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import UnavailableError
@@ -20,7 +21,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.vendor_http
     failure,
     inner_failure,
     reason_of,
-    require_library,
 )
 
 # Each product's client on PyPI with the lowest major version.
@@ -59,7 +59,7 @@ class SearchClient(t.Protocol):
 
 def require(product: str) -> None:
     """Raise ExportError where the product's client is missing or too old."""
-    require_library(*PACKAGES[product])
+    libraries.require(*PACKAGES[product])
 
 
 def open_client(product: str, receiver: Url, settings: HttpSettings, credentials: Credentials) -> SearchClient:

@@ -10,7 +10,6 @@ set of authorities, no redirects, a bound for each reply and each request, and n
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import json
 import typing as t
 
@@ -18,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import pr
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import secrets
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.http import HttpClient, Response
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.http_options import HttpSettings, Url
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import ExportError, UnavailableError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import UnavailableError
 
 _LONGEST_REASON = 300
 _MEANINGS: t.Mapping[int, str] = {
@@ -115,14 +114,3 @@ def inner_failure(error: BaseException) -> UnavailableError | None:
         seen.append(inner)
         inner = inner.__cause__ or inner.__context__
     return None
-
-
-def require_library(package: str, lowest: int) -> None:
-    """Raise ExportError where a library is missing or too old. lowest: its lowest major version."""
-    try:
-        version = importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        version = "missing"
-    major = version.partition(".")[0]
-    if not major.isdecimal() or int(major) < lowest:
-        raise ExportError(f"it needs {package} {lowest} or newer on the controller ({version}): pip install {package}")

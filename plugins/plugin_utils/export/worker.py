@@ -35,7 +35,7 @@ LEASE = 30.0
 _LOOK_AGAIN = 2.0
 # A wait that is longer is left to the next export.
 _PATIENCE = 30.0
-# After so many seconds or changes the store is told what was sent. What it does not know is sent twice after a crash.
+# The store learns after so many seconds or changes what was sent. A crash repeats what the store has not learnt.
 _SETTLE_SECONDS = 1.0
 _SETTLE_CHANGES = 500
 # A receiver that takes others and asks for this one again so often will not take it.

@@ -166,12 +166,12 @@ def conditions(query: Query, dialect: str, now: float) -> list[sa.ColumnElement[
 def _complete(row: t.Mapping[t.Any, t.Any]) -> Finding:
     """Return a finding with its event, which says the same."""
     event = json.loads(row["event"])
-    found = described(row, event["finding_info"]["title"], {}, {})
-    time = max(found.status_since, found.last_seen)
-    activity = {"new": "create", "resolved": "close"}.get(found.status, "update")
-    seen = finding_event.Seen(found.first_seen, found.last_seen, found.count)
-    complete = finding_event.complete(event, found.status, activity, time, found.status_reason, seen)
-    return dataclasses.replace(found, event=complete)
+    finding = described(row, event["finding_info"]["title"], {}, {})
+    time = max(finding.status_since, finding.last_seen)
+    activity = {"new": "create", "resolved": "close"}.get(finding.status, "update")
+    seen = finding_event.Seen(finding.first_seen, finding.last_seen, finding.count)
+    complete = finding_event.complete(event, finding.status, activity, time, finding.status_reason, seen)
+    return dataclasses.replace(finding, event=complete)
 
 
 def described(row: t.Mapping[t.Any, t.Any], title: str, event: dict[str, t.Any], same: dict[str, str]) -> Finding:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import types
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export import fit, secrets
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import fit, libraries, secrets
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.destinations import kafka_client
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats import ocsf
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receipts import ACCEPTED
@@ -90,7 +90,7 @@ class KafkaReceiver:
 
 def check(settings: t.Mapping[str, t.Any]) -> None:
     """Raise ExportError for settings that cannot work, and for a library that is missing."""
-    kafka_client.require()
+    libraries.require("confluent-kafka", 2)
     if not settings["brokers"] or not all(broker.strip() for broker in settings["brokers"]):
         raise ExportError("brokers is empty; write host:port of at least one broker")
     if not _LEAST_EVENT <= settings["max_event"] <= _MOST_EVENT:

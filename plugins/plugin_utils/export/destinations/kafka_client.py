@@ -22,7 +22,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver im
     UnusableError,
 )
 
-with contextlib.suppress(ImportError):  # ``require`` says what is missing
+with contextlib.suppress(ImportError):  # ``check`` of the kind says what is missing
     import confluent_kafka
 
 # Errors of a broker about a message itself, which no repetition changes (https://kafka.apache.org/protocol,
@@ -59,15 +59,6 @@ class Problem(t.NamedTuple):
     def __str__(self) -> str:
         hint = _HINTS.get(self.name)
         return f"Kafka: {self.text[:_LONGEST_REASON]}" + (f"; {hint}" if hint else "")
-
-
-def require() -> None:
-    """Raise ExportError without the library."""
-    if "confluent_kafka" not in globals():
-        raise UnusableError(
-            "the Python package confluent-kafka is missing on the controller; install it, as in "
-            "pip install confluent-kafka"
-        )
 
 
 def configuration(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -38,7 +38,7 @@ def _trusting(settings: t.Mapping[str, t.Any]) -> ssl.SSLContext:
     try:
         made = ssl.create_default_context(cafile=os.path.expanduser(path) if path else None)
     except ssl.SSLError:
-        raise ExportError(f"ca_file: {path} has no certificate in PEM form; name a file with one") from None
+        raise UnusableError(f"ca_file: {path} has no certificate in PEM form; name a file with one") from None
     except OSError as error:
         raise UnusableError(f"ca_file: {path} cannot be read: {error.strerror or error}") from None
     if not settings["verify"]:
@@ -62,7 +62,7 @@ def _identify(made: ssl.SSLContext, settings: t.Mapping[str, t.Any]) -> None:
         made.load_cert_chain(certificate, key, lambda: password)
     except (ssl.SSLError, ValueError) as error:
         reason = getattr(error, "reason", None) or "its password is wrong"
-        raise ExportError(
+        raise UnusableError(
             f"certificate: {certificate} and {key} are no certificate and key that belong together, or the key needs "
             f"another key_password: {str(reason).replace('_', ' ').lower()}"
         ) from None

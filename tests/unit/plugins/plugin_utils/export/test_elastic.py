@@ -574,5 +574,6 @@ def test_a_missing_client_is_said_with_the_way_to_get_it(monkeypatch: pytest.Mon
     monkeypatch.setattr(search_clients, "PACKAGES", {"elasticsearch": ("elasticsearch-of-nobody", 8)})
 
     assert _check() == (
-        "it needs elasticsearch-of-nobody 8 or newer on the controller (missing): pip install elasticsearch-of-nobody"
+        "it needs elasticsearch-of-nobody 8 or newer on the controller (missing): "
+        "pip install 'elasticsearch-of-nobody>=8'"
     )
