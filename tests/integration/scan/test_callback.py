@@ -352,7 +352,10 @@ def test_a_large_fleet_is_no_flood(project: Project, controller: t.Callable[[str
     lines = answer.stdout.splitlines()
     assert lines[0] == "Scan: 200 hosts"
     assert re.fullmatch(r"Scan: 200 hosts in \d+:\d\d\.", lines[-1])
-    assert all(re.fullmatch(r"Scan: 200 hosts; \d+:\d\d; ansible.builtin.set_fact: \d+/200", x) for x in lines[1:-1])
+    progress = re.compile(r"Scan: 200 hosts; \d+:\d\d; ansible.builtin.set_fact: \d+/200")
+    # A line can be due between the start of the play and that of its first task.
+    first = 2 if re.fullmatch(r"Scan: 200 hosts; \d+:\d\d", lines[1]) else 1
+    assert [line for line in lines[first:-1] if not progress.fullmatch(line)] == []
     assert 0 < len(lines[1:-1]) < 60
 
 

@@ -12,6 +12,9 @@ A test says ``pytest.mark.requires(*Rsyslog.NEEDS)``.
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import itertools
 import json
 import os
 import pathlib
@@ -27,8 +30,10 @@ from tests.support.receivers import syslog_ng_program
 from tests.support.receivers.certificates import Authority, Issued
 
 _SECONDS = 60
-# Below the ports that the kernel gives to clients, so that nobody takes one before the daemon has it.
+# Below the ports that the kernel gives to clients, so that nobody takes one before the daemon has it. Each worker of
+# the tests has ports of its own, for the same reason.
 _FIRST_PORT, _LAST_PORT = 20_000, 32_000
+_WORKERS = 16
 
 
 class Message(t.NamedTuple):
@@ -150,7 +155,8 @@ class Daemon:
     def _accepts(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self._problem()
-        return all(_listens(port) for transport, port in self.ports.items() if transport != "udp")
+        sockets = _sockets(self._process.pid)
+        return all(_listens(port, sockets) for transport, port in self.ports.items() if transport != "udp")
 
     def _problem(self) -> str:
         return f"the receiver did not start: {(self.directory / 'daemon.out').read_text(errors='replace')}"
@@ -257,10 +263,10 @@ log {{ source(all); destination(parsed); flags(flow-control); }};
 
 
 def free_port(transport: str = "tcp") -> int:
-    """Return a port of the loopback that nobody listens on."""
+    """Return a port of the loopback that nobody listens on, and that neither this worker nor another got lately."""
     kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
     while True:
-        port = random.randint(_FIRST_PORT, _LAST_PORT)  # noqa: S311 - which port it is need not be secret
+        port = next(_ports())
         with socket.socket(socket.AF_INET, kind) as tried:
             try:
                 tried.bind(("127.0.0.1", port))
@@ -269,8 +275,29 @@ def free_port(transport: str = "tcp") -> int:
             return port
 
 
-def _listens(port: int) -> bool:
-    """Return whether something listens, without a connection that the receiver would log."""
-    local = re.compile(rf"0100007F:{port:04X} \S+ 0A ")
+@functools.cache
+def _ports() -> t.Iterator[int]:
+    """Return this worker's ports, one after the other, from any of them on: another run of the tests has them too."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
+    ports = range(_FIRST_PORT + worker, _LAST_PORT, _WORKERS)
+    first = random.randrange(len(ports))  # noqa: S311 - which port it is need not be secret
+    return itertools.cycle([*ports[first:], *ports[:first]])
+
+
+def _sockets(pid: int) -> set[str]:
+    """Return the inodes of a process's sockets."""
+    links = []
+    for descriptor in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            links.append(str(descriptor.readlink()))
+    return {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
+
+
+def _listens(port: int, sockets: t.Container[str]) -> bool:
+    """Return whether one of these sockets listens, without a connection that the receiver would log.
+
+    Another process may have taken the port first; the daemon then goes on without it.
+    """
+    local = re.compile(rf"0100007F:{port:04X} \S+ 0A (?:\S+ +){{5}}(\d+) ")
     rows = pathlib.Path("/proc/net/tcp").read_text().splitlines()
-    return any(local.search(row) for row in rows)
+    return any(row[1] in sockets for row in map(local.search, rows) if row)
