@@ -1201,7 +1201,8 @@ destinations:
       type: float
       sample: 1780229700.0
     error:
-      description: Why changes wait, in a sentence. None if nothing waits, and in check mode also without a former failure.
+      description:
+        - Why changes wait, in a sentence. None if nothing waits, and in check mode also without a former failure.
       returned: always
       type: str
       sample: connection refused
