@@ -112,6 +112,11 @@ def test_a_broker_with_tls_is_verified(tmp_path: pathlib.Path) -> None:
             refusing = kafka.open_receiver(settings(broker, tls=True, ca_file=wrong, timeout=4.0), "soc")
             with pytest.raises(UnavailableError, match=r"check ca_file|check brokers"):
                 refusing.send(prepared(refusing, 2))
+        patient = kafka.open_receiver(settings(broker, tls=True, ca_file=str(stranger.file), timeout=60.0), "soc")
+        started = time.monotonic()
+        with pytest.raises(UnavailableError, match="check ca_file"):
+            patient.send(prepared(patient, 2))
+        assert time.monotonic() - started < 20
         careless = kafka.open_receiver(settings(broker, tls=True, verify=False), "soc")
         assert careless.send(prepared(careless, 3)) == [_ACCEPTED]
         assert len(broker.read("findings")) == 2
