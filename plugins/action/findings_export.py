@@ -14,6 +14,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import kno
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, StoreActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import (
     behind,
+    option_names,
     outcome,
     preview,
     runner,
@@ -53,6 +54,9 @@ class ActionModule(StoreActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Run with messages that have no secret, also those about options that are wrong."""
         redact = secrets.Redactor(settings.raw_secrets(self._task.args.get("destinations")))
+        unknown = option_names.problem(self._task.args, self.ARGUMENTS["argument_spec"])
+        if unknown is not None:
+            raise AnsibleActionFail(redact(unknown))
         try:
             return super().run(tmp, task_vars)
         except AnsibleError as error:

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, StoreActionBase
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export import option_names
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model import DestinationState, QueuedChange
 
@@ -33,6 +34,13 @@ class ActionModule(StoreActionBase):
             "limit": {"type": "int", "default": 100},
         },
     }
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Run if each option exists, and otherwise name the one that is meant."""
+        unknown = option_names.problem(self._task.args, self.ARGUMENTS["argument_spec"])
+        if unknown is not None:
+            raise AnsibleActionFail(unknown)
+        return super().run(tmp, task_vars)
 
     def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         if options["limit"] < 1:

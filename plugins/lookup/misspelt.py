@@ -29,6 +29,12 @@ options:
     description: What the names of these options begin with.
     type: str
     default: ""
+  shared:
+    description:
+      - Whether the options that playbooks of this collection share count as well, such as C(bulwark_store). All of them
+        begin with C(bulwark_), and so must O(prefix).
+    type: bool
+    default: false
   others:
     description: Names that are no options, and set by whoever asks.
     type: list
@@ -56,6 +62,13 @@ EXAMPLES = r"""
   vars:
     misspelt: "{{ query('bulwark.servers.misspelt', 'shop_port', 'shop_name', prefix='shop_') }}"
 
+- name: Refuse misspelt options of a playbook that calls playbooks of this collection
+  ansible.builtin.assert:
+    that: misspelt | length == 0
+    fail_msg: "{{ misspelt | join(' ') }}"
+  vars:
+    misspelt: "{{ query('bulwark.servers.misspelt', prefix='bulwark_', shared=true) }}"
+
 - name: Refuse misspelt variables of a role on all hosts
   ansible.builtin.assert:
     that: misspelt | length == 0
@@ -74,8 +87,10 @@ _raw:
 
 import typing as t
 
+from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils import misspelt
+from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible ships no type information
@@ -88,6 +103,11 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible ships no type i
             names.update(variables["hostvars"][host])
         found = []
         prefix, known = self.get_option("prefix"), list(map(str, self._flatten(terms)))
+        if self.get_option("shared"):
+            try:
+                known += misspelt.shared_options()
+            except ContentError as error:
+                raise AnsibleLookupError(str(error)) from None
         if known:
             found += misspelt.among(names, known, prefix, {*known, *self.get_option("others")})
         for role in self.get_option("roles"):

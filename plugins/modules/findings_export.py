@@ -108,7 +108,7 @@ options:
         type: bool
         default: true
       max_changes:
-        description: How many changes wait at most. By default there is no limit.
+        description: How many changes wait at most, 1 or more. By default there is no limit.
         type: int
       max_age:
         description: How long a change waits at most, in minutes, hours, days or weeks (V(12h), V(30d), V(4w)).
@@ -250,17 +250,17 @@ options:
             type: str
           connect_timeout:
             description:
-              - Seconds for a connection to the receiver.
+              - Seconds for a connection to the receiver, above 0 and up to 600.
             type: float
             default: 10
           read_timeout:
             description:
-              - Seconds without any byte from the receiver after which a request has failed.
+              - Seconds without any byte from the receiver after which a request has failed, above 0 and up to 600.
             type: float
             default: 60
           request_timeout:
             description:
-              - Seconds for a whole request, from the connection to the end of the reply.
+              - Seconds for a whole request, from the connection to the end of the reply, above 0 and up to 600.
             type: float
             default: 120
       # END elastic
@@ -283,18 +283,20 @@ options:
             default: ocsf
           max_event:
             description:
-              - Size of a line in bytes. A larger event loses evidences, and says so in C(unmapped.notes).
+              - Size of a line in bytes, from 1024 to 10000000. A larger event loses evidences, and says so in
+                C(unmapped.notes).
             type: int
             default: 1000000
           max_size:
             description:
-              - Size in bytes, from 1000000, after which a file is full. It becomes C(path.1), C(path.1) becomes
-                C(path.2), and so on.
+              - Size in bytes, from 1000000 and not below O(destinations[].file.max_event), after which a file is
+                full. It becomes C(path.1), C(path.1) becomes C(path.2), and so on.
             type: int
             default: 100000000
           files:
             description:
-              - How many files there are at most, with the one that is written. The oldest one is removed.
+              - How many files there are at most, from 1 to 1000, with the one that is written. The oldest one is
+                removed.
             type: int
             default: 5
           mode:
@@ -342,12 +344,12 @@ options:
             type: str
           schema_id:
             description:
-              - Id of a JSON schema in a schema registry. Each value then begins with a zero byte and the id, as readers
-                with a registry expect it. By default a value is JSON alone.
+              - Id of a JSON schema in a schema registry, from 1. Each value then begins with a zero byte and the id, as
+                readers with a registry expect it. By default a value is JSON alone.
             type: int
           max_event:
             description:
-              - Size of an event in bytes, at least 10000. A larger one loses evidences, and says so in
+              - Size of an event in bytes, from 10000 to 100000000. A larger one loses evidences, and says so in
                 C(unmapped.notes). Keep it 5000 bytes below the cluster's C(message.max.bytes) and the topic's
                 C(max.message.bytes).
             type: int
@@ -418,7 +420,7 @@ options:
             type: str
           timeout:
             description:
-              - Seconds in which the cluster has to confirm what it gets.
+              - Seconds in which the cluster has to confirm what it gets, from 1 to 600.
             type: float
             default: 60
       # END kafka
@@ -539,17 +541,17 @@ options:
             type: str
           connect_timeout:
             description:
-              - Seconds for a connection to the receiver.
+              - Seconds for a connection to the receiver, above 0 and up to 600.
             type: float
             default: 10
           read_timeout:
             description:
-              - Seconds without any byte from the receiver after which a request has failed.
+              - Seconds without any byte from the receiver after which a request has failed, above 0 and up to 600.
             type: float
             default: 60
           request_timeout:
             description:
-              - Seconds for a whole request, from the connection to the end of the reply.
+              - Seconds for a whole request, from the connection to the end of the reply, above 0 and up to 600.
             type: float
             default: 120
       # END sentinel
@@ -613,12 +615,13 @@ options:
             default: true
           acknowledge_timeout:
             description:
-              - Seconds after which a change that Splunk has not indexed is sent again, up to 300.
+              - Seconds after which a change that Splunk has not indexed is sent again, above 0 and up to 300.
             type: float
             default: 120
           max_event:
             description:
-              - Size of an event in bytes, from 10000. A larger one loses evidences, and says so in C(unmapped.notes).
+              - Size of an event in bytes, from 10000 to 1000000. A larger one loses evidences, and says so in
+                C(unmapped.notes).
             type: int
             default: 1000000
           ca_file:
@@ -677,17 +680,17 @@ options:
             type: str
           connect_timeout:
             description:
-              - Seconds for a connection to the receiver.
+              - Seconds for a connection to the receiver, above 0 and up to 600.
             type: float
             default: 10
           read_timeout:
             description:
-              - Seconds without any byte from the receiver after which a request has failed.
+              - Seconds without any byte from the receiver after which a request has failed, above 0 and up to 600.
             type: float
             default: 60
           request_timeout:
             description:
-              - Seconds for a whole request, from the connection to the end of the reply.
+              - Seconds for a whole request, from the connection to the end of the reply, above 0 and up to 600.
             type: float
             default: 120
       # END splunk
@@ -708,8 +711,8 @@ options:
             required: true
           port:
             description:
-              - Its port. The default depends on O(destinations[].syslog.transport) and is 6514 for V(tls), 601 for
-                V(tcp), 514 for V(udp), and 2514 for V(relp) and V(relp_tls).
+              - Its port, from 1 to 65535. The default depends on O(destinations[].syslog.transport) and is 6514 for
+                V(tls), 601 for V(tcp), 514 for V(udp), and 2514 for V(relp) and V(relp_tls).
             type: int
           transport:
             description:
@@ -729,8 +732,8 @@ options:
             default: octets
           timeout:
             description:
-              - Seconds to wait for a connection, for each part of a batch, and for the end of the connection. A whole
-                batch takes at most five times as long.
+              - Seconds to wait for a connection, for each part of a batch, and for the end of the connection, above 0.
+                A whole batch takes at most five times as long.
             type: float
             default: 60.0
           format:
@@ -748,8 +751,8 @@ options:
             default: '0'
           max_event:
             description:
-              - The largest message in bytes, from 2048. A larger event loses evidences from the last on, then long
-                values are cut, and a note in the event says so.
+              - The largest message in bytes, from 2048 to 10000000. A larger event loses evidences from the last on,
+                then long values are cut, and a note in the event says so.
               - The default is 8000, as rsyslog by default cuts a message over 8096 bytes into several. With
                 V(leef) it is 4000, as QRadar by default splits what is over 4096 bytes. RFC 5426 wants receivers of
                 datagrams to take 2048 bytes, which is too little for most events as V(ocsf).
@@ -927,7 +930,7 @@ options:
             type: str
           events_per_request:
             description:
-              - How many changes a request has at most.
+              - How many changes a request has at most, from 1 to 1000.
             type: int
             default: 1
           batch:
@@ -944,12 +947,12 @@ options:
             default: false
           max_body:
             description:
-              - Size of a request in bytes. A larger change loses evidences.
+              - Size of a request in bytes, from 1000 to 16000000. A larger change loses evidences.
             type: int
             default: 1000000
           success_statuses:
             description:
-              - Statuses from 400 that also mean that the receiver has the change, such as V(409).
+              - Statuses from 400 to 599 that also mean that the receiver has the change, such as V(409).
             type: list
             elements: int
             default: []
@@ -1014,17 +1017,17 @@ options:
             type: str
           connect_timeout:
             description:
-              - Seconds for a connection to the receiver.
+              - Seconds for a connection to the receiver, above 0 and up to 600.
             type: float
             default: 10
           read_timeout:
             description:
-              - Seconds without any byte from the receiver after which a request has failed.
+              - Seconds without any byte from the receiver after which a request has failed, above 0 and up to 600.
             type: float
             default: 60
           request_timeout:
             description:
-              - Seconds for a whole request, from the connection to the end of the reply.
+              - Seconds for a whole request, from the connection to the end of the reply, above 0 and up to 600.
             type: float
             default: 120
       # END webhook
@@ -1066,7 +1069,7 @@ options:
     type: bool
     default: false
   preview:
-    description: In check mode, of how many waiting changes of each destination to show how they read, 10000 at most.
+    description: In check mode, of how many waiting changes of each destination to show how they read, from 0 to 10000.
     type: int
     default: 10
 seealso:
@@ -1198,7 +1201,8 @@ destinations:
       type: float
       sample: 1780229700.0
     error:
-      description: Why changes wait, in a sentence. None if nothing waits.
+      description:
+        - Why changes wait, in a sentence. None if nothing waits, and in check mode also without a former failure.
       returned: always
       type: str
       sample: connection refused

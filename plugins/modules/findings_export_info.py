@@ -40,7 +40,7 @@ options:
     type: bool
     default: false
   limit:
-    description: How many changes of each destination to return at most, the oldest first.
+    description: How many changes of each destination to return at most, 1 or more, the oldest first.
     type: int
     default: 100
 seealso:

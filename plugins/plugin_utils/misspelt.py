@@ -9,7 +9,17 @@ import re
 import typing as t
 
 from ansible.utils.display import Display
-from ansible_collections.bulwark.servers.plugins.plugin_utils import role_variables, spelling
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, role_variables, spelling
+
+FILE = catalogue.CONTENT / "playbook_options.yml"
+
+
+def shared_options() -> list[str]:
+    """Return the options that playbooks share, all of which begin with ``bulwark_``; raise ContentError."""
+    names = catalogue.read(FILE)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise catalogue.ContentError(f"{FILE.name}: a list of names is needed; write one on each line after a dash")
+    return names
 
 
 def of_role(names: t.Collection[str], role: str) -> list[str]:

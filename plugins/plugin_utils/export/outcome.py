@@ -25,7 +25,7 @@ def state_of(store: Store, destination: Destination, now: float) -> DestinationS
 
 
 def of_destination(state: DestinationState, progress: Progress, now: float) -> dict[str, t.Any]:
-    """Return the result of one destination. state: after the export."""
+    """Return the result of one destination. state: after the export. progress: one that is not done was only shown."""
     return {
         "name": state.destination.name,
         "kind": state.destination.kind,
@@ -38,17 +38,17 @@ def of_destination(state: DestinationState, progress: Progress, now: float) -> d
         "dropped": state.dropped,
         "behind_since": state.waiting_since if state.waiting else None,
         "retry_at": state.retry_at if state.waiting else None,
-        "error": progress.error or (_reason_to_wait(state, now) if state.waiting else None),
+        "error": progress.error or (_reason_to_wait(state, now, progress.is_done) if state.waiting else None),
     }
 
 
-def _reason_to_wait(state: DestinationState, now: float) -> str:
-    """Return why changes wait though the worker met no error."""
+def _reason_to_wait(state: DestinationState, now: float, was_tried: bool) -> str | None:
+    """Return why changes wait though the worker met no error, None if nothing keeps them but that nobody sent them."""
     if state.last_error and (state.retry_at is None or state.retry_at <= now):
         return f"due again after: {state.last_error}"
     if state.retry_at is not None and state.last_error:
         return f"not tried before {format_time(state.retry_at)} UTC: {state.last_error}"
-    return "another exporter has the rest, or it was recorded meanwhile"
+    return "another exporter has the rest, or it was recorded meanwhile" if was_tried else None
 
 
 def merged(first: Progress, second: Progress) -> Progress:

@@ -91,6 +91,11 @@ def collect(
         controls=controls,
         judgements=tuple(store.judgements(hosts=limits.hosts)) if controls else (),
         benchmark_runs=tuple(store.benchmark_runs(hosts=limits.hosts, capabilities=limits.capabilities)),
+        failed_exports=tuple(
+            model.FailedExport(state.destination.name, state.waiting, state.waiting_since, state.last_error)
+            for state in store.destinations(now)
+            if state.waiting and state.last_error
+        ),
     )
 
 

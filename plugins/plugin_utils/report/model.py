@@ -98,6 +98,19 @@ class Technique:
 
 
 @dataclasses.dataclass(frozen=True)
+class FailedExport:
+    """A destination that the last export did not reach. waiting: how many changes. since: when the oldest was recorded.
+
+    error: why, in the words of the export, which have no secret.
+    """
+
+    destination: str
+    waiting: int
+    since: float | None
+    error: str
+
+
+@dataclasses.dataclass(frozen=True)
 class ReportData:
     """Everything that a report shows; ``page.render`` reads nothing else.
 
@@ -108,7 +121,7 @@ class ReportData:
     future. openings: of locked ports. alerts, techniques: by the ``shown.key`` of the ids that the findings, their
     events and the controls name. controls: the latest of all benchmarks; benchmark_runs: of what they were before, the
     oldest first. judgements: also those that count no longer. benchmarks: by id, those that the collection has.
-    upgrades: of active findings that are listed.
+    upgrades: of active findings that are listed. failed_exports: the destinations that changes wait for.
     """
 
     title: str
@@ -131,6 +144,7 @@ class ReportData:
     benchmark_runs: tuple[BenchmarkRun, ...] = ()
     app_control: AppControl = dataclasses.field(default_factory=AppControl)
     upgrades: tuple[Upgrade, ...] = ()
+    failed_exports: tuple[FailedExport, ...] = ()
 
     def history(self, finding: Finding) -> t.Sequence[HistoryEntry]:
         return self.histories.get(finding.uid, ())

@@ -34,6 +34,8 @@ def lines(data: model.ReportData, width: int, run: t.Collection[Control] | None 
     width = max(width, table.MINIMUM_WIDTH)
     shown = data if run is None else _part(data, lambda control: control in run)
     rest = [] if run is None else textwrap.wrap(_rest(_part(data, lambda control: control not in run)), width)
+    # A run has just shown the result of its own export.
+    exports = summary.failed_exports(data) if run is None else []
     active = sum(finding.is_active for finding in shown.findings)
     listed = [found for found in shown.findings if data.listed(found) and (found.is_active or data.statuses)]
     unlisted = active - sum(finding.is_active for finding in listed)
@@ -44,6 +46,7 @@ def lines(data: model.ReportData, width: int, run: t.Collection[Control] | None 
         *textwrap.wrap(upgrades.first_line(_upgrades(shown)), width),
         *textwrap.wrap(summary.ahead(data), width),
         *textwrap.wrap(summary.limits(data), width),
+        *(line for words in exports for line in textwrap.wrap(words, width)),
         *rest,
         "",
         *table.lines([_row(data, finding, to) for finding in listed], shown.coverage, width, unlisted=unlisted),

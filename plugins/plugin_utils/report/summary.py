@@ -96,6 +96,16 @@ def ahead(data: model.ReportData) -> str:
     )
 
 
+def failed_exports(data: model.ReportData) -> list[str]:
+    """Return a sentence for each destination that the last export did not reach."""
+    return [
+        f"The last export to {visible(each.destination, 80)} failed, and {counted(each.waiting, 'change')}"
+        f"{f' since {format_time(each.since)} UTC' if each.since else ''} did not arrive yet: "
+        f"{visible(each.error, 300).rstrip('.')}."
+        for each in data.failed_exports
+    ]
+
+
 def lost(points: secure_score.Points) -> str:
     """Return where the points that are missing from 100 went."""
     return f"{points.lost_to_findings:.1f} lost to findings, {points.lost_to_coverage:.1f} to what was not checked"

@@ -63,6 +63,7 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
         "provenance": _provenance(data, matrix),
         "ahead": summary.ahead(data),
         "limits": summary.limits(data),
+        "failed_exports": summary.failed_exports(data),
         "severities": list(zip(model.SEVERITIES, _active_counts(data), strict=True)),
         "statuses": STATUSES,
         "coverage_words": _COVERAGE_WORDS,

@@ -152,7 +152,7 @@ def test_a_destination_that_lacks_its_directory_stops_no_scan(team: Team, collec
         (to(514, alerts=["fim_file_modifed"]), "destination 'siem': alerts: there is no alert 'fim_file_modifed'"),
         (to(514, groups=["wbe"]), "destination 'siem': groups: the inventory has no group 'wbe'"),
         ({"name": "siem"}, "one of the following is required: "),
-        ({**to(514), "typo": 1}, "destinations.typo"),
+        ({**to(514), "hots": ["web1"]}, "destination 'siem': 'hots' is no option; did you mean 'hosts'?"),
     ],
 )
 def test_wrong_settings_end_a_scan_before_it_begins(team: Team, destination: dict[str, t.Any], message: str) -> None:

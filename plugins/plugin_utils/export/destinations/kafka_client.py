@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 import types
 import typing as t
 
@@ -33,6 +34,8 @@ _FRAME = 4_096
 # Seconds that a producer gets to say what became of its last messages when it is given up.
 _PURGE_SECONDS = 1.0
 _POLL_SECONDS = 0.1
+# What no waiting cures, if no broker can be used: a certificate or a password that is refused.
+_REFUSALS = ("_AUTHENTICATION", "_SSL")
 _LONGEST_REASON = 300
 
 _HINTS: t.Mapping[str, str] = types.MappingProxyType(
@@ -97,17 +100,19 @@ class Client:
         self._configured, self._timeout = configured, timeout
         self._open: t.Any = None
         self._newest: Problem | None = None
+        # By its name, the newest problem of each kind with the brokers while the present batch is sent.
+        self._noted: dict[str, Problem] = {}
 
     def produce(self, batch: t.Sequence[Prepared]) -> list[Problem | None]:
         """Send a batch, and return for each message why it did not arrive, None if all in-sync replicas have it."""
         if self._open is None:
             self._open = _producer({**self._configured, "error_cb": self._note})
         producer = self._open
-        self._newest = None
+        self._newest, self._noted = None, {}
         unconfirmed = Problem("_TIMED_OUT", f"the cluster did not confirm it within {self._timeout:g} s", False)
         results: list[Problem | None] = [unconfirmed] * len(batch)
         queued = self._queue(producer, batch, results)
-        producer.flush(self._timeout)
+        self._flush(producer)
         if any(results[:queued]):
             # Nothing of this batch may arrive later, after what the next one has.
             self._give_up(producer)
@@ -142,6 +147,16 @@ class Client:
             producer.poll(0)
         return len(batch)
 
+    def _flush(self, producer: t.Any) -> None:
+        """Wait until each message is confirmed, time is over, or all brokers refuse the connection."""
+        end = time.monotonic() + self._timeout
+        while (left := end - time.monotonic()) > 0 and not self._is_refused():
+            if not producer.flush(min(left, _POLL_SECONDS)):
+                return
+
+    def _is_refused(self) -> bool:
+        return "_ALL_BROKERS_DOWN" in self._noted and any(name in self._noted for name in _REFUSALS)
+
     def _give_up(self, producer: t.Any) -> None:
         with contextlib.suppress(confluent_kafka.KafkaException):
             producer.purge()
@@ -150,12 +165,16 @@ class Client:
 
     def _note(self, error: t.Any) -> None:
         self._newest = _problem(error)
+        self._noted[self._newest.name] = self._newest
 
     def _explained(self, problem: Problem | None) -> Problem | None:
         """Return the cause where the message itself only says that time is over."""
         if problem is None or self._newest is None or problem.is_final:
             return problem
-        return self._newest if problem.name in ("_TIMED_OUT", "_MSG_TIMED_OUT", "_PURGE_QUEUE") else problem
+        if problem.name not in ("_TIMED_OUT", "_MSG_TIMED_OUT", "_PURGE_QUEUE"):
+            return problem
+        # "All brokers are down" says less than what they refuse.
+        return next((self._noted[name] for name in _REFUSALS if name in self._noted), self._newest)
 
 
 def _producer(configured: t.Mapping[str, t.Any]) -> t.Any:

@@ -15,16 +15,32 @@ import typing as t
 _END = b"\n"
 
 
+class FullError(Exception):
+    """There is no room for more lines of this writer unless earlier ones of it are removed."""
+
+
 class RotatedFile:
     """Appends lines to a file; ``path.1`` is the newest of those that were full.
 
     max_size: bytes after which a file is full. files: how many there are at most, with the one that is written.
-    remembered: bytes at the end in which a line is looked for before it is written again.
+    remembered: bytes at the end in which a line is looked for before it is written again. spares_own: whether
+    ``append`` raises FullError, and writes nothing, before it removes a file with lines of an earlier ``append``.
     """
 
-    def __init__(self, path: pathlib.Path, mode: int, max_size: int, files: int, *, remembered: int) -> None:
+    def __init__(
+        self,
+        path: pathlib.Path,
+        mode: int,
+        max_size: int,
+        files: int,
+        *,
+        remembered: int,
+        spares_own: bool = False,
+    ) -> None:
         self._path, self._mode, self._max_size, self._files = path, mode, max_size, files
-        self._remembered = remembered
+        self._remembered, self._spares_own = remembered, spares_own
+        # Those of this writer since its first line, None before it.
+        self._rotations: int | None = None
         self._descriptor: int | None = None
 
     def append(self, lines: t.Sequence[bytes]) -> None:
@@ -34,11 +50,25 @@ class RotatedFile:
             newest = self._newest(descriptor)
             missing = [line + _END for line in lines if line not in newest]
             size = _without_partial_line(descriptor)
-            for part in _parts(missing, size, self._max_size):
-                if size and size + sum(map(len, part)) > self._max_size:
+            parts = list(_parts(missing, size, self._max_size))
+            self._check_room(parts, size)
+            for part in parts:
+                if self._is_full(part, size):
                     descriptor = self._rotate(descriptor)
                     size = 0
                 size = _write(descriptor, b"".join(part), size)
+                self._rotations = self._rotations or 0
+
+    def _is_full(self, part: t.Sequence[bytes], size: int) -> bool:
+        return bool(size) and size + sum(map(len, part)) > self._max_size
+
+    def _check_room(self, parts: t.Sequence[t.Sequence[bytes]], size: int) -> None:
+        """Raise FullError if writing these parts would remove lines of this writer."""
+        if self._spares_own and self._rotations is not None and parts:
+            # Each part after the first one is in a file of its own.
+            rotations = self._rotations + self._is_full(parts[0], size) + len(parts) - 1
+            if rotations >= self._files:
+                raise FullError
 
     def close(self) -> None:
         """Let go of the file."""
@@ -71,6 +101,8 @@ class RotatedFile:
 
     def _rotate(self, full: int) -> int:
         """Move the files by one and return a new one, locked; the oldest goes."""
+        if self._rotations is not None:
+            self._rotations += 1
         names = [self._path, *(self._path.with_name(f"{self._path.name}.{n}") for n in range(1, self._files))]
         if len(names) == 1:
             os.ftruncate(full, 0)

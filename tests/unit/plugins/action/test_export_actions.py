@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
@@ -54,6 +55,28 @@ def test_the_options_are_the_documented_ones(action: type[StoreActionBase], modu
     options = dict(yaml.safe_load(module.DOCUMENTATION)["options"])
     options.update(yaml.safe_load(store.ModuleDocFragment.DOCUMENTATION)["options"])
     assert specified(action.ARGUMENTS["argument_spec"]) == documented(options)
+
+
+def numbers(options: t.Mapping[str, t.Any], path: str = "") -> t.Iterator[tuple[str, str]]:
+    """Return each documented option that is a number, with all that is written about it."""
+    for name, fields in options.items():
+        if "int" in (fields["type"], fields.get("elements")) or fields["type"] == "float":
+            yield (
+                f"{path}{name}",
+                " ".join([fields["description"]] if isinstance(fields["description"], str) else fields["description"]),
+            )
+        yield from numbers(fields.get("suboptions", {}), f"{path}{name}.")
+
+
+def test_each_number_says_its_limits() -> None:
+    documented_numbers = [
+        number
+        for module in (findings_export_doc, findings_export_info_doc)
+        for number in numbers(yaml.safe_load(module.DOCUMENTATION)["options"])
+    ]
+    assert len(documented_numbers) > 25
+    without = [name for name, text in documented_numbers if not re.search(r"from \d|above 0|\d or more", text)]
+    assert without == []
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 
 import pytest
 import yaml
 from ansible.utils.display import Display
-from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
-from ansible_collections.bulwark.servers.plugins.plugin_utils.misspelt import of_role
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils import misspelt as misspelt_names
+from ansible_collections.bulwark.servers.plugins.plugin_utils.misspelt import of_role, shared_options
 
 from tests.support import paths
 
@@ -86,3 +88,45 @@ def test_the_sync_of_vulnerabilities_and_its_role_know_the_variables_of_each_oth
     words = play["tasks"][0]["vars"]["vulnerability_misspelt"]
     known = {name for name in options("vulnerability") if name.startswith("vulnerability_")}
     assert {*known, *own} <= set(re.findall(r"'(vulnerability_[a-z_]+)'", words))
+
+
+def documented(playbook: pathlib.Path) -> set[str]:
+    """Return the options that the comment at the beginning of a playbook describes, of those with our prefix."""
+    return set(re.findall(r"^#   (bulwark_[a-z_]+)  ?", playbook.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def queries(playbook: pathlib.Path) -> list[str]:
+    """Return what a playbook asks ``misspelt`` about our prefix, as text."""
+    text = playbook.read_text(encoding="utf-8")
+    return re.findall(r"query\('bulwark\.servers\.misspelt',[^)]*prefix='bulwark_'[^)]*", text)
+
+
+PLAYBOOKS = [playbook for playbook in sorted((paths.ROOT / "playbooks").glob("*.yml")) if queries(playbook)]
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda playbook: playbook.stem)
+def test_each_option_of_a_playbook_is_entered_once(playbook: pathlib.Path) -> None:
+    (query,) = queries(playbook)
+    own = re.findall(r"'(bulwark_[a-z_]+)'", query.partition("prefix=")[0])
+    shared = shared_options() if "shared=true" in query else []
+    assert not set(own) & set(shared)
+    assert documented(playbook) <= {*own, *shared}
+
+
+def test_each_shared_option_is_one_of_a_playbook() -> None:
+    assert len(PLAYBOOKS) == 9
+    described = {name for playbook in PLAYBOOKS for name in documented(playbook)}
+    shared = shared_options()
+    assert len(shared) == len(set(shared)) > 10
+    assert set(shared) <= described
+
+
+@pytest.mark.parametrize("text", ["bulwark_store: true", "- [bulwark_store]", "", "- 1"])
+def test_a_wrong_list_of_shared_options_is_named(
+    text: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "playbook_options.yml"
+    file.write_text(text, encoding="utf-8")
+    monkeypatch.setattr(misspelt_names, "FILE", file)
+    with pytest.raises(catalogue.ContentError, match=r"playbook_options\.yml: a list of names is needed"):
+        shared_options()

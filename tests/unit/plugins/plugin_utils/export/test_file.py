@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -88,6 +89,54 @@ def test_full_files_are_rotated(tmp_path: pathlib.Path, path: pathlib.Path) -> N
     assert sorted(tmp_path.iterdir()) == sorted(files)
     assert [each.stat().st_size for each in files] == [1_010] * 4
     assert b"".join(each.read_bytes() for each in files) == b"".join(line + b"\n" for line in lines[-40:])
+
+
+def test_a_writer_that_spares_its_lines_keeps_all_of_them_and_the_next_one_goes_on(path: pathlib.Path) -> None:
+    lines = [b"%04d " % number + b"x" * 95 for number in range(200)]
+
+    def written() -> list[bytes]:
+        files = [path.with_name(f"{path.name}.{number}") for number in (3, 2, 1)]
+        return b"".join(each.read_bytes() for each in [*files, path] if each.exists()).splitlines()
+
+    done = 0
+    for _export in range(4):
+        target = rotated_file.RotatedFile(path, 0o600, 1_010, files=4, remembered=10_000, spares_own=True)
+        begin = done
+        with contextlib.suppress(rotated_file.FullError):
+            while done < len(lines):
+                target.append(lines[done : done + 7])
+                done += 7
+        assert begin + 20 < done < len(lines), "it was full"
+        assert [line for line in written() if line in lines[begin:]] == lines[begin:done]
+
+
+def test_an_export_removes_no_file_that_it_has_written(path: pathlib.Path) -> None:
+    chosen = settings(path, max_size=1_000_000, files=2)
+    receiver = file.open_receiver(chosen, "archive")
+    batch = prepared(receiver, range(3_000))
+    files = [path.with_name(f"{path.name}.1"), path]
+    sent = 0
+    while not files[0].exists() or path.stat().st_size < 500_000:
+        receiver.send(batch[sent : sent + 100])
+        sent += 100
+    with pytest.raises(UnavailableError, match=r"filled all 2 files of .*; raise files or max_size") as full:
+        receiver.send(batch[sent:])
+    assert full.value.retry_after == 60
+    assert uids(*files) == [each.uid for each in batch[:sent]]
+    file.open_receiver(chosen, "archive").send(batch[sent : sent + 100])
+    assert uids(*files)[-100:] == [each.uid for each in batch[sent : sent + 100]]
+
+
+@pytest.mark.parametrize(("size", "files"), [(1_000_000, 2), (1_000_000, 3), (1_500_000, 2)])
+def test_a_batch_removes_nothing_of_itself(path: pathlib.Path, size: int, files: int) -> None:
+    receiver = file.open_receiver(settings(path, max_size=size, files=files, max_event=size), "archive")
+    lines = [b"%06d " % number + b"x" * (size * 3 // 5) for number in range(99)]
+    count = max(1, receiver.batch_bytes // len(lines[0]))
+    path.write_bytes(b"x" * (size - 5) + b"\n")
+    receiver.send([Prepared(str(number), "finding", line) for number, line in enumerate(lines[:count])])
+    written = [path.with_name(f"{path.name}.{number}") for number in (2, 1)]
+    present = [line for each in (*written, path) if each.exists() for line in each.read_bytes().splitlines()]
+    assert present[-count:] == lines[:count]
 
 
 def test_one_file_alone_begins_anew(path: pathlib.Path) -> None:

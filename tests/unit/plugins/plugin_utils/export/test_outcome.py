@@ -46,6 +46,13 @@ def test_what_waits_is_said_with_its_reason() -> None:
     assert result["error"] == "another exporter has the rest, or it was recorded meanwhile"
 
 
+def test_what_a_dry_run_only_shows_has_no_reason_to_wait_but_a_former_failure() -> None:
+    result = outcome.of_destination(state(waiting=3, waiting_since=60.0), Progress(), 200.0)
+    assert outcome.line(result) == "Export to siem (webhook, https://siem.example.com/in): 0 sent, 3 waiting"
+    failed = state(waiting=3, waiting_since=60.0, retry_at=100.0, last_error="reset")
+    assert outcome.of_destination(failed, Progress(), 200.0)["error"] == "due again after: reset"
+
+
 def test_what_was_refused_is_a_problem_and_says_what_to_do() -> None:
     result = outcome.of_destination(state(set_aside=1), Progress(sent=1, refused=1), 200.0)
     assert outcome.problem(result) == (

@@ -325,4 +325,5 @@ def hostile(attack: str) -> model.ReportData:
             )
         },
         techniques={shown.key(attack): model.Technique(attack, attack, attack, known=False)},
+        failed_exports=(model.FailedExport(attack, 3, NOW - DAY, attack),),
     )

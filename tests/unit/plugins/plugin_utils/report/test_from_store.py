@@ -17,6 +17,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
     page,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model import Destination, Settlement
 
 from tests.unit.plugins.plugin_utils.report import stored
 from tests.unit.plugins.plugin_utils.store import benchmarks
@@ -214,3 +215,19 @@ def test_a_report_of_more_hosts_takes_no_more_statements() -> None:
                 collect(store)
             numbers.append(len(executed))
     assert numbers[0] == numbers[1]
+
+
+def test_a_destination_is_named_from_its_first_failure_until_it_has_everything() -> None:
+    with stored.store() as store:
+        for name in ("archive", "siem"):
+            store.register_destination(Destination(name, "syslog", f"{name}.example.com", coverage=False), now=5)
+        stored.record(store, "web1", [stored.event("web1", "/bin/ls")], now=10)
+        assert collect(store).failed_exports == ()
+        store.postpone("siem", until=21, reason="Connection refused", now=20)
+        data = collect(store)
+        assert data.failed_exports == (model.FailedExport("siem", 1, 10, "Connection refused"),)
+        sentence = "The last export to siem failed, and 1 change since 1970-01-01 00:00 UTC did not arrive yet"
+        assert f"<strong>{sentence}: Connection refused.</strong>" in page.render(data)
+        (change,) = store.claim("siem", "exporter", changes=9, size=9_999, lease=30, now=30)
+        store.settle("siem", "exporter", [Settlement(change.id, "sent")], now=31)
+        assert collect(store).failed_exports == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import outline, upgrades
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import model, outline, upgrades
 
 from tests.unit.plugins.plugin_utils.report import benchmark_samples, samples
 
@@ -93,3 +93,13 @@ def test_a_first_run_has_nothing_that_fails_no_longer() -> None:
     known = benchmark_samples.benchmark([benchmark_samples.control()])
     data = samples.data(benchmarks={"cis_docker": known}, controls=(benchmark_samples.state(previous_status=None),))
     assert outline.lines(data, 200)[1].endswith(" 1 failed, 0 wait for a person, 0 could not be checked.")
+
+
+def test_a_failed_export_has_a_line_of_its_own_unless_the_run_has_shown_it() -> None:
+    failed = model.FailedExport("siem", 19, 1_780_228_800.0, "siem:6514 cannot be reached: Connection refused")
+    data = samples.data(failed_exports=(failed,))
+    assert outline.lines(data, 200)[1] == (
+        "The last export to siem failed, and 19 changes since 2026-05-31 12:00 UTC did not arrive yet: siem:6514 "
+        "cannot be reached: Connection refused."
+    )
+    assert "siem" not in "\n".join(outline.lines(data, 200, set()))
