@@ -12,6 +12,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, StoreActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import option_names
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import json_event
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model import DestinationState, QueuedChange
 
@@ -72,6 +73,9 @@ def _numbers(state: DestinationState) -> dict[str, t.Any]:
 
 
 def _change(change: QueuedChange, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    names = [field.name for field in dataclasses.fields(change) if options["events"] or field.name != "event"]
-    alert = (change.event.get("metadata") or {}).get("event_code")
-    return {**{name: getattr(change, name) for name in names}, "alert": alert}
+    names = (field.name for field in dataclasses.fields(change) if field.name != "make_event")
+    shown = {name: getattr(change, name) for name in names}
+    event = json_event.decoded(change.event)
+    if options["events"]:
+        shown["event"] = event
+    return {**shown, "uid": change.uid, "alert": event["metadata"].get("event_code")}

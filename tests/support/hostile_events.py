@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.compliance im
 from hypothesis import strategies as st
 
 NOW = 1_795_990_000.5
-_HOST = events.Device(
+HOST = events.Device(
     name="web1.example.org",
     ip="192.0.2.7",
     domain="example.org",
@@ -92,7 +92,7 @@ def plain() -> tuple[dict[str, t.Any], ...]:
             "evidences": [dict(item) for item in _EVIDENCES],
             "disposition": "blocked" if kind == "alert" else None,
         }
-        event = events.finding(detection, known, _HOST, NOW, **about)
+        event = events.finding(detection, known, HOST, NOW, **about)
         event = events.with_status(event, "open", "update", NOW, "It was seen again.")
         event["unmapped"] |= {"change": "severity changed", "before_severity": "low", "run": "20261129T222400Z-1"}
         return event
@@ -167,7 +167,7 @@ def _scan(scopes: int = 1) -> dict[str, t.Any]:
         look("memory_scan", "partial", scopes),
     ]
     scan = scan_activity.Scan("20261129T222400Z-1", "bulwark.servers.scan", NOW - 60)
-    return scan_activity.event(scan, _HOST.name, looks, NOW)
+    return scan_activity.event(scan, HOST.name, looks, NOW)
 
 
 @st.composite

@@ -10,15 +10,13 @@ could take the later change before the earlier one.
 from __future__ import annotations
 
 import collections
-import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver import Prepared
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model import QueuedChange
 
 
-@dataclasses.dataclass(frozen=True)
-class Pending:
+class Pending(t.NamedTuple):
     """A claimed change in the receiver's format."""
 
     change: QueuedChange

@@ -13,6 +13,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import paths
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import json_event
 
 
 @dataclasses.dataclass
@@ -43,6 +44,7 @@ class Collector:
     def collect(self, event: t.Any) -> list[t.Any]:
         """Return the values of all paths; None for one that the event has no value for."""
         values: list[t.Any] = [None] * len(self._slots)
+        event = json_event.decoded(event)
         if isinstance(event, dict):
             _walk(event, self._members, values, False)
             for slot, get in self._others:

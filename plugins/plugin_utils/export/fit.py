@@ -12,7 +12,6 @@ remediation stay whole; an event that is too large with these alone is refused.
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import event_lists, event_texts
@@ -24,8 +23,7 @@ Event = t.Mapping[str, t.Any]
 _SHORTEST = 24
 
 
-@dataclasses.dataclass(frozen=True)
-class Rendered:
+class Rendered(t.NamedTuple):
     """An event in a format. shortened: how many values are not whole, as the format's own limits are lower.
 
     counted: the bytes that count against the limit, where these are not those of the body.
@@ -40,8 +38,7 @@ class Rendered:
         return len(self.body) if self.counted is None else self.counted
 
 
-@dataclasses.dataclass(frozen=True)
-class Fitted:
+class Fitted(t.NamedTuple):
     """An event in a format, at most as large as asked.
 
     removed: how many entries of its evidences, or of its other lists, had to go. shortened: how many values were cut.
@@ -125,7 +122,7 @@ class _Fitting:
                 stays, best = middle, tried
         self._removed += len(entries) - stays
         if best is not None:
-            return event, dataclasses.replace(best, removed=self._removed)
+            return event, best._replace(removed=self._removed)
         fewer, note = reduced(stays)
         self._notes.append(note)
         return fewer, None

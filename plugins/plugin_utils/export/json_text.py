@@ -14,6 +14,7 @@ import json
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.export import visible
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.json_event import JsonEvent
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _LINE_ENDS = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
@@ -21,8 +22,12 @@ _LINE_ENDS = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x
 
 def compact(value: t.Any) -> str:
     """Return a value as one line; raise TypeError, ValueError or RecursionError for what JSON has no form for."""
-    text = _encode(value)
-    if text.isprintable():
-        return text
+    return one_line(value.text if isinstance(value, JsonEvent) else _encode(value))
+
+
+def one_line(text: str) -> str:
+    """Return compact JSON as one line that UTF-8 can carry."""
+    if text.isascii() and "\x7f" not in text:
+        return text  # JSON has escaped all other control characters
     # The text in place of a surrogate begins with a backslash, which JSON escapes.
     return visible.without_surrogates(text.translate(_LINE_ENDS), escape="\\")

@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.json_event import JsonEvent, decoded
+
 Getter = t.Callable[[t.Any], t.Any]
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -26,7 +28,7 @@ class PathError(ValueError):
 def compiled(path: str) -> Getter:
     """Return a function that gives the value of ``path`` in an event, None where it has none; raise PathError."""
     if path == "$":
-        return lambda event: event
+        return decoded
     return _general(steps(path))
 
 
@@ -64,7 +66,7 @@ def _general(parsed: t.Sequence[tuple[str, str | None]]) -> Getter:
             values = [
                 value
                 for parent in values
-                if isinstance(parent, dict)
+                if isinstance(parent, (dict, JsonEvent))
                 for value in _taken(_member(parent, names), item)
                 if value is not None
             ]
@@ -75,7 +77,7 @@ def _general(parsed: t.Sequence[tuple[str, str | None]]) -> Getter:
     return get
 
 
-def _member(parent: dict[str, t.Any], names: t.Sequence[str]) -> t.Any:
+def _member(parent: t.Mapping[str, t.Any], names: t.Sequence[str]) -> t.Any:
     return next((parent[name] for name in names if parent.get(name) is not None), None)
 
 

@@ -24,7 +24,7 @@ def of_changes(settings: Settings, changes: t.Sequence[QueuedChange]) -> list[di
 def _preview(receiver: Receiver, settings: Settings, change: QueuedChange) -> dict[str, t.Any]:
     event = change.event
     shown: dict[str, t.Any] = {
-        "uid": change.uid,
+        "uid": event["metadata"]["uid"],
         "change": change.change,
         "host": change.host,
         "alert": (event.get("metadata") or {}).get("event_code"),

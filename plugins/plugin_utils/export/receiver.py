@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 import typing as t
 
 
@@ -36,8 +37,7 @@ class UnavailableError(Exception):
         self.retry_after = retry_after
 
 
-@dataclasses.dataclass(frozen=True)
-class Prepared:
+class Prepared(t.NamedTuple):
     """An event in the receiver's format.
 
     uid: ``metadata.uid`` of the event. key: the finding, or the host of a coverage event: receivers that order by a key
@@ -50,7 +50,7 @@ class Prepared:
     body: bytes
     removed_evidences: int = 0
     shortened_values: int = 0
-    about: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    about: t.Mapping[str, str] = types.MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)

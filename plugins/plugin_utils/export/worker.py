@@ -25,9 +25,9 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model
     Settlement,
 )
 
-# A claim holds so much: enough to keep a receiver busy, and little memory.
-_CLAIM_CHANGES = 500
-_CLAIM_BYTES = 2 * 1024 * 1024
+# A claim holds so much: enough that neither its transactions nor a connection for it cost anything, and little memory.
+_CLAIM_CHANGES = 4_000
+_CLAIM_BYTES = 8 * 1024 * 1024
 # A claim ends by itself after so many seconds, for other exporters when this one died. While it lives, its claims are
 # renewed (``heartbeat``).
 LEASE = 30.0
@@ -116,11 +116,10 @@ class Worker:
                 self._wait(backoff.delay(busy, None, random.random), f"the receiver wants changes again: {again}")
 
     def _claim(self) -> list[QueuedChange]:
-        receiver = self._receiver
         return self._outbox.claim(
             self._name,
             self._exporter,
-            changes=min(max(receiver.batch_events, _CLAIM_CHANGES), 2 * _CLAIM_CHANGES),
+            changes=_CLAIM_CHANGES,
             size=_CLAIM_BYTES,
             lease=LEASE,
             now=self._clock.now(),

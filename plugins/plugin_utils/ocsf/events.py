@@ -160,6 +160,8 @@ def finding(
             "subject": subject,
             "lifecycle": alert.lifecycle,
             "kind": alert.kind,
+            # Here, so that it stands before what a host may add (see ``finding_text``).
+            "status": "new",
         },
     }
     _describe_class(event, alert, subject, evidences, compliance)
@@ -187,37 +189,53 @@ def with_status(
     why, where that is known. change: what tells apart two changes of a finding within one millisecond; None if there
     is only one.
     """
-    activity_id, activity_name = _ACTIVITIES[activity]
-    status_id, status_name = _STATUSES[status]
-    class_uid = event["class_uid"]
+    at = _milliseconds(now)
+    kind = event["unmapped"]["kind"]
     changed = {
         **event,
+        **status_members(event["class_uid"], event["class_name"], kind, status, activity, reason),
+        "time": at,
+        "finding_info": {**event["finding_info"], "modified_time": at},
+        "unmapped": {**event["unmapped"], "status": status},
+        "metadata": {
+            **event["metadata"],
+            "logged_time": at,
+            "uid": change_uid(event["finding_info"]["uid"], status, activity, at, change),
+        },
+    }
+    if status == "resolved" and "standards" in event.get("compliance", {}):
+        changed["compliance"] = {**event["compliance"], **resolved(reason)}
+    return changed
+
+
+def status_members(
+    class_uid: int, class_name: str, kind: str, status: str, activity: str, reason: str | None
+) -> dict[str, t.Any]:
+    """Return the members that only say which status an event's finding has; see ``with_status``."""
+    activity_id, activity_name = _ACTIVITIES[activity]
+    status_id, status_name = _STATUSES[status]
+    members = {
         "activity_id": activity_id,
         "activity_name": activity_name,
         "type_uid": class_uid * 100 + activity_id,
-        "type_name": f"{event['class_name']}: {activity_name}",
+        "type_name": f"{class_name}: {activity_name}",
         "status_id": status_id,
         "status": status_name,
-        "time": _milliseconds(now),
-        "finding_info": {**event["finding_info"], "modified_time": _milliseconds(now)},
-        "unmapped": {**event["unmapped"], "status": status},
     }
-    # One event says one thing at one time; a collector that gets it twice can tell by this.
-    instance = f"{event['finding_info']['uid']} {activity_id} {status_id} {changed['time']}"
-    if change is not None:
-        instance += f" {change}"
-    changed["metadata"] = {
-        **event["metadata"],
-        "uid": str(uuid.uuid5(NAMESPACE, instance)),
-        "logged_time": _milliseconds(now),
-    }
-    if event["unmapped"]["kind"] == "alert":
-        changed["is_alert"] = status in ("new", "open")
-    if status == "resolved" and "standards" in event.get("compliance", {}):
-        changed["compliance"] = {**event["compliance"], **resolved(reason)}
+    if kind == "alert":
+        members["is_alert"] = status in ("new", "open")
     if reason:
-        changed["status_detail"] = reason
-    return changed
+        members["status_detail"] = reason
+    return members
+
+
+def change_uid(finding: str, status: str, activity: str, milliseconds: int, change: str | None) -> str:
+    """Return the uid of an event: it says one thing at one time, and a collector that gets it twice can tell by this.
+
+    finding: the uid of the finding. milliseconds: the time of the event. For the others see ``with_status``.
+    """
+    instance = f"{finding} {_ACTIVITIES[activity][0]} {_STATUSES[status][0]} {milliseconds}"
+    return str(uuid.uuid5(NAMESPACE, instance if change is None else f"{instance} {change}"))
 
 
 def finding_uid(host: str, alert: str, subject: str) -> str:

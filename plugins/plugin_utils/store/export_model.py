@@ -75,32 +75,41 @@ class DestinationState:
     last_error: str | None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class QueuedChange:
     """A change that waits for a destination.
 
     id: in the outbox of the destination, rising in the order of the changes of one finding. key: the uid of the
-    finding, or for coverage that of the host's Scan Activity. uid: ``metadata.uid`` of the event. change: an action of
-    ``HistoryEntry``, ``evidence``, ``existing`` (queued when the destination was registered) or ``coverage``. event:
-    the OCSF event as it read after the change. attempts: how often the receiver asked for this one again. reason: why
-    the receiver refused it, for those that are set aside.
+    finding, or for coverage that of the host's Scan Activity. change: an action of ``HistoryEntry``, ``evidence``,
+    ``existing`` (queued when the destination was registered) or ``coverage``. make_event: of what the store has, which
+    takes less memory than the event. attempts: how often the receiver asked for this one again. reason: why the
+    receiver refused it, for those that are set aside.
     """
 
     id: int
     key: str
-    uid: str
     change: str
     host: str
     capability: str | None
     at: float
     size: int
-    event: dict[str, t.Any]
+    make_event: t.Callable[[], t.Mapping[str, t.Any]] = dataclasses.field(repr=False, compare=False)
     attempts: int = 0
     reason: str | None = None
 
+    @property
+    def event(self) -> t.Mapping[str, t.Any]:
+        """The OCSF event as it read after the change, made anew; a ``JsonEvent`` where nobody had to decode it yet."""
+        return self.make_event()
 
-@dataclasses.dataclass(frozen=True)
-class Settlement:
+    @property
+    def uid(self) -> str:
+        """``metadata.uid`` of the event."""
+        uid: str = self.event["metadata"]["uid"]
+        return uid
+
+
+class Settlement(t.NamedTuple):
     """The result of a claimed change.
 
     outcome: ``sent`` removes it; ``set_aside`` keeps it until a person sends it again; ``released`` lets it wait again,

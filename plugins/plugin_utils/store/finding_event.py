@@ -29,7 +29,7 @@ def complete(
 ) -> dict[str, t.Any]:
     """Return an observed event with a status (see ``with_status``) and with the times of the finding."""
     event = with_status(observed, status, activity, time, reason, change)
-    first, last = _milliseconds(seen.first), _milliseconds(seen.last)
+    first, last = milliseconds(seen.first), milliseconds(seen.last)
     event["finding_info"] |= {"first_seen_time": first, "last_seen_time": last, "created_time": first}
     if event["unmapped"]["lifecycle"] == "state":
         # A state lasts from the first to the last look; an event happened when its detection says.
@@ -37,5 +37,6 @@ def complete(
     return event
 
 
-def _milliseconds(seconds: float) -> int:
+def milliseconds(seconds: float) -> int:
+    """Return a time as events have it."""
     return int(seconds * 1000)

@@ -43,25 +43,21 @@ def claim(
     outbox_limits.trim(connection, row.id, outbox_destinations.settings_of(row), now)
     outbox_counts.add_up(connection, row.id)
     table, about = tables().outbox, tables().outbox_changes
-    theirs = (
-        sa.select(about.c.key)
-        .join(table, table.c.change == about.c.id)
-        .where(table.c.destination == row.id, outbox_rows.is_claimed(now), table.c.claimed_by != exporter)
+    is_theirs = (table.c.destination == row.id) & outbox_rows.is_claimed(now) & (table.c.claimed_by != exporter)
+    query = sa.select(table.c.change, table.c.size).where(
+        table.c.destination == row.id, table.c.state == WAITING, ~outbox_rows.is_claimed(now)
     )
-    query = (
-        sa.select(table.c.change, table.c.size)
-        .join(about, about.c.id == table.c.change)
-        .where(table.c.destination == row.id, table.c.state == WAITING, ~outbox_rows.is_claimed(now))
+    if connection.execute(sa.select(table.c.change).where(is_theirs).limit(1)).first():
         # Not one of a finding of which another exporter has a change: it may be an earlier one.
-        .where(about.c.key.not_in(theirs))
-        .order_by(table.c.change)
-        .limit(changes)
-        .with_for_update(of=table, skip_locked=True)
-    )
+        theirs = sa.select(about.c.key).join(table, table.c.change == about.c.id).where(is_theirs)
+        query = query.join(about, about.c.id == table.c.change).where(about.c.key.not_in(theirs))
+    query = query.order_by(table.c.change).limit(changes).with_for_update(of=table, skip_locked=True)
     ids = _within(connection.execute(query), size)
+    if not ids:
+        return []
     taken = {"claimed_by": exporter, "claimed_until": now + min(lease, outbox_rows.LONGEST_LEASE)}
     _update(connection, row.id, ids, WAITING, **taken)
-    return _read(connection, row.id, table.c.change.in_(ids)) if ids else []
+    return _read(connection, row.id, table.c.state == WAITING, sql.among(connection, table.c.change, ids))
 
 
 def _within(rows: t.Iterable[t.Any], size: int) -> list[int]:
@@ -147,7 +143,7 @@ def listed(connection: sa.Connection, name: str, state: int, limit: int | None) 
     number = outbox_destinations.number(connection, name)
     if number is None:
         raise outbox_destinations.unknown(name)
-    return _read(connection, number, tables().outbox.c.state == state, limit)
+    return _read(connection, number, tables().outbox.c.state == state, limit=limit)
 
 
 _FREE: t.Mapping[str, t.Any] = {"claimed_by": None, "claimed_until": None}
@@ -156,27 +152,24 @@ _FREE: t.Mapping[str, t.Any] = {"claimed_by": None, "claimed_until": None}
 def _claimed(connection: sa.Connection, destination: int, exporter: str, ids: t.Sequence[int]) -> dict[int, int]:
     """Return the sizes of those changes that an exporter still has, by id."""
     table = tables().outbox
-    sizes: dict[int, int] = {}
-    for part in sql.parts(ids):
-        query = sa.select(table.c.change, table.c.size).where(
-            table.c.destination == destination,
-            table.c.state == WAITING,
-            table.c.change.in_(part),
-            table.c.claimed_by == exporter,
-        )
-        sizes.update((row.change, row.size) for row in connection.execute(query))
-    return sizes
+    query = sa.select(table.c.change, table.c.size).where(
+        table.c.destination == destination,
+        table.c.state == WAITING,
+        sql.among(connection, table.c.change, ids),
+        table.c.claimed_by == exporter,
+    )
+    return {row.change: row.size for row in connection.execute(query)}
 
 
 def _update(connection: sa.Connection, destination: int, ids: t.Sequence[int], before: int, **values: t.Any) -> None:
-    table = tables().outbox
-    for part in sql.parts(ids):
-        same = (table.c.destination == destination) & (table.c.state == before) & table.c.change.in_(part)
-        connection.execute(table.update().where(same).values(**values))
+    if ids:
+        table = tables().outbox
+        same = (table.c.destination == destination) & (table.c.state == before)
+        connection.execute(table.update().where(same, sql.among(connection, table.c.change, ids)).values(**values))
 
 
 def _read(
-    connection: sa.Connection, destination: int, condition: sa.ColumnElement[bool], limit: int | None = None
+    connection: sa.Connection, destination: int, *conditions: sa.ColumnElement[bool], limit: int | None = None
 ) -> list[QueuedChange]:
     """Return changes with their events.
 
@@ -184,20 +177,20 @@ def _read(
     into the change in the same transaction.
     """
     table, about, findings = tables().outbox, tables().outbox_changes, tables().findings
-    columns = [column for column in about.c if column.name != "event"]
+    columns = {
+        **about.c,
+        "size": table.c.size,
+        "attempts": table.c.attempts,
+        "set_aside_for": table.c.reason,
+        "event": sa.func.coalesce(about.c.event, findings.c.event),
+    }
     query = (
-        sa.select(
-            *columns,
-            table.c.size,
-            table.c.attempts,
-            table.c.reason.label("set_aside_for"),
-            sa.func.coalesce(about.c.event, findings.c.event).label("event"),
-        )
+        sa.select(*(columns[name] for name in outbox_events.Row._fields))
         .select_from(table)
         .join(about, about.c.id == table.c.change)
         .join(findings, (findings.c.uid == about.c.key) & about.c.event.is_(None), isouter=True)
-        .where(table.c.destination == destination, condition)
+        .where(table.c.destination == destination, *conditions)
         .order_by(table.c.change)
         .limit(limit)
     )
-    return [outbox_events.queued(row) for row in connection.execute(query).mappings()]
+    return [outbox_events.queued(outbox_events.Row._make(row)) for row in connection.execute(query)]

@@ -5,43 +5,84 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import SEVERITIES_BY_ID
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import finding_event, sql
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.json_event import JsonEvent
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import finding_event, finding_text
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model import QueuedChange
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.outbox_changes import COVERAGE, EXISTING
 
 _ACTIVITIES = {"new": "create", "resolved": "close"}
 
 
-def queued(row: sql.Row) -> QueuedChange:
-    """Return a change of a row that has its id, the columns of ``bulwark_outbox_changes``, and of its outbox row.
+class Row(t.NamedTuple):
+    """A change with its event, and what the outbox has about it.
 
-    event: of the change, or that of the finding which it refers to.
+    event: of the change, or that of the finding which it refers to. set_aside_for: why a receiver refused it.
     """
-    event = json.loads(row["event"])
-    if row["change"] != COVERAGE:
-        event = _finding(event, row)
+
+    id: int
+    size: int
+    attempts: int
+    set_aside_for: str | None
+    key: str
+    host: str
+    capability: str | None
+    change: str
+    at: float
+    instance: str | None
+    before_severity: int | None
+    by: str | None
+    run_id: str | None
+    status: str
+    reason: str | None
+    first_seen: float
+    last_seen: float
+    count: int  # type: ignore[assignment] - a tuple's method, which nobody needs of a row
+    event: str
+
+
+def queued(row: Row) -> QueuedChange:
+    """Return the change of a row."""
     return QueuedChange(
-        uid=event["metadata"]["uid"],
-        event=event,
-        reason=row["set_aside_for"],
-        **{name: row[name] for name in ("id", "key", "change", "host", "capability", "at", "size", "attempts")},
+        id=row.id,
+        key=row.key,
+        change=row.change,
+        host=row.host,
+        capability=row.capability,
+        at=row.at,
+        size=row.size,
+        make_event=functools.partial(_event, row),
+        attempts=row.attempts,
+        reason=row.set_aside_for,
     )
 
 
-def _finding(observed: dict[str, t.Any], row: sql.Row) -> dict[str, t.Any]:
-    change, status = row["change"], row["status"]
-    activity = _ACTIVITIES.get(status if change == EXISTING else change, "update")
-    seen = finding_event.Seen(row["first_seen"], row["last_seen"], row["count"])
-    event = finding_event.complete(observed, status, activity, row["at"], row["reason"], seen, row["instance"])
-    event["unmapped"]["change"] = change
-    if row["before_severity"] is not None:
-        event["unmapped"]["before_severity"] = SEVERITIES_BY_ID[row["before_severity"]]
-    if row["run_id"] is not None:
-        event["unmapped"]["run"] = row["run_id"]
-    if row["by"] is not None:
-        event["unmapped"]["by"] = row["by"]
+def _event(row: Row) -> t.Mapping[str, t.Any]:
+    if row.change == COVERAGE:
+        return JsonEvent(row.event, {})
+    activity = _ACTIVITIES.get(row.status if row.change == EXISTING else row.change, "update")
+    seen = finding_event.Seen(row.first_seen, row.last_seen, row.count)
+    state = (row.status, activity, row.at, row.reason, seen, row.instance)
+    about = _about(row)
+    text = finding_text.complete(row.event, *state, about)
+    if text is not None:
+        return text
+    event = finding_event.complete(json.loads(row.event), *state)
+    event["unmapped"] |= about
     return event
+
+
+def _about(row: Row) -> dict[str, str]:
+    """Return what an event says about the change, in members of ``unmapped``."""
+    about = {"change": row.change}
+    if row.before_severity is not None:
+        about["before_severity"] = SEVERITIES_BY_ID[row.before_severity]
+    if row.run_id is not None:
+        about["run"] = row.run_id
+    if row.by is not None:
+        about["by"] = row.by
+    return about

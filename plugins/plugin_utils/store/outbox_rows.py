@@ -22,10 +22,9 @@ def delete(connection: sa.Connection, destination: int, changes: t.Sequence[int]
     """Delete the rows of these changes for a destination, and those of the changes that nobody else waits for."""
     lock_changes(connection, changes)
     table = tables().outbox
-    for part in sql.parts(changes):
-        # Both states, so that the key's index serves.
-        same = (table.c.destination == destination) & table.c.state.in_((WAITING, SET_ASIDE))
-        connection.execute(table.delete().where(same, table.c.change.in_(part)))
+    # Both states, so that the key's index serves.
+    same = (table.c.destination == destination) & table.c.state.in_((WAITING, SET_ASIDE))
+    connection.execute(table.delete().where(same, sql.among(connection, table.c.change, changes)))
     delete_unwanted(connection, changes)
 
 
@@ -46,16 +45,14 @@ def lock_changes(connection: sa.Connection, changes: t.Sequence[int]) -> None:
     """
     if connection.dialect.name == "postgresql":
         columns = tables().outbox_changes.c
-        for part in sql.parts(sorted(changes)):
-            query = sa.select(columns.id).where(columns.id.in_(part)).order_by(columns.id).with_for_update()
-            connection.execute(query).all()
+        mine = sql.among(connection, columns.id, changes)
+        connection.execute(sa.select(columns.id).where(mine).order_by(columns.id).with_for_update()).all()
 
 
 def delete_unwanted(connection: sa.Connection, changes: t.Sequence[int]) -> None:
     """Delete those of some changes that no destination waits for. The caller has locked them."""
     table = tables().outbox_changes
-    for part in sql.parts(changes):
-        connection.execute(table.delete().where(table.c.id.in_(part), ~_is_wanted()))
+    connection.execute(table.delete().where(sql.among(connection, table.c.id, changes), ~_is_wanted()))
 
 
 def delete_all(connection: sa.Connection, destination: int) -> None:

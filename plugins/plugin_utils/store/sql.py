@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import typing as t
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
@@ -65,6 +66,14 @@ def parts(values: t.Sequence[T]) -> t.Iterator[t.Sequence[T]]:
     """Yield values in parts that fit into a statement."""
     for start in range(0, len(values), _MOST_VALUES):
         yield values[start : start + _MOST_VALUES]
+
+
+def among(connection: sa.Connection, column: sa.ColumnElement[int], values: t.Iterable[int]) -> sa.ColumnElement[bool]:
+    """Return the condition that a column has one of some numbers: one statement, however many there are."""
+    if connection.dialect.name == "postgresql":
+        return column == sa.any_(sa.literal(list(values), sa.ARRAY(sa.BigInteger)))
+    given = sa.func.json_each(json.dumps(list(values))).table_valued("value")
+    return column.in_(sa.select(given.c.value))
 
 
 def limited(statement: sa.Select[t.Any], limit: int | None, offset: int) -> sa.Select[t.Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import re
 import typing as t
 
@@ -34,7 +35,7 @@ _HOSTNAME_LIMIT = 255
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 # The year 2100, from which on rsyslog's parser refuses a time; in milliseconds.
 _END_OF_TIMES = 4_102_444_800_000
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROLS = bytes((*range(0x09), *range(0x0A, 0x20), 0x7F))
 _NO_HEADER_CHARACTER = re.compile(r"[^!-~]")
 # syslog-ng refuses a message whose HOSTNAME has others, also printable ones that RFC 5424 allows, and a colon in what
 # is no address.
@@ -71,7 +72,8 @@ def message(
         written = f"{_header(event, header)} {structured_data} ".encode() + mark + body
     except UnicodeEncodeError:
         raise UnfitError("it has half a surrogate pair, which UTF-8 cannot have") from None
-    if _CONTROL.search(written):
+    # Much faster than a pattern, which looks at most messages to their end.
+    if len(written.translate(None, _CONTROLS)) < len(written):
         raise UnfitError("it has a control character, which a syslog message cannot have")
     return written
 
@@ -92,6 +94,7 @@ def is_header_text(value: str, limit: int) -> bool:
     return 0 < len(value) <= limit and not _NO_HEADER_CHARACTER.search(value)
 
 
+@functools.lru_cache(maxsize=1_024)
 def hostname(value: str) -> str:
     """Return a name as HOSTNAME (6.2.4) that every receiver takes, NIL for an empty one."""
     if _IPV6.fullmatch(value):

@@ -20,10 +20,9 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.export_model
 
 
 def change(number: int, key: str, **fields: t.Any) -> QueuedChange:
-    uid = f"uid-{number}"
-    event = {"metadata": {"uid": uid, "event_code": "fim_file_modified"}, **fields.pop("event", {})}
+    event = {"metadata": {"uid": f"uid-{number}", "event_code": "fim_file_modified"}, **fields.pop("event", {})}
     given = {"change": "new", "host": "web1", "capability": "file_integrity", "at": 100.0, "size": 100, **fields}
-    return QueuedChange(id=number, key=key, uid=uid, event=event, **given)
+    return QueuedChange(id=number, key=key, make_event=lambda: event, **given)
 
 
 class Outbox:
@@ -103,7 +102,7 @@ class Receiver:
             raise UnfitError("it has no host")
         if event.get("breaks"):
             raise KeyError("device")
-        return Prepared(uid, key, json.dumps(event).encode(), removed_evidences=event.get("removed", 0))
+        return Prepared(uid, key, json.dumps(dict(event)).encode(), removed_evidences=event.get("removed", 0))
 
     def send(self, batch: t.Sequence[Prepared]) -> t.Sequence[Receipt]:
         self.batches.append([event.uid for event in batch])

@@ -41,7 +41,7 @@ def test_a_bad_event_is_shown_with_its_problem(monkeypatch: pytest.MonkeyPatch, 
     settings = Settings(Destination("siem", "webhook", "siem"), {}, secrets.Redactor(["s3cr3t"]))
     event = {"metadata": {"uid": "u"}}
     changes = [
-        QueuedChange(number, key, "u", "new", "web1", "audit", 0, 9, event)
+        QueuedChange(number, key, "new", "web1", "audit", 0, 9, lambda: event)
         for number, key in enumerate(("bad", "good"))
     ]
     bad, good = preview.of_changes(settings, changes)

@@ -35,7 +35,7 @@ def _validator(version: str, class_uid: int, profiles: tuple[str, ...]) -> jsons
 
 def errors(event: t.Mapping[str, t.Any]) -> list[str]:
     """Return what is wrong with an event: nothing when it is valid, of the version and profiles that it names."""
-    plain = json.loads(json.dumps(event, allow_nan=False))
+    plain = json.loads(json.dumps(dict(event), allow_nan=False))
     version, profiles = event["metadata"]["version"], tuple(event["metadata"]["profiles"])
     found = _validator(version, event["class_uid"], profiles).iter_errors(plain)
     schema = _schema(version).schema.schema
