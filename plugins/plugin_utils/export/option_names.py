@@ -28,7 +28,7 @@ def problem(arguments: t.Mapping[str, t.Any], spec: Spec) -> str | None:
     whatever is no mapping has no names.
     """
     sentences = [_sentence(name, spec) for name in arguments if name not in spec]
-    of_destinations = spec.get("destinations", {}).get("options")
+    of_destinations: Spec = spec.get("destinations", {}).get("options", {})
     entries = arguments.get("destinations") if of_destinations else None
     for number, entry in enumerate(entries if isinstance(entries, list) else (), 1):
         if isinstance(entry, t.Mapping):
