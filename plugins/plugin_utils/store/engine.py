@@ -76,6 +76,10 @@ def _configure_sqlite(connection: t.Any, _record: t.Any) -> None:
     # (https://docs.sqlalchemy.org/en/21/dialects/sqlite.html, "Enabling Non-Legacy SQLite Transactional Modes").
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys=ON")
+    # Debian's SQLite fills pages that get free with zeros: events, most of a store, are written once more to be
+    # deleted, which takes seven times as long. FAST does so only where it writes a page anyway
+    # (https://www.sqlite.org/pragma.html#pragma_secure_delete). The default of SQLite itself is to leave them.
+    connection.execute("PRAGMA secure_delete=FAST")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -43,17 +43,19 @@ def queue(connection: sa.Connection, key: int, destination: Destination, since: 
         # The oldest first, so that a limit does to them what it does to others.
         .order_by(table.c.last_seen, table.c.uid)
     )
-    rows = connection.execute(statement).mappings().all()
-    chosen = [row for row in rows if outbox_filter.takes_host(wanted, row["host"])]
     room = outbox_limits.room(connection, key, destination, now)
-    limited = chosen if room is None else chosen[:room]
-    for start in range(0, len(limited), _BATCH):
-        part = limited[start : start + _BATCH]
-        drafts = [outbox_changes.Draft(_change(row), row["size"]) for row in part]
-        outbox_insert.insert(connection, [(draft, [key]) for draft in drafts], now)
-    if len(limited) < len(chosen):
-        dropped = outbox_counts.Numbers(dropped=len(chosen) - len(limited))
-        outbox_counts.note(connection, key, dropped)
+    dropped = 0
+    # In parts: a million findings do not fit into memory.
+    rows = connection.execute(statement, execution_options={"yield_per": _BATCH})
+    for part in rows.mappings().partitions():
+        chosen = [row for row in part if outbox_filter.takes_host(wanted, row["host"])]
+        limited = chosen if room is None else chosen[:room]
+        if limited:
+            drafts = [outbox_changes.Draft(_change(row), row["size"]) for row in limited]
+            outbox_insert.insert(connection, [(draft, [key]) for draft in drafts], now)
+        dropped += len(chosen) - len(limited)
+        room = None if room is None else room - len(limited)
+    outbox_counts.note(connection, key, outbox_counts.Numbers(dropped=dropped))
     outbox_limits.trim(connection, key, destination, now)
 
 

@@ -16,6 +16,9 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema impor
 with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
 
+# Changes that are dropped at once.
+_PART = 10_000
+
 
 def room(connection: sa.Connection, destination: int, settings: Destination, now: float) -> int | None:
     """Return how many further changes a destination takes, None for any number.
@@ -74,8 +77,14 @@ def _drop(
     )
     if recorded_before is not None:
         query = query.where(table.c.recorded < recorded_before)
-    order = table.c.change.desc() if is_newest_first else table.c.change
-    rows = connection.execute(query.order_by(order).limit(limit)).all()
-    outbox_rows.delete(connection, destination, [row.change for row in rows])
-    number, size = len(rows), sum(row.size for row in rows)
+    query = query.order_by(table.c.change.desc() if is_newest_first else table.c.change)
+    number = size = 0
+    while limit is None or number < limit:
+        # In parts: a million rows take much memory.
+        part = connection.execute(query.limit(_PART if limit is None else min(_PART, limit - number))).all()
+        if not part:
+            break
+        outbox_rows.delete(connection, destination, [row.change for row in part])
+        number += len(part)
+        size += sum(row.size for row in part)
     outbox_counts.note(connection, destination, Numbers(waiting=-number, bytes=-size, dropped=number))

@@ -30,7 +30,7 @@ pytestmark = [
 
 _NUMBER = 2_000
 _DRAWN = 2_200
-_LARGEST = 2_000_000
+_LARGEST = 4_000_000
 # RFC 5424, 6.2.1: local0 is 16; OCSF's informational to critical are informational to critical.
 _PRIORITIES = {1: 134, 2: 133, 3: 132, 4: 131, 5: 130}
 _MESSAGE_IDS = {2004: "detection", 2003: "compliance", 2002: "vulnerability", 6007: "scan"}

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import pathlib
+import sqlite3
 import typing as t
 
 import pytest
@@ -250,3 +253,17 @@ def test_a_closed_run_leaves_few_notes_of_the_numbers(store: Store) -> None:
     store.finish_run(run, 80)
     after = store._database.read(lambda c: c.exec_driver_sql(count).scalar_one())
     assert (before, after, state(store).waiting) == (60, 1, 60)
+
+
+def test_discarding_does_not_write_what_it_deletes(sqlite_url: str) -> None:
+    database = pathlib.Path(sqlite_url.removeprefix("sqlite:///"))
+    findings = [finding(f"/etc/file{number}") for number in range(500)]
+    with contextlib.closing(Store.open(sqlite_url)) as store:
+        register(store)
+        for now in (10, 20):  # the second run replaces the events, which are copied for the destination
+            record(store, now, findings)
+        size = state(store).waiting_bytes
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert store.remove_destination(NAME, discard=True, now=30) == 500
+        assert database.with_name(f"{database.name}-wal").stat().st_size < size / 4
