@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import typing as t
@@ -36,6 +37,21 @@ os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(paths.COLLECTIONS)
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requires(need, ...): skip, or fail in CI, unless tests.support.require is met")
     config.addinivalue_line("markers", "long: takes a minute or more, and is started early so that it doesn't end last")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> t.Iterator[object]:
+    """Let Python's collector of garbage pass over what lives as long as the session.
+
+    The collected tests are a million objects. It would go through them again and again while they are collected, and
+    while tests run. What tests make is collected as ever.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
