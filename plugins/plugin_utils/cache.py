@@ -20,7 +20,7 @@ import time
 import typing as t
 
 _PREFIX = "content-"
-# Of other inputs: another play, or an older version.
+# Of other inputs: another play, or an older version. Those that were used last stay.
 _KEPT = 8
 _LARGEST = 64 << 20
 # Making it takes a second or two; a process that holds the lock for longer than this is stuck.
@@ -77,7 +77,11 @@ def _read(path: pathlib.Path) -> dict[str, t.Any] | None:
             found = json.loads(stream.read(_LARGEST))
         except (OSError, ValueError):
             return None
-    return found if isinstance(found, dict) else None
+        if not isinstance(found, dict):
+            return None
+        with contextlib.suppress(OSError):  # on a file system that is read-only nothing is removed either
+            os.utime(descriptor)
+    return found
 
 
 def _write(path: pathlib.Path, data: t.Mapping[str, t.Any]) -> None:

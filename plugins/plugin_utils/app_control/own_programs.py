@@ -26,7 +26,7 @@ _CODE = pathlib.Path(hook_files.__file__).parents[2]
 
 def digests() -> dict[str, str]:
     """Return the SHA-256 of each program, by its name. To make them takes a third of a second, once."""
-    return cache.cached(cache.default_directory(os.environ), _key(), _digests)
+    return cache.cached(cache.default_directory(os.environ) / "programs", _key(), _digests)
 
 
 def _digests() -> dict[str, str]:

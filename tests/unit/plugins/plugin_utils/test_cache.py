@@ -63,12 +63,18 @@ def test_without_a_place_it_is_made_each_time(tmp_path: pathlib.Path) -> None:
     assert [cache.cached(tmp_path / "file" / "sub", "x", make)["made"] for _time in range(2)] == [1, 2]
 
 
-def test_only_the_newest_are_kept(tmp_path: pathlib.Path) -> None:
+def test_only_those_that_were_used_last_are_kept(tmp_path: pathlib.Path) -> None:
     make = Maker()
+    cache.cached(tmp_path, "used", make)
     for number in range(12):
+        os.utime(tmp_path / "content-used.json", (number, number))
+        assert cache.cached(tmp_path, "used", make)["made"] == 1
         cache.cached(tmp_path, f"k{number:02}", make)
         os.utime(tmp_path / f"content-k{number:02}.json", (number, number))
-    assert len(list(tmp_path.glob("content-*.json"))) == 8
+    assert {file.name for file in tmp_path.glob("content-*.json")} == {
+        "content-used.json",
+        *(f"content-k{number:02}.json" for number in range(5, 12)),
+    }
     assert not list(tmp_path.glob(".*"))
 
 
