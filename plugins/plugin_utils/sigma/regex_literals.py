@@ -9,6 +9,7 @@ are known that it can be, as of ``-(?:a|b)``, or what each of them contains.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 import typing as t
@@ -43,6 +44,8 @@ def unbroken(pattern: str, flags: str) -> int:
     return 0 if found is None else found.unbroken
 
 
+# The clauses, the quick ones, and the length of each pattern are asked for, and by rules for each kind of source again.
+@functools.lru_cache(maxsize=4096)
 def _understood(pattern: str, flags: str) -> _Part | None:
     try:
         parser = _Parser(pattern, "i" in flags)

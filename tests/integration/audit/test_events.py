@@ -86,8 +86,8 @@ class Host:
         return t.cast("dict[str, t.Any]", json.loads((self._directory / "answer.json").read_text()))
 
 
-# What hangs on how an ansible-core templates, chooses hosts or calls plugins is tried with the oldest, too.
-_BOTH = pytest.mark.parametrize("ansible", ["2.18", "2.21"], indirect=True)
+# One test goes through all that hangs on how an ansible-core templates or calls plugins; the others take the newest.
+_OLDEST = pytest.mark.parametrize("ansible", ["2.18"], indirect=True)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def counts(answer: dict[str, t.Any]) -> list[int]:
     return [finding["count"] for finding in answer["looked"]["findings"]]
 
 
-@_BOTH
+@_OLDEST
 def test_what_was_recorded_is_not_read_again_and_what_was_not_is(host: Host) -> None:
     host.log.write_text(execution(1) + execution(2))
     first = host.scan(record=False)

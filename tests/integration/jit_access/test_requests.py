@@ -34,6 +34,8 @@ ASK: dict[str, t.Any] = {
 
 # What hangs on how an ansible-core templates, chooses hosts or calls plugins is tried with the oldest, too.
 _BOTH = pytest.mark.parametrize("ansible", ["2.18", "2.21"], indirect=True)
+# Steps are logic of the store; the other tests of them take the newest.
+_OLDEST = pytest.mark.parametrize("ansible", ["2.18"], indirect=True)
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def move(state: str, **options: t.Any) -> dict[str, t.Any]:
     return task("jit_request", once=True, state=state, id="{{ asked.request.id }}", **options)
 
 
-@_BOTH
+@_OLDEST
 def test_each_step_is_made_by_somebody_and_known(play: Play) -> None:
     own, said, foreign, approved, again, opened, told, twice, closed, asked_for = play.each(
         move("approved", actor="alice"),

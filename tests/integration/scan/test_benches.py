@@ -24,7 +24,10 @@ pytestmark = [pytest.mark.requires("root"), pytest.mark.xdist_group("benches")]
 
 # What each needs, and how it is made smaller.
 _SMALL: t.Mapping[str, tuple[tuple[str, ...], t.Mapping[str, t.Any]]] = {
-    "app_control": ((), {"JUDGED": [101], "LARGE_HOSTS": 200, "EVENTS": 2_000, "PAIRS": 1}),
+    "app_control": (
+        (),
+        {"JUDGED": [101], "LARGE_HOSTS": 200, "EVENTS": 2_000, "PAIRS": 1, "EXECUTIONS": 100, "ROUNDS": 1},
+    ),
     "audit_events": (
         ("command:ausearch", "data:sigmahq-linux"),
         {"RECORDS": 20_000, "COMMANDS": 500, "PAIRS": 1},

@@ -29,6 +29,8 @@ BLOCKED = ["198.51.100.7", "198.51.100.8"]
 
 # What hangs on how an ansible-core templates, chooses hosts or calls plugins is tried with the oldest, too.
 _BOTH = pytest.mark.parametrize("ansible", ["2.18", "2.21"], indirect=True)
+# What a preview says without the programs is logic of the modules; previews with them take the newest.
+_OLDEST = pytest.mark.parametrize("ansible", ["2.18"], indirect=True)
 
 
 @pytest.fixture
@@ -100,7 +102,7 @@ def test_nothing_is_installed_where_the_programs_are_there(play: Play) -> None:
     assert "The kernel records who connects (in)." in said
 
 
-@_BOTH
+@_OLDEST
 def test_a_preview_says_what_would_be_installed(play: Play) -> None:
     wanted = {"network_hardening_blocked": BLOCKED, "jit_access_ports": PORTS}
     said = play("--check", "--diff", bare=True, **wanted, network_hardening_directions=["in"])

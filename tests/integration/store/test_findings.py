@@ -27,6 +27,8 @@ INVENTORY = "web1 ansible_host=127.0.0.1 ansible_port=1\nweb2 ansible_host=127.0
 
 # What hangs on how an ansible-core templates, chooses hosts or calls plugins is tried with the oldest, too.
 _BOTH = pytest.mark.parametrize("ansible", ["2.18", "2.21"], indirect=True)
+# What is stored hangs on none; the other tests of it take the newest.
+_OLDEST = pytest.mark.parametrize("ansible", ["2.18"], indirect=True)
 
 
 @pytest.fixture
@@ -104,7 +106,7 @@ def found(*findings: dict[str, t.Any]) -> dict[str, t.Any]:
     return {"changed": False, "findings": list(findings), "coverage": [checked()]}
 
 
-@_BOTH
+@_OLDEST
 def test_a_run_is_opened_recorded_closed_and_asked_for(play: Play, tmp_path: pathlib.Path) -> None:
     answer = play.run(START, RECORD, FINISH, ASK, results={"web1": found(finding()), "web2": UNREACHABLE})
     (stored,) = answer["findings"]
