@@ -181,6 +181,7 @@ def _read(
         **about.c,
         "size": table.c.size,
         "attempts": table.c.attempts,
+        "runs": about.c["count"],
         "set_aside_for": table.c.reason,
         "event": sa.func.coalesce(about.c.event, findings.c.event),
     }

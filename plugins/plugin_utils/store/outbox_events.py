@@ -21,7 +21,8 @@ _ACTIVITIES = {"new": "create", "resolved": "close"}
 class Row(t.NamedTuple):
     """A change with its event, and what the outbox has about it.
 
-    event: of the change, or that of the finding which it refers to. set_aside_for: why a receiver refused it.
+    runs: how many saw the finding. event: of the change, or that of the finding which it refers to. set_aside_for: why
+    a receiver refused it.
     """
 
     id: int
@@ -41,7 +42,7 @@ class Row(t.NamedTuple):
     reason: str | None
     first_seen: float
     last_seen: float
-    count: int  # type: ignore[assignment] - a tuple's method, which nobody needs of a row
+    runs: int
     event: str
 
 
@@ -65,7 +66,7 @@ def _event(row: Row) -> t.Mapping[str, t.Any]:
     if row.change == COVERAGE:
         return JsonEvent(row.event, {})
     activity = _ACTIVITIES.get(row.status if row.change == EXISTING else row.change, "update")
-    seen = finding_event.Seen(row.first_seen, row.last_seen, row.count)
+    seen = finding_event.Seen(row.first_seen, row.last_seen, row.runs)
     state = (row.status, activity, row.at, row.reason, seen, row.instance)
     about = _about(row)
     text = finding_text.complete(row.event, *state, about)
