@@ -11,7 +11,7 @@ import typing as t
 from ansible.utils.display import Display
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, role_variables, spelling
 
-FILE = catalogue.CONTENT / "playbook_options.yml"
+FILE = catalogue.CONTENT / "shared_options.yml"
 
 
 def shared_options() -> list[str]:

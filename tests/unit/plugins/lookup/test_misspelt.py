@@ -125,8 +125,8 @@ def test_each_shared_option_is_one_of_a_playbook() -> None:
 def test_a_wrong_list_of_shared_options_is_named(
     text: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = tmp_path / "playbook_options.yml"
+    file = tmp_path / "shared_options.yml"
     file.write_text(text, encoding="utf-8")
     monkeypatch.setattr(misspelt_names, "FILE", file)
-    with pytest.raises(catalogue.ContentError, match=r"playbook_options\.yml: a list of names is needed"):
+    with pytest.raises(catalogue.ContentError, match=r"shared_options\.yml: a list of names is needed"):
         shared_options()
