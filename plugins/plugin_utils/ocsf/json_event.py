@@ -29,12 +29,12 @@ class JsonEvent(collections.abc.Mapping[str, t.Any]):
         """Return the event as a dict of its own."""
         return dict(self._decoded())
 
-    def get(self, name: str, default: t.Any = None) -> t.Any:
-        start = self._values.get(name)
-        return self._decoded().get(name, default) if start is None else _decode(self.text, start)[0]
+    def get(self, key: str, default: t.Any = None) -> t.Any:
+        start = self._values.get(key)
+        return self._decoded().get(key, default) if start is None else _decode(self.text, start)[0]
 
-    def __getitem__(self, name: str) -> t.Any:
-        return self._decoded()[name] if name not in self._values else self.get(name)
+    def __getitem__(self, key: str) -> t.Any:
+        return self._decoded()[key] if key not in self._values else self.get(key)
 
     def __iter__(self) -> t.Iterator[str]:
         return iter(self._decoded())
