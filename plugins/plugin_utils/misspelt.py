@@ -16,9 +16,10 @@ FILE = catalogue.CONTENT / "shared_options.yml"
 
 def shared_options() -> list[str]:
     """Return the options that playbooks share, all of which begin with ``bulwark_``; raise ContentError."""
-    names = catalogue.read(FILE)
+    content = catalogue.read(FILE)
+    names = content.get("names") if isinstance(content, dict) else None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise catalogue.ContentError(f"{FILE.name}: a list of names is needed; write one on each line after a dash")
+        raise catalogue.ContentError(f"{FILE.name}: names: a list is needed; write one on each line after a dash")
     return names
 
 

@@ -121,12 +121,12 @@ def test_each_shared_option_is_one_of_a_playbook() -> None:
     assert set(shared) <= described
 
 
-@pytest.mark.parametrize("text", ["bulwark_store: true", "- [bulwark_store]", "", "- 1"])
+@pytest.mark.parametrize("text", ["names: true", "names: [[bulwark_store]]", "- bulwark_store", "", "names: [1]"])
 def test_a_wrong_list_of_shared_options_is_named(
     text: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "shared_options.yml"
     file.write_text(text, encoding="utf-8")
     monkeypatch.setattr(misspelt_names, "FILE", file)
-    with pytest.raises(catalogue.ContentError, match=r"shared_options\.yml: a list of names is needed"):
+    with pytest.raises(catalogue.ContentError, match=r"shared_options\.yml: names: a list is needed"):
         shared_options()
