@@ -26,8 +26,9 @@ def queue(connection: sa.Connection, outbox: Outbox, run_id: str, now: float) ->
     """Queue the coverage of each host of a run, unless the same was queued when the run was closed before."""
     if not outbox.wants_coverage():
         return
-    # Another controller may close a run that the slices of a job share.
-    sql.lock(connection, "outbox scans", run_id)
+    # Another controller may close a run that the slices of a job share, or another run of the same host: ids of the
+    # host's coverage are to rise in the order of the commits.
+    sql.lock(connection, "outbox scans")
     runs, table = tables().runs, tables().outbox_scans
     run = connection.execute(sa.select(runs.c.id, runs.c.playbook, runs.c.started).where(runs.c.id == run_id)).one()
     scan = scan_activity.Scan(*run)

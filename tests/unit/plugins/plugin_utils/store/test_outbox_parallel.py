@@ -6,10 +6,12 @@ from __future__ import annotations
 import collections
 import contextlib
 import pathlib
+import threading
 import time
+import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Destination, Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Destination, Store, runs
 
 from tests.unit.plugins.plugin_utils.store import exporters, processes
 from tests.unit.plugins.plugin_utils.store.outboxes import NAME, waiting
@@ -61,6 +63,24 @@ def test_exporters_that_are_killed_lose_nothing_and_keep_the_order(store_url: st
             first[key].append(change_id)
     assert all(ids == sorted(ids) for ids in first.values())
     assert max(len(ids) for ids in first.values()) > 1
+
+
+def test_coverage_of_a_host_by_two_runs_at_once_comes_in_the_order_of_their_ends(store_url: str) -> None:
+    """A run that ends later waits for the one before, so that nobody sees its coverage first."""
+    with contextlib.closing(Store.open(store_url)) as store, contextlib.closing(Store.open(store_url)) as other:
+        store.register_destination(Destination(NAME, "file", "/x"), now=0)
+        first, second = start(store, 1), start(store, 2)
+        later = threading.Thread(target=other.finish_run, args=(second, 4))
+
+        def end_while_another_ends(connection: t.Any) -> bool:
+            runs.finish(connection, first, 3, {})
+            later.start()
+            later.join(1)
+            return later.is_alive()
+
+        assert store._database.write(end_while_another_ends)
+        later.join()
+        assert [change.event["unmapped"]["run"] for change in waiting(store)] == [first, second]
 
 
 @pytest.mark.timeout(300)
