@@ -75,7 +75,8 @@ def _numbers(state: DestinationState) -> dict[str, t.Any]:
 def _change(change: QueuedChange, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     names = (field.name for field in dataclasses.fields(change) if field.name != "make_event")
     shown = {name: getattr(change, name) for name in names}
-    event = json_event.decoded(change.event)
+    event = change.event
+    metadata = event["metadata"]
     if options["events"]:
-        shown["event"] = event
-    return {**shown, "uid": change.uid, "alert": event["metadata"].get("event_code")}
+        shown["event"] = json_event.decoded(event)
+    return {**shown, "uid": metadata["uid"], "alert": metadata.get("event_code")}

@@ -33,9 +33,12 @@ def load(directory: str) -> Lists:
     Raises ContentError with file and entry for what is wrong.
     """
     sources = allowlist_files.read(directory)
-    # Lists change often, and must not displace compiled rules, which take ten times as long.
-    kept = cache.default_directory(os.environ) / "allowlists"
-    data = cache.cached(kept, _key(sources), lambda: _as_data(allowlist_files.parse(sources)))
+    # A directory of their own: lists change often, and must not displace compiled rules, which take ten times as long.
+    data = cache.cached(
+        cache.default_directory(os.environ) / "allowlists",
+        _key(sources),
+        lambda: _as_data(allowlist_files.parse(sources)),
+    )
     return _from_data(data, sources.directory)
 
 

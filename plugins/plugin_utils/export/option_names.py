@@ -15,8 +15,6 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export import kind
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 
 _LONGEST_NAME = 80
-# Of 1: 'tsl' and 'tls' have 0.67.
-_ALIKE = 0.6
 
 Spec = t.Mapping[str, t.Mapping[str, t.Any]]
 
@@ -56,7 +54,7 @@ def _sentence(name: t.Any, spec: Spec, advice: str | None = None) -> str:
     shown = f"'{visible(name, _LONGEST_NAME)}' is no option"
     if advice:
         return f"{shown} there; {advice}"
-    alike = difflib.get_close_matches(str(name), spec, 1, _ALIKE)
+    alike = difflib.get_close_matches(str(name), spec, n=1)
     if alike:
         return f"{shown}; did you mean '{alike[0]}'?"
     return f"{shown}; ansible-doc describes each option"

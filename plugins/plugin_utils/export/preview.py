@@ -23,11 +23,12 @@ def of_changes(settings: Settings, changes: t.Sequence[QueuedChange]) -> list[di
 
 def _preview(receiver: Receiver, settings: Settings, change: QueuedChange) -> dict[str, t.Any]:
     event = change.event
+    metadata = event["metadata"]
     shown: dict[str, t.Any] = {
-        "uid": event["metadata"]["uid"],
+        "uid": metadata["uid"],
         "change": change.change,
         "host": change.host,
-        "alert": (event.get("metadata") or {}).get("event_code"),
+        "alert": metadata.get("event_code"),
         "severity": event.get("severity"),
         "status": event.get("status"),
         "time": change.at,

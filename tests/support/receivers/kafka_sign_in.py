@@ -99,11 +99,11 @@ class _Connection(socketserver.BaseRequestHandler):
         bare = messages[-1].decode().removeprefix("n,,")
         first = dict(field.split("=", 1) for field in bare.split(","))
         user, digest = first["n"], _DIGESTS[mechanism]
-        said = f"r={first['r']}{_NONCE},s={base64.b64encode(_SALT).decode()},i={_ROUNDS}"
-        yield said.encode()
+        challenge = f"r={first['r']}{_NONCE},s={base64.b64encode(_SALT).decode()},i={_ROUNDS}"
+        yield challenge.encode()
         final, _comma, proof = messages[-1].decode().rpartition(",p=")
         salted = hashlib.pbkdf2_hmac(digest, self.server.users.get(user, "").encode(), _SALT, _ROUNDS)
-        transcript = f"{bare},{said},{final}".encode()
+        transcript = f"{bare},{challenge},{final}".encode()
         stored = hashlib.new(digest, hmac.digest(salted, b"Client Key", digest)).digest()
         signature = hmac.digest(stored, transcript, digest)
         key = bytes(a ^ b for a, b in zip(base64.b64decode(proof), signature, strict=True))
