@@ -20,11 +20,11 @@ def simulation_outcomes(
 ) -> dict[str, t.Any]:
     """Return rows, lines and whether all is good; raise AnsibleFilterError for what is no result of the simulation."""
     if not isinstance(simulated, dict) or not isinstance(simulated.get("simulations"), list):
-        raise AnsibleFilterError("simulation_outcomes: the input is no result of bulwark.servers.attack_simulation")
+        raise AnsibleFilterError("simulation_outcomes: the input is not a result of bulwark.servers.attack_simulation")
     if not isinstance(findings, list):
-        raise AnsibleFilterError("simulation_outcomes: findings is no list of findings")
+        raise AnsibleFilterError("simulation_outcomes: findings is not a list of findings")
     if not isinstance(unwatched or [], list):
-        raise AnsibleFilterError("simulation_outcomes: unwatched is no list of paths")
+        raise AnsibleFilterError("simulation_outcomes: unwatched is not a list of paths")
     try:
         chosen = content.chosen(alerts)
         rows = results.outcomes(chosen, simulated["simulations"], findings, [str(path) for path in unwatched or []])

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: attack_simulation
 short_description: Do on a host what attackers do, without the harm
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
@@ -20,6 +20,9 @@ description:
     that was cut off left.
   - What is found by looking at processes takes programs that stay, and do nothing but sleep, for five minutes at most.
   - The playbook C(bulwark.servers.simulate) does this, looks whether each alert comes, and shows a matrix.
+  - The store gets the simulation, with the number of each session in which the host's kernel recorded it. Scans record
+    findings whose events all happened in these sessions as resolved, and count them apart. Everything else that happens
+    meanwhile is real.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.linux
@@ -39,7 +42,8 @@ options:
     description:
       - Ids of the alerts to simulate, or patterns of them with C(*) and C(?).
       - By default all that have a simulation.
-      - With an empty list nothing is simulated, and what the last run left to be looked at is ended and removed.
+      - With an empty list nothing is simulated, and what the last run left to be looked at is ended and removed. From
+        then on, packets that came in for the last run are no findings.
     type: list
     elements: str
   confirm:
@@ -65,6 +69,10 @@ options:
     description: Seconds to wait for another simulation on the same host.
     type: int
     default: 60
+  store:
+    description:
+      - URL of the findings store, as in M(bulwark.servers.findings), that gets the simulation. Never sent to the host.
+    type: str
   _simulations:
     description: Set by the action plugin. What to do for each alert.
     type: list
@@ -81,13 +89,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Simulate what has to do with kernel modules
+- name: Simulate attacks with kernel modules
   bulwark.servers.attack_simulation:
     alerts: ['kernel_module_*']
     confirm: true
   register: simulated
 
-- name: Look what was seen of it
+- name: Look for the findings
   bulwark.servers.audit_events_info:
     since: "{{ simulated.started }}"
   register: events
@@ -130,6 +138,17 @@ simulations:
       type: list
       elements: int
       returned: not in check mode
+    person:
+      description: The number of the account that the programs and records were signed in as; nobody has it.
+      type: int
+      returned: not in check mode
+    sessions:
+      description:
+        - The numbers of the kernel's sessions in which nothing but this was done. None in a container, or where the
+          kernel lets no process change who signed in.
+      type: list
+      elements: int
+      returned: not in check mode
     refused:
       description: Why the host did not execute a program, such as one that fapolicyd stops; none if it executed all.
       type: str
@@ -160,6 +179,10 @@ capabilities:
   type: list
   elements: str
   returned: success
+simulation:
+  description: The id of the simulation in the store.
+  type: str
+  returned: when something was simulated
 started:
   description: When the first simulation began, in seconds since the epoch; none in check mode.
   type: float
@@ -177,9 +200,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.simulation.options
 
 # What ``visits`` of a simulation can name. Ansible sends the imports of this file to the host and finds no others.
 HOOKS = {
-    "from_blocked": Hook("network_hardening", visitors.blocked),
-    "locked_port": Hook("jit_access", locked.port),
-    "narrowed_port": Hook("network_hardening", visitors.denied),
+    "from_blocked": Hook("network_hardening", visitors.blocked, visitors.note),
+    "locked_port": Hook("jit_access", locked.port, locked.note),
+    "narrowed_port": Hook("network_hardening", visitors.denied, visitors.note),
 }
 
 

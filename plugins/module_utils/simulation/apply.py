@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import ipaddress
+import json
 import os
 import platform
 import pwd
@@ -18,12 +20,15 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils import _process, _state
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import perform, workspace
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation.options import PEOPLE
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.plan import (
     Host,
     Names,
     Plan,
+    Sent,
     SkippedError,
     Started,
+    Visited,
     plan,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.program import UnsupportedMachineError
@@ -32,12 +37,13 @@ from ansible_collections.bulwark.servers.plugins.module_utils.simulation.scenari
 CAPABILITY = "simulation"
 # RFC 5737: for documentation, so that no packet ever goes there for another reason.
 _NETWORK = ipaddress.ip_network("203.0.113.0/24")
-# User ids above those that directories give, and below 2^31.
-_PEOPLE = 2_147_000_000
+# A kind of entry of the journal, beside those that ``workspace.remove`` takes.
+_PACKET = "packet"
 # The kernel stamps audit records with the time of its last tick, at 100 Hz on some.
 _TICK = 0.011
 
 Result = t.Dict[str, t.Any]
+Step = t.Union[Started, Sent, Visited]
 
 
 class Hook(t.NamedTuple):
@@ -45,10 +51,13 @@ class Hook(t.NamedTuple):
 
     find: takes the capability's ``state_dir`` as a mapping and an address of nobody; returns who comes, protocol and
     port. Raises HostError where the host has no such thing, and StateError where that can't be told.
+    note: takes the same mapping and a packet that came in, and notes that it was simulated, so that it is no finding
+    from now on. Raises StateError, and ValueError for a packet that is none.
     """
 
     capability: str
     find: t.Callable[[t.Mapping[str, t.Any], str], tuple[str, str, int]]
+    note: t.Callable[[t.Mapping[str, t.Any], t.Mapping[str, t.Any]], None]
 
 
 def apply(params: t.Mapping[str, t.Any], check_mode: bool, hooks: t.Mapping[str, Hook]) -> Result:
@@ -83,12 +92,17 @@ def apply(params: t.Mapping[str, t.Any], check_mode: bool, hooks: t.Mapping[str,
         with state.locked("lock", params["lock_timeout"]):
             journal = workspace.Journal(state)
             stayed = journal.read()
-            left = workspace.remove(stayed)
+            left = workspace.remove([entry for entry in stayed if entry[0] != _PACKET])
             if left:
                 raise HostError("A simulation that was cut off left something: %s." % "; ".join(left))
+            # Whoever started the simulation has looked at what came of these.
+            _note_packets([entry for entry in stayed if entry[0] == _PACKET], hooks)
             journal.end()
             started = time.time()
-            done = [_simulate(found, position, host, state.path, journal) for position, found in enumerate(scenarios)]
+            keep = functools.partial(_keep_packets, journal, params["state_dirs"], hooks)
+            done = [
+                _simulate(found, position, host, state.path, journal, keep) for position, found in enumerate(scenarios)
+            ]
     finally:
         state.close()
     return {"changed": bool(done or stayed), "simulations": done, "started": started - _TICK}
@@ -100,7 +114,7 @@ def _names(base: str, position: int) -> Names:
         workspace=os.path.join(base, "%s-%s" % (MARK, token)),
         account="bulwark-%s" % token,
         address=str(_NETWORK[1 + position % (_NETWORK.num_addresses - 2)]),
-        person=_PEOPLE + position,
+        person=PEOPLE + position,
     )
 
 
@@ -113,21 +127,33 @@ def _foreseen(found: Scenario, host: Host) -> Result:
     return {"alert": found.alert, "status": "foreseen", "reason": None, "steps": len(made.steps)}
 
 
-def _simulate(found: Scenario, position: int, host: Host, base: str, journal: workspace.Journal) -> Result:
+def _simulate(
+    found: Scenario,
+    position: int,
+    host: Host,
+    base: str,
+    journal: workspace.Journal,
+    keep_packets: t.Callable[[t.Sequence[tuple[Step, perform.Performed]]], None],
+) -> Result:
     names = _names(base, position)
     begin = time.time()
     status, reason, left = "done", None, t.cast("list[str]", [])
     pids: list[int] = []
     refused: str | None = None
     staying: list[int] = []
+    sessions: list[int] = []
     marks = [os.path.basename(names.workspace), names.account, names.address]
     try:
         made = plan(found, names, host)
         marks += [address for address in made.visitors if address not in marks]
         public = any(getattr(step, "user", None) for step in made.steps)
-        with workspace.prepared(journal, names.workspace, made, public) as left:
-            pids, refused = _perform(made)
+        make_missing = functools.partial(_make_missing, names.person, sessions)
+        with workspace.prepared(journal, names.workspace, made, public, make_missing) as left:
+            done, refused = _perform(made)
+            pids = [each.pid for _step, each in done if each.pid is not None]
+            sessions += _sessions(made, done)
             staying = _note_staying(made, pids, journal)
+            keep_packets(done)
     except (SkippedError, UnsupportedMachineError) as error:
         status, reason = "skipped", str(error)
     except perform.FailedError as error:
@@ -144,6 +170,8 @@ def _simulate(found: Scenario, position: int, host: Host, base: str, journal: wo
         "from": begin - _TICK,
         "to": end,
         "pids": pids,
+        "person": names.person,
+        "sessions": sessions,
         "refused": refused,
         "staying": staying,
         "marks": marks,
@@ -151,17 +179,41 @@ def _simulate(found: Scenario, position: int, host: Host, base: str, journal: wo
     }
 
 
-def _perform(made: Plan) -> tuple[list[int], str | None]:
-    """Do all steps; return the process ids, and why the host refused one, None if it refused none."""
-    pids, refused = [], None
+def _make_missing(person: int, sessions: list[int], paths: t.Sequence[str]) -> None:
+    """Make directories in a session of their own, and add that to the sessions."""
+    error, session = perform.apart(person, lambda: workspace.make_directories(paths))
+    if error:
+        raise perform.FailedError("%s could not be made: %s" % (" or ".join(paths), os.strerror(error)))
+    if session is not None:
+        sessions.append(session)
+
+
+def _perform(made: Plan) -> tuple[list[tuple[Step, perform.Performed]], str | None]:
+    """Do all steps; return what was done, and why the host refused one, None if it refused none."""
+    done: list[tuple[Step, perform.Performed]] = []
+    refused = None
     for step in made.steps:
         try:
-            pid = perform.perform(step)
+            performed = perform.perform(step)
         except perform.RefusedError as error:
-            pid, refused = error.pid, str(error)
-        if pid is not None:
-            pids.append(pid)
-    return pids, refused
+            performed, refused = error.performed, str(error)
+        done.append((step, performed))
+    return done, refused
+
+
+def _sessions(made: Plan, done: t.Sequence[tuple[Step, perform.Performed]]) -> list[int]:
+    """Return the sessions in which nothing but a simulation can have acted.
+
+    Another process of the same account can take over one that runs a program which that account can read (ptrace(2)).
+    Programs that a simulation makes can't be read.
+    """
+    own = {os.fsencode(file.path) for file in made.files}
+    return [
+        performed.session
+        for step, performed in done
+        if performed.session is not None
+        and (not isinstance(step, Started) or step.user is None or (step.content is None and step.path in own))
+    ]
 
 
 def _note_staying(made: Plan, pids: t.Sequence[int], journal: workspace.Journal) -> list[int]:
@@ -177,13 +229,38 @@ def _note_staying(made: Plan, pids: t.Sequence[int], journal: workspace.Journal)
     return [pid for pid, _began in staying]
 
 
+def _keep_packets(
+    journal: workspace.Journal,
+    state_dirs: t.Mapping[str, str],
+    hooks: t.Mapping[str, Hook],
+    done: t.Sequence[tuple[Step, perform.Performed]],
+) -> None:
+    """Keep the packets that came in until the journal is read the next time: until then they are findings."""
+    entries = [
+        [_PACKET, step.visited, json.dumps([state_dirs.get(hooks[step.visited].capability), performed.packet])]
+        for step, performed in done
+        if isinstance(step, Visited) and performed.packet is not None
+    ]
+    if entries:
+        journal.keep(entries)
+
+
+def _note_packets(entries: t.Iterable[t.Sequence[str]], hooks: t.Mapping[str, Hook]) -> None:
+    """Note that packets were simulated. One whose entry is damaged stays a finding. Raises StateError."""
+    for _kind, visited, content in entries:
+        if visited in hooks:
+            with contextlib.suppress(ValueError, TypeError):
+                state_dir, packet = json.loads(content)
+                hooks[visited].note({"state_dir": state_dir}, packet)
+
+
 def _check_visits(scenarios: t.Iterable[Scenario], hooks: t.Mapping[str, Hook]) -> None:
     for found in scenarios:
         for name in found.visits:
             if name not in hooks:
                 known = ", ".join(sorted(hooks)) or "nothing"
                 raise UsageError(
-                    "the simulation of %s: '%s' is none of what can be visited: %s" % (found.alert, name, known)
+                    "the simulation of %s: '%s' is not one of what can be visited: %s" % (found.alert, name, known)
                 )
 
 

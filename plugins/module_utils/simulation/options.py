@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
+# Numbers of the accounts that simulations sign in as: above those that directories give, and below 2^31.
+PEOPLE = 2_147_000_000
+
 
 def apply_spec() -> dict[str, dict[str, t.Any]]:
     return {
@@ -15,5 +18,6 @@ def apply_spec() -> dict[str, dict[str, t.Any]]:
         "state_dir": {"type": "path"},
         "state_dirs": {"type": "dict", "default": {}},
         "lock_timeout": {"type": "int", "default": 60},
+        "store": {"type": "str"},
         "_simulations": {"type": "list", "elements": "dict"},
     }

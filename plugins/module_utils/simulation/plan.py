@@ -97,12 +97,16 @@ class Sent(t.NamedTuple):
 
 
 class Visited(t.NamedTuple):
-    """A connection that comes in. cable: what its ends are named after. source: where it comes from."""
+    """A connection that comes in. cable: what its ends are named after. source: where it comes from.
+
+    visited: what is visited, as the hooks of capabilities name it.
+    """
 
     cable: str
     source: str
     protocol: str
     port: int
+    visited: str
 
 
 class Plan(t.NamedTuple):
@@ -179,7 +183,7 @@ def _visit(visited: str, number: int, names: Names, host: Host) -> Visited:
         raise SkippedError("the host has no program 'ip'")
     # Names of interfaces have at most 15 characters.
     cable = "bws%s%d" % (names.mark.rpartition("-")[2][:8], number)
-    return Visited(cable, *host.find_visit(visited, names.address))
+    return Visited(cable, *host.find_visit(visited, names.address), visited)
 
 
 class _Making:

@@ -164,7 +164,7 @@ def _run(content: t.Any) -> ProgramRun:
         raise ValueError("'%s' is a real program, which is found by its name and makes no 'calls'" % name)
     place = content.get("place")
     if place is not None and not (isinstance(place, str) and posixpath.isabs(place)):
-        raise ValueError("'place' of %s is no absolute path" % name)
+        raise ValueError("'place' of %s is not an absolute path" % name)
     from_memory, stays = bool(content.get("from_memory", False)), _stays(content, name)
     if from_memory and (real or place is not None):
         raise ValueError("%s runs from memory, and is neither a real program nor has a 'place'" % name)
@@ -175,7 +175,7 @@ def _run(content: t.Any) -> ProgramRun:
         under = ()
     for part in (name, *under):
         if not _NAME.fullmatch(part) or ".." in part.split("/"):
-            raise ValueError("'%s' is no name for a program" % part)
+            raise ValueError("'%s' is not a name for a program" % part)
     user = content.get("user") or []
     if user and place is None and not from_memory:
         raise ValueError("%s runs as another account, which gets into no workspace: it needs a 'place'" % name)
@@ -199,7 +199,7 @@ def _run(content: t.Any) -> ProgramRun:
 def _stays(content: t.Mapping[str, t.Any], name: str) -> int:
     seconds = content.get("stays", 0)
     if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds <= _MOST_SECONDS:
-        raise ValueError("'stays' of %s is no number of seconds from 1 to %d" % (name, _MOST_SECONDS))
+        raise ValueError("'stays' of %s is not a number of seconds from 1 to %d" % (name, _MOST_SECONDS))
     if seconds and content.get("real"):
         raise ValueError("'%s' is a real program, which ends when it does" % name)
     return seconds
@@ -211,7 +211,7 @@ def _call(content: t.Any) -> ProgramCall:
     ((kind, fields),) = content.items()
     known = _CALLS.get(kind)
     if known is None or not isinstance(fields, dict):
-        raise ValueError("'%s' is none of %s" % (kind, ", ".join(sorted(_CALLS))))
+        raise ValueError("'%s' is not one of %s" % (kind, ", ".join(sorted(_CALLS))))
     _check_keys(fields, set(known), kind)
     for name, wanted in known.items():
         if name not in fields and name not in _OPTIONAL:
@@ -270,12 +270,12 @@ def _check_made(fields: t.Mapping[str, t.Any]) -> None:
 
 def _check_path(path: str) -> None:
     if not (posixpath.isabs(path) or path.startswith("{workspace}")) or ".." in path.split("/"):
-        raise ValueError("'%s' is no absolute path" % path)
+        raise ValueError("'%s' is not an absolute path" % path)
 
 
 def _check_call(fields: t.Mapping[str, t.Any]) -> None:
     if fields["name"] not in HARMLESS:
-        raise ValueError("call of %s is none of %s" % (fields["name"], ", ".join(sorted(HARMLESS))))
+        raise ValueError("call of %s is not one of %s" % (fields["name"], ", ".join(sorted(HARMLESS))))
 
 
 _CHECKS: t.Mapping[str, t.Callable[[t.Mapping[str, t.Any]], None]] = {
@@ -296,13 +296,15 @@ def _record(content: t.Any) -> Record:
     _check_keys(content, _RECORD, "a record")
     kind = _text(content, "type")
     if kind not in RECORD_TYPES:
-        raise ValueError("'%s' is none of the records that programs send: %s" % (kind, ", ".join(sorted(RECORD_TYPES))))
+        raise ValueError(
+            "'%s' is not one of the records that programs send: %s" % (kind, ", ".join(sorted(RECORD_TYPES)))
+        )
     return Record(kind, _text(content, "text"), _times(content, "times"))
 
 
 def _check_keys(content: t.Any, known: t.Collection[str], what: str) -> None:
     if not isinstance(content, dict):
-        raise TypeError("%s is no mapping" % what)
+        raise TypeError("%s is not a mapping" % what)
     unknown = sorted(set(map(str, content)) - set(known))
     if unknown:
         raise ValueError("%s has unknown keys: %s" % (what, ", ".join(unknown)))
@@ -311,26 +313,26 @@ def _check_keys(content: t.Any, known: t.Collection[str], what: str) -> None:
 def _list(content: t.Mapping[str, t.Any], name: str) -> list[t.Any]:
     value = content.get(name, [])
     if not isinstance(value, list):
-        raise TypeError("'%s' is no list" % name)
+        raise TypeError("'%s' is not a list" % name)
     return value
 
 
 def _strings(content: t.Mapping[str, t.Any], name: str) -> tuple[str, ...]:
     values = _list(content, name)
     if not all(isinstance(value, str) for value in values):
-        raise ValueError("'%s' is no list of strings; quote numbers" % name)
+        raise ValueError("'%s' is not a list of strings; quote numbers" % name)
     return tuple(values)
 
 
 def _text(content: t.Mapping[str, t.Any], name: str) -> str:
     value = content.get(name)
     if not isinstance(value, str) or not value:
-        raise ValueError("'%s' is no text" % name)
+        raise ValueError("'%s' is not text" % name)
     return value
 
 
 def _times(content: t.Mapping[str, t.Any], name: str) -> int:
     times = content.get(name, 1)
     if isinstance(times, bool) or not isinstance(times, int) or not 1 <= times <= _MOST_TIMES:
-        raise ValueError("'%s' is no number from 1 to %d" % (name, _MOST_TIMES))
+        raise ValueError("'%s' is not a number from 1 to %d" % (name, _MOST_TIMES))
     return times

@@ -9,11 +9,14 @@ A cable is made of which the host has both ends (veth(4)). What is written into 
 from __future__ import annotations
 
 import ipaddress
+import secrets
 import socket
 import struct
 import time
+import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
+from ansible_collections.bulwark.servers.plugins.module_utils._boot import boot_id
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 
 # RFC 5737: for documentation, as are the addresses that visitors have.
@@ -24,16 +27,25 @@ _FROM_PORT = 40000
 _FLAGS_SYN = 0x02
 _NUMBERS = {"tcp": 6, "udp": 17}
 _IPV4 = 0x0800
+# Bytes of the head of a frame.
+_ETHERNET = 14
 # What the kernel says of when a packet came is in whole seconds, and must not be before this began.
 _GRAIN = 1.1
+# Bytes that a packet carries, at least and at most: with them its size is a number that nobody can guess or repeat by
+# chance, and it fits into one frame.
+_LEAST, _MOST = 100, 1400
 
 
 class VisitError(Exception):
     """The host can't be visited; the message says why."""
 
 
-def visit(cable: str, source: str, protocol: str, port: int) -> None:
-    """Have the first packet of a connection come in. cable: what its ends are named after. Raises VisitError."""
+def visit(cable: str, source: str, protocol: str, port: int) -> dict[str, t.Any]:
+    """Have the first packet of a connection come in, and return what tells it from all others.
+
+    That has the fields of ``firewall.simulated.Packet``. cable: what its ends are named after. Raises VisitError.
+    """
+    payload = bytes(_LEAST + secrets.randbelow(_MOST - _LEAST))
     outside, inside = ends(cable)
     time.sleep(_GRAIN)
     _ip("link", "add", outside, "type", "veth", "peer", "name", inside)
@@ -43,8 +55,19 @@ def visit(cable: str, source: str, protocol: str, port: int) -> None:
             _ip("link", "set", end, "up")
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
             sender.bind((outside, _IPV4))
-            sender.send(frame(_hardware(inside), _hardware(outside), source, HERE, protocol, port))
+            packet = frame(_hardware(inside), _hardware(outside), source, HERE, protocol, port, payload)
+            begin = time.monotonic()
+            sender.send(packet)
         time.sleep(0.1)
+        return {
+            "boot": boot_id(),
+            "source": source,
+            "protocol": protocol,
+            "port": port,
+            "size": len(packet) - _ETHERNET,
+            "begin": begin,
+            "end": time.monotonic(),
+        }
     except OSError as error:
         raise VisitError("no packet could be sent into %s: %s" % (outside, error.strerror)) from error
     finally:
@@ -63,17 +86,19 @@ def remove(cable: str) -> None:
         _ip("link", "delete", outside)
 
 
-def frame(to: bytes, whence: bytes, source: str, destination: str, protocol: str, port: int) -> bytes:
+def frame(
+    to: bytes, whence: bytes, source: str, destination: str, protocol: str, port: int, payload: bytes = b""
+) -> bytes:
     """Return the first packet of a connection, as it is on a cable: IEEE 802.3, RFC 791, RFC 9293, RFC 768.
 
     to, whence: the hardware addresses.
     """
     addresses = b"".join(ipaddress.IPv4Address(text).packed for text in (source, destination))
     if protocol == "tcp":
-        content = struct.pack(">HHIIBBHHH", _FROM_PORT, port, 1, 0, 5 << 4, _FLAGS_SYN, 1024, 0, 0)
+        content = struct.pack(">HHIIBBHHH", _FROM_PORT, port, 1, 0, 5 << 4, _FLAGS_SYN, 1024, 0, 0) + payload
         place = 16
     else:
-        content = struct.pack(">HHHH", _FROM_PORT, port, 8, 0)
+        content = struct.pack(">HHHH", _FROM_PORT, port, 8 + len(payload), 0) + payload
         place = 6
     check = _checksum(addresses + struct.pack(">HH", _NUMBERS[protocol], len(content)) + content)
     content = content[:place] + check + content[place + 2 :]
@@ -84,6 +109,7 @@ def frame(to: bytes, whence: bytes, source: str, destination: str, protocol: str
 
 def _checksum(data: bytes) -> bytes:
     """Return the checksum of RFC 1071."""
+    data += bytes(len(data) % 2)
     total = sum(struct.unpack(">%dH" % (len(data) // 2), data))
     while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)

@@ -28,22 +28,26 @@ class Journal:
     """The list of what there may be: ``[kind, path, content]``.
 
     A directory; a file, with its content as hexadecimal digits; a link, with what it leads to; a cable; a process, by
-    its id and when it was started. What stays after a simulation is kept in it until the next run removes it.
+    its id and when it was started; a packet that came in, with what tells it from others. What stays after a simulation
+    is kept in it until the next run removes it.
     """
 
     def __init__(self, state: StateDirectory) -> None:
         self._state = state
         self._kept: list[t.Sequence[str]] = []
+        self._entries: t.Sequence[t.Sequence[str]] = ()
 
     def write(self, entries: t.Sequence[t.Sequence[str]]) -> None:
         """Replace the list, apart from what is kept."""
+        self._entries = entries
         with self._state.written(JOURNAL) as stream:
             stream.write(json.dumps([*self._kept, *entries]).encode("ascii"))
 
     def keep(self, entries: t.Sequence[t.Sequence[str]]) -> None:
         """Have what stays in the list from now on."""
         self._kept += entries
-        self.write(())
+        # What else there is must still be removed if this run is cut off now.
+        self.write([entry for entry in self._entries if entry not in entries])
 
     def read(self) -> list[list[str]]:
         """Return what a run noted that was cut off, empty when there is none. Raises DamagedError."""
@@ -59,7 +63,7 @@ class Journal:
                 return entries
         except (ValueError, TypeError):
             pass
-        raise DamagedError("%s is damaged: remove it, and what is named bulwark-simulation on this host" % path)
+        raise DamagedError("%s is damaged: remove it, and everything named bulwark-simulation on this host" % path)
 
     def end(self) -> None:
         """Empty the list, apart from what is kept."""
@@ -102,7 +106,7 @@ def check(plan: Plan) -> None:
             raise SkippedError("%s: %s" % (printable(path), _safe_fs.reason(error))) from error
         # Opening a device or a pipe does something; a file that is opened for appending stays as it is.
         if not stat.S_ISREG(kind):
-            raise SkippedError("%s is no regular file" % printable(path))
+            raise SkippedError("%s is not a regular file" % printable(path))
 
 
 def missing_directories(workspace: str, plan: Plan) -> list[str]:
@@ -120,10 +124,14 @@ def missing_directories(workspace: str, plan: Plan) -> list[str]:
     return list(wanted)
 
 
-def make(workspace: str, plan: Plan, missing: t.Sequence[str], public: bool) -> None:
-    """Make the directories and programs. public: other accounts get into the directories, too."""
-    for path in missing:
+def make_directories(paths: t.Sequence[str]) -> None:
+    """Make directories that the host lacks, those above first."""
+    for path in paths:
         os.mkdir(path, 0o755)
+
+
+def make(workspace: str, plan: Plan, public: bool) -> None:
+    """Make the directories and programs. public: other accounts get into the directories, too."""
     os.mkdir(workspace, 0o700)
     for path in plan.directories:
         os.mkdir(path, 0o755 if public else 0o700)
@@ -131,7 +139,8 @@ def make(workspace: str, plan: Plan, missing: t.Sequence[str], public: bool) -> 
     for file in plan.files:
         descriptor = os.open(file.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o755)
         try:
-            os.fchmod(descriptor, 0o755)
+            # Nobody but root reads it: a process of the same account could take over one that it can read.
+            os.fchmod(descriptor, 0o711)
             program.write(descriptor, file.content)
         finally:
             os.close(descriptor)
@@ -156,7 +165,7 @@ def _remove(kind: str, path: str, content: str) -> t.Iterator[str]:
         elif _leads_to(path, content) if kind == "link" else _is_ours(path, bytes.fromhex(content)):
             os.unlink(path)
         else:
-            yield "%s is not what was made there any more; look at it, and remove it" % printable(path)
+            yield "%s was changed since the simulation made it; check it, and remove it" % printable(path)
     except FileNotFoundError:
         return
     except visit.VisitError as error:
@@ -191,9 +200,16 @@ def _leads_to(path: str, target: str) -> bool:
 
 
 @contextlib.contextmanager
-def prepared(journal: Journal, workspace: str, plan: Plan, public: bool) -> t.Iterator[list[str]]:
+def prepared(
+    journal: Journal,
+    workspace: str,
+    plan: Plan,
+    public: bool,
+    make_missing: t.Callable[[t.Sequence[str]], None] = make_directories,
+) -> t.Iterator[list[str]]:
     """Have everything that a plan needs while the block runs; the list gets a sentence for what is left after it.
 
+    make_missing: makes the directories that the host lacks, which attackers make, too, and which alerts are about.
     What programs need that stay is kept until the journal is read the next time.
     """
     check(plan)
@@ -203,7 +219,9 @@ def prepared(journal: Journal, workspace: str, plan: Plan, public: bool) -> t.It
     journal.write(noted)
     staying = False
     try:
-        make(workspace, plan, missing, public)
+        if missing:
+            make_missing(missing)
+        make(workspace, plan, public)
         yield left
         staying = plan.stays
     finally:

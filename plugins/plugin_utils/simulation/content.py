@@ -12,11 +12,13 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.scenario import scenario
-from ansible_collections.bulwark.servers.plugins.plugin_utils import benchmarks, capabilities, catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils import benchmarks, capabilities, catalogue, spelling
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
+# Each simulation gives its process the number of a sign-in, as an intruder can: what it does is a person's then.
+SIGN_IN = "audit_system_reached"
 _STEPS = ("needs", "runs", "records", "visits")
-_FIELDS = {"alert", "also", "evidence", "none", *_STEPS}
+_FIELDS = {"alert", "also", "evidence", "everywhere", "none", *_STEPS}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Simulation:
 
     steps: what the module does, as ``scenario.py`` of the module takes it; empty where there is no simulation.
     also: alerts that come with it, each with the reason. evidence: texts that the finding's evidence must have.
-    none: why the alert can't be simulated.
+    none: why the alert can't be simulated. everywhere: the programs of all other simulations raise the alert, too.
     """
 
     alert: str
@@ -33,6 +35,7 @@ class Simulation:
     also: t.Mapping[str, str]
     evidence: tuple[str, ...]
     none: str | None
+    everywhere: bool = False
 
 
 @functools.lru_cache(maxsize=1)
@@ -52,6 +55,11 @@ def load() -> t.Mapping[str, Simulation]:
     return found
 
 
+def everywhere() -> list[str]:
+    """Return the alerts that the programs of any simulation raise."""
+    return [simulation.alert for simulation in load().values() if simulation.everywhere]
+
+
 def chosen(patterns: t.Sequence[str] | None) -> list[Simulation]:
     """Return the simulations of alerts whose names match, all when None; raise ContentError for what matches none."""
     known = load()
@@ -62,7 +70,8 @@ def chosen(patterns: t.Sequence[str] | None) -> list[Simulation]:
         for pattern in patterns:
             matching = {alert for alert in known if fnmatch.fnmatchcase(alert, pattern)}
             if not matching:
-                raise ContentError(f"alerts: '{pattern}' matches no alert that has a simulation")
+                advice = spelling.advice(pattern, known, "the alert reference lists all alerts")
+                raise ContentError(f"alerts: '{pattern}' matches no alert that has a simulation: {advice}")
             wanted |= matching
     return [simulation for alert, simulation in known.items() if alert in wanted]
 
@@ -87,6 +96,7 @@ def _simulation(entry: t.Any, capability: str, place: str) -> Simulation:
         _check_owner(alert, capability)
         also, evidence, none = entry.get("also", {}), entry.get("evidence", []), entry.get("none")
         _check_texts(also, evidence, none)
+        everywhere = _checked_flag(entry.get("everywhere", False))
         for name in also:
             catalogue.load().alert(name)
         steps = {"alert": alert, **{name: entry[name] for name in _STEPS if name in entry}}
@@ -95,7 +105,7 @@ def _simulation(entry: t.Any, capability: str, place: str) -> Simulation:
             _check_playbooks(alert, capability)
     except (ContentError, UsageError, ValueError) as error:
         raise ContentError(f"{place}: {error}") from error
-    return Simulation(alert, steps, also, tuple(evidence), none)
+    return Simulation(alert, steps, also, tuple(evidence), none, everywhere)
 
 
 def _check_owner(alert: str, capability: str) -> None:
@@ -116,6 +126,12 @@ def _check_texts(also: t.Any, evidence: t.Any, none: t.Any) -> None:
         raise ContentError("'evidence' is a list of texts")
     if none is not None and not isinstance(none, str):
         raise ContentError("'none' is a sentence that says why there is no simulation")
+
+
+def _checked_flag(everywhere: t.Any) -> bool:
+    if not isinstance(everywhere, bool):
+        raise ContentError("'everywhere' is true or false")
+    return everywhere
 
 
 def _check_steps(steps: t.Mapping[str, t.Any], none: t.Any) -> None:

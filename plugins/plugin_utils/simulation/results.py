@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import textwrap
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import evidence
-from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation.content import Simulation
+from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation.content import SIGN_IN, Simulation
 
 SEEN, MISSING, SKIPPED, FAILED, NONE = "seen", "missing", "skipped", "failed", "none"
 # In check mode.
 FORESEEN = "foreseen"
 _BAD = (MISSING, FAILED)
-# Each simulation gives its process the number of a sign-in, as an intruder can: what it does is a person's then.
-_SIGN_IN = "audit_system_reached"
+# Alerts with these results and the same reason share a line if they are more than a few.
+_GROUPED = (SKIPPED, NONE, FORESEEN)
+_FEW = 3
+# Characters of a line of names.
+_LINE = 110
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +78,7 @@ def _outcome(
     if simulation.none is not None:
         return Outcome(alert, NONE, 0, (), (), simulation.none)
     if entry is None:
-        return Outcome(alert, FAILED, 0, (), (), "the host said nothing about it")
+        return Outcome(alert, FAILED, 0, (), (), "the host returned no result for it")
     left = tuple(str(why) for why in entry.get("left") or ())
     if entry.get("status") == FORESEEN:
         return Outcome(alert, FORESEEN, 0, (), (), None)
@@ -83,7 +87,7 @@ def _outcome(
         return Outcome(alert, status, 0, (), left, str(entry.get("reason")))
     own = [finding for finding in seen if _belongs(finding, entry)]
     expected = [finding for finding in own if finding.alert == alert]
-    others = {finding.alert for finding in own} - {alert, _SIGN_IN} - set(simulation.also)
+    others = {finding.alert for finding in own} - {alert, SIGN_IN} - set(simulation.also)
     if entry.get("refused") and not expected:
         # Whoever looks for what a program does sees nothing of one that did not run.
         return Outcome(alert, SKIPPED, 0, tuple(sorted(others)), left, str(entry["refused"]))
@@ -157,14 +161,39 @@ def _pids(value: t.Any) -> t.Iterator[int]:
 
 
 def lines(rows: t.Sequence[Outcome]) -> list[str]:
-    """Return the matrix as aligned lines, with the sums last."""
-    width = max((len(row.alert) for row in rows), default=5)
-    shown = [f"{'alert':{width}}  result    times  remarks"]
-    for row in rows:
+    """Return the matrix as aligned lines, with the sums last.
+
+    More than three alerts that are not simulated for the same reason are one line with their number. So many that can
+    be simulated are a list of names below the table.
+    """
+    groups = [group for group in _groups(rows) if len(group) > _FEW]
+    size = {row.alert: len(group) for group in groups for row in group}
+    later = {row.alert for group in groups for row in group[1:]}
+    names = [row.alert for row in rows if row.status == FORESEEN and row.alert in size]
+    table = [
+        (f"{size[row.alert]} alerts" if row.alert in size else row.alert, row)
+        for row in rows
+        if row.alert not in later and row.alert not in names
+    ]
+    width = max((len(label) for label, _ in table), default=5)
+    shown = [f"{'alert':{width}}  result    times  remarks"] if table else []
+    for label, row in table:
         remarks = [f"also {', '.join(row.others)}"] if row.others else []
         remarks += [*row.problems, *([row.reason] if row.reason else [])]
-        shown.append(f"{row.alert:{width}}  {row.status:8}  {row.count or '':>5}  {'; '.join(remarks)}".rstrip())
+        shown.append(f"{label:{width}}  {row.status:8}  {row.count or '':>5}  {'; '.join(remarks)}".rstrip())
+    if names:
+        text = f"{FORESEEN}: {', '.join(names)}"
+        shown += textwrap.wrap(text, _LINE, subsequent_indent="  ", break_on_hyphens=False)
     return [*shown, _sums(rows)]
+
+
+def _groups(rows: t.Sequence[Outcome]) -> list[list[Outcome]]:
+    """Return the rows that may share a line, together if their result and reason are the same."""
+    groups: dict[tuple[str, str | None], list[Outcome]] = {}
+    for row in rows:
+        if row.status in _GROUPED and not row.others and not row.problems:
+            groups.setdefault((row.status, row.reason), []).append(row)
+    return list(groups.values())
 
 
 def _sums(rows: t.Sequence[Outcome]) -> str:

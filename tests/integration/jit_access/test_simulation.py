@@ -25,6 +25,7 @@ pytestmark = [
 ]
 
 ALERT = "jit_locked_port_attempts"
+ATTEMPT = ({"alert": ALERT, "visits": ["locked_port"]},)
 
 
 @pytest.fixture(name="site")
@@ -40,7 +41,7 @@ def state() -> t.Iterator[str]:
         yield directory
 
 
-def simulate(site: Site, state: str, directory: pathlib.Path, *arguments: str) -> tuple[int, str]:
+def simulate(site: Site, state: str, directory: pathlib.Path) -> tuple[int, str]:
     """Return the exit code, and everything that was said, without line breaks."""
     scanner = _scans.Scanner(controller("2.21"), THIS_MACHINE, directory)
     variables = {
@@ -56,7 +57,7 @@ def simulate(site: Site, state: str, directory: pathlib.Path, *arguments: str) -
     }
     (directory / "auth.log").touch()
     with site.host.entered():
-        done = scanner.play("bulwark.servers.simulate", *arguments, check=False, **variables)
+        done = scanner.play("bulwark.servers.simulate", check=False, **variables)
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 
@@ -78,6 +79,8 @@ def test_an_attempt_is_seen_and_nothing_is_left_of_it(site: Site, state: str, tm
         22,
         1,
     )
+    assert attempt["simulated"]
+    assert site.findings() == []
     assert addresses(site) == before
     assert sorted(os.listdir(f"{state}/simulation")) == ["lock"]
 
@@ -87,18 +90,32 @@ def test_a_host_that_locks_nothing_says_so_and_is_not_failed(site: Site, state: 
     code, said = simulate(site, state, tmp_path)
     assert code == 0, said
     assert f'"{ALERT} skipped {reason}"' in said
-    code, said = simulate(site, state, tmp_path, "--check")
-    assert code == 0, said
-    assert f'"{ALERT} skipped {reason}"' in said
 
 
-def simulated(site: Site, state: str) -> dict[str, t.Any]:
+def test_attempts_are_open_until_the_simulation_ends_and_when_anybody_else_tries_too(site: Site, state: str) -> None:
+    site.lock()
+    found = [(ALERT, "tcp/22")]
+    for _time in range(2):
+        # A second simulation on the same day counts on in the kernel.
+        assert simulated(site, state)["status"] == "done"
+        assert site.findings() == found
+        simulated(site, state, [])
+        assert site.findings() == []
+    with site.host.entered():
+        visit.visit("bwsother0", "203.0.113.1", "tcp", 22)
+    assert site.findings() == found
+    assert simulated(site, state)["status"] == "done"
+    simulated(site, state, [])
+    assert site.findings() == found, "a real attempt before a simulation stays open"
+
+
+def simulated(site: Site, state: str, simulations: t.Sequence[t.Any] = ATTEMPT) -> dict[str, t.Any]:
     """Return what the module says of the alert."""
     params = {"confirm": True, "state_dir": state, "state_dirs": {"jit_access": str(site.state)}, "lock_timeout": 5}
     with site.host.entered():
-        answer = apply.apply({**params, "_simulations": [{"alert": ALERT, "visits": ["locked_port"]}]}, False, HOOKS)
-    (found,) = answer["simulations"]
-    return t.cast("dict[str, t.Any]", found)
+        answer = apply.apply({**params, "_simulations": simulations}, False, HOOKS)
+    assert len(answer["simulations"]) == len(simulations)
+    return t.cast("dict[str, t.Any]", next(iter(answer["simulations"]), {}))
 
 
 def test_a_port_of_udp_is_visited_where_no_other_is_locked_and_none_that_is_open(site: Site, state: str) -> None:
@@ -122,4 +139,6 @@ def test_what_one_that_was_cut_off_left_is_removed_by_the_next(site: Site, state
     journal.write_text(json.dumps([["cable", "bwscut0", ""]]))
     assert simulated(site, state)["status"] == "done"
     assert "bwscut0" not in site.host.run("ip", "link")
+    assert [kind for kind, _name, _content in json.loads(journal.read_text())] == ["packet"]
+    simulated(site, state, [])
     assert not journal.exists()

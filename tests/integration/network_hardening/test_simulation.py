@@ -12,6 +12,9 @@ import tempfile
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
+from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import visitors
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation import visit
 
 from tests.integration import _scans
 from tests.integration.network_hardening._network import Site, site
@@ -70,12 +73,18 @@ def test_who_is_blocked_or_denied_is_seen(site: Site, tmp_path: pathlib.Path, mo
         assert set(site.denied().values()) == {1}
     assert " 0 missing, 0 failed," in said
     assert "; 0 with other alerts" in said
+    assert site.findings() == {}, "the simulation is over"
+    if mode == "enforce":
+        with site.host.entered():
+            visit.visit("bwsother0", "192.0.2.0", "tcp", 9)
+        assert set(site.findings()) == {f"{BLOCKED} tcp/9"}
     assert site.host.run("ip", "-o", "address").replace(" tentative", "") == before
 
 
 def test_a_host_without_such_rules_says_so_and_is_not_failed(site: Site, tmp_path: pathlib.Path) -> None:
-    for reason in ("no network rules are set on this host", "the network rules of this host block no address of IPv4"):
-        code, said = simulate(site, tmp_path, "--check")
-        assert code == 0, said
-        assert re.search(f"{BLOCKED} +skipped +{reason}", said)
-        site.set(blocked=["2001:db8::/64"])
+    code, said = simulate(site, tmp_path, "--check")
+    assert code == 0, said
+    assert re.search(f"{BLOCKED} +skipped +no network rules are set on this host", said)
+    site.set(blocked=["2001:db8::/64"])
+    with site.host.entered(), pytest.raises(HostError, match="the network rules of this host block no address of IPv4"):
+        visitors.blocked({"state_dir": str(site.state)}, "203.0.113.1")

@@ -162,21 +162,23 @@ def test_runs_that_are_killed_anywhere_leave_nothing_once_one_comes_to_its_end(s
         for delay in (0, 0.1, 0.2, 0.4):
             with site.killed(steps):
                 time.sleep(delay)
-        for step in making:
-            file = next(iter(_named(step)))
-            with site.killed([_stopped_at_files(step)]):
+        files = [next(iter(_named(step))) for step in making]
+        with site.killed([_stopped_at_files(making)]):
+            for file in files:
                 site.wait_for(file)
-            assert str(file) in set(_made(steps)) - set(before)
+        assert {str(file) for file in files} <= set(_made(steps)) - set(before)
         entries = apply.apply({**site.parameters(), "_simulations": steps[:1]}, False, {})["simulations"]
         assert _made(steps) == before
     assert [entry["status"] for entry in entries] == ["done"]
     assert os.listdir(site.state / "simulation") == ["lock"]
 
 
-def _stopped_at_files(step: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return a simulation that makes its files, and comes to what follows in some seconds only."""
-    runs = [{**each, "calls": [call for call in each["calls"] if "create" in call]} for each in step["runs"]]
-    return {**step, "runs": [*runs, _sleep(_SECONDS)]}
+def _stopped_at_files(steps: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    """Return one simulation that makes the files of all of these, and comes to what follows in some seconds only."""
+    runs = [
+        {**run, "calls": [call for call in run["calls"] if "create" in call]} for step in steps for run in step["runs"]
+    ]
+    return {**steps[0], "runs": [*runs, _sleep(_SECONDS)]}
 
 
 def _named(step: object) -> t.Iterator[pathlib.Path]:
@@ -249,5 +251,5 @@ def test_what_somebody_put_in_place_of_a_file_is_not_removed_but_named(site: Sit
 def test_a_damaged_note_is_named_and_stops_everything(site: Site) -> None:
     site.simulate()
     site.journal.write_text('[["file", "/etc/passwd"]]')
-    with pytest.raises(DamagedError, match=f"^{site.journal} is damaged: remove it, and what is named"):
+    with pytest.raises(DamagedError, match=f"^{site.journal} is damaged: remove it, and everything named"):
         site.simulate()

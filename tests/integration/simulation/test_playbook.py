@@ -13,8 +13,10 @@ import tempfile
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query
 
 from tests.integration import _scans
+from tests.integration.simulation._intruder import Intruder
 from tests.support import audit
 from tests.support.controllers import THIS_MACHINE, controller
 
@@ -48,11 +50,15 @@ class Site:
             "audit_sign_in_paths": [str(directory / "auth.log")],
             "audit_journal": "never",
             "audit_install": False,
+            "bulwark_store": self.scanner.store_url,
         }
         (directory / "auth.log").touch()
 
     def protect(self) -> None:
         self.scanner.play("bulwark.servers.protect", **{**self.variables, "bulwark_capabilities": "audit"})
+
+    def scan(self) -> None:
+        self.scanner.scan(**{**self.variables, "bulwark_capabilities": "audit"})
 
     def simulate(
         self, *arguments: str, environment: t.Mapping[str, str] | None = None, **variables: t.Any
@@ -86,8 +92,8 @@ def test_a_user_learns_that_rules_are_missing_deploys_them_and_sees_every_alert(
             bulwark_simulate=True, bulwark_alerts="credential_browser", audit_log_paths=[nowhere]
         )
         assert code == 2
-        assert f"bulwark.servers.protect. Not looked at: no audit log could be read at {nowhere}" in said
-        assert "Not looked at: nothing on this host that could be read logs sign-ins" not in said
+        assert f"bulwark.servers.protect. Not checked: no audit log could be read at {nowhere}" in said
+        assert "Not checked: no readable log on this host has sign-ins" not in said
 
         site.protect()
         code, said = site.simulate(bulwark_simulate=True, bulwark_alerts=",".join(ALERTS))
@@ -106,6 +112,32 @@ def test_a_user_learns_that_rules_are_missing_deploys_them_and_sees_every_alert(
             assert code == 2
             assert "1 seen, 1 missing, 0 failed" in said
             assert f"Not as expected: user_unit_written; the matrix says what came. {hint} bulwark.servers.pro" in said
+
+        with Intruder(pathlib.Path(site.variables["audit_state_dir"])) as intruder:
+            _code, said = site.simulate(bulwark_simulate=True, bulwark_alerts="kernel_module_suspicious")
+        site.scan()
+        _assert_apart(site, intruder.marks)
+
+
+def _assert_apart(site: Site, marks: t.Sequence[str]) -> None:
+    """Only what was simulated is resolved, and what the intruder did meanwhile is open."""
+    with site.scanner.store() as store:
+        simulations = store.simulations()
+        simulated = store.query(Query(simulated=True))
+        opened = store.query(Query(statuses=["new", "open"], capabilities=["audit"]))
+    assert {each.host for each in simulations} == {"localhost"}
+    assert sum(each.findings for each in simulations) == len(simulated)
+    assert {each.status for each in simulated} == {"resolved"}
+    assert {each.alert for each in simulated} > set(ALERTS) - {"threat_list_address"}
+    assert marks
+    for mark in marks:
+        attack = [each.alert for each in opened if mark in each.subject]
+        assert "kernel_module_suspicious" in attack
+    sessions = {str(session.number) for each in simulations for session in each.sessions}
+    assert sessions
+    for each in opened:
+        shown = [evidence.get("process", {}).get("session", {}) for evidence in each.event.get("evidences", [])]
+        assert sessions.isdisjoint(session.get("uid") for session in shown), each.subject
 
 
 def test_nothing_is_done_without_the_opt_in(site: Site) -> None:

@@ -30,9 +30,9 @@ def test_lines_are_safe_to_show() -> None:
 @pytest.mark.parametrize(
     ("simulated", "findings", "alerts", "words"),
     [
-        ("text", [], None, "the input is no result of bulwark.servers.attack_simulation"),
-        ({"simulations": "text"}, [], None, "the input is no result of bulwark.servers.attack_simulation"),
-        ({"simulations": []}, "text", None, "findings is no list of findings"),
+        ("text", [], None, "the input is not a result of bulwark.servers.attack_simulation"),
+        ({"simulations": "text"}, [], None, "the input is not a result of bulwark.servers.attack_simulation"),
+        ({"simulations": []}, "text", None, "findings is not a list of findings"),
         ({"simulations": []}, [], ["cron_jib"], "'cron_jib' matches no alert"),
         ({"simulations": ["text"]}, [], None, "a finding or simulation is damaged"),
         ({"simulations": [{**ENTRY, "pids": 1}]}, [{}], None, "a finding or simulation is damaged"),
@@ -64,5 +64,5 @@ def test_an_alert_that_is_missing_for_a_path_that_is_says_so_and_what_to_do() ->
 
 
 def test_paths_that_are_no_list_are_refused() -> None:
-    with pytest.raises(AnsibleFilterError, match="unwatched is no list of paths"):
+    with pytest.raises(AnsibleFilterError, match="unwatched is not a list of paths"):
         simulation_outcomes({"simulations": []}, [], None, "/root")

@@ -11,7 +11,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.simulation.apply i
 
 
 def test_a_visit_that_no_capability_has_a_hook_for_is_named_with_what_there_is() -> None:
-    hooks = {"locked_port": Hook("jit_access", lambda _params, source: (source, "tcp", 22))}
+    hooks = {
+        "locked_port": Hook("jit_access", lambda _params, source: (source, "tcp", 22), lambda _params, _packet: None)
+    }
     params = {"confirm": True, "_simulations": [{"alert": "x", "visits": ["open_port"]}]}
-    with pytest.raises(UsageError, match=r"^the simulation of x: 'open_port' is none of .* visited: locked_port$"):
+    with pytest.raises(UsageError, match=r"^the simulation of x: 'open_port' is not one of .* visited: locked_port$"):
         apply(params, True, hooks)

@@ -49,7 +49,7 @@ def test_everything_is_noted_before_it_is_made_and_gone_at_the_end(
             str(link): "link",
             str(opened): "file",
         }
-        assert (base / "sub" / "tool").stat().st_mode & 0o777 == 0o755
+        assert (base / "sub" / "tool").stat().st_mode & 0o777 == 0o711
         assert base.stat().st_mode & 0o777 == place.stat().st_mode & 0o777 == 0o700
         trace.write_bytes(b"mine")
         link.symlink_to("/bin/true")
@@ -58,6 +58,16 @@ def test_everything_is_noted_before_it_is_made_and_gone_at_the_end(
     assert left == []
     assert journal.read() == []
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+def test_what_is_kept_leaves_in_the_journal_what_is_still_to_be_removed(
+    journal: workspace.Journal, tmp_path: pathlib.Path
+) -> None:
+    base, packet = str(tmp_path / "bulwark-simulation-1"), ["packet", "locked_port", "{}"]
+    with workspace.prepared(journal, base, NOTHING, public=False):
+        journal.keep([packet])
+        assert journal.read() == [packet, ["directory", base, ""]]
+    assert journal.read() == [packet]
 
 
 def test_what_stays_is_kept_until_the_journal_is_read_again(journal: workspace.Journal, tmp_path: pathlib.Path) -> None:
@@ -108,7 +118,7 @@ def test_only_regular_files_that_are_there_are_opened(tmp_path: pathlib.Path) ->
     workspace.check(NOTHING._replace(opened={str(file): False}))
     workspace.check(NOTHING._replace(opened={str(tmp_path / "missing"): True}))
     for path, create in ((pipe, False), (link, True)):
-        with pytest.raises(SkippedError, match=f"^{path} is no regular file$"):
+        with pytest.raises(SkippedError, match=f"^{path} is not a regular file$"):
             workspace.check(NOTHING._replace(opened={str(path): create}))
     with pytest.raises(SkippedError, match=f"^{tmp_path}/missing: "):
         workspace.check(NOTHING._replace(opened={f"{tmp_path}/missing": False}))

@@ -38,7 +38,9 @@ def test_alerts_are_chosen_by_name_and_pattern_in_the_order_of_the_content() -> 
     assert chosen[0] == "cron_job_written"
     assert set(chosen[1:]) == {name for name in everything if name.startswith("ssh_brute_")}
     assert simulations.chosen([]) == []
-    with pytest.raises(ContentError, match=r"^alerts: 'cron_jib' matches no alert that has a simulation$"):
+    with pytest.raises(
+        ContentError, match=r"^alerts: 'cron_jib' matches no alert that has a sim.*: did you mean cron_job_"
+    ):
         simulations.chosen(["cron_job_written", "cron_jib"])
 
 
@@ -52,7 +54,7 @@ def test_what_an_alert_brings_with_it_has_a_reason() -> None:
     ("text", "words"),
     [
         ("a: 1", "audit/simulations/own.yml: a list of simulations is needed, not dict"),
-        ("- x", "audit/simulations/own.yml, entry 1: a simulation is a mapping with alert, also, evidence"),
+        ("- x", "audit/simulations/own.yml, entry 1: a simulation is a mapping with alert, also, everywhere"),
         ("- {alert: cron_job_written, run: []}", "audit/simulations/own.yml, entry 1: a simulation is a mapping with"),
         ("- {alert: cron_jib}", "audit/simulations/own.yml, entry 1: .*cron_jib"),
         (

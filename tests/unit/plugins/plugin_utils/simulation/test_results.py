@@ -188,3 +188,39 @@ def test_check_mode_has_a_matrix_of_what_could_be_done() -> None:
         "1 can be simulated, 1 skipped, 0 without a simulation",
     ]
     assert results.lines([])[-1].startswith("0 seen")
+
+
+def test_alerts_without_a_simulation_share_a_line_for_each_reason() -> None:
+    wanted = [simulation(f"control_{number}", none="A control.") for number in range(4)]
+    wanted += [simulation(f"product_{number}", none="A product.") for number in range(3)]
+    assert results.lines(results.outcomes(wanted, [], [])) == [
+        "alert      result    times  remarks",
+        "4 alerts   none             A control.",
+        "product_0  none             A product.",
+        "product_1  none             A product.",
+        "product_2  none             A product.",
+        "0 seen, 0 missing, 0 failed, 0 skipped, 7 without a simulation; 0 with other alerts",
+    ]
+
+
+def test_many_alerts_that_can_be_simulated_are_a_list_of_names() -> None:
+    wanted = [simulation(f"alert_with_a_long_name_{number}") for number in range(6)]
+    entries = [{"alert": each.alert, "status": "foreseen", "reason": None} for each in wanted]
+    lines = results.lines(results.outcomes(wanted, entries, []))
+    assert lines[-1] == "6 can be simulated, 0 skipped, 0 without a simulation"
+    assert lines[0].startswith("foreseen: alert_with_a_long_name_0, ")
+    assert len(lines) == 3
+    assert all(len(line) <= 110 for line in lines)
+    assert all(each.alert in " ".join(lines) for each in wanted)
+
+
+def test_skipped_alerts_that_left_something_on_the_host_keep_their_own_line() -> None:
+    wanted = [simulation(f"alert_{number}") for number in range(5)]
+    entries: list[dict[str, t.Any]] = [
+        {"alert": each.alert, "status": "skipped", "reason": "no tool", "left": []} for each in wanted
+    ]
+    entries[2]["left"] = ["/x could not be removed"]
+    assert results.lines(results.outcomes(wanted, entries, []))[1:3] == [
+        "4 alerts  skipped          no tool",
+        "alert_2   skipped          /x could not be removed; no tool",
+    ]
