@@ -13,7 +13,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible_collections.bulwark.servers.plugins.module_utils import _control
 from ansible_collections.bulwark.servers.plugins.plugin_utils import benchmarks, catalogue, collection_version
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, StoreActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import FLEET
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
@@ -29,7 +29,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
     page,
     summary,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, location
 
 
 class ActionModule(StoreActionBase):
@@ -53,6 +53,8 @@ class ActionModule(StoreActionBase):
     }
 
     def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        known_names.check_hosts(options["hosts"], store, (task_vars.get("groups") or {}).get("all") or ())
+        known_names.check_capabilities(options["capabilities"], store)
         with collector.paused():
             return self._write(store, options)
 
@@ -78,6 +80,7 @@ class ActionModule(StoreActionBase):
                 title=options["title"],
                 version=collection_version.version(),
                 now=now,
+                url=location.without_password(options["store"]),
             )
             dry = self._task.check_mode
             changed = output.put(path, page.render(data), mode, page.same_report, dry=dry)

@@ -6,21 +6,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: findings_report
-short_description: Write an HTML report of what was found and what was checked
-version_added: 0.1.0
+short_description: Write an HTML report of findings and coverage
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Writes one HTML file from the findings store. It needs no network, no other file and no server, and can be mailed or
-    kept as a job's artifact.
-  - The report shows what needs attention first, then the severity over time, capabilities and hosts, the coverage with
-    what was not checked and why, every finding with its evidence, ATT&CK techniques, remediation and history, and the
-    secure score with how it is computed. Findings can be filtered and searched; the address of a filtered view can be
-    shared.
-  - Each benchmark has a section with its score, what to do first, what changed since the last run, and every control
-    with the hosts that it was judged on.
-  - What was not checked is never shown as clean, and earns nothing in the score.
-  - What came from hosts is shown as text only. The file allows no script but its own (Content Security Policy).
+  - Writes one HTML file from the findings store. It needs no network, no other file and no server. You can mail it, or
+    keep it as an artifact of a job.
+  - The report begins with the findings that need attention first and what raises the secure score. Then follow the
+    score and the severity over time, capabilities and hosts, the coverage with reasons, every finding with its
+    evidence, ATT&CK techniques, remediation and history, and the formula of the score. You can filter and search the
+    findings, save them as CSV or JSON, and share the address of a filtered view.
+  - Each benchmark has a section with its score, the controls to fix first, the changes since the last run, and every
+    control with the hosts that it was judged on.
+  - A scope that was not checked is never shown as clean, and earns no points in the score.
+  - Data from hosts is shown as text only. The file runs only its own script (Content Security Policy).
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.store
@@ -32,71 +32,74 @@ attributes:
   idempotent:
     support: full
     details:
-      - A file that says the same, apart from when it was written, is left as it is.
+      - A file with the same content, apart from the time of writing, is left unchanged.
   platform:
     support: full
     platforms: posix
 options:
   path:
     description:
-      - The file to write on the controller. A relative path starts in the directory that C(ansible-playbook) is run in.
-      - It is replaced as a whole or not at all. A directory that is missing is created with mode C(0700).
-      - A symbolic link in its place is replaced, not followed.
+      - The file to write on the controller. A relative path starts in the current directory of C(ansible-playbook).
+      - The file is replaced as a whole or not at all. A missing directory is created with mode C(0700).
+      - A symbolic link at this path is replaced, not followed.
     type: str
     required: true
   controls_path:
     description:
       - A CSV file to write on the controller, for auditors, with a row for each host, engine and control of each
-        benchmark. The same rules as for O(path) hold.
-      - It is in UTF-8 as RFC 4180 describes it, with a header. All cells are quoted. A cell that a spreadsheet would
-        take for a formula has an apostrophe before it.
+        benchmark. The rules of O(path) hold here, too.
+      - The format is RFC 4180 in UTF-8, with a header. All cells are quoted. A cell that a spreadsheet would run as a
+        formula begins with an apostrophe.
     type: str
   mode:
     description:
-      - The permissions of the files, as three octal digits in quotes. A report names weaknesses, so others may not read
-        it unless you say so.
+      - The permissions of the files, as three octal digits in quotes. By default, only the owner can read the report,
+        because it names weaknesses.
     type: raw
     default: "0600"
   title:
-    description: What the report is called.
+    description: The title of the report.
     type: str
     default: Security findings
   hosts:
     description:
-      - Report these hosts only, by their names in the inventory. V(*) stands for any text and V(?) for one character.
+      - Report only these hosts, by their names in the inventory. V(*) stands for any text and V(?) for one character.
+      - A name that neither the store nor the inventory has is an error, which names similar hosts.
     type: list
     elements: str
     default: []
   capabilities:
-    description: Report these capabilities only, as in V(file_integrity).
+    description:
+      - Report only these capabilities, such as V(file_integrity).
+      - A name that neither the collection nor the store has is an error, which names similar capabilities.
     type: list
     elements: str
     default: []
   statuses:
     description:
-      - List findings with these statuses only. Score, counts, coverage and the severity over time still count all.
+      - List only findings with these statuses. Score, counts, coverage and the severity over time still count all.
     type: list
     elements: str
     choices: [new, open, suppressed, resolved]
     default: []
   since:
     description:
-      - List findings that were seen since this time only. Score, counts, coverage and the severity over time still
+      - List only findings that were seen since this time. Score, counts, coverage and the severity over time still
         count all.
       - A date (V(2026-05-31)), a date and time (V(2026-05-31T12:00:00Z)), or a number of minutes, hours, days or weeks
         (V(90m), V(12h), V(30d), V(4w)).
     type: str
   width:
-    description: How many columns the lines of RV(summary) may have, at least 60.
+    description: The largest width of the lines in RV(summary) in columns, at least 60.
     type: int
     default: 120
   run:
     description:
-      - Id of a run. RV(summary) is then about the hosts and capabilities of this run, and one line of it says what else
-        the store has. The report itself has everything all the same.
+      - Id of a run. RV(summary) then has only the hosts and capabilities of this run, and one line about all others in
+        the store. The report itself still has everything.
     type: str
 notes:
-  - A file holds up to 100,000 findings, the most severe first, and says how many it leaves out. Narrow it with
+  - A report has up to 100,000 findings, the most severe first, and shows how many it leaves out. Limit it with
     O(hosts), O(capabilities), O(statuses) and O(since), or read all with M(bulwark.servers.findings_info).
 seealso:
   - module: bulwark.servers.findings_info
@@ -130,7 +133,7 @@ EXAMPLES = r"""
     controls_path: bulwark-controls.csv
   run_once: true
 
-- name: Fail when something serious is open
+- name: Fail if a finding of high or critical severity is open
   ansible.builtin.assert:
     that: report.counts.open_at_least.high == 0
   run_once: true
@@ -148,8 +151,8 @@ controls_path:
   returned: success
 benchmarks:
   description:
-    - The benchmarks that anything was judged by, by their ids. Each has C(of_judged) and C(of_applicable), scores from
-      0 to 100 or V(null), C(engines), how many were judged, and C(by_status), how many results have each status.
+    - The benchmarks with results, by their ids. Each has the scores C(of_judged) and C(of_applicable) from 0 to 100 or
+      V(null), the number of judged C(engines), and C(by_status), the number of results with each status.
   type: dict
   returned: success
   sample:
@@ -165,29 +168,29 @@ benchmarks:
         passed: 870
         not_applicable: 461
 score:
-  description: The secure score; V(null) when nothing has been recorded.
+  description: The secure score; V(null) if nothing was recorded yet.
   type: dict
   returned: success
   contains:
     score:
-      description: From 0 to 100. The report says how it is computed.
+      description: From 0 to 100. The report has the formula.
       type: float
       returned: success
     lost_to_findings:
-      description: What is missing from 100 because of active findings.
+      description: The points that active findings cost.
       type: float
       returned: success
     lost_to_coverage:
-      description: What is missing from 100 because it was not checked.
+      description: The points that missing coverage costs.
       type: float
       returned: success
     controls:
-      description: Of how many controls, each one capability on one host, the score is the mean.
+      description: The number of controls, each one capability on one host. The score is their mean.
       type: int
       returned: success
 counts:
   description:
-    - How much there is of what, in the whole store unless the report is narrowed. For the hosts of one run see
+    - Numbers for the whole store, unless the report is limited. For the hosts of one run see
       RV(bulwark.servers.findings_run#module:counts).
   type: dict
   returned: success
@@ -201,11 +204,11 @@ counts:
       type: dict
       returned: success
     open_by_severity:
-      description: Findings that are new or open, by severity.
+      description: New and open findings, by severity.
       type: dict
       returned: success
     open_at_least:
-      description: For each severity, how many findings that are new or open have it or a higher one.
+      description: For each severity, the number of new and open findings with it or a higher one.
       type: dict
       returned: success
       sample:
@@ -219,13 +222,13 @@ counts:
       type: int
       returned: success
     not_fully_checked:
-      description: How many capabilities on hosts were checked only in part or not at all.
+      description: The number of capabilities on hosts that were checked only in part or not at all.
       type: int
       returned: success
 summary:
   description:
-    - The findings and the coverage as lines of plain text, for a terminal or a job's log. Active findings with the most
-      severe first, then coverage with reasons, and last what was not checked.
+    - The findings and the coverage as lines of plain text, for a terminal or a job's log. Active findings come first,
+      the most severe ones before the others, then the coverage, and last what was not checked and why.
   type: list
   elements: str
   returned: success

@@ -1,21 +1,22 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Put what is the same on many hosts into the same words, so that it is one line of a report and not thousands."""
+"""Give hosts with the same result the same words, so that they share a line of a report."""
 
 from __future__ import annotations
 
+import collections
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, listed
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, listed, visible
 
-# Fewer in a row are named one by one.
+# Shorter ranges are written as single names.
 _SHORTEST = 3
 _COUNTED_FROM = 4
 
-# What Ansible and ssh say of a host's name, its address and its accounts, each in its own way. All of it stands in the
-# job's output; here it would tell apart what is the same.
+# Names, addresses and accounts of one host in messages of Ansible and ssh. They would split a group of hosts; the job's
+# output has them.
 _OF_ONE_HOST = (
     (re.compile(r'Data could not be sent to remote host "[^"]*"\. Make sure this host can be reached over ssh: '), ""),
     (re.compile(r"connect to host \S+ port"), "connect to port"),
@@ -31,8 +32,8 @@ def reason(host: str, text: str) -> str:
     """Return a reason in the words that other hosts with the same trouble give."""
     for pattern, replacement in _OF_ONE_HOST:
         text = pattern.sub(replacement, text)
-    # A name that is a mere word may stand for that word.
-    return text if host.isalpha() else re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", "the host", text)
+    # A name without digits or dots may be an ordinary word. Two dots mark the ends of a range of hosts.
+    return text if host.isalpha() else re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-]|\.\.)", "the host", text)
 
 
 def without_numbers(text: str) -> str:
@@ -48,10 +49,31 @@ def merged(texts: t.Sequence[str]) -> str:
 
 def hosts(names: t.Iterable[str], limit: int) -> str:
     """Return hosts as ``db1 and web01..web80 (81 hosts)``: at most ``limit`` names or ranges, and how many they are."""
-    ordered = sorted(set(names), key=_by_number)
-    found = _ranges(ordered)
-    words = listed(found) if len(found) <= limit else f"{', '.join(found[:limit])} and others"
-    return f"{words} ({counted(len(ordered), 'host')})" if len(ordered) >= _COUNTED_FROM else words
+    distinct = set(names)
+    words = named(distinct, limit)
+    return f"{words} ({counted(len(distinct), 'host')})" if len(distinct) >= _COUNTED_FROM else words
+
+
+def named(names: t.Iterable[str], limit: int) -> str:
+    """Return the same without the number of hosts, for text that already has it."""
+    words = [range_words for range_words, _number in ranges(names)]
+    return listed(words, limit) if len(words) <= limit else f"{', '.join(words[:limit])} and others"
+
+
+def ranges(names: t.Iterable[str]) -> list[tuple[str, int]]:
+    """Return names in the order of their numbers, ``web01..web80`` for those in a row, each with how many they are."""
+    return _ranges(sorted(set(names), key=_by_number))
+
+
+_Key = t.TypeVar("_Key", bound=t.Hashable)
+
+
+def by_hosts(pairs: t.Iterable[tuple[str, _Key]], limit: int = 10) -> list[tuple[_Key, str]]:
+    """Return each key once, with its hosts in words. pairs: host and key. limit: as for ``hosts``."""
+    named: dict[_Key, list[str]] = collections.defaultdict(list)
+    for host, key in pairs:
+        named[key].append(host)
+    return [(key, visible(hosts(names, limit))) for key, names in named.items()]
 
 
 def _by_number(name: str) -> tuple[str, str, int, str]:
@@ -64,15 +86,18 @@ def _parts(name: str) -> tuple[str, str, str]:
     return (match.group(1), match.group(2), match.group(3)) if match and len(match.group(2)) < 16 else (name, "", "")
 
 
-def _ranges(ordered: t.Sequence[str]) -> list[str]:
-    """Return names in the order of their numbers, with a range for each row of them."""
+def _ranges(ordered: t.Sequence[str]) -> list[tuple[str, int]]:
     rows: list[list[str]] = []
     for name in ordered:
         if rows and _follows(rows[-1][-1], name):
             rows[-1].append(name)
         else:
             rows.append([name])
-    return [words for row in rows for words in (row if len(row) < _SHORTEST else [f"{row[0]}..{row[-1]}"])]
+    return [
+        part
+        for row in rows
+        for part in ([(name, 1) for name in row] if len(row) < _SHORTEST else [(f"{row[0]}..{row[-1]}", len(row))])
+    ]
 
 
 def _follows(text: str, other: str) -> bool:

@@ -150,23 +150,33 @@ def sheets(data: model.ReportData) -> list[Sheet]:
 
 def judged(data: model.ReportData) -> dict[tuple[str, str], secure_score.Judged]:
     """Return for each host and capability with controls how they did."""
-    sums: dict[tuple[str, str], dict[str, collections.Counter[str]]] = {}
-    for state in data.controls:
-        weights = sums.setdefault((state.host, state.capability), {}).setdefault(state.subject, collections.Counter())
-        weights[state.status] += benchmark_score.WEIGHTS[_severity(state, data.benchmarks)]
     skipped: dict[tuple[str, str], set[str]] = collections.defaultdict(set)
     for entry in data.coverage:
         skipped[entry.host, entry.capability].update(subject for subject, _reason in entry.skipped)
     return {
         name: secure_score.Judged(
-            _checked(engines, skipped[name]),
+            checked(engines, skipped[name]),
             benchmark_score.mean(map(benchmark_score.of_judged, engines.values())),
         )
-        for name, engines in sums.items()
+        for name, engines in weights(data).items()
     }
 
 
-def _checked(engines: t.Mapping[str, t.Mapping[str, int]], skipped: t.Collection[str]) -> float:
+def weights(data: model.ReportData) -> dict[tuple[str, str], dict[str, collections.Counter[str]]]:
+    """Return the weights of controls by status, for each engine of each host and capability."""
+    sums: dict[tuple[str, str], dict[str, collections.Counter[str]]] = {}
+    for state in data.controls:
+        engines = sums.setdefault((state.host, state.capability), {})
+        engines.setdefault(state.subject, collections.Counter())[state.status] += weight(state, data.benchmarks)
+    return sums
+
+
+def weight(state: ControlState, benchmarks: t.Mapping[str, Benchmark]) -> int:
+    """Return the weight of a control in the score of its engine."""
+    return benchmark_score.WEIGHTS[_severity(state, benchmarks)]
+
+
+def checked(engines: t.Mapping[str, t.Mapping[str, int]], skipped: t.Collection[str]) -> float:
     """Return the share of a host's controls that were checked, from 0 to 1: the mean of its engines.
 
     An engine that was skipped has none, whatever an earlier run knew of it. ``PART of ENGINE`` is in its controls.

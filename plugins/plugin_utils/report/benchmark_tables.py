@@ -259,7 +259,7 @@ def _standing(judgement: Judgement, state: ControlState | None, now: float) -> s
     if judgement.until is not None and judgement.until <= now:
         return "its time is over"
     if state is None:
-        return "what it was about is gone"
+        return "its subject is gone"
     if _counts(judgement, state):
         return "counts"
     if judgement.digest == state.digest and state.status == _control.MANUAL:

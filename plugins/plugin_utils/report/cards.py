@@ -9,14 +9,16 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import evidence, model
+from ansible_collections.bulwark.servers.plugins.plugin_utils import finding_commands
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import evidence, model, process_tree, shared
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import key, visible
 
 if t.TYPE_CHECKING:
-    from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding, HistoryEntry
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Elsewhere, Finding, HistoryEntry
 
 ATTACK_URL = "https://attack.mitre.org/techniques/"
 CVE_URL = "https://nvd.nist.gov/vuln/detail/"
+_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 
 
@@ -24,7 +26,9 @@ _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 class Card:
     """A finding whose every text is ready to be shown. history: (time, action, note), oldest first.
 
-    remedy: what to do on this host, "" for what the alert says.
+    remedy: what to do on this host, "" for what the alert says. shared: what other hosts show, too: (kind, value, these
+    hosts). investigation: the id of its newest one, "" without one. commands: what each does, and for sh what does it,
+    in which ``UID`` stands for the uid: most findings have the same. processes: trees of those in the evidence.
     """
 
     uid: str = ""
@@ -45,10 +49,23 @@ class Card:
     cut: int = 0
     history: t.Sequence[tuple[float, str, str]] = ()
     techniques: t.Sequence[str] = ()
+    shared: t.Sequence[tuple[str, str, str]] = ()
+    investigation: str = ""
+    commands: t.Sequence[tuple[str, str]] = ()
+    processes: t.Sequence[process_tree.Node] = ()
 
 
-def card(finding: Finding, history: t.Sequence[HistoryEntry] = ()) -> Card:
-    """Return what the page shows of a finding. history: oldest first."""
+def card(
+    finding: Finding,
+    history: t.Sequence[HistoryEntry] = (),
+    elsewhere: t.Mapping[int, Elsewhere] | None = None,
+    investigation: str = "",
+    store: str | None = None,
+) -> Card:
+    """Return what the page shows of a finding.
+
+    history: oldest first. elsewhere: as for ``shared.rows``. store: the URL for its commands, None for the default.
+    """
     rows = evidence.rows(finding.event)
     return Card(
         uid=key(finding.uid),
@@ -69,7 +86,17 @@ def card(finding: Finding, history: t.Sequence[HistoryEntry] = ()) -> Card:
         cut=rows.cut,
         history=[(entry.time, entry.action, visible(_note(entry))) for entry in history],
         techniques=technique_ids(finding.event),
+        shared=shared.rows(finding.event, finding.host, elsewhere) if elsewhere else (),
+        investigation=investigation,
+        commands=_commands(finding, store),
+        processes=rows.processes,
     )
+
+
+def _commands(finding: Finding, store: str | None) -> tuple[tuple[str, str], ...]:
+    made = finding_commands.commands(finding_commands.Case.of(finding, store))
+    # The first one is the finding's; the store may have any name.
+    return tuple((command.title, command.command.replace(finding.uid, "UID", 1)) for command in made)
 
 
 def _remedy(event: t.Mapping[str, t.Any]) -> str:
@@ -99,6 +126,11 @@ def technique_uid(attack: t.Mapping[str, t.Any]) -> str:
 def technique_url(technique: model.Technique) -> str | None:
     """Return ATT&CK's page of a technique that the catalogue knows: nothing else becomes an address."""
     return f"{ATTACK_URL}{technique.id.replace('.', '/')}/" if technique.known else None
+
+
+def command_uid(uid: str) -> str:
+    """Return a uid that can stand in a command, "" for any other text."""
+    return uid if _UID.fullmatch(uid) else ""
 
 
 def cve_url(name: str) -> str:

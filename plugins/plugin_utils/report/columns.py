@@ -13,14 +13,20 @@ import unicodedata
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 
+# Of a column that shrinks, as long as others can give way.
+_NARROWEST = 12
+
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """most: how wide it may be. shrinks: it gives way in a line that is too long. middle: it is cut there, not last."""
+    """most: how wide it may be. shrinks: it gives way in a line that is too long, down to this width before others do.
+
+    middle: it is cut there, not at its end.
+    """
 
     name: str
     most: int
-    shrinks: bool = False
+    shrinks: int = 0
     middle: bool = False
 
 
@@ -84,10 +90,12 @@ def _from(text: str, start: int, columns: int) -> str:
 
 
 def _fitted(columns: t.Sequence[Column], needed: list[int], room: int) -> list[int]:
-    """Return widths that fit: the widest of the columns that shrink gives way first, at last every column does."""
+    """Return widths that fit: what is wider than it must be gives way first, then what shrinks, then every column."""
     widths = list(needed)
+    shrinking = [at for at, column in enumerate(columns) if column.shrinks]
     while sum(widths) > room:
-        able = [at for at, column in enumerate(columns) if column.shrinks and widths[at] > 12]
+        wide = [at for at in shrinking if widths[at] > columns[at].shrinks]
+        able = wide or [at for at in shrinking if widths[at] > _NARROWEST]
         at = max(able or range(len(widths)), key=lambda at: widths[at])
         widths[at] -= 1
     return widths
@@ -124,10 +132,10 @@ def width(text: str) -> int:
     )
 
 
-def wrapped(text: str, columns: int) -> list[str]:
-    """Return a text as an item of a list, in lines of at most this width."""
+def wrapped(text: str, columns: int, item: str = "- ") -> list[str]:
+    """Return a text as an item of a list, in lines of at most this width. item: the text before it."""
     wrapped: list[str] = []
-    for line in textwrap.wrap(text, columns, initial_indent="- ", subsequent_indent="  "):
+    for line in textwrap.wrap(text, columns, initial_indent=item, subsequent_indent="  "):
         while width(line) > columns:
             head = taken(line, columns)
             wrapped.append(head)

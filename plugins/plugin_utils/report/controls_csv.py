@@ -56,7 +56,7 @@ COLUMNS = (
 )
 
 # With an apostrophe, a spreadsheet takes the rest for text.
-_FORMULA = re.compile(r"""(^|;)(?=["'\s]*[=+\-@]|[\t\r\n])""")
+_FORMULA = re.compile(r"""(^|;)(?=["'\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])""")
 _BETWEEN = " | "
 
 

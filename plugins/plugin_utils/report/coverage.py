@@ -74,6 +74,14 @@ class Matrix:
 
 
 @dataclasses.dataclass(frozen=True)
+class CellGroup:
+    """Capabilities of the same hosts that were covered alike."""
+
+    capabilities: tuple[str, ...]
+    cell: Cell
+
+
+@dataclasses.dataclass(frozen=True)
 class Gap:
     """Something that was not checked, or partly, for one reason, on these hosts.
 
@@ -106,14 +114,37 @@ def matrix(entries: t.Iterable[model.Coverage], findings: t.Iterable[Finding] = 
     for host in sorted({host for host, _capability in pairs}):
         cells = tuple(_cell(scopes.get((host, capability), [])) for capability in capabilities)
         # Since when a log is known differs from host to host; ten thousand rows would say nothing else.
-        same[tuple(dataclasses.replace(cell, note=alike.without_numbers(cell.note)) for cell in cells)][host] = cells
+        same[tuple(map(_without_numbers, cells))][host] = cells
     rows = [MatrixRow(tuple(found), _merged(found.values())) for found in same.values()]
     return Matrix(capabilities, tuple(sorted(rows, key=_badness, reverse=True)))
 
 
+def alike_cells(shown: Matrix, row: MatrixRow) -> list[CellGroup]:
+    """Return the capabilities of a row that were covered alike together, what was not checked first."""
+    groups: dict[tuple[t.Any, ...], list[tuple[str, Cell]]] = collections.defaultdict(list)
+    for capability, cell in zip(shown.capabilities, row.cells, strict=True):
+        # What was checked in full is alike, however many scopes it has.
+        is_plain = cell.status == _finding.CHECKED and not cell.note
+        groups[(cell.status,) if is_plain else (cell.status, cell)].append((capability, cell))
+    order = (_finding.NOT_CHECKED, NEVER_CHECKED, NEVER, _finding.PARTIAL, _finding.CHECKED)
+    cell_groups = [CellGroup(tuple(name for name, _cell in same), same[0][1]) for same in groups.values()]
+    return sorted(cell_groups, key=lambda group: (order.index(group.cell.status), -len(group.capabilities)))
+
+
 def _merged(rows: t.Iterable[t.Sequence[Cell]]) -> tuple[Cell, ...]:
     columns = zip(*rows, strict=True)
-    return tuple(dataclasses.replace(cells[0], note=alike.merged([cell.note for cell in cells])) for cells in columns)
+    return tuple(
+        dataclasses.replace(
+            cells[0],
+            note=alike.merged([cell.note for cell in cells]),
+            reason=alike.merged([cell.reason for cell in cells]),
+        )
+        for cells in columns
+    )
+
+
+def _without_numbers(cell: Cell) -> Cell:
+    return dataclasses.replace(cell, note=alike.without_numbers(cell.note), reason=alike.without_numbers(cell.reason))
 
 
 def _cell(entries: t.Sequence[model.Coverage]) -> Cell:
@@ -187,7 +218,8 @@ def _alike(entries: t.Iterable[model.Coverage]) -> t.Iterable[list[model.Coverag
     by_scope: dict[tuple[str, ...], list[model.Coverage]] = collections.defaultdict(list)
     for entry in entries:
         if entry.status != _finding.CHECKED:
-            by_scope[entry.status, entry.capability, gap_reason(entry), entry.scope].append(entry)
+            reason = alike.without_numbers(gap_reason(entry))
+            by_scope[entry.status, entry.capability, reason, entry.scope].append(entry)
     by_hosts: dict[tuple[t.Any, ...], list[model.Coverage]] = collections.defaultdict(list)
     for (*told, _scope), same in by_scope.items():
         by_hosts[(*told, same[0].whole, frozenset(entry.host for entry in same))] += same
@@ -204,7 +236,7 @@ def _gap(same: t.Sequence[model.Coverage], known: t.Mapping[tuple[str, str], int
         scopes=scopes,
         every=bool(scopes) and all(known[host, first.capability] == len(scopes) for host in hosts),
         status=first.status,
-        reason=gap_reason(first),
+        reason=alike.merged([gap_reason(entry) for entry in same]),
         hosts=hosts,
         skipped=tuple((entry.host, subject, why) for entry in same for subject, why in entry.skipped)[:samples],
         skipped_count=sum(entry.skipped_count for entry in same),

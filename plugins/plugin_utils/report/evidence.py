@@ -7,7 +7,7 @@ Evidence is whatever a capability found worth saying, with names and values that
 capability's shape is relied on: an object with ``before`` and ``after`` is a change, wherever it stands, and
 everything else becomes a row named by its path. Only what has one meaning everywhere is written its own way: OCSF's
 fingerprints, its ``*_time`` in milliseconds and its ``*_id`` numbers, and stat(2)'s ``mtime`` and
-``ctime``.
+``ctime``. A process whose parent is known becomes a tree (``process_tree``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import functools
 import typing as t
 from collections.abc import Mapping  # isinstance with typing's takes ten times as long
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import process_tree
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import (
+    TEXT_LIMIT,
     format_exact_time,
     format_time,
     visible,
@@ -28,18 +30,25 @@ _DEPTH_LIMIT = 8
 _SIDES = ("before", "after")
 # What stat(2) counts in nanoseconds.
 _NANOSECONDS = ("mtime", "ctime")
+_COMMANDS = ("cmd_line", "command_line")
 
 
 @dataclasses.dataclass
 class Rows:
-    """changes: (attribute, before, after), None where there was nothing. facts: (name, value). cut: rows left out."""
+    """Evidence for the page.
+
+    changes: (attribute, before, after), None for no value. facts: (name, value). cut: rows left out.
+    processes: trees, each of which is one row.
+    """
 
     changes: list[tuple[str, str | None, str | None]] = dataclasses.field(default_factory=list)
     facts: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     cut: int = 0
+    processes: list[process_tree.Node] = dataclasses.field(default_factory=list)
+    _process_count: int = 0
 
     def _room(self) -> bool:
-        if len(self.changes) + len(self.facts) < ROW_LIMIT:
+        if len(self.changes) + len(self.facts) + self._process_count < ROW_LIMIT:
             return True
         self.cut += 1
         return False
@@ -52,6 +61,17 @@ class Rows:
         text = _text(path, value)
         if text is not None and self._room():
             self.facts.append((_name(path), text))
+
+    def process(self, process: t.Mapping[str, t.Any]) -> None:
+        """Add a process with its ancestors."""
+        nodes = []
+        for each in process_tree.line(process):
+            about = Rows()
+            _object(about, (), process_tree.rest(each), 0)
+            self.changes += about.changes
+            nodes.append(process_tree.node(each, about.facts, is_subject=each is process))
+        if self._room():
+            self._process_count += process_tree.add(self.processes, nodes)
 
 
 def rows(event: t.Mapping[str, t.Any]) -> Rows:
@@ -99,6 +119,8 @@ def _vulnerability(entry: t.Mapping[str, t.Any]) -> dict[str, str]:
 def _collect(collected: Rows, path: tuple[str, ...], value: t.Any, depth: int) -> None:
     if depth >= _DEPTH_LIMIT:
         collected.fact(path, value)
+    elif process_tree.is_chain(value):
+        collected.process(value)
     elif isinstance(value, Mapping):
         _object(collected, path, value, depth)
     elif isinstance(value, (list, tuple)) and any(isinstance(item, (Mapping, list, tuple)) for item in value):
@@ -168,4 +190,5 @@ def _text(path: tuple[str, ...], value: t.Any) -> str | None:
         return f"{format_exact_time(value)} UTC"
     if isinstance(value, (list, tuple)):
         value = ", ".join(map(str, value))
-    return visible(value, multiline=True)
+    is_command = bool(path) and path[-1] in _COMMANDS
+    return visible(value, process_tree.COMMAND_LIMIT if is_command else TEXT_LIMIT, multiline=True)

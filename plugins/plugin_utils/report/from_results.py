@@ -47,13 +47,16 @@ def _row(item: t.Any, path: str) -> table.Row:
         fields = dict(finding)
     for name, known in (("severity", model.SEVERITIES), ("status", STATUSES)):
         if fields.get(name) not in known:
-            raise ResultError(f"{path} has a {name} that is none of {', '.join(known)}")
-    return table.Row(**{name: _text(fields, name, path) for name in ("severity", "status", "host", "title", "subject")})
+            raise ResultError(f"{path} has a {name} that is not one of {', '.join(known)}")
+    texts = {name: _text(fields, name, path) for name in ("severity", "status", "host", "title", "subject")}
+    # The event is not in a store yet.
+    uid = "" if "finding_info" in finding else str(fields.get("uid") or "")
+    return table.Row(**texts, alert=str(fields.get("alert") or ""), uid=uid)
 
 
 def _entry(fields: t.Mapping[str, t.Any], host: str, capability: str, path: str, time: float | None) -> model.Coverage:
     if fields.get("status") not in model.COVERAGE_STATUSES:
-        raise ResultError(f"{path} has a status that is none of {', '.join(model.COVERAGE_STATUSES)}")
+        raise ResultError(f"{path} has a status that is not one of {', '.join(model.COVERAGE_STATUSES)}")
     skipped = [_mapping(item, path) for item in _sequence(fields.get("skipped") or [], path)]
     return model.Coverage(
         host=host,
@@ -78,13 +81,13 @@ def _explained(item: t.Mapping[str, t.Any]) -> model.Explained:
 
 def _sequence(value: t.Any, path: str) -> t.Sequence[t.Any]:
     if not isinstance(value, (list, tuple)):
-        raise ResultError(f"{path} is no list but a {type(value).__name__}; give what the module returned")
+        raise ResultError(f"{path} is not a list but of type {type(value).__name__}; give what the module returned")
     return value
 
 
 def _mapping(value: t.Any, path: str) -> t.Mapping[str, t.Any]:
     if not isinstance(value, t.Mapping):
-        raise ResultError(f"{path} is no mapping but a {type(value).__name__}; give what the module returned")
+        raise ResultError(f"{path} is not a mapping but of type {type(value).__name__}; give what the module returned")
     return value
 
 

@@ -10,10 +10,19 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._program import Program
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
 from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import Benchmark
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Alert, Catalogue, ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import app_control_tables, cards, model, upgrades
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
+    app_control_tables,
+    cards,
+    investigations,
+    model,
+    score_trend,
+    summary,
+    upgrades,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.app_control_view import AppControl, Host
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.cards import technique_uid
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.openings import Opening
@@ -23,6 +32,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     Coverage,
     Finding,
     HistoryEntry,
+    Investigation,
     JitQuery,
     ProgramQuery,
     Query,
@@ -30,11 +40,13 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     patterns,
     shown_person,
 )
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.coverage_history import Look
 
 # More findings make a file that browsers open slowly; the report says what it leaves out.
 FINDING_LIMIT = 100_000
 # Sightings of the programs that are listed; more are not needed to name their packages and digests.
 PROGRAM_LIMIT = 20_000
+_MOST_SIMULATIONS = 1_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,16 +68,23 @@ def collect(
     title: str,
     version: str,
     now: float,
+    url: str | None = None,
 ) -> model.ReportData:
-    """Return what a report shows, read from the store; raise StoreError when that fails."""
+    """Return what a report shows, read from the store; raise StoreError when that fails.
+
+    url: of the store without a password, for the commands that the report shows; None for the default store.
+    """
     # The events of what is only counted, which are most of a store, are not read.
-    findings = tuple(store.query(Query(hosts=limits.hosts, capabilities=limits.capabilities), now, with_events=False))
+    real = Query(hosts=limits.hosts, capabilities=limits.capabilities, simulated=False)
+    findings = tuple(store.query(real, now, with_events=False))
     by_uid = {finding.uid: finding for finding in findings}
     histories = _histories(store, limits, now)
     complete = {uid: _history(finding, histories.get(uid, [])) for uid, finding in by_uid.items()}
-    shown, techniques, ending = _cards(store, catalogue, limits, by_uid, complete, now)
+    investigated, more_investigations = _investigations(store, limits, by_uid)
+    newest = {each.finding: each.id for each in investigated if each.finding}
+    shown, techniques, ending = _cards(store, catalogue, limits, by_uid, complete, now, newest, url)
     controls = tuple(store.controls(hosts=limits.hosts, capabilities=limits.capabilities))
-    return model.ReportData(
+    data = model.ReportData(
         title=title,
         generated=now,
         version=version,
@@ -87,6 +106,10 @@ def collect(
         openings=tuple(_openings(store, limits, now)),
         upgrades=tuple(ending),
         app_control=_app_control(store, limits, findings),
+        simulations=tuple(store.simulations(limits.hosts, limit=_MOST_SIMULATIONS)),
+        investigations=tuple(investigated),
+        more_investigations=more_investigations,
+        store=url,
         benchmarks=benchmarks,
         controls=controls,
         judgements=tuple(store.judgements(hosts=limits.hosts)) if controls else (),
@@ -96,6 +119,28 @@ def collect(
             for state in store.destinations(now)
             if state.waiting and state.last_error
         ),
+    )
+    return dataclasses.replace(data, scores=_scores(store, data, limits))
+
+
+def _scores(store: Store, data: model.ReportData, limits: Limits) -> tuple[score_trend.Point, ...]:
+    runs = score_trend.chosen(data.runs, data.generated)
+    known = capabilities.load()
+    findings = [
+        ((finding.host, finding.capability), data.history(finding)) for finding in summary.scored(data, STATUSES)
+    ]
+
+    def read(looks: t.Iterator[Look]) -> tuple[score_trend.Point, ...]:
+        # A filter by capability would leave out hosts, as in ``_coverage``.
+        counted = (look for look in looks if not (look.capability in known and known[look.capability].on_request))
+        return score_trend.points(runs, counted, findings, data.benchmark_runs, data.generated)
+
+    return store.read_looks(
+        read,
+        [run.id for run in runs],
+        hosts=limits.hosts,
+        capabilities=limits.capabilities,
+        with_skipped={state.capability for state in data.controls},
     )
 
 
@@ -156,7 +201,27 @@ def _openings(store: Store, limits: Limits, now: float) -> t.Iterator[Opening]:
             packets=found.used_packets,
             bytes=found.used_bytes,
             last=found.used_last,
+            request=found.id,
         )
+
+
+def _investigations(
+    store: Store, limits: Limits, findings: t.Mapping[str, Finding]
+) -> tuple[list[investigations.Shown], int]:
+    """Return the newest investigation of each finding or subject, and how many more there are."""
+    newest: dict[tuple[str, str], Investigation] = {}
+    for each in store.investigations(hosts=limits.hosts, with_results=False):
+        # A report of some capabilities has the investigations of their findings only.
+        if each.finding in findings or not (each.finding or limits.capabilities):
+            newest.setdefault((each.host, each.finding or each.subject), each)
+    chosen = list(newest.values())[: investigations.LIMIT]
+    shown, room = [], investigations.ROOM
+    for each in chosen:
+        # One at a time: together they may be larger than the memory.
+        complete = next(iter(store.investigations(ids=[each.id])), each) if room > 0 else each
+        room -= investigations.size(complete.result)
+        shown.append(investigations.shown(complete if room >= 0 else each, findings.get(each.finding)))
+    return shown, len(newest) - len(chosen)
 
 
 def _cards(
@@ -166,24 +231,31 @@ def _cards(
     findings: t.Mapping[str, Finding],
     histories: t.Mapping[str, t.Sequence[HistoryEntry]],
     now: float,
+    investigated: t.Mapping[str, str],
+    url: str | None,
 ) -> tuple[dict[str, cards.Card], dict[str, model.Technique], list[upgrades.Upgrade]]:
-    """Return the cards of the findings that the report lists, active ones first, and their techniques and upgrades."""
+    """Return the cards of the findings that the report lists, active ones first, and their techniques and upgrades.
+
+    investigated: the ids of investigations by the findings that they begin with. url: of the store, for commands.
+    """
     shown: dict[str, cards.Card] = {}
     techniques: dict[str, model.Technique] = {}
     ending: list[upgrades.Upgrade] = []
+    elsewhere = store.observables_elsewhere()
 
     def show(events: t.Iterable[tuple[str, dict[str, t.Any]]]) -> None:
         for uid, event in events:
             # One that a run has added since is the next report's.
             if uid in findings:
                 finding = dataclasses.replace(findings[uid], event=event)
-                shown[uid] = cards.card(finding, histories.get(uid, ()))
+                about = investigated.get(key(uid), "")
+                shown[uid] = cards.card(finding, histories.get(uid, ()), elsewhere.get(uid), about, url)
                 _add_techniques(techniques, event, catalogue)
                 upgrade = upgrades.read(event, finding.host) if finding.is_active else None
                 if upgrade is not None:
                     ending.append(upgrade)
 
-    wanted = Query(hosts=limits.hosts, capabilities=limits.capabilities, since=limits.since)
+    wanted = Query(hosts=limits.hosts, capabilities=limits.capabilities, since=limits.since, simulated=False)
     for active in (True, False):
         statuses = [
             status
@@ -198,7 +270,9 @@ def _cards(
 
 def _histories(store: Store, limits: Limits, now: float) -> dict[str, list[HistoryEntry]]:
     histories: dict[str, list[HistoryEntry]] = collections.defaultdict(list)
-    for entry in reversed(store.history(Query(hosts=limits.hosts, capabilities=limits.capabilities), now)):
+    for entry in reversed(
+        store.history(Query(hosts=limits.hosts, capabilities=limits.capabilities, simulated=False), now)
+    ):
         histories[entry.uid].append(entry)
     return histories
 
@@ -223,6 +297,10 @@ def _history(finding: Finding, entries: list[HistoryEntry]) -> list[HistoryEntry
 
 
 def _coverage(covered: Coverage) -> t.Iterator[model.Coverage]:
+    capability = capabilities.load().get(covered.capability)
+    if capability is not None and capability.on_request:
+        # Nobody expects it of each host, and so it is no gap where it was not asked for.
+        return
     for entry in covered.entries:
         yield model.Coverage(
             host=covered.host,

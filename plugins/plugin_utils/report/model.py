@@ -12,6 +12,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import investigations
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.app_control_view import AppControl
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.openings import Opening
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import key
@@ -20,9 +21,10 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report.upgrades im
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import Benchmark
     from ansible_collections.bulwark.servers.plugins.plugin_utils.report.cards import Card
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.report.score_trend import Point
 
     # Without SQLAlchemy, which takes long to import, for those that show results without a store.
-    from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding, HistoryEntry, Run
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding, HistoryEntry, Run, Simulation
     from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
         BenchmarkRun,
         ControlState,
@@ -122,6 +124,9 @@ class ReportData:
     events and the controls name. controls: the latest of all benchmarks; benchmark_runs: of what they were before, the
     oldest first. judgements: also those that count no longer. benchmarks: by id, those that the collection has.
     upgrades: of active findings that are listed. failed_exports: the destinations that changes wait for.
+    investigations: the newest of each finding or subject, the newest first; more_investigations: those left out.
+    simulations: the newest, whose findings are in no other field. scores: the secure score over time, oldest first.
+    store: the URL for commands, None for the default store.
     """
 
     title: str
@@ -145,6 +150,11 @@ class ReportData:
     app_control: AppControl = dataclasses.field(default_factory=AppControl)
     upgrades: tuple[Upgrade, ...] = ()
     failed_exports: tuple[FailedExport, ...] = ()
+    investigations: tuple[investigations.Shown, ...] = ()
+    more_investigations: int = 0
+    simulations: tuple[Simulation, ...] = ()
+    scores: tuple[Point, ...] = ()
+    store: str | None = None
 
     def history(self, finding: Finding) -> t.Sequence[HistoryEntry]:
         return self.histories.get(finding.uid, ())

@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils import finding_commands
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import counted, format_time
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_states import MAYBE_OPEN
 
 LIMIT = 200
 
@@ -24,7 +26,10 @@ _STATES = {
 
 @dataclasses.dataclass(frozen=True)
 class Opening:
-    """An opening as the store has it. Times are seconds since the epoch; packets: None where that is not known."""
+    """An opening as the store has it. Times are seconds since the epoch; packets: None if unknown.
+
+    request: the id of its request.
+    """
 
     host: str
     ports: tuple[str, ...]
@@ -40,11 +45,12 @@ class Opening:
     packets: int | None
     bytes: int | None
     last: float | None
+    request: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What the table shows of an opening."""
+    """A row of the table of openings. command: for sh, closes an open one, "" for others."""
 
     host: str
     ports: str
@@ -57,14 +63,15 @@ class Row:
     state: str
     used: str
     is_used: bool | None
+    command: str
 
 
-def rows(openings: t.Iterable[Opening]) -> list[Row]:
-    """Return the rows of the table, the newest opening first."""
-    return [_row(opening) for opening in sorted(openings, key=lambda opening: (-opening.opened, opening.host))]
+def rows(openings: t.Iterable[Opening], store: str | None = None) -> list[Row]:
+    """Return the rows of the table, the newest opening first. store: the URL for commands, None for the default."""
+    return [_row(opening, store) for opening in sorted(openings, key=lambda opening: (-opening.opened, opening.host))]
 
 
-def _row(opening: Opening) -> Row:
+def _row(opening: Opening, store: str | None) -> Row:
     protocol = "tcp+udp" if opening.protocol == "both" else opening.protocol
     return Row(
         host=opening.host,
@@ -78,7 +85,13 @@ def _row(opening: Opening) -> Row:
         state=_STATES.get(opening.state, opening.state),
         used=_used(opening),
         is_used=None if opening.packets is None else opening.packets > 0,
+        command=_command(opening, store),
     )
+
+
+def _command(opening: Opening, store: str | None) -> str:
+    commands = finding_commands.close_opening(opening.request, store) if opening.state in MAYBE_OPEN else []
+    return commands[0].command if commands else ""
 
 
 def _people(opening: Opening) -> str:

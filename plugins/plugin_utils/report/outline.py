@@ -46,10 +46,17 @@ def lines(data: model.ReportData, width: int, run: t.Collection[Control] | None 
         *textwrap.wrap(upgrades.first_line(_upgrades(shown)), width),
         *textwrap.wrap(summary.ahead(data), width),
         *textwrap.wrap(summary.limits(data), width),
+        *textwrap.wrap(summary.simulated(data), width),
         *(line for words in exports for line in textwrap.wrap(words, width)),
         *rest,
         "",
-        *table.lines([_row(data, finding, to) for finding in listed], shown.coverage, width, unlisted=unlisted),
+        *table.lines(
+            [_row(data, finding, to) for finding in listed],
+            shown.coverage,
+            width,
+            unlisted=unlisted,
+            store=data.store,
+        ),
     ]
 
 
@@ -81,7 +88,7 @@ def _rest(data: model.ReportData) -> str:
     gaps = sum(len(row.hosts) for row in matrix.rows if not row.complete)
     checked = f"{gaps:,} of them not fully checked" if gaps else "all fully checked"
     hosts = counted(len(matrix.hosts), "host")
-    return f"The store and the report also have {hosts} that this run was not for: {found}, {checked}."
+    return f"The store and the report also have {hosts} that this run did not scan: {found}, {checked}."
 
 
 def _upgrades(data: model.ReportData) -> list[upgrades.Upgrade]:
@@ -97,7 +104,8 @@ def _key(finding: Finding) -> tuple[str, str, str]:
 def _row(data: model.ReportData, finding: Finding, to: t.Mapping[tuple[str, str, str], upgrades.Upgrade]) -> table.Row:
     title = data.alert(finding.alert).title
     upgrade = to.get(_key(finding))
-    return table.Row(finding.severity, finding.status, finding.host, title, _subject(finding, upgrade))
+    subject = _subject(finding, upgrade)
+    return table.Row(finding.severity, finding.status, finding.host, title, subject, finding.alert, finding.uid)
 
 
 def _subject(finding: Finding, upgrade: upgrades.Upgrade | None) -> str:

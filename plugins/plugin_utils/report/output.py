@@ -26,7 +26,7 @@ def file_mode(value: t.Any) -> int:
         return int(value, 8)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0o777:
         return value
-    raise OutputError(f"mode '{value}' is no file mode: write three octal digits in quotes, as in \"0640\"")
+    raise OutputError(f"mode '{value}' is not a file mode: write three octal digits in quotes, as in \"0640\"")
 
 
 def located(given: str) -> pathlib.Path:
@@ -42,10 +42,11 @@ def check(given: str) -> None:
     # What is missing is made.
     above = next(parent for parent in path.parents if os.path.lexists(parent))
     if not os.path.isdir(above):
-        raise OutputError(f"the report cannot be written to {path}: {above} is no directory; name a file elsewhere")
+        raise OutputError(f"the report cannot be written to {path}: {above} is not a directory; name a file elsewhere")
     if not os.access(above, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise OutputError(
-            f"the report cannot be written to {path}: whoever runs this may not write to {above}; name a file elsewhere"
+            f"the report cannot be written to {path}: the account that runs this may not write to {above}; name a "
+            "file elsewhere"
         )
     try:
         _status(path)
@@ -84,7 +85,7 @@ def _status(path: pathlib.Path) -> os.stat_result | None:
     except FileNotFoundError:
         return None
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode)):
-        raise OutputError(f"{path} is no file; give the path of one that is to be written")
+        raise OutputError(f"{path} is not a file; give the path of one that is to be written")
     return found
 
 

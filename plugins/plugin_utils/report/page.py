@@ -27,11 +27,18 @@ import zlib
 
 import jinja2
 import markupsafe
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, model, page_data, shown, view
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import alike, cards, model, page_data, shown, view
 
 _FOLDER = pathlib.Path(__file__).parent
-_STYLES = ("tokens.css", "page.css", "parts.css", "findings.css", "benchmark.css", "app_control.css", "print.css")
-_SCRIPTS = ("types.js", "state.js", "filter.js", "card.js", "host.js", "engine.js", "benchmark.js", "app.js")
+_STYLES = (
+    *("tokens.css", "page.css", "parts.css", "score.css", "findings.css", "tables.css", "evidence.css"),
+    *("benchmark.css", "app_control.css", "investigation.css", "print.css"),
+)
+_SCRIPTS = (
+    *("types.js", "state.js", "filter.js", "fold.js", "card.js", "download.js", "host.js", "engine.js"),
+    *("benchmark.js", "investigation_node.js", "investigation_tree.js", "investigation_timeline.js"),
+    *("investigation_graph.js", "investigation.js", "app.js"),
+)
 
 # The only text that differs between two reports of the same data.
 _GENERATED = re.compile(r"(<p>Written by bulwark\.servers \S+ on )[^<.]*")
@@ -104,9 +111,11 @@ def _environment(data: model.ReportData) -> jinja2.Environment:
     environment.filters.update(
         alert_text=lambda alert: cards.alert_text(data, alert),
         capability_name=shown.capability_name,
+        command_uid=cards.command_uid,
         counted=shown.counted,
         machine_time=shown.machine_time,
         format_time=shown.format_time,
+        host_ranges=alike.ranges,
         prose=_prose,
         quoted=shown.quoted,
         cve_url=cards.cve_url,

@@ -10,7 +10,14 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import benchmark_data, cards, coverage, model
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
+    benchmark_data,
+    cards,
+    coverage,
+    investigations,
+    model,
+    process_tree,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.benchmark import Sheet
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.secure_score import SecureScore
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import capability_name, key, visible
@@ -73,6 +80,7 @@ def page_data(
         for host in row.hosts
     }
     benchmarks = [benchmark_data.benchmark_data(sheet, hosts.number, texts.number) for sheet in sheets]
+    investigated = [investigations.page_data(each, tables.names.number, texts.number) for each in data.investigations]
     scores = {key(host): round(points.score) for host, points in score.hosts.items()} if score else {}
     return {
         "severities": model.SEVERITIES,
@@ -80,6 +88,7 @@ def page_data(
         "actions": model.ACTIONS,
         "findings": {name: [row[at] for row in rows] for at, name in enumerate(columns)},
         "benchmarks": benchmarks,
+        "investigations": investigated,
         "alerts": [cards.alert_text(data, alert) for alert in tables.alerts.texts],
         "techniques": [cards.technique_text(data, technique) for technique in tables.techniques.texts],
         "hosts": [
@@ -120,7 +129,17 @@ def _row(card: cards.Card, tables: _Tables) -> list[t.Any]:
         card.cut,
         [[int(time), model.ACTIONS.index(action), note] for time, action, note in card.history],
         [tables.techniques.number(technique) for technique in card.techniques],
+        [[tables.names.number(kind), value, tables.texts.number(hosts)] for kind, value, hosts in card.shared],
+        card.investigation,
+        [[tables.texts.number(title), tables.texts.number(command)] for title, command in card.commands],
+        [_process(node, tables.names) for node in card.processes],
     ]
+
+
+def _process(node: process_tree.Node, names: _Table) -> list[t.Any]:
+    facts = [[names.number(name), value] for name, value in node.facts]
+    children = [_process(child, names) for child in node.children]
+    return [node.label, node.command, facts, int(node.is_subject), children]
 
 
 def _explained(

@@ -26,7 +26,7 @@ What follows from that, on purpose:
   order; how much there is to do is what the list of findings says.
 - Where a benchmark is judged, its score of those judged is the health: one and sixty failures are not the same. Its own
   findings then count in no other way, so to suppress one changes nothing; an exception or a judgement does. A finding
-  of the capability that is none of the benchmark's lowers the health to what its severity leaves, as anywhere.
+  of the capability that is not one of the benchmark's lowers the health to what its severity leaves, as anywhere.
 
 The points that are missing from 100 are told apart: ``lost_to_coverage`` is 100 x (1 - coverage) and
 ``lost_to_findings`` is 100 x coverage x (1 - health), so that the three add up to 100.
@@ -88,19 +88,12 @@ def secure_score(
     that is new or open, without those of a benchmark. judged: by (host, capability), of those with a benchmark. Raises
     KeyError for a status or a severity that isn't one.
     """
-    earned: dict[tuple[str, str], list[float]] = collections.defaultdict(list)
-    for host, capability, status in scopes:
-        benchmark = judged.get((host, capability))
-        earned[host, capability].append(
-            CREDIT[status] if benchmark is None else benchmark.checked * (CREDIT[status] > 0)
-        )
-    health = {name: 1.0 if benchmark.health is None else benchmark.health for name, benchmark in judged.items()}
-    for host, capability, severity in active:
-        health[host, capability] = min(HEALTH[severity], health.get((host, capability), 1.0))
+    earned = earned_by_scope(scopes, judged)
+    health = healths(active, judged)
     hosts = sorted({host for host, _capability in [*earned, *health]})
     capabilities = sorted({capability for _host, capability in [*earned, *health]})
     controls = {
-        (host, capability): _control(earned.get((host, capability), []), health.get((host, capability), 1.0))
+        (host, capability): control(earned.get((host, capability), []), health.get((host, capability), 1.0))
         for host in hosts
         for capability in capabilities
     }
@@ -113,7 +106,38 @@ def secure_score(
     )
 
 
-def _control(earned: t.Sequence[float], health: float) -> Points:
+def earned_by_scope(
+    scopes: t.Iterable[tuple[str, str, str]], judged: t.Mapping[tuple[str, str], Judged]
+) -> dict[tuple[str, str], list[float]]:
+    """Return the credits of scopes, from 0 to 1, by host and capability; parameters as for ``secure_score``."""
+    earned: dict[tuple[str, str], list[float]] = collections.defaultdict(list)
+    for host, capability, status in scopes:
+        earned[host, capability].append(credit(status, judged.get((host, capability))))
+    return earned
+
+
+def credit(status: str, benchmark: Judged | None) -> float:
+    """Return the credit of a scope with this coverage status, from 0 to 1."""
+    return CREDIT[status] if benchmark is None else benchmark.checked * (CREDIT[status] > 0)
+
+
+def healths(
+    active: t.Iterable[tuple[str, str, str]], judged: t.Mapping[tuple[str, str], Judged]
+) -> dict[tuple[str, str], float]:
+    """Return the health, from 0 to 1, of each host and capability that has findings or a benchmark."""
+    health = {name: own_health(benchmark) for name, benchmark in judged.items()}
+    for host, capability, severity in active:
+        health[host, capability] = min(HEALTH[severity], health.get((host, capability), 1.0))
+    return health
+
+
+def own_health(benchmark: Judged | None) -> float:
+    """Return the health of a control without findings, from 0 to 1."""
+    return 1.0 if benchmark is None or benchmark.health is None else benchmark.health
+
+
+def control(earned: t.Sequence[float], health: float) -> Points:
+    """Return the points of one control. earned: of its scopes, as ``earned_by_scope`` returns them."""
     coverage = sum(earned) / len(earned) if earned else 0.0
     return Points(100 * coverage * health, 100 * coverage * (1 - health), 100 * (1 - coverage), 1)
 

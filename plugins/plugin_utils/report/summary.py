@@ -54,27 +54,42 @@ class Row:
         return sum(self.counts)
 
 
+def simulated(data: model.ReportData) -> str:
+    """Return a sentence about simulated attacks, which count nowhere; nothing where there were none."""
+    if not data.simulations:
+        return ""
+    hosts = counted(len({simulation.host for simulation in data.simulations}), "host")
+    findings = counted(sum(simulation.findings for simulation in data.simulations), "finding")
+    newest = data.simulations[0]
+    return (
+        f"{counted(len(data.simulations), 'simulation')} on {hosts}, the newest by {visible(newest.by, 80)} at"
+        f" {format_time(newest.started)} UTC: {findings} of simulated attacks, resolved and counted nowhere else."
+    )
+
+
 def severity_counts(findings: t.Iterable[Finding]) -> tuple[int, ...]:
     """Return how many findings have each severity, in the order of ``model.SEVERITIES``."""
-    found = collections.Counter(finding.severity for finding in findings)
-    return tuple(found[severity] for severity in model.SEVERITIES)
+    counts = collections.Counter(finding.severity for finding in findings)
+    return tuple(counts[severity] for severity in model.SEVERITIES)
 
 
 def score(data: model.ReportData, statuses: t.Container[str] = ACTIVE) -> secure_score.SecureScore | None:
     """Return the secure score where findings of these statuses count."""
-    # What a benchmark's score has counted is not counted again.
-    controls = {(state.host, state.capability, state.control) for state in data.controls}
     return secure_score.secure_score(
         ((entry.host, entry.capability, entry.status) for entry in data.coverage),
-        (
-            (found.host, found.capability, found.severity)
-            for found in data.findings
-            if found.status in statuses
-            and found.host != FLEET
-            and (found.host, found.capability, found.alert) not in controls
-        ),
+        ((finding.host, finding.capability, finding.severity) for finding in scored(data, statuses)),
         benchmark.judged(data),
     )
+
+
+def scored(data: model.ReportData, statuses: t.Container[str] = ACTIVE) -> t.Iterator[Finding]:
+    """Yield the findings of these statuses that the score counts by their severity."""
+    # The score of a benchmark already counts the findings of its controls.
+    controls = {(state.host, state.capability, state.control) for state in data.controls}
+    for finding in data.findings:
+        is_counted = (finding.host, finding.capability, finding.alert) not in controls
+        if finding.status in statuses and finding.host != FLEET and is_counted:
+            yield finding
 
 
 def limits(data: model.ReportData) -> str:
@@ -206,7 +221,7 @@ def verdict(data: model.ReportData, shown: coverage.Matrix) -> tuple[str, str]:
 def nothing(entries: t.Iterable[model.Coverage]) -> str:
     """Return what to say without an active finding: that nothing was found, if anything was looked at."""
     seen = any(entry.status != _finding.NOT_CHECKED for entry in entries)
-    return "Nothing was found." if seen else "Nothing was looked at."
+    return "Nothing was found." if seen else "Nothing was checked."
 
 
 def _found(active: t.Sequence[Finding]) -> str:
@@ -233,12 +248,14 @@ def looked(entries: t.Sequence[model.Coverage], shown: coverage.Matrix) -> str:
     if not words:
         return f"Every scope was checked ({total:,} of {total:,})."
     reasons = collections.Counter(coverage.gap_reason(entry) for entry in dark or part).most_common()
-    why = (
-        f": {visible(reasons[0][0], 300).rstrip('.')}{' (and other reasons)' if len(reasons) > 1 else ''}"
-        if reasons
-        else ""
-    )
-    return f"{', '.join(words[:-1])}{' and ' if words[1:] else ''}{words[-1]}{why}."
+    numbers = f"{', '.join(words[:-1])}{' and ' if words[1:] else ''}{words[-1]}"
+    if not reasons:
+        return f"{numbers}."
+    why = visible(reasons[0][0], 300).rstrip(".")
+    if len(words) > 1:
+        # After a colon it would be the reason for the last number.
+        return f"{numbers}. The most frequent reason: {why}."
+    return f"{numbers}: {why}{' (and other reasons)' if len(reasons) > 1 else ''}."
 
 
 def _gaps(

@@ -9,87 +9,87 @@ import dataclasses
 import textwrap
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _finding
+from ansible_collections.bulwark.servers.plugins.plugin_utils import finding_commands
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import alike, coverage, explained, model, summary
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.columns import Column, aligned, wrapped
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import (
     capability_name,
     counted,
+    listed,
     visible,
 )
 
 MINIMUM_WIDTH = 60
-_MATRIX_LIMIT = 40
 _GAP_LIMIT = 40
-_STATUS_WORDS = {
-    "checked": "checked",
-    "partial": "partly",
-    "not_checked": "not checked",
-    coverage.NEVER_CHECKED: "never checked",
-    coverage.NEVER: "never run",
-}
+_HOSTS_NAMED = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What the table shows of a finding."""
+    """A row of the table. uid: "" for a finding that is not in a store, which nobody can decide about."""
 
     severity: str
     status: str
     host: str
     title: str
     subject: str
+    alert: str = ""
+    uid: str = ""
 
 
 _FINDING_COLUMNS = (
     Column("SEVERITY", 13),
     Column("STATUS", 10),
-    Column("HOST", 28, middle=True),
-    Column("FINDING", 60, shrinks=True),
-    Column("SUBJECT", 200, shrinks=True, middle=True),
+    Column("HOST", 40, middle=True),
+    Column("FINDING", 60, shrinks=60),
+    Column("SUBJECT", 200, shrinks=24, middle=True),
 )
-_COVERAGE_COLUMNS = (
-    Column("HOSTS", 40, middle=True),
-    Column("CAPABILITY", 24),
-    Column("COVERAGE", 13),
-    Column("SCOPES", 12),
-    Column("REASON", 200, shrinks=True),
-)
+# Enough characters of a uid to tell findings apart.
+_UID = 13
+_UID_COLUMN = Column("ID", _UID)
+_COMMANDS = "To decide about one of them (findings_info and the report have all commands for each):"
 
 
 def lines(
-    rows: t.Sequence[Row], entries: t.Sequence[model.Coverage], width: int = 120, limit: int = 50, unlisted: int = 0
+    rows: t.Sequence[Row],
+    entries: t.Sequence[model.Coverage],
+    width: int = 120,
+    limit: int = 50,
+    unlisted: int = 0,
+    store: str | None = None,
 ) -> list[str]:
-    """Return the table: findings with the most severe first, coverage with reasons, and last what was not checked.
+    """Return the table: findings with the most severe first, what was checked, and last what was not and why.
 
-    rows: the findings to show, at most ``limit`` of them; how many more there are is said. unlisted: how many active
-    findings were not asked for. No line is wider than ``width`` columns, which are at least ``MINIMUM_WIDTH``.
+    rows: the findings to show, the same of several hosts in one line. At most ``limit`` lines are shown, and a last one
+    with the number of the others. unlisted: how many active findings were not asked for. store: the URL for the
+    command, None for the default store. No line of text is wider than ``width`` columns, at least ``MINIMUM_WIDTH``.
     """
     width = max(width, MINIMUM_WIDTH)
     matrix = coverage.matrix(entries)
-    found = _findings(rows, width, limit) if rows else []
+    listed = _findings(rows, width, limit, store) if rows else []
     if unlisted:
-        found += textwrap.wrap(f"{counted(unlisted, 'active finding')} not listed here.", width)
+        listed += textwrap.wrap(f"{counted(unlisted, 'active finding')} not listed here.", width)
     if not entries:
-        return _uncovered(found, width)
+        return _uncovered(listed, width)
     return [
-        *(found or textwrap.wrap(_nothing(entries, matrix), width)),
+        *(listed or textwrap.wrap(_nothing(entries, matrix), width)),
         "",
         *_coverage(matrix, width),
         *_explained(entries, width),
-        "",
         *_gaps(coverage.gaps(entries, matrix), width),
     ]
 
 
-def _uncovered(found: t.Sequence[str], width: int) -> list[str]:
+def _uncovered(listed: t.Sequence[str], width: int) -> list[str]:
     """Return the lines without coverage: findings show that something was looked at, and not how much."""
-    if not found:
-        return textwrap.wrap("Nothing was found, and no coverage says what was looked at.", width)
+    if not listed:
+        return textwrap.wrap("There are no findings, and no coverage shows what was checked.", width)
     return [
-        *found,
+        *listed,
         "",
-        *textwrap.wrap("No coverage was given: what was looked at, and what was not, is not known.", width),
+        *textwrap.wrap("No coverage was given, so it is not known what was checked.", width),
     ]
 
 
@@ -97,61 +97,107 @@ def _nothing(entries: t.Sequence[model.Coverage], matrix: coverage.Matrix) -> st
     return f"{summary.nothing(entries)} {summary.looked(entries, matrix)}"
 
 
-def _findings(rows: t.Sequence[Row], width: int, limit: int) -> list[str]:
+def _findings(rows: t.Sequence[Row], width: int, limit: int, store: str | None) -> list[str]:
     ordered = sorted(
         rows,
         key=lambda row: (model.SEVERITIES.index(row.severity), STATUSES.index(row.status), row.host, row.subject),
     )
-    cells = [(row.severity, row.status, row.host, row.title, row.subject) for row in ordered[:limit]]
-    text = aligned(_FINDING_COLUMNS, cells, width)
-    if len(ordered) > limit:
-        left = [row.severity for row in ordered[limit:]]
+    groups: dict[tuple[str, str, str, str], list[Row]] = {}
+    for row in ordered:
+        groups.setdefault((row.severity, row.status, _title(row), row.subject), []).append(row)
+    # A finding that is not in a store has no id for a decision.
+    has_ids = any(row.uid for row in ordered)
+    cells = [
+        [
+            *([_id(rows)] if has_ids else []),
+            severity,
+            status,
+            _named([visible(row.host, 60) for row in rows]),
+            title,
+            subject,
+        ]
+        for (severity, status, title, subject), rows in groups.items()
+    ]
+    text = aligned((_UID_COLUMN, *_FINDING_COLUMNS) if has_ids else _FINDING_COLUMNS, cells[:limit], width)
+    left = [key[0] for key, rows in list(groups.items())[limit:] for _row in rows]
+    if left:
         words = ", ".join(f"{left.count(severity):,} {severity}" for severity in model.SEVERITIES if severity in left)
         text += textwrap.wrap(f"and {len(left):,} more: {words}", width)
+    if has_ids:
+        command = f"{finding_commands.SUPPRESS}{finding_commands.store_option(store)}"
+        text += ["", *textwrap.wrap(_COMMANDS, width), *finding_commands.wrapped(command, width)]
     return text
 
 
+def _title(row: Row) -> str:
+    # The id comes first: it is what people type, and the end may be cut.
+    return f"{row.alert}: {row.title}" if row.alert else row.title
+
+
+def _id(rows: t.Sequence[Row]) -> str:
+    return rows[0].uid[:_UID] if len(rows) == 1 else counted(len(rows), "finding")
+
+
+def _named(hosts: t.Sequence[str]) -> str:
+    return hosts[0] if len(hosts) == 1 else alike.hosts(hosts, 2)
+
+
 def _coverage(matrix: coverage.Matrix, width: int) -> list[str]:
-    cells = [
-        (
-            alike.hosts([visible(host, 60) for host in row.hosts], 2),
-            capability_name(capability),
-            _STATUS_WORDS[cell.status],
-            f"{cell.checked:,} of {cell.scopes:,}" if cell.scopes else "",
-            cell.reason or cell.note,
-        )
-        for row in matrix.rows[:_MATRIX_LIMIT]
-        for capability, cell in zip(matrix.capabilities, row.cells, strict=True)
-    ]
-    text = aligned(_COVERAGE_COLUMNS, cells, width)
-    hidden = sum(len(row.hosts) for row in matrix.rows[_MATRIX_LIMIT:])
-    return [*text, f"and {counted(hidden, 'host')} with fewer gaps"] if hidden else text
+    """Return the capabilities that checked everything with their hosts, capabilities of the same hosts together."""
+    capabilities: dict[tuple[str, ...], list[str]] = {}
+    for column, capability in enumerate(matrix.capabilities):
+        checked = [row.hosts for row in matrix.rows if row.cells[column].status == _finding.CHECKED]
+        if checked:
+            same = tuple(sorted(host for hosts in checked for host in hosts))
+            capabilities.setdefault(same, []).append(capability_name(capability))
+    text: list[str] = []
+    for same, names in capabilities.items():
+        hosts = alike.hosts([visible(host, 60) for host in same], _HOSTS_NAMED)
+        text += wrapped(f"Checked on {hosts}: {', '.join(names)}.", width, item="")
+    return text
 
 
 def _explained(entries: t.Sequence[model.Coverage], width: int) -> list[str]:
     words = explained.sentence(entries)
-    return ["", *textwrap.wrap(f"{words}; the report lists them.", width)] if words else []
+    return textwrap.wrap(f"{words}; the report lists them.", width) if words else []
 
 
 def _left_out(gap: coverage.Gap) -> str:
-    """Return how much was left out, and the first of it, where the reason doesn't name it."""
+    """Return the number of skipped subjects, and the first one unless the reason names it."""
     words = f"{counted(gap.skipped_count, 'subject')} skipped"
     subject = gap.skipped[0][1] if gap.skipped else ""
     if not subject or subject in gap.reason:
         return words
-    return f"{words}: {'' if gap.skipped_count == 1 else 'such as '}{visible(subject, 120)}"
+    return f"{words}{': ' if gap.skipped_count == 1 else ', such as '}{visible(subject, 120)}"
 
 
 def _gaps(gaps: t.Sequence[coverage.Gap], width: int) -> list[str]:
     if not gaps:
         return ["Everything was checked."]
-    text = ["Not checked:"]
-    for gap in gaps[:_GAP_LIMIT]:
-        about = filter(None, (capability_name(gap.capability), coverage.scope_words(gap.scopes, gap.every)))
-        part = f" (partly; {_left_out(gap)})" if gap.status == "partial" else ""
-        hosts = alike.hosts([visible(host, 60) for host in gap.hosts], 5)
-        sentence = f"{hosts}: {', '.join(about)}{part}: {visible(gap.reason, 300)}"
-        text += wrapped(sentence, width)
-    if len(gaps) > _GAP_LIMIT:
-        text.append(f"  and {counted(len(gaps) - _GAP_LIMIT, 'more reason')}")
+    # No capability checks a host that is unreachable, so all have the same reason.
+    alike_gaps: dict[tuple[t.Any, ...], list[coverage.Gap]] = {}
+    for gap in gaps:
+        hosts = frozenset(gap.hosts)
+        key = (hosts, gap.reason) if not gap.scopes and gap.status != _finding.PARTIAL else (hosts, gap)
+        alike_gaps.setdefault(key, []).append(gap)
+    # If all gaps have the same hosts, name these once.
+    same = _hosts(gaps[0]) if len(alike_gaps) > 1 and len({key[0] for key in alike_gaps}) == 1 else ""
+    text = wrapped(f"Not checked on {same}:", width, item="") if same else ["Not checked:"]
+    for together in list(alike_gaps.values())[:_GAP_LIMIT]:
+        text += wrapped(("" if same else f"{_hosts(together[0])}: ") + _gap(together), width)
+    if len(alike_gaps) > _GAP_LIMIT:
+        text.append(f"  and {counted(len(alike_gaps) - _GAP_LIMIT, 'more reason')}")
     return text
+
+
+def _gap(together: t.Sequence[coverage.Gap]) -> str:
+    """Return the unchecked parts and the reason. together: gaps of several capabilities with the same reason."""
+    first = together[0]
+    names = [capability_name(gap.capability) for gap in together]
+    about = filter(None, (listed(names, len(names)), coverage.scope_words(first.scopes, first.every)))
+    part = f" (partly; {_left_out(first)})" if first.status == _finding.PARTIAL else ""
+    return f"{', '.join(about)}{part}: {visible(first.reason, 300)}"
+
+
+def _hosts(gap: coverage.Gap) -> str:
+    return alike.hosts([visible(host, 60) for host in gap.hosts], _HOSTS_NAMED)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils import finding_commands
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
+    alike,
     app_control_tables,
     benchmark,
     benchmark_view,
@@ -17,6 +19,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
     explained,
     model,
     openings,
+    score_view,
     secure_score,
     summary,
     trend,
@@ -34,9 +37,15 @@ _STATIC_LIMIT = 50
 _ATTENTION_LIMIT = 8
 _HOST_LIMIT = 100
 _MATRIX_LIMIT = 60
+# With more capabilities a column for each is wider than most windows.
+_WIDE_FROM = 6
 _GAP_LIMIT = 60
 _EXPLAINED_LIMIT = 300
 _RUN_LIMIT = 20
+_SIMULATION_LIMIT = 50
+# Characters, as in types.js: a longer text is folded behind its beginning.
+_FOLD_LIMIT = 240
+_FOLD_PREVIEW = 160
 
 _COVERAGE_WORDS = {
     "checked": "Checked",
@@ -63,12 +72,16 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
         "provenance": _provenance(data, matrix),
         "ahead": summary.ahead(data),
         "limits": summary.limits(data),
+        "simulated": summary.simulated(data),
         "failed_exports": summary.failed_exports(data),
         "severities": list(zip(model.SEVERITIES, _active_counts(data), strict=True)),
         "statuses": STATUSES,
         "coverage_words": _COVERAGE_WORDS,
         "matrix": matrix,
         "matrix_limit": _MATRIX_LIMIT,
+        "wide_from": _WIDE_FROM,
+        "alike_cells": coverage.alike_cells,
+        "never_run": _never_run(matrix),
         "gaps": gaps,
         "gap_limit": _GAP_LIMIT,
         "scope_words": coverage.scope_words,
@@ -76,6 +89,7 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
         "explained_words": explained.sentence(data.coverage),
         "explained_limit": _EXPLAINED_LIMIT,
         **_score(data, score),
+        **score_view.context(data, matrix),
         **_attention(data, gaps, sheets),
         **_trend(data),
         **benchmark_view.context(data, sheets),
@@ -87,12 +101,26 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
         "cards": [data.cards[finding.uid] for finding in listed if finding.uid in data.cards],
         "findings_total": len(listed),
         "static_limit": _STATIC_LIMIT,
+        "fold_limit": _FOLD_LIMIT,
+        "fold_preview": _FOLD_PREVIEW,
+        "simulation_limit": _SIMULATION_LIMIT,
         "run_limit": _RUN_LIMIT,
-        "openings": openings.rows(data.openings),
+        "investigations": data.investigations,
+        "openings": openings.rows(data.openings, data.store),
+        "store_option": finding_commands.store_option(data.store),
         "opening_limit": openings.LIMIT,
         "empty_card": cards.Card(),
         "empty_alert": cards.alert_text(data, ""),
     }
+
+
+def _never_run(matrix: coverage.Matrix) -> dict[str, int]:
+    """Return the number of hosts on which each capability was never run."""
+    numbers = dict.fromkeys(matrix.capabilities, 0)
+    for row in matrix.rows:
+        for capability, cell in zip(matrix.capabilities, row.cells, strict=True):
+            numbers[capability] += len(row.hosts) if cell.status == coverage.NEVER else 0
+    return numbers
 
 
 def _active_counts(data: model.ReportData) -> tuple[int, ...]:
@@ -103,10 +131,21 @@ def _provenance(data: model.ReportData, matrix: coverage.Matrix) -> str:
     hosts = sum(len(row.hosts) for row in matrix.rows)
     words = [counted(hosts, "host"), counted(len(matrix.capabilities), "capability", "capabilities")]
     if data.runs:
-        newest = data.runs[0]
-        ended = "" if newest.finished else ", which did not finish"
-        words.append(f"newest run {format_time(newest.started)} UTC{ended}")
+        words.append(_newest_run(data, matrix))
     return " · ".join(words)
+
+
+def _newest_run(data: model.ReportData, matrix: coverage.Matrix) -> str:
+    """Return when the newest run began and, if it was not about everything, what it was about."""
+    newest = data.runs[0]
+    about = ""
+    # Runs are not limited to the hosts of a report.
+    if not data.limits:
+        if not set(matrix.capabilities) <= set(newest.capabilities):
+            about += f" of {counted(len(newest.capabilities), 'capability', 'capabilities')}"
+        if newest.hosts < len(matrix.hosts):
+            about += f" on {counted(newest.hosts, 'host')}"
+    return f"newest run {format_time(newest.started)} UTC{about}{'' if newest.finished else ', which did not finish'}"
 
 
 def _score(data: model.ReportData, score: secure_score.SecureScore | None) -> dict[str, t.Any]:
@@ -168,7 +207,7 @@ def _issue_item(data: model.ReportData, issue: summary.Issue) -> dict[str, t.Any
         "issue": issue,
         "title": text["title"],
         "subjects": listed([visible(subject, 120) for subject in issue.subjects], 2),
-        "hosts": listed([visible(host, 80) for host in issue.hosts], 4),
+        "hosts": alike.named([visible(host, 80) for host in issue.hosts], 4),
         "remediation": text["remediation"],
     }
 
@@ -183,7 +222,7 @@ def _blind_item(gaps: t.Sequence[coverage.Gap]) -> dict[str, t.Any]:
             for gap in gaps[:3]
         ],
         "more": len(gaps) - 3,
-        "hosts": listed([visible(host, 80) for host in hosts], 6),
+        "hosts": alike.named([visible(host, 80) for host in hosts], 6),
     }
 
 
@@ -199,4 +238,4 @@ def _trend(data: model.ReportData) -> dict[str, t.Any]:
         f"Active findings from {format_time(points[0].time)} to {format_time(last.time)} UTC: at most"
         f" {max(point.total for point in points):,}, at the end {now or 'none'}."
     )
-    return {"picture": picture, "trend_words": words, "trend_width": trend.WIDTH, "trend_height": trend.HEIGHT}
+    return {"picture": picture, "trend_words": words}

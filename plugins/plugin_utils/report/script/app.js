@@ -3,7 +3,7 @@
 // Puts it together: reads the state, shows the page of findings, listens.
 
 const root = document.documentElement;
-const TEXT_FIELDS = { q: "filter-text", host: "filter-host", capability: "filter-capability", sort: "filter-sort" };
+const TEXT_FIELDS = { q: "filter-text", host: "filter-host", capability: "filter-capability", tactic: "filter-tactic", sort: "filter-sort" };
 
 let state = initialState();
 /** @type {number[]} */
@@ -51,7 +51,7 @@ function linkedCard() {
 function resultWords(first, size = PAGE_SIZE) {
   const total = report.findings.uid.length;
   const filter = stateWords(state);
-  if (!rows.length) return `None of ${grouped(total)} findings is one${filter}.`;
+  if (!rows.length) return `No finding${filter} among ${grouped(total)}.`;
   const range = rows.length > size ? `, here ${grouped(first + 1)} to ${grouped(Math.min(first + size, rows.length))}` : "";
   return `${grouped(rows.length)} of ${grouped(total)} findings${filter}${range}.`;
 }
@@ -159,7 +159,16 @@ function listenForFilter() {
 
 function fillChoices() {
   byId("host-names").append(...report.hosts.filter(({ cells }) => cells.length).slice(0, 1000).map(({ name }) => { const option = element("option"); option.value = name; return option; }));
-  byId("filter-capability")?.append(...report.capabilities.map(({ id, name }) => { const option = element("option", name); option.value = id; return option; }));
+  fillSelect("filter-capability", report.capabilities);
+  fillSelect("filter-tactic", allTactics().map((name) => ({ id: name, name })));
+}
+
+/**
+ * @param {string} id of a select element
+ * @param {{id: string, name: string}[]} choices
+ */
+function fillSelect(id, choices) {
+  byId(id)?.append(...choices.map(({ id: value, name }) => { const option = element("option", name); option.value = value; return option; }));
 }
 
 /** @returns {Promise<Report>} the page's data: compressed JSON in Base64 */
@@ -175,16 +184,20 @@ async function start() {
   if (!window.DecompressionStream) return;
   root.dataset.script = "on";
   listenForTheme();
-  byId("explained-filter")?.addEventListener("input", filterExplained);
+  listenForCopying();
+  foldTables();
   const hasFindings = Boolean(byId("filter"));
   if (hasFindings) byId("result").textContent = "The findings are being read.";
-  if (hasFindings || document.querySelector("section[data-benchmark]")) {
+  if (hasFindings || document.querySelector("section[data-benchmark], #investigations, #explained")) {
     report = await readReport();
+    byId("explained-filter")?.addEventListener("input", filterExplained);
     fillChoices();
     startChecklists();
+    startInvestigations();
   }
   if (hasFindings) {
     listenForFilter();
+    listenForDownloads();
     apply();
     follow();
     prepareSearch(0);

@@ -27,11 +27,20 @@ function card(row) {
   text("capability", capabilities[findings.capability[row]].name);
   text("scope", scopes[findings.scope[row]]);
   text("alert", alert.id);
+  const investigation = findings.investigation[row];
+  const uid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(findings.uid[row]) ? findings.uid[row] : "";
+  shown("investigation-section", investigation || uid);
+  shown("investigated", investigation);
+  slots.get("investigation").setAttribute("href", `#investigation-${encodeURIComponent(investigation)}`);
+  shown("investigate", uid && !investigation);
+  text("command-uid", uid);
   slots.get("description").replaceChildren(...prose(alert.description));
   shown("description-section", alert.description);
   const remedy = report.texts[findings.remedy[row]] || alert.remediation;
   slots.get("remediation").replaceChildren(...prose(remedy));
   shown("remediation-section", remedy);
+  shown("commands", uid && findings.commands[row].length);
+  slots.get("command-rows").replaceChildren(...findings.commands[row].map((command) => commandRow(command, uid)));
   text("cut", `${grouped(findings.cut[row])} more rows of evidence are in the store.`);
   shown("cut", findings.cut[row]);
 
@@ -39,6 +48,10 @@ function card(row) {
   slots.get("change-rows").replaceChildren(...findings.changes[row].map(changeRow));
   shown("facts", findings.facts[row].length);
   slots.get("fact-rows").replaceChildren(...findings.facts[row].map(factRow));
+  shown("processes", findings.processes[row].length);
+  slots.get("process-rows").replaceChildren(...findings.processes[row].map(processItem));
+  shown("shared", findings.shared[row].length);
+  slots.get("shared-rows").replaceChildren(...findings.shared[row].map(sharedItem));
   shown("references", alert.references.length);
   slots.get("references").replaceChildren(...alert.references.map((url) => listItem(link(url, url))));
   shown("attack", findings.techniques[row].length);
@@ -49,6 +62,38 @@ function card(row) {
 
   const item = /** @type {HTMLLIElement} */ (listItem(made));
   item.dataset.row = String(row);
+  return item;
+}
+
+/**
+ * @param {[number, number]} command
+ * @param {string} uid
+ */
+function commandRow([title, command], uid) {
+  return listItem(element("p", report.texts[title]), copyable(report.texts[command].replace("UID", uid)));
+}
+
+/** @param {Process} process */
+function processItem([label, command, facts, isSubject, children]) {
+  const head = element("p", undefined, `process-head${isSubject ? " is-subject" : ""}`);
+  head.append(element("bdi", label, "process-label"));
+  if (isSubject) head.append(" ", element("span", "this finding", "muted"));
+  const item = listItem(head);
+  if (command) {
+    const line = element("div", undefined, "process-command");
+    line.append(copyable(command));
+    item.append(line);
+  }
+  if (facts.length) {
+    const list = element("dl", undefined, "facts");
+    list.append(...facts.map(factRow));
+    item.append(list);
+  }
+  if (children.length) {
+    const started = element("ul");
+    started.append(...children.map(processItem));
+    item.append(started);
+  }
   return item;
 }
 
@@ -100,7 +145,7 @@ function changeRow([name, before, after]) {
  */
 function changeCell(value, className) {
   const cell = element("td", undefined, className);
-  cell.append(value === null ? element("span", "none", "muted") : element("bdi", value));
+  cell.append(value === null ? element("span", "none", "muted") : valueElement(value));
   return cell;
 }
 
@@ -112,15 +157,24 @@ function factRow([name, value]) {
   const address = /^CVE-[0-9]{4}-[0-9]{4,}$/.test(label) ? `https://nvd.nist.gov/vuln/detail/${label}` : "";
   term.append(address ? link(address, label) : element("bdi", label));
   const definition = element("dd");
-  definition.append(element("bdi", value));
+  definition.append(valueElement(value));
   made.append(term, definition);
   return made;
+}
+
+/** @param {[number, string, number]} shared */
+function sharedItem([kind, value, hosts]) {
+  return listItem(`The same ${report.names[kind]} `, element("bdi", value), " on ", element("bdi", report.texts[hosts]));
 }
 
 /** @param {Technique} technique */
 function techniqueItem({ id, name, tactic, url }) {
   const item = listItem(link(url, id), ` ${name}`);
-  if (tactic) item.append(" ", element("span", `(${tactic})`, "muted"));
+  if (tactic) {
+    const same = element("a", tactic, "tactic");
+    same.setAttribute("href", `${FRAGMENT}?${new URLSearchParams({ tactic })}`);
+    item.append(" ", same);
+  }
   return item;
 }
 

@@ -2,6 +2,13 @@
 // SPDX-FileCopyrightText: bulwark.servers contributors
 // Which findings match, and in which order.
 
+// MITRE ATT&CK for Enterprise, https://attack.mitre.org/tactics/enterprise/
+const TACTICS = [
+  "Reconnaissance", "Resource Development", "Initial Access", "Execution", "Persistence", "Privilege Escalation",
+  "Defense Evasion", "Credential Access", "Discovery", "Lateral Movement", "Collection", "Command and Control",
+  "Exfiltration", "Impact",
+];
+
 /** @type {string[]} all of a finding's text in lower case, made when it is first searched */
 const haystacks = [];
 
@@ -12,10 +19,31 @@ function haystack(row) {
     hosts[findings.host[row]].name, alerts[findings.alert[row]].title, alerts[findings.alert[row]].id,
     findings.subject[row], findings.message[row], scopes[findings.scope[row]], findings.uid[row],
     ...[...findings.changes[row], ...findings.facts[row]].flatMap(([name, ...values]) => [names[name], ...values]),
+    ...findings.processes[row].flatMap(processTexts),
     ...findings.history[row].map((change) => change[2]),
-    ...findings.techniques[row].flatMap((number) => [techniques[number].id, techniques[number].name]),
+    ...findings.techniques[row].flatMap((number) => [techniques[number].id, techniques[number].name, techniques[number].tactic]),
   ].join("\n").toLowerCase();
   return haystacks[row];
+}
+
+/** @param {Process} process */
+function processTexts([label, command, facts, , children]) {
+  return [label, command, ...facts.map((fact) => fact[1]), ...children.flatMap(processTexts)];
+}
+
+/**
+ * @param {number} row
+ * @returns {string[]} the tactics of a finding's techniques, each once
+ */
+function tacticsOf(row) {
+  return [...new Set(report.findings.techniques[row].map((number) => report.techniques[number].tactic).filter(Boolean))];
+}
+
+/** @returns {string[]} the tactics of all findings, in the order in which attacks use them */
+function allTactics() {
+  const known = new Set(report.techniques.map(({ tactic }) => tactic).filter(Boolean));
+  const others = [...known].filter((tactic) => !TACTICS.includes(tactic)).sort();
+  return [...TACTICS.filter((tactic) => known.has(tactic)), ...others];
 }
 
 /**
@@ -55,6 +83,10 @@ function matchingRows(state) {
   if (state.status.length) within(findings.status, new Set(state.status.map((name) => statuses.indexOf(name))));
   if (state.host) within(findings.host, matchingHosts(state.host));
   if (state.capability) within(findings.capability, new Set([capabilities.findIndex(({ id }) => id === state.capability)]));
+  if (state.tactic) {
+    const numbers = new Set(report.techniques.flatMap(({ tactic }, number) => (tactic === state.tactic ? [number] : [])));
+    tests.push((row) => findings.techniques[row].some((number) => numbers.has(number)));
+  }
   if (state.alert) within(findings.alert, new Set([alerts.findIndex(({ id }) => id === state.alert)]));
   const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length) tests.push((row) => words.every((word) => haystack(row).includes(word)));

@@ -58,12 +58,31 @@ function isAllowed(by) {
   return report.texts[by].startsWith("allowlist: ");
 }
 
+/** @type {?Map<string, string[]>} made when it is first searched */
+let explainedHosts = null;
+
+/** The table shows hosts in a row as a range. @returns {Map<string, string[]>} all hosts by capability and explanation */
+function hostsByExplanation() {
+  const made = new Map();
+  for (const { name, explained } of report.hosts) {
+    for (const [capability, by] of explained) {
+      const key = `${report.capabilities[capability].name}\n${report.texts[by].trim()}`;
+      if (made.has(key)) made.get(key).push(name);
+      else made.set(key, [name]);
+    }
+  }
+  return made;
+}
+
 /** Show of what explains changes only what has all words that were typed: a package, a path, a host. */
 function filterExplained() {
   const words = byId("explained-filter").value.toLowerCase().split(/\s+/).filter(Boolean);
   const rows = [...document.querySelectorAll("#explained tbody tr")];
+  explainedHosts ??= hostsByExplanation();
   for (const row of rows) {
-    const text = row.textContent.toLowerCase();
+    const [by, , , capability] = row.cells;
+    const hosts = explainedHosts.get(`${capability.textContent.trim()}\n${by.textContent.trim()}`) ?? [];
+    const text = [row.textContent, ...hosts].join("\n").toLowerCase();
     row.hidden = !words.every((word) => text.includes(word));
   }
   const shown = rows.filter((row) => !row.hidden).length;

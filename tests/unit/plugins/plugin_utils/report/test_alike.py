@@ -30,6 +30,12 @@ def test_hosts_with_numbers_in_a_row_are_a_range(names: list[str], words: str) -
     assert alike.hosts(names, 5) == words
 
 
+def test_a_range_says_how_many_names_it_stands_for() -> None:
+    assert alike.ranges(["web3", "web1", "db1", "web2", "web1"]) == [("db1", 1), ("web1..web3", 3)]
+    assert alike.named([f"web{number}" for number in range(40)], 2) == "web0..web39"
+    assert alike.named(["a", "c", "e"], 2) == "a, c and others"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -48,3 +54,7 @@ def test_a_reason_says_the_same_of_each_host(text: str, words: str) -> None:
 
 def test_a_host_that_is_named_like_a_word_takes_no_word_away() -> None:
     assert alike.reason("package", "the package came without digests") == "the package came without digests"
+
+
+def test_a_range_of_hosts_is_not_taken_for_its_first_host() -> None:
+    assert alike.reason("web1", "web1..web4 (4 hosts): web1 has no key") == "web1..web4 (4 hosts): the host has no key"

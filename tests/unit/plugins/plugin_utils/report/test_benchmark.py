@@ -344,7 +344,7 @@ def test_exceptions_are_counted_exactly_and_listed_with_their_reasons() -> None:
         ({"until": NOW - 1}, False, "its time is over"),
         ({"digest": "e" * 64}, False, "lapsed: the evidence changed"),
         ({"ended": NOW, "ended_by": "bob", "ended_reason": "no longer"}, False, "ended by bob: no longer"),
-        ({"host": "gone"}, False, "what it was about is gone"),
+        ({"host": "gone"}, False, "its subject is gone"),
     ],
 )
 def test_a_judgement_says_whether_it_counts(changes: dict[str, t.Any], applied: bool, standing: str) -> None:

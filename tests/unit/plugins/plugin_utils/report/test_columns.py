@@ -25,3 +25,13 @@ def test_text_is_cut_to_the_columns_it_takes(words: str, room: int, shown: str) 
 )
 def test_what_is_cut_out_leaves_an_ellipsis(words: str, room: int, middle: bool, shown: str) -> None:
     assert columns.shortened(words, room, middle=middle) == shown
+
+
+def test_a_subject_gives_way_before_what_was_found() -> None:
+    given = [columns.Column("FINDING", 60, shrinks=60), columns.Column("SUBJECT", 200, shrinks=24, middle=True)]
+    row = ["persistence_cron: Scheduled command changed", "/etc/cron.d/" + "x" * 60]
+    (_header, line) = columns.aligned(given, [row], 80)
+    assert line.startswith(f"{row[0]}  /etc/cron.d/")
+    assert len(line) == 80
+    (_header, narrow) = columns.aligned(given, [row], 60)
+    assert narrow.startswith("persistence_cron: Scheduled comma…  ")

@@ -13,7 +13,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Cover
 
 from tests.unit.plugins.plugin_utils.report import stored
 
-WANTED = table.Row("critical", "new", "web1", "A packaged program does not match its package", "/bin/ls")
+TITLE = "A packaged program does not match its package"
+WANTED = table.Row("critical", "new", "web1", TITLE, "/bin/ls", "package_file_modified")
 
 
 def test_a_finding_of_a_module_makes_a_row() -> None:
@@ -23,7 +24,9 @@ def test_a_finding_of_a_module_makes_a_row() -> None:
 def test_a_finding_of_the_store_makes_the_same_row() -> None:
     with stored.store() as opened:
         stored.record(opened, "web1", [stored.event("web1", "/bin/ls")], now=1)
-        assert from_results.rows([dataclasses.asdict(finding) for finding in opened.query(now=2)]) == [WANTED]
+        (finding,) = opened.query(now=2)
+    # Only what is in the store can be decided about.
+    assert from_results.rows([dataclasses.asdict(finding)]) == [dataclasses.replace(WANTED, uid=finding.uid)]
 
 
 def test_coverage_of_a_module_and_of_the_store_mean_the_same() -> None:
@@ -49,12 +52,12 @@ def test_coverage_of_a_module_and_of_the_store_mean_the_same() -> None:
 @pytest.mark.parametrize(
     ("findings", "message"),
     [
-        ("text", "findings is no list but a str"),
-        ([7], r"findings\[0\] is no mapping but a int"),
-        ([{}], r"findings\[0\] has a severity that is none of critical, high"),
-        ([{"severity": "low", "status": "lost"}], r"findings\[0\] has a status that is none of new, open"),
+        ("text", "findings is not a list but of type str"),
+        ([7], r"findings\[0\] is not a mapping but of type int"),
+        ([{}], r"findings\[0\] has a severity that is not one of critical, high"),
+        ([{"severity": "low", "status": "lost"}], r"findings\[0\] has a status that is not one of new, open"),
         ([{"severity": "low", "status": "new"}], r"findings\[0\] has no text in 'host'"),
-        ([{"finding_info": {}}], r"findings\[0\] is no mapping but a NoneType"),
+        ([{"finding_info": {}}], r"findings\[0\] is not a mapping but of type NoneType"),
     ],
 )
 def test_what_is_no_finding_is_named(findings: t.Any, message: str) -> None:
@@ -65,14 +68,14 @@ def test_what_is_no_finding_is_named(findings: t.Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("coverage", "message"),
     [
-        ({}, "coverage is no list but a dict"),
+        ({}, "coverage is not a list but of type dict"),
         (
             [{"scope": "x", "status": "fine"}],
-            r"coverage\[0\] has a status that is none of checked, partial, not_checked",
+            r"coverage\[0\] has a status that is not one of checked, partial, not_checked",
         ),
         ([{"status": "checked"}], r"coverage\[0\] has no text in 'scope'"),
         ([{"entries": [], "host": 3}], r"coverage\[0\] has no text in 'host'"),
-        ([{"scope": "x", "status": "partial", "skipped": "all"}], r"coverage\[0\] is no list but a str"),
+        ([{"scope": "x", "status": "partial", "skipped": "all"}], r"coverage\[0\] is not a list but of type str"),
     ],
 )
 def test_what_is_no_coverage_is_named(coverage: t.Any, message: str) -> None:

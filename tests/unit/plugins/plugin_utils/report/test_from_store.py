@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
@@ -14,6 +15,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
     cards,
     from_store,
     model,
+    outline,
     page,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Selection, Store
@@ -231,3 +233,28 @@ def test_a_destination_is_named_from_its_first_failure_until_it_has_everything()
         (change,) = store.claim("siem", "exporter", changes=9, size=9_999, lease=30, now=30)
         store.settle("siem", "exporter", [Settlement(change.id, "sent")], now=31)
         assert collect(store).failed_exports == ()
+
+
+def test_each_command_names_a_store_that_is_not_the_default_one() -> None:
+    url = "sqlite:////srv/bulwark/UID.db"
+    described: dict[str, t.Any] = {"title": "T", "version": "0.1.0", "now": 20, "url": url}
+    with stored.store() as store:
+        stored.record(store, "web1", [stored.event("web1", "/bin/ls")], now=10)
+        data = from_store.collect(store, stored.CATALOGUE, {}, from_store.Limits(), **described)
+    (finding,) = data.findings
+    text = re.sub("<[^>]+>", "", page.render(data))
+    decide = "-e bulwark_until=30d -e bulwark_reason=WHY"
+    for command in (f"suppress -e bulwark_findings={finding.uid} {decide}", f"investigate -e finding={finding.uid}"):
+        assert f"ansible-playbook bulwark.servers.{command} -e bulwark_store={url}" in text
+    assert any(f"bulwark_store={url}" in line for line in outline.lines(data, 120))
+
+
+def test_what_is_done_on_request_only_is_no_gap_of_those_that_nobody_asked_about() -> None:
+    with stored.store() as store:
+        stored.record(store, "web1", [stored.event("web1", "/bin/ls")], now=10)
+        described = {"playbook": "Investigate", "user": "alice", "controller": "bastion", "version": "0.1.0"}
+        run = store.start_run(hosts=["web1"], capabilities=["investigation"], now=20, **described)
+        store.record(run, "web1", "investigation", [], [not_checked("subject", "It ended.")], 20)
+        store.finish_run(run, 21)
+        data = collect(store)
+    assert {entry.capability for entry in data.coverage} == {"file_integrity"}

@@ -86,4 +86,29 @@ def test_of_many_openings_the_rest_is_counted() -> None:
         "web1", ("22",), "both", ("192.0.2.7",), "ada", "ada", "bob", "CHG-1", "open", 100, None, None, None, None
     )
     (row,) = openings.rows([opening])
+    assert row.command == ""
     assert (row.ports, row.used, row.is_used, row.state) == ("22/tcp+udp", "not known", None, "open")
+
+
+def test_what_is_open_has_the_command_that_closes_it(store: Store) -> None:
+    request = opened(store, 1000)
+    command = f"ansible-playbook bulwark.servers.jit_close -e jit_request={request} -e jit_reason=WHY"
+    page = report(store, 1100)
+    assert command in page
+    advice = "add the --inventory of your scans"
+    assert advice in page
+    later = report(store, 1000 + 10 * 86_400)
+    assert "jit_close" not in later
+    assert advice not in later
+
+
+def test_what_may_be_open_has_the_command_too_and_it_names_another_store() -> None:
+    opening = openings.Opening(
+        "web1", ("22",), "tcp", ("192.0.2.7",), "ada", "ada", "bob", "CHG-1", "unknown", 100, None, None, None, None
+    )
+    request = "2f4b8f0e-8f52-4c39-9a65-0c2a7f3ad1de"
+    (row,) = openings.rows([dataclasses.replace(opening, request=request)], "sqlite:////srv/findings.db")
+    assert row.command == (
+        f"ansible-playbook bulwark.servers.jit_close -e jit_request={request} -e jit_reason=WHY"
+        " -e bulwark_store=sqlite:////srv/findings.db"
+    )

@@ -20,7 +20,7 @@ _RUN = {("web1", "file_integrity")}
 def test_a_run_is_about_its_hosts_and_says_in_one_line_what_else_there_is() -> None:
     lines = outline.lines(_DATA, 120, _RUN)
     assert lines[0] == "This run, 1 host: secure score 25 of 100, 75.0 lost to findings, 0.0 to what was not checked."
-    rest = "The store and the report also have 2 hosts that this run was not for"
+    rest = "The store and the report also have 2 hosts that this run did not scan"
     assert lines[1] == f"{rest}: 1 active finding, 1 of them not fully checked."
     assert "old1" not in " ".join(lines)
     assert lines[-1] == "Everything was checked."

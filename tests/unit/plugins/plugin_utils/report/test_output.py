@@ -66,7 +66,7 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: pathlib.Path) -> None:
 def test_what_is_no_file_is_refused(tmp_path: pathlib.Path, kind: str) -> None:
     path = tmp_path / "report.html"
     os.mkdir(path) if kind == "directory" else os.mkfifo(path)
-    with pytest.raises(output.OutputError, match=r"report\.html is no file"):
+    with pytest.raises(output.OutputError, match=r"report\.html is not a file"):
         put(path, "text")
 
 
@@ -101,9 +101,9 @@ def test_where_a_file_can_be_written_nothing_is_said_and_nothing_made(tmp_path: 
         ("", "it is a directory; name the file to write"),
         ("reports/", "it is a directory; name the file to write"),
         ("linked", "it is a directory; name the file to write"),
-        ("fifo", "is no file; give the path of one"),
-        ("file/report.html", "file is no directory; name a file elsewhere"),
-        ("file/new/report.html", "file is no directory; name a file elsewhere"),
+        ("fifo", "is not a file; give the path of one"),
+        ("file/report.html", "file is not a directory; name a file elsewhere"),
+        ("file/new/report.html", "file is not a directory; name a file elsewhere"),
         ("n" * 300, "File name too long"),
     ],
 )
@@ -120,7 +120,9 @@ def test_a_directory_that_one_may_not_write_to_is_named_before() -> None:
     user = os.geteuid()
     try:
         os.seteuid(user or 65534)
-        with pytest.raises(output.OutputError, match="whoever runs this may not write to /usr; name a file elsewhere"):
+        with pytest.raises(
+            output.OutputError, match="the account that runs this may not write to /usr; name a file elsewhere"
+        ):
             output.check("/usr/new/report.html")
     finally:
         os.seteuid(user)
@@ -133,5 +135,5 @@ def test_a_mode_is_read_as_people_write_it(value: t.Any, mode: int) -> None:
 
 @pytest.mark.parametrize("value", ["u=rw", "0999", "4755", "", None, True, 0o4755, -1])
 def test_what_is_no_mode_is_refused(value: t.Any) -> None:
-    with pytest.raises(output.OutputError, match="is no file mode: write three octal digits in quotes"):
+    with pytest.raises(output.OutputError, match="is not a file mode: write three octal digits in quotes"):
         output.file_mode(value)

@@ -246,6 +246,48 @@ def test_a_fleet_of_ten_thousand_is_grouped_and_what_is_cut_is_said() -> None:
     assert len(document.payload["hosts"]) == 10_000
 
 
+def test_hosts_with_numbers_in_a_row_are_one_range() -> None:
+    names = [f"web{number}" for number in range(1, 401)]
+    dark = tuple(samples.coverage(host=name, status="not_checked", reason="No root.") for name in names)
+    text = rendered(samples.data(coverage=dark)).text
+    assert "400 hosts web1..web400" in text  # the matrix
+    assert "web1..web400 (400 hosts)" in text  # the reasons
+    assert "web217" not in text
+    apart = tuple(samples.coverage(host=f"h{number}", status="not_checked", reason="No.") for number in range(0, 24, 2))
+    text = rendered(samples.data(coverage=apart)).text
+    assert "h0, h2, h4 and 9 more h6, h8, h10, h12, h14, h16, h18, h20, h22" in text
+
+
+def test_a_newest_run_of_a_part_is_not_taken_for_one_of_everything() -> None:
+    entries = tuple(samples.coverage(host=host, capability=name) for host in ("a", "b") for name in ("audit", "edr"))
+    runs = (samples.run(hosts=2, capabilities=("audit", "edr")), samples.run(hosts=1, capabilities=("audit",)))
+    whole, part = (rendered(samples.data(coverage=entries, runs=(run,))).text for run in runs)
+    assert "newest run 2025-11-24 15:59 UTC" in whole
+    assert "UTC of" not in whole
+    assert "newest run 2025-11-24 15:59 UTC of 1 capability on 1 host" in part
+
+
+def test_only_few_capabilities_have_a_column_each() -> None:
+    for number, has_columns in ((6, True), (7, False)):
+        entries = tuple(samples.coverage(capability=f"capability{at}") for at in range(number))
+        assert ('class="matrix' in page.render(samples.data(coverage=entries))) is has_columns
+
+
+def test_capabilities_that_were_covered_alike_share_a_line() -> None:
+    names = [f"c{at}" for at in range(8)]
+    dark = [samples.coverage(host="b", capability=name, status="not_checked", reason="No root.") for name in names]
+    checked = [samples.coverage(host="a", capability=name) for name in names[:7]]
+    part = samples.coverage(host="a", capability="c7", status="partial", skipped=(("/x", "Busy."),), skipped_count=1)
+    text = rendered(samples.data(coverage=(*dark, *checked, part))).text
+    assert "b Not checked C0, C1, C2, C3, C4, C5, C6, C7 No root." in text
+    assert "a Partly C7 0 of 1 scope Busy. Checked C0, C1, C2, C3, C4, C5, C6" in text
+
+
+def test_a_capability_says_on_how_many_hosts_it_was_never_run() -> None:
+    entries = (samples.coverage(host="a"), *(samples.coverage(host=name, capability="audit") for name in "abc"))
+    assert "1 of 1 ; never run on 2 hosts" in rendered(samples.data(coverage=entries)).text
+
+
 def test_limits_are_said() -> None:
     assert (
         "Limited to hosts: web*, statuses: new."
@@ -355,7 +397,7 @@ def test_without_a_control_no_benchmark_is_mentioned() -> None:
 def test_the_failures_of_a_benchmark_are_one_item_that_needs_attention() -> None:
     docker, fleet = benchmark_samples.docker(), samples.fleet()
     text = rendered(dataclasses.replace(docker, findings=docker.findings + fleet.findings)).text
-    attention = text[text.index("Needs attention first") : text.index("Severity over time")]
+    attention = text[text.index("Needs attention first") : text.index("Score and severity over time")]
     failing = {state.control for state in docker.controls if state.status == "failed"}
     assert f"{len(failing)} controls of CIS Docker Benchmark fail on 15 engines" in attention
     assert "Container can control the engine on 2 engines" in attention

@@ -41,7 +41,7 @@ def test_one_of_one_is_no_plural() -> None:
 
 def test_where_nothing_was_looked_at_nothing_is_said_to_be_found() -> None:
     dark = samples.coverage(scope="file_integrity", status="not_checked", reason="No answer.", time=0)
-    assert verdict(entries=(dark,)) == "Nothing was looked at. 1 of 1 host was not checked at all: No answer."
+    assert verdict(entries=(dark,)) == "Nothing was checked. 1 of 1 host was not checked at all: No answer."
 
 
 def test_every_kind_of_gap_is_said() -> None:
@@ -53,7 +53,7 @@ def test_every_kind_of_gap_is_said() -> None:
     )
     assert verdict(entries=entries) == (
         "Nothing was found. 2 of 4 scopes were not checked, 1 was checked only in part and 2 of 4 capabilities on "
-        "hosts were never run: No root (and other reasons)."
+        "hosts were never run. The most frequent reason: No root."
     )
 
 

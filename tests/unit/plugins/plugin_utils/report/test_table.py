@@ -76,9 +76,6 @@ def test_nothing_found_says_how_much_was_looked_at() -> None:
     assert table.lines([], [samples.coverage(), dark]) == [
         "Nothing was found. 1 of 2 scopes was not checked: No root.",
         "",
-        "HOSTS  CAPABILITY      COVERAGE  SCOPES  REASON",
-        "web1   File integrity  partly    1 of 2  No root.",
-        "",
         "Not checked:",
         "- web1: File integrity, ssh: No root.",
     ]
@@ -93,26 +90,23 @@ def test_findings_that_were_not_asked_for_are_counted_and_never_called_nothing()
 
 
 def test_without_coverage_nothing_is_called_clean() -> None:
-    assert table.lines([], []) == ["Nothing was found, and no coverage says what was looked at."]
+    assert table.lines([], []) == ["There are no findings, and no coverage shows what was checked."]
 
 
 def test_findings_without_coverage_are_not_said_to_come_of_no_look() -> None:
     lines = table.lines([row()], [])
-    assert lines[-2:] == ["", "No coverage was given: what was looked at, and what was not, is not known."]
+    assert lines[-2:] == ["", "No coverage was given, so it is not known what was checked."]
     assert not any("Nothing" in line for line in lines)
 
 
-def test_what_packages_explain_is_said_in_one_line_and_a_note_beside_the_coverage() -> None:
+def test_what_packages_explain_is_said_in_one_line() -> None:
     told = (model.Explained("openssh-server 1:10.0", 31, ("/usr/sbin/sshd",)),)
     entries = [samples.coverage(explained=told, explained_count=31, note="The baseline was taken by this scan.")]
     assert table.lines([], entries) == [
         "Nothing was found. Every scope was checked (1 of 1).",
         "",
-        "HOSTS  CAPABILITY      COVERAGE  SCOPES  REASON",
-        "web1   File integrity  checked   1 of 1  The baseline was taken by this scan.",
-        "",
+        "Checked on web1: File integrity.",
         "31 changes are explained by packages; the report lists them.",
-        "",
         "Everything was checked.",
     ]
 
@@ -122,10 +116,7 @@ def test_a_host_that_never_answered_is_no_scope() -> None:
     assert table.lines([], [samples.coverage(), dark]) == [
         "Nothing was found. 1 of 2 hosts was not checked at all: No answer.",
         "",
-        "HOSTS  CAPABILITY      COVERAGE       SCOPES  REASON",
-        "web2   File integrity  never checked          No answer.",
-        "web1   File integrity  checked        1 of 1",
-        "",
+        "Checked on web1: File integrity.",
         "Not checked:",
         "- web2: File integrity: No answer.",
     ]
@@ -140,7 +131,67 @@ def test_a_fleet_that_does_not_answer_is_one_line() -> None:
     lines = table.lines([], entries, width=160)
     reason = "the host was unreachable: ssh: connect to port 22: Connection refused"
     assert lines[-1] == f"- web01..web80 (80 hosts): File integrity: {reason}"
-    assert lines[3] == f"web01..web80 (80 hosts)  File integrity  never checked          {reason}"
+    assert len(lines) == 4
+
+
+def test_hosts_with_the_same_finding_are_one_line() -> None:
+    rows = [row(host=f"web{number}") for number in range(1, 81)] + [row(host="web7", status="open")]
+    assert table.lines(rows, [])[:3] == [
+        "SEVERITY  STATUS  HOST                    FINDING  SUBJECT",
+        "high      new     web1..web80 (80 hosts)  A title  /bin/x",
+        "high      open    web7                    A title  /bin/x",
+    ]
+
+
+def test_a_thousand_hosts_that_differ_in_numbers_only_are_two_lines() -> None:
+    entries = [
+        entry
+        for number in range(1_000)
+        for host in [f"web{number}"]
+        for entry in (
+            samples.coverage(host=host, scope="etc", note=f"{number % 10 + 2} files were read in {number} ms."),
+            samples.coverage(host=host, scope="ssh", status="partial", reason=f"{number} files were skipped."),
+        )
+    ]
+    checked = [
+        samples.coverage(host=f"web{number}", capability="audit", scope=f"scope{count}")
+        for number in range(1_000)
+        for count in range(number % 3 + 1)
+    ]
+    assert table.lines([row()], [*entries, *checked])[3:] == [
+        "Checked on web0..web999 (1,000 hosts): Audit analytics.",
+        "Not checked:",
+        "- web0..web999 (1,000 hosts): File integrity, ssh (partly; 0 subjects skipped): … files were skipped.",
+    ]
+
+
+def test_hosts_that_did_not_answer_are_one_line_for_all_capabilities() -> None:
+    dark = [
+        samples.coverage(host=host, capability=name, scope=name, status="not_checked", reason="No answer.", time=0)
+        for host in ("web1", "web2")
+        for name in ("audit", "file_integrity", "jit_access")
+    ]
+    seen = samples.coverage(host="web3")
+    lines = table.lines([row()], [*dark, seen])
+    assert lines[4:6] == [
+        "Not checked:",
+        "- web1 and web2: Audit analytics, File integrity and Just-in-time access: No answer.",
+    ]
+    # Those were never run on the third host.
+    assert lines[6:] == ["- web3: Audit analytics and Just-in-time access: It was never run on this host."]
+
+
+def test_the_hosts_are_named_once_if_all_gaps_are_theirs() -> None:
+    dark = [
+        samples.coverage(host=host, scope=scope, status="not_checked", reason=f"No {scope}.")
+        for host in ("web1", "web2")
+        for scope in ("etc", "ssh")
+    ]
+    assert table.lines([row()], dark)[3:] == [
+        "Not checked on web1 and web2:",
+        "- File integrity, etc: No etc.",
+        "- File integrity, ssh: No ssh.",
+    ]
 
 
 def test_only_full_coverage_is_called_everything() -> None:
@@ -158,7 +209,7 @@ def test_the_last_lines_say_what_was_not_checked_of_whom_and_why() -> None:
     ("skipped", "count", "words"),
     [
         ((("/var/log/a.gz", "it is damaged"),), 1, "(partly; 1 subject skipped: /var/log/a.gz): it is damaged"),
-        ((("/a", "no"), ("/b", "no")), 7, "(partly; 7 subjects skipped: such as /a): no"),
+        ((("/a", "no"), ("/b", "no")), 7, "(partly; 7 subjects skipped, such as /a): no"),
         ((("/a", "/a was changed"),), 1, "(partly; 1 subject skipped): /a was changed"),
     ],
 )
