@@ -18,7 +18,7 @@ options:
     type: list
     elements: path
   max_programs:
-    description: How many programs are kept at most. RV(ignore:coverage) says what is left out.
+    description: Programs that are remembered or listed at most. RV(ignore:coverage) has the number of others.
     type: int
     default: 20000
   keep_days:
@@ -27,8 +27,8 @@ options:
     default: 90
   time_budget:
     description:
-      - Seconds that the look may take; V(0) means no limit. RV(ignore:coverage) says what is left out. The next
-        recorded look goes on there.
+      - Seconds that the module may take on a host, or V(0) for no limit. RV(ignore:coverage) says what was not reached.
+        The next recorded run goes on there.
     type: int
     default: 300
   priority:

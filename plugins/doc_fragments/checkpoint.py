@@ -24,7 +24,10 @@ options:
     type: str
   run:
     description:
-      - The run that the result will be recorded in with M(bulwark.servers.findings).
+      - The run that the result will be recorded in with M(bulwark.servers.findings_record).
+    type: str
+  _simulated:
+    description: Set by the action plugin. The sessions of simulated attacks that the store knows of the host.
     type: str
   _advance:
     description: Set by the action plugin. Whether the result will be recorded, so that the next run goes on after it.

@@ -13,29 +13,29 @@ class ModuleDocFragment:
 options:
   baseline:
     description:
-      - Name of the baseline, for a host that keeps more than one. Findings and coverage do not tell baselines of a
-        host apart, so give their watches different names and paths.
+      - Name of the baseline, for a host with more than one. Findings and coverage do not distinguish the baselines of a
+        host, so give their watches different names and paths.
       - Letters, digits, C(.), C(_) and C(-); it starts with a letter or digit.
     type: str
     default: default
   state_dir:
     description:
-      - Directory on the host that holds the baselines, as an absolute path. It is made with mode C(0700). One that is
-        there already keeps its mode, and nothing is written in it unless that is C(0700).
-      - It is refused when it is a symbolic link, belongs to another account than root or the one that runs the module,
-        or can be written by group or others. So is a path where one of the directories above it belongs to another
-        account or can be written by others, who could exchange it, unless that directory is sticky as C(/tmp) is.
+      - Absolute path of the directory on the host for the baselines. The module creates it with mode C(0700). An
+        existing directory keeps its mode, and the module writes nothing in it unless that is C(0700).
+      - The module refuses a symbolic link, a directory of another account than root or its own, and one that group or
+        others can write. It also refuses a path if a directory above belongs to another account or others can write in
+        it, because they could exchange it. A sticky directory above, such as C(/tmp), is allowed.
       - Defaults to C(/var/lib/bulwark) for root, and to C($XDG_STATE_HOME/bulwark) (C(~/.local/state/bulwark)) for
         others.
     type: path
   watches:
     description:
-      - What to watch. The collection's own watches are added by the action plugin of
-        M(bulwark.servers.file_integrity); see its O(bulwark.servers.file_integrity#module:default_watches).
-      - A path that several watches cover belongs to the watch with the most specific path, and is recorded once.
-        Of equally specific ones the later in the list wins.
-      - A path that does not exist is no error; what appears there later is reported as created. A watch of yours that
-        matches nothing at all is named in RV(ignore:coverage) and does not count as checked in full.
+      - The files to watch. The action plugin of M(bulwark.servers.file_integrity) adds the collection's own watches;
+        see its O(bulwark.servers.file_integrity#module:default_watches).
+      - If several watches cover a path, it belongs to the watch with the most specific path, and is recorded once.
+        Among equally specific paths the later one in the list wins.
+      - A path that does not exist is no error; a file that appears there later is reported as created. A watch of yours
+        that matches nothing at all is named in RV(ignore:coverage) and is not checked in full.
     type: list
     elements: dict
     suboptions:
@@ -45,40 +45,39 @@ options:
         required: true
       paths:
         description:
-          - Absolute paths as globs. C(*), C(?) and C([]) match within one path component, including leading dots.
-            A component C(**) matches any number of components. C([[]) stands for the character C([).
-          - C(~/) in front stands for the home directory of each account in C(/etc/passwd).
-          - A path that is a symbolic link itself is recorded as a link and not followed. Links of root on the way to a
-            path without globs, as in C(/bin/login) where C(/bin) is a link, are followed, and recorded too.
+          - Absolute paths as globs. C(*), C(?) and C([]) match within one path component, including leading dots. A
+            component C(**) matches any number of components. C([[]) is the character C([).
+          - A leading C(~/) is the home directory of each account in C(/etc/passwd).
+          - A path that is itself a symbolic link is recorded as a link and not followed. In a path without globs, links
+            of root on the way, as in C(/bin/login) if C(/bin) is a link, are followed, and recorded too.
         type: list
         elements: str
         required: true
       exclude:
         description:
-          - Globs of what this watch leaves out, with all that is below. With a C(/) in front they are matched
-            against the whole path, without any C(/) against the name at any depth.
+          - Globs of entries to leave out, with everything below them. A glob with a leading C(/) is matched against the
+            whole path, one without any C(/) against the name at any depth.
           - An entry that one watch excludes still belongs to another watch that covers it.
         type: list
         elements: str
         default: []
       include:
         description:
-          - Globs of which entries this watch records, written as in O(watches[].exclude). Directories are searched
-            all the same.
-          - Everything when empty.
+          - Globs of the entries to record, written like O(watches[].exclude). All directories are searched.
+          - Everything if empty.
         type: list
         elements: str
         default: []
       recurse:
         description:
-          - How many levels below each path to watch. V(0) is only the path itself, V(-1) all levels.
+          - Number of levels below each path to watch. V(0) is only the path itself, V(-1) all levels.
         type: int
         default: -1
       attributes:
         description:
-          - Which attributes to record and compare. V(content) is the hashes. All when not given.
-          - Size, links, times and inode of a directory are never compared, because they follow from what happens in
-            it, which is reported itself.
+          - The attributes to record and compare. V(content) is the hashes. All by default.
+          - Size, links, times and inode of a directory are never compared. They follow from changes in it, which are
+            reported themselves.
         type: list
         elements: str
         choices:
@@ -101,28 +100,28 @@ options:
           - xattrs
       hashes:
         description:
-          - Algorithms for the digests of the content of regular files.
+          - Algorithms for the digests of regular files.
         type: list
         elements: str
         choices: [blake2b, blake2s, md5, sha1, sha224, sha256, sha384, sha512, sha3_256, sha3_512]
         default: [sha256]
       filesystems:
         description:
-          - V(local) leaves out what is mounted from a network file system (NFS, CIFS, Ceph, 9p, FUSE and the like) and
-            says so in RV(ignore:coverage), and pseudo file systems such as proc and sysfs. V(all) reads them too.
+          - V(local) leaves out network file systems (NFS, CIFS, Ceph, 9p, FUSE and the like), names them in
+            RV(ignore:coverage), and leaves out pseudo file systems such as proc and sysfs. V(all) reads them too.
         type: str
         choices: [local, all]
         default: local
       category:
-        description: What kind of file this is, which decides the alert and its severity.
+        description: The kind of file, which decides the alert and its severity.
         type: str
         default: other
       alert:
-        description: Content for the classification of changes, as the collection's watches define it.
+        description: Classification of changes, as the collection's watches define it.
         type: raw
       techniques:
         description:
-          - MITRE ATT&CK techniques that a change of these files can mean, as the collection's watches define them.
+          - MITRE ATT&CK techniques of a change of these files, as the collection's watches define them.
         type: raw
   disabled_watches:
     description: Names of the collection's watches to leave out.
@@ -131,17 +130,16 @@ options:
     default: []
   time_budget:
     description:
-      - Seconds after which the module stops reading files and returns what it has. What was left out is named in
-        RV(ignore:coverage). V(0) means no limit.
-      - One file may take a tenth of the time that is left, and at least a second, so that a huge one is left out and
-        named, and the rest is read. Holes of more than 128 MiB in a file cost nothing; smaller ones of all files of an
-        account other than root may take a tenth of the budget together.
+      - Seconds after which the module stops reading files and returns its results. RV(ignore:coverage) names the files
+        that it left out. V(0) means no limit.
+      - One file may take a tenth of the remaining time, and at least a second. A larger one is left out and named, and
+        the rest is read. Holes of more than 128 MiB in a file take no time. Smaller holes in the files of an account
+        other than root may take a tenth of the budget together.
     type: int
     default: 0
   workers:
     description:
-      - How many processes read files at the same time, one or more, and at most one for each processor the module may
-        use.
+      - Number of processes that read files, one or more, and at most one for each processor that the module may use.
     type: int
     default: 2
   priority:
@@ -152,22 +150,22 @@ options:
     default: idle
   _default_names:
     description:
-      - Which watches are the collection's own. For the action plugin only, which fills it in.
+      - The names of the collection's own watches. Only the action plugin sets it.
     type: list
     elements: str
   _derived:
     description:
-      - Which files programs generate when packages change. For the action plugin only, which fills it in.
+      - Files that programs generate when packages change. Only the action plugin sets it.
     type: list
     elements: dict
   _expected_digests:
     description:
-      - The seals that the controller holds for this baseline. For the action plugin only, which fills it in.
+      - The controller's seals for this baseline. Only the action plugin sets it.
     type: list
     elements: str
   store:
     description:
-      - URL of the findings store on the controller, which holds the seals of the baselines.
-      - Used by the action plugin, never sent to the host. See M(bulwark.servers.findings).
+      - URL of the store on the controller, which has the seals of the baselines.
+      - Only the action plugin uses it; it is never sent to the host. See M(bulwark.servers.findings).
     type: str
 """

@@ -15,7 +15,8 @@ options:
     description:
       - SQLAlchemy URL of the store on the controller, as in V(sqlite:////var/lib/bulwark/findings.db) or
         V(postgresql://bulwark@db.example.com/bulwark).
-      - Defaults to the environment variable E(BULWARK_STORE), and without it to the SQLite file
+      - Defaults to the environment variable E(BULWARK_STORE). Without it the members of a group that shares
+        C(/var/lib/bulwark-store) use C(/var/lib/bulwark-store/findings.db), and everybody else the SQLite file
         C($XDG_STATE_HOME/bulwark/findings.db) (C(~/.local/state/bulwark/findings.db)).
       - Actions that write create the store where there is none, a file with mode C(0600); those that only read fail. An
         older one is upgraded; one that a newer version of this collection wrote is refused.

@@ -7,14 +7,15 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: app_allowlist
 short_description: Approve programs that no allowlist has
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Lets programs run that M(bulwark.servers.app_control_info) reported, with who decided it, why, and until when.
+  - Approves programs that M(bulwark.servers.app_control_info) reported. Each approval has a person, a reason, and an
+    end if you give one.
   - Adds entries to the file C(exceptions.yml) in the directory of allowlists, and resolves the findings. Comments,
-    order and everything else in the file stay as they are. A file that cannot be changed that way is refused.
-  - The next scan takes the file into account. Keep the directory in Git, so that others review what was approved.
+    order and other entries in the file stay as they are. A file that cannot be changed in this way is refused.
+  - The next scan uses the file. Keep the directory in Git, so that others review the approvals.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.store
@@ -28,35 +29,35 @@ attributes:
   idempotent:
     support: full
     details:
-      - An entry that lets the same program run, at least as long and on at least the same hosts, is enough.
+      - Nothing is added if an entry already approves the program for at least the same time and hosts.
   platform:
     support: full
     platforms: posix
 options:
   allowlists:
-    description: The directory on the controller with the allowlists, that of C(app_control_allowlists).
+    description: The directory on the controller with the allowlists, as in C(app_control_allowlists).
     type: str
     required: true
   approve:
     description:
-      - "The uids of findings, or absolute paths of programs. In front of a path in a container is its image, as
-        findings have it: V(nginx: /usr/bin/tool)."
+      - "The uids of findings, or absolute paths of programs. A path in a container begins with the image, as in
+        findings: V(nginx: /usr/bin/tool)."
       - A finding approves the content that the program had when it was seen. A path approves any content.
-      - A path is no pattern, because intruders choose names, too. Write patterns into the file yourself.
+      - A path cannot be a pattern, because intruders choose names, too. Write patterns into the file yourself.
     type: list
     elements: str
     required: true
   state:
     description:
       - V(present) approves.
-      - V(absent) removes the entries of the programs, for the hosts and the account that are given.
+      - V(absent) removes the entries of the programs for the given hosts and account.
     type: str
     choices: [present, absent]
     default: present
   hosts:
     description:
       - Inventory names of the hosts on which the programs may run. An empty list means all.
-      - By default the host of the finding, and all hosts for a path.
+      - Defaults to the host of a finding, and to all hosts for a path.
     type: list
     elements: str
   user:
@@ -65,8 +66,8 @@ options:
     default: ''
   any_content:
     description:
-      - Whether the program of a finding may run with other content, too. Whoever can write to the file then decides
-        what runs.
+      - Whether the program of a finding may run with other content, too. Then everybody who can write to the file
+        decides what runs.
     type: bool
     default: false
   reason:
@@ -84,7 +85,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Approve what a finding names, for three months
+- name: Approve the program of a finding for three months
   bulwark.servers.app_allowlist:
     allowlists: allowlists
     approve: [5f0c3a53-6f7c-5d5f-9d0e-6f1d9d3f0b1a]

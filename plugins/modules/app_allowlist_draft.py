@@ -7,19 +7,19 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: app_allowlist_draft
 short_description: Write allowlists of programs for people to review
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Recommends from the programs that scans recorded in the store which roles there are, which hosts have them, and what
-    each role may run. The playbook C(bulwark.servers.learn) calls it.
-  - Writes one file for each distribution (the base, which all its hosts have in common) and for each role, with the
-    reason beside each rule. What a person has to decide about is listed for review, and not allowed. The files allow
+  - Recommends roles, their hosts, and the programs that each role may run, from the programs that scans recorded in the
+    store. The playbook C(bulwark.servers.learn) calls this module.
+  - Writes one file for each role, and one for each distribution (the base, which all its hosts have in common). Each
+    rule has its reason. Programs that need a person's decision are listed for review, and not allowed. The files allow
     and block nothing by themselves.
-  - A file that is there is never replaced unasked. If it lacks a rule, has rules that nobody uses, or does not know a
-    program that needs a review, the new one is written beside it, as C(NAME.new.yml).
-  - Says what would be an alert if the new files were in use, with the exceptions of O(allowlists) and what its lists of
-    the same names allow.
+  - An existing file is replaced only with O(replace=true). If it lacks a rule, has unused rules, or lacks a program for
+    review, the new file is written beside it as C(NAME.new.yml).
+  - Lists the alerts that the new files would raise. Exceptions in O(allowlists), and rules in its lists of the same
+    names, count, too.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.store
@@ -31,7 +31,7 @@ attributes:
   idempotent:
     support: full
     details:
-      - A file that allows what is recommended is left as it is, whatever people have added to it.
+      - A file that allows all recommended programs stays as it is, even with additions of people.
   platform:
     support: full
     platforms: posix
@@ -40,35 +40,35 @@ options:
     description:
       - The directory on the controller to write to. A relative path starts in the directory that C(ansible-playbook) is
         run in.
-      - Files get the mode C(0600), and directories that are missing C(0700).
+      - Files get mode C(0600), and missing directories get C(0700).
     type: str
     required: true
   hosts:
-    description: Inventory names of the hosts to learn from. By default all that the store has programs of.
+    description: Inventory names of the hosts to learn from. Defaults to all hosts with programs in the store.
     type: list
     elements: str
   allowlists:
     description:
-      - The directory of the allowlists that are in use. Roles keep their names, and RV(changes) says what to add to the
-        lists and what nobody uses.
+      - The directory of the allowlists in use. Roles keep their names, and RV(changes) has the rules to add and the
+        unused ones.
     type: str
     default: ''
   replace:
-    description: Whether files that are there are replaced.
+    description: Whether existing files are replaced.
     type: bool
     default: false
   minimum_days:
-    description: For how many days a host must have been observed before anything is learned from it.
+    description: Days for which a host must have been observed before its programs count.
     type: int
     default: 14
   minimum_hosts:
     description:
-      - How many hosts a role must have before an allowlist is recommended for it.
-      - With V(1), what a single host runs is recommended, though no other host can be compared with it.
+      - Hosts that a role must have before an allowlist is recommended for it.
+      - With V(1), a single host is enough, without any comparison.
     type: int
     default: 3
   max_review:
-    description: How many programs a file lists for review at most. Further ones are counted.
+    description: Programs that a file lists for review at most. Further ones are counted.
     type: int
     default: 20
 seealso:
@@ -77,7 +77,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Write allowlists from what was seen
+- name: Write allowlists from observed programs
   bulwark.servers.app_allowlist_draft:
     directory: learned/app_control
     allowlists: allowlists
@@ -92,15 +92,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 enough_data:
-  description: Whether an allowlist was recommended. Otherwise nothing is written, and RV(lines) says why.
+  description: Whether an allowlist was recommended. Otherwise no file is written, and RV(lines) has the reason.
   type: bool
   returned: success
 observed:
-  description: The number of hosts of which programs are known.
+  description: The number of hosts with known programs.
   type: int
   returned: success
 lines:
-  description: What was written, and what would be an alert, as lines of text.
+  description: The written files and the alerts that they would raise, as lines of text.
   type: list
   elements: str
   returned: success
@@ -136,15 +136,15 @@ roles:
       type: int
       returned: always
     undecided:
-      description: The number of packages and files that are in no list, as they ran on too few days or hosts.
+      description: The number of packages and files in no list, because they ran on too few days or hosts.
       type: int
       returned: always
     path:
-      description: The file that was written, or that says the same already.
+      description: The written file, or the existing one with the same rules.
       type: str
       returned: always
     preserved:
-      description: Whether a file that is there was left as it is, and the new one was written beside it.
+      description: Whether an existing file stayed as it is, and the new one was written beside it.
       type: bool
       returned: always
 hosts:
@@ -152,17 +152,17 @@ hosts:
   type: dict
   returned: success
 insufficient:
-  description: Why nothing was learned from a host, by host.
+  description: The reason why nothing was learned from a host, by host.
   type: dict
   returned: success
 problems:
-  description: Why no allowlist is recommended for a role, by role.
+  description: The reason why a role gets no allowlist, by role.
   type: dict
   returned: success
 alerts:
-  description: >-
-    Programs that would be alerts if the files were in use, those of most hosts first, at most 200. The fields are those
-    of RV(bulwark.servers.app_allowlist_info#module:alerts).
+  description:
+    - Programs that would be alerts with the new files, at most 200, those of most hosts first. The fields are those
+      of RV(bulwark.servers.app_allowlist_info#module:alerts).
   type: list
   elements: dict
   returned: success
@@ -171,9 +171,9 @@ alerts_count:
   type: int
   returned: success
 changes:
-  description: >-
-    How the allowlists that are in use differ from what is recommended. The fields are those of
-    RV(bulwark.servers.app_allowlist_info#module:changes).
+  description:
+    - The differences between the allowlists in use and the recommendation. The fields are those of
+      RV(bulwark.servers.app_allowlist_info#module:changes).
   type: list
   elements: dict
   returned: success

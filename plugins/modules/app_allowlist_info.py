@@ -6,15 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: app_allowlist_info
-short_description: Try allowlists on everything that was seen
-version_added: 0.1.0
+short_description: Try allowlists on all recorded programs
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Judges all programs that scans recorded in the store by the allowlists of a directory, as
-    M(bulwark.servers.app_control_info) would, and says what would be an alert.
-  - Says which rules nobody uses, which hosts have no allowlist, and what is recommended to add.
-  - A host has the lists that name it, and those that counted in its newest scan.
+  - Compares all programs that scans recorded in the store with the allowlists of a directory, as
+    M(bulwark.servers.app_control_info) does, and lists the alerts.
+  - Lists unused rules, hosts without an allowlist, and recommended additions.
+  - A host has the lists that name it, and those of its newest scan.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
@@ -25,23 +25,25 @@ attributes:
     platforms: posix
 options:
   allowlists:
-    description: The directory on the controller with the allowlists, that of C(app_control_allowlists).
+    description: The directory on the controller with the allowlists, as in C(app_control_allowlists).
     type: str
     required: true
   hosts:
-    description: Inventory names of the hosts to judge. By default all that the store has programs of.
+    description:
+      - Inventory names of the hosts to judge. Defaults to all hosts with programs in the store.
+      - A host that neither the store nor the inventory has is an error, which names similar hosts.
     type: list
     elements: str
   minimum_days:
-    description: For how many days a host must have been observed before anything is recommended from it.
+    description: Days for which a host must have been observed before its programs count.
     type: int
     default: 14
   minimum_hosts:
-    description: How many hosts a role must have before an allowlist is recommended for it.
+    description: Hosts that a role must have before an allowlist is recommended for it.
     type: int
     default: 3
   max_review:
-    description: How many programs to review are listed for a role at most.
+    description: Programs for review that are listed for a role at most.
     type: int
     default: 20
 seealso:
@@ -56,7 +58,7 @@ EXAMPLES = r"""
   run_once: true
   register: tried
 
-- name: Show what would be an alert
+- name: Show programs that would be an alert
   ansible.builtin.debug:
     msg: "{{ tried.lines }}"
   run_once: true
@@ -64,7 +66,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 lines:
-  description: The same for people, as lines of text.
+  description: The result as lines of text for people.
   type: list
   elements: str
   returned: success
@@ -83,15 +85,15 @@ alerts:
       type: str
       returned: always
     reason:
-      description: Why no allowlist has it.
+      description: The reason why no allowlist allows it.
       type: str
       returned: always
     sha256:
-      description: Its digest; empty if it was never taken.
+      description: Its digest, empty if unknown.
       type: str
       returned: always
     package:
-      description: The package that it belongs to; empty for none.
+      description: Its package, empty for none.
       type: str
       returned: always
     version:
@@ -113,17 +115,17 @@ alerts:
       elements: str
       returned: always
     users:
-      description: The accounts that ran it on the hosts that ran it last.
+      description: The accounts that ran it on the hosts with the latest executions.
       type: list
       elements: str
       returned: always
     parents:
-      description: The programs that started it there.
+      description: The programs that started it on these hosts.
       type: list
       elements: str
       returned: always
     executions:
-      description: How often it ran.
+      description: The number of its executions.
       type: int
       returned: always
     newest:
@@ -139,12 +141,12 @@ hosts_judged:
   type: int
   returned: success
 hosts_without:
-  description: The hosts of which programs are known, and that have no allowlist.
+  description: The hosts with known programs and without an allowlist.
   type: list
   elements: str
   returned: success
 changes:
-  description: How the allowlists differ from what is recommended now.
+  description: The differences between the allowlists and the present recommendation.
   type: list
   elements: dict
   returned: success
@@ -159,27 +161,27 @@ changes:
       elements: dict
       returned: always
     unused:
-      description: Rules about nothing that a host of the role ran.
+      description: Rules that match no program of the role's hosts.
       type: list
       elements: dict
       returned: always
     review:
-      description: Programs that the list neither allows nor has for review, with C(reasons) and C(hosts).
+      description: Programs that the list neither allows nor has for review, each with C(reasons) and C(hosts).
       type: list
       elements: dict
       returned: always
     hosts_added:
-      description: Hosts that have the role now, and that the list does not name.
+      description: Hosts that have the role now and are not in the list.
       type: list
       elements: str
       returned: always
     hosts_removed:
-      description: Hosts that the list names, and that do not have the role now.
+      description: Hosts in the list that do not have the role now.
       type: list
       elements: str
       returned: always
 insufficient:
-  description: Why nothing was recommended from a host, by host.
+  description: The reason why a host gave no recommendation, by host.
   type: dict
   returned: success
 """

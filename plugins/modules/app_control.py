@@ -6,25 +6,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: app_control
-short_description: Enforce the allowlist of a host by fapolicyd
-version_added: 0.1.0
+short_description: Enforce the allowlists of a host with fapolicyd
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Has fapolicyd stop what the reviewed allowlists of a host don't have. The playbook C(bulwark.servers.learn) writes
-    such lists, and M(bulwark.servers.app_control_info) reports meanwhile what they don't have.
-  - Nobody is locked out. A policy is proven first by a daemon of our own, that decides about one file system in memory
-    and nothing else. Then it is on trial on the host. The action plugin opens a new connection and runs a module
-    through it, and only when that works is the policy confirmed. Otherwise a process on the host goes back to what was
-    there before, within O(confirm_within) seconds, by itself, also when fapolicyd hangs and when the controller is
-    gone. A host that is booted during the trial has what it had before, too.
-  - A policy is refused with all reasons if too little was observed, if it would stop programs that ran and that
-    O(blocked) does not name, or if a file that the way back in needs is not as its package says.
-  - It has files of its own in C(/etc/fapolicyd). It changes settings in C(fapolicyd.conf) and keeps the rules and the
-    trust of others.
-  - In check mode it only looks; nothing is started or mounted. A policy that fapolicyd does not take, such as one with
-    a wrong rule of others, and services that do not restart with it are found without check mode only. In diff mode it
-    shows settings, rules, and the lines of trust that differ.
+  - Makes fapolicyd stop programs that the reviewed allowlists of a host do not have. The playbook
+    C(bulwark.servers.learn) writes such lists, and M(bulwark.servers.app_control_info) reports other programs.
+  - Nobody is locked out. First a separate daemon tries the policy on one file system in memory. Then the policy is on
+    trial on the host. The action plugin opens a new connection, runs a module through it, and confirms the policy if
+    this works. Otherwise a process on the host restores the former state by itself, within O(confirm_within) seconds,
+    even if fapolicyd hangs or the controller is gone. A boot during the trial restores it, too.
+  - A policy is refused, with all reasons, in three cases. Too little was observed, it would stop a program that ran and
+    that O(blocked) does not name, or a file that the next sign-in needs differs from its package.
+  - It adds files to C(/etc/fapolicyd), changes settings in C(fapolicyd.conf), and keeps the rules and the trust of
+    others.
+  - Check mode starts and mounts nothing. So it does not find a policy that fapolicyd rejects, such as one with a wrong
+    rule of others, and services that do not restart. Diff mode shows settings, rules, and changed lines of trust.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.linux
@@ -38,67 +36,66 @@ attributes:
 options:
   state:
     description:
-      - V(present) brings the host into O(mode). V(absent) takes enforcement back, and restores byte by byte what was
-        there before.
+      - V(present) brings the host into O(mode). V(absent) ends enforcement, and restores the former files byte by byte.
     type: str
     choices: [present, absent]
     default: present
   mode:
     description:
-      - V(audit) enforces nothing; what is enforced is taken back.
-      - V(rehearse) has fapolicyd decide and log, and lets everything run. V(enforce) has fapolicyd stop it.
+      - V(audit) ends enforcement.
+      - With V(rehearse), fapolicyd decides and logs, and lets everything run. With V(enforce), it stops programs.
     type: str
     choices: [audit, rehearse, enforce]
     default: audit
   allowlists:
     description:
-      - Directory on the controller with the allowlists that people reviewed, as for
-        M(bulwark.servers.app_control_info). Needed for O(mode=rehearse) and O(mode=enforce).
+      - Directory on the controller with the reviewed allowlists, as for M(bulwark.servers.app_control_info). Required
+        for O(mode=rehearse) and O(mode=enforce).
     type: path
   roles:
-    description: Names of allowlists that count in addition to those that name the host.
+    description: Names of allowlists that apply in addition to those that name the host.
     type: list
     elements: str
     default: []
   confirm_within:
     description:
-      - Seconds that a new policy is on trial, 30 to 3600. If it isn't confirmed in that time, the task fails, and the
-        host has what it had before.
+      - Seconds that a new policy is on trial, 30 to 3600. Without a confirmation the task fails, and the host has its
+        former state.
     type: int
     default: 120
   restart_services:
     description:
-      - Services of systemd that must restart well while the policy is on trial, such as V(ssh.service). A policy is
-        refused if systemd can't start one of them, because there is none of that name or it is masked.
+      - Services of systemd that must restart during the trial, such as V(ssh.service). A policy is refused if one of
+        them does not exist or is masked.
     type: list
     elements: str
     default: []
   blocked:
     description:
-      - Paths of programs that ran, and that people decided to stop. Patterns with C(*) are allowed. A policy that would
-        stop another program that ran is refused.
+      - Paths of programs that ran and that you want to stop. Patterns with C(*) are allowed. A policy that would stop
+        another program that ran is refused.
     type: list
     elements: str
     default: []
   file_systems:
     description:
-      - Types of file systems that fapolicyd watches, such as V(ext4). When empty, those of local disks and of tmpfs
-        that the host has.
+      - Types of file systems that fapolicyd watches, such as V(ext4). When empty, those of the host's local disks and
+        of tmpfs.
     type: list
     elements: str
     default: []
   watcher:
-    description: Whether a unit of systemd ends fapolicyd if it hangs, for versions without a watchdog.
+    description: Whether a unit of systemd ends a fapolicyd that hangs. For versions without a watchdog.
     type: bool
     default: false
   minimum_days:
-    description: On how many days executions must have been observed on the host.
+    description: Days on which executions must have been observed on the host.
     type: int
     default: 14
   state_dir:
     description:
-      - Directory on the host that holds what is deployed and what was there before, as an absolute path;
-        C(/var/lib/bulwark) when not given. It must be that of M(bulwark.servers.app_control_info).
+      - Absolute path of the directory on the host for the deployed policy and the former files. Defaults to
+        C(/var/lib/bulwark). It must be the same as for M(bulwark.servers.app_control_info).
     type: path
   store:
     description:
@@ -110,35 +107,35 @@ options:
     default: 60
   _content:
     description:
-      - The allowlist of the host. For the action plugin only, which fills it in.
+      - Set by the action plugin. The allowlist of the host.
     type: str
   _connection:
     description:
-      - How modules come to the host and are run there. For the action plugin only, which fills it in.
+      - Set by the action plugin. How modules are transferred to the host and run there.
     type: dict
   _token:
     description:
-      - How far the store knows the host. For the action plugin only, which fills it in.
+      - Set by the action plugin. How far the store knows the host.
     type: str
   _confirm:
     description:
-      - Which trial is to be confirmed. For the action plugin only, which fills it in.
+      - Set by the action plugin. The trial to confirm.
     type: str
   _withdraw:
     description:
-      - Which trial that nobody has confirmed is to be removed. For the action plugin only, which fills it in.
+      - Set by the action plugin. The unconfirmed trial to remove.
     type: str
 notes:
   - Needs systemd and fapolicyd on the host. Without them nothing is deployed, the host stays in audit mode, and
-    RV(reason) says so. The role C(bulwark.servers.app_control) installs fapolicyd.
-  - The account that deploys goes on to come in, with pipelining and without, and so do the accounts of the eight
-    deployments before it by others, as long as they exist. Any other account than root that comes without pipelining
-    is refused. O(state=absent) forgets them.
+    RV(reason) says so. The playbook C(bulwark.servers.protect) installs fapolicyd.
+  - The deploying account can still run modules, with and without pipelining. So can the last eight other accounts that
+    deployed, as long as they exist. Without pipelining, any other account than root is refused. O(state=absent) forgets
+    these accounts.
   - fapolicyd 1.3.4 is tested. Other versions are known by their documentation.
-  - Not stopped are scripts that a trusted interpreter reads from a pipe, code in arguments, files in memory, programs
-    in containers, and what lies on file systems that are not watched.
-  - Never run a file that is trusted under another name to try it. fapolicyd caches its decision, and refuses the file
-    under its own name afterwards, too.
+  - fapolicyd does not stop scripts that a trusted interpreter reads from a pipe, code in arguments, files in memory,
+    programs in containers, and files on file systems that are not watched.
+  - Never test with a trusted file under another name. fapolicyd caches its decision, and then refuses the file under
+    its own name, too.
 seealso:
   - module: bulwark.servers.app_control_info
 """
@@ -149,21 +146,21 @@ EXAMPLES = r"""
     mode: rehearse
     allowlists: allowlists/app_control
 
-- name: Stop what the reviewed allowlists don't have
+- name: Stop programs that the reviewed allowlists lack
   bulwark.servers.app_control:
     mode: enforce
     allowlists: allowlists/app_control
     restart_services: [ssh.service, cron.service]
     blocked: [/opt/miner/*]
 
-- name: Take enforcement back
+- name: Stop the enforcement
   bulwark.servers.app_control:
     state: absent
 """
 
 RETURN = r"""
 mode:
-  description: The mode that was asked for.
+  description: The requested mode.
   type: str
   returned: success
 deployed:
@@ -171,7 +168,7 @@ deployed:
   type: bool
   returned: success
 reason:
-  description: Why this host can't have a policy, such as that fapolicyd is not installed; empty if it can.
+  description: The reason why this host cannot have a policy, such as a missing fapolicyd. Empty if it can.
   type: str
   returned: success
 confirmed:
@@ -180,20 +177,19 @@ confirmed:
   returned: success
 problem:
   description:
-    - How the host differs from the policy, if one was deployed before, such as the files that are not those of the
-      policy.
+    - How the host differed from the policy that was deployed before, such as changed files.
   type: str
   returned: if something changes
 rules:
-  description: How many rules the policy has.
+  description: The number of rules of the policy.
   type: int
   returned: with a policy
 trusted:
-  description: How many files the policy trusts.
+  description: The number of files that the policy trusts.
   type: int
   returned: with a policy
 unexpressed:
-  description: Entries of the allowlist that the installed fapolicyd can't enforce. They are not deployed.
+  description: Entries of the allowlist that the installed fapolicyd cannot enforce. They are not deployed.
   type: list
   elements: dict
   returned: with a policy
@@ -203,7 +199,7 @@ unexpressed:
       type: str
       returned: success
     why:
-      description: Why it is not deployed.
+      description: The reason why it is not deployed.
       type: str
       returned: success
 stopped:
@@ -217,11 +213,11 @@ stopped:
       type: str
       returned: success
     kind:
-      description: What kind of file it is.
+      description: The kind of the file.
       type: str
       returned: success
     why:
-      description: Why the policy stops it.
+      description: The reason why the policy stops it.
       type: str
       returned: success
     last:
@@ -229,12 +225,12 @@ stopped:
       type: float
       returned: success
 conflicts:
-  description: Rules of others that sort before those of the policy, or that these leave nothing to decide.
+  description: Rules of others that sort before those of the policy, or that have nothing left to decide after them.
   type: list
   elements: str
   returned: with a policy
 refused:
-  description: Why a policy is not deployed, one sentence for each reason.
+  description: The reasons why a policy is not deployed, one sentence each.
   type: list
   elements: str
   returned: failure

@@ -7,20 +7,21 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: app_control_info
 short_description: Remember the programs that run on a host, and report those that no allowlist has
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Reads the executions in the audit log since the last recorded run, and the processes that run now. Identifies each
-    program, script and unusual library by its content, its package and who can write to it, and remembers it.
-  - With O(allowlists), programs that no allowlist of the host has become findings, one for each program and host.
-    Without, programs are only learned.
-  - Nothing is blocked, opened or slowed down. Where M(bulwark.servers.app_control) has fapolicyd enforce the allowlist,
-    each finding says whether the program was blocked, and the enforcement itself is looked at.
-  - What scripts of a package start is explained if a signed repository has that package, and counted in
-    RV(coverage). What known automation ran is a finding of severity informational.
-  - With O(run), every execution is read exactly once. Without it, and in check mode, what is new since the last
-    recorded run is read and read again the next time.
+  - Reads the executions in the audit log since the last recorded run, and the running processes. Identifies each
+    program, script and unusual library by its content, its package and the accounts that can write to it, and remembers
+    it.
+  - With O(allowlists), each program that no allowlist of the host has becomes a finding, one for each program and host.
+    Without O(allowlists), programs are only learned.
+  - Nothing is blocked or slowed down. If fapolicyd enforces the allowlist (M(bulwark.servers.app_control)), each
+    finding says whether the program was blocked, and the enforcement itself is checked.
+  - Programs that scripts of a package start are explained if a signed repository has that package. RV(coverage) counts
+    them. Programs that known automation ran are findings of severity informational.
+  - With O(run), every execution is read exactly once. Without it, and in check mode, the next run reads the same
+    executions again.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
@@ -31,21 +32,21 @@ extends_documentation_fragment:
 options:
   allowlists:
     description:
-      - Directory on the controller with the allowlists that people reviewed. Every file with the ending C(.yml) counts,
-        apart from proposals with the ending C(.new.yml). C(exceptions.yml) has the exceptions.
-      - A list of a role counts if it names the host in C(hosts), or if O(roles) names it. Lists of a distribution count
-        for every host of that distribution that they name, or for which a role counts.
+      - Directory on the controller with the reviewed allowlists. Every file that ends with C(.yml) counts, apart from
+        proposals that end with C(.new.yml). C(exceptions.yml) has the exceptions.
+      - The list of a role applies if it names the host in C(hosts), or if O(roles) names the list. The list of a
+        distribution applies to hosts of that distribution that it names or that have a role.
     type: path
   roles:
-    description: Names of allowlists that count in addition to those that name the host.
+    description: Names of allowlists that apply in addition to those that name the host.
     type: list
     elements: str
     default: []
   mode:
     description:
-      - What the controller wants of this host (C(app_control_mode) of the role). With V(rehearse) or V(enforce), a host
+      - The mode that the host should have (C(app_control_mode) of the role). With V(rehearse) or V(enforce), a host
         without a policy is a finding.
-      - Whatever it is, a host with a policy of M(bulwark.servers.app_control) is compared with that policy.
+      - In every mode, a host with a policy of M(bulwark.servers.app_control) is compared with that policy.
     type: str
     choices: [audit, rehearse, enforce]
     default: audit
@@ -56,20 +57,20 @@ options:
     description: Set by the action plugin. The digests of programs that the collection leaves on hosts with a policy.
     type: dict
 notes:
-  - Code in arguments and pipes is not seen, and neither is what a script or program reads itself, such as C(source) of
-    a shell or C(import) of Python.
-  - Programs in containers are judged only if an allowlist has rules for their image. RV(coverage) says what was not.
-  - A program of a Debian package counts as it should if its content has the digest that dpkg recorded. Root can edit
-    these digests. A content that changes while the version of the package stays is reported for that reason.
-  - On a host where fapolicyd enforces a policy, each look makes a file that nothing trusts, tries to execute it, and
-    removes it. It is no program, and is refused unless the enforcement fails.
-  - Each look makes one record in the audit log of the host, as C(auditctl -m) does, in check mode, too. That it comes
-    to the log shows that the log is written.
+  - The module does not see code in arguments and pipes, and files that a script or program reads itself, such as by
+    C(source) of a shell or C(import) of Python.
+  - Programs in containers are judged only if an allowlist has rules for their image. RV(coverage) names the others.
+  - A program of a Debian package is verified if its content has the digest that dpkg recorded. Root can edit these
+    digests. So content that changes while the version of the package stays is reported.
+  - On a host where fapolicyd enforces a policy, each run creates an untrusted file, tries to execute it, and removes
+    it. The file is no program, and fapolicyd refuses it unless the enforcement fails.
+  - Each run, even in check mode, adds one record to the audit log of the host, as C(auditctl -m) does. The record
+    proves that the log is written.
 seealso:
   - module: bulwark.servers.app_control
   - module: bulwark.servers.app_inventory_info
   - module: bulwark.servers.audit_rules
-  - module: bulwark.servers.findings
+  - module: bulwark.servers.findings_record
 """
 
 EXAMPLES = r"""
@@ -84,7 +85,7 @@ EXAMPLES = r"""
     roles: [build]
     automation_users: [ansible]
 
-- name: Show what no allowlist has
+- name: Show programs that no allowlist has
   ansible.builtin.debug:
     msg: "{{ item.finding_info.title }}"
   loop: "{{ programs.findings }}"
@@ -93,25 +94,25 @@ EXAMPLES = r"""
 RETURN = r"""
 findings:
   description:
-    - OCSF events of programs that no allowlist has, one for each program. The evidence has who ran it, from where, with
-      which content and package, what started it, how often, and on which other hosts it is.
+    - OCSF events of programs that no allowlist has, one for each program. The evidence has the account, the address,
+      the content, the package, the parent program, the number of executions, and other hosts with the program.
     - The C(disposition) of a violation is C(Blocked) if fapolicyd refused it each time, and C(Allowed) if it ran. The
       evidence has both counts, and how often fapolicyd would have refused it in a rehearsal.
-    - What fapolicyd stops though the allowlist has it, and what is wrong with the enforcement, are findings, too.
-    - Directories that every account can write to, and that are mounted without C(noexec), are recommendations.
+    - Allowed programs that fapolicyd stops, and defects of the enforcement, are findings, too.
+    - A directory that every account can write to, and that is mounted without C(noexec), is a recommendation.
     - The module returns them as C(detections), which the action plugin turns into findings.
   type: list
   elements: dict
   returned: success
 programs:
   description:
-    - Programs that are new, other than before, or seen on a new day, as M(bulwark.servers.app_inventory_info) returns
-      them. Their numbers count since the last recorded run. M(bulwark.servers.findings) adds them up.
+    - Programs that are new, changed, or seen on a new day, as M(bulwark.servers.app_inventory_info) returns them. Their
+      numbers count from the last recorded run. M(bulwark.servers.findings_record) adds them up.
   type: list
   elements: dict
   returned: success
 program_host:
-  description: What is known of the host's executions.
+  description: Facts about the host and its known executions.
   type: dict
   returned: success
   contains:
@@ -120,7 +121,7 @@ program_host:
       type: str
       returned: success
     since:
-      description: Since when executions are known, in seconds since the epoch; V(0) for none.
+      description: The beginning of the known executions, in seconds since the epoch. V(0) for none.
       type: float
       returned: success
     until:
@@ -128,11 +129,11 @@ program_host:
       type: float
       returned: success
     days:
-      description: For how many days, in UTC, no execution is missing.
+      description: The number of days (UTC) without a missing execution.
       type: int
       returned: success
     roles:
-      description: The names of the allowlists that counted.
+      description: The names of the allowlists that applied.
       type: list
       elements: str
       returned: success
@@ -142,7 +143,7 @@ program_host:
       elements: str
       returned: success
 ended:
-  description: Earlier findings whose program an allowlist or an exception has now.
+  description: Earlier findings about programs that an allowlist or an exception allows now.
   type: list
   elements: dict
   returned: success
@@ -156,21 +157,21 @@ ended:
       type: str
       returned: success
     reason:
-      description: What allows it.
+      description: The allowlist or exception that allows it.
       type: str
       returned: success
 coverage:
   description:
-    - Entries of the scopes V(programs) and V(containers), and V(mounts) and V(enforcement) if an allowlist is for the
-      host. They say since when executions are known, what could not be read, what was not judged, what packages
-      explain, and what fapolicyd does not stop.
-    - Without an allowlist, what could not be read is in the note of an entry, and its status is V(checked).
+    - Entries of the scopes V(programs) and V(containers), and V(mounts) and V(enforcement) if the host has an
+      allowlist. They have the beginning of the known executions, everything that was not read, not judged or explained
+      by packages, and the gaps of fapolicyd.
+    - Without an allowlist, gaps are in the note of an entry with the status V(checked).
   type: list
   elements: dict
   returned: success
 checkpoint:
   description:
-    - What the host remembers. M(bulwark.servers.findings) keeps it together with what was found.
+    - The state that the host remembers. M(bulwark.servers.findings_record) stores it together with the findings.
   type: dict
   returned: with O(run), not in check mode
 """

@@ -6,20 +6,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: app_control_window
-short_description: Let everything run on a host for a while, and record it
-version_added: 0.1.0
+short_description: Let every program run on a host for a while, and record it
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Opens a maintenance window on a host that M(bulwark.servers.app_control) has in mode V(enforce). Everything runs
-    until it ends; fapolicyd still records what the policy would have stopped, and the next scan reports it.
-  - The window ends by itself, also when the controller is gone, and when the host is booted. At its end the host writes
-    the policy anew for the packages that are installed then.
-  - If the policy would stop something that the way back in needs, such as a B(sshd) that is not as its package says,
-    everything stays allowed after the window, and each scan reports it.
+  - Opens a maintenance window on a host with M(bulwark.servers.app_control) in mode V(enforce). Every program runs
+    until the window ends. fapolicyd still records the programs that the policy would have stopped, and the next scan
+    reports them.
+  - The window ends by itself, even if the controller is gone, and at a boot of the host. At its end the host writes the
+    policy anew for the installed packages.
+  - If the policy would stop a program that the next sign-in needs, such as a changed B(sshd), every program can still
+    run after the window, and each scan reports this.
   - Upgrades by B(apt) and B(dpkg) need no window.
-  - The store keeps who opened a window, when, why, until when, and how it ended. A window is noted there before the
-    host is asked.
+  - The store records who opened a window, when, why, until when, and how it ended. It records the window before the
+    host opens it.
   - The playbook C(bulwark.servers.app_window) runs this module.
 extends_documentation_fragment:
   - bulwark.servers.attributes
@@ -31,7 +32,7 @@ attributes:
   diff_mode:
     support: none
     details:
-      - What was opened or closed is in the result.
+      - The result has the opened or closed window.
   idempotent:
     support: partial
     details:
@@ -45,17 +46,17 @@ options:
     choices: [opened, closed]
     default: opened
   minutes:
-    description: How long the window is open, from 1 to 1440. Needed with O(state=opened).
+    description: Minutes for which the window is open, from 1 to 1440. Required with O(state=opened).
     type: int
   reason:
-    description: Why. Needed with O(state=opened).
+    description: The reason for the window. Required with O(state=opened).
     type: str
     default: ''
   by:
-    description: Who does this, in addition to the account on the controller, which the store always records.
+    description: The person who does this. The store always records the account on the controller, too.
     type: str
   state_dir:
-    description: Directory on the host that holds the policy; C(/var/lib/bulwark) when not given.
+    description: Directory on the host for the policy. Defaults to C(/var/lib/bulwark).
     type: path
   lock_timeout:
     description: Seconds to wait for another run that changes the policy of the same host.
@@ -79,7 +80,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 window:
-  description: The window; none if there never was one.
+  description: The window. None if there never was one.
   returned: success
   type: dict
   contains:
@@ -100,7 +101,7 @@ window:
       type: str
       returned: success
     ended:
-      description: When it ended, in seconds since the epoch; none while it is open.
+      description: When it ended, in seconds since the epoch. None while it is open.
       type: float
       returned: success
     how:
@@ -108,7 +109,7 @@ window:
       type: str
       returned: success
     problem:
-      description: Why everything still runs although it ended, in words.
+      description: The reason why every program still runs after its end.
       type: str
       returned: success
 messages:

@@ -7,16 +7,17 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: app_inventory_info
 short_description: List the programs, scripts and unusual libraries that ran on a host
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Reads the executions in the audit logs that the host still has, and the processes that run now. Lists each program,
-    script and unusual library once, with its digest, its package, who can write to it, who ran it and how often.
-  - Nothing is kept on the host, and nothing changes for M(bulwark.servers.app_control_info), which remembers programs
+  - Reads the executions in the audit logs that the host still has, and the running processes. Lists each program,
+    script and unusual library once, with its digest, its package, the accounts that can write to it, the accounts that
+    ran it, and the number of executions.
+  - It stores nothing on the host, and does not affect M(bulwark.servers.app_control_info), which remembers programs
     from scan to scan.
-  - The log has no digests. They are of the file that lies there now. RV(programs[].content) says whether that is the
-    file that ran.
+  - The log has no digests, so they are of the present file. RV(programs[].content) says whether this is the file that
+    ran.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
@@ -24,10 +25,10 @@ extends_documentation_fragment:
   - bulwark.servers.app_control
   - bulwark.servers.automation
 notes:
-  - Code in arguments and pipes is not seen, and neither is what a script or program reads itself, such as C(source) of
-    a shell or C(import) of Python.
-  - The audit rule group C(exec) of M(bulwark.servers.audit_rules) records executions. Without it only the processes
-    that run now are seen.
+  - The module does not see code in arguments and pipes, and files that a script or program reads itself, such as by
+    C(source) of a shell or C(import) of Python.
+  - The audit rule group C(exec) of M(bulwark.servers.audit_rules) records executions. Without it the module sees
+    running processes only.
 seealso:
   - module: bulwark.servers.app_control_info
   - module: bulwark.servers.audit_rules
@@ -46,7 +47,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 programs:
-  description: Each file that ran. Text from the host has backslash escapes for what is not safe to show.
+  description: Each file that ran. Text from the host has backslash escapes for unsafe characters.
   type: list
   elements: dict
   returned: success
@@ -57,28 +58,28 @@ programs:
       returned: success
     path:
       description:
-        - The file as the kernel names it. C(DIRECTORY/*) stands for many files of a directory that ran seldom and are
-          gone.
+        - The path as the kernel names it. C(DIRECTORY/*) stands for many rarely used files of a directory that do not
+          exist any more.
       type: str
       returned: success
     image:
       description:
-        - The image of the container that it ran in, or the beginning of the container's id; empty on the host itself.
-          V(?) where a container was gone before the look.
+        - The image of its container, or the beginning of the container's id. Empty on the host itself, and V(?) if the
+          container ended before the module ran.
       type: str
       returned: success
     interpreter:
-      description: What runs a script.
+      description: The interpreter of a script.
       type: str
       returned: success
     sha256:
-      description: The digest of the content, empty where it could not be taken.
+      description: The digest of the content, empty if unknown.
       type: str
       returned: success
     content:
       description:
-        - V(present), the file that ran is there. V(changed), it was written or replaced after the newest execution.
-          V(gone), there is no such file. V(memory), it is a file in memory.
+        - V(present) means that the file that ran still exists, V(changed) that it was written or replaced after the
+          newest execution, V(gone) that it does not exist, and V(memory) that it is a file in memory.
       type: str
       returned: success
     manager:
@@ -95,14 +96,14 @@ programs:
       returned: success
     verification:
       description:
-        - V(verified), the content is what the package records. V(modified), it is not. V(no_digest), the package
-          records none. V(unpackaged), no package owns the path. V(unknown), it could not be read.
+        - V(verified) if the content is what the package records, V(modified) if it is not, V(no_digest) if the package
+          records no digest, V(unpackaged) if no package owns the path, V(unknown) if it could not be read.
       type: str
       returned: success
     origin:
       description:
-        - Of an RPM package, the short id of the key that signed it. Of a Debian package, V(signed) if a signed
-          repository index has this version.
+        - For an RPM package, the short id of the signing key. For a Debian package, V(signed) if a signed repository
+          index has this version.
       type: str
       returned: success
     owner:
@@ -110,7 +111,7 @@ programs:
       type: str
       returned: success
     writers:
-      description: Who besides root can write to the file, or to a directory above it.
+      description: Accounts other than root that can write to the file, or to a directory above it.
       type: list
       elements: str
       returned: success
@@ -123,33 +124,33 @@ programs:
       type: float
       returned: success
     days:
-      description: On how many days, in UTC, it was seen.
+      description: The number of days (UTC) on which it was seen.
       type: int
       returned: success
     last_day:
-      description: The newest of these, in days since the epoch.
+      description: The newest of these days, in days since the epoch.
       type: int
       returned: success
     executions:
-      description: How often it was executed. A process that already ran counts once.
+      description: The number of executions. A process that already ran counts once.
       type: int
       returned: success
     explained:
-      description: How many of them known automation explains.
+      description: The number of executions that known automation explains.
       type: int
       returned: success
     users:
-      description: The accounts that ran it, by sign-in where there was one; the newest eight.
+      description: The newest eight accounts that ran it. After a sign-in, the account that signed in.
       type: list
       elements: str
       returned: success
     parents:
-      description: The programs and scripts that started it; the newest eight.
+      description: The newest eight programs and scripts that started it.
       type: list
       elements: str
       returned: success
 program_host:
-  description: What is known of the host's executions.
+  description: Facts about the host and its known executions.
   type: dict
   returned: success
   contains:
@@ -158,7 +159,7 @@ program_host:
       type: str
       returned: success
     since:
-      description: Since when executions are known, in seconds since the epoch; V(0) for none.
+      description: The beginning of the known executions, in seconds since the epoch. V(0) for none.
       type: float
       returned: success
     until:
@@ -166,11 +167,11 @@ program_host:
       type: float
       returned: success
     days:
-      description: For how many days, in UTC, no execution is missing.
+      description: The number of days (UTC) without a missing execution.
       type: int
       returned: success
 findings:
-  description: Always empty; M(bulwark.servers.app_control_info) compares programs with allowlists.
+  description: Always empty. M(bulwark.servers.app_control_info) compares programs with allowlists.
   type: list
   elements: dict
   returned: success

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: audit_events_info
 short_description: Look for attacks in a host's audit log
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
@@ -49,13 +49,13 @@ options:
     elements: path
 notes:
   - Each look makes one record in the audit log of the host, as C(auditctl -m) does, in check mode, too. That it comes
-    to the log shows that the log is written. It is not made for a log that is none of the host's.
+    to the log shows that the log is written. It is not made for a log that is not one of the host's.
   - A process that forks without executing a program is not in the log. Where its children are, their parent is not
     known.
 seealso:
   - module: bulwark.servers.audit_rules
   - module: bulwark.servers.sign_in_info
-  - module: bulwark.servers.findings
+  - module: bulwark.servers.findings_record
 """
 
 EXAMPLES = r"""
@@ -70,12 +70,12 @@ EXAMPLES = r"""
     rule_paths: [/srv/sigma/rules/linux]
     own_rules: false
 
-- name: Tell apart what Ansible did itself, from one more controller, too
+- name: Recognise the actions of Ansible, also from a second controller
   bulwark.servers.audit_events_info:
     automation_users: [ansible]
     automation_addresses: [192.0.2.10]
 
-- name: Show what was found
+- name: Show the findings
   ansible.builtin.debug:
     msg: "{{ item.finding_info.title }}"
   loop: "{{ events.findings }}"
@@ -178,7 +178,7 @@ rule_problems:
   returned: success
 checkpoint:
   description:
-    - How far the logs were read. M(bulwark.servers.findings) keeps it together with what was found.
+    - How far the logs were read. M(bulwark.servers.findings_record) keeps it together with what was found.
   type: dict
   returned: with O(run), not in check mode
 """

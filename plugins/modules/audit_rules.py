@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: audit_rules
 short_description: Deploy the audit rules that detections need
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
@@ -130,7 +130,7 @@ EXAMPLES = r"""
 - name: Deploy the default groups
   bulwark.servers.audit_rules:
 
-- name: Deploy them on a build host, with what the shop needs
+- name: Deploy them on a build host, with rules for the shop
   bulwark.servers.audit_rules:
     disabled_groups: [deletion]
     extra_groups: [network_accept]
@@ -139,7 +139,7 @@ EXAMPLES = r"""
     automation_users: [ansible]
     exclude_programs: [/usr/sbin/haproxy]
 
-- name: See what would change, and what is wrong with the rules that are loaded
+- name: Preview the changes, and list problems of the loaded rules
   bulwark.servers.audit_rules:
   check_mode: true
   register: audit_rules

@@ -7,17 +7,17 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: docker_benchmark_info
 short_description: Judge a host's Docker engines by the CIS Docker Benchmark
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Finds the Docker engines of a host by their processes, sockets, units and files, several at once and rootless ones
-    too, and judges each control of the benchmark from what they show.
-  - Nothing is executed in a container, and neither an engine nor a container is changed. Engines are asked over their
-    sockets, with C(GET) only. Neither the C(docker) command nor a Python package is needed.
-  - Configured and active values are two facts. A setting that is written and not in force has not passed.
-  - An engine that is installed and does not run is judged by its files. Another one that an earlier scan found, and
-    that does not run now, is named in the coverage, and its findings stay open until it was removed.
+  - Finds the Docker engines of a host by their processes, sockets, units and files, including several at once and
+    rootless ones. Judges each control of the benchmark for each engine.
+  - It executes nothing in a container, and changes neither an engine nor a container. It reads engines over their
+    sockets, with C(GET) requests only. It needs neither the C(docker) command nor a Python package.
+  - Configured and active values are compared. A setting that is written and not in force does not pass.
+  - An installed engine that does not run is judged by its files. If an engine of an earlier scan does not run any more,
+    the coverage names it, and its findings stay open until the engine is removed.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
@@ -34,12 +34,12 @@ options:
     choices: [1, 2]
     default: 2
   swarm:
-    description: Whether a swarm is wanted. When not given, a person decides about an engine that is in one.
+    description: Whether a swarm is wanted. Without this option, a person decides about an engine in a swarm.
     type: bool
   trusted_users:
     description:
-      - Accounts that may control engines, by name. An account with access that is not one of them fails.
-      - For this and each option below, a person decides where it is not given.
+      - Names of accounts that may control engines. The control fails for any other account with access.
+      - Without this option, a person decides. The same holds for each option from O(registries) to O(authorization).
     type: list
     elements: str
   registries:
@@ -59,21 +59,21 @@ options:
     description: The number of images, and of containers, that may be unused.
     type: int
   minimum_version:
-    description: The oldest version of the engine that is wanted, as V(28.5.2), in quotes.
+    description: The oldest wanted version of the engine in quotes, such as V(28.5.2).
     type: str
   ulimits:
-    description: Names of the ulimits that containers may have of their own, such as V(nofile).
+    description: Names of the ulimits that containers may set, such as V(nofile).
     type: list
     elements: str
   certificate_days:
-    description: The longest validity of node certificates of a swarm, in days. Docker's default is 90.
+    description: The longest validity of a swarm's node certificates, in days. Docker's default is 90.
     type: int
   seccomp:
     description: Names or paths of the seccomp profiles that are wanted.
     type: list
     elements: str
   log_drivers:
-    description: Log drivers that send logs to another host in the way that you want.
+    description: Wanted log drivers, which send logs to another host.
     type: list
     elements: str
   authorization:
@@ -82,13 +82,13 @@ options:
     elements: str
   exceptions:
     description:
-      - Controls that some containers, images, services or engines need not meet. What an exception covers is listed as
-        excepted, never as passed. After its end the control fails again.
-      - One of O(exceptions[].container), O(exceptions[].image), O(exceptions[].service) and O(exceptions[].engine) is
-        needed, and all that are given must match.
+      - Controls that some containers, images, services or engines need not meet. Excepted items never count as passed.
+        After the end of the exception the control fails again.
+      - At least one of O(exceptions[].container), O(exceptions[].image), O(exceptions[].service) and
+        O(exceptions[].engine) is required. All given ones must match.
       - No container can except itself, such as by a label.
-      - Whoever may start containers chooses their names and labels, and how an image is called. An exception by these
-        trusts everybody who may. Name the id or the digest of the image, too, which no other image can have.
+      - An account that may start containers chooses their names and labels, and the names of images. An exception by
+        these trusts all such accounts. Name the id or the digest of the image, too, which no other image can have.
     type: list
     elements: dict
     default: []
@@ -98,48 +98,48 @@ options:
         type: str
         required: true
       container:
-        description: Pattern of names of containers, with C(*), C(?) and C([]).
+        description: Pattern for names of containers, with C(*), C(?) and C([]).
         type: str
       image:
-        description: Pattern of names of images, of their ids, or of names with digests, as V(sha256:4f1c*).
+        description: Pattern for names of images, their ids, or names with digests, such as V(sha256:4f1c*).
         type: str
       service:
-        description: Pattern of services, as C(PROJECT/SERVICE) of a compose project, or the name in a swarm.
+        description: Pattern for services, as C(PROJECT/SERVICE) of a compose project, or the name in a swarm.
         type: str
       engine:
         description:
-          - Pattern of engines by the address that the report names, as V(unix:///run/docker.sock). Alone, it covers all
-            that fails the control on the engines that match.
+          - Pattern for addresses of engines as the report names them, such as V(unix:///run/docker.sock). Alone, it
+            covers everything that fails the control on these engines.
         type: str
       reason:
-        description: Why it is excepted, for those who review it.
+        description: The reason for the exception.
         type: str
         required: true
       until:
-        description: The last day on which it is, such as V("2027-01-31"). Without it there is no end.
+        description: The last day of the exception, such as V("2027-01-31"). Without it, the exception has no end.
         type: str
   time_budget:
-    description: Stop after this many seconds. Anything not examined counts as not checked. V(0) is no limit.
+    description:
+      - Seconds that the module may take on a host, or V(0) for no limit. Anything not examined counts as not checked.
     type: int
     default: 60
   priority:
     description:
-      - V(idle) runs with the lowest CPU priority and idle I/O priority, so that everything else goes first. V(normal)
+      - V(idle) uses the lowest CPU priority and idle I/O priority, so that everything else goes first. V(normal)
         changes neither.
     type: str
     choices: [idle, normal]
     default: idle
   store:
     description:
-      - URL of the findings store, as in M(bulwark.servers.findings), which has what people decided about controls.
+      - URL of the findings store, as in M(bulwark.servers.findings). It has the judgements of people.
     type: str
   _known_engines:
     description: Set by the action plugin. The names of the engines that an earlier scan found on this host.
     type: list
     elements: str
 notes:
-  - Root is needed. Without it, engines of other accounts are not seen or cannot be asked, and what could not be read
-    counts as not checked.
+  - It needs root. Without root, engines of other accounts are not seen or cannot be read, and count as not checked.
 seealso:
   - module: bulwark.servers.findings
   - module: bulwark.servers.findings_info
@@ -186,11 +186,11 @@ controls:
       returned: success
     status:
       description:
-        - V(passed), V(failed), V(excepted), V(manual) for a person to decide, V(not_applicable), or V(not_checked).
+        - V(passed), V(failed), V(excepted), V(manual) if a person must decide, V(not_applicable), or V(not_checked).
       type: str
       returned: success
     reason:
-      description: One sentence that says why.
+      description: The reason in one sentence.
       type: str
       returned: success
     examined:
@@ -198,11 +198,11 @@ controls:
       type: int
       returned: success
     count:
-      description: The number of items that fail it, or wait for a person.
+      description: The number of items that fail the control or wait for a person.
       type: int
       returned: success
     evidences:
-      description: The first 100 of them, each with C(kind), C(name), C(detail) and C(note).
+      description: The first 100 of these items, each with C(kind), C(name), C(detail) and C(note).
       type: list
       elements: dict
       returned: success
@@ -212,7 +212,8 @@ controls:
       returned: success
     excepted:
       description:
-        - The first 100 of them, with the reason as C(exception), and its last day as C(until), empty without an end.
+        - The first 100 excepted items, with the reason as C(exception), and the last day as C(until), empty without an
+          end.
       type: list
       elements: dict
       returned: success
@@ -222,8 +223,8 @@ controls:
       returned: success
 containers:
   description:
-    - Each container with its image, ports, mounts, user, privileges, the names of its variables, and what manages it.
-      No value of a variable is returned.
+    - Each container with its image, ports, mounts, user, privileges, manager, and the names of its environment
+      variables. Their values are never returned.
   type: list
   elements: dict
   returned: success
@@ -241,7 +242,7 @@ containers:
       type: str
       returned: success
     state:
-      description: The state that the engine gives, such as V(running).
+      description: The state by the engine, such as V(running).
       type: str
       returned: success
     created:
@@ -249,11 +250,11 @@ containers:
       type: float
       returned: success
     started:
-      description: When it was started, in seconds since the epoch, null when it does not run.
+      description: When it was started, in seconds since the epoch. Null if it does not run.
       type: float
       returned: success
     image:
-      description: The image as it was named when the container was made.
+      description: The name of the image when the container was created.
       type: str
       returned: success
     image_id:
@@ -261,7 +262,7 @@ containers:
       type: str
       returned: success
     image_digest:
-      description: The digest that a registry has the image by, null for an image of no registry.
+      description: The digest of the image in its registry. Null for an image without a registry.
       type: str
       returned: success
     image_age_days:
@@ -269,7 +270,7 @@ containers:
       type: int
       returned: success
     user:
-      description: The user of its first process, as it is configured.
+      description: The configured user of its first process.
       type: str
       returned: success
     ports:
@@ -287,27 +288,27 @@ containers:
       type: str
       returned: success
     privileges:
-      description: Its privileges beyond those that every container has, such as V(privileged) or V(pid host).
+      description: Its additional privileges, such as V(privileged) or V(pid host).
       type: list
       elements: str
       returned: success
     environment:
-      description: The names of its variables.
+      description: The names of its environment variables.
       type: list
       elements: str
       returned: success
     managed_by:
-      description: Its manager by its labels, such as V(compose shop), null without one.
+      description: Its manager by its labels, such as V(compose shop). Null without a manager.
       type: str
       returned: success
     started_by:
       description:
-        - The account that had signed in when a C(docker) command made it, as the audit log has it; null where that is
-          not known. It takes audit rules that record what is executed, such as those of the role C(audit).
+        - The signed-in account whose C(docker) command created it, by the audit log. Null if unknown. This needs audit
+          rules that record executions, such as those of the role C(audit).
       type: str
       returned: success
     problem:
-      description: Why nothing else is known of it.
+      description: The reason why nothing else is known of it.
       type: str
       returned: success
 engines:
@@ -317,15 +318,15 @@ engines:
   returned: success
 findings:
   description:
-    - OCSF events, one for each control that failed and each engine, and for what is wrong beside the controls. The
-      module returns C(detections), which the action plugin turns into findings.
+    - OCSF events, one for each engine and failed control, and one for each other problem. The module returns
+      C(detections), which the action plugin turns into findings.
   type: list
   elements: dict
   returned: success
 coverage:
   description:
-    - An entry of the scope V(engines). C(examined) is how many engines were read. One that could not be asked is named
-      with the reason, and so is one that was there before, and containers that no engine lists.
+    - An entry of the scope V(engines). C(examined) is the number of engines that were read. It names engines that could
+      not be read, engines of earlier scans that are missing, and containers that no engine lists, with the reason.
   type: list
   elements: dict
   returned: success

@@ -7,20 +7,20 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: file_integrity
 short_description: Keep the baseline of a host's files
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Records the attributes and digests of the files that matter on a Linux host, so that
-    M(bulwark.servers.file_integrity_info) can tell what was created, deleted, renamed or modified since.
-  - The baseline stays on the host; the file contents never leave it. The findings store on the controller keeps the
-    digest of the baseline, its seal, so that a baseline edited on the host is found out.
-  - When the baseline is made, each packaged program and library is compared with the digest that its package
-    (dpkg or rpm) records, so that a program replaced before the first run is found too.
-  - A baseline that exists is only changed by O(accept), or extended for watches that are new or were changed. What
-    is already in it stays as it is, so that a change waiting for review is not accepted by the way.
-  - A baseline on the host that the controller holds no seal for (its store is a new one, or somebody put the baseline
-    there) is left as it is, and so is one that was tampered with. The module says so with a warning, fails with
+  - Records the attributes and digests of the files that matter on a Linux host. M(bulwark.servers.file_integrity_info)
+    then reports which files were created, deleted, renamed or modified since.
+  - The baseline stays on the host, and file contents never leave it. The store on the controller keeps the digest of
+    the baseline, its seal, which reveals a baseline that was edited on the host.
+  - The first baseline also compares each packaged program and library with the digest that its package (dpkg or rpm)
+    records. So it reveals a program that was replaced before the first run.
+  - Only O(accept) changes an existing baseline, or a new or changed watch extends it. Existing entries stay as they
+    are, so that no change that waits for review is accepted.
+  - The controller may have no seal for a baseline on the host, because its store is a new one or somebody put the
+    baseline there. The module leaves such a baseline as it is, and one that was tampered with. It warns, fails with
     O(accept), and nothing counts as checked. O(state=absent) and then O(state=present) take a new one.
 extends_documentation_fragment:
   - bulwark.servers.attributes
@@ -36,79 +36,77 @@ attributes:
 options:
   state:
     description:
-      - V(present) makes sure that there is a baseline of all O(watches), and accepts what O(accept) lists.
-      - V(absent) removes the baseline and, on the controller, its seal. It is also the way out when a baseline was
-        tampered with, was removed or is damaged, or the controller holds no seal for it.
+      - V(present) ensures a baseline of all O(watches), and accepts the changes in O(accept).
+      - V(absent) removes the baseline and, on the controller, its seal. Use it if a baseline was tampered with, removed
+        or damaged, or if the controller has no seal for it.
     type: str
     choices: [present, absent]
     default: present
   accept:
     description:
-      - The changes to take into the baseline after they were reviewed.
-      - V(all) takes all, V(explained) those that signed packages explain, V(claimed) those that only the host's own
-        records explain. Everything else is an C(id) or a C(path) from
+      - Reviewed changes to take into the baseline.
+      - V(all) takes all changes, V(explained) those that signed packages explain, V(claimed) those that only the host's
+        own records explain. Every other value is an C(id) or a C(path) from
         RV(bulwark.servers.file_integrity_info#module:changes).
-      - These three also bring the baseline's list of packages up to date, which ends the time in which what these
-        packages' programs generate is explained. It explains nothing that was not explained before. With V(explained)
-        only signed packages move on.
-      - With O(accept), O(watches) are left as they are in the baseline.
-      - An C(id) takes exactly the state that was reviewed, a C(path) the one that is there when the module runs.
-      - When one of the listed changes isn't there any more, or is another one by now, nothing is accepted and the
-        module fails, naming it.
+      - These three also update the baseline's list of packages. From then on, these packages no longer explain files
+        that their programs generate. The update explains no further changes. With V(explained) it covers signed
+        packages only.
+      - With O(accept), the baseline's O(watches) stay as they are.
+      - An C(id) accepts exactly the reviewed state, a C(path) the state when the module runs.
+      - If one of the listed changes no longer exists or differs by now, the module accepts nothing, fails and names it.
     type: list
     elements: str
   reason:
-    description: Why the changes are accepted. Required with O(accept), kept in the baseline.
+    description: Why you accept the changes. Required with O(accept), stored in the baseline.
     type: str
   accepted_by:
     description:
-      - Who accepts the changes. Required with O(accept), kept in the baseline. The action plugin fills in who runs
-        the play.
+      - Who accepts the changes. Required with O(accept), stored in the baseline. The action plugin sets it to the
+        person who runs the play.
     type: str
   default_watches:
-    description: Whether to watch what the collection watches by default, besides O(watches).
+    description: Whether to use the collection's watches in addition to O(watches).
     type: bool
     default: true
   max_changes:
-    description: How many changes are returned one by one. The most severe come first, and all are counted.
+    description: Maximum of changes to return one by one. The most severe come first, and all are counted.
     type: int
     default: 1000
   lock_timeout:
     description:
-      - Seconds to wait for another run that is writing the same baseline or having it sealed.
-      - Then the module fails or, where there is a baseline and nothing is accepted, warns that it was left as it is.
-      - Where nothing has to be changed, and for comparing, nobody has to wait.
+      - Seconds to wait for another run that writes or seals the same baseline.
+      - After that the module fails. If a baseline exists and nothing is accepted, it warns instead and leaves the
+        baseline as it is.
+      - A run that changes nothing does not wait, and neither does a comparison.
     type: int
     default: 60
   _phase:
-    description:
-      - Which half of changing baseline and seal together to do. For the action plugin only, which fills it in.
+    description: Which half of changing baseline and seal together to do. Only the action plugin sets it.
     type: str
     choices: [stage, commit, abort]
   _digest:
-    description:
-      - The digest of the staged baseline to take over. For the action plugin only, which fills it in.
+    description: The digest of the staged baseline to take over. Only the action plugin sets it.
     type: str
 notes:
-  - Run as another user than root, it records what that user can read, and says what it could not.
-  - Accepting needs memory in proportion to the number of accepted changes, about 1 KB each.
+  - Without root, the module records the files that its user can read, and reports the others.
+  - Accepting needs about 1 KB of memory for each accepted change.
 seealso:
   - module: bulwark.servers.file_integrity_info
 """
 
 EXAMPLES = r"""
-- name: Make the first baseline of what the collection watches, and of an application
+- name: Make the first baseline of the collection's watches and of an application
   bulwark.servers.file_integrity:
     watches:
       - name: shop
         paths: [/srv/shop]
         exclude: [/srv/shop/cache, "*.pyc"]
 
-- name: See what has changed
+- name: List the changes
   bulwark.servers.file_integrity_info:
   register: integrity
 
-- name: Take what package upgrades explain into the baseline
+- name: Accept changes that package upgrades explain
   bulwark.servers.file_integrity:
     accept: [explained]
     reason: Weekly upgrade
@@ -120,14 +118,14 @@ EXAMPLES = r"""
       - /etc/ssh/sshd_config
     reason: CHG-2231, new bastion
 
-- name: Start anew after the baseline was tampered with and the host was rebuilt
+- name: Begin again after the baseline was tampered with and the host was rebuilt
   bulwark.servers.file_integrity:
     state: absent
 """
 
 RETURN = r"""
 baseline:
-  description: The baseline as it is after the module ran.
+  description: The baseline after the run.
   type: dict
   returned: success
   contains:
@@ -140,7 +138,7 @@ baseline:
       type: str
       returned: when it exists
     created:
-      description: When it was first made, in seconds since the epoch.
+      description: When the baseline was taken, in seconds since the epoch.
       type: float
       returned: when it exists
     updated:
@@ -156,7 +154,7 @@ baseline:
       type: str
       returned: when it exists
     entries:
-      description: How many files, directories and other nodes it records.
+      description: Number of files, directories and other nodes in it.
       type: int
       returned: when it exists
     watches:
@@ -165,42 +163,43 @@ baseline:
       elements: str
       returned: when it exists
 created:
-  description: Whether there was no baseline before, so that RV(findings) and RV(coverage) are those of the whole host.
+  description: Whether the module took a first baseline, so that RV(findings) and RV(coverage) cover the whole host.
   type: bool
   returned: success
 watches_added:
-  description: Names of the watches that the baseline was extended for.
+  description: Names of the watches that were added to the baseline.
   type: list
   elements: str
   returned: when the baseline was extended
 watches_removed:
-  description: Names of the watches that the baseline had and that were not asked for any more.
+  description: Names of the watches that were removed from the baseline.
   type: list
   elements: str
   returned: when the baseline was extended
 watches_changed:
-  description: Names of the watches that were defined in another way before.
+  description: Names of the watches whose definition changed.
   type: list
   elements: str
   returned: when the baseline was extended
 accepted:
-  description: The changes that were accepted, or would be in check mode; those that packages explain come last.
+  description:
+    - The accepted changes, or in check mode those that would be accepted; those that packages explain come last.
   type: list
   elements: dict
   returned: when O(accept) is given
   contains:
     id:
-      description: Identifies the path and the state that was accepted.
+      description: Identifies the path and the accepted state.
       type: str
       returned: success
     path:
-      description: The path, with what can't be shown as backslash escapes.
+      description: The path, with unprintable characters as backslash escapes.
       type: str
       returned: success
     kind:
       description:
         - V(created), V(deleted), V(modified), V(renamed), V(replaced_type) or V(package_mismatch).
-        - V(mounted), V(unmounted) or V(remounted) where another file system is at the path than was.
+        - V(mounted), V(unmounted) or V(remounted) if the file system at the path changed.
       type: str
       returned: success
     explained:
@@ -208,23 +207,22 @@ accepted:
       type: bool
       returned: success
 accepted_count:
-  description: How many changes were accepted; RV(accepted) lists at most O(max_changes) of them.
+  description: Number of accepted changes; RV(accepted) lists at most O(max_changes) of them.
   type: int
   returned: when O(accept) is given
 findings:
   description:
-    - OCSF events of what was found while the baseline was made or extended, above all programs that do not match
-      their package.
-    - The module returns them as C(detections), which the action plugin turns into findings.
+    - OCSF events from taking or extending the baseline, mainly programs that do not match their package.
+    - The module returns C(detections), and the action plugin converts them to findings.
   type: list
   elements: dict
   returned: success
 coverage:
   description:
-    - For each watch what was read while the baseline was made, extended or compared, and what could not be and why.
-      Empty when nothing had to be read.
-    - The scope V(packages) says what could not be compared with its package, and V(baseline_seal) with C(note) that a
-      baseline was taken.
+    - For each watch, the number of entries that were read to take, extend or compare the baseline, and the entries that
+      could not be read, with the reason. Empty if nothing had to be read.
+    - The scope V(packages) lists programs that could not be compared with their package. The scope V(baseline_seal)
+      notes a new baseline in C(note).
   type: list
   elements: dict
   returned: success
@@ -236,7 +234,7 @@ coverage:
       skipped: []
       skipped_count: 0
 statistics:
-  description: What the module did.
+  description: Figures about the run.
   type: dict
   returned: when files were read
   sample:
@@ -246,7 +244,7 @@ statistics:
     seconds: 3.9
     workers: 2
 staged_digest:
-  description: The digest of a baseline that was staged for the action plugin to seal.
+  description: The digest of a staged baseline for the action plugin to seal.
   type: str
   returned: when the action plugin asked for it
 """

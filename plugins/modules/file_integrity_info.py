@@ -7,22 +7,23 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: file_integrity_info
 short_description: Compare a host's files with their baseline
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Reads the files that the baseline of M(bulwark.servers.file_integrity) covers and returns what was created,
-    deleted, renamed or modified since, with the attributes before and after. File contents never leave the host.
-  - A change is explained, and no finding, when the owning package (dpkg or rpm) ships what is there now and something
-    signed proves it - a signed repository index together with the archive that apt keeps, or the signature of an RPM
-    package, by a key that the baseline has.
-  - A change that only the host's own records explain is claimed. All that one package claims is one informational
-    finding. A file by which accounts authenticate, that starts something or that is set-user-id keeps its severity.
-  - The baseline must carry the seal that the findings store on the controller holds. One that was edited or removed
-    on the host is a finding, and then nothing counts as checked. Neither does anything where the controller holds no
-    seal, though what differs from the baseline is shown.
-  - The watches that were sealed in the baseline are what is compared. Where O(watches) differ from them,
-    RV(ignore:coverage) says so; M(bulwark.servers.file_integrity) extends the baseline.
+  - Compares the files in the baseline of M(bulwark.servers.file_integrity) with the host. It returns the files that
+    were created, deleted, renamed or modified since, with their attributes before and after. File contents never leave
+    the host.
+  - An explained change is no finding. It needs an owning package (dpkg or rpm) that ships the file as it is now, and
+    signed data that proves it, with a key of the baseline. Such data is a signed repository index together with the
+    archive that apt keeps, or the signature of an RPM package.
+  - A claimed change is explained by the host's own records only. All claims of one package are one informational
+    finding. Files by which accounts authenticate, that start something or that are set-user-id keep their severity.
+  - The baseline must match the seal in the store on the controller. If somebody edited or removed it on the host, that
+    is a finding, and nothing counts as checked. If the controller has no seal, the differences are returned, but
+    nothing counts as checked either.
+  - The module compares the watches in the sealed baseline. If O(watches) differ from them, RV(ignore:coverage) says so;
+    M(bulwark.servers.file_integrity) extends the baseline.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
@@ -31,34 +32,35 @@ extends_documentation_fragment:
 options:
   default_watches:
     description:
-      - Whether what the collection watches by default is asked for, besides O(watches).
-      - Without it and without O(watches), nothing in particular is asked for, and what the baseline has is compared.
+      - Whether the collection's watches are expected in the baseline, in addition to O(watches).
+      - Without it and without O(watches), the module compares the watches of the baseline and expects no others.
     type: bool
     default: false
   rehash:
     description:
       - V(always) reads every file.
-      - V(changed) reads a file only when its mode, owner, size, modification time, change time, inode or link count
-        differs from the baseline, and lists a directory only when its inode or change time does, which takes a fraction
-        of the time.
-      - V(changed) trusts the change time, which programs can't set. It misses a change made by someone with root's
-        rights who sets the system clock back while writing, writes to the block device or a disk image below the
-        file system or mounts another one in its place, or loads code into the kernel; and disk corruption.
-      - Files that changed while they were recorded or in the minute before, files of a watch that doesn't record all of
-        V(size), V(mtime), V(ctime) and V(inode), and what is on a file system that keeps no such time (vfat), whose
-        times need not tell (network, FUSE, tmpfs), or that was mounted since, are always read.
+      - V(changed) takes a fraction of the time. It reads a file only if its mode, owner, size, modification time,
+        change time, inode or link count differs from the baseline. It lists a directory only if its inode or change
+        time differs.
+      - V(changed) trusts the change time, which programs can't set. It misses disk corruption, and changes by somebody
+        with root who sets the system clock back while writing, writes to the block device or a disk image below the
+        file system, mounts another one in its place, or loads code into the kernel.
+      - V(changed) always reads files that changed while they were recorded or in the minute before, and files of a
+        watch that doesn't record all of V(size), V(mtime), V(ctime) and V(inode). It also reads all files on file
+        systems without reliable change times (vfat, network file systems, FUSE, tmpfs) and on those that were mounted
+        since the baseline.
     type: str
     choices: [always, changed]
     default: always
   max_changes:
     description:
-      - How many changes are returned one by one. The most severe come first, and all are counted. What is left out
-        makes one further finding and is named in RV(ignore:coverage).
+      - Maximum of changes to return one by one. The most severe come first, and all are counted. The rest makes one
+        further finding, and RV(ignore:coverage) names it.
     type: int
     default: 1000
 notes:
-  - Run as another user than root, it compares what that user can read with that user's own baseline, and says what
-    it could not read.
+  - Without root, the module compares the files that its user can read with this user's own baseline, and reports the
+    others.
 seealso:
   - module: bulwark.servers.file_integrity
 """
@@ -73,7 +75,7 @@ EXAMPLES = r"""
     rehash: changed
     time_budget: 300
 
-- name: Show what changed
+- name: Show the changes
   ansible.builtin.debug:
     msg: "{{ item.kind }} {{ item.path }} ({{ item.attributes | join(', ') }})"
   loop: "{{ integrity.changes }}"
@@ -82,18 +84,19 @@ EXAMPLES = r"""
 RETURN = r"""
 findings:
   description:
-    - OCSF events of the changes that no package explains, of programs that don't match their package, and of a
-      baseline that was tampered with.
-    - The module returns them as C(detections), which the action plugin turns into findings.
+    - OCSF events of changes that no package explains, of programs that don't match their package, and of a baseline
+      that was tampered with.
+    - The module returns C(detections), and the action plugin converts them to findings.
   type: list
   elements: dict
   returned: success
 coverage:
   description:
-    - For each watch how many entries were compared, and what could not be and why.
-    - The scope V(baseline_seal) says whether the controller could verify the baseline, and V(packages) what could not
-      be compared with its package, when something had to be.
-    - C(explained_count) and C(explained) say how many changes of a watch package activity explains, and which it is.
+    - For each watch, the number of compared entries, and the entries that could not be compared, with the reason.
+    - The scope V(baseline_seal) says whether the controller could verify the baseline. If files had to be compared with
+      their package, the scope V(packages) lists those that could not be.
+    - C(explained_count) and C(explained) have the number of explained changes in a watch, and the packages that explain
+      them.
   type: list
   elements: dict
   returned: success
@@ -120,7 +123,7 @@ changes:
       type: str
       returned: success
     path:
-      description: The path, with what can't be shown as backslash escapes.
+      description: The path, with unprintable characters as backslash escapes.
       type: str
       returned: success
     previous_path:
@@ -130,8 +133,8 @@ changes:
     kind:
       description:
         - V(created), V(deleted), V(modified), V(renamed), V(replaced_type) or V(package_mismatch).
-        - V(mounted), V(unmounted) or V(remounted) where another file system is at the path than was. Nothing at or
-          below it was compared.
+        - V(mounted), V(unmounted) or V(remounted) if the file system at the path changed. The module compared nothing
+          at or below the path.
       type: str
       returned: success
     attributes:
@@ -140,7 +143,7 @@ changes:
       elements: str
       returned: success
     watch:
-      description: The watch that the path belongs to.
+      description: The watch of the path.
       type: str
       returned: success
     alert:
@@ -156,11 +159,11 @@ changes:
       type: str
       returned: success
 changes_count:
-  description: How many changes need review, including those that RV(changes) leaves out.
+  description: Number of changes to review, including those that RV(changes) leaves out.
   type: int
   returned: success
 explained:
-  description: The package activity that explains changes.
+  description: The packages that explain changes.
   type: list
   elements: dict
   returned: success
@@ -170,11 +173,11 @@ explained:
       type: str
       returned: success
     version:
-      description: Version of the package, and of one that was removed the version that it had.
+      description: Version of the package; for a removed package, its last version.
       type: str
       returned: success
     count:
-      description: How many changes it explains.
+      description: Number of changes that it explains.
       type: int
       returned: success
     paths:
@@ -187,26 +190,26 @@ explained:
       type: str
       returned: success
 explained_count:
-  description: How many changes are explained by packages.
+  description: Number of changes that packages explain.
   type: int
   returned: success
 claimed:
-  description: What only the host's own records say of changes, in the form of RV(explained); the message says why.
+  description: Changes that only the host's own records explain, in the form of RV(explained); the message says why.
   type: list
   elements: dict
   returned: success
 claimed_count:
-  description: How many changes are claimed.
+  description: Number of claimed changes.
   type: int
   returned: success
 packages_changed:
   description:
-    - Whether signed packages were installed or upgraded since the baseline, so that accepting V(explained) brings its
-      list of packages up to date, also where it explains no change.
+    - Whether signed packages were installed or upgraded since the baseline. If so, accepting V(explained) updates the
+      baseline's list of packages, even if no change is explained.
   type: bool
   returned: success
 baseline:
-  description: The baseline that was compared with.
+  description: The baseline of the comparison.
   type: dict
   returned: success
   contains:
@@ -219,7 +222,7 @@ baseline:
       type: str
       returned: when it can be read
     created:
-      description: When it was first made, in seconds since the epoch.
+      description: When the baseline was taken, in seconds since the epoch.
       type: float
       returned: when it can be read
     updated:
@@ -235,7 +238,7 @@ baseline:
       type: str
       returned: when it can be read
     entries:
-      description: How many files, directories and other nodes it records.
+      description: Number of files, directories and other nodes in it.
       type: int
       returned: when it can be read
     watches:
@@ -244,7 +247,7 @@ baseline:
       elements: str
       returned: when it can be read
 statistics:
-  description: What the module did.
+  description: Figures about the run.
   type: dict
   returned: when files were read
   sample:

@@ -6,24 +6,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: findings
-short_description: Record findings, and decide about them
-version_added: 0.1.0
+short_description: Suppress, restore and resolve findings, and judge controls
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Records what a capability found on a host, in a run that M(bulwark.servers.findings_run) opened, and keeps what
-    people decide about findings.
-  - The same alert about the same subject on the same host is one finding. It is V(new) in the run that first sees it,
-    V(open) when it is seen again, V(resolved) when it is gone, and V(open) again when it comes back.
-  - Not checked is never clean. The finding of a state, such as a changed file, is resolved when the run looked at its
-    scope and neither the subject nor anything above it was skipped. Where the scope was not checked, or the run's
-    list of what was skipped was cut short, the finding stays as it is.
-  - The finding of an event, such as a login, has happened and stays until a person resolves it. It is opened again
-    when the event happens again, not when the same log is read again.
-  - A suppressed finding is still recorded, but doesn't count as open. It is shown again when the suppression ends, or
-    when its severity rises above what was decided about.
-  - A control of a benchmark that no machine can judge is V(manual). A person judges it by the evidence that the store
-    has. The judgement holds from the next scan on, and as long as the evidence stays the same.
+  - Records decisions of people about findings and about controls of benchmarks. Scans record the findings themselves,
+    and so does M(bulwark.servers.findings_record).
+  - The same alert about the same subject on the same host is one finding. A finding about a state, such as a changed
+    file, is resolved by a run that checked and no longer found it. A finding about an event, such as a login, stays
+    until a person resolves it.
+  - Scans still record a suppressed finding, but it doesn't count as open. It is open again when the suppression ends,
+    or when its severity rises above the one that was suppressed.
+  - A control of a benchmark that no machine can judge is V(manual). A person judges it by the evidence in the store.
+    The judgement holds from the next scan on, while the evidence stays the same.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.store
@@ -37,70 +33,40 @@ attributes:
   idempotent:
     support: full
     details:
-      - Recording a result again in the same run changes nothing. In a later run what was V(new) becomes V(open).
+      - The same decision again changes nothing.
   platform:
     support: full
     platforms: all
 options:
   state:
     description:
-      - V(recorded) keeps a host's findings and coverage.
-      - V(suppressed) hides findings, V(unsuppressed) shows them again, V(resolved) says that they are dealt with. For
-        these three, select findings with O(uids), or with O(alert), O(host) and O(subject); what is given must all be
-        met.
-      - V(judged) says whether a control that waits for a person is met, V(unjudged) takes that back. Both are about
-        O(benchmark) and O(control) of one O(host).
+      - V(suppressed) hides findings, V(unsuppressed) shows them again, V(resolved) closes them. For these three, select
+        findings with O(uids), or with O(alert), O(host) and O(subject). A finding must match all options that you give.
+      - V(judged) records whether a host meets a control that waits for a person, V(unjudged) takes that back. Both need
+        O(benchmark), O(control) and one O(host).
     type: str
     required: true
-    choices: [recorded, suppressed, unsuppressed, resolved, judged, unjudged]
-  run:
-    description: Id of the run. Required when O(state=recorded).
-    type: str
-  capability:
-    description: The capability that looked. Required when O(state=recorded).
-    type: str
-  result:
-    description:
-      - The registered result of the capability's module, as it is.
-      - One of a task that failed or was skipped, or of a host that was unreachable, becomes coverage that says so.
-      - Give this, or O(findings) and O(coverage), when O(state=recorded).
-    type: dict
-  findings:
-    description: The findings, as the capability's module returned them.
-    type: list
-    elements: dict
-  coverage:
-    description:
-      - What was looked at, as the capability's module returned it. A list of mappings with C(scope), C(status)
-        (V(checked), V(partial) or V(not_checked)), C(reason), C(examined), C(skipped) (a list of mappings with
-        C(subject) and C(reason)) and C(skipped_count).
-    type: list
-    elements: dict
-  checkpoint:
-    description:
-      - How far logs were read, as the capability's module returned it. It is kept together with the findings, and the
-        next run goes on from there. Without it, the next run reads the same again.
-      - Part of O(result), where that is given.
-    type: dict
+    choices: [suppressed, unsuppressed, resolved, judged, unjudged]
   uids:
-    description: The uids of findings.
+    description: The uids of findings, or how they begin, with at least 8 characters.
     type: list
     elements: str
   alert:
     description:
       - The id of an alert. C(*) stands for any text and C(?) for one character, here, in O(host) and in O(subject).
-      - What fits no alert of the collection, and nothing in the store, is refused; the error names what comes close.
+      - An id or pattern that matches no alert of the collection or the store is an error, which names similar alerts.
     type: str
   host:
     description:
-      - The inventory name of a host. With O(state=judged) and O(state=unjudged) it is one name, and no pattern.
-      - What O(state=recorded) records is always about the host of the task, or the one that it is delegated to.
+      - The inventory name of a host. If no finding matches, the task fails and names a similar host or subject, except
+        with O(include_future).
+      - With O(state=judged) and O(state=unjudged) it is one name, and no pattern.
     type: str
   subject:
     description:
-      - What the finding is about, such as a path.
-      - What the control is about, such as the address of an engine. With O(state=judged) it is needed if the host has
-        several. With O(state=unjudged) and without it, the judgements about all of them are taken back.
+      - The subject of the finding, such as a path.
+      - The subject of the control, such as the address of an engine. O(state=judged) needs it if the host has several.
+        Without it, O(state=unjudged) takes back the judgements about all of them.
     type: str
   benchmark:
     description: The id of a benchmark, such as V(cis_docker). Required when O(state=judged) or O(state=unjudged).
@@ -112,8 +78,8 @@ options:
     type: str
   digest:
     description:
-      - The digest of the evidence that you looked at, of M(bulwark.servers.findings_info). If the evidence has changed
-        since, O(state=judged) fails. Without it, the judgement is about what the last scan saw.
+      - The digest of the evidence that you looked at, from M(bulwark.servers.findings_info). If the evidence has
+        changed since, O(state=judged) fails. Without this option, the judgement is about the evidence of the last scan.
     type: str
   verdict:
     description:
@@ -121,43 +87,32 @@ options:
     type: str
     choices: [passed, failed, not_applicable]
   reason:
-    description: Why. Required for all states but V(recorded).
+    description: The reason for the decision.
     type: str
+    required: true
   actor:
     description:
-      - The person who decided. Defaults to the AWX user where there is one, otherwise to the account on the controller.
+      - The person who decided. Defaults to the AWX user, or without AWX to the account on the controller.
     type: str
   until:
     description:
-      - When the suppression or the judgement ends. Without it, it doesn't.
+      - The end of the suppression or the judgement. Without it, there is no end.
       - A number of minutes, hours, days or weeks from now (V(90m), V(12h), V(30d), V(4w)), a date, or a date and time
         (V(2026-05-31), V(2026-05-31T12:00:00Z)). Without an offset it is UTC.
     type: str
   include_future:
     description:
-      - Whether to suppress also what matches and is first seen, or comes back, before O(until). Not with O(uids).
+      - Whether to suppress also matching findings that are first seen, or come back, before O(until). Not with O(uids).
       - O(state=unsuppressed) with the same O(alert), O(host) and O(subject) takes it back.
+      - A new O(host) is accepted, unless the store or the inventory has a host with a similar name.
     type: bool
     default: false
 seealso:
-  - module: bulwark.servers.findings_run
+  - module: bulwark.servers.findings_record
   - module: bulwark.servers.findings_info
 """
 
 EXAMPLES = r"""
-- name: Compare the files with the baseline
-  bulwark.servers.file_integrity_info:
-  register: integrity
-  ignore_errors: true
-  ignore_unreachable: true
-
-- name: Keep what was found, or why nothing could be
-  bulwark.servers.findings:
-    state: recorded
-    run: "{{ opened.run.id }}"
-    capability: file_integrity
-    result: "{{ integrity }}"
-
 - name: Accept a change until it is rolled out everywhere
   bulwark.servers.findings:
     state: suppressed
@@ -169,7 +124,7 @@ EXAMPLES = r"""
     reason: Rollout of CHG-1234.
   run_once: true
 
-- name: Say that an event was looked into
+- name: Close an event after a review
   bulwark.servers.findings:
     state: resolved
     uids:
@@ -177,7 +132,7 @@ EXAMPLES = r"""
     reason: That was the backup operator, see INC-77.
   run_once: true
 
-- name: Say that only the right people can control the engine, until somebody is added
+- name: Judge that only the right people can control the engine, until somebody is added
   bulwark.servers.findings:
     state: judged
     host: web1.example.com
@@ -190,47 +145,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-host:
-  description: The host that the findings are about.
-  returned: when O(state=recorded)
-  type: str
-  sample: web1.example.com
-capability:
-  description: The capability that looked.
-  returned: when O(state=recorded)
-  type: str
-  sample: file_integrity
-counts:
-  description: How many findings the record was about, by what became of them.
-  returned: when O(state=recorded)
-  type: dict
-  contains:
-    new:
-      description: Seen for the first time.
-      returned: always
-      type: int
-    seen_again:
-      description: Seen before, and still there.
-      returned: always
-      type: int
-    resolved:
-      description: Looked for, and gone.
-      returned: always
-      type: int
-    reopened:
-      description: Resolved before, and back.
-      returned: always
-      type: int
-    suppressed:
-      description: Seen, and suppressed; counted nowhere else.
-      returned: always
-      type: int
-    dropped:
-      description: Not kept, because the store has too many of this host; the coverage says so too.
-      returned: always
-      type: int
 judgements:
-  description: The judgement that holds now, or those that were taken back. Times are seconds since the epoch.
+  description: The new judgement, or those that were taken back. Times are seconds since the epoch.
   returned: when O(state=judged) or O(state=unjudged)
   type: list
   elements: dict
@@ -256,7 +172,7 @@ judgements:
       returned: always
       type: str
     reason:
-      description: Why.
+      description: The reason for the judgement.
       returned: always
       type: str
     actor:
@@ -264,11 +180,11 @@ judgements:
       returned: always
       type: str
     created:
-      description: When.
+      description: The time of the judgement.
       returned: always
       type: float
     until:
-      description: When it ends, or none.
+      description: The end of the judgement, or none.
       returned: always
       type: float
 changes:
@@ -278,11 +194,11 @@ changes:
   elements: dict
   contains:
     uid:
-      description: The finding's uid.
+      description: The uid of the finding.
       returned: always
       type: str
     host:
-      description: The host it is about.
+      description: The host of the finding.
       returned: always
       type: str
     alert:
@@ -290,7 +206,7 @@ changes:
       returned: always
       type: str
     subject:
-      description: What it is about.
+      description: Its subject.
       returned: always
       type: str
     severity:
@@ -298,13 +214,19 @@ changes:
       returned: always
       type: str
     before:
-      description: Its status before, or none when the store did not have it.
+      description: Its status before, or none if the store did not have it.
       returned: always
       type: str
     after:
       description: Its status now.
       returned: always
       type: str
+messages:
+  description:
+    - The changes, a line for each of the first 20 findings. Of suppressions also the end and the reason.
+  returned: when O(state) is none of V(judged) and V(unjudged)
+  type: list
+  elements: str
 changes_count:
   description: How many findings changed.
   returned: when O(state) is none of V(judged) and V(unjudged)

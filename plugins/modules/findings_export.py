@@ -7,18 +7,18 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: findings_export
 short_description: Send changes of findings to SIEMs and other receivers
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Registers destinations in the store. From then on the store queues each change of a finding for each destination
-    that wants it, in the transaction that records the change, and queues the coverage of each run.
-  - Sends the queued changes and removes each from the queue when the receiver has confirmed it. A receiver that cannot
-    be reached gets them in a later run, in the order of the changes of each finding.
-  - A receiver that fails stops no other one. The task then warns and succeeds, unless O(strict=true).
-  - A change that a receiver refuses is set aside with the receiver's reason, and the others go on. Send it again with
-    O(resend=true).
-  - Several controllers may export to one destination at a time if the store is in PostgreSQL.
+  - Registers destinations in the store. From then on, the store queues each change of a finding, and the coverage of
+    each run, for each destination whose filters match. It queues a change in the transaction that records it.
+  - Sends the queued changes, and removes each from the queue when the receiver has confirmed it. If a receiver cannot
+    be reached, a later run sends its changes. The changes of one finding are sent in their order.
+  - A receiver that fails does not stop the others. The task then warns and succeeds, unless O(strict=true).
+  - A change that a receiver refuses is set aside with the receiver's reason, and the others are sent. O(resend=true)
+    sends it again.
+  - Several controllers may export to one destination at the same time if the store is in PostgreSQL.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.store
@@ -26,21 +26,21 @@ attributes:
   check_mode:
     support: full
     details:
-      - Sends nothing and makes no connection to a receiver. RV(destinations[].preview) shows for the first O(preview)
-        waiting changes how each reads in the receiver's format.
+      - Sends nothing and connects to no receiver. RV(destinations[].preview) shows the first O(preview) waiting changes
+        in the receiver's format.
   diff_mode:
     support: none
   idempotent:
     support: full
     details:
-      - When nothing waits, nothing is sent and nothing changes.
+      - If no change waits, the module sends nothing and changes nothing.
   platform:
     support: full
     platforms: all
 options:
   state:
     description:
-      - V(exported) registers O(destinations) and sends what waits for them.
+      - V(exported) registers O(destinations) and sends the changes that wait for them.
       - V(present) only registers O(destinations). Their settings are checked, and changes are queued from then on.
       - V(absent) removes the destinations of O(names) from the store.
     type: str
@@ -48,53 +48,58 @@ options:
     default: exported
   destinations:
     description:
-      - The receivers. Each has a O(destinations[].name), exactly one kind with its options
-        (O(destinations[].elastic), O(destinations[].file), O(destinations[].kafka), O(destinations[].sentinel),
-        O(destinations[].splunk), O(destinations[].syslog), O(destinations[].webhook)), and the filters and limits that
-        all kinds have.
-      - Each secret, such as a token, is given in one of three ways. C(token) has the secret, which belongs into
-        Ansible Vault, C(token_file) names a file on the controller, and C(token_environment) names an environment
-        variable of the process that runs the playbook.
-      - Required with O(state=present). Without any, O(state=exported) only warns of destinations that the store still
-        queues changes for, and raises their alert.
+      - The receivers. Each has a O(destinations[].name), exactly one kind with its options (O(destinations[].elastic),
+        O(destinations[].file), O(destinations[].kafka), O(destinations[].sentinel), O(destinations[].splunk),
+        O(destinations[].syslog), O(destinations[].webhook)), and the filters and limits that all kinds have.
+      - You can give each secret, such as a token, in three ways. C(token) has the secret itself, and belongs in Ansible
+        Vault. C(token_file) names a file on the controller. C(token_environment) names an environment variable of the
+        process that runs the playbook.
+      - Required with O(state=present). If it is empty, O(state=exported) only warns about destinations for which the
+        store still queues changes, and raises their alert.
     type: list
     elements: dict
     default: []
     suboptions:
       name:
         description:
-          - Name of the destination in the store, up to 64 letters, digits, dots, dashes and underscores. A destination
-            with a new name is a new one, and the changes that wait for the former name stay there.
+          - Name of the destination in the store, up to 64 letters, digits, dots, dashes and underscores. If you change
+            the name, the destination becomes a new one, and the waiting changes stay with the former name.
         type: str
         required: true
       hosts:
-        description: Inventory names of hosts, in which V(*) stands for any text and V(?) for one character.
+        description:
+          - Inventory names of the hosts whose changes are sent, in which V(*) stands for any text and V(?) for one
+            character. By default all hosts.
         type: list
         elements: str
         default: []
       groups:
-        description: Groups of the inventory. Their hosts count as they are when the destination is registered.
+        description:
+          - Groups of the inventory. The changes of their hosts are sent, by default those of all hosts. The members
+            count as they are when the destination is registered.
         type: list
         elements: str
         default: []
       capabilities:
-        description: Capabilities whose findings and coverage are sent.
+        description: Capabilities whose findings and coverage are sent, by default all.
         type: list
         elements: str
         default: []
       alerts:
-        description: Ids of alerts, in which V(*) stands for any text and V(?) for one character.
+        description:
+          - Ids of the alerts whose changes are sent, in which V(*) stands for any text and V(?) for one character. By
+            default all alerts.
         type: list
         elements: str
         default: []
       statuses:
-        description: Statuses that the finding has after the change.
+        description: Statuses that the finding has after the change, by default all.
         type: list
         elements: str
         choices: [new, open, suppressed, resolved]
         default: []
       severity:
-        description: The lowest severity.
+        description: Lowest severity to send, by default any.
         type: str
         choices: [informational, low, medium, high, critical]
       evidence:
@@ -103,27 +108,29 @@ options:
         default: false
       coverage:
         description:
-          - Whether to also send how far each run looked at each host, as OCSF Scan Activity. A SIEM can then alert on a
-            host that nobody looks at any more.
+          - Whether to also send the coverage of each run for each host, as OCSF Scan Activity. A SIEM can then alert on
+            a host that is no longer scanned.
         type: bool
         default: true
       max_changes:
-        description: How many changes wait at most, 1 or more. By default there is no limit.
+        description: Largest number of waiting changes, 1 or more. By default there is no limit.
         type: int
       max_age:
-        description: How long a change waits at most, in minutes, hours, days or weeks (V(12h), V(30d), V(4w)).
+        description:
+          - Longest time that a change waits, in minutes, hours, days or weeks (V(12h), V(30d), V(4w)). By default there
+            is no limit.
         type: str
       when_full:
         description:
-          - What happens at the limit. V(keep_oldest) drops newer changes, V(keep_newest) drops older ones. Each
+          - Which changes stay at the limit. V(keep_oldest) drops newer changes, V(keep_newest) drops older ones. Each
             dropped change is counted.
           - Required with O(destinations[].max_changes) or O(destinations[].max_age).
         type: str
         choices: [keep_oldest, keep_newest]
       since:
         description:
-          - A destination that the store does not have yet also gets the findings that a run saw at or after this time,
-            as they are now. By default it gets changes only.
+          - With this, a destination that is new in the store also gets the findings that a run saw at or after this
+            time, in their present state. By default it gets changes only.
           - A number of minutes, hours, days or weeks, a date, or a date and time (V(30d), V(2026-05-31),
             V(2026-05-31T12:00:00Z)). Without an offset it is UTC.
         type: str
@@ -132,8 +139,8 @@ options:
         description:
           - A data stream of Elasticsearch or OpenSearch. Needs the vendor's client on the controller, elasticsearch 8
             or 9 or opensearch-py 2 or 3, and urllib3 2 or newer.
-          - Each event is created with its C(metadata.uid) as C(_id). The receiver refuses a second one, so that each
-            arrives once, unless the data stream got a new backing index between two attempts.
+          - Each event is created with its C(metadata.uid) as C(_id). The receiver refuses a second one, so each event
+            arrives once. The exception is a data stream that got a new backing index between two attempts.
         type: dict
         suboptions:
           url:
@@ -143,13 +150,13 @@ options:
             required: true
           product:
             description:
-              - What the receiver is. The client of Elasticsearch sends to nothing else.
+              - Product of the receiver. The client of Elasticsearch sends to Elasticsearch only.
             type: str
             choices: [elasticsearch, opensearch]
             default: elasticsearch
           data_stream:
             description:
-              - Name of the data stream. An index template must make it one.
+              - Name of the data stream. An index template must declare it as one.
               - By default V(logs-bulwark.findings-default) for O(destinations[].elastic.format=ecs), and
                 V(logs-bulwark.ocsf-default) for O(destinations[].elastic.format=ocsf).
             type: str
@@ -162,7 +169,7 @@ options:
             default: ecs
           api_key:
             description:
-              - API key of Elasticsearch in the form that it shows as C(encoded). OpenSearch has none.
+              - API key of Elasticsearch in the form that it calls C(encoded). OpenSearch has no API keys.
             type: str
           api_key_file:
             description:
@@ -174,7 +181,7 @@ options:
             type: str
           username:
             description:
-              - User, in place of an API key or a client certificate.
+              - User, instead of an API key or a client certificate.
             type: str
           password:
             description:
@@ -190,25 +197,26 @@ options:
             type: str
           max_event:
             description:
-              - Size of a document in bytes, from 10000 to 4000000. A larger one loses evidences, and says so in its
+              - Largest document in bytes, from 10000 to 4000000. A larger one loses evidences, and says so in its
                 notes.
             type: int
             default: 1000000
           ca_file:
             description:
-              - File on the controller with the certificates, in PEM, of the authorities that the receiver's certificate
-                may come from. Only these count then. By default those of the controller's system count.
+              - File on the controller with the certificates, in PEM, of the trusted authorities for the receiver's
+                certificate. Only these are trusted then. By default the authorities of the controller's system are
+                trusted.
             type: path
           verify:
             description:
-              - Whether the receiver's certificate is verified. Without verification anybody on the way can read and
-                change what is sent, and the export warns.
+              - Whether to verify the receiver's certificate. Without verification, anybody on the network path can read
+                and change the events, and the export warns.
               - An address with V(http://) needs V(false).
             type: bool
             default: true
           certificate:
             description:
-              - File on the controller with the exporter's own certificate in PEM, for receivers that want one.
+              - File on the controller with the exporter's certificate in PEM, for receivers that require one.
             type: path
           key:
             description:
@@ -229,8 +237,8 @@ options:
             type: str
           proxy:
             description:
-              - Address of an HTTP proxy, such as V(http://proxy.example.com:3128). The proxies of the environment are
-                not used.
+              - Address of an HTTP proxy, such as V(http://proxy.example.com:3128). The proxy variables of the
+                environment do not count.
             type: str
           proxy_user:
             description:
@@ -255,7 +263,7 @@ options:
             default: 10
           read_timeout:
             description:
-              - Seconds without any byte from the receiver after which a request has failed, above 0 and up to 600.
+              - Seconds without a byte from the receiver after which a request fails, above 0 and up to 600.
             type: float
             default: 60
           request_timeout:
@@ -267,12 +275,12 @@ options:
       # BEGIN file
       file:
         description:
-          - A file on the controller with one event on a line. Each change is in the file once, also after a crash.
+          - A file on the controller with one event on a line. Each change is in the file once, even after a crash.
         type: dict
         suboptions:
           path:
             description:
-              - Path of the file. Its directory has to exist.
+              - Path of the file. Its directory must exist.
             type: path
             required: true
           format:
@@ -283,20 +291,19 @@ options:
             default: ocsf
           max_event:
             description:
-              - Size of a line in bytes, from 1024 to 10000000. A larger event loses evidences, and says so in
+              - Largest line in bytes, from 1024 to 10000000. A larger event loses evidences, and says so in
                 C(unmapped.notes).
             type: int
             default: 1000000
           max_size:
             description:
-              - Size in bytes, from 1000000 and not below O(destinations[].file.max_event), after which a file is
-                full. It becomes C(path.1), C(path.1) becomes C(path.2), and so on.
+              - Size in bytes at which a file is full, 1000000 or more and at least O(destinations[].file.max_event). A
+                full file becomes C(path.1), the former C(path.1) becomes C(path.2), and so on.
             type: int
             default: 100000000
           files:
             description:
-              - How many files there are at most, from 1 to 1000, with the one that is written. The oldest one is
-                removed.
+              - Largest number of files, including the current one, from 1 to 1000. The oldest one is removed.
             type: int
             default: 5
           mode:
@@ -309,10 +316,10 @@ options:
       kafka:
         description:
           - Topics of a Kafka cluster. Needs confluent-kafka 2.4 or newer on the controller.
-          - A message is an OCSF event as JSON. The key is the finding, so that its changes stay in order. The
-            header C(uid) has C(metadata.uid).
-          - A change counts as sent when all in-sync replicas have it. While an export lives, each change arrives once.
-            After a crash of the controller the last changes may arrive again.
+          - A message is an OCSF event as JSON. The key is the finding, so its changes stay in order. The header C(uid)
+            has C(metadata.uid).
+          - A change counts as sent when all in-sync replicas have it. While an export runs, each change arrives once.
+            After a crash of the controller, the last changes may arrive again.
         type: dict
         suboptions:
           brokers:
@@ -323,7 +330,7 @@ options:
             required: true
           topic:
             description:
-              - Topic of all events that have no topic of their own. It has to exist, unless the cluster creates topics.
+              - Topic of all events without a topic of their own. It must exist, unless the cluster creates topics.
             type: str
             required: true
           compliance_topic:
@@ -340,7 +347,7 @@ options:
             type: str
           vulnerability_topic:
             description:
-              - Topic of Vulnerability Findings.
+              - Topic of vulnerabilities (Vulnerability Findings).
             type: str
           schema_id:
             description:
@@ -349,14 +356,14 @@ options:
             type: int
           max_event:
             description:
-              - Size of an event in bytes, from 10000 to 100000000. A larger one loses evidences, and says so in
+              - Largest event in bytes, from 10000 to 100000000. A larger one loses evidences, and says so in
                 C(unmapped.notes). Keep it 5000 bytes below the cluster's C(message.max.bytes) and the topic's
                 C(max.message.bytes).
             type: int
             default: 1000000
           compression:
             description:
-              - Compression of what is sent.
+              - Compression of the messages.
             type: str
             choices: [none, gzip, lz4, snappy, zstd]
             default: zstd
@@ -367,12 +374,12 @@ options:
             default: true
           ca_file:
             description:
-              - File on the controller with the certificates, in PEM, of the authorities that the brokers' certificates
-                may come from. By default those of the controller's system count.
+              - File on the controller with the certificates, in PEM, of the trusted authorities for the brokers'
+                certificates. By default the authorities of the controller's system are trusted.
             type: path
           certificate:
             description:
-              - File on the controller with the exporter's own certificate in PEM, for clusters that want one.
+              - File on the controller with the exporter's certificate in PEM, for clusters that require one.
             type: path
           key:
             description:
@@ -393,13 +400,13 @@ options:
             type: str
           verify:
             description:
-              - Whether the brokers' certificates and names are verified. Without verification anybody on the way can
-                read and change what is sent, and the export warns.
+              - Whether to verify the brokers' certificates and names. Without verification, anybody on the network path
+                can read and change the events, and the export warns.
             type: bool
             default: true
           mechanism:
             description:
-              - How to sign in with SASL. V(PLAIN) needs TLS.
+              - Mechanism to sign in with SASL. V(PLAIN) needs TLS. By default the export does not sign in.
             type: str
             choices: [PLAIN, SCRAM-SHA-256, SCRAM-SHA-512]
           user:
@@ -420,16 +427,17 @@ options:
             type: str
           timeout:
             description:
-              - Seconds in which the cluster has to confirm what it gets, from 1 to 600.
+              - Seconds in which the cluster must confirm a batch, from 1 to 600.
             type: float
             default: 60
       # END kafka
       # BEGIN sentinel
       sentinel:
         description:
-          - A table of Microsoft Sentinel, by the Logs Ingestion API of Azure Monitor. Needs azure-monitor-ingestion,
-            azure-identity, and urllib3 2 or newer on the controller.
-          - Each event arrives at least once. A query tells repetitions by C(metadata.uid), or C(EventUid) with ASIM.
+          - A table of Microsoft Sentinel, through the Logs Ingestion API of Azure Monitor. Needs
+            azure-monitor-ingestion, azure-identity, and urllib3 2 or newer on the controller.
+          - Each event arrives at least once. A query recognises repetitions by C(metadata.uid), or C(EventUid) with
+            ASIM.
         type: dict
         suboptions:
           endpoint:
@@ -456,22 +464,24 @@ options:
             default: ocsf
           cloud:
             description:
-              - The cloud of Azure that the workspace is in.
+              - Azure cloud of the workspace.
             type: str
             choices: [public, government, china]
             default: public
           authority:
             description:
-              - Address that gives tokens. By default that of the cloud, such as V(https://login.microsoftonline.com).
+              - Address of the token service. By default that of the cloud, such as
+                V(https://login.microsoftonline.com).
             type: str
           tenant:
             description:
-              - Id of the directory (tenant) of Entra ID. Required unless O(destinations[].sentinel.managed_identity).
+              - Id of the directory (tenant) in Entra ID. Required unless
+                O(destinations[].sentinel.managed_identity=true).
             type: str
           client:
             description:
-              - Id of the application (client). With O(destinations[].sentinel.managed_identity) that of an identity
-                that a user assigned. By default the machine's own identity counts.
+              - Id of the application (client). With O(destinations[].sentinel.managed_identity=true), it is the id of a
+                user-assigned identity, and the default is the machine's own identity.
             type: str
           client_secret:
             description:
@@ -487,8 +497,8 @@ options:
             type: str
           client_certificate:
             description:
-              - File on the controller with a certificate of the application and its private key, in PEM or PKCS 12, in
-                place of a secret.
+              - File on the controller with a certificate of the application and its private key, in PEM or PKCS 12,
+                instead of a secret.
             type: path
           client_certificate_password:
             description:
@@ -504,24 +514,26 @@ options:
             type: str
           managed_identity:
             description:
-              - Whether the controller is a machine of Azure, or one with Azure Arc, and sends as its managed identity.
+              - Whether to sign in with the managed identity of the controller, which must be a machine in Azure or with
+                Azure Arc.
             type: bool
             default: false
           ca_file:
             description:
-              - File on the controller with the certificates, in PEM, of the authorities that the receiver's certificate
-                may come from. Only these count then. By default those of the controller's system count.
+              - File on the controller with the certificates, in PEM, of the trusted authorities for the receiver's
+                certificate. Only these are trusted then. By default the authorities of the controller's system are
+                trusted.
             type: path
           verify:
             description:
-              - Whether the receiver's certificate is verified. Without verification anybody on the way can read and
-                change what is sent, and the export warns.
+              - Whether to verify the receiver's certificate. Without verification, anybody on the network path can read
+                and change the events, and the export warns.
             type: bool
             default: true
           proxy:
             description:
-              - Address of an HTTP proxy, such as V(http://proxy.example.com:3128). The proxies of the environment are
-                not used.
+              - Address of an HTTP proxy, such as V(http://proxy.example.com:3128). The proxy variables of the
+                environment do not count.
             type: str
           proxy_user:
             description:
@@ -546,7 +558,7 @@ options:
             default: 10
           read_timeout:
             description:
-              - Seconds without any byte from the receiver after which a request has failed, above 0 and up to 600.
+              - Seconds without a byte from the receiver after which a request fails, above 0 and up to 600.
             type: float
             default: 60
           request_timeout:
@@ -559,8 +571,8 @@ options:
       splunk:
         description:
           - An HTTP Event Collector of Splunk. Needs urllib3 2 or newer on the controller.
-          - With O(destinations[].splunk.acknowledge) a change counts as sent when Splunk has indexed it, and arrives at
-            least once. A search tells repetitions by C(metadata.uid).
+          - With O(destinations[].splunk.acknowledge=true), a change counts as sent when Splunk has indexed it. Each
+            change arrives at least once. A search recognises repetitions by C(metadata.uid).
         type: dict
         suboptions:
           url:
@@ -583,13 +595,13 @@ options:
           format:
             description:
               - V(cim) has the fields of Splunk's Common Information Model. V(ocsf) sends events as the store has them.
-              - The app C(TA-bulwark) of this collection gives both their source types, fields and tags.
+              - The app C(TA-bulwark) of this collection gives both formats their source types, fields and tags.
             type: str
             choices: [cim, ocsf]
             default: cim
           index:
             description:
-              - Index of the events. By default Splunk takes that of the token.
+              - Index of the events. By default Splunk uses the index of the token.
             type: str
           source:
             description:
@@ -598,19 +610,21 @@ options:
             default: bulwark.servers
           sourcetype:
             description:
-              - Splunk's C(sourcetype) of the events. By default V(bulwark:ocsf) or V(bulwark:cim), after the format.
+              - Splunk's C(sourcetype) of the events. The default depends on the format and is V(bulwark:ocsf) or
+                V(bulwark:cim).
             type: str
           fields:
             description:
-              - Indexed fields. Each has a template, as O(destinations[].webhook.template) describes it, such as
+              - Indexed fields by name. Each value is a template as in O(destinations[].webhook.template), such as
                 V({finding}).
             type: dict
             default: {}
           acknowledge:
             description:
-              - Whether to wait until Splunk has indexed what it took. The token needs indexer acknowledgement, which
+              - Whether to wait until Splunk has indexed the events. The token needs indexer acknowledgement, which
                 Splunk Cloud does not offer to such clients.
-              - With V(false) a change counts as sent when Splunk has it in memory. What Splunk loses there is lost.
+              - With V(false), a change counts as sent when Splunk has it in memory, and is lost if Splunk stops before
+                it indexes it.
             type: bool
             default: true
           acknowledge_timeout:
@@ -620,25 +634,26 @@ options:
             default: 120
           max_event:
             description:
-              - Size of an event in bytes, from 10000 to 1000000. A larger one loses evidences, and says so in
+              - Largest event in bytes, from 10000 to 1000000. A larger one loses evidences, and says so in
                 C(unmapped.notes).
             type: int
             default: 1000000
           ca_file:
             description:
-              - File on the controller with the certificates, in PEM, of the authorities that the receiver's certificate
-                may come from. Only these count then. By default those of the controller's system count.
+              - File on the controller with the certificates, in PEM, of the trusted authorities for the receiver's
+                certificate. Only these are trusted then. By default the authorities of the controller's system are
+                trusted.
             type: path
           verify:
             description:
-              - Whether the receiver's certificate is verified. Without verification anybody on the way can read and
-                change what is sent, and the export warns.
+              - Whether to verify the receiver's certificate. Without verification, anybody on the network path can read
+                and change the events, and the export warns.
               - An address with V(http://) needs V(false).
             type: bool
             default: true
           certificate:
             description:
-              - File on the controller with the exporter's own certificate in PEM, for receivers that want one.
+              - File on the controller with the exporter's certificate in PEM, for receivers that require one.
             type: path
           key:
             description:
@@ -659,8 +674,8 @@ options:
             type: str
           proxy:
             description:
-              - Address of an HTTP proxy, such as V(http://proxy.example.com:3128). The proxies of the environment are
-                not used.
+              - Address of an HTTP proxy, such as V(http://proxy.example.com:3128). The proxy variables of the
+                environment do not count.
             type: str
           proxy_user:
             description:
@@ -685,7 +700,7 @@ options:
             default: 10
           read_timeout:
             description:
-              - Seconds without any byte from the receiver after which a request has failed, above 0 and up to 600.
+              - Seconds without a byte from the receiver after which a request fails, above 0 and up to 600.
             type: float
             default: 60
           request_timeout:
@@ -700,9 +715,9 @@ options:
           - Sends each change as a syslog message (RFC 5424) by TLS, TCP, UDP or RELP, also to QRadar
             (O(destinations[].syslog.format=leef)) and ArcSight (O(destinations[].syslog.format=cef)). The guide
             R(Export by syslog,ansible_collections.bulwark.servers.docsite.export_syslog) shows each of them.
-          - By TLS and TCP a batch counts as sent when the receiver has read all of it and ended the connection in
-            order after this side. A connection that is reset makes the batch due again. RELP acknowledges each
-            message. UDP promises nothing.
+          - By TLS and TCP, a batch counts as sent when the receiver has read all of it and has closed the connection in
+            order after the export. If the connection is reset, the export sends the batch again. RELP acknowledges each
+            message. UDP guarantees nothing.
         type: dict
         suboptions:
           address:
@@ -711,22 +726,22 @@ options:
             required: true
           port:
             description:
-              - Its port, from 1 to 65535. The default depends on O(destinations[].syslog.transport) and is 6514 for
-                V(tls), 601 for V(tcp), 514 for V(udp), and 2514 for V(relp) and V(relp_tls).
+              - Port of the receiver, from 1 to 65535. The default depends on O(destinations[].syslog.transport) and is
+                6514 for V(tls), 601 for V(tcp), 514 for V(udp), and 2514 for V(relp) and V(relp_tls).
             type: int
           transport:
             description:
-              - How messages travel. Only V(tls) and V(relp_tls) encrypt them, and only V(relp) and V(relp_tls)
+              - Transport of the messages. Only V(tls) and V(relp_tls) encrypt them, and only V(relp) and V(relp_tls)
                 acknowledge each message.
-              - V(udp) sends datagrams that can get lost without a sign.
+              - V(udp) sends datagrams, which can get lost without any sign.
             type: str
             choices: [tls, tcp, udp, relp, relp_tls]
             default: tls
           framing:
             description:
-              - How a receiver tells where a message ends, with V(tls) and V(tcp). V(octets) writes the length before
-                each message (RFC 5425, and octet counting of RFC 6587). V(newline) ends each message with a newline,
-                for receivers that do not count, QRadar among them.
+              - How the receiver recognises the end of a message, with V(tls) and V(tcp). V(octets) writes the length
+                before each message (RFC 5425, and octet counting of RFC 6587). V(newline) ends each message with a
+                newline, for receivers that do not read lengths, such as QRadar.
             type: str
             choices: [octets, newline]
             default: octets
@@ -738,8 +753,8 @@ options:
             default: 60.0
           format:
             description:
-              - What a message holds. V(ocsf) is the whole event as JSON. V(structured) has named fields as structured
-                data, and the sentence of the finding as its text. V(cef) is for ArcSight and whoever reads CEF, V(leef)
+              - Format of a message. V(ocsf) is the whole event as JSON. V(structured) has named fields as structured
+                data, and the message of the finding as text. V(cef) is for ArcSight and other readers of CEF, V(leef)
                 is for QRadar.
             type: str
             choices: [ocsf, structured, cef, leef]
@@ -751,11 +766,11 @@ options:
             default: '0'
           max_event:
             description:
-              - The largest message in bytes, from 2048 to 10000000. A larger event loses evidences from the last on,
-                then long values are cut, and a note in the event says so.
-              - The default is 8000, as rsyslog by default cuts a message over 8096 bytes into several. With
-                V(leef) it is 4000, as QRadar by default splits what is over 4096 bytes. RFC 5426 wants receivers of
-                datagrams to take 2048 bytes, which is too little for most events as V(ocsf).
+              - Largest message in bytes, from 2048 to 10000000. A larger event loses evidences, the last one first.
+                Then long values are cut, and a note in the event says so.
+              - The default is 8000, because rsyslog by default splits a message over 8096 bytes. With V(leef) it is
+                4000, because QRadar by default splits a message over 4096 bytes. RFC 5426 recommends that receivers of
+                datagrams take 2048 bytes, which is too little for most events as V(ocsf).
               - At most 32000 with V(structured), and 65507 with V(udp).
             type: int
           facility:
@@ -793,8 +808,8 @@ options:
             default: bulwark
           hostname:
             description:
-              - The host in the header of each message. The default is the host that the finding is about. A receiver
-                that makes a log source of each host needs one name here. The event always names the finding's host.
+              - The host in the header of each message. The default is the host of the finding. If a receiver creates a
+                log source for each host, set one name here. The event always names the finding's host.
             type: str
           sd_id:
             description:
@@ -804,21 +819,23 @@ options:
             default: bulwark@32473
           bom:
             description:
-              - Whether a text with characters beyond ASCII begins with a byte order mark, as RFC 5424 demands. The
-                default is V(true) with V(structured), and V(false) with V(cef) and V(leef), whose standards know none.
-                V(ocsf) is JSON in ASCII and has none.
+              - Whether a text with characters beyond ASCII begins with a byte order mark, as RFC 5424 requires. The
+                default is V(true) with V(structured), and V(false) with V(cef) and V(leef), whose standards have no
+                such mark. V(ocsf) is JSON in ASCII and has none.
             type: bool
           ca_file:
             description:
-              - File with the certificates of the authorities to trust, in PEM. The default is the authorities of the
-                system.
+              - File on the controller with the certificates, in PEM, of the trusted authorities for the receiver's
+                certificate. Only these are trusted then. By default the authorities of the controller's system are
+                trusted.
             type: path
           certificate:
-            description: File with the certificate that this side shows, in PEM, for a receiver that asks for one.
+            description: File on the controller with the exporter's certificate in PEM, for receivers that require one.
             type: path
           key:
             description:
-              - File with the private key of O(destinations[].syslog.certificate). The default is the same file.
+              - File on the controller with the private key of O(destinations[].syslog.certificate), if it is not in the
+                same file.
             type: path
           key_password:
             description: The password of the private key.
@@ -836,8 +853,8 @@ options:
             type: str
           verify:
             description:
-              - Whether to verify the certificate of the receiver. V(false) lets anybody in between read and change all
-                findings. Each export warns about it.
+              - Whether to verify the receiver's certificate. Without verification, anybody on the network path can read
+                and change the events, and the export warns.
             type: bool
             default: true
       # END syslog
@@ -846,13 +863,13 @@ options:
         description:
           - Any address that takes JSON over HTTP, such as those of Slack, Microsoft Teams and PagerDuty. Needs urllib3
             2 or newer on the controller.
-          - A change counts as sent when the reply has a status of 2xx, and arrives at least once. The headers
-            C(Idempotency-Key) and C(webhook-id) have its C(metadata.uid), the same each time.
+          - A change counts as sent when the reply has a status of 2xx. Each change arrives at least once. The headers
+            C(Idempotency-Key) and C(webhook-id) have its C(metadata.uid), which is the same each time.
         type: dict
         suboptions:
           url:
             description:
-              - Address of the webhook. It counts as a secret, and messages show its host only.
+              - Address of the webhook. It counts as a secret, so messages show only its host.
             type: str
           url_file:
             description:
@@ -871,7 +888,7 @@ options:
           headers:
             description:
               - Headers of each request. V({token}) in a value stands for O(destinations[].webhook.token).
-              - A header C(Authorization) must have V({token}) in it, so that its secret is not shown.
+              - A header C(Authorization) must contain V({token}), so that the secret is never shown.
             type: dict
             default: {}
           template:
@@ -884,15 +901,15 @@ options:
                 event such as V(device.os.name) or V(evidences[0].file.path).
               - V({title:150}) cuts a text after 150 characters. V({remediation|none}) writes V(none) for a missing
                 value. V({title:150|none}) does both.
-              - A text that is V({FIELD}) alone becomes the value itself, such as a number or an object, and is left out
-                without a value. Within a longer text a missing value is empty.
-              - A text that is V({token}) alone becomes O(destinations[].webhook.token) when the request is sent.
+              - A text that consists of one V({FIELD}) becomes the value itself, such as a number or an object. If the
+                event has no value for it, the member is left out. In a longer text, a missing value is empty.
+              - A text that consists of V({token}) becomes O(destinations[].webhook.token) when the request is sent.
               - There are no expressions and no Jinja. Values are escaped for JSON.
             type: dict
           translations:
             description:
-              - Further fields, by name. Each has C(field), the name of a field, C(values), the receiver's word for each
-                of its values, and C(otherwise), the word for all others.
+              - Further fields, by name. Each has C(field), the name of a field, C(values), which maps values of this
+                field to words of the receiver, and C(otherwise), the word for all other values.
             type: dict
             default: {}
           escape:
@@ -916,9 +933,9 @@ options:
             type: str
           secret:
             description:
-              - Signs each request as Standard Webhooks describes it, with HMAC-SHA256 in the header
+              - Secret that signs each request as Standard Webhooks describes, with HMAC-SHA256 in the header
                 C(webhook-signature).
-              - V(whsec_) and base64, or a text of at least 16 bytes.
+              - It is V(whsec_) followed by base64, or a text of at least 16 bytes.
             type: str
           secret_file:
             description:
@@ -930,13 +947,13 @@ options:
             type: str
           events_per_request:
             description:
-              - How many changes a request has at most, from 1 to 1000.
+              - Largest number of changes in a request, from 1 to 1000.
             type: int
             default: 1
           batch:
             description:
-              - How several changes stand in a request, as a JSON array or as lines of JSON. Without effect with one
-                change a request.
+              - Format of several changes in a request, a JSON array or lines of JSON. It has no effect with one change
+                a request.
             type: str
             choices: [array, lines]
             default: array
@@ -947,7 +964,7 @@ options:
             default: false
           max_body:
             description:
-              - Size of a request in bytes, from 1000 to 16000000. A larger change loses evidences.
+              - Largest request in bytes, from 1000 to 16000000. A larger change loses evidences.
             type: int
             default: 1000000
           success_statuses:
@@ -958,24 +975,25 @@ options:
             default: []
           success_text:
             description:
-              - Text that the body of a successful reply has, for receivers that reply with 200 to what they did not
-                take.
+              - Text that the body of a successful reply contains, for receivers that also reply with 200 when they
+                refuse a request.
             type: str
           ca_file:
             description:
-              - File on the controller with the certificates, in PEM, of the authorities that the receiver's certificate
-                may come from. Only these count then. By default those of the controller's system count.
+              - File on the controller with the certificates, in PEM, of the trusted authorities for the receiver's
+                certificate. Only these are trusted then. By default the authorities of the controller's system are
+                trusted.
             type: path
           verify:
             description:
-              - Whether the receiver's certificate is verified. Without verification anybody on the way can read and
-                change what is sent, and the export warns.
+              - Whether to verify the receiver's certificate. Without verification, anybody on the network path can read
+                and change the events, and the export warns.
               - An address with V(http://) needs V(false).
             type: bool
             default: true
           certificate:
             description:
-              - File on the controller with the exporter's own certificate in PEM, for receivers that want one.
+              - File on the controller with the exporter's certificate in PEM, for receivers that require one.
             type: path
           key:
             description:
@@ -996,8 +1014,8 @@ options:
             type: str
           proxy:
             description:
-              - Address of an HTTP proxy, such as V(http://proxy.example.com:3128). The proxies of the environment are
-                not used.
+              - Address of an HTTP proxy, such as V(http://proxy.example.com:3128). The proxy variables of the
+                environment do not count.
             type: str
           proxy_user:
             description:
@@ -1022,7 +1040,7 @@ options:
             default: 10
           read_timeout:
             description:
-              - Seconds without any byte from the receiver after which a request has failed, above 0 and up to 600.
+              - Seconds without a byte from the receiver after which a request fails, above 0 and up to 600.
             type: float
             default: 60
           request_timeout:
@@ -1033,24 +1051,24 @@ options:
       # END webhook
   names:
     description:
-      - Names of destinations. With O(state=absent) those to remove, and otherwise those of O(destinations) to use, by
-        default all.
+      - Names of destinations. With O(state=absent), the destinations to remove. Otherwise those of O(destinations) to
+        use, by default all.
     type: list
     elements: str
     default: []
   discard:
     description:
-      - With O(state=absent), whether changes that still wait are given up. Without it, a destination for which changes
+      - With O(state=absent), whether to give up changes that still wait. Without it, a destination for which changes
         wait is not removed.
     type: bool
     default: false
   resend:
-    description: Whether to send changes again that the receiver refused before.
+    description: Whether to send again the changes that the receiver refused before.
     type: bool
     default: false
   run:
     description:
-      - Id of the run that the alert C(export_behind) belongs to, from M(bulwark.servers.findings_run). Defaults to the
+      - Id of the run to record the alert C(export_behind) in, from M(bulwark.servers.findings_run). The default is the
         newest run.
     type: str
   time_limit:
@@ -1060,16 +1078,16 @@ options:
     default: 300
   behind_after:
     description:
-      - A change that waits longer than this raises the alert C(export_behind) about its destination, on the host
-        C((fleet\)). The alert is resolved when the destination has caught up. Minutes, hours, days or weeks.
+      - If a change waits longer than this, the module raises the alert C(export_behind) about its destination, on the
+        host C((fleet\)). The alert is resolved when the destination has caught up. Minutes, hours, days or weeks.
     type: str
     default: 1d
   strict:
-    description: Whether the task fails when a receiver failed or refused a change, or the time was up.
+    description: Whether the task fails if a receiver failed or refused a change, or the time limit was over.
     type: bool
     default: false
   preview:
-    description: In check mode, of how many waiting changes of each destination to show how they read, from 0 to 10000.
+    description: In check mode, the number of waiting changes to show for each destination, from 0 to 10000.
     type: int
     default: 10
 seealso:
@@ -1086,7 +1104,7 @@ EXAMPLES = r"""
           path: /var/log/bulwark/findings.ndjson
   run_once: true
 
-- name: Send what is serious, and at most a million changes that wait, dropping the oldest
+- name: Send serious findings, and keep at most the newest million waiting changes
   bulwark.servers.findings_export:
     destinations:
       - name: on-call
@@ -1102,7 +1120,7 @@ EXAMPLES = r"""
     strict: true
   run_once: true
 
-- name: Send what the receiver refused again, after its administrator corrected a mapping
+- name: Send refused changes again after a mapping was corrected
   bulwark.servers.findings_export:
     destinations: "{{ bulwark_export }}"
     names:
@@ -1110,7 +1128,7 @@ EXAMPLES = r"""
     resend: true
   run_once: true
 
-- name: Remove a destination, and give up what waits for it
+- name: Remove a destination, and drop its waiting changes
   bulwark.servers.findings_export:
     state: absent
     names:
@@ -1133,7 +1151,7 @@ removed:
   elements: str
   sample: [siem]
 discarded:
-  description: How many changes that waited, or were set aside, were given up.
+  description: Number of changes that were given up, waiting or set aside.
   returned: when O(state=absent)
   type: int
   sample: 0
@@ -1159,34 +1177,35 @@ destinations:
       type: str
       sample: logs.example.com:6514
     sent:
-      description: How many changes the receiver confirmed in this export.
+      description: Number of changes that the receiver confirmed in this export.
       returned: always
       type: int
       sample: 120
     refused:
-      description: How many changes were set aside in this export.
+      description: Number of changes that were set aside in this export.
       returned: always
       type: int
       sample: 0
     shortened:
       description:
-        - How many of the sent changes lack evidences, or have values that were cut, because the receiver limits their
-          size. The store has all of it.
+        - Number of sent changes that lack evidences or have cut values, because the receiver limits their size. The
+          store has all of it.
       returned: always
       type: int
       sample: 1
     waiting:
-      description: How many changes wait now.
+      description: Number of changes that wait now.
       returned: always
       type: int
       sample: 0
     set_aside:
-      description: How many changes the receiver refused in this and former exports. O(resend=true) sends them again.
+      description:
+        - Number of changes that the receiver refused in this and former exports. O(resend=true) sends them again.
       returned: always
       type: int
       sample: 0
     dropped:
-      description: How many changes a limit dropped since the destination was registered.
+      description: Number of changes that a limit dropped since the destination was registered.
       returned: always
       type: int
       sample: 0
@@ -1196,24 +1215,25 @@ destinations:
       type: float
       sample: 1780228800.0
     retry_at:
-      description: No export tries again before this time, in seconds since the epoch. None if there is no such time.
+      description: Time before which no export tries again, in seconds since the epoch. None if there is no such time.
       returned: always
       type: float
       sample: 1780229700.0
     error:
       description:
-        - Why changes wait, in a sentence. None if nothing waits, and in check mode also without a former failure.
+        - Reason why changes wait, in a sentence. None if nothing waits, and in check mode also without a former
+          failure.
       returned: always
       type: str
       sample: connection refused
     preview:
-      description: The first waiting changes as the receiver would get them.
+      description: The first waiting changes in the form in which the receiver would get them.
       returned: in check mode
       type: list
       elements: dict
       contains:
         uid:
-          description: The event's C(metadata.uid), by which a receiver can tell duplicates.
+          description: The event's C(metadata.uid), by which a receiver can recognise repetitions.
           returned: always
           type: str
           sample: 0a3c2f5e-65a9-5a55-8d68-5d3d8c1a2b3c
@@ -1248,7 +1268,7 @@ destinations:
           type: float
           sample: 1780228800.0
         body:
-          description: What would be sent, without secrets. None if the format cannot take the event.
+          description: Text that would be sent, without secrets. None if the format cannot represent the event.
           returned: always
           type: str
           sample: '{"class_uid": 2004}'
@@ -1258,22 +1278,22 @@ destinations:
           type: int
           sample: 2048
         removed_evidences:
-          description: How many evidences are left out.
+          description: Number of evidences that are left out.
           returned: when the format can take the event
           type: int
           sample: 0
         shortened_values:
-          description: How many values are cut.
+          description: Number of values that are cut.
           returned: when the format can take the event
           type: int
           sample: 0
         problem:
-          description: Why the format cannot take the event, in a sentence. None if it can.
+          description: Reason why the format cannot represent the event, in a sentence. None if it can.
           returned: always
           type: str
           sample: the event has no host
 summary:
-  description: The same for people, a line for each destination.
+  description: The result as text, a line for each destination.
   returned: when O(state=exported)
   type: list
   elements: str

@@ -7,13 +7,13 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: findings_export_info
 short_description: Show the state of the destinations of the export
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Returns the destinations that M(bulwark.servers.findings_export) registered, how many changes wait for each and
-    since when, the last error, and the changes that a receiver refused with its reasons.
-  - Asks no receiver and needs no secret.
+  - Returns the destinations that M(bulwark.servers.findings_export) registered, with the number and age of the changes
+    that wait for each, and the last error. It also returns the changes that a receiver refused, with its reasons.
+  - Connects to no receiver and needs no secret.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
@@ -30,7 +30,7 @@ options:
     default: []
   gather:
     description:
-      - Changes to return. V(set_aside) are those that a receiver refused, V(waiting) those that wait.
+      - Changes to return. V(set_aside) returns those that a receiver refused, V(waiting) those that wait.
     type: list
     elements: str
     choices: [set_aside, waiting]
@@ -40,7 +40,7 @@ options:
     type: bool
     default: false
   limit:
-    description: How many changes of each destination to return at most, 1 or more, the oldest first.
+    description: Largest number of changes to return for each destination, 1 or more, the oldest first.
     type: int
     default: 100
 seealso:
@@ -48,12 +48,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at all destinations
+- name: Get the state of all destinations
   bulwark.servers.findings_export_info:
   run_once: true
   register: export
 
-- name: Show the destinations that something waits for
+- name: Show the destinations with waiting changes
   ansible.builtin.debug:
     msg: "{{ item.name }} waits since {{ item.waiting_since }}. {{ item.last_error }}"
   loop: "{{ export.destinations | selectattr('waiting') }}"
@@ -61,7 +61,7 @@ EXAMPLES = r"""
     label: "{{ item.name }}"
   run_once: true
 
-- name: Look at what one receiver refused, with the whole events
+- name: Show the changes that one receiver refused, with their events
   bulwark.servers.findings_export_info:
     names:
       - siem
@@ -93,8 +93,8 @@ destinations:
       sample: logs.example.com:6514
     filter:
       description:
-        - The changes that it gets. An empty list, or none, limits nothing. C(group_hosts) are the hosts that C(groups)
-          had when it was registered.
+        - Filters of the destination. An empty list, or none, limits nothing. C(group_hosts) are the hosts that
+          C(groups) had when it was registered.
       returned: always
       type: dict
       sample: {hosts: [], groups: [], group_hosts: [], capabilities: [], alerts: [], statuses: [], severity: high}
@@ -109,12 +109,12 @@ destinations:
       type: bool
       sample: true
     max_changes:
-      description: How many changes wait at most. None if there is no limit.
+      description: Largest number of waiting changes. None if there is no limit.
       returned: always
       type: int
       sample: 1000000
     max_age:
-      description: How many seconds a change waits at most. None if there is no limit.
+      description: Longest time in seconds that a change waits. None if there is no limit.
       returned: always
       type: float
       sample: 2592000.0
@@ -129,7 +129,7 @@ destinations:
       type: float
       sample: 1780228800.0
     waiting:
-      description: How many changes wait.
+      description: Number of waiting changes.
       returned: always
       type: int
       sample: 12
@@ -144,22 +144,24 @@ destinations:
       type: float
       sample: 1780228800.0
     set_aside:
-      description: How many changes the receiver refused.
+      description: Number of changes that the receiver refused.
       returned: always
       type: int
       sample: 1
     sent:
-      description: How many changes the receiver confirmed since it was registered.
+      description: Number of changes that the receiver confirmed since it was registered.
       returned: always
       type: int
       sample: 4711
     dropped:
-      description: How many changes a limit dropped since it was registered.
+      description: Number of changes that a limit dropped since it was registered.
       returned: always
       type: int
       sample: 0
     shortened:
-      description: How many changes were sent without all that the store has, since it was registered.
+      description:
+        - Number of changes that were sent without some of their data since it was registered, because the receiver
+          limits their size.
       returned: always
       type: int
       sample: 3
@@ -169,17 +171,17 @@ destinations:
       type: float
       sample: 1780228800.0
     attempts:
-      description: How often in a row it failed.
+      description: Number of failures in a row.
       returned: always
       type: int
       sample: 2
     retry_at:
-      description: No export tries again before this time, in seconds since the epoch. None if there is no such time.
+      description: Time before which no export tries again, in seconds since the epoch. None if there is no such time.
       returned: always
       type: float
       sample: 1780229700.0
     last_error:
-      description: The newest failure in a sentence. None after a success.
+      description: Last failure, in a sentence. None after a success.
       returned: always
       type: str
       sample: connection refused
@@ -200,7 +202,7 @@ destinations:
           type: str
           sample: 0a3c2f5e-65a9-5a55-8d68-5d3d8c1a2b3c
         uid:
-          description: The event's C(metadata.uid), by which a receiver can tell duplicates.
+          description: The event's C(metadata.uid), by which a receiver can recognise repetitions.
           returned: always
           type: str
           sample: 4be1a0c5-9d8b-5a0e-8a67-0f6f5c1a9d11
@@ -235,17 +237,17 @@ destinations:
           type: int
           sample: 2048
         attempts:
-          description: How often the receiver asked for it again.
+          description: Number of times that the receiver asked for it again.
           returned: always
           type: int
           sample: 0
         reason:
-          description: Why the receiver refused it, none for a change that was not refused.
+          description: Reason of the receiver to refuse it. None for a change that was not refused.
           returned: always
           type: str
           sample: mapper_parsing_exception, failed to parse field [device.ip]
         event:
-          description: The OCSF event as it read after the change.
+          description: The OCSF event after the change.
           returned: when O(events=true)
           type: dict
           sample: {class_uid: 2004}

@@ -7,13 +7,13 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: findings_info
 short_description: Query the findings store
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Returns findings, how many there are, how far runs looked, and what happened to findings.
-  - Options that are not given limit nothing. In O(hosts), O(alerts) and O(subjects), C(*) stands for any text and
-    C(?) for one character.
+  - Returns findings, their numbers and history, the coverage of runs, and everything else that the store has.
+  - Options that you leave out limit nothing. In O(hosts), O(alerts) and O(subjects), C(*) stands for any text and C(?)
+    for one character.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
@@ -25,14 +25,19 @@ attributes:
 options:
   gather:
     description:
-      - What to return besides RV(counts).
+      - The parts to return in addition to RV(counts).
       - V(explanations) are changes that are no findings, because a package explains them.
-      - V(suppressions) are decisions about findings to come.
-      - V(seals) is who accepted which changes into the baselines, when and why.
+      - V(suppressions) are decisions about future findings.
+      - V(seals) are changes of baselines, with who accepted them, when and why.
       - V(controls) are the newest results of the controls of benchmarks. V(benchmarks) is the newest score of each
         subject of a host, V(benchmark_runs) that of each run.
-      - V(judgements) is what people decided about controls.
+      - V(judgements) are the decisions of people about controls.
       - V(containers) is the newest inventory of containers.
+      - V(shared_observables) are the paths, digests, addresses, names and keys of the findings that findings on other
+        hosts have, too.
+      - V(simulations) are the attacks that were simulated on hosts.
+      - V(investigations) are the investigations of the findings in O(uids), or of the hosts in O(hosts).
+        V(investigation_queries) are the same investigations as events of OCSF.
     type: list
     elements: str
     choices:
@@ -48,36 +53,46 @@ options:
       - benchmark_runs
       - judgements
       - containers
+      - shared_observables
+      - simulations
+      - investigations
+      - investigation_queries
     default: [findings]
   hosts:
-    description: Inventory names of hosts.
+    description:
+      - Inventory names of hosts. A host that neither the store nor the inventory has is an error, which names similar
+        hosts.
     type: list
     elements: str
     default: []
   capabilities:
-    description: Capabilities.
+    description:
+      - Names of capabilities. A name that neither the collection nor the store has is an error, which names similar
+        capabilities.
     type: list
     elements: str
     default: []
   alerts:
     description:
-      - Ids of alerts. One that fits no alert of the collection, and nothing in the store, is refused; the error names
-        what comes close.
+      - Ids of alerts. An id or pattern that matches no alert of the collection or the store is an error, which names
+        similar alerts.
     type: list
     elements: str
     default: []
   subjects:
-    description: What findings and controls are about, such as paths, and the engines of containers.
+    description:
+      - Subjects of findings and controls, such as paths, and the engines of containers. If no finding has the subject,
+        but one has a similar one, that is an error, which names the similar one.
     type: list
     elements: str
     default: []
   uids:
-    description: Uids of findings.
+    description: Uids of findings, or at least their first 8 characters. An unknown uid is an error.
     type: list
     elements: str
     default: []
   statuses:
-    description: Statuses of findings as they are now.
+    description: Current statuses of findings.
     type: list
     elements: str
     choices: [new, open, suppressed, resolved]
@@ -86,36 +101,60 @@ options:
     description: The lowest severity.
     type: str
     choices: [informational, low, medium, high, critical]
+  simulated:
+    description:
+      - With V(true), only findings of simulated attacks, with V(false), only real ones. By default both; simulated ones
+        count only in RV(counts.simulated).
+    type: bool
   since:
     description:
-      - Only findings that a run saw at or after this. For RV(history), RV(seals) and RV(benchmark_runs), only what
-        happened at or after this.
+      - Only findings that a run saw at or after this time. For RV(history), RV(seals) and RV(benchmark_runs), only
+        entries of this time or later.
       - A number of minutes, hours, days or weeks ago (V(90m), V(12h), V(30d), V(4w)), a date, or a date and time
         (V(2026-05-31), V(2026-05-31T12:00:00Z)). Without an offset it is UTC.
     type: str
   until:
     description:
-      - Only findings that a run saw at or before this, written as in O(since). For RV(history), RV(seals) and
-        RV(benchmark_runs), only what happened at or before this.
+      - Only findings that a run saw at or before this time, written as in O(since). For RV(history), RV(seals) and
+        RV(benchmark_runs), only entries of this time or earlier.
     type: str
   limit:
     description:
-      - How many findings, runs, controls, judgements, containers, and entries of RV(history), RV(seals), RV(benchmarks)
-        and RV(benchmark_runs) to return at most. With V(0), all.
+      - The largest number of findings, runs, controls, judgements, containers, and entries of RV(history), RV(seals),
+        RV(benchmarks) and RV(benchmark_runs) to return. V(0) returns all.
     type: int
     default: 1000
   offset:
-    description: How many findings, and of all else that O(limit) limits, runs aside, to leave out first.
+    description: The number of entries to skip at the beginning of each list that O(limit) limits, except runs.
     type: int
     default: 0
   run:
     description:
-      - Id of the run whose coverage, and which of RV(runs), to return. By default the newest coverage of each host.
-      - Also limits RV(explanations) and RV(benchmark_runs), which are otherwise of all runs.
+      - Id of a run. Limits RV(runs) and RV(coverage) to this run. By default the newest coverage of each host is
+        returned.
+      - Also limits RV(explanations) and RV(benchmark_runs), which by default have all runs.
+      - A run that the store does not have is an error.
     type: str
+  observables:
+    description:
+      - Only findings that have one of these values, on any host. A value is a file path, a digest, an address, a
+        domain, a URL, an account, the name of a process or a key. Write it in full.
+      - A value that nearly every host has, such as V(root) or V(/bin/bash), is refused.
+    type: list
+    elements: str
+    default: []
+  related_to:
+    description:
+      - Only findings on any host that share a value with one of the findings with these uids. These findings themselves
+        are left out.
+      - Digests, addresses, domains, URLs and keys relate any number of findings. Paths, accounts and names of processes
+        relate them if at most 20 hosts have them.
+    type: list
+    elements: str
+    default: []
   explained_by:
     description:
-      - Only RV(explanations) by these, such as V(openssh-server *). C(*) stands for any text and C(?) for one
+      - Only RV(explanations) by these packages, such as V(openssh-server *). C(*) stands for any text and C(?) for one
         character.
     type: list
     elements: str
@@ -123,7 +162,7 @@ options:
   benchmarks:
     description:
       - Ids of benchmarks, such as V(cis_docker). Limits RV(controls), RV(benchmarks), RV(benchmark_runs) and
-        RV(judgements). One that the collection does not have is refused.
+        RV(judgements). An unknown benchmark is an error.
     type: list
     elements: str
     default: []
@@ -131,7 +170,7 @@ options:
     description:
       - Only these RV(controls), by their number in the edition (V(5.10)) or their id. C(*) stands for any text and C(?)
         for one character. Write numbers in quotes.
-      - What fits no control of the collection is refused; the error names what comes close.
+      - A value that matches no control of the collection is an error, which names similar controls.
     type: list
     elements: str
     default: []
@@ -147,7 +186,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Ask for what is serious and open
+- name: Ask for open findings of high and critical severity
   bulwark.servers.findings_info:
     severity: high
     statuses: [new, open]
@@ -172,14 +211,14 @@ EXAMPLES = r"""
     since: 30d
   run_once: true
 
-- name: Ask for everything
+- name: Ask for all findings
   bulwark.servers.findings_info:
     limit: 0
   run_once: true
   register: all
   no_log: true # or -v shows each of them
 
-- name: Export it as OCSF events, one on a line
+- name: Export them as OCSF events, one on a line
   ansible.builtin.copy:
     content: "{{ all.findings | map(attribute='event') | map('to_json') | join('\n') }}\n"
     dest: "{{ playbook_dir }}/findings.jsonl"
@@ -212,6 +251,25 @@ EXAMPLES = r"""
   run_once: true
   register: scores
 
+- name: Ask which other hosts share a value with a finding
+  bulwark.servers.findings_info:
+    gather: [shared_observables]
+    uids: ["{{ uid }}"]
+  run_once: true
+  register: elsewhere
+
+- name: Ask for all findings on any host with the same digest, address or rare path as a finding
+  bulwark.servers.findings_info:
+    related_to: ["{{ uid }}"]
+  run_once: true
+  register: related
+
+- name: Ask for all findings with a digest
+  bulwark.servers.findings_info:
+    observables: ["{{ sha256 }}"]
+    limit: 0
+  run_once: true
+
 - name: Ask for the containers of the whole fleet
   bulwark.servers.findings_info:
     gather: [containers]
@@ -222,7 +280,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 counts:
-  description: How many findings the query is for, O(limit) and O(offset) aside.
+  description: The numbers of matching findings, whatever O(limit) and O(offset) are.
   returned: always
   type: dict
   contains:
@@ -231,17 +289,22 @@ counts:
       returned: always
       type: int
     by_status:
-      description: How many have each status.
+      description: The number of findings with each status.
       returned: always
       type: dict
     open_by_severity:
-      description: How many of the new and the open ones have each severity.
+      description: The number of new and open findings with each severity.
       returned: always
       type: dict
+    simulated:
+      description: The number of findings of simulated attacks, which no other number includes.
+      returned: always
+      type: int
   sample:
     total: 3
     by_status: {new: 1, open: 1, resolved: 1, suppressed: 0}
     open_by_severity: {informational: 0, low: 0, medium: 1, high: 1, critical: 0}
+    simulated: 0
 findings:
   description: The findings, the most severe and most recent first. Times are seconds since the epoch.
   returned: when O(gather) has V(findings)
@@ -273,15 +336,15 @@ findings:
       returned: always
       type: str
     lifecycle:
-      description: V(state) is resolved when it is gone, V(event) by a person.
+      description: V(state) if a scan resolves it when it is gone, V(event) if a person resolves it.
       returned: always
       type: str
     scope:
-      description: The coverage scope it belongs to.
+      description: Its coverage scope.
       returned: always
       type: str
     subject:
-      description: What it is about.
+      description: Its subject.
       returned: always
       type: str
     severity:
@@ -289,23 +352,23 @@ findings:
       returned: always
       type: str
     status:
-      description: V(new), V(open), V(resolved) or V(suppressed), as it is now.
+      description: Its status now, V(new), V(open), V(resolved) or V(suppressed).
       returned: always
       type: str
     status_since:
-      description: Since when.
+      description: The time since which it has this status.
       returned: always
       type: float
     status_by:
-      description: Who gave it this status, or accepted what it is about; none when a run did.
+      description: The person who set this status, or who accepted the change; none if a run set it.
       returned: always
       type: str
     status_reason:
-      description: Why.
+      description: The reason.
       returned: always
       type: str
     suppressed_until:
-      description: When the suppression ends, if it is suppressed and it does.
+      description: The end of its suppression; none without one.
       returned: always
       type: float
     first_seen:
@@ -321,23 +384,53 @@ findings:
       returned: always
       type: str
     count:
-      description: How many runs saw it.
+      description: The number of runs that saw it.
       returned: always
       type: int
     reopened:
       description: How often it came back after it was resolved.
       returned: always
       type: int
+    simulation:
+      description: The id of the simulation that caused all of it; none for a real finding.
+      returned: always
+      type: str
+    changes:
+      description:
+        - The ids of the changed files that this finding shows, for
+          O(bulwark.servers.file_integrity#module:accept). Each id accepts exactly the state that the finding shows.
+          Empty for other findings.
+      returned: always
+      type: list
+      elements: str
+    state:
+      description: A digest of RV(findings[].changes), empty without any. It differs as soon as they do.
+      returned: always
+      type: str
+      sample: 6c4e0bd38a11
+    actions:
+      description:
+        - The commands for this finding, safe to paste into a shell. Each has C(name), C(title) and C(command).
+        - Replace C(WHY) by your reason.
+      returned: always
+      type: list
+      elements: dict
+      sample:
+        - name: suppress
+          title: Hide it for a while
+          command: >-
+            ansible-playbook bulwark.servers.suppress -e bulwark_findings=1baa9c6d-8c0d-5266-82e5-3b4190cdcbeb
+            -e bulwark_until=30d -e bulwark_reason=WHY
     event:
       description:
         - The finding as an event of the Open Cybersecurity Schema Framework 1.5.0, a Detection Finding, Compliance
           Finding or Vulnerability Finding (U(https://schema.ocsf.io/1.5.0/categories/findings)).
-        - C(status_id) is 1 (New) as long as no person has looked at it, also when it was seen again; C(activity_id) and
-          C(unmapped.status) tell the two apart.
+        - C(status_id) is 1 (New) until a person decides about it, even if later runs see it again. C(activity_id) and
+          C(unmapped.status) distinguish new findings from those that were seen again.
       returned: always
       type: dict
 coverage:
-  description: How far each capability looked at each host.
+  description: The coverage of each capability on each host.
   returned: when O(gather) has V(coverage)
   type: list
   elements: dict
@@ -359,12 +452,12 @@ coverage:
       returned: always
       type: str
     entries:
-      description: The same for each scope, with reasons; see O(bulwark.servers.findings#module:coverage).
+      description: The same for each scope, with reasons; see O(bulwark.servers.findings_record#module:coverage).
       returned: always
       type: list
       elements: dict
     recorded:
-      description: When the result was recorded, or none when none arrived.
+      description: When the result was recorded, or none if no result arrived.
       returned: always
       type: float
     started:
@@ -372,12 +465,12 @@ coverage:
       returned: always
       type: float
     last_checked:
-      description: When a run last looked at something of it, in whichever run; none when no run ever did.
+      description: When any run last checked a part of it; none if no run ever did.
       returned: always
       type: float
 explanations:
   description:
-    - What explained changes on hosts, so that they are no findings, the newest first. Pruning removes them with their
+    - Explanations of changes that are therefore no findings, the newest first. Pruning removes them with their
       runs.
   returned: when O(gather) has V(explanations)
   type: list
@@ -400,19 +493,19 @@ explanations:
       returned: always
       type: str
     scope:
-      description: The scope that the changes are in.
+      description: The scope of the changes.
       returned: always
       type: str
     explained_by:
-      description: What explains them, such as a package with its version.
+      description: The explanation, such as a package with its version.
       returned: always
       type: str
     count:
-      description: How many changes.
+      description: The number of changes.
       returned: always
       type: int
     examples:
-      description: What changed, the first few.
+      description: The first changes.
       returned: always
       type: list
       elements: str
@@ -422,7 +515,7 @@ runs:
   type: list
   elements: dict
 history:
-  description: What happened to the findings, the newest first.
+  description: The history of the findings, the newest entry first.
   returned: when O(gather) has V(history)
   type: list
   elements: dict
@@ -432,11 +525,11 @@ history:
       returned: always
       type: float
     uid:
-      description: To which finding.
+      description: The uid of the finding.
       returned: always
       type: str
     host:
-      description: The host that it is about.
+      description: The host of the finding.
       returned: always
       type: str
     action:
@@ -444,19 +537,19 @@ history:
       returned: always
       type: str
     before:
-      description: Its severity before, or none when it was not open.
+      description: Its severity before, or none if it was not open.
       returned: always
       type: str
     after:
-      description: Its severity afterwards, or none when it is not open.
+      description: Its severity afterwards, or none if it is not open.
       returned: always
       type: str
     actor:
-      description: Who did it, or none when a run did.
+      description: The person who did it, or none if a run did it.
       returned: always
       type: str
     reason:
-      description: Why.
+      description: The reason.
       returned: always
       type: str
     run_id:
@@ -464,7 +557,7 @@ history:
       returned: always
       type: str
 seals:
-  description: What happened to the baselines' seals, the newest first.
+  description: The history of the baselines' seals, the newest entry first.
   returned: when O(gather) has V(seals)
   type: list
   elements: dict
@@ -483,7 +576,7 @@ seals:
       type: str
     action:
       description:
-        - V(proposed) when a new baseline was about to be put in place, V(confirmed) when it was, V(removed) with the
+        - V(proposed) before a new baseline was put in place, V(confirmed) afterwards, V(removed) with the
           baseline or its host.
       returned: always
       type: str
@@ -492,16 +585,16 @@ seals:
       returned: always
       type: str
     actor:
-      description: Who did it.
+      description: The person who did it.
       returned: always
       type: str
     reason:
-      description: Why.
+      description: The reason.
       returned: always
       type: str
     accepted:
       description:
-        - With V(confirmed), the changes that came into the baseline because they were accepted; none where nothing was,
+        - With V(confirmed), the changes that came into the baseline because they were accepted; none if nothing was,
           or where it is not known.
       returned: always
       type: dict
@@ -511,7 +604,7 @@ seals:
           returned: always
           type: str
         count:
-          description: How many changes were accepted.
+          description: The number of accepted changes.
           returned: always
           type: int
         changes:
@@ -527,19 +620,19 @@ seals:
               returned: always
               type: str
             subject:
-              description: What changed; the RV(findings[].subject) of findings about it.
+              description: The subject of the change, which is the RV(findings[].subject) of findings about it.
               returned: always
               type: str
             kind:
-              description: What happened to it, such as V(modified).
+              description: The kind of change, such as V(modified).
               returned: always
               type: str
         is_complete:
-          description: Whether RV(seals[].accepted.changes) has all that no package explains.
+          description: Whether RV(seals[].accepted.changes) has all changes that no package explains.
           returned: always
           type: bool
 suppressions:
-  description: Decisions about findings to come, also those that ended.
+  description: Decisions about future findings, including those that ended.
   returned: when O(gather) has V(suppressions)
   type: list
   elements: dict
@@ -561,7 +654,7 @@ suppressions:
       returned: always
       type: str
     reason:
-      description: Why.
+      description: The reason.
       returned: always
       type: str
     actor:
@@ -569,7 +662,7 @@ suppressions:
       returned: always
       type: str
     created:
-      description: When.
+      description: The time of the decision.
       returned: always
       type: float
     until:
@@ -627,7 +720,7 @@ controls:
       returned: always
       type: str
     question:
-      description: The question to decide, for one that is V(manual).
+      description: The question for a person, if the control is V(manual).
       returned: always
       type: str
     subject:
@@ -643,7 +736,7 @@ controls:
       returned: always
       type: str
     since:
-      description: Since when it has its status.
+      description: The time since which it has its status.
       returned: always
       type: float
     severity:
@@ -651,11 +744,11 @@ controls:
       returned: always
       type: str
     reason:
-      description: Why it has this status.
+      description: The reason for this status.
       returned: always
       type: str
     examined:
-      description: The number of things that were examined.
+      description: The number of examined items.
       returned: always
       type: int
     count:
@@ -677,7 +770,7 @@ controls:
           returned: always
           type: str
         detail:
-          description: The fact that decides about it.
+          description: The fact that decides.
           returned: always
           type: str
         note:
@@ -689,7 +782,7 @@ controls:
           returned: always
           type: bool
     excepted_count:
-      description: The number of those that an exception of the operator covers.
+      description: The number of items that your exceptions cover.
       returned: always
       type: int
     excepted:
@@ -704,7 +797,7 @@ controls:
       returned: always
       type: str
     judgement:
-      description: The judgement that the status comes from, as in RV(judgements), or none.
+      description: The judgement that set the status, as in RV(judgements), or none.
       returned: always
       type: dict
     run_id:
@@ -755,7 +848,7 @@ benchmarks:
       type: dict
     weights:
       description:
-        - The sum of the weights of their severities by status. Critical weighs 10, high 7, medium 4, low 2 and
+        - The sum of the weights of controls by status. Critical weighs 10, high 7, medium 4, low 2 and
           informational 1.
       returned: always
       type: dict
@@ -765,13 +858,13 @@ benchmarks:
       type: dict
       contains:
         of_judged:
-          description: What passed of all that passed or failed; none where nothing did.
+          description: The share of passed controls in those that passed or failed; none if there are none of these.
           returned: always
           type: float
         of_applicable:
           description:
-            - What passed of all that passed, failed, was excepted, waits for a person or was not checked; none where
-              nothing did.
+            - The share of passed controls in those that passed, failed, are excepted, manual or not checked; none if
+              there are none of these.
           returned: always
           type: float
 benchmark_runs:
@@ -780,7 +873,7 @@ benchmark_runs:
   type: list
   elements: dict
 judgements:
-  description: People's decisions about controls, the newest first, also those that were taken back or have ended.
+  description: Decisions of people about controls, the newest first, including those that were taken back or have ended.
   returned: when O(gather) has V(judgements)
   type: list
   elements: dict
@@ -802,7 +895,7 @@ judgements:
       returned: always
       type: str
     digest:
-      description: The digest of the evidence that it is about.
+      description: The digest of the judged evidence.
       returned: always
       type: str
     verdict:
@@ -810,7 +903,7 @@ judgements:
       returned: always
       type: str
     reason:
-      description: Why.
+      description: The reason.
       returned: always
       type: str
     actor:
@@ -818,7 +911,7 @@ judgements:
       returned: always
       type: str
     created:
-      description: When.
+      description: The time of the decision.
       returned: always
       type: float
     until:
@@ -867,4 +960,138 @@ containers:
       description: When its result was recorded.
       returned: always
       type: float
+simulations:
+  description: The simulated attacks, the newest first. Times are seconds since the epoch.
+  returned: when O(gather) has V(simulations)
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The id.
+      returned: always
+      type: str
+    host:
+      description: The inventory name of the host.
+      returned: always
+      type: str
+    started:
+      description: When it began.
+      returned: always
+      type: float
+    ended:
+      description: When it ended; none for one that was cut off.
+      returned: always
+      type: float
+    by:
+      description: Who simulated.
+      returned: always
+      type: str
+    alerts:
+      description: The ids of the alerts that were simulated.
+      returned: always
+      type: list
+      elements: str
+    findings:
+      description: How many findings in the store are of it.
+      returned: always
+      type: int
+shared_observables:
+  description:
+    - The values of the findings that findings on other hosts show, too, in the order of RV(findings).
+    - Values that nearly every host has are left out, and so are paths, accounts and names of processes that more than
+      20 hosts have.
+  returned: when O(gather) has V(shared_observables)
+  type: list
+  elements: dict
+  contains:
+    uid:
+      description: The uid of the finding.
+      returned: always
+      type: str
+    host:
+      description: The inventory name of its host.
+      returned: always
+      type: str
+    name:
+      description: The path of the attribute in its event.
+      returned: always
+      type: str
+    type:
+      description: The type of the value, as in OCSF.
+      returned: always
+      type: str
+    value:
+      description: The value.
+      returned: always
+      type: str
+    hosts:
+      description: The first 20 other hosts, by name.
+      returned: always
+      type: list
+      elements: str
+    host_count:
+      description: The number of all other hosts.
+      returned: always
+      type: int
+    finding_count:
+      description: The number of findings with it on all hosts, whatever their status.
+      returned: always
+      type: int
+  sample:
+    - uid: 10b77f49-e120-54b4-a50e-bb2356ecb9ba
+      host: web03
+      name: evidences[0].file.hashes[0].value
+      type: Hash
+      value: 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
+      hosts: [web07]
+      host_count: 1
+      finding_count: 2
+investigation_queries:
+  description:
+    - The results of investigations as events of OCSF 1.5.0, as in C(queries) of M(bulwark.servers.investigation_info).
+  returned: when O(gather) has V(investigation_queries)
+  type: list
+  elements: dict
+investigations:
+  description: Investigations, the newest first. The newest five of each finding are in the store.
+  returned: when O(gather) has V(investigations)
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Its id.
+      returned: always
+      type: str
+    host:
+      description: The inventory name of the host.
+      returned: always
+      type: str
+    finding:
+      description: The uid of the finding that it started from; empty without one.
+      returned: always
+      type: str
+    subject:
+      description: Its starting point.
+      returned: always
+      type: str
+    run_id:
+      description: The id of the run, or none.
+      returned: always
+      type: str
+    at:
+      description: When it was recorded.
+      returned: always
+      type: float
+    by:
+      description: The person who asked for it.
+      returned: always
+      type: str
+    summary:
+      description: The summary in sentences.
+      returned: always
+      type: str
+    result:
+      description: Its result, as M(bulwark.servers.investigation_info) returns it.
+      returned: always
+      type: dict
 """

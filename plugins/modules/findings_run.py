@@ -7,12 +7,12 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: findings_run
 short_description: Open and close runs in the findings store, and tidy it
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
   - A run is one look at some hosts with some capabilities. Opening it notes every host and capability as not checked,
-    until M(bulwark.servers.findings) records a result, so that a host that never answered can't look clean.
+    until M(bulwark.servers.findings_record) records a result, so that a host that never answered can't look clean.
   - Also removes from the store what is no longer wanted. Nothing is ever removed without being asked for.
 extends_documentation_fragment:
   - bulwark.servers.attributes
@@ -21,7 +21,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - The run of V(started) is then in no store; M(bulwark.servers.findings) in check mode takes its id all the same.
+      - The run of V(started) is then in no store; M(bulwark.servers.findings_record) in check mode takes its id all the
+        same.
   diff_mode:
     support: none
   idempotent:
@@ -55,7 +56,7 @@ options:
   capabilities:
     description:
       - With O(state=started) the capabilities that will look at each host, as a list or as names with commas between.
-        Defaults to all that the collection has. A name that is none of these is refused, and no run is opened.
+        Defaults to all that the collection has. A name that is not one of these is refused, and no run is opened.
       - With O(state=forgotten) the capabilities whose findings and coverage are removed, under whatever name the store
         has them; of every host when O(hosts) is not given.
     type: list
@@ -87,7 +88,7 @@ options:
         looked at. No run is opened when it could not be written.
     type: str
 seealso:
-  - module: bulwark.servers.findings
+  - module: bulwark.servers.findings_record
   - module: bulwark.servers.findings_info
 """
 
@@ -107,7 +108,7 @@ EXAMPLES = r"""
   run_once: true
   register: closed
 
-- name: Remove what has been over for a year
+- name: Remove runs and resolved findings of more than a year ago
   bulwark.servers.findings_run:
     state: pruned
     older_than: 365d
@@ -144,7 +145,7 @@ run:
   type: dict
   contains:
     id:
-      description: Its id, for M(bulwark.servers.findings).
+      description: Its id, for M(bulwark.servers.findings_record).
       returned: always
       type: str
       sample: 2f4b8f0e-8f52-4c39-9a65-0c2a7f3ad1de

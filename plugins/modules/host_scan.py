@@ -6,14 +6,14 @@
 DOCUMENTATION = r"""
 module: host_scan
 short_description: Scan a host with several capabilities in one round trip
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Runs what the capabilities look at on a host, one after the other, each in a process of its own, and returns their
-    findings and coverage. What goes wrong with one of them leaves the others alone.
+  - Runs the scans of several capabilities on a host, one after the other, each in its own process, and returns their
+    findings and coverage. An error in one of them does not affect the others.
   - The code and the rules stay on the host, in its state directory, so that the next scan sends only options. The
-    controller keeps their digests, and nothing is run that does not match.
+    controller keeps their digests, and the host runs no code with another digest.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
@@ -21,15 +21,15 @@ extends_documentation_fragment:
 options:
   capabilities:
     description:
-      - The capabilities to look at the host with. Their options are the variables of their roles, with the defaults of
-        these.
-      - By default all that the collection has.
+      - The capabilities to scan the host with. Their options are the variables of their roles, with the defaults of the
+        roles.
+      - By default all capabilities of the collection.
     type: list
     elements: str
   run:
     description:
-      - Id of the run that the results are recorded in, as M(bulwark.servers.findings_run) returns it. Without it,
-        nothing is recorded but returned, the task fails where something could not be looked at, and the host keeps no
+      - Id of the run in which to record the results, as M(bulwark.servers.findings_run) returns it. Without it, the
+        results are returned and not recorded, the task fails if anything could not be checked, and the host keeps no
         code.
     type: str
   store:
@@ -38,13 +38,14 @@ options:
     type: str
   state_dir:
     description:
-      - Absolute path of the directory on the host that the code and the rules are kept in.
+      - Absolute path of the directory on the host for the code and the rules.
       - Defaults to C(/var/lib/bulwark), and to C(~/.local/state/bulwark) for other accounts than root.
     type: str
   time_limit:
     description:
-      - Seconds for all capabilities together, V(0) for no limit. What has not ended by then is ended, and what ended
-        before is returned. Each has limits of its own as well, such as C(file_integrity_time_budget).
+      - Seconds for all capabilities together, V(0) for no limit. After that, the module ends those that still run, and
+        returns the results of the others. Each capability also has its own limits, such as
+        C(file_integrity_time_budget).
     type: int
     default: 14400
   memory_limit:
@@ -65,12 +66,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: OCSF events of what was found.
+  description: The findings as OCSF events.
   type: list
   elements: dict
   returned: without O(run)
 coverage:
-  description: How far each scope was looked at, and why not.
+  description: The coverage of each scope, with reasons.
   type: list
   elements: dict
   returned: without O(run)
@@ -84,9 +85,17 @@ containers:
   type: list
   elements: dict
   returned: without O(run)
+investigations:
+  description:
+    - Investigations, each with its C(subject) and the sentences of its C(summary), if a variable of the role
+      C(investigation) asks for one. With O(run), each has its C(id) in the store, which has the data. Without O(run),
+      C(result) is the data, as M(bulwark.servers.investigation_info) returns it.
+  type: list
+  elements: dict
+  returned: without O(run), and with O(run) if there was an investigation
 capabilities:
   description:
-    - How far each capability looked at the host, and how much it found by severity. What it found is in the store.
+    - The coverage of each capability, and the number of its findings by severity. The store has the findings.
   type: dict
   returned: with O(run)
   sample:
@@ -95,17 +104,18 @@ capabilities:
       not_checked: []
       severities: {informational: 0, low: 0, medium: 1, high: 0, critical: 0}
 misconfigured:
-  description: What is wrong with the variables of roles, which is the reason why something was not looked at.
+  description: Errors in the variables of roles, because of which a capability was not checked.
   type: list
   elements: str
   returned: always
 changes:
-  description: Findings that are new, came back or are gone, as M(bulwark.servers.findings) returns them; at most 100.
+  description:
+    - New, returned and resolved findings, as M(bulwark.servers.findings_record) returns them; at most 100.
   type: list
   elements: dict
   returned: with O(run)
 changes_count:
-  description: How many these are.
+  description: The number of these findings.
   type: int
   returned: with O(run)
 """
@@ -244,7 +254,7 @@ def _check_directory(status: "os.stat_result", path: str) -> None:
 
 def _check_file(status: "os.stat_result", path: str) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise RefusedError(path, "is no regular file")
+        raise RefusedError(path, "is not a regular file")
     if status.st_uid != os.geteuid():
         raise RefusedError(path, "belongs to user %d" % status.st_uid)
     if status.st_mode & 0o022:

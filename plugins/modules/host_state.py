@@ -7,20 +7,20 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: host_state
 short_description: Remove what the collection keeps on a host
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
   - Removes the state directories of the collection from a host, with baselines, checkpoints of logs, recorded traffic,
     evidence of processes, histories and cached code. The playbook C(bulwark.servers.remove) calls it at its end.
-  - It takes nothing out of force. Rules, locks and recorders are removed by their own modules with O(state=absent),
-    which need their state for that, so that these come first.
-  - What the collection did not make stays, and is returned in RV(left). It makes only directories and regular files
-    that nobody but their owner can read. Links are not followed, and mounts not entered.
-  - A directory in which another run is writing stays, after O(lock_timeout), and the task fails.
-  - The store of the controller keeps findings, coverage and history of the host. How far the host's logs were read is
-    forgotten there, so that a scan to come begins anew.
-  - In check mode it only looks; in diff mode it shows the paths that are removed.
+  - Rules, locks and recorders stay in force. Remove them first, by their own modules with O(state=absent), because
+    these modules need the state.
+  - Files that the collection did not make stay, and RV(left) lists them. The collection makes only directories and
+    regular files that only their owner can read. The module follows no links and enters no mounts.
+  - If another run still writes to a directory after O(lock_timeout), the directory stays and the task fails.
+  - The store of the controller keeps findings, coverage and history of the host. It forgets how far the host's logs
+    were read, so that a later scan begins anew.
+  - In check mode nothing is removed; in diff mode the removed paths are shown.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.linux
@@ -39,25 +39,25 @@ options:
     required: true
   capabilities:
     description:
-      - Capabilities whose state is removed. What several capabilities share then stays.
-      - All of the collection when not given.
+      - Capabilities whose state is removed. State that several capabilities share then stays.
+      - By default all capabilities of the collection.
     type: list
     elements: str
   state_dirs:
     description:
-      - Directories that hold the state of capabilities, by the name of the capability, where they are not the default.
-        Absolute paths. State of a capability that is named here is removed there, and nowhere else.
+      - Absolute paths of state directories that are not the default, by the name of the capability. The state of such a
+        capability is removed from this directory only.
       - The default is C(/var/lib/bulwark) for root, and C($XDG_STATE_HOME/bulwark) (C(~/.local/state/bulwark)) for
         other accounts. Code and answers of scans are always there.
     type: dict
     default: {}
   skip_root:
     description:
-      - Whether nothing is done where the task runs as root, as it is for the state of an unprivileged account.
+      - Whether the task does nothing as root, because it is for the state of an unprivileged account.
     type: bool
     default: false
   lock_timeout:
-    description: Seconds to wait for other runs that are writing in the state.
+    description: Seconds to wait for other runs that write to the state.
     type: int
     default: 60
   store:
@@ -65,12 +65,12 @@ options:
       - SQLAlchemy URL of the store on the controller; see M(bulwark.servers.findings).
     type: str
   _roots:
-    description: What is in which directory, as the action plugin knows it.
+    description: The contents of each directory, set by the action plugin.
     type: list
     elements: dict
 notes:
-  - An account other than root has a state directory of its own, which is removed by a task that runs as that account.
-    As root, the module names those in the homes of the host's local accounts.
+  - Each account other than root has its own state directory. Remove it by a task that runs as that account. As root,
+    the module lists those in the homes of the host's local accounts.
 seealso:
   - module: bulwark.servers.audit_rules
   - module: bulwark.servers.file_integrity
@@ -80,13 +80,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Show what the collection keeps on the host
+- name: Show the state of the collection on the host
   bulwark.servers.host_state:
     state: absent
   check_mode: true
   diff: true
 
-- name: Remove the evidence of processes, which was kept in another directory
+- name: Remove the evidence of processes from a directory that is not the default
   bulwark.servers.host_state:
     state: absent
     capabilities: [memory_scan]
@@ -96,7 +96,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 removed:
-  description: The state directories that were removed, or of which a part was.
+  description: The state directories that were removed in whole or in part.
   type: list
   elements: dict
   returned: success
@@ -112,17 +112,17 @@ removed:
       returned: always
       sample: /var/lib/bulwark/jit
     files:
-      description: How many files were in it.
+      description: The number of its files.
       type: int
       returned: always
       sample: 4
     bytes:
-      description: The size of these files together.
+      description: The total size of these files.
       type: int
       returned: always
       sample: 5120
 left:
-  description: What stays, at most 50.
+  description: Files and directories that stay, at most 50.
   type: list
   elements: dict
   returned: always
@@ -133,12 +133,12 @@ left:
       returned: always
       sample: /var/lib/bulwark/findings.db
     reason:
-      description: Why it stays.
+      description: The reason why it stays.
       type: str
       returned: always
       sample: it is the store of a controller
 left_count:
-  description: How much stays.
+  description: The number of files and directories that stay.
   type: int
   returned: always
   sample: 1

@@ -6,41 +6,41 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: jit_access_info
-short_description: Show what of a host is locked, open, and was tried
-version_added: 0.1.0
+short_description: Show locked ports, openings and attempts of a host
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Returns the policy of just-in-time access that M(bulwark.servers.jit_access) has set on a Linux host, what is open
-    and for how long, what was open before, and who tried to reach a locked port.
-  - Finds where the kernel does otherwise than the policy says, because somebody has removed or changed the rules, or
-    has opened a port beside them, and where it would do so after the next boot.
-  - Compares what is open with the requests in the store. An opening that no request covers, or that differs from its
-    request, is a finding. What became of requests is recorded with them, as is how much came in.
+  - Returns the policy that M(bulwark.servers.jit_access) has set on a Linux host, the openings with their remaining
+    time, earlier openings, and attempts on locked ports.
+  - Finds differences between the kernel and the policy, now and after the next boot. They arise if somebody removed or
+    changed the rules, or opened a port without a grant.
+  - Compares the openings with the requests in the store. An opening that no request covers, or that differs from its
+    request, is a finding. The module stores with each request how it ended and how much it was used.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
   - bulwark.servers.attributes.linux
 options:
   history:
-    description: How many grants that ended are returned, the newest first. The host keeps 1000, of 8 MB at most.
+    description: Maximum of ended grants to return, the newest first. The host keeps 1000, of 8 MB at most.
     type: int
     default: 100
   state_dir:
     description:
-      - Directory on the host that holds policy, grants and history, as an absolute path; C(/var/lib/bulwark) when not
-        given.
+      - Absolute path of the directory on the host for policy, grants and history.
+      - Defaults to C(/var/lib/bulwark).
     type: path
   store:
     description:
-      - Database URL of the store on the controller, whose requests are compared with what the host has open, and which
-        learns from the host what became of them. The default store when not given.
+      - Database URL of the store on the controller. The module compares its requests with the openings of the host, and
+        updates them from the host. The default store if not given.
       - Not used on the host.
     type: str
 notes:
-  - The kernel counts what comes in by grants for at most 16384 sources and ports of IPv4 and as many of IPv6 in a week.
-  - The kernel counts attempts on locked ports for at most 16384 sources and ports of IPv4 and as many of IPv6, and
-    forgets each a day after the last one. They are no findings any more then.
+  - For used openings, the kernel counts at most 16384 sources and ports of IPv4 and as many of IPv6 in a week.
+  - For attempts on locked ports, the kernel counts at most 16384 sources and ports of IPv4 and as many of IPv6. It
+    forgets each a day after the last attempt, which also ends the finding.
 seealso:
   - module: bulwark.servers.jit_access
   - module: bulwark.servers.jit_grant
@@ -59,32 +59,32 @@ EXAMPLES = r"""
 
 RETURN = r"""
 policy:
-  description: The policy, as M(bulwark.servers.jit_access) takes it; none where no port is locked.
+  description: The policy in the form of M(bulwark.servers.jit_access); none if no port is locked.
   type: dict
   returned: success
 in_force:
-  description: Whether the kernel has the rules of the policy; it has no value where that is not known.
+  description: Whether the kernel has the rules of the policy; no value if that is not known.
   type: bool
   returned: success
 grants_in_force:
   description:
-    - Whether the kernel has everything open that is in RV(grants). It has not after somebody has flushed all rules;
+    - Whether the kernel has all of RV(grants) open. It has not after somebody flushed all rules.
       M(bulwark.servers.jit_access), and M(bulwark.servers.jit_grant) with the same
-      O(bulwark.servers.jit_grant#module:id), bring openings back, each with the time that is left of it.
-    - It has no value where that is not known.
+      O(bulwark.servers.jit_grant#module:id), restore openings with their remaining time.
+    - It has no value if that is not known.
   type: bool
   returned: success
 trial_seconds_left:
-  description: For how long other rules are still on trial; V(0) where none are, and no value where that is not known.
+  description: Remaining seconds of a trial of other rules; V(0) if there is none, and no value if that is not known.
   type: int
   returned: success
 grants:
   description:
-    - What is open, the one that ends first comes first. Beside the fields of M(bulwark.servers.jit_grant), C(in_kernel)
-      says whether the kernel has all of it open. It has no value where that is not known.
-    - C(used) is what came in by it, with C(packets), C(bytes), and C(last), when the last packet came, in seconds since
-      the epoch; C(first) has no value. What several grants let in counts for each of them. C(used) has no value where
-      it is not known. That is so after nftables was loaded anew, after a boot, and where the kernel had no room to
+    - The openings, the first to end comes first. They have the fields of M(bulwark.servers.jit_grant), and C(in_kernel)
+      says whether the kernel has all of it open. It has no value if that is not known.
+    - C(used) is the traffic through it, with C(packets), C(bytes), and C(last), the time of the last packet in seconds
+      since the epoch; C(first) has no value. Traffic that several grants allow counts for each of them. C(used) has no
+      value if it is not known, that is after nftables was loaded anew, after a boot, and if the kernel had no room to
       count.
   type: list
   elements: dict
@@ -106,17 +106,17 @@ grants:
       in_kernel: true
 history:
   description:
-    - What was open before, the newest first. Beside the fields of M(bulwark.servers.jit_grant), C(ended) says when it
-      ended, in seconds since the epoch, and C(outcome) is C(expired), C(closed), C(replaced) or C(rebooted).
-    - C(closed_by) is who closed it. C(reason) is why, or why it was opened where nobody gave a reason to close it, and
-      C(opened_reason) is always why it was opened.
-    - C(used) is as in RV(grants). It is known for a week after a grant was opened, and longer when another one was
-      opened since. Connections that live on are counted as well until then.
+    - Earlier openings, the newest first. They have the fields of M(bulwark.servers.jit_grant). C(ended) is the time of
+      the end in seconds since the epoch, and C(outcome) is C(expired), C(closed), C(replaced) or C(rebooted).
+    - C(closed_by) is the person who closed it. C(reason) is why it was closed, or why it was opened if nobody gave a
+      reason to close it. C(opened_reason) is always why it was opened.
+    - C(used) is as in RV(grants). It is known for a week after a grant was opened, and longer if another one was opened
+      since. Until then it includes connections that outlive the grant.
   type: list
   elements: dict
   returned: success
 attempts:
-  description: Who tried to reach locked ports, those with most packets first; at most 1000.
+  description: Attempts on locked ports, those with most packets first; at most 1000.
   type: list
   elements: dict
   returned: success
@@ -134,28 +134,33 @@ attempts:
       type: int
       returned: success
     packets:
-      description: How many packets of new connections came, without a day's pause between them.
+      description: Number of packets of new connections, without a day's pause between them.
       type: int
       returned: success
     last:
-      description: When the last one came, in seconds since the epoch.
+      description: When the last packet came, in seconds since the epoch.
       type: float
       returned: success
+    simulated:
+      description:
+        - Whether M(bulwark.servers.attack_simulation) sent all of these packets, so that they are in no finding.
+      type: bool
+      returned: success
 other_firewalls:
-  description: Other firewalls of the host, which may deny what is open here.
+  description: Other firewalls of the host, which may deny these openings.
   type: list
   elements: str
   returned: success
 findings:
   description:
-    - OCSF events of attempts, and of rules that are not as they should be. The module returns them as C(detections),
-      which the action plugin turns into findings.
+    - OCSF events of attempts, and of rules and openings that differ from the policy or the store. The module returns
+      C(detections), and the action plugin converts them to findings.
   type: list
   elements: dict
   returned: success
 coverage:
   description:
-    - Three entries, of the scopes V(policy) and V(attempts), and of V(requests), the comparison with the store.
+    - Entries for the scopes V(policy), V(attempts) and V(requests). The last one is the comparison with the store.
   type: list
   elements: dict
   returned: success

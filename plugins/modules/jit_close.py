@@ -7,16 +7,16 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: jit_close
 short_description: Close ports of a host before their time is over
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Does what the playbook C(bulwark.servers.jit_close) is asked for. Each option is the variable of the playbook with
-    C(jit_) before its name, and messages name those.
-  - The host closes first, with M(bulwark.servers.jit_grant), whatever the store does. Where the store cannot be read or
-    written, that is a warning; the host keeps who closed what and why, and the next look
-    (M(bulwark.servers.jit_access_info)) records it.
-  - Without O(request) it closes all that is open on the host, also what the store does not know of.
+  - Does the work of the playbook C(bulwark.servers.jit_close). Each option is a variable of the playbook without the
+    prefix C(jit_), and messages name the variables.
+  - The host closes first, with M(bulwark.servers.jit_grant), whatever the state of the store. If the store cannot be
+    read or written, the module warns. The host then stores who closed what and why, and the next run of
+    M(bulwark.servers.jit_access_info) records it.
+  - Without O(request) it closes all openings of the host, including those that the store does not know.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.store
@@ -26,40 +26,40 @@ attributes:
   diff_mode:
     support: none
     details:
-      - What was done is in the result, in sentences.
+      - The result lists the actions in sentences.
   idempotent:
     support: full
     details:
-      - What is closed is not closed again.
+      - It does not close an opening twice.
   platform:
     support: full
     platforms: all
 options:
   only_check:
-    description: Only check the options and the ids, before a task that does it on several hosts.
+    description: Only check the options and the ids, before a task that uses them on several hosts.
     type: bool
     default: false
   host:
-    description: The hosts as somebody named them; needed without O(request), unless there is a limit.
+    description: The hosts as the user named them; required without O(request), unless there is a limit.
     type: raw
   request:
     description:
-      - Ids of requests, or of openings that have none, as a list or with commas between. All that is open by default.
+      - Ids of requests, or of openings without a request, as a list or with commas between. All openings by default.
     type: list
     elements: str
     default: []
   requested_for:
-    description: Only what is open for this person.
+    description: Only openings for this person.
     type: str
   reason:
     description: Why, for the record.
     type: str
     default: ''
   actor:
-    description: The name of who runs this, which is recorded as asserted, beside the account.
+    description: The name of the person who runs this. It is recorded as asserted, in addition to the account.
     type: str
   state_dir:
-    description: Directory on the host that holds policy, grants and history.
+    description: Directory on the host for policy, grants and history.
     type: str
 seealso:
   - module: bulwark.servers.jit_open
@@ -75,12 +75,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 messages:
-  description: What was done, in sentences.
+  description: The actions, in sentences.
   returned: always
   type: list
   elements: str
 requests:
-  description: The requests that this was about, as M(bulwark.servers.jit_requests_info) returns them.
+  description: The affected requests, as M(bulwark.servers.jit_requests_info) returns them.
   returned: always
   type: list
   elements: dict

@@ -7,19 +7,19 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: jit_open
 short_description: Request, approve, deny and open ports of a host
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Does what the playbook C(bulwark.servers.jit_open) is asked for. Each option is the variable of the playbook with
-    C(jit_) before its name, and messages name those.
-  - It runs on the controller, with the store, and for O(step=open) and O(step=all) has M(bulwark.servers.jit_grant)
-    open the ports on the host.
-  - With O(step=request) it hands on the ids as C(jit_request) to the next job of an AWX workflow, as
+  - Does the work of the playbook C(bulwark.servers.jit_open). Each option is a variable of the playbook without the
+    prefix C(jit_), and messages name the variables.
+  - It runs on the controller, with the store. For O(step=open) and O(step=all), M(bulwark.servers.jit_grant) opens the
+    ports on the host.
+  - With O(step=request) it passes the ids as C(jit_request) to the next job of an AWX workflow, as
     M(ansible.builtin.set_stats) does.
-  - A request is noted as V(opening) before the host is asked, and as open when the host has said so. It is closed only
-    where the host said that it opened nothing. Where the connection breaks, or the module crashes, it is V(unknown)
-    until a look at the host says what became of it; the same step again asks the host again.
+  - A request is stored as V(opening) before the module asks the host, and as open when the host has confirmed it. It
+    becomes closed only if the host said that it opened nothing. If the connection breaks, or the module crashes, it is
+    V(unknown) until a scan of the host finds out its state. The same step again asks the host again.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.store
@@ -29,29 +29,29 @@ attributes:
   diff_mode:
     support: none
     details:
-      - What was done is in the result, in sentences.
+      - The result lists the actions in sentences.
   idempotent:
     support: partial
     details:
       - Each O(step=request) and O(step=all) makes another request.
-      - O(step=approve) and O(step=deny) change nothing again. O(step=open) is refused for what is open.
+      - A second O(step=approve) or O(step=deny) changes nothing. O(step=open) of an open request is refused.
   platform:
     support: full
     platforms: all
 options:
   step:
     description:
-      - V(request) asks, V(approve) and V(deny) decide, V(open) opens what was approved.
+      - V(request) asks, V(approve) and V(deny) decide, V(open) opens an approved request.
       - V(all) requests, approves and opens at once, and needs O(self_approval).
     type: str
     choices: [all, request, approve, deny, open]
     default: all
   only_check:
-    description: Only check the options and the ids, before a task that does it on several hosts.
+    description: Only check the options and the ids, before a task that uses them on several hosts.
     type: bool
     default: false
   host:
-    description: The hosts as somebody named them; a request needs them named, or a limit.
+    description: The hosts as the user named them; required for a request, unless there is a limit.
     type: raw
   ports:
     description: Ports and ranges of ports (V(22), V(8000-8100)), as a list or with commas between.
@@ -59,57 +59,58 @@ options:
     elements: str
     default: []
   protocol:
-    description: Their protocol.
+    description: The protocol of the ports.
     type: str
     choices: [tcp, udp, both]
     default: tcp
   source:
     description:
-      - The addresses and prefixes that they are opened for.
-      - Defaults to the address from which whoever runs this signed in to the controller over SSH.
+      - The addresses and prefixes to open the ports for.
+      - Defaults to the address from which the person who runs this signed in to the controller over SSH.
     type: list
     elements: str
   duration:
-    description: For how long, as in V(90m) or V(3h).
+    description: How long the ports are open, as in V(90m) or V(3h).
     type: str
     default: 3h
   justification:
-    description: Why; needed for a request.
+    description: Why; required for a request.
     type: str
   requested_for:
-    description: For which person. Defaults to who runs this.
+    description: The person who gets in. Defaults to the person who runs this.
     type: str
   valid_for:
-    description: How long a request waits for being approved and opened.
+    description: How long a request can be approved and opened.
     type: str
     default: 1d
   policy:
-    description: The ports that the host locks, as M(bulwark.servers.jit_access) takes them.
+    description: The locked ports of the host, in the form of M(bulwark.servers.jit_access).
     type: list
     elements: dict
   request:
     description:
-      - Ids of requests to approve, deny or open, as a list or with commas between. Those of other hosts are left alone.
+      - Ids of requests to approve, deny or open, as a list or with commas between. Requests of other hosts are ignored.
     type: list
     elements: str
     default: []
   reason:
-    description: Why it is approved or denied; needed to deny.
+    description: Why you approve or deny it; required to deny.
     type: str
   approvers:
-    description: Accounts on the controller that may approve and deny. Any but that of who asked by default.
+    description:
+      - Accounts on the controller that may approve and deny. By default every account but that of the person who asked.
     type: list
     elements: str
     default: []
   self_approval:
-    description: Whether people may approve what they asked for.
+    description: Whether people may approve their own requests.
     type: bool
     default: false
   actor:
-    description: The name of who runs this, which is recorded as asserted, beside the account.
+    description: The name of the person who runs this. It is recorded as asserted, in addition to the account.
     type: str
   state_dir:
-    description: Directory on the host that holds policy, grants and history.
+    description: Directory on the host for policy, grants and history.
     type: str
 seealso:
   - module: bulwark.servers.jit_close
@@ -126,7 +127,7 @@ EXAMPLES = r"""
     justification: CHG-4711, the disk is full
   register: asked
 
-- name: Open what somebody else has approved
+- name: Open an approved request
   bulwark.servers.jit_open:
     step: open
     request: "{{ asked.requests[0].id }}"
@@ -134,12 +135,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 messages:
-  description: What was done, in sentences.
+  description: The actions, in sentences.
   returned: always
   type: list
   elements: str
 requests:
-  description: The requests that this was about, as M(bulwark.servers.jit_requests_info) returns them.
+  description: The affected requests, as M(bulwark.servers.jit_requests_info) returns them.
   returned: always
   type: list
   elements: dict

@@ -6,22 +6,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: jit_request
-short_description: Ask to open ports of a host for a while, and decide about it
-version_added: 0.1.0
+short_description: Ask to open ports of a host for a limited time, and decide on it
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Keeps in the store who asks to open which ports of a host, for whom, from where, for how long and why; who approved
-    or denied that; when it was opened, and how that ended. It opens nothing itself; the playbooks
-    C(bulwark.servers.jit_open) and C(bulwark.servers.jit_close) do that with it.
-  - Each change is from one state to another. From V(requested) a request can become V(approved) or V(denied), from
-    V(approved) V(opening) or V(denied), from V(opening) V(open), V(unknown) or V(closed), and from V(open) V(closed) or
-    V(replaced). Everything else is refused.
-  - A request that was not opened in time (O(valid_for)), and one whose time is over (O(duration)), is V(expired). Who
-    first sees that writes it, so that a clock that goes back makes nothing open again.
-  - Each step is recorded with the account of the process, as the kernel has it, the account that signed in where that
-    is another one (sudo), and the name that AWX or O(actor) says, marked as asserted. Variables and the environment
-    change only the last.
+  - Stores who asks to open which ports of a host, for whom, from where, for how long and why. It also stores who
+    approved or denied that, when it was opened, and how it ended. It opens nothing itself; the playbooks
+    C(bulwark.servers.jit_open) and C(bulwark.servers.jit_close) use it for that.
+  - A request can change from V(requested) to V(approved) or V(denied), and from V(approved) to V(opening) or V(denied).
+    It can change from V(opening) to V(open), V(unknown), V(closed) or V(replaced), from V(open) to V(unknown),
+    V(closed) or V(replaced), and from V(unknown) to V(opening), V(open), V(closed) or V(replaced). A request can become
+    V(expired) until it has ended. Every other change is refused.
+  - A request becomes V(expired) if it was not opened in time (O(valid_for)), or if its time is over (O(duration)). The
+    first run that sees this stores it, so that a clock that goes back reopens nothing.
+  - Each step is recorded with the account of the process from the kernel, the account that signed in if it is another
+    one (sudo), and the name from AWX or O(actor), marked as asserted. Variables and the environment change only the
+    last.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.store
@@ -29,28 +30,30 @@ attributes:
   check_mode:
     support: full
     details:
-      - The request of V(requested) is then in no store, and nothing can be done with its id.
+      - In check mode the new request is not stored, so its id cannot be used.
   diff_mode:
     support: full
   idempotent:
     support: partial
     details:
       - Every V(requested) makes another request.
-      - V(opening) of one that is opening or open is refused, so that no job opens it for longer than was approved.
+      - V(opening) is refused for a request that is opening or open, so that no job opens it for longer than was
+        approved.
   platform:
     support: full
     platforms: all
 options:
   state:
     description:
-      - V(requested) asks. V(approved) and V(denied) decide; what was approved can be denied until it is open.
-      - V(opening) notes that the host is about to be asked, so that nothing is open that nobody knows of. V(open) notes
-        that the host has opened it, with O(grant) and O(seconds). What the same person has open on the host for the
-        same ports and sources is V(replaced) then.
-      - V(unknown) notes that the host did not say whether it is open. One that is V(opening) for five minutes is shown
-        as that, too. The next look (M(bulwark.servers.jit_access_info)) finds out.
-      - V(closed) notes that somebody ended it, or that the host opened nothing; V(replaced) that another one took its
-        place, V(expired) that it was over before its time, as after a reboot of the host.
+      - V(requested) asks. V(approved) and V(denied) decide. An approved request can be denied until it is open.
+      - V(opening) records that the host is about to be asked, so that no opening is unrecorded. V(open) records that
+        the host has opened it, with O(grant) and O(seconds). Other openings of the same person on the host for the same
+        ports and sources become V(replaced).
+      - V(unknown) records that the host did not say whether it is open. A request that is V(opening) for five minutes
+        also counts as V(unknown). The next run of M(bulwark.servers.jit_access_info) finds out.
+      - V(closed) records that somebody ended it, or that the host opened nothing. V(replaced) records that another
+        request took its place. V(expired) records that it ended before its time without a person, as after a reboot of
+        the host.
     type: str
     required: true
     choices: [requested, approved, denied, opening, open, unknown, closed, expired, replaced]
@@ -59,7 +62,7 @@ options:
     type: str
   host:
     description:
-      - With O(state=requested) the inventory name of the host. Defaults to the host that the task is for.
+      - With O(state=requested) the inventory name of the host. Defaults to the host of the task.
     type: str
   ports:
     description:
@@ -73,65 +76,64 @@ options:
     default: tcp
   sources:
     description:
-      - With O(state=requested) the addresses and prefixes that the ports are opened for, IPv4 or IPv6.
-      - Defaults to the address from which whoever runs this signed in to the controller over SSH. Where that is not
-        known, as in AWX, they have to be given.
+      - With O(state=requested) the addresses and prefixes to open the ports for, IPv4 or IPv6.
+      - Defaults to the address from which the person who runs this signed in to the controller over SSH. If that is not
+        known, as in AWX, the option is required.
     type: list
     elements: str
   duration:
     description:
-      - With O(state=requested) how long the ports are open, a number of seconds, or of minutes, hours or days (V(90m),
+      - With O(state=requested) how long the ports are open. A number of seconds, or of minutes, hours or days (V(90m),
         V(3h), V(1d)); 5 minutes to 1 day.
     type: str
     default: 3h
   requested_for:
-    description: With O(state=requested) the person who is to get in. Defaults to O(actor).
+    description: With O(state=requested) the person who gets in. Defaults to O(actor).
     type: str
   justification:
     description: With O(state=requested) why, at most 1000 characters.
     type: str
   valid_for:
     description:
-      - With O(state=requested) how long it may take until it is approved and opened, written as O(duration); at most 30
-        days.
+      - With O(state=requested) how long it can be approved and opened, written like O(duration); at most 30 days.
     type: str
     default: 1d
   policy:
     description:
-      - With O(state=requested) the ports that the host locks, as M(bulwark.servers.jit_access) takes them. What they do
-        not allow is refused and not stored. The host checks it again before it opens anything.
+      - With O(state=requested) the locked ports of the host, in the form of M(bulwark.servers.jit_access). A request
+        that they do not allow is refused and not stored. The host checks again before it opens anything.
     type: list
     elements: dict
   actor:
     description:
-      - The name of who does this. Defaults to the AWX user where there is one, otherwise to the account on the
+      - The name of the person who does this. Defaults to the AWX user if there is one, otherwise to the account on the
         controller.
-      - It is only what somebody says, and marked so in the record. The account is recorded as well, and counts for
+      - It is only an assertion, and the record marks it so. The account is recorded as well, and decides about
         O(approvers) and O(self_approval).
     type: str
   reason:
-    description: Why; required for V(denied), otherwise as wanted.
+    description: Why; required for V(denied), otherwise optional.
     type: str
     default: ''
   approvers:
     description:
       - With O(state=approved) and O(state=denied) the accounts on the controller that may decide. Any by default.
-        Whoever asked may always deny what they asked for themselves.
-      - It is compared with the account of the process and the one that signed in, as the kernel has them, and not with
-        O(actor) or the AWX user. In AWX all jobs have one account; let AWX decide there who may run the job.
+        People may always deny their own requests.
+      - The module compares them with the account of the process and the one that signed in, as the kernel reports them,
+        and not with O(actor) or the AWX user. All AWX jobs have one account; let AWX decide there who may run the job.
     type: list
     elements: str
     default: []
   self_approval:
     description:
-      - With O(state=approved) whether who asked, and for whom they asked, may also approve it. Without it neither the
-        name nor the account may be that of who asked.
-      - In AWX, where all jobs have one account, set it where AWX itself has somebody else approve.
+      - With O(state=approved) whether the person who asked, and the person it is for, may also approve it. Without it
+        neither the name nor the account may be that of the person who asked.
+      - All AWX jobs have one account, so set it if AWX itself requires another person to approve.
     type: bool
     default: false
   seconds:
     description:
-      - With O(state=open) for how long the host opened it, at most as long as was asked for. Defaults to that.
+      - With O(state=open) for how many seconds the host opened it. By default and at most O(duration).
     type: int
   grant:
     description: With O(state=open) the id of the opening on the host.
@@ -168,7 +170,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 before:
-  description: The state before, none for a new request.
+  description: The former state; none for a new request.
   returned: always
   type: str
   sample: requested
@@ -193,7 +195,7 @@ request:
       type: str
       sample: web1
     ports:
-      description: The ports and ranges of ports.
+      description: The ports and port ranges.
       returned: always
       type: list
       elements: str
@@ -204,13 +206,13 @@ request:
       type: str
       sample: tcp
     sources:
-      description: The addresses and prefixes that the ports are opened for.
+      description: The addresses and prefixes to open the ports for.
       returned: always
       type: list
       elements: str
       sample: [192.0.2.7]
     duration:
-      description: How many seconds they are open.
+      description: How long the ports are open, in seconds.
       returned: always
       type: int
       sample: 10800
@@ -220,27 +222,27 @@ request:
       type: str
       sample: alice
     requested_for:
-      description: For whom.
+      description: The person who gets in.
       returned: always
       type: str
       sample: alice
     justification:
-      description: Why.
+      description: Why they asked.
       returned: always
       type: str
       sample: CHG-4711, the disk is full
     requested_at:
-      description: When, in seconds since the epoch.
+      description: When they asked, in seconds since the epoch.
       returned: always
       type: float
       sample: 1780228800.0
     valid_until:
-      description: Until when it can be decided about and opened.
+      description: Until when it can be decided and opened.
       returned: always
       type: float
       sample: 1780315200.0
     state:
-      description: Its state as it is now; V(unknown) where the host did not say whether it is open.
+      description: Its current state; V(unknown) if the host did not say whether it is open.
       returned: always
       type: str
       sample: requested
@@ -249,11 +251,11 @@ request:
       returned: always
       type: str
     decided_at:
-      description: When, or none.
+      description: When it was decided, or none.
       returned: always
       type: float
     decision_reason:
-      description: Why, or none.
+      description: Why it was approved or denied, or none.
       returned: always
       type: str
     opened_by:
@@ -261,11 +263,11 @@ request:
       returned: always
       type: str
     opened_at:
-      description: When, or none.
+      description: When it was opened, or none.
       returned: always
       type: float
     until:
-      description: When the opening ends or ended by itself, or none.
+      description: When the time of the opening is over, or none.
       returned: always
       type: float
     grant:
@@ -273,7 +275,7 @@ request:
       returned: always
       type: str
     ended_by:
-      description: Who ended it, or none where time did.
+      description: Who ended it, or none if its time was over.
       returned: always
       type: str
     ended_at:
@@ -281,71 +283,71 @@ request:
       returned: always
       type: float
     end_reason:
-      description: Why, or none.
+      description: Why it ended, or none.
       returned: always
       type: str
     requested_account:
-      description: The account whose process asked, by the kernel; none where that is not known.
+      description: The account of the process that asked, from the kernel; none if that is not known.
       returned: always
       type: str
     requested_login:
-      description: The account that signed in for that, where it is another one, as with sudo; otherwise none.
+      description: The account that signed in for that if it is another one, as with sudo; otherwise none.
       returned: always
       type: str
     requested_asserted:
-      description: Who says the name of C(requested_by), such as AWX or an option; none where it is the account's own.
+      description: The source of the name in C(requested_by), such as AWX or an option; none if it is the account's own.
       returned: always
       type: str
     decided_account:
-      description: The account whose process approved or denied it, by the kernel; none where that is not known.
+      description: The account of the process that approved or denied it, from the kernel; none if that is not known.
       returned: always
       type: str
     decided_login:
-      description: The account that signed in for that, where it is another one, as with sudo; otherwise none.
+      description: The account that signed in for that if it is another one, as with sudo; otherwise none.
       returned: always
       type: str
     decided_asserted:
-      description: Who says the name of C(decided_by), such as AWX or an option; none where it is the account's own.
+      description: The source of the name in C(decided_by), such as AWX or an option; none if it is the account's own.
       returned: always
       type: str
     opened_account:
-      description: The account whose process opened it, by the kernel; none where that is not known.
+      description: The account of the process that opened it, from the kernel; none if that is not known.
       returned: always
       type: str
     opened_login:
-      description: The account that signed in for that, where it is another one, as with sudo; otherwise none.
+      description: The account that signed in for that if it is another one, as with sudo; otherwise none.
       returned: always
       type: str
     opened_asserted:
-      description: Who says the name of C(opened_by), such as AWX or an option; none where it is the account's own.
+      description: The source of the name in C(opened_by), such as AWX or an option; none if it is the account's own.
       returned: always
       type: str
     ended_account:
-      description: The account whose process ended it, by the kernel; none where that is not known.
+      description: The account of the process that ended it, from the kernel; none if that is not known.
       returned: always
       type: str
     ended_login:
-      description: The account that signed in for that, where it is another one, as with sudo; otherwise none.
+      description: The account that signed in for that if it is another one, as with sudo; otherwise none.
       returned: always
       type: str
     ended_asserted:
-      description: Who says the name of C(ended_by), such as AWX or an option; none where it is the account's own.
+      description: The source of the name in C(ended_by), such as AWX or an option; none if it is the account's own.
       returned: always
       type: str
     used_packets:
-      description: How many packets came in through the opening by the last look, or none where that is not known.
+      description: Number of packets through the opening at the last scan, or none if that is not known.
       returned: always
       type: int
     used_bytes:
-      description: How many bytes.
+      description: Number of bytes through the opening, or none.
       returned: always
       type: int
     used_first:
-      description: When the first came, or none.
+      description: When the first packet came, or none.
       returned: always
       type: float
     used_last:
-      description: When the last came, or none.
+      description: When the last packet came, or none.
       returned: always
       type: float
 """

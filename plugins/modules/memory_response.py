@@ -7,15 +7,15 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: memory_response
 short_description: Keep evidence of a process, stop it, or end it
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Takes one action on one process, which M(bulwark.servers.memory_scan_info) has found or somebody else.
-  - A process is named by its id and by when it was started, so that a later one of the same id is never meant.
-  - The first process of the host, parts of the kernel, the SSH server, and the processes that carry the connection of
-    Ansible get no signal.
-  - Keep evidence first. The memory of a process that has ended is gone.
+  - Takes one action on one process, for example one in a finding of M(bulwark.servers.memory_scan_info).
+  - The process id and the start time identify the process, so that the action never hits a later one with the same id.
+  - The module sends no signal to the first process of the host, parts of the kernel, the SSH server, and the processes
+    of Ansible's connection.
+  - Keep evidence first. The memory of a process is gone when it ends.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.linux
@@ -27,52 +27,51 @@ attributes:
   idempotent:
     support: partial
     details:
-      - A process that is stopped, or gone, is no change. O(action=capture) keeps evidence each time.
+      - A process that is already stopped, or gone, is no change. O(action=capture) keeps evidence each time.
 options:
   pid:
-    description: Id of the process, as the evidence of a finding has it.
+    description: Id of the process, from the evidence of a finding.
     type: int
     required: true
   started:
     description:
-      - When it was started, in ticks after the boot, as the evidence of a finding has it and field 22 of
-        C(/proc/PID/stat).
+      - Start of the process, in ticks after the boot, from the evidence of a finding or field 22 of C(/proc/PID/stat).
     type: int
     required: true
   action:
     description:
-      - The action to take. V(capture) keeps evidence in the directory O(state_dir), as an archive that only root can
-        read. In it are the mappings of the process, the digests of the files whose code it runs, and what is known of
-        the process.
-      - V(stop) freezes the process (SIGSTOP), V(continue) takes that back. V(kill) ends it (SIGKILL).
+      - V(capture) keeps evidence in the directory O(state_dir), as an archive that only root can read. It has the
+        mappings of the process, the digests of the files whose code it runs, and other facts about it.
+      - V(stop) freezes the process (SIGSTOP), V(continue) resumes it. V(kill) ends it (SIGKILL).
     type: str
     choices: [capture, stop, continue, kill]
     required: true
   dump:
     description:
-      - Whether O(action=capture) keeps also the executable, where it has no file any more, and executable memory that
-        is none of a file. What is in there may be secret, and stays on the host.
+      - Whether O(action=capture) also keeps executable memory without a file, and the executable if its file is gone.
+        They may contain secrets, and stay on the host.
     type: bool
     default: false
   max_dump:
-    description: How many MiB O(dump) keeps at most.
+    description: Maximum of memory that O(dump) keeps, in MiB.
     type: int
     default: 64
   max_captures:
-    description: How many captures the host keeps; the oldest are removed, but none that has the same O(run).
+    description: Number of captures that the host keeps. The module removes the oldest, but none of the same O(run).
     type: int
     default: 20
   run:
     description:
-      - A name for what belongs together, of letters, digits and hyphens. It becomes a part of the archive's name.
-      - When O(max_captures) of the same run are kept already, nothing is captured and the task fails, so that a host
-        with many suspicious processes does not push out the evidence of the first ones.
+      - A name that groups captures, of letters, digits and hyphens. It becomes a part of the archive's name.
+      - If O(max_captures) of the same run exist already, the module captures nothing and the task fails. So on a host
+        with many suspicious processes, the evidence of the first ones stays.
       - The playbook C(bulwark.servers.respond) sets it.
     type: str
   state_dir:
     description:
-      - Directory on the host in which evidence is kept, below C(memory_scan), as an absolute path.
-      - It is made with mode C(0700). One that is there already keeps its mode, and is refused unless that is C(0700).
+      - Absolute path of the directory on the host. Evidence is below C(memory_scan) in it.
+      - The module creates it with mode C(0700). An existing directory keeps its mode, and is refused unless that is
+        C(0700).
       - Defaults to C(/var/lib/bulwark).
     type: path
   lock_timeout:
@@ -101,15 +100,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 exists:
-  description: Whether the process still exists, and is no later one that has its id.
+  description: Whether this process still exists. A later process with the same id does not count.
   type: bool
   returned: success
 message:
-  description: One sentence on what was done, or would be.
+  description: One sentence on the action or, in check mode, on what it would do.
   type: str
   returned: success
 capture:
-  description: What was kept.
+  description: The evidence.
   type: dict
   returned: with O(action=capture), not in check mode
   contains:
@@ -118,17 +117,17 @@ capture:
       type: str
       returned: success
     files:
-      description: What is in it, with C(name), C(size) and C(sha256), at most 200.
+      description: Its files, with C(name), C(size) and C(sha256), at most 200.
       type: list
       elements: dict
       returned: success
     omitted:
-      description: What is not in it, with the reason.
+      description: Data that it lacks, with the reason.
       type: list
       elements: str
       returned: success
     removed:
-      description: Names of older archives in the same directory, which were removed as O(max_captures) says.
+      description: Names of older archives in the same directory that were removed because of O(max_captures).
       type: list
       elements: str
       returned: success

@@ -6,21 +6,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: memory_scan_info
-short_description: Look for code that lives only in the memory of a host's processes
-version_added: 0.1.0
+short_description: Find code that lives only in the memory of a host's processes
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Reads C(/proc), and of the memory of processes what there is reason to, and finds programs that were started from
-    memory or have no file any more, code where none should be, code that was changed after it was loaded, libraries
-    that were injected, processes that are disguised, known tools of attackers, and rights that nobody gave.
-  - No process is stopped, traced or changed, and nothing is brought into memory that was not there. The content of
-    memory never leaves the host, only where something was found, its size, entropy, digest, and the name of what
-    matched.
-  - What compilers at run time (of JavaScript, Java, .NET and others) and package upgrades leave in memory is recognised
-    by what it is.
-  - Each process of which anything speaks is one finding, with all that speaks of it. What it is called is the gravest
-    of that, a toolkit, a technique of attackers, or a behaviour which may be legitimate.
+  - Reads C(/proc), and the memory of processes that give a reason for it. It finds programs that were started from
+    memory or have no file any more, code at unusual addresses, code that was changed after it was loaded, injected
+    libraries, disguised processes, known attack tools, and rights that nobody gave.
+  - The module stops, traces and changes no process, and brings nothing into memory. The content of memory never leaves
+    the host. Findings have only addresses, sizes, entropy, digests, and the names of matches.
+  - The module recognises what compilers at run time (of JavaScript, Java, .NET and others) and package upgrades leave
+    in memory.
+  - All processes of an executable with the same most severe class are one finding, with all their subtypes. The class
+    is toolkit, technique of attackers, or behavior, which may be legitimate.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
@@ -28,50 +27,51 @@ extends_documentation_fragment:
 options:
   pids:
     description:
-      - Ids of processes to look at. Of O(pids), O(users) and O(names), a process is looked at that any of them
-        chooses; without them all processes are, those of containers too.
-      - Only a scan of all processes looks for what only the whole host can tell, such as hidden processes.
+      - Ids of processes to scan. A process that matches any of O(pids), O(users) and O(names) is scanned. Without these
+        three, the module scans all processes, including those of containers.
+      - Only a scan of all processes includes checks of the whole host, such as hidden processes.
     type: list
     elements: int
     default: []
   users:
     description:
-      - Accounts whose processes to look at, by name or number; those that a process had first count, too.
-      - Where a host has no account of a name, RV(coverage) says so.
+      - Accounts whose processes to scan, by name or number. The real and the effective account count.
+      - If the host has no account of a name, RV(coverage) says so.
     type: list
     elements: str
     default: []
   names:
-    description: Names of processes to look at, as patterns with C(*), C(?) and C([]), held against their names and
-      those of their executables.
+    description:
+      - Patterns with C(*), C(?) and C([]) for the names of processes to scan, or of their executables without the
+        directory.
     type: list
     elements: str
     default: []
   exclude:
-    description: Ids of processes that are left out. RV(coverage) names those that would be looked at otherwise.
+    description: Ids of processes to leave out. RV(coverage) names those that would be scanned otherwise.
     type: list
     elements: int
     default: []
   full:
     description:
-      - Whether to look for signatures in all memory that is present. Otherwise they are looked for in executable
-        memory, in what else looks suspicious, and in a part of the memory of programs that no package ships, and of
-        interpreters with a connection.
+      - Whether to search all memory that is present for signatures. Otherwise the module searches executable memory,
+        other suspicious memory, and a part of the memory of programs that no package ships and of interpreters with a
+        connection.
     type: bool
     default: false
   drift:
     description:
-      - Whether to find what is new since the last scan of all processes, programs that listen on ports and set-uid
-        programs that run. The first scan finds nothing of that kind.
-      - In check mode what is there is not kept for the next scan.
+      - Whether to find new programs that listen on ports, and new set-uid programs that run, since the last scan of all
+        processes. The first scan finds none.
+      - In check mode the module stores nothing for the next scan.
     type: bool
     default: true
   time_budget:
-    description: Seconds after which to stop. What was not looked at is in RV(coverage).
+    description: Seconds after which to stop. RV(coverage) has the processes that were not scanned.
     type: int
     default: 120
   read_budget:
-    description: How many MiB of memory to read at most. What was not looked at is in RV(coverage).
+    description: Maximum of memory to read, in MiB. RV(coverage) has the memory that was not read.
     type: int
     default: 4096
   priority:
@@ -83,78 +83,79 @@ options:
     default: idle
   allowlist:
     description:
-      - Programs of yours of which some things may be seen. An entry applies to processes whose executable is all that
-        it names. What it allows is no finding, and named in RV(coverage) with the reason.
-      - A path alone is not enough, as anything may lie there.
+      - Allowed subtypes of your own programs. An entry applies to processes whose executable matches all its fields.
+        Allowed subtypes are no finding; RV(coverage) names them with the reason.
+      - A path alone is not enough, because any file may be there.
     type: list
     elements: dict
     default: []
     suboptions:
       sha256:
-        description: SHA-256 of the executable. This or O(allowlist[].package) is needed.
+        description: SHA-256 of the executable. This or O(allowlist[].package) is required.
         type: str
       package:
         description:
-          - Name of the package that ships the executable, also as a pattern with C(*) and C(?). The executable must be
-            as the package has it.
+          - Name of the package that ships the executable, or a pattern with C(*) and C(?). The executable must match
+            the package.
         type: str
       path:
         description: Absolute path of the executable.
         type: str
       subtypes:
         description:
-          - What is allowed, by the names that findings have as C(subtype). When empty, what may be legitimate, thus
-            neither techniques of attackers nor known tools; those have to be named.
+          - Allowed subtypes, by the names in C(subtype) of findings. If empty, the entry allows behaviors only. Name
+            techniques and toolkits to allow them.
         type: list
         elements: str
         default: []
       reason:
-        description: Why it is allowed, for those who review it.
+        description: Why it is allowed, for reviewers.
         type: str
         required: true
       until:
         description:
-          - The last day on which it is, such as V(2027-01-31). Later the entry is not used, and RV(coverage) says so.
+          - The last day of the entry, such as V(2027-01-31). After that the module ignores it, and RV(coverage) says
+            so.
         type: str
         required: true
   own_signatures:
-    description: Whether to use the signatures that the collection has.
+    description: Whether to use the collection's signatures.
     type: bool
     default: true
   signature_paths:
-    description: Signatures of yours on the controller, as files or directories of them.
+    description: Files or directories on the controller with your own signatures.
     type: list
     elements: path
     default: []
   yara_rules:
     description:
-      - Files with YARA rules on the host, as absolute paths. They are used where the host has C(yara) or C(yr); where
-        it has neither, RV(coverage) says so.
+      - Absolute paths on the host of files with YARA rules. The module uses them if the host has C(yara) or C(yr);
+        otherwise RV(coverage) says so.
     type: list
     elements: path
     default: []
   max_findings:
-    description: How many findings to return at most, the gravest first.
+    description: Maximum of findings to return, the most severe first.
     type: int
     default: 1000
   state_dir:
     description:
-      - Directory on the host that holds what the last scan saw, as an absolute path; C(/var/lib/bulwark) when not
-        given.
+      - Absolute path of the directory on the host for the state of the last scan.
+      - Defaults to C(/var/lib/bulwark).
     type: path
   lock_timeout:
     description: Seconds to wait for another scan of the same host.
     type: int
     default: 60
   _content:
-    description: Set by the action plugin. Subtypes, engines and signatures, packed.
+    description: Subtypes, engines and signatures, packed. Only the action plugin sets it.
     type: str
 notes:
-  - Root is needed for processes of others. What could not be read for want of it counts as not checked.
-  - A rootkit in the kernel can hide from everything that runs on the host, so from this, too.
+  - Processes of other accounts need root. Without it they count as not checked.
+  - A rootkit in the kernel can hide from everything that runs on the host, including this module.
 seealso:
   - module: bulwark.servers.memory_response
-  - module: bulwark.servers.findings
+  - module: bulwark.servers.findings_record
 """
 
 EXAMPLES = r"""
@@ -162,12 +163,12 @@ EXAMPLES = r"""
   bulwark.servers.memory_scan_info:
   register: memory
 
-- name: Show what was found
+- name: Show the findings
   ansible.builtin.debug:
     msg: "{{ item.finding_info.title }}: {{ item.message }}"
   loop: "{{ memory.findings }}"
 
-- name: Look closely at what the web server's account runs
+- name: Scan the processes of the web server's account closely
   bulwark.servers.memory_scan_info:
     users: [www-data]
     full: true
@@ -184,52 +185,52 @@ EXAMPLES = r"""
 RETURN = r"""
 findings:
   description:
-    - OCSF events, one for each process that something speaks of, and for what is new since the last scan.
-    - The evidence has the process, its parents, connections and ports, and for each thing that was seen its
-      C(subtype) and where in memory it is. The module returns them as C(detections), which the action plugin turns into
-      findings.
+    - OCSF events, one for all processes of an executable with the same most severe class, and one for each new listener
+      or set-uid program.
+    - The evidence has the process, its parents, connections and ports, and the C(subtype) and addresses of each
+      observation. The module returns C(detections), and the action plugin converts them to findings.
   type: list
   elements: dict
   returned: success
 coverage:
   description:
-    - An entry of the scope V(processes), of V(host) and, with O(drift), of V(drift). C(examined) is how many processes
-      were read. What could not be is named with the reason.
-    - When O(pids), O(users) or O(names) choose processes, the first says so as something that was skipped, with how
-      many of how many where that is known, and the others are not checked.
+    - An entry for the scope V(processes), one for V(host) and, with O(drift), one for V(drift). C(examined) is the
+      number of processes that were read. Processes that could not be read are listed with the reason.
+    - If O(pids), O(users) or O(names) are set, the first entry lists this as skipped, with the numbers if they are
+      known. The other scopes are not checked.
   type: list
   elements: dict
   returned: success
 signature_problems:
   description:
-    - Why signatures of O(signature_paths) can't be used, a sentence for each, at most 100. The first is also in
-      RV(coverage), as a note of the scope V(processes).
+    - Why signatures of O(signature_paths) can't be used, a sentence for each, at most 100. The first is also a note of
+      the scope V(processes) in RV(coverage).
   type: list
   elements: str
   returned: success
 memory_scan:
-  description: What was looked at, in numbers.
+  description: Figures about the scan.
   type: dict
   returned: success
   contains:
     processes:
-      description: How many processes were looked at.
+      description: Number of scanned processes.
       type: int
       returned: success
     ended:
-      description: How many ended, or ran another program, before that was done.
+      description: Number of processes that ended, or ran another program, before they were scanned.
       type: int
       returned: success
     bytes_read:
-      description: How many bytes of memory were read.
+      description: Number of bytes of memory that were read.
       type: int
       returned: success
     allowed:
-      description: How many things were seen that the allowlist allows.
+      description: Number of observations that the allowlist allows.
       type: int
       returned: success
     seconds:
-      description: How long the scan took.
+      description: Duration of the scan.
       type: float
       returned: success
 """

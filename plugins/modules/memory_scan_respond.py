@@ -7,16 +7,16 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: memory_scan_respond
 short_description: Apply response rules to the findings of a memory scan
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Matches rules with the findings of one host and runs M(bulwark.servers.memory_response) for each process that a rule
-    matches. Evidence comes first, then processes are stopped, then processes are ended.
-  - Each process gets an action once, however many rules ask for it. A process whose evidence was to be kept and could
-    not be is not ended. It is stopped where a rule says so, as its memory then stays.
-  - The playbook C(bulwark.servers.respond) uses it. Messages name the variables of the role C(memory_scan), which are
-    the options here with C(memory_scan_) before their names.
+  - Matches rules with the findings of one host, and runs M(bulwark.servers.memory_response) for each matching process.
+    It first keeps evidence, then stops processes, then ends processes.
+  - Each process gets an action once, even if several rules ask for it. If a rule asks for evidence of a process and it
+    can't be kept, the process is not ended. It is stopped if a rule says so, because its memory then stays.
+  - The playbook C(bulwark.servers.respond) uses this module. Messages name the variables of the role C(memory_scan),
+    which are the options here with the prefix C(memory_scan_).
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.linux
@@ -26,42 +26,43 @@ attributes:
   diff_mode:
     support: none
     details:
-      - The result says in sentences what was done.
+      - The result lists the actions in sentences.
   idempotent:
     support: partial
     details:
-      - A process that is stopped, or gone, is no change. A rule with C(action=capture) keeps evidence each time.
+      - A process that is already stopped, or gone, is no change. A rule with C(action=capture) keeps evidence each
+        time.
 options:
   response_rules:
     description:
       - A list of rules. Each has an C(action), which is V(capture), V(stop) or V(kill), and C(classes), C(subtypes) or
-        both. The rule matches findings of one of the classes in which one of the subtypes was seen.
-      - With C(dump) a rule of V(capture) keeps memory as well.
-      - What is misspelt fails the task before anything is done.
+        both. A rule matches findings of one of the classes that have one of the subtypes.
+      - With C(dump) a V(capture) rule keeps memory as well.
+      - A misspelt rule fails the task before it takes any action.
     type: raw
     required: true
   findings:
     description:
-      - Findings as RV(bulwark.servers.memory_scan_info#module:findings) has them.
-      - Without them the rules are checked and nothing else is done, also on no host.
+      - Findings in the form of RV(bulwark.servers.memory_scan_info#module:findings).
+      - Without them the module only checks the rules, and touches no host.
     type: list
     elements: dict
   max_dump:
-    description: How many MiB of one process C(dump) keeps at most.
+    description: Maximum of memory of one process that C(dump) keeps, in MiB.
     type: int
     default: 64
   max_captures:
     description:
-      - How many captures the host keeps. The oldest are removed, but none of the same O(run). When so many are of the
-        same run, further processes are not captured, and none of those is ended.
+      - Number of captures that the host keeps. The module removes the oldest, but none of the same O(run). If the run
+        has already made this number of captures, the module captures no further processes, and ends none of those.
     type: int
     default: 20
   run:
-    description: A name for what belongs together, of letters, digits and hyphens. By default a new one is made.
+    description: A name that groups captures, of letters, digits and hyphens. Each task makes a new one by default.
     type: str
   state_dir:
     description:
-      - Directory on the host below which evidence is kept, as an absolute path.
+      - Absolute path of the directory on the host for evidence.
       - Defaults to C(/var/lib/bulwark).
     type: str
   lock_timeout:
@@ -78,7 +79,7 @@ EXAMPLES = r"""
   bulwark.servers.memory_scan_info:
   register: memory
 
-- name: Keep evidence of what is no mere behavior, and end miners
+- name: Keep evidence of techniques and toolkits, and end miners
   bulwark.servers.memory_scan_respond:
     findings: "{{ memory.findings }}"
     response_rules:
@@ -91,17 +92,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 messages:
-  description: Sentences that say what was done or, in check mode, would be done.
+  description: Sentences on the actions that were taken or, in check mode, would be.
   type: list
   elements: str
   returned: when the rules are valid
 failures:
-  description: Sentences that say what could not be done. The task fails if there are any.
+  description: Sentences on the actions that failed. The task fails if there are any.
   type: list
   elements: str
   returned: when the rules are valid
 responses:
-  description: The actions that were taken.
+  description: The actions.
   type: list
   elements: dict
   returned: when the rules are valid
@@ -111,7 +112,7 @@ responses:
       type: int
       returned: success
     started:
-      description: When the process was started, in ticks after the boot.
+      description: Start of the process, in ticks after the boot.
       type: int
       returned: success
     action:
@@ -119,15 +120,15 @@ responses:
       type: str
       returned: success
     dump:
-      description: Whether memory was to be kept.
+      description: Whether the action was to keep memory.
       type: bool
       returned: success
     message:
-      description: One sentence on what was done, or would be.
+      description: One sentence on the action or, in check mode, on what it would do.
       type: str
       returned: success
     capture:
-      description: The evidence, as RV(bulwark.servers.memory_response#module:capture) describes it.
+      description: The evidence, in the form of RV(bulwark.servers.memory_response#module:capture).
       type: dict
       returned: when evidence was kept
 """

@@ -7,25 +7,24 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: network_rules
 short_description: Narrow ports of a host to the sources that need them
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Puts rules in force on a Linux host, which prefixes are let in on which ports, and which are blocked on all of them.
-    Such rules come from the filter P(bulwark.servers.network_recommendations#filter) and were reviewed by people.
-  - On each port that is named, everybody is denied who is in none of its prefixes. A port with prefixes of IPv4 only is
-    closed for IPv6, and the other way round. Ports that are not named are left alone.
-  - In audit mode nobody is denied. The kernel counts and remembers who would be, and
-    M(bulwark.servers.network_rules_info) shows them. Begin with that.
-  - The rules are in a table of nftables of their own, C(inet bulwark_network). Rules of others are never changed. What
-    this table lets pass, another firewall can still deny.
-  - Connections that are established live on. The host itself (C(lo)), ICMP and everything else but TCP and UDP are
-    left alone, and so are answers to its requests for an address (DHCP), and packets to broadcast and multicast
-    addresses.
-  - Nobody is locked out. Rules that deny are on trial first. The action plugin then opens a new connection to the
-    host, and only when that gets in are they confirmed. Otherwise the kernel goes back to the rules before, within
-    O(confirm_within) seconds, by itself, also when the controller is gone.
-  - In check mode it only looks; in diff mode it shows the policy and the rules that it becomes.
+  - Puts rules in force on a Linux host. They say which prefixes are let in on which ports, and which are blocked on all
+    ports. The filter P(bulwark.servers.network_recommendations#filter) recommends such rules, and people review them.
+  - A port with a rule denies every source outside of its prefixes. A port with IPv4 prefixes only is closed for IPv6,
+    and the other way round. Ports without a rule stay as they are.
+  - In audit mode nobody is denied. The kernel counts and remembers the sources that it would deny, and
+    M(bulwark.servers.network_rules_info) shows them. Begin with this mode.
+  - The rules are in a separate table of nftables, C(inet bulwark_network). The module never changes rules of others.
+    Another firewall can still deny what this table accepts.
+  - Established connections go on. The rules do not touch the host's own traffic (C(lo)), ICMP, protocols other than TCP
+    and UDP, answers to DHCP, and packets to broadcast and multicast addresses.
+  - Nobody is locked out. Rules that deny are on trial first. The action plugin opens a new connection to the host, and
+    confirms the rules if it gets in. Otherwise the kernel goes back to the former rules by itself, within
+    O(confirm_within) seconds, even if the controller is gone.
+  - Check mode changes nothing. Diff mode shows the policy and its rules.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.linux
@@ -39,28 +38,27 @@ attributes:
 options:
   state:
     description:
-      - V(present) sets the rules. V(absent) removes them, and what was remembered.
-      - A damaged state keeps it from V(present), but not from V(absent), which keeps each damaged file beside, with
-        C(.damaged) after its name.
+      - V(present) sets the rules. V(absent) removes them and the remembered sources.
+      - Damaged state files make V(present) fail. V(absent) renames each damaged file by adding C(.damaged) to its name.
     type: str
     choices: [present, absent]
     default: present
   mode:
     description:
-      - V(audit) remembers who would be denied, and denies nobody. V(enforce) denies.
+      - V(audit) remembers the sources that would be denied, and denies nobody. V(enforce) denies them.
     type: str
     choices: [audit, enforce]
     default: audit
   rules:
     description:
-      - Who is let in on which ports. It replaces the rules before as a whole. Needed with O(state=present), unless
-        O(blocked) names somebody. No port may be named twice for the same protocol. At most 200.
+      - The sources to let in on each port, at most 200 rules. They replace all former rules. Required with
+        O(state=present), unless O(blocked) is given. No port may occur twice for the same protocol.
     type: list
     elements: dict
     default: []
     suboptions:
       port:
-        description: A port such as V(22), or a range such as V(8000-8100), as clients know it.
+        description: The port that clients use, such as V(22), or a range such as V(8000-8100).
         type: str
         required: true
       protocol:
@@ -74,14 +72,16 @@ options:
         elements: str
         default: []
       closed:
-        description: Must be true where nobody is let in, as a list of prefixes that is empty by mistake closes a port.
+        description:
+          - Must be true for a rule without prefixes, because it closes the port. This catches a list that is empty by
+            mistake.
         type: bool
         default: false
   blocked:
     description:
-      - Addresses and prefixes that are recommended for blocking, on all ports, at most 4096. They are counted and
-        remembered in both modes, and denied with O(mode=enforce).
-      - They win over the prefixes of O(rules). A prefix that is let in on a port and within one of these is refused.
+      - Addresses and prefixes that are recommended for blocking, at most 4096. Their packets are counted and remembered
+        in both modes, and denied on all ports with O(mode=enforce).
+      - They win over the prefixes of O(rules). A rule with a prefix inside a blocked one is refused.
     type: list
     elements: str
     default: []
@@ -93,23 +93,23 @@ options:
     default: []
   log:
     description:
-      - Whether the kernel writes a line to its log for who is denied on a port, or would be, at most six in a minute.
+      - Whether the kernel logs packets that are denied on a port, or would be, at most six a minute.
     type: bool
     default: false
   confirm_within:
     description:
-      - Seconds within which a new connection must have come in, 10 to 3600. When none has, the task fails, and the
-        former rules are in force. Not used with O(mode=audit).
-      - During the trial nobody gets in through a port that is open for a while, and flows of UDP to the ports are
-        paused, as what ends by itself proves nothing.
+      - Seconds within which a new connection must get in, 10 to 3600. Otherwise the task fails and the former rules are
+        in force. Not used with O(mode=audit).
+      - During the trial a temporary opening alone lets nobody in, and UDP flows to the ports pause. Both end by
+        themselves, so they prove nothing.
     type: int
     default: 60
   state_dir:
     description:
-      - Directory on the host that holds the policy, as an absolute path; C(/var/lib/bulwark) when not given.
-      - It is made with mode C(0700). One that is there already keeps its mode, and is refused unless that is C(0700).
-      - It is also refused when others than root can write in it, or in the directories above it, unless these are
-        sticky as C(/tmp) is, where nobody else can exchange it.
+      - Absolute path of the directory on the host for the policy. Defaults to C(/var/lib/bulwark).
+      - A new directory gets mode C(0700). An existing one must have mode C(0700), and is refused otherwise.
+      - It is also refused if another account than root can write to it, or to a directory above it that is not sticky
+        as C(/tmp) is.
     type: path
   lock_timeout:
     description: Seconds to wait for another run that changes the same host's rules.
@@ -117,23 +117,22 @@ options:
     default: 60
   _confirm:
     description:
-      - Which trial is to be confirmed. For the action plugin only, which fills it in.
+      - Set by the action plugin. The trial to confirm.
     type: str
   _withdraw:
     description:
-      - Which trial that nobody has confirmed is to be removed. For the action plugin only, which fills it in.
+      - Set by the action plugin. The unconfirmed trial to remove.
     type: str
   _through_network:
     description:
-      - Whether the connection that confirms leads through the network. For the action plugin only, which fills it in.
+      - Set by the action plugin. Whether the confirming connection leads through the network.
     type: bool
     default: false
 notes:
   - Needs C(nft) on the host, and a kernel with nf_tables of Linux 5.6 or newer.
-  - What M(bulwark.servers.jit_grant) opens is let in by these rules, too, for the same time, except for who is blocked.
-  - Ports that containers publish are decided on, too, by the port that is published. Other traffic that is forwarded is
-    left alone.
-  - UDP has no connections. Who was answered within the last minutes lives on, others are taken for new ones.
+  - An opening of M(bulwark.servers.jit_grant) is open in these rules for the same time, except for blocked sources.
+  - Rules also decide about ports that containers publish, by the published port. Other forwarded traffic passes.
+  - UDP has no connections. Flows that were answered within the last minutes go on; others are new.
 seealso:
   - module: bulwark.servers.network_rules_info
   - plugin: bulwark.servers.network_recommendations
@@ -168,7 +167,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 policy:
-  description: The policy as it is in force now, each prefix in its shortest form.
+  description: The policy in force, each prefix in its shortest form.
   type: dict
   returned: success
   sample:
@@ -180,24 +179,24 @@ policy:
     log: false
 confirmed:
   description:
-    - Whether the policy is in force for good, as it denies nobody, or as a new connection has come in.
+    - Whether the policy is in force for good, because it denies nobody or a new connection got in.
   type: bool
   returned: success
 proven:
   description:
-    - Whether a new connection from another host has come in by what is in force for good. A port that is open for a
-      while lets nobody in during the trial.
-    - It is V(false) where the connection does not lead through the network, as with C(local), or comes from the host
+    - Whether a new connection from another host got in by the permanent rules. Temporary openings let nobody in during
+      the trial.
+    - It is V(false) if the connection does not lead through the network, as with C(local), or comes from the host
       itself.
   type: bool
   returned: when a trial was confirmed
 problem:
-  description: How the kernel differed from the policy, where the policy itself has not changed.
+  description: How the kernel differed from an unchanged policy.
   type: str
   returned: success
 survives_reboot:
   description:
-    - Whether the rules are there after the host was booted, which systemd sees to. None where nothing was changed.
+    - Whether systemd loads the rules at the next boot. None if nothing was changed.
   type: bool
   returned: success
 """

@@ -6,22 +6,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: network_rules_draft
-short_description: Write what a host is to let in as variables for people to review
-version_added: 0.1.0
+short_description: Write the sources to let in on a host as variables for people to review
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 requirements:
   - Python package C(netaddr) 1 on the controller
 description:
-  - Recommends from what M(bulwark.servers.traffic_info) has seen whom to let in on which ports, as the filter
-    P(bulwark.servers.network_recommendations#filter) does, and takes threat lists and the open findings of the store
-    into account.
-  - Writes that as a file of variables of the role C(bulwark.servers.network_hardening) on the controller, with the
-    reason beside each prefix, who would have been denied, and who is recommended for blocking. It enforces nothing.
-  - A file that is there is never replaced unasked. When it lets in or blocks anybody else, the new one is written
-    beside it, as C(HOST.new.yml), and the difference is shown in diff mode.
-  - Ports that nobody needs are in the file as comments, as are those of which too little was seen, and those that stay
-    open because it is unclear who needs them, with who came.
+  - Recommends the sources to let in on each port, from the result of M(bulwark.servers.traffic_info), threat lists and
+    the open findings of the store. The filter P(bulwark.servers.network_recommendations#filter) decides.
+  - Writes a file on the controller with variables of the role C(bulwark.servers.network_hardening). The file has the
+    reason for each prefix, the sources that would have been denied, and the sources that are recommended for blocking.
+    It enforces nothing.
+  - An existing file is replaced only with O(replace=true). If it lets in or blocks other sources, the new file is
+    written beside it as C(HOST.new.yml). Diff mode shows the difference.
+  - The file has three kinds of ports as comments. These are ports that nobody needs, ports with too little traffic, and
+    ports that stay open because it is unclear who needs them. The last ones have the sources that came.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.store
@@ -33,42 +33,40 @@ attributes:
   idempotent:
     support: full
     details:
-      - A file that lets in and blocks the same is left as it is, whatever the reasons are and however its prefixes are
-        written.
+      - A file with the same sources stays as it is, even with other reasons or another spelling of the prefixes.
   platform:
     support: full
     platforms: posix
 options:
   result:
-    description: What M(bulwark.servers.traffic_info) has returned.
+    description: The result of M(bulwark.servers.traffic_info).
     type: dict
     required: true
   path:
     description:
       - The file to write on the controller. A relative path starts in the directory that C(ansible-playbook) is run in.
-      - It gets the mode C(0600), and directories that are missing C(0700).
+      - The file gets mode C(0600), and missing directories get C(0700).
     type: str
     required: true
   replace:
-    description: Whether a file that is there is replaced.
+    description: Whether an existing file is replaced.
     type: bool
     default: false
   use_findings:
     description:
-      - Whether addresses of open findings are kept out, of the severity V(medium) or a higher one, that are about
-        guessing of passwords or scanning. Without a store in the usual place that is noted; one that O(store) names
-        must be there.
+      - Whether addresses in open findings about password guessing or scanning are kept out, from severity V(medium) on.
+        Without a store at the default path, RV(notes) says so. A store that O(store) names must exist.
     type: bool
     default: true
   threat_lists:
     description:
-      - Lists of addresses on the controller that are known from attacks, as paths or as dictionaries as
-        M(bulwark.servers.audit_events_info) takes them. Other entries of them are not used.
+      - Threat lists on the controller, as paths or as dictionaries like those of M(bulwark.servers.audit_events_info).
+        Only their addresses are used.
     type: list
     elements: raw
     default: []
   trusted:
-    description: Prefixes that may come, as text or as dictionaries with C(prefix) and C(name).
+    description: Prefixes to let in, as text or as dictionaries with C(prefix) and C(name).
     type: list
     elements: raw
     default: []
@@ -78,48 +76,49 @@ options:
     elements: raw
     default: []
   names:
-    description: What to call sources, by address or prefix; the smallest prefix around a source names it.
+    description: Names of sources, by address or prefix. The smallest prefix around a source names it.
     type: dict
     default: {}
   public_ports:
-    description: Ports that are meant for everybody, for which nothing is recommended.
+    description: Ports that are meant for everybody. They get no recommendation.
     type: list
     elements: str
     default: [80/tcp, 443/tcp, 443/udp, 25/tcp, 53/tcp, 53/udp]
   minimum_days:
-    description: For how many days traffic has to be seen before anything is recommended, 1 to 3650.
+    description: Days of traffic that a recommendation needs, 1 to 3650.
     type: int
     default: 14
   max_prefixes:
-    description: How many prefixes one port may have, 1 to 256.
+    description: Prefixes that one port may have, 1 to 256.
     type: int
     default: 16
   max_blocked:
-    description: How many sources may be recommended for blocking, 0 to 4096. Those who came most often come first.
+    description: Sources that may be recommended for blocking, 0 to 4096. Those with most connections come first.
     type: int
     default: 500
   locked:
     description:
-      - Ports that just-in-time access locks, as the option C(ports) of M(bulwark.servers.jit_access). They are left
-        out.
+      - Ports that just-in-time access locks, in the form of the option C(ports) of M(bulwark.servers.jit_access). They
+        are left out.
     type: list
     elements: dict
     default: []
   sign_ins:
     description:
       - Accepted sign-ins of the host by source, as M(bulwark.servers.sign_in_sources_info) returns them. They are
-        evidence that a source is legitimate. Leave it out where they are not known.
+        evidence that a source is legitimate. Leave it out if sign-ins are not known.
     type: list
     elements: dict
   sign_ins_observed:
     description:
-      - The first and the last moment between which all sign-ins are known, in seconds since the epoch, so that it
-        counts when somebody who came did not sign in. Give V([0, 0]) where that is not known of any day.
+      - The beginning and the end of the time in which all sign-ins are known, in seconds since the epoch. In this time,
+        a connection without a sign-in counts against its source. Give V([0, 0]) if there is no such time.
     type: list
     elements: float
   fleet:
     description:
-      - What other hosts saw of the same sources, as P(bulwark.servers.network_fleet_elsewhere#filter) returns it.
+      - The results of other hosts for the same sources, as P(bulwark.servers.network_fleet_elsewhere#filter) returns
+        them.
     type: list
     elements: dict
 seealso:
@@ -131,11 +130,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Read who connected
+- name: Read the recorded connections
   bulwark.servers.traffic_info:
   register: seen
 
-- name: Write down whom to let in
+- name: Write the recommended sources
   bulwark.servers.network_rules_draft:
     result: "{{ seen }}"
     path: "learned/{{ inventory_hostname }}.yml"
@@ -153,24 +152,25 @@ EXAMPLES = r"""
 
 RETURN = r"""
 enough_data:
-  description: Whether enough was seen. Otherwise nothing is written, and RV(lines) says why.
+  description: Whether there is enough traffic. Otherwise no file is written, and RV(lines) has the reason.
   type: bool
   returned: success
 lines:
-  description: What to let in, who would have been denied, and where that was written, as lines of text.
+  description:
+    - The sources to let in, the sources that would have been denied, and the path of the file, as lines of text.
   type: list
   elements: str
   returned: success
 path:
-  description: The file that was written, or that says the same already; none where too little was seen.
+  description: The written file, or the existing one with the same rules. None if there is too little traffic.
   type: str
   returned: success
 preserved:
-  description: Whether a file that is there was left as it is.
+  description: Whether an existing file stayed as it is.
   type: bool
   returned: success
 changes:
-  description: Whom the new file lets in and blocks otherwise than the one that was there, port by port.
+  description: The differences between the existing and the new file, port by port.
   type: list
   elements: str
   returned: success
@@ -180,11 +180,11 @@ ports:
   elements: dict
   returned: success
 observed_days:
-  description: For how many days traffic was seen.
+  description: The number of days with known traffic.
   type: int
   returned: success
 notes:
-  description: What of the threat lists could not be used, and whether open findings were not taken into account.
+  description: Unusable entries of threat lists, and a note if open findings were not used.
   type: list
   elements: str
   returned: success

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: network_rules_info
-short_description: Show the network rules of a host, and whom they deny
-version_added: 0.1.0
+short_description: Show the network rules of a host, and the sources that they deny
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Returns the rules that M(bulwark.servers.network_rules) has set on a Linux host, who was denied, or would be in
-    audit mode, and who came of those that are recommended for blocking.
-  - Finds where the kernel does otherwise than the rules say, because somebody has removed or changed them, or has let
-    somebody in beside them.
+  - Returns the rules that M(bulwark.servers.network_rules) has set on a Linux host. Returns the sources that were
+    denied, or would be in audit mode, and the sources that came although they are recommended for blocking.
+  - Finds differences between the kernel and the rules, such as rules that somebody removed or changed, and sources that
+    no grant covers.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
@@ -22,13 +22,13 @@ extends_documentation_fragment:
 options:
   state_dir:
     description:
-      - Directory on the host that holds the policy, as an absolute path; C(/var/lib/bulwark) when not given.
+      - Absolute path of the directory on the host for the policy. Defaults to C(/var/lib/bulwark).
     type: path
 notes:
-  - The kernel remembers at most 16384 sources and ports of IPv4 and as many of IPv6, and forgets each a week after it
-    came last. When it has no room for more, the coverage says so, and the rest is only counted.
-  - Who is let in by rules that were set since is not shown any more. What was remembered in audit mode is forgotten
-    when the mode is changed.
+  - The kernel remembers at most 16384 pairs of source and port for IPv4, and as many for IPv6. It forgets each a week
+    after its last packet. If it has no room for more, the coverage says so, and other packets are only counted.
+  - Sources that newer rules let in are not shown any more. A change of the mode deletes the remembered sources of audit
+    mode.
 seealso:
   - module: bulwark.servers.network_rules
 """
@@ -46,23 +46,24 @@ EXAMPLES = r"""
 
 RETURN = r"""
 policy:
-  description: The policy, as M(bulwark.servers.network_rules) takes it; none where no rules are set.
+  description: The policy, as M(bulwark.servers.network_rules) takes it. None if no rules are set.
   type: dict
   returned: success
 in_force:
-  description: Whether the kernel has the rules of the policy; it has no value where that is not known.
+  description: Whether the kernel has the rules of the policy. None if this is not known.
   type: bool
   returned: success
 problem:
-  description: How the kernel differs from the policy; none where it does not.
+  description: How the kernel differs from the policy. None if it does not.
   type: str
   returned: success
 trial_seconds_left:
-  description: For how long other rules are still on trial; V(0) where none are, and no value where that is not known.
+  description: Seconds for which other rules are still on trial. V(0) without a trial, none if this is not known.
   type: int
   returned: success
 denied:
-  description: Who was denied on ports that the rules name, or would be in audit mode, most packets first; at most 1000.
+  description:
+    - Sources that were denied on ports with rules, or would be in audit mode, most packets first. At most 1000.
   type: list
   elements: dict
   returned: success
@@ -80,37 +81,44 @@ denied:
       type: int
       returned: success
     packets:
-      description: How many packets of new connections came, without a week's pause between them.
+      description: The number of packets of new connections, without a week's pause between them.
       type: int
       returned: success
     first:
       description:
-        - When the first one came, or the first one of the last week where they came for longer, in seconds since the
-          epoch. None where the kernel had no room to remember it.
+        - The time of the first packet within the last week, in seconds since the epoch. None if the kernel had no room
+          to remember it.
       type: float
       returned: success
     last:
-      description: When the last one came, in seconds since the epoch.
+      description: The time of the last packet, in seconds since the epoch.
       type: float
       returned: success
+    simulated:
+      description:
+        - Whether M(bulwark.servers.attack_simulation) sent all of these packets, so that they are in no finding.
+      type: bool
+      returned: success
 blocked:
-  description: Who came of those that are recommended for blocking, with the same fields; at most 1000.
+  description: Sources that came and are recommended for blocking, with the same fields. At most 1000.
   type: list
   elements: dict
   returned: success
   contains: *source
 packets_denied:
-  description: How many packets were denied since the rules are there, or would be, also of who is not remembered.
+  description:
+    - The number of packets that were denied since the rules were set, or would be, including those of forgotten
+      sources.
   type: int
   returned: success
 packets_blocked:
-  description: The same of those that are recommended for blocking.
+  description: The same number for sources that are recommended for blocking.
   type: int
   returned: success
 findings:
   description:
-    - OCSF events of who was denied, of who is blocked, and of rules that are not as they should be. The module returns
-      them as C(detections), which the action plugin turns into findings.
+    - OCSF events of denied sources, of blocked sources, and of rules that are not in force. The module returns them as
+      C(detections), which the action plugin turns into findings.
   type: list
   elements: dict
   returned: success

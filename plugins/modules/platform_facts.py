@@ -7,14 +7,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: platform_facts
 short_description: Gather the facts that name a host's platform, and no others
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Runs M(ansible.builtin.setup) on the host and keeps, of what it answers, only the facts listed below, each checked.
-  - Ansible makes a variable of every fact that a host sends, whatever its name is, and such a variable goes before
-    those of the inventory. A host in an attacker's hands can so choose where a playbook writes its report or which
-    database it uses. Gathered with this module, facts are about the host and nothing else.
+  - Runs M(ansible.builtin.setup) on the host, checks its facts, and returns only those listed below.
+  - Ansible makes a variable of every fact that a host sends, whatever its name, and this variable wins over the
+    inventory. So a compromised host can choose where a playbook writes its report, or which database it uses. This
+    module prevents that.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
@@ -27,7 +27,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Scan with a role of the collection in a play of your own
+- name: Scan with a role of the collection in your own play
   hosts: all
   gather_facts: false
   tasks:
@@ -46,42 +46,42 @@ ansible_facts:
   type: dict
   contains:
     ansible_system:
-      description: The operating system's family, on which a role decides what it can do.
-      returned: when the host says it
+      description: The family of the operating system, by which a role decides what it can do.
+      returned: if the host sends it
       type: str
       sample: Linux
     ansible_distribution:
       description: The operating system.
-      returned: when the host says it
+      returned: if the host sends it
       type: str
       sample: Debian
     ansible_distribution_version:
       description: Its version.
-      returned: when the host says it
+      returned: if the host sends it
       type: str
       sample: "13.2"
     ansible_kernel:
       description: The release of the kernel.
-      returned: when the host says it
+      returned: if the host sends it
       type: str
       sample: 6.12.48+deb13-amd64
     ansible_domain:
       description: The domain.
-      returned: when the host says it
+      returned: if the host sends it
       type: str
       sample: example.com
     ansible_virtualization_role:
       description: Whether the host is a V(guest) or a V(host).
-      returned: when the host says it
+      returned: if the host sends it
       type: str
       sample: guest
     ansible_default_ipv4:
-      description: The address by which the host reaches others.
-      returned: when the host has one
+      description: The address from which the host reaches others.
+      returned: if the host has one
       type: dict
       contains:
         address:
-          description: The address; C(ansible_default_ipv6) where there is only one of that kind.
+          description: The address. If the host has only an IPv6 address, it is in C(ansible_default_ipv6).
           returned: always
           type: str
           sample: 192.0.2.7

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: sign_in_info
 short_description: Look at who signed in to a host, and who tried to
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
@@ -66,7 +66,7 @@ notes:
     from what sshd writes itself; where that can't be told, the sign-in counts without a source.
   - A database of C(wtmpdb) or C(lastlog2) is read where the host's Python has C(sqlite3).
 seealso:
-  - module: bulwark.servers.findings
+  - module: bulwark.servers.findings_record
 """
 
 EXAMPLES = r"""
@@ -169,7 +169,7 @@ rule_problems:
   returned: success
 checkpoint:
   description:
-    - How far the logs were read. M(bulwark.servers.findings) keeps it together with what was found.
+    - How far the logs were read. M(bulwark.servers.findings_record) keeps it together with what was found.
   type: dict
   returned: with O(run), not in check mode
 """

@@ -6,28 +6,30 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: sign_in_sources_info
-short_description: Show from which addresses sshd has let somebody in
-version_added: 0.1.0
+short_description: Show the addresses from which sshd accepted a sign-in
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Sums up, for each address, the sign-ins that sshd of a Linux host has accepted, as evidence of who is legitimate.
-  - Believes only what nobody but root can have written. These are messages of the journal whose sender was root and an
-    executable of sshd, records of the audit log, and records of C(wtmp) and C(wtmpdb) with an address.
+  - Sums up, for each address, the sign-ins that sshd of a Linux host accepted. They are evidence that a source is
+    legitimate.
+  - Trusts only records that root alone can write. These are messages in the journal from a root process whose
+    executable is sshd, records of the audit log, and records of C(wtmp) and C(wtmpdb) with an address.
   - Every local account can write a line in the name of sshd to C(/var/log/auth.log) or C(/var/log/secure), with
-    C(logger). Sources that only those name are in RV(hints), and never in RV(sign_ins).
-  - Nothing is remembered on the host. A look with M(bulwark.servers.sign_in_info) goes on where it would have without.
+    C(logger). Sources that only such lines name are in RV(hints), and never in RV(sign_ins).
+  - Nothing is remembered on the host. The next run of M(bulwark.servers.sign_in_info) reads the same as without this
+    module.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
   - bulwark.servers.attributes.linux
 options:
   days:
-    description: How many days the look goes back, 1 or more.
+    description: Days to go back, 1 or more.
     type: int
     default: 90
   time_budget:
-    description: Seconds after which reading stops, 0 for no limit. What was not read is in the coverage.
+    description: Seconds after which reading stops, 0 for no limit. The coverage names the logs that were not read.
     type: int
     default: 120
   priority:
@@ -41,7 +43,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Read from where sshd has let somebody in
+- name: Read the sources of sign-ins by sshd
   bulwark.servers.sign_in_sources_info:
     days: 30
   register: signed_in
@@ -54,7 +56,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 sign_ins:
-  description: The sources of sign-ins that are proven, at most 5000. Those who signed in most often come first.
+  description: The sources with proven sign-ins, at most 5000. Sources with most sign-ins come first.
   type: list
   elements: dict
   returned: success
@@ -68,7 +70,7 @@ sign_ins:
       type: str
       returned: success
     port:
-      description: The port of the host that it came to; none, as sshd does not log it.
+      description: Always none, as sshd does not log the port.
       type: int
       returned: success
     count:
@@ -76,7 +78,7 @@ sign_ins:
       type: int
       returned: success
     users:
-      description: To how many accounts. Which ones is not said.
+      description: The number of accounts, without their names.
       type: int
       returned: success
     first:
@@ -92,7 +94,7 @@ sign_ins:
       type: dict
       returned: success
     proofs:
-      description: What proves them, of V(journal), V(audit) and V(utmp).
+      description: The sources of the proof, of V(journal), V(audit) and V(utmp).
       type: list
       elements: str
       returned: success
@@ -108,21 +110,21 @@ sign_ins:
       proofs: [journal]
 observed:
   description:
-    - The first and the last moment between which all sign-ins are known, in seconds since the epoch. None where that is
-      not known, as with C(wtmp) alone, which has no sign-ins without a terminal.
+    - The beginning and the end of the time in which all sign-ins are known, in seconds since the epoch. None if there
+      is no such time, as with C(wtmp) alone, which lacks sign-ins without a terminal.
   type: list
   elements: float
   returned: success
 refused:
   description:
-    - Sources that sshd has refused and never let in, as far as the journal and the audit log have it, each with
-      C(source) and C(count); at most 5000.
+    - Sources that sshd refused and never accepted, by the journal and the audit log, each with C(source) and C(count).
+      At most 5000.
   type: list
   elements: dict
   returned: success
 hints:
   description:
-    - Sources that only logs name which anybody can write to, with the fields of RV(sign_ins). They prove nothing.
+    - Sources that only forgeable logs name, with the fields of RV(sign_ins). They prove nothing.
   type: list
   elements: dict
   returned: success

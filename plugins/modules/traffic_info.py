@@ -6,63 +6,63 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: traffic_info
-short_description: Show who connects to a host, and which of its ports need less than the whole world
-version_added: 0.1.0
+short_description: Show who connects to a host, and which of its ports are more open than needed
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Reads what the recorder of M(bulwark.servers.traffic_recorder) has counted on a Linux host since it was read the
-    last time, and adds it to what the host remembers. Each connection counts once, however a reading is cut off.
-  - Reads records of flows on the host, too, so that a host whose history lies elsewhere need not wait for weeks.
+  - Reads the new counts of the recorder that M(bulwark.servers.traffic_recorder) deployed on a Linux host, and adds
+    them to the traffic that the host remembers. Each connection counts once, even if a reading is interrupted.
+  - Reads flow records on the host, too. They spare a host with recorded history the weeks of waiting.
   - Lists the ports that the host listens on, with the process, and whether its firewalls let everybody in.
-  - Where enough was seen, recommends what to let in, as P(bulwark.servers.network_recommendations#filter) does, and
-    finds ports that nobody needs, and ports that are open to the whole world and needed by few.
-  - In check mode what is read is not kept, and read again the next time.
+  - With enough traffic, recommends the sources to let in, as P(bulwark.servers.network_recommendations#filter) does.
+    Finds ports that nobody needs, and ports that are open to the whole world and needed by few.
+  - In check mode the counts are not kept, and the next run reads them again.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
   - bulwark.servers.attributes.linux
 options:
   keep_days:
-    description: For how many days the host remembers who connected, 1 to 400.
+    description: Days for which the host remembers traffic, 1 to 400.
     type: int
     default: 90
   imports:
     description:
-      - Records of flows on the host. What a file holds counts once, also when it is given again, has grown, was
-        renamed or packed by gzip.
-      - What the recorder has counted itself since it was deployed is left out of them.
+      - Flow records on the host. Each record counts once, even if its file is read again, has grown, was renamed or
+        compressed with gzip.
+      - Connections that the recorder counted itself are left out.
     type: list
     elements: dict
     default: []
     suboptions:
       path:
         description:
-          - Absolute path of a file, or of a directory of which each file is read; links in it are not followed.
+          - Absolute path of a file or a directory. All files of a directory are read, but links in it are not followed.
         type: path
         required: true
       format:
         description:
-          - V(conntrack), what C(conntrack -L) writes. V(aws_vpc), flow logs of AWS VPCs. V(azure_vnet) and
-            V(azure_nsg), flow logs of Azure's virtual networks and network security groups; each of the two reads both.
-            V(zeek), its C(conn.log). V(nfdump), what C(nfdump -o line), C(long) and C(csv) write.
-          - A file of which nothing is understood, or not all, is in the coverage with the line and the reason.
+          - V(conntrack) is the output of C(conntrack -L). V(aws_vpc) are flow logs of AWS VPCs. V(azure_vnet) and
+            V(azure_nsg) are flow logs of Azure's virtual networks and network security groups, and each reads both.
+            V(zeek) is Zeek's C(conn.log). V(nfdump) is the output of C(nfdump -o line), C(long) and C(csv).
+          - The coverage names each file with a line that was not understood, with the line and the reason.
         type: str
         choices: [aws_vpc, azure_nsg, azure_vnet, conntrack, nfdump, zeek]
         required: true
   local:
-    description: Addresses and prefixes that flow records have for this host, beside those that it has itself.
+    description: Addresses and prefixes that flow records have for this host, in addition to its own addresses.
     type: list
     elements: str
     default: []
   max_traffic:
     description:
-      - How many entries RV(traffic) has at most. Those who were answered on most days come first. Recommendations are
-        made from all entries.
+      - Entries that RV(traffic) has at most. Sources that were answered on most days come first. Recommendations use
+        all entries.
     type: int
     default: 20000
   trusted:
-    description: Prefixes that may come, as text or as dictionaries with C(prefix) and C(name).
+    description: Prefixes to let in, as text or as dictionaries with C(prefix) and C(name).
     type: list
     elements: raw
     default: []
@@ -72,52 +72,53 @@ options:
     elements: raw
     default: []
   names:
-    description: What to call sources, by address or prefix; the smallest prefix around a source names it.
+    description: Names of sources, by address or prefix. The smallest prefix around a source names it.
     type: dict
     default: {}
   public_ports:
-    description: Ports that are meant for everybody, for which nothing is recommended.
+    description: Ports that are meant for everybody. They get no recommendation.
     type: list
     elements: str
     default: [80/tcp, 443/tcp, 443/udp, 25/tcp, 53/tcp, 53/udp]
   minimum_days:
-    description: For how many days traffic has to be seen before anything is recommended, 1 to 3650.
+    description: Days of traffic that a recommendation needs, 1 to 3650.
     type: int
     default: 14
   max_prefixes:
-    description: How many prefixes one port may have in a recommendation, 1 to 256.
+    description: Prefixes that one port may have in a recommendation, 1 to 256.
     type: int
     default: 16
   sign_ins:
     description:
       - Accepted sign-ins of the host by source, as M(bulwark.servers.sign_in_sources_info) returns them. They are
-        evidence that a source is legitimate. Leave it out where they are not known.
+        evidence that a source is legitimate. Leave it out if sign-ins are not known.
     type: list
     elements: dict
   sign_ins_observed:
     description:
-      - The first and the last moment between which all sign-ins are known, in seconds since the epoch, so that it
-        counts when somebody who came did not sign in. Give V([0, 0]) where that is not known of any day.
+      - The beginning and the end of the time in which all sign-ins are known, in seconds since the epoch. In this time,
+        a connection without a sign-in counts against its source. Give V([0, 0]) if there is no such time.
     type: list
     elements: float
   fleet:
     description:
-      - What other hosts saw of the same sources, as P(bulwark.servers.network_fleet_elsewhere#filter) returns it.
+      - The results of other hosts for the same sources, as P(bulwark.servers.network_fleet_elsewhere#filter) returns
+        them.
     type: list
     elements: dict
   state_dir:
     description:
-      - Directory on the host that holds what was recorded, as an absolute path; C(/var/lib/bulwark) when not given.
+      - Absolute path of the directory on the host for the recorded traffic. Defaults to C(/var/lib/bulwark).
     type: path
   lock_timeout:
     description: Seconds to wait for another run that reads or changes the same host's recorder.
     type: int
     default: 60
 notes:
-  - Connections count for the day, in UTC, on which the last of them came since the reading before, as the kernel does
-    not remember the others. With a reading on each day that is exact but for those around the time of the reading.
-  - A connection that lasts counts once more on each day on which a reading has seen it.
-  - The host remembers 50000 addresses with their ports, and of each file of flow records as many.
+  - All new connections of a source count for the day (UTC) of the last one, as the kernel does not remember the days of
+    the others. With a daily reading, only connections around the time of the reading may count for a wrong day.
+  - A long connection counts once more on each day on which a reading sees it.
+  - The host remembers 50000 pairs of address and port, and as many of each file of flow records.
 seealso:
   - module: bulwark.servers.traffic_recorder
   - plugin: bulwark.servers.network_recommendations
@@ -125,17 +126,17 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Read who connected
+- name: Read the recorded connections
   bulwark.servers.traffic_info:
     trusted: [10.0.0.0/8]
   register: seen
 
-- name: Show what to let in
+- name: Show the recommended sources
   ansible.builtin.debug:
     msg: "{{ item.port }}/{{ item.protocol }}: {{ item.status }}, {{ item.reason }}"
   loop: "{{ seen.recommendations }}"
 
-- name: Begin with what Zeek has recorded
+- name: Begin with the records of Zeek
   bulwark.servers.traffic_info:
     imports:
       - path: /var/log/zeek/2026-01
@@ -145,31 +146,31 @@ EXAMPLES = r"""
 RETURN = r"""
 recorder:
   description:
-    - The settings of the recorder, as M(bulwark.servers.traffic_recorder) returns them. None without one, and where
-      that could not be looked at, as without root.
+    - The settings of the recorder, as M(bulwark.servers.traffic_recorder) returns them. None without a recorder, or if
+      it could not be read, as without root.
   type: dict
   returned: success
 since:
   description:
-    - Since when traffic would have been seen, in seconds since the epoch, which is when the recorder was read first, or
-      after it was made anew and had not been read for more than two days before. None when it never was, and where what
-      the host remembers could not be read.
+    - The beginning of the known traffic, in seconds since the epoch. This is the first reading of the recorder, or the
+      first one after the recorder was made anew and more than two days without a reading. None if the recorder was
+      never read, or if the remembered traffic could not be read.
   type: float
   returned: success
 incomplete_since:
   description:
-    - When the sets of the kernel last had no place for an address that was not made up, in seconds since the epoch. Who
-      connects may be missing then.
+    - The last time at which the sets of the kernel had no place for a real address, in seconds since the epoch. Sources
+      may be missing then.
   type: float
   returned: success
 traffic:
-  description: Who connected, an entry for each address, port, protocol and direction.
+  description: The connections, one entry for each address, port, protocol and direction.
   type: list
   elements: dict
   returned: success
   contains:
     source:
-      description: The address; with C(direction) V(out), of whom the host connected to.
+      description: The address of the source. With C(direction) V(out), the address that the host connected to.
       type: str
       returned: success
     port:
@@ -185,7 +186,7 @@ traffic:
       type: str
       returned: success
     first_seen:
-      description: When it was first seen as far as readings tell, in seconds since the epoch.
+      description: When it was first seen, as exactly as readings allow, in seconds since the epoch.
       type: float
       returned: success
     last_seen:
@@ -206,28 +207,29 @@ traffic:
       returned: success
     bytes:
       description:
-        - What they transferred, none where that is not known. Of imported records, in both directions. Of the recorder,
-          what the host sent, with headers, estimated from one packet in sixteen; none before eight such packets.
+        - The transferred bytes, none if unknown. Imported records have the bytes of both directions. The recorder
+          estimates the bytes that the host sent, with headers, from one packet in sixteen, and has none before eight
+          such packets.
       type: int
       returned: success
     bytes_known_count:
-      description: How many of the connections RV(traffic[].bytes) is of.
+      description: The number of connections behind RV(traffic[].bytes).
       type: int
       returned: success
     seconds:
       description:
-        - How long they took in all, none where that is not known. Of the recorder, of the last connection before each
-          reading, at least.
+        - The total duration of the connections, none if unknown. The recorder has the minimum duration of the last
+          connection before each reading.
       type: int
       returned: success
     long_lived_count:
       description:
-        - How many of them lasted for 600 seconds or more, which is longer than sshd lets anybody stay who does not sign
-          in. None where that is not known.
+        - How many of them lasted 600 seconds or more, which is longer than sshd allows without a sign-in. None if
+          unknown.
       type: int
       returned: success
     seconds_known_count:
-      description: How many of the connections RV(traffic[].seconds) and RV(traffic[].long_lived_count) are of.
+      description: The number of connections behind RV(traffic[].seconds) and RV(traffic[].long_lived_count).
       type: int
       returned: success
     days:
@@ -240,12 +242,12 @@ traffic:
       returned: success
 traffic_count:
   description:
-    - How many entries there are, also those that are left out of RV(traffic). None where what the host remembers could
-      not be read, as without root; RV(traffic) is empty then, and RV(coverage) has the reason.
+    - The number of all entries, including those that RV(traffic) leaves out. None if the remembered traffic could not
+      be read, as without root. RV(traffic) is empty then, and RV(coverage) has the reason.
   type: int
   returned: success
 listening:
-  description: The ports that the host listens on, of UDP those that are not connected; at most 1000.
+  description: The ports that the host listens on, at most 1000. Connected UDP sockets are left out.
   type: list
   elements: dict
   returned: success
@@ -263,40 +265,40 @@ listening:
       type: str
       returned: success
     process:
-      description: The process, with C(pid), C(name) and C(executable); none where that could not be seen.
+      description: The process, with C(pid), C(name) and C(executable). None if it could not be seen.
       type: dict
       returned: success
     reach:
       description:
-        - V(open) where the firewalls of the host let everybody in, V(limited) where they do not, V(unknown) where their
-          rules leave that open, V(local) where only the host itself gets to it.
+        - V(open) if the firewalls of the host let everybody in, V(limited) if they do not, V(unknown) if this cannot be
+          told from their rules, V(local) if only the host itself can connect.
       type: str
       returned: success
     ephemeral:
-      description: Whether it is a port of UDP that a client may have.
+      description: Whether it is a UDP port that a client may have.
       type: bool
       returned: success
 addresses:
-  description: The addresses of the host, without those of the loopback interface.
+  description: The addresses of the host without the loopback interface.
   type: list
   elements: str
   returned: success
 recommendations:
   description:
-    - What to let in, for each listening port that is not for the host alone. The fields are those of
-      P(bulwark.servers.network_recommendations#filter) without C(sources) and C(denied).
+    - The recommendation for each listening port that other hosts can reach. The fields are those of
+      P(bulwark.servers.network_recommendations#filter) without C(sources), C(denied) and C(suspects).
   type: list
   elements: dict
   returned: success
 findings:
-  description: OCSF events of ports that nobody needs, and of ports that are open to more than needs them.
+  description: OCSF events of ports that nobody needs, and of ports that are more open than needed.
   type: list
   elements: dict
   returned: success
 coverage:
   description:
-    - Entries of the scopes V(traffic), V(listening) and V(ports), and V(imports) where there are O(imports). The scope
-      V(ports) is not checked before traffic was seen for O(minimum_days), nor where it can't be known who connected.
+    - Entries of the scopes V(traffic), V(listening) and V(ports), and V(imports) with O(imports). The scope V(ports) is
+      not checked before O(minimum_days) of traffic, or if the connections are not known.
   type: list
   elements: dict
   returned: success

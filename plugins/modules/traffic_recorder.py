@@ -7,18 +7,18 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: traffic_recorder
 short_description: Have the kernel record who connects to a host
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Deploys a recorder in the kernel of a Linux host, a table of nftables of its own, C(inet bulwark_traffic). It counts
-    which addresses connect to which port, and whether they are answered, and where asked for also whom the host
-    connects to. M(bulwark.servers.traffic_info) reads it.
-  - It decides about no packet, runs no daemon, and needs no connection tracking, so that it turns none on.
-  - It takes a bounded amount of memory. Sources that prove that they are real by taking part in a handshake are counted
-    apart from those that may be made up, so that a flood of the latter does not take their place.
-  - When settings change, what was counted so far is kept.
-  - In check mode it only looks; in diff mode it shows the settings and the rules that they become.
+  - Deploys a recorder in the kernel of a Linux host, a separate table of nftables, C(inet bulwark_traffic). It counts
+    which addresses connect to which port, and whether they are answered. With O(directions), it also counts the
+    addresses that the host connects to. M(bulwark.servers.traffic_info) reads it.
+  - It drops no packet, runs no daemon, and neither needs nor turns on connection tracking.
+  - Its memory is limited. Sources that completed a handshake are real, and are counted apart from those that may be
+    made up. So a flood of made-up sources does not displace them.
+  - Changed settings keep all counts.
+  - Check mode changes nothing. Diff mode shows the settings and their rules.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.linux
@@ -32,42 +32,42 @@ attributes:
 options:
   state:
     description:
-      - V(present) has the kernel record.
-      - V(absent) removes the recorder. What it has counted so far stays on the host, unless O(purge) is set.
+      - V(present) deploys the recorder.
+      - V(absent) removes the recorder. The recorded traffic stays on the host, unless O(purge) is set.
     type: str
     choices: [present, absent]
     default: present
   directions:
     description:
-      - V(in), who connects to this host. V(out), whom this host connects to.
+      - V(in) records the addresses that connect to this host. V(out) records the addresses that this host connects to.
     type: list
     elements: str
     choices: [in, out]
     default: [in]
   size:
     description:
-      - For how many pairs of address and port each set of the kernel has room, 64 to 65536. What finds no place is
-        counted, and told by M(bulwark.servers.traffic_info).
-      - An entry takes about 150 bytes, and only where there is one. With V(in) there are 14 sets for each of IPv4 and
-        IPv6, and with V(out) six more.
+      - Pairs of address and port that each set of the kernel has room for, 64 to 65536. Packets without a place are
+        counted, and M(bulwark.servers.traffic_info) has their number.
+      - An entry takes about 150 bytes, and an empty place none. With V(in) there are 14 sets for each of IPv4 and IPv6,
+        and with V(out) six more.
     type: int
     default: 8192
   timeout_days:
     description:
-      - After how many days the kernel forgets an address that does not come again, 1 to 60.
-      - M(bulwark.servers.traffic_info) has to be run more often than that. Run it daily, as the kernel does not
-        remember on which days an address came but for the last.
+      - Days after which the kernel forgets an address that does not come again, 1 to 60.
+      - Run M(bulwark.servers.traffic_info) more often than that, best every day. The kernel remembers only the last day
+        on which an address came.
     type: int
     default: 7
   unrecorded_ports:
     description:
-      - Ports of this host that are meant for everybody, such as V(443/tcp). Who visits them is not recorded, as that
-        would take the place of everybody else.
+      - Ports of this host that are meant for everybody, such as V(443/tcp). Their visitors are not recorded, as they
+        would fill the sets.
     type: list
     elements: str
     default: [80/tcp, 443/tcp, 443/udp, 25/tcp, 53/tcp, 53/udp]
   keep_days:
-    description: For how many days the host remembers what was read from the kernel, 1 to 400.
+    description: Days for which the host remembers the traffic, 1 to 400.
     type: int
     default: 90
   purge:
@@ -76,10 +76,10 @@ options:
     default: false
   state_dir:
     description:
-      - Directory on the host that holds what was recorded, as an absolute path; C(/var/lib/bulwark) when not given.
-      - It is made with mode C(0700). One that is there already keeps its mode, and is refused unless that is C(0700).
-      - It is also refused when others than root can write in it, or in the directories above it, unless these are
-        sticky as C(/tmp) is, where nobody else can exchange it.
+      - Absolute path of the directory on the host for the recorded traffic. Defaults to C(/var/lib/bulwark).
+      - A new directory gets mode C(0700). An existing one must have mode C(0700), and is refused otherwise.
+      - It is also refused if another account than root can write to it, or to a directory above it that is not sticky
+        as C(/tmp) is.
     type: path
   lock_timeout:
     description: Seconds to wait for another run that reads or changes the same host's recorder.
@@ -87,15 +87,15 @@ options:
     default: 60
 notes:
   - Needs C(nft) on the host, and a kernel with nf_tables of Linux 5.6 or newer.
-  - Recorded are TCP, UDP and SCTP of IPv4 and IPv6. The loopback interface, multicast and broadcast are left out.
-    Traffic that is sent on, such as to containers and virtual machines, is not recorded.
-  - A connection of TCP or SCTP is a packet that begins one; one that is sent again because nobody answered counts
-    again. A connection of UDP is all packets between two ends without a pause of three minutes.
-  - An address is answered when the handshake was completed, or a packet of UDP went back. With UDP, addresses that are
-    made up can't be told from others.
-  - What came since the last reading is lost when the host is booted, or all rules of nftables are flushed. The recorder
-    itself is there again after a boot, and after nftables is reloaded, where the host has systemd.
-  - What is dropped before the hook input, such as in rules of prerouting or by XDP, is not seen.
+  - It records TCP, UDP and SCTP of IPv4 and IPv6. It leaves out the loopback interface, multicast and broadcast, and
+    forwarded traffic such as that of containers and virtual machines.
+  - Each packet that begins a connection of TCP or SCTP counts as one, even if it is sent again because nobody answered.
+    A connection of UDP is all packets between two ends without a pause of three minutes.
+  - An address counts as answered after a completed handshake, or after a packet of UDP in return. With UDP, made-up
+    addresses look like others.
+  - A boot of the host, and a flush of all nftables rules, lose the counts since the last reading. On hosts with
+    systemd, the recorder itself is loaded again after a boot and after a reload of nftables.
+  - The recorder does not see packets that are dropped before the input hook, such as by prerouting rules or by XDP.
 seealso:
   - module: bulwark.servers.traffic_info
 """
@@ -119,19 +119,19 @@ EXAMPLES = r"""
 RETURN = r"""
 recorder:
   description:
-    - The settings that are in force now. Beside those of the options, C(first_ephemeral) is the first port that the
-      host's own connections come from.
+    - The settings in force. In addition to the options, C(first_ephemeral) is the first port of the host's own
+      connections.
   type: dict
   returned: success
   sample:
     {directions: [in], size: 8192, timeout_days: 7, unrecorded_ports: [443/tcp], first_ephemeral: 32768}
 problem:
-  description: How the kernel differed from the settings, where the settings themselves have not changed.
+  description: How the kernel differed from unchanged settings.
   type: str
   returned: success
 survives_reboot:
   description:
-    - Whether the recorder is there after the host was booted, which systemd sees to. None where nothing was changed.
+    - Whether systemd loads the recorder at the next boot. None if nothing was changed.
   type: bool
   returned: success
 """
