@@ -90,10 +90,13 @@ docs: test-environment ## Render the collection's documentation to .build/docs
 	@$(test) tools/alert_reference.py $(documented)
 	@$(test) tools/control_reference.py $(documented)
 	@$(test) tools/export_reference.py $(documented)
-	@$(in_test) antsibull-docs sphinx-init --use-current --squash-hierarchy --sphinx-theme alabaster \
-		--dest-dir $(BUILD)/docs bulwark.servers >/dev/null
+	@$(test) -m tests.integration.report.pictures $(BUILD)/docs/pictures
+	@$(in_test) antsibull-docs sphinx-init --use-current --squash-hierarchy --no-indexes --sphinx-theme furo \
+		--project bulwark.servers --copyright "bulwark.servers contributors" --title bulwark.servers \
+		--extra-conf pygments_dark_style=monokai --dest-dir $(BUILD)/docs bulwark.servers >/dev/null
 	@$(in_test) $(of_documented) antsibull-docs --config-file $(BUILD)/docs/antsibull-docs.cfg collection --use-current \
-		--squash-hierarchy --dest-dir $(BUILD)/docs/rst bulwark.servers >/dev/null
+		--squash-hierarchy --no-indexes --dest-dir $(BUILD)/docs/rst bulwark.servers >/dev/null
+	@$(test) tools/documentation_site.py $(documented) $(BUILD)/docs --pictures $(BUILD)/docs/pictures
 	@# Without a network, links to Ansible's own documentation lead nowhere, at great length.
 	@$(in_test) sphinx-build -q -b html -c $(BUILD)/docs $(BUILD)/docs/rst $(BUILD)/docs/html \
 		2>$(BUILD)/docs/sphinx.log || { cat $(BUILD)/docs/sphinx.log >&2; exit 1; }

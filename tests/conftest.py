@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import time
 import typing as t
 
 import hypothesis
@@ -15,7 +16,7 @@ import hypothesis.configuration
 import pytest
 
 from tests.fleet.fixtures import _fleet, docker_engine, fleet
-from tests.support import controllers, paths, require
+from tests.support import compiled_once, controllers, paths, require
 
 # How long one example takes says nothing on a machine that is shared; what it shows does.
 hypothesis.settings.register_profile("shared_machine", deadline=None)
@@ -26,12 +27,15 @@ hypothesis.configuration.set_hypothesis_home_dir(paths.BUILD / "hypothesis")
 _CHAINS = ("audit", "memory", "hostile_events")
 # Test modules that draw the events of tests.support.hostile_events import one of these.
 _HOSTILE = frozenset({"hostile_events", "hostile"})
+_BEGIN = time.monotonic()
+_PRIORITY = os.getpriority(os.PRIO_PROCESS, 0)
 
 __all__ = ["_fleet", "docker_engine", "fleet"]
 
 paths.link_collection()
 sys.path.insert(0, str(paths.COLLECTIONS))
 os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(paths.COLLECTIONS)
+os.environ[compiled_once.VARIABLE] = str(paths.BUILD / "cache" / "compiled")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -73,9 +77,29 @@ def _turn(item: pytest.Item) -> int:
     return 3 if item.nodeid.startswith(("tests/unit/", "tests/content/")) else 2
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Print what failed, and when, at once: a run that is stopped before its end prints no summary."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        minutes, seconds = divmod(int(time.monotonic() - _BEGIN), 60)
+        crash = getattr(report.longrepr, "reprcrash", None)
+        message = crash.message.partition("\n")[0] if crash else ""
+        sys.stdout.write(f"\n[{minutes}:{seconds:02}] {report.nodeid}: {report.when} failed: {message[:300]}\n")
+        sys.stdout.flush()
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("requires"):
         require(*marker.args)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Take back the priority that a look gives up for its process, which was the one that runs all tests.
+
+    The rest of them, and all that they start, would wait for those of the other workers. Only root can take it back.
+    """
+    if os.geteuid() == 0 and os.getpriority(os.PRIO_PROCESS, 0) != _PRIORITY:
+        os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
 
 
 @pytest.fixture(scope="session")

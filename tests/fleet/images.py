@@ -8,6 +8,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import fcntl
+import functools
 import glob
 import hashlib
 import pathlib
@@ -18,7 +19,7 @@ import tempfile
 import typing as t
 
 from tests.fleet.engine import Engine
-from tests.support import commands, paths
+from tests.support import commands, paths, waiting
 from tests.support.fresh_root import FreshRoot
 
 # The Python that each kind of host runs modules with.
@@ -84,7 +85,8 @@ def ensure(engine: Engine, kinds: t.Iterable[str]) -> None:
         if "python38" in missing and engine.run("image", "inspect", tag("trixie")).returncode != 0:
             releases.add("trixie")
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            for done in [pool.submit(_debian, engine, release) for release in sorted(releases)]:
+            builds = [functools.partial(_debian, engine, release) for release in sorted(releases)]
+            for done in [pool.submit(waiting.again, build, ImageError) for build in builds]:
                 done.result()
         if "python38" in missing:
             _python38(engine)
@@ -94,23 +96,26 @@ def ensure_booting(engine: Engine) -> None:
     """Build the image of hosts with systemd if the engine does not have it yet; raise ImageError."""
     ensure(engine, ["trixie"])
     with _building():
-        if engine.run("image", "inspect", BOOTING).returncode == 0:
-            return
-        with tempfile.TemporaryDirectory(prefix="image-", dir=paths.cache()) as directory:
-            root = pathlib.Path(directory) / "root"
-            root.mkdir()
-            container = engine("create", tag("trixie"), "true")
-            archive = pathlib.Path(directory) / "root.tar"
-            try:
-                engine("export", "--output", str(archive), container)
-            finally:
-                engine("rm", container)
-            _run(["tar", "-C", str(root), "--numeric-owner", "-xf", str(archive)])
-            packages = " ".join(_BOOTING)
-            FreshRoot(root).run(f"apt-get -qq update; apt-get -qq install --no-install-recommends {packages}")
-            _run(["tar", "--xattrs", "--numeric-owner", "-C", str(root), "-cf", str(archive), "."])
-            with archive.open("rb") as stream:
-                engine("import", "-", BOOTING, stdin=stream)
+        if engine.run("image", "inspect", BOOTING).returncode != 0:
+            waiting.again(functools.partial(_booting, engine), AssertionError)
+
+
+def _booting(engine: Engine) -> None:
+    with tempfile.TemporaryDirectory(prefix="image-", dir=paths.cache()) as directory:
+        root = pathlib.Path(directory) / "root"
+        root.mkdir()
+        container = engine("create", tag("trixie"), "true")
+        archive = pathlib.Path(directory) / "root.tar"
+        try:
+            engine("export", "--output", str(archive), container)
+        finally:
+            engine("rm", container)
+        _run(["tar", "-C", str(root), "--numeric-owner", "-xf", str(archive)])
+        packages = " ".join(_BOOTING)
+        FreshRoot(root).run(f"apt-get -qq update; apt-get -qq install --no-install-recommends {packages}")
+        _run(["tar", "--xattrs", "--numeric-owner", "-C", str(root), "-cf", str(archive), "."])
+        with archive.open("rb") as stream:
+            engine("import", "-", BOOTING, stdin=stream)
 
 
 @contextlib.contextmanager
@@ -123,19 +128,27 @@ def _building() -> t.Iterator[None]:
 
 
 def _debian(engine: Engine, release: str) -> None:
-    program = commands.find("debootstrap")
-    if program is None:
-        raise ImageError("images are built with debootstrap: apt-get install debootstrap")
+    if commands.find("mmdebstrap") is None:
+        raise ImageError("images are built with mmdebstrap: apt-get install mmdebstrap")
     with tempfile.TemporaryDirectory(prefix="image-", dir=paths.cache()) as directory:
         root = pathlib.Path(directory) / release
-        # In a mount namespace of its own: whatever debootstrap mounts and an interrupt leaves behind ends with it.
-        command = ["unshare", "--mount", "--fork", program, "--variant=minbase", f"--include={','.join(_PACKAGES)}"]
-        _run([*command, release, str(root), mirror()])
+        _run(debian_build(release, root, _PACKAGES))
         _run(["chroot", str(root), "/bin/sh", "-euc", _PREPARE])
         archive = pathlib.Path(directory) / "root.tar"
         _run(["tar", "--xattrs", "--numeric-owner", "-C", str(root), "-cf", str(archive), "."])
         with archive.open("rb") as stream:
             engine("import", "-", tag(release), stdin=stream)
+
+
+def debian_build(release: str, root: pathlib.Path, packages: t.Iterable[str]) -> list[str]:
+    """Return the command that puts a Debian release with these packages into a new directory.
+
+    It runs in a mount namespace of its own: what is mounted when it is interrupted ends with it. It does not wait for
+    the disk after each file, as an image that a crash has spoilt is built again. The logs of the installation stay.
+    """
+    options = ["--quiet", "--variant=minbase", "--skip=cleanup/reproducible", "--dpkgopt=force-unsafe-io"]
+    build = ["mmdebstrap", *options, f"--include={','.join(packages)}", release, str(root), mirror()]
+    return ["unshare", "--mount", "--fork", *build]
 
 
 def _python38(engine: Engine) -> None:

@@ -21,6 +21,8 @@ _PACKAGES = {
     "auditctl": "auditd",
     "chattr": "e2fsprogs",
     "chromedriver": "chromium-driver",
+    "debugfs": "e2fsprogs",
+    "clamd": "clamav-daemon",
     "dockerd": "docker.io",
     "busybox": "busybox-static",
     "newuidmap": "uidmap",
@@ -39,6 +41,7 @@ _PACKAGES = {
     "setfattr": "attr",
     "getfattr": "attr",
     "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
     "journalctl": "systemd",
     "systemctl": "systemd",
@@ -140,7 +143,7 @@ def _docker(_name: str) -> str | None:
 
 
 def _fleet(_name: str) -> str | None:
-    return _root("") or _docker("") or _command("debootstrap") or _command("ssh")
+    return _root("") or _docker("") or _command("mmdebstrap") or _command("ssh")
 
 
 def _postgresql(_name: str) -> str | None:

@@ -14,8 +14,9 @@ import pathlib
 import subprocess
 import typing as t
 
-from tests.support import commands, paths
+from tests.support import commands, compiled_once, paths
 from tests.support._require import require
+from tests.support.warm import warm
 
 # ansible-core to the Pythons it is tested with; the first one found is used.
 PYTHONS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
@@ -65,29 +66,27 @@ class Controller:
         home directory. collections: where bulwark.servers is. check: raise AssertionError with the output when
         it fails. account: to run from, with the right to read and write what is root's, as the environment is.
         """
-        command = [
-            *(as_account(account) if account else []),
-            self.program("ansible-playbook"),
-            str(playbook),
-            "--inventory",
-            str(inventory),
-        ]
+        command = [self.program("ansible-playbook"), str(playbook), "--inventory", str(inventory)]
         if extra_vars:
             command += ["--extra-vars", json.dumps(extra_vars)]
+        command += arguments
         variables = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections), "LC_ALL": "C.UTF-8"}
         variables.pop("ANSIBLE_CONFIG", None)
         if state is not None:
             variables["XDG_STATE_HOME"] = str(state)
         variables.update(environment or {})
-        answer = subprocess.run(
-            [*command, *arguments],
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="backslashreplace",
-            check=False,
-        )
+        if account is None and collections == paths.COLLECTIONS:
+            ended = warm().run(command, variables)
+        else:
+            ended = subprocess.run(
+                [*(as_account(account) if account else []), *command],
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+            )
+        output, errors = (text.decode(errors="backslashreplace") for text in (ended.stdout, ended.stderr))
+        answer = subprocess.CompletedProcess(ended.args, ended.returncode, output, errors)
         if check and answer.returncode != 0:
             raise AssertionError(f"{' '.join(command)} ended with {answer.returncode}\n{answer.stdout}{answer.stderr}")
         return answer
@@ -114,6 +113,7 @@ def controller(version: str) -> Controller:
     for package in (f"ansible-core~={version}.0", *more):
         command += ["--package", package]
     subprocess.run(command, stdin=subprocess.DEVNULL, check=True)
+    compiled_once.install(directory)
     return Controller(version, directory)
 
 

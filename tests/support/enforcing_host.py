@@ -32,7 +32,7 @@ from tests.support.enforcing_image import Image, build_image, run_command
 
 NEEDS: t.Final = (
     "root",
-    "command:debootstrap",
+    "command:mmdebstrap",
     "command:mkfs.ext3",
     "command:systemd-nspawn",
     "command:nsenter",
@@ -208,17 +208,25 @@ class Host:
 
 @contextlib.contextmanager
 def booted(
-    directory: pathlib.Path, *, packages: t.Sequence[str] = (), audit_log: pathlib.Path | None = None
+    directory: pathlib.Path,
+    *,
+    packages: t.Sequence[str] = (),
+    audit_log: pathlib.Path | None = None,
+    file: pathlib.Path | None = None,
+    namespace: tuple[str, str] | None = None,
 ) -> t.Iterator[Host]:
     """Have a host while the block runs, with its files below ``directory``.
 
     packages: of Debian, beside those that each host has. audit_log: the directory that is its /var/log/audit, as the
-    log of this machine's only audit daemon.
+    log of this machine's only audit daemon. file: a changed copy of the file system with these packages. namespace: the
+    name and address of a network namespace that is there, and that this thread reaches.
     """
     made = build_image(packages)
+    made = made._replace(file=file or made.file)
     directory.mkdir(parents=True, exist_ok=True)
     binds = [f"{audit_log}:/var/log/audit"] if audit_log else []
-    with _network() as (name, address), _mounted(made.file, directory):
+    network = contextlib.nullcontext(namespace) if namespace else _network()
+    with network as (name, address), _mounted(made.file, directory):
         host = Host(directory, made, name, address, binds)
         host.known_hosts.write_text(f"{address} {made.host_key}\n")
         try:

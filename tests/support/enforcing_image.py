@@ -128,21 +128,23 @@ def _cached(recipe: str, build: t.Callable[[pathlib.Path], None]) -> Image:
     with open(f"{directory}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not directory.exists():
-            with tempfile.TemporaryDirectory(prefix=f"{directory.name}-", dir=directory.parent) as workspace:
-                finished = pathlib.Path(workspace) / "image"
-                finished.mkdir(mode=0o700)
-                build(finished)
-                finished.rename(directory)
+            waiting.again(lambda: _build_aside(directory, build), AssertionError)
     return Image(directory / "root.ext3", directory / "key", (directory / "host_key").read_text().strip())
+
+
+def _build_aside(directory: pathlib.Path, build: t.Callable[[pathlib.Path], None]) -> None:
+    with tempfile.TemporaryDirectory(prefix=f"{directory.name}-", dir=directory.parent) as workspace:
+        finished = pathlib.Path(workspace) / "image"
+        finished.mkdir(mode=0o700)
+        build(finished)
+        finished.rename(directory)
 
 
 def _build(directory: pathlib.Path) -> None:
     from tests.fleet import images
 
     root = directory / "root"
-    # In a mount namespace of its own: whatever debootstrap mounts and an interrupt leaves behind ends with it.
-    build = ["unshare", "--mount", "--fork", "debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}"]
-    run_command([*build, "trixie", str(root), images.mirror()], seconds=900)
+    run_command(images.debian_build("trixie", root, _PACKAGES), seconds=900)
     run_command(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(directory / "key")])
     (root / "authorized_keys").write_text((directory / "key.pub").read_text())
     run_command(["chroot", str(root), "/bin/sh", "-euc", _PREPARE])

@@ -11,7 +11,12 @@ import typing as t
 
 import hypothesis
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events, scan_activity, vulnerabilities
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import (
+    events,
+    observables,
+    scan_activity,
+    vulnerabilities,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.compliance import FAIL, Compliance
 from hypothesis import strategies as st
 
@@ -137,7 +142,7 @@ def large(evidences: int = 100, length: int = 1_000) -> dict[str, t.Any]:
     """Return a Detection Finding with so many evidences, each with a command line of so many characters."""
     event = dict(plain()[0])
     event["evidences"] = [{"process": {"pid": number + 1, "cmd_line": "x" * length}} for number in range(evidences)]
-    return event
+    return observables.with_observables(event)
 
 
 def large_vulnerability(number: int = 2_000) -> dict[str, t.Any]:

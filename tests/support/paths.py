@@ -10,6 +10,8 @@ import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / ".build"
+# PYTHONPYCACHEPREFIX of tests that import the collection in a new process each time.
+BYTECODE = BUILD / "cache" / "bytecode"
 
 # Put on ANSIBLE_COLLECTIONS_PATH; bulwark.servers in it is a symbolic link to the checkout.
 COLLECTIONS = BUILD / "collections"

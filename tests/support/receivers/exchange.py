@@ -48,7 +48,7 @@ class Request:
         try:
             return json.loads(self.content().decode("utf-8"), parse_constant=_no_constant)
         except ValueError as error:
-            raise BadBodyError(f"the body is no JSON: {error}") from error
+            raise BadBodyError(f"the body is not JSON: {error}") from error
 
 
 def _no_constant(name: str) -> t.NoReturn:

@@ -21,7 +21,7 @@ from tests.support.receivers.kafka_sign_in import SignIn
 from tests.support.receivers.syslog_daemons import free_port
 from tests.support.waiting import until
 
-_SECONDS = 30.0
+_SECONDS = 120.0
 
 
 class Message(t.NamedTuple):
