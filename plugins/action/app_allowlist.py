@@ -116,7 +116,7 @@ class ActionModule(StoreActionBase):
 def _approval(options: t.Mapping[str, t.Any], by: str, now: float) -> approve.Approval:
     reason = " ".join((options["reason"] or "").split())
     if options["state"] == "present" and not reason:
-        raise AnsibleActionFail("reason is empty: say why the program is needed, for whoever reads the file later")
+        raise AnsibleActionFail("reason is empty: say why the program is needed, for those who read the file later")
     return approve.Approval(
         items=tuple(dict.fromkeys(options["approve"])),
         hosts=None if options["hosts"] is None else tuple(host_name(host) for host in options["hosts"]),

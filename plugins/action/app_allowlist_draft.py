@@ -15,6 +15,7 @@ import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import naming
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import (
     allowlist_files,
@@ -53,6 +54,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no type i
     TRANSFERS_FILES = False
     _requires_connection = False
 
+    @naming.names_variables
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         del tmp
@@ -70,7 +72,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no type i
         except StoreError as error:
             if options["store"]:
                 raise
-            return _nothing(f"Nothing is known of the programs of these hosts: {error}.")
+            return _nothing(f"No programs of these hosts are recorded: {error}.")
         with contextlib.closing(store):
             return self._draft(store, options)
 
@@ -81,7 +83,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no type i
         drafts = _lists(directory if directory.exists() else None)
         fleet = store.fleet(None if options["hosts"] is None else [host_name(host) for host in options["hosts"]])
         if not any(host.programs for host in fleet.hosts):
-            return _nothing("Nothing is known of the programs of these hosts: bulwark.servers.scan learns them.")
+            return _nothing("No programs of these hosts are recorded: bulwark.servers.scan learns them.")
         asked = Options(**{name: options[name] for name in ("minimum_days", "minimum_hosts", "max_review")})
         recommendation = recommend(fleet, asked, learning.previous(drafts, used), learning.open_findings(store))
         roles = [role for role in recommendation.roles if not role.problem]

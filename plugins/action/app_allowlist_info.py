@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, StoreActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.app_control import (
     allowlist_files,
@@ -40,6 +41,8 @@ class ActionModule(StoreActionBase):
 
     def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         lists = allowlist_files.load(output.located(options["allowlists"]))
+        inventory = (task_vars.get("groups") or {}).get("all") or ()
+        known_names.check_hosts(options["hosts"] or (), store, inventory)
         fleet = store.fleet(None if options["hosts"] is None else [host_name(host) for host in options["hosts"]])
         replay = dry_run.replay(fleet, lists, learning.users_of(store), time.time())
         asked = Options(**{name: options[name] for name in ("minimum_days", "minimum_hosts", "max_review")})

@@ -30,7 +30,7 @@ class ActionModule(TrialActionBase):
     capability = "app_control"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": apply_spec()}
     PROPOSED = "the policy on trial"
-    FORMER = "what it enforced before"
+    FORMER = "the former policy"
     TRIED = ("diff", "rules", "trusted", "unexpressed", "stopped", "conflicts", "problem", "warnings", "notices")
     ADVICE = (
         "begin with mode rehearse (app_control_mode of the role), which lets everything run, and look at what a scan "

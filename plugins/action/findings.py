@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Record what was found on a host, and what people decide about it."""
+"""Record what people decide about findings and controls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import dataclasses
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import not_checked
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, recording, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import (
@@ -18,19 +17,24 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store impo
     person,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
+from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import format_time, visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
-    CapabilityResult,
     Judgement,
+    Query,
     Selection,
+    StatusChange,
     Store,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.control_results import VERDICTS
 
+_MOST_MESSAGES = 20
+_UNCHANGED = "Nothing changed: this was already the case."
+_LIFTED = "Future findings are no longer suppressed."
 _JUDGING = ("judged", "unjudged")
 
 
 class ActionModule(StoreActionBase):
-    """One method for what a run records, and one for what a person decides."""
+    """One method for decisions about findings, and one for those about controls."""
 
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
         "argument_spec": {
@@ -38,14 +42,8 @@ class ActionModule(StoreActionBase):
             "state": {
                 "type": "str",
                 "required": True,
-                "choices": ["recorded", "suppressed", "unsuppressed", "resolved", *_JUDGING],
+                "choices": ["suppressed", "unsuppressed", "resolved", *_JUDGING],
             },
-            "run": {"type": "str"},
-            "capability": {"type": "str"},
-            "result": {"type": "dict"},
-            "findings": {"type": "list", "elements": "dict"},
-            "coverage": {"type": "list", "elements": "dict"},
-            "checkpoint": {"type": "dict"},
             "uids": {"type": "list", "elements": "str"},
             "alert": {"type": "str"},
             "host": {"type": "str"},
@@ -54,26 +52,18 @@ class ActionModule(StoreActionBase):
             "control": {"type": "str"},
             "verdict": {"type": "str", "choices": list(VERDICTS)},
             "digest": {"type": "str"},
-            "reason": {"type": "str"},
+            "reason": {"type": "str", "required": True},
             "actor": {"type": "str"},
             "until": {"type": "str"},
             "include_future": {"type": "bool", "default": False},
         },
-        "mutually_exclusive": [("result", "findings"), ("result", "coverage"), ("result", "checkpoint")],
-        "required_together": [("findings", "coverage")],
         "required_if": [
-            ("state", "recorded", ["run", "capability"]),
-            ("state", "recorded", ["result", "coverage"], True),
             *(
-                requirement
+                ("state", state, ["uids", "alert", "host", "subject"], True)
                 for state in ("suppressed", "unsuppressed", "resolved")
-                for requirement in (
-                    ("state", state, ["reason"]),
-                    ("state", state, ["uids", "alert", "host", "subject"], True),
-                )
             ),
-            ("state", "judged", ["host", "benchmark", "control", "verdict", "reason"]),
-            ("state", "unjudged", ["host", "benchmark", "control", "reason"]),
+            ("state", "judged", ["host", "benchmark", "control", "verdict"]),
+            ("state", "unjudged", ["host", "benchmark", "control"]),
         ],
     }
 
@@ -84,61 +74,61 @@ class ActionModule(StoreActionBase):
         return options
 
     def act(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        if options["state"] == "recorded":
-            return self._record(store, options, task_vars)
         if options["state"] in _JUDGING:
             return self._judge(store, options, task_vars)
         return self._decide(store, options, task_vars)
-
-    def _record(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        # Delegated, the capability looked at that host, and so the findings are about it.
-        host = host_name(self._task.delegate_to or task_vars["inventory_hostname"])
-        run_id, capability = options["run"], options["capability"]
-        result = CapabilityResult(capability, options["findings"] or [], options["coverage"], options["checkpoint"])
-        if options["result"] is not None:
-            result = _from_result(options["result"], capability)
-        if self._task.check_mode:
-            recording.open_run(store, run_id)
-        recorded = store.record(
-            run_id,
-            host,
-            capability,
-            result.findings,
-            result.coverage,
-            time.time(),
-            result.checkpoint,
-            controls=result.controls,
-            containers=result.containers,
-            programs=result.programs,
-            program_host=result.program_host,
-            ended=result.ended,
-        )
-        counts = dataclasses.asdict(recorded)
-        del counts["changes"], counts["refused"]
-        return {**recording.shown(recorded.changes), "host": host, "capability": capability, "counts": counts}
 
     def _decide(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         now = time.time()
         if options["alert"]:
             known_names.check_alerts([options["alert"]], catalogue.load(), store)
-        selection = Selection(
-            uids=options["uids"] or (), alert=options["alert"], host=options["host"], subject=options["subject"]
-        )
+        if options["subject"] and options["state"] != "unsuppressed":
+            known_names.check_literal(options["subject"], store)
+        if options["uids"] is not None and not options["uids"]:
+            # A list that somebody computed. Without it, what else is given would select more.
+            raise known_names.UnknownNameError("'uids' is empty, so no finding is selected: name some, or leave it out")
+        if options["include_future"] and options["host"] and options["state"] == "suppressed":
+            inventory = (task_vars.get("groups") or {}).get("all") or ()
+            known_names.check_hosts([options["host"]], store, inventory, may_be_new=True)
+        uids = known_names.find_uids(options["uids"] or (), store)
+        selection = Selection(uids=uids, alert=options["alert"], host=options["host"], subject=options["subject"])
         decided: dict[str, t.Any] = {
             "reason": options["reason"],
             "by": options["actor"] or person(task_vars),
             "now": now,
         }
         changed = False
+        until = timestamps.parse(options["until"], now, ahead=True) if options["until"] else None
         if options["state"] == "suppressed":
-            until = timestamps.parse(options["until"], now, ahead=True) if options["until"] else None
             changes, changed = store.suppress(selection, until=until, future=options["include_future"], **decided)
         elif options["state"] == "unsuppressed":
             changes, changed = store.unsuppress(selection, **decided)
         else:
             changes = store.resolve(selection, **decided)
+        if not changes and not options["include_future"]:
+            self._refuse_nothing(store, selection)
         shown = recording.shown(changes)
-        return {**shown, "changed": changed or shown["changed"]}
+        messages = [_message(change) for change in changes[:_MOST_MESSAGES]]
+        if len(changes) > len(messages):
+            messages.append(f"and {len(changes) - len(messages):,} more")
+        if messages and options["state"] == "suppressed":
+            end = f"The suppression ends at {format_time(until)} UTC" if until else "The suppression has no end"
+            messages.append(f"{end}; reason: {visible(options['reason'], 200)}")
+        if changed:
+            messages.append("This also applies to future findings." if options["state"] == "suppressed" else _LIFTED)
+        return {**shown, "changed": changed or shown["changed"], "messages": messages or [_UNCHANGED]}
+
+    def _refuse_nothing(self, store: Store, selection: Selection) -> None:
+        """Raise UnknownNameError if a decision is about no finding, as with a name that is misspelt."""
+        about = Query(
+            uids=selection.uids,
+            alerts=[selection.alert] if selection.alert else (),
+            hosts=[selection.host] if selection.host else (),
+            subjects=[selection.subject] if selection.subject else (),
+            limit=1,
+        )
+        if not store.query(about, with_events=False):
+            raise known_names.explain_nothing(dataclasses.replace(about, limit=None), store)
 
     def _judge(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         now = time.time()
@@ -158,6 +148,11 @@ class ActionModule(StoreActionBase):
         return {"changed": changed, **_shown([judgement], "after" if changed else None)}
 
 
+def _message(change: StatusChange) -> str:
+    subject, host = visible(change.subject, 200), visible(change.host, 80)
+    return f"{host}: {change.alert} about {subject} is {change.after} (was {change.before})"
+
+
 def _shown(judgements: t.Sequence[Judgement], side: str | None) -> dict[str, t.Any]:
     """Return judgements, with a difference for diff mode that has them on one side."""
     names = ("host", "benchmark", "control", "subject", "verdict", "reason", "actor", "created", "until")
@@ -166,31 +161,3 @@ def _shown(judgements: t.Sequence[Judgement], side: str | None) -> dict[str, t.A
         "judgements": [{name: getattr(each, name) for name in names} for each in judgements],
         "diff": {"before": "", "after": "", **({side: lines} if side else {})},
     }
-
-
-def _from_result(result: t.Mapping[str, t.Any], capability: str) -> CapabilityResult:
-    """Return what a registered result has for the store, whatever became of its task."""
-    findings = result.get("findings") or []
-    for outcome, words in (
-        ("unreachable", "the host was unreachable"),
-        ("failed", "it failed"),
-        ("skipped", "skipped"),
-    ):
-        if result.get(outcome):
-            message = result.get("msg") or result.get("skip_reason") or result.get("skipped_reason")
-            # Ansible begins so whatever went wrong.
-            reason = (
-                f"{words}: {message.removeprefix('Task failed: ')}" if isinstance(message, str) and message else words
-            )
-            return CapabilityResult(capability, findings, [not_checked(capability, reason)])
-    return CapabilityResult(
-        capability=capability,
-        findings=findings,
-        coverage=t.cast("t.Any", result.get("coverage")),
-        checkpoint=result.get("checkpoint"),
-        controls=result.get("controls") or (),
-        containers=result.get("containers") or (),
-        programs=result.get("programs") or (),
-        program_host=result.get("program_host"),
-        ended=result.get("ended") or (),
-    )

@@ -73,7 +73,7 @@ class ActionModule(StoreActionBase):
                 raise AnsibleActionFail(f"'{name}' is {options[name]}: write {least} to {most}")
         if not timestamps.span(options["behind_after"]):
             raise AnsibleActionFail(
-                f"behind_after '{options['behind_after']}' is no span of time: write minutes, hours, days or weeks"
+                f"behind_after '{options['behind_after']}' is not a span of time: write minutes, hours, days or weeks"
                 " (12h, 1d)"
             )
         return options

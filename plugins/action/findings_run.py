@@ -12,7 +12,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import CHECKED, SEVERITIES
-from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, collection_version
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue, collection_version
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import (
     STORE_OPTION,
@@ -74,9 +74,10 @@ class ActionModule(StoreActionBase):
     def _start(self, store: Store, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         hosts = options["hosts"] or task_vars.get("ansible_play_hosts_all")
         if not hosts:
-            raise AnsibleActionFail("there are no hosts to look at: give 'hosts', or run this in a play that has some")
+            raise AnsibleActionFail("there are no hosts to scan: give 'hosts', or run this in a play that has some")
         missing = self._missing(options, task_vars)
-        chosen = [name for name in options["capabilities"] if name not in missing]
+        unasked = self._unasked(options, task_vars)
+        chosen = [name for name in options["capabilities"] if name not in missing and name not in unasked]
         run_id = store.start_run(
             hosts=[host_name(host) for host in hosts],
             capabilities=chosen,
@@ -89,6 +90,18 @@ class ActionModule(StoreActionBase):
         )
         started = {"changed": True, "run": _run(store, run_id), "capabilities": chosen}
         return {**started, "warnings": list(missing.values())} if missing else started
+
+    def _unasked(self, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> set[str]:
+        """Return the capabilities that work on request only, and that nobody named or asked for by a variable."""
+        if not options["is_default"]:
+            return set()
+        known = capabilities.load()
+        waiting = [name for name in options["capabilities"] if known[name].on_request]
+        return {name for name in waiting if not self._is_asked(known[name], task_vars)}
+
+    def _is_asked(self, capability: capabilities.Capability, task_vars: dict[str, t.Any]) -> bool:
+        variables = RoleVariables(capability.id, task_vars, self._templar)
+        return any(look.when is None or variables.holds(look.when) for look in capability.looks)
 
     def _missing(self, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, str]:
         """Return why capabilities that nobody named are left out, by their names.
@@ -135,7 +148,7 @@ class ActionModule(StoreActionBase):
         try:
             detections = module.detections(store, variables.value, FLEET_SCOPE, now)
         except (ContentError, AnsibleError) as error:
-            self._display.warning(f"{capability}: nothing was found out about all hosts together: {error}")
+            self._display.warning(f"{capability}: the hosts could not be compared with each other: {error}")
             return
         reported = events.findings(detections, catalogue.load(), events.Device(FLEET), now)
         store.record_fleet(run_id, capability, reported, now)

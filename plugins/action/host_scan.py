@@ -16,9 +16,10 @@ from ansible.utils.display import Display
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.module_utils.scan.options import scan_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, recording
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import inner, known_names, recording
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import SanitizingActionBase, sanitize
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import person
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
@@ -123,19 +124,7 @@ class ActionModule(SanitizingActionBase):
 
     def _action(self, module: str, options: dict[str, t.Any], in_check_mode: bool) -> CapabilityActionBase:
         """Return the action of a module, as Ansible makes it for a task of its own."""
-        task = self._task.copy()
-        task.action = f"bulwark.servers.{module}"
-        task.args = options
-        task.check_mode = in_check_mode or self._task.check_mode
-        action = self._shared_loader_obj.action_loader.get(
-            task.action,
-            task=task,
-            connection=self._connection,
-            play_context=self._play_context,
-            loader=self._loader,
-            templar=self._templar,
-            shared_loader_obj=self._shared_loader_obj,
-        )
+        action = inner.make(self, f"bulwark.servers.{module}", options, is_check=in_check_mode)
         spec = action.ARGUMENTS["argument_spec"]
         options.update((name, self._options[name]) for name in _SHARED if name in spec and self._options[name])
         return t.cast("CapabilityActionBase", action)
@@ -174,6 +163,7 @@ class ActionModule(SanitizingActionBase):
             result["coverage"] = [entry for each in results for entry in each.coverage or ()]
             result["controls"] = [control for each in results for control in each.controls]
             result["containers"] = [container for each in results for container in each.containers]
+            result["investigations"] = [each.investigation._asdict() for each in found if each.investigation]
             problems = [record.problem for record in found if record.problem]
             # Without a run to note it in, a failure must stay one.
             return {**result, "changed": False, **({"failed": True, "msg": " ".join(problems)} if problems else {})}
@@ -183,13 +173,39 @@ class ActionModule(SanitizingActionBase):
             recorded = store.record_host(
                 self._options["run"], self._name(task_vars), [each.result for each in found], time.time(), host.pins
             )
-        for position, each in enumerate(recorded):
-            if each.refused:
-                self._unstored.add(found[position].result.capability)
-                found[position] = records.refused(found[position], each.refused)
+            for position, each in enumerate(recorded):
+                if each.refused:
+                    self._unstored.add(found[position].result.capability)
+                    found[position] = records.refused(found[position], each.refused)
+            investigated = self._investigated(store, found, task_vars)
         changes = [change for each in recorded for change in each.changes]
         shown = {"host": self._name(task_vars), "capabilities": summary.of_capabilities(found)}
-        return {**result, **recording.shown(changes), **shown}
+        return {**result, **recording.shown(changes), **shown, **investigated}
+
+    def _investigated(
+        self, store: Store, found: t.Sequence[Record], task_vars: t.Mapping[str, t.Any]
+    ) -> dict[str, t.Any]:
+        """Record the investigations among some records, and return what the task shows of them."""
+        shown: list[dict[str, t.Any]] = []
+        problems: list[str] = []
+        for each in (record.investigation for record in found if record.investigation is not None):
+            try:
+                identity = store.record_investigation(
+                    host=self._name(task_vars),
+                    subject=each.subject,
+                    finding=each.finding,
+                    run_id=self._options["run"],
+                    by=person(task_vars),
+                    summary="\n".join(each.summary),
+                    result=each.result,
+                    now=time.time(),
+                )
+            except StoreError as error:
+                # Everything else of the host is recorded, and the summary is shown.
+                problems.append(f"The investigation was not recorded: {error}.")
+                identity = ""
+            shown.append({"id": identity, "subject": each.subject, "summary": list(each.summary)})
+        return {**({"investigations": shown} if shown else {}), **({"warnings": problems} if problems else {})}
 
     def _found(self, asked: t.Sequence[Asked], host: Host, task_vars: dict[str, t.Any]) -> list[Record]:
         found = [record for each in asked for record in records.of_capability(each)]

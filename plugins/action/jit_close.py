@@ -48,4 +48,6 @@ class ActionModule(HostStepsActionBase):
             closer.close(wanted, self.runner(task_vars), options["state_dir"], outcome)
         except NotClosedError as error:
             return outcome.result(str(error))
+        if wanted.requested_for and not outcome.messages:
+            outcome.warnings += steps.similar_people(options["store"], wanted.requested_for, self.host(task_vars))
         return outcome.result()

@@ -21,6 +21,8 @@ class ActionModule(HostStepsActionBase):
     """One step, or request, approve and open at once."""
 
     ERRORS = (steps.StepError, StoreError, requests.RequestError)
+    # A stored request has the plural name.
+    ALIASES: t.ClassVar[t.Mapping[str, str]] = {"sources": "source"}
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
         **STORE_OPTION,
         "step": {"type": "str", "choices": list(steps.STEPS), "default": "all"},

@@ -11,10 +11,19 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import timestamps
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import known_names, timestamps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION, StoreActionBase
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitQuery, JitRequest, Store, StoreError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import listing
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    JitQuery,
+    JitRequest,
+    Store,
+    StoreError,
+    location,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_states import STATES
+
+_MOST_COMPARED = 1_000
 
 
 class ActionModule(StoreActionBase):
@@ -52,20 +61,45 @@ class ActionModule(StoreActionBase):
             until=timestamps.parse(options["until"], now) if options["until"] else None,
             limit=options["limit"] or None,
         )
+        known_names.check_hosts(query.hosts, store, (task_vars.get("groups") or {}).get("all") or ())
+        self._check_requesters(store, query, now)
+        _check_ids(store, query.ids, now)
         result: dict[str, t.Any] = {"changed": False, "counts": store.jit_counts(query, now)}
         if "requests" in options["gather"]:
-            result["requests"] = [_request(found) for found in store.jit_requests(query, now)]
+            requests = store.jit_requests(query, now)
+            result["requests"] = [_request(request) for request in requests]
+            result["lines"] = listing.lines(requests, location.without_password(options["store"]))
         if "history" in options["gather"]:
             result["history"] = [dataclasses.asdict(entry) for entry in store.jit_history(query, now)]
         return result
 
+    def _check_requesters(self, store: Store, query: JitQuery, now: float) -> None:
+        """Raise UnknownNameError for a person who never asked for anything."""
+        for person in query.requesters:
+            if not store.jit_requests(JitQuery(requesters=[person], limit=1), now):
+                people = {
+                    name
+                    for each in store.jit_requests(JitQuery(limit=_MOST_COMPARED), now)
+                    for name in (each.requested_for, each.requested_by)
+                }
+                known_names.refuse("request", person, sorted(people), "leave the name out to see them all")
+
     def _note_time(self, store: Store, options: dict[str, t.Any], now: float) -> None:
-        """Write what is over by now, so that a clock that goes back makes it no other; not where nothing can be."""
+        """Record ended requests, so that a clock that is set back cannot revive them; skip a read-only store."""
         if self._task.check_mode or store.jit_is_noted(now):
             return
         with contextlib.suppress(StoreError), contextlib.closing(Store.open(options["store"])) as written:
             written.jit_note_time(now)
 
 
-def _request(found: JitRequest) -> dict[str, t.Any]:
-    return {**dataclasses.asdict(found), "ports": list(found.ports), "sources": list(found.sources)}
+def _check_ids(store: Store, ids: t.Sequence[str], now: float) -> None:
+    known = {request.id for request in store.jit_requests(JitQuery(ids=ids), now)} if ids else set()
+    for each in ids:
+        if each not in known:
+            raise known_names.UnknownNameError(
+                f"there is no request '{each}' in the store: leave ids out to see all requests"
+            )
+
+
+def _request(request: JitRequest) -> dict[str, t.Any]:
+    return {**dataclasses.asdict(request), "ports": list(request.ports), "sources": list(request.sources)}

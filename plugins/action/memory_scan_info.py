@@ -86,5 +86,5 @@ def _check_subtypes(allowlist: t.Sequence[Allowed]) -> None:
                 # Of each of them the beginning may be all that somebody remembers.
                 longer = (one for one in known if len(name) >= _SHORTEST and one.startswith(name))
                 meant = spelling.likeliest(name, known, "") or next(longer, None)
-                which = f"{meant} is probably meant" if meant else "the guide on memory scans lists them"
+                which = f"did you mean {meant}?" if meant else "the guide on memory scans lists them"
                 raise ContentError(f"allowlist: entry {number}: there is no subtype '{name}'; {which}")

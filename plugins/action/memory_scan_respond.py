@@ -60,7 +60,7 @@ class ActionModule(SanitizingActionBase):
             responses=outcome.responses,
         )
         if outcome.failures:
-            result.update(failed=True, msg=f"Not everything was done: {' '.join(outcome.failures)}")
+            result.update(failed=True, msg=f"Some actions failed: {' '.join(outcome.failures)}")
         return t.cast("dict[str, t.Any]", wrap_var(result))
 
     def _runner(self, options: t.Mapping[str, t.Any], task_vars: dict[str, t.Any]) -> responder.Run:

@@ -15,6 +15,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.options import evidence_spec
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import naming
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import STORE_OPTION
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening import (
@@ -59,6 +60,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no type i
     TRANSFERS_FILES = False
     _requires_connection = False
 
+    @naming.names_variables
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         answer: dict[str, t.Any] = super().run(tmp, task_vars)
         del tmp
@@ -94,7 +96,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no type i
         result = recommend.recommend(sources.read(seen.get("traffic")), asked, model.load())
         if reason is None and not result["enough_data"]:
             days = wording.counted(result["observed_days"], "day")
-            reason = f"Traffic was seen for {days} so far, and {asked.minimum_days} are needed."
+            reason = f"Traffic was seen for {days} so far, and network_hardening_minimum_days is {asked.minimum_days}."
         lines = [visible(line) for line in wording.lines(result)]
         told = {"ports": result["ports"], "observed_days": result["observed_days"], "notes": notes}
         if reason is not None:

@@ -57,7 +57,7 @@ class ActionModule(CapabilityActionBase):
         given = ArgumentSpecValidator(evidence_spec()).validate({**options, "sign_ins_observed": observed})
         if given.error_messages:
             raise AnsibleActionFail(
-                f"the host's answer is invalid and nothing of it was used, so look into the host: {given.errors.msg}"
+                f"the host returned an invalid result, which was discarded; check the host: {given.errors.msg}"
             )
         self._given.update({name: given.validated_parameters[name] for name in options})
 
@@ -72,7 +72,7 @@ class ActionModule(CapabilityActionBase):
             recommendations, detections, entry = self._recommended(answer)
         except sources.InputError as error:
             raise AnsibleActionFail(
-                f"the host's answer is invalid and nothing of it was used, so look into the host: {error}"
+                f"the host returned an invalid result, which was discarded; check the host: {error}"
             ) from None
         answer.update(recommendations=recommendations, detections=detections, coverage=[*answer["coverage"], entry])
         answer["traffic"] = answer["traffic"][: self._most]

@@ -10,22 +10,23 @@ DOCUMENTATION = r"""
 name: progress
 type: aggregate
 short_description: Show the progress of a run over a fleet, and a summary at its end
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - On a terminal, keeps a few lines at the bottom up to date while a playbook runs. They say how many hosts are done,
-    did not answer or have errors, how far each capability is and what it found, which hosts the run waits for, and
-    how much time is left.
-  - Elsewhere (a pipe, a log, AWX) writes a plain line for every tenth of the fleet, and one for every
-    O(progress_interval) in which no other was written.
-  - At the end says what was scanned, prints the summary and the path that M(bulwark.servers.findings_report)
-    returned, and lists the hosts that did not answer or had errors, those with the same reason together.
-  - As the stdout callback it shows failures, warnings, deprecations, differences and what M(ansible.builtin.debug)
-    prints, and nothing of tasks that went well. With C(-v) it shows what P(ansible.builtin.default#callback) shows.
-  - Beside another stdout callback it adds only the progress and the summary.
-  - Control characters in text that came from a host are shown as backslash escapes; on a terminal, and as the stdout
-    callback, also in what Ansible itself and other plugins write.
+  - On a terminal, updates a few lines at the bottom while a playbook runs. They show how many hosts are done, did not
+    answer or have errors, how far each capability is and what it found, which hosts the run waits for, and how much
+    time is left.
+  - Elsewhere (a pipe, a log, AWX), writes a plain line for every tenth of the fleet. It also writes one after every
+    O(progress_interval) without a line.
+  - At the end, prints the number of scanned hosts, the summary, and the path that M(bulwark.servers.findings_report)
+    returned. Then it lists the hosts that did not answer or had errors, hosts with the same reason together.
+  - As the stdout callback, shows failures, warnings, deprecations, differences and the messages of
+    M(ansible.builtin.debug), and nothing about successful tasks. With C(-v), it shows the same as
+    P(ansible.builtin.default#callback).
+  - Beside another stdout callback, adds only the progress and the summary.
+  - Control characters in text from a host become backslash escapes. On a terminal, and as the stdout callback, this
+    also holds for the texts of Ansible and other plugins.
 requirements:
   - set as stdout callback, or listed in C(callbacks_enabled), in configuration
 extends_documentation_fragment:
@@ -34,8 +35,8 @@ extends_documentation_fragment:
 options:
   progress_mode:
     description:
-      - V(live) keeps lines up to date on the terminal, V(plain) writes lines one after the other.
-      - V(auto) is V(live) on a terminal, and V(plain) where there is none, where E(TERM) is V(dumb) and under AWX.
+      - V(live) updates lines on the terminal, V(plain) writes one line after the other.
+      - V(auto) is V(live) on a terminal, and V(plain) without a terminal, if E(TERM) is V(dumb), and under AWX.
     type: str
     choices: [auto, live, plain]
     default: auto
@@ -44,9 +45,9 @@ options:
     ini:
       - section: bulwark
         key: progress
-    version_added: 0.1.0
+    version_added: 0.2.0
   progress_interval:
-    description: With plain lines, seconds after which one is written even when no further tenth of the fleet is done.
+    description: Seconds after which a plain line is written even if no further tenth of the fleet is done.
     type: int
     default: 60
     env:
@@ -54,7 +55,7 @@ options:
     ini:
       - section: bulwark
         key: progress_interval
-    version_added: 0.1.0
+    version_added: 0.2.0
 """
 
 import atexit
@@ -72,6 +73,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.progress.terminal 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.progress.tracker import Tracker
 
 _NAME = "bulwark.servers.progress"
+_SUMMARY = "bulwark.servers.protect_summary"
 _ASKING = ("pause", "ansible.builtin.pause", "ansible.legacy.pause")
 
 
@@ -261,6 +263,11 @@ class CallbackModule(DefaultCallback):  # type: ignore[misc]  # Ansible ships no
             return
         self._clean_results(outcome.data, outcome.action)
         words = outcome.data.get("msg")
+        if outcome.action == _SUMMARY and isinstance(words, list):
+            # Its lines name the hosts that they are about.
+            for line in words:
+                self._display.display(line)
+            return
         if isinstance(words, list) and all(isinstance(word, str) for word in words):
             words = "\n".join(words)
         elif not isinstance(words, str):

@@ -17,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.export.receiver im
 def line(finding: t.Any, version: t.Any = "0") -> str:
     """Return the line without its end; raise AnsibleFilterError for what is no finding, and for another version."""
     if isinstance(version, bool) or str(version) not in cef.VERSIONS:
-        raise AnsibleFilterError(f"cef: version '{version}' is none of {', '.join(cef.VERSIONS)}")
+        raise AnsibleFilterError(f"cef: version '{version}' is not one of {', '.join(cef.VERSIONS)}")
     try:
         rendered = cef.render(filter_input.event(finding, "cef"), str(version))
     except UnfitError as error:

@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import failure_rea
 def failure_reason(failure: t.Any, role: str, subject: str, variables: t.Any = None) -> str:
     """Return the reason; raise AnsibleFilterError for what is no result of a task, and for no role of this one."""
     if not isinstance(failure, dict):
-        raise AnsibleFilterError("failure_reason: the input is no result of a task")
+        raise AnsibleFilterError("failure_reason: the input is not a result of a task")
     try:
         return t.cast("str", wrap_var(failure_reasons.reason(failure, role, subject, variables or {})))
     except OSError:

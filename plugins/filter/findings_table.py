@@ -28,7 +28,7 @@ def findings_table(
         ("capability", capability, str),
     ):
         if not isinstance(value, wanted) or isinstance(value, bool):
-            raise AnsibleFilterError(f"findings_table: {name} is no {wanted.__name__} but a {type(value).__name__}")
+            raise AnsibleFilterError(f"findings_table: {name} must be {wanted.__name__}, not {type(value).__name__}")
     try:
         rows, entries = from_results.rows(findings), from_results.entries(coverage, host, capability)
     except from_results.ResultError as error:

@@ -17,11 +17,11 @@ _SIGNED_IN = "network_hardening_signed_in"
 def network_fleet(hostvars: t.Any, hosts: t.Any) -> str:
     """Return the sum over hosts as text. hostvars: Ansible's variable of that name; hosts: the names of the hosts."""
     if not isinstance(hosts, list | tuple) or not all(isinstance(host, str) for host in hosts):
-        raise AnsibleFilterError("network_fleet: hosts is no list of names; give ansible_play_hosts")
+        raise AnsibleFilterError("network_fleet: hosts is not a list of names; give ansible_play_hosts")
     # What is registered holds no templates; a host's other variables need not be templated for it.
     get = getattr(hostvars, "raw_get", None) or getattr(hostvars, "get", None)
     if get is None:
-        raise AnsibleFilterError("network_fleet: this is no mapping of hosts; give hostvars")
+        raise AnsibleFilterError("network_fleet: this is not a mapping of hosts; give hostvars")
     return fleet.sum_up(_results(get(host)) for host in hosts)
 
 

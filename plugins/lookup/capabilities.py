@@ -8,29 +8,29 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: capabilities
-short_description: Name the capabilities that the collection has
-version_added: 0.1.0
+short_description: Return the names of the capabilities of the collection
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Each capability has a role of the same name. The playbook C(bulwark.servers.scan) calls all of them, other playbooks
-    those that have something to do there.
+  - Each capability has a role of the same name. The playbook C(bulwark.servers.scan) uses all of them. Each other
+    playbook uses those that have a task for it.
 options:
   playbook:
-    description: Return only capabilities that this playbook calls, by the task file of the same name in their role.
+    description: Return only capabilities that this playbook uses, by the task file of the same name in their role.
     type: str
     choices: [protect, learn, simulate, respond, remove_rules, remove_locks, remove]
   platform:
     description:
-      - Return only capabilities that know this platform, such as C(ansible_facts.system).
-      - No capability knows the empty text, so that a host that does not name its platform has none.
+      - Return only capabilities that support this platform, such as C(ansible_facts.system).
+      - No capability supports an empty platform, so a host that does not name its platform gets none.
     type: str
 seealso:
   - module: bulwark.servers.platform_facts
 """
 
 EXAMPLES = r"""
-- name: Show what can be deployed on the host
+- name: Show the capabilities to deploy on the host
   ansible.builtin.debug:
     msg: "{{ query('bulwark.servers.capabilities', playbook='protect', platform=ansible_facts.system) }}"
 """

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: misspelt
-short_description: Name the variables that look like misspelt options
-version_added: 0.1.0
+short_description: Find variables that look like misspelt options
+version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Ansible takes a variable with any name, so that C(bulwark_failon) in place of C(bulwark_fail_on) would change
-    nothing and say nothing.
-  - Looks at the names of the host's variables that begin with O(prefix), or with the name of one of O(roles). Returns a
-    sentence for each that is nearly one of the options, and warns of those that are like none.
-  - Of O(roles), a name whose beginning is wrong as well, such as C(jit_acces_ports), is found if it has 10 characters
-    or more, and at most two letters are wrong, missing, too many, or swapped.
+  - Ansible accepts variables of any name, so C(bulwark_failon) in place of C(bulwark_fail_on) would have no effect, and
+    no message would say so.
+  - Reads the names of the host's variables that begin with O(prefix), or with the name of one of O(roles). Returns a
+    sentence for each name that is similar to an option, and warns of each name that is similar to none.
+  - For O(roles), also finds names with a wrong beginning, such as C(jit_acces_ports), if they have 10 characters or
+    more, and at most two letters are wrong, missing, too many, or swapped.
   - The collection's playbooks and roles use it before they do anything.
 options:
   _terms:
@@ -26,32 +26,39 @@ options:
     type: list
     elements: str
   prefix:
-    description: What the names of these options begin with.
+    description: The beginning of the names of these options.
     type: str
     default: ""
   shared:
     description:
-      - Whether the options that playbooks of this collection share count as well, such as C(bulwark_store). All of them
-        begin with C(bulwark_), and so must O(prefix).
+      - Whether to include the options that playbooks of this collection share, such as C(bulwark_store). All of them
+        begin with C(bulwark_), and O(prefix) must do so, too.
     type: bool
     default: false
   others:
-    description: Names that are no options, and set by whoever asks.
+    description: Names of other variables that the playbook itself sets.
     type: list
     elements: str
     default: []
   roles:
     description:
-      - Roles of this collection, whose options are looked up in their argument specifications. The names of these
-        begin with the name of the role. What else their tasks name is set by themselves.
+      - Roles of this collection. Their argument specifications have the options, whose names begin with the name of the
+        role. Other variables that their tasks name are known, too.
     type: list
     elements: str
     default: []
   hosts:
-    description: Hosts of the inventory whose variables are looked at as well.
+    description: Further hosts of the inventory whose variables to check.
     type: list
     elements: str
     default: []
+  spec:
+    description:
+      - Argument specification of options whose values to check, as in M(ansible.builtin.validate_argument_spec). An
+        option that is not set is not checked. An option with an empty text counts as not set, because AWX passes an
+        empty text for a question of a survey without an answer.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -80,7 +87,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: A sentence for each variable that is nearly an option; empty when there are none.
+  description: A sentence for each variable with a misspelt name or a wrong value.
   type: list
   elements: str
 """
@@ -88,6 +95,7 @@ _raw:
 import typing as t
 
 from ansible.errors import AnsibleLookupError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils import misspelt
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
@@ -101,15 +109,25 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible ships no type i
         names = set(variables or ())
         for host in self.get_option("hosts"):
             names.update(variables["hostvars"][host])
-        found = []
+        problems, ours = [], set[str]()
         prefix, known = self.get_option("prefix"), list(map(str, self._flatten(terms)))
         if self.get_option("shared"):
             try:
                 known += misspelt.shared_options()
+                ours |= misspelt.set_by_playbooks()
             except ContentError as error:
                 raise AnsibleLookupError(str(error)) from None
         if known:
-            found += misspelt.among(names, known, prefix, {*known, *self.get_option("others")})
+            problems += misspelt.among(names, known, prefix, ours | {*known, *self.get_option("others")})
         for role in self.get_option("roles"):
-            found += misspelt.of_role(names, role)
-        return found
+            problems += misspelt.of_role(names, role)
+        spec = self.get_option("spec")
+        given = {name: self._templar.template(variables[name]) for name in spec if name in (variables or {})}
+        return problems + _wrong_values(spec, given)
+
+
+def _wrong_values(spec: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> list[str]:
+    values = {name: value for name, value in given.items() if value not in ("", None)}
+    messages = ArgumentSpecValidator(spec).validate(values, validate_role_argument_spec=True).error_messages
+    # The playbooks join them to other sentences.
+    return [message if message.endswith(".") else f"{message}." for message in messages]

@@ -94,6 +94,7 @@ def reading_spec() -> dict[str, dict[str, t.Any]]:
     """Return the options of every module that reads logs from where the last recorded run stopped.
 
     ``_token`` says where that was, ``_advance`` that this run is recorded, too; ``run`` and ``store`` are the action's.
+    ``_simulated``: the sessions of simulated attacks that the controller recorded (``automation.simulated``).
     """
     return {
         "state_dir": {"type": "path"},
@@ -101,6 +102,7 @@ def reading_spec() -> dict[str, dict[str, t.Any]]:
         "run": {"type": "str"},
         "_token": {"type": "str", "no_log": False},
         "_advance": {"type": "bool", "default": False},
+        "_simulated": {"type": "str", "no_log": False},
     }
 
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a reader of logs stopped, so that the next run goes on there: every record exactly once.
+"""Remember where a reader of logs stopped, so that the next run continues there and reads every record once.
 
 Host and controller each hold a half. What the reader has to remember (a dictionary that JSON can hold) is a file on
 the host; its name, the token, is in the controller's store, written in the same transaction as the findings of what
@@ -77,12 +77,12 @@ class Checkpoint:
         none.
         """
         if not _NAME.match(name):
-            raise ValueError("'%s' is no name of a reader: lower case letters and underscores" % name)
+            raise ValueError("'%s' is not a name of a reader: lower case letters and underscores" % name)
         root = root or default_root(os.environ, os.geteuid())
         if not token:
             return cls(root, directory, name, None, {}, None, advance)
         if not _TOKEN.match(token):
-            raise HostError("the store's checkpoint '%s' is none; forget this host's results in the store" % token)
+            raise HostError("the store's checkpoint '%s' is invalid; forget this host's results in the store" % token)
         try:
             state, problem = _read(root, directory, name, token), None
         except DamagedError as error:
@@ -106,7 +106,7 @@ class Checkpoint:
         token = "%s-%s" % (lineage, hashlib.sha256(content).hexdigest())
         directory = StateDirectory.open(self._root, self._directory, create=True)
         if directory is None:
-            raise DamagedError("%s vanished while it was used; look into it" % self._root)
+            raise DamagedError("%s was removed during the run; find out who removed it" % self._root)
         try:
             with directory.locked(_LOCK, _LOCK_TIMEOUT):
                 with directory.written(_file(self._name, token)) as stream:
@@ -139,13 +139,13 @@ def _read(root: str, below: str, name: str, token: str) -> dict[str, t.Any]:
             directory.close()
     if descriptor is None:
         raise DamagedError(
-            "%s is missing, which says how far this host's logs were read; somebody removed it, or this is another host"
-            % path
+            "%s is missing, which holds the read positions of this host's logs; somebody removed it, or this is "
+            "another host" % path
         )
     with os.fdopen(descriptor, "rb") as stream:
         content = stream.read(_BYTES_LIMIT + 1)
     if len(content) > _BYTES_LIMIT or hashlib.sha256(content).hexdigest() != token.partition("-")[2]:
-        raise DamagedError("%s was changed after it was written; look into who did" % path)
+        raise DamagedError("%s was changed after it was written; find out who changed it" % path)
     try:
         return _unpacked(name, content)
     except (ValueError, zlib.error) as error:
@@ -155,7 +155,7 @@ def _read(root: str, below: str, name: str, token: str) -> dict[str, t.Any]:
 def _unpacked(name: str, content: bytes) -> dict[str, t.Any]:
     header = _HEADER % name.encode()
     if not content.startswith(header):
-        raise ValueError("it is no checkpoint of this version")
+        raise ValueError("it is not a checkpoint of this version")
     inflating = zlib.decompressobj()
     text = inflating.decompress(content[len(header) :], _BYTES_LIMIT)
     if not inflating.eof:

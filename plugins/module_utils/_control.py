@@ -72,7 +72,7 @@ def control(
     but for an exception of the operator, each with ``exception``, its reason, and ``until``, its last day or nothing.
     """
     if status not in STATUSES:
-        raise ValueError("status '%s' is none of %s" % (status, ", ".join(STATUSES)))
+        raise ValueError("status '%s' is not one of %s" % (status, ", ".join(STATUSES)))
     ordered = sorted(items, key=_order)
     return {
         "benchmark": benchmark,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 # What a control did about it, in the words of OCSF's disposition.
-BLOCKED, ALLOWED = DISPOSITIONS = ("blocked", "allowed")
+BLOCKED, ALLOWED, QUARANTINED = DISPOSITIONS = ("blocked", "allowed", "quarantined")
 SEVERITIES = ("informational", "low", "medium", "high", "critical")
 
 CHECKED = "checked"
@@ -107,6 +107,8 @@ def detection(
     message: str | None = None,
     techniques: t.Sequence[str] = (),
     disposition: str | None = None,
+    product: t.Mapping[str, t.Any] | None = None,
+    simulation: str | None = None,
 ) -> dict[str, t.Any]:
     """Return one detection.
 
@@ -116,10 +118,14 @@ def detection(
     (``file``, ``process``, ``data`` ...). severity: one of ``SEVERITIES`` where it depends on what was seen,
     otherwise the catalogue's. first_time, last_time: seconds since the epoch, when known. message: one
     sentence for this case. techniques: ATT&CK ids that this case adds to the catalogue's. disposition: one of
-    ``DISPOSITIONS`` where something on the host decides about what was seen.
+    ``DISPOSITIONS`` where something on the host decides about what was seen. product: where another security product
+    raised the alert: its ``id`` in the content, and where known ``uid`` (the product's own id of the alert), ``title``,
+    ``rule``, ``severity`` (its own word), ``outcome``, ``malware``, ``techniques``, ``link`` and ``reporter``
+    (``plugin_utils/ocsf/security_product.py``). simulation: the id of the simulation in whose sessions all of it
+    happened.
     """
     if severity is not None and severity not in SEVERITIES:
-        raise ValueError("severity '%s' is none of %s" % (severity, ", ".join(SEVERITIES)))
+        raise ValueError("severity '%s' is not one of %s" % (severity, ", ".join(SEVERITIES)))
     return {
         "alert": alert,
         "subject": subject,
@@ -132,6 +138,8 @@ def detection(
         "techniques": list(techniques),
         "evidences": [dict(evidence) for evidence in evidences],
         **({"disposition": disposition} if disposition is not None else {}),
+        **({"product": dict(product)} if product is not None else {}),
+        **({"simulation": simulation} if simulation is not None else {}),
     }
 
 

@@ -47,9 +47,12 @@ Position = t.Dict[str, t.Any]
 
 
 class LogFile:
-    """An open log file. offset: where to go on, of its content (that of a compressed file is what is in it)."""
+    """An open log file. offset: where to go on, of its content (that of a compressed file is what is in it).
 
-    def __init__(self, path: str, descriptor: int, status: os.stat_result, rotated: bool) -> None:
+    is_doubtful: others than root can change it.
+    """
+
+    def __init__(self, path: str, descriptor: int, status: os.stat_result, rotated: bool, doubtful: bool) -> None:
         self.path = path
         self.rotated = rotated
         self.size = status.st_size
@@ -60,7 +63,8 @@ class LogFile:
         self.offset = 0
         self.rewritten = False
         self.known = False
-        self._tail = b""
+        self.is_doubtful = doubtful
+        self._tail = self._tail_before = b""
         self._tail_digest = ""
         self._finished = False
         self._damage: Exception | None = None
@@ -121,6 +125,11 @@ class LogFile:
             return
         self.offset, self._tail = offset, tail
 
+    @property
+    def is_inside_line(self) -> bool:
+        """Return whether the place to go on is in the middle of a line, one without an end or longer than is read."""
+        return bool(self._tail) and not self._tail.endswith(b"\n")
+
     def _bytes_before(self, offset: int) -> bytes:
         start = max(0, offset - _TAIL)
         self._seek(start)
@@ -167,7 +176,14 @@ class LogFile:
             self._advance(kept)
             yield kept + b"\n"
 
+    def give_back(self, chunk: bytes, length: int) -> None:
+        """Let the next run go on within the last chunk. length: of its whole lines that were read."""
+        self.offset -= len(chunk) - length
+        self._tail = (self._tail_before + chunk[:length])[-_TAIL:]
+        self._finished = False
+
     def _advance(self, chunk: bytes) -> None:
+        self._tail_before = self._tail
         self.offset += len(chunk)
         self._tail = (self._tail + chunk)[-_TAIL:] if len(chunk) < _TAIL else chunk[-_TAIL:]
         self._tail_digest = ""
@@ -192,11 +208,11 @@ class LogFile:
 def damage(error: Exception) -> str:
     """Return what is wrong with a file that could not be read, of the errors that reading it can end with."""
     if isinstance(error, EOFError):
-        return "it ends in the middle of what is compressed"
+        return "its compressed data end too early"
     if isinstance(error, OSError) and error.errno is not None:
         return reason(error)
     # What Python says of it quotes bytes and checksums.
-    return "its end in .gz says that it is compressed, but it is not, or it is damaged"
+    return "its name ends in .gz, but it is not compressed or is damaged"
 
 
 def _reason(error: OSError) -> str:
@@ -289,10 +305,11 @@ class Follower:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 os.close(descriptor)
-                self.skipped.append((path, "no regular file"))
+                self.skipped.append((path, "not a regular file"))
                 continue
-            self.doubted.update(doubts(path, descriptor))
-            opened.append(LogFile(path, descriptor, status, rotated=path not in self.current))
+            doubted = doubts(path, descriptor)
+            self.doubted.update(doubted)
+            opened.append(LogFile(path, descriptor, status, path not in self.current, bool(doubted)))
         return opened
 
     def _match(self) -> None:
@@ -310,7 +327,7 @@ class Follower:
     def doubts(self) -> list[tuple[str, str]]:
         """Return what others can change, and in one sentence what that means."""
         return [
-            (path, "it can be written by %s, who may have changed what it says" % who)
+            (path, "it can be written by %s, who may have changed its content" % who)
             for path, who in self.doubted.items()
         ]
 
@@ -337,13 +354,13 @@ def _found(bases: t.Sequence[str]) -> list[str]:
     for base in bases:
         escaped = glob.escape(base)
         for path in [base, *glob.glob(escaped + ".*"), *glob.glob(escaped + "-*")]:
-            order = _order(path, base)
+            order = rotation_order(path, base)
             if order is not None:
                 found.setdefault(path, order)
     return sorted(found, key=lambda path: found[path])
 
 
-def _order(path: str, base: str) -> tuple[t.Any, ...] | None:
+def rotation_order(path: str, base: str) -> tuple[t.Any, ...] | None:
     """Return where a rotated file comes, the oldest first: by date, then by falling number, then the file itself."""
     if path == base:
         return (2, "", 0)

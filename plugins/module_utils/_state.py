@@ -95,12 +95,15 @@ class StateDirectory:
                 return None
             except OSError as error:
                 if error.errno in (errno.ELOOP, errno.ENXIO):
-                    raise DamagedError("%s is no regular file; look into it" % path) from error
+                    message = "%s is not a regular file; find out who made it, and remove it"
+                    raise DamagedError(message % path) from error
                 raise
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_uid not in (0, os.geteuid()):
             os.close(descriptor)
-            raise DamagedError("%s is no regular file of root or the account that runs this; look into it" % path)
+            raise DamagedError(
+                "%s is not a regular file of root or the account that runs this; find out who made it" % path
+            )
         return descriptor
 
     @contextlib.contextmanager
@@ -225,7 +228,7 @@ def _check_way(root: str) -> None:
         if pending and stat.S_ISLNK(status.st_mode):
             links += 1
             if status.st_uid not in (0, os.geteuid()) or links > _MOST_LINKS:
-                raise StateError("%s is a symbolic link that is not to be followed; set another state_dir" % path)
+                raise StateError("%s is a symbolic link, which is not followed; set another state_dir" % path)
             with _explained(path):
                 target = os.readlink(path)
             pending = [step for step in target.split("/") if step] + pending
@@ -247,7 +250,7 @@ def _check_above(path: str, status: os.stat_result, root: str) -> None:
         problem = "can be written by group %d" % status.st_gid
     if problem:
         raise StateError(
-            "%s %s; whoever that is could exchange %s below it: correct it or set another state_dir"
+            "%s %s, who could replace %s in it: correct the permissions, or set another state_dir"
             % (path, problem, root)
         )
 
@@ -277,13 +280,13 @@ def _open_private(parent: int | None, name: str, path: str, create: bool) -> int
         problem = "can be written by its group or by others"
     if problem:
         os.close(descriptor)
-        raise StateError("%s %s; whoever that is could forge state: correct it or set state_dir" % (path, problem))
+        message = "%s %s, who could forge state: correct the permissions, or set another state_dir"
+        raise StateError(message % (path, problem))
     if create and status.st_mode & 0o077 and status.st_uid == os.geteuid():
         os.close(descriptor)
         raise StateError(
-            "%s is there already with mode %04o, so that it may not be ours alone: set state_dir to a directory that is"
-            " not there yet, or, where this one holds nothing else, set its mode to 0700"
-            % (path, stat.S_IMODE(status.st_mode))
+            "%s exists with mode %04o, so other accounts may use it: set state_dir to a new directory, or set the "
+            "mode of this one to 0700 if it holds nothing else" % (path, stat.S_IMODE(status.st_mode))
         )
     return descriptor
 
@@ -298,11 +301,11 @@ def _explained(path: str) -> t.Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StateError(
-                "no space left to write %s; what was there before is kept: free some space" % path
+                "no space left to write %s: free some space; the former content is unchanged" % path
             ) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise StateError(
-                "%s cannot be used: %s; what was there before is kept: make it writable, or set another state_dir"
+                "%s cannot be used: %s: make it writable, or set another state_dir; the former content is unchanged"
                 % (path, error.strerror)
             ) from error
         raise StateError("%s cannot be used: %s" % (path, error.strerror or error)) from error

@@ -94,7 +94,9 @@ def parse(data: t.Any, files: t.Mapping[str, t.Any], capability: str) -> Benchma
         file = f"{capability}/controls/{name}"
         section = pathlib.PurePath(name).stem.split("_")[0]
         if section not in sections:
-            raise ContentError(f"{file}: '{section}', with which the name begins, is none of the sections in {where}")
+            raise ContentError(
+                f"{file}: '{section}', with which the name begins, is not one of the sections in {where}"
+            )
         for identifier, fields in catalogue.mapping(entries, file).items():
             place = f"{file}: {identifier}"
             if identifier in controls:
@@ -143,9 +145,9 @@ def _numbers(fields: t.Mapping[str, t.Any], section: str, editions: t.Sequence[s
         raise ContentError(f"{place}: numbers is empty; say what an edition calls the control")
     for edition, number in numbers.items():
         if edition not in editions:
-            raise ContentError(f"{place}: edition '{edition}' is none of {', '.join(editions)}; quote it")
+            raise ContentError(f"{place}: edition '{edition}' is not one of {', '.join(editions)}; quote it")
         if not isinstance(number, str) or not _NUMBER.fullmatch(number):
-            raise ContentError(f'{place}: number {number!r} is no text such as "5.10"; quote it')
+            raise ContentError(f'{place}: number {number!r} is not text such as "5.10"; quote it')
         if not number.startswith(f"{section}."):
             raise ContentError(f"{place}: number {number} is not of section {section}, which the file is of")
     return dict(numbers)

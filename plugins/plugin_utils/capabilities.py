@@ -29,7 +29,10 @@ class Capability:
     checked_by_module: variables of the role that its modules check, more clearly than an argument specification can.
     has_fleet_findings: whether ``plugin_utils/CAPABILITY/fleet_findings.py`` says at the end of a run what is to be
     found about all hosts together. has_requirements: whether ``plugin_utils/CAPABILITY/requirements.py`` says what it
-    needs on the controller; without that, only a scan that names it asks for it.
+    needs on the controller; without that, only a scan that names it asks for it. has_protection: whether
+    ``plugin_utils/CAPABILITY/protection.py`` deploys it; otherwise the playbook protect includes the tasks of its role.
+    on_request: whether a scan asks for it only if somebody names it or sets what its looks wait for; it is no part of a
+    host's coverage and score then, and raises no alerts.
     """
 
     id: str
@@ -42,6 +45,8 @@ class Capability:
     checked_by_module: tuple[str, ...]
     has_fleet_findings: bool = False
     has_requirements: bool = False
+    has_protection: bool = False
+    on_request: bool = False
 
 
 @functools.lru_cache(maxsize=1)
@@ -85,6 +90,8 @@ def parse(data: t.Any, identifier: str) -> Capability:
         checked_by_module=_names({"checked_by_module": [], **data}, "checked_by_module", where),
         has_fleet_findings=_flag(data, "has_fleet_findings", where),
         has_requirements=_flag(data, "has_requirements", where),
+        has_protection=_flag(data, "has_protection", where),
+        on_request=_flag(data, "on_request", where),
     )
 
 
@@ -110,5 +117,5 @@ def _names(
         raise ContentError(f"{where}: {name} is missing or no list of names; [] says that there are none")
     for value in values:
         if choices is not None and value not in choices:
-            raise ContentError(f"{where}: {name} has '{value}', which is none of {', '.join(choices)}")
+            raise ContentError(f"{where}: {name} has '{value}', which is not one of {', '.join(choices)}")
     return tuple(values)

@@ -150,7 +150,7 @@ def parse_techniques(data: t.Any, where: str) -> dict[str, AttackReference]:
         fields = mapping(fields, place)
         tactic = text(fields, "tactic", place)
         if tactic not in tactics:
-            raise ContentError(f"{place}: tactic '{tactic}' is none of {', '.join(sorted(tactics))}")
+            raise ContentError(f"{place}: tactic '{tactic}' is not one of {', '.join(sorted(tactics))}")
         found[str(identifier)] = AttackReference(
             tactic, str(tactics[tactic]), str(identifier), text(fields, "name", place)
         )
@@ -245,5 +245,5 @@ def choice(fields: t.Mapping[str, t.Any], name: str, choices: t.Sequence[str], p
     """Return a field that is one of the choices; raise ContentError with its place for any other."""
     value = text(fields, name, place)
     if value not in choices:
-        raise ContentError(f"{place}: {name} '{value}' is none of {', '.join(choices)}")
+        raise ContentError(f"{place}: {name} '{value}' is not one of {', '.join(choices)}")
     return value

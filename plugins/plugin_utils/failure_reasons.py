@@ -10,8 +10,11 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils import role_variables
 
-# The modules begin what they say of an option with its name.
-_OPTION = re.compile(r"([a-z_]+)(?=:| is | has |, )")
+# Modules quote the name of an option, or begin a sentence or the part after a colon with it. A name with underscores
+# is not an ordinary word.
+_OPTION = re.compile(r"'([a-z_]+)'|(?:(?<=: )|^)([a-z_]+)(?=:| is | are | has |, )|\b([a-z]+(?:_[a-z]+)+)\b")
+# A message that has the variable already stays as it is.
+_TWICE = re.compile(r"\b(\w+) \(\1 of the role\)")
 # Ansible begins so whatever went wrong, from ansible-core 2.19 on.
 _ANSIBLE = "Task failed: "
 
@@ -21,14 +24,14 @@ def reason(failure: t.Mapping[str, t.Any], role: str, subject: str, variables: t
 
     subject: begins the sentence where the result gives none. variables: of options that are not called as the role's.
     """
-    known = role_variables.names(role)
-    message = _message(failure) or f"{subject} could not be checked."
-    match = _OPTION.match(message)
-    if match:
-        option = match.group(1)
-        variable = variables.get(option) or f"{role}_{option}"
-        message = (variable if variable in known else option) + message[match.end() :]
-    return message
+    names = {name.removeprefix(f"{role}_"): name for name in role_variables.names(role)}
+    return renamed(_message(failure) or f"{subject} could not be checked.", {**names, **variables})
+
+
+def renamed(message: str, names: t.Mapping[str, str]) -> str:
+    """Return a message that names variables in place of options. names: the variables, by option."""
+    named = _OPTION.sub(lambda match: names.get(match[1] or match[2] or match[3], match[0]), message)
+    return _TWICE.sub(r"\1", named)
 
 
 def _message(failure: t.Mapping[str, t.Any]) -> str:

@@ -1,10 +1,11 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names of variables that are nearly those of options, which Ansible would pass over in silence."""
+"""Find variables whose names are nearly those of options, which Ansible would ignore in silence."""
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 
@@ -12,6 +13,7 @@ from ansible.utils.display import Display
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, role_variables, spelling
 
 FILE = catalogue.CONTENT / "shared_options.yml"
+_SET = re.compile(r"(?:register: |^ +)(bulwark_\w+)(?=:|$)", re.MULTILINE)
 
 
 def shared_options() -> list[str]:
@@ -40,7 +42,7 @@ def among(names: t.Iterable[str], known: t.Sequence[str], prefix: str, expected:
         if meant:
             found.append(_sentence(name, meant))
         else:
-            Display().warning(f"'{name}' is no option of bulwark.servers: it changes nothing there")
+            Display().warning(f"'{name}' is not an option of bulwark.servers: it changes nothing there")
     return found
 
 
@@ -51,7 +53,14 @@ def _begun_wrong(names: t.Iterable[str], known: t.Sequence[str], prefix: str) ->
 
 
 def _sentence(name: str, meant: str) -> str:
-    return f"There is no option '{name}'; {meant} is probably meant."
+    return f"There is no option '{name}'; did you mean {meant}?"
+
+
+@functools.lru_cache(maxsize=1)
+def set_by_playbooks() -> frozenset[str]:
+    """Return the variables that playbooks and roles set themselves, because later playbooks of a run see them too."""
+    files = [*(role_variables.ROLES.parent / "playbooks").glob("*.yml"), *role_variables.ROLES.glob("*/tasks/*.yml")]
+    return frozenset(name for file in files for name in _SET.findall(file.read_text(encoding="utf-8")))
 
 
 def _mentioned(role: str) -> set[str]:

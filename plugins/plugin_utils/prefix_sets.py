@@ -76,7 +76,7 @@ def _merged(prefixes: t.Iterable[str]) -> list[t.Any]:
         try:
             networks.append(netaddr.IPNetwork(str(text).strip()).cidr)
         except (netaddr.AddrFormatError, ValueError):
-            raise PrefixSetError(f"'{text}' is no address or prefix") from None
+            raise PrefixSetError(f"'{text}' is not an address or prefix") from None
     return list(netaddr.cidr_merge(networks))
 
 

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which option is meant by a name that is none: Ansible says nothing of a variable that nobody reads."""
+"""Suggest the known names that a misspelt name resembles: Ansible accepts variables that nobody reads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import difflib
 import itertools
 import typing as t
 
-# Of 1: so alike are 'failon' and 'fail_on' (0.92) or 'widht' and 'width' (0.8), and not 'store_url' and 'store' (0.71).
+# The ratio of difflib: 'failon' and 'fail_on' have 0.92, 'widht' and 'width' 0.8, but 'store_url' and 'store' 0.71.
 _ALIKE = 0.8
 
 # Letters that are wrong, missing or too many, and neighbours that are swapped. Shorter names are too often near others.
@@ -17,10 +17,24 @@ _EDITS = 2
 _LONG = 10
 
 
-def likeliest(name: str, known: t.Iterable[str], prefix: str) -> str | None:
-    """Return which of the known names is meant by one that begins as they do, None when none is like it.
+def advice(name: str, known: t.Iterable[str], otherwise: str, *, limit: int = 3, likeness: float = 0.6) -> str:
+    """Return ``did you mean a or b?`` with the most similar known names, or the other advice if none is similar.
 
-    prefix: what all begin with; it doesn't count.
+    limit: the largest number of names. likeness: their least ratio, from 0 to 1, as difflib counts it.
+    """
+    similar = difflib.get_close_matches(name, dict.fromkeys(known), limit, likeness)
+    return f"did you mean {' or '.join(similar)}?" if similar else otherwise
+
+
+def likeliest_or(name: str, known: t.Iterable[str], otherwise: str) -> str:
+    """Return ``did you mean a?`` with the known name that is nearly this one, or the other advice."""
+    return advice(name, known, otherwise, limit=1, likeness=_ALIKE)
+
+
+def likeliest(name: str, known: t.Iterable[str], prefix: str) -> str | None:
+    """Return the known name that a misspelt one with the same prefix resembles, None if there is none.
+
+    prefix: the beginning of all names; it does not count as a similarity.
     """
     rests = [option[len(prefix) :] for option in known if option.startswith(prefix)]
     alike = difflib.get_close_matches(name[len(prefix) :], rests, 1, _ALIKE)
@@ -28,9 +42,9 @@ def likeliest(name: str, known: t.Iterable[str], prefix: str) -> str | None:
 
 
 def elsewhere(name: str, known: t.Iterable[str], prefix: str) -> str | None:
-    """Return which of the known names is meant by one that doesn't begin as they do, None when none is near it.
+    """Return the known name that one with a misspelt prefix resembles, None if there is none.
 
-    prefix: what all known names begin with, as in ``jit_access_`` for ``jit_acces_ports``.
+    prefix: the beginning of all known names, as in ``jit_access_`` for ``jit_acces_ports``.
     """
     word = prefix.rstrip("_")
     # Another word can begin with a short one: 'auditd_rules' is a variable of somebody else's.
@@ -40,9 +54,9 @@ def elsewhere(name: str, known: t.Iterable[str], prefix: str) -> str | None:
 
 
 def _has_a_part(name: str, option: str) -> bool:
-    """Tell whether one of so many parts of the option that few edits leave one whole is about there in the name.
+    """Return whether the name has a part of the option near its position: few edits leave one of these parts whole.
 
-    It is far quicker than counting the edits, and nearly no name gets past it.
+    This is far quicker than to count the edits, and rules out nearly every name.
     """
     # A swap can spoil the end of one part and the beginning of the next.
     parts = 2 * _EDITS + 1
@@ -54,7 +68,7 @@ def _has_a_part(name: str, option: str) -> bool:
 
 
 def _is_near(name: str, option: str) -> bool:
-    """Tell whether a name becomes the other one with few edits (optimal string alignment)."""
+    """Return whether a name becomes the other one with few edits (optimal string alignment)."""
     if abs(len(name) - len(option)) > _EDITS or not _has_a_part(name, option):
         return False
     before: list[int] = []
@@ -66,7 +80,7 @@ def _is_near(name: str, option: str) -> bool:
             if number > 1 and at > 1 and letter == option[at - 2] and name[number - 2] == wanted:
                 costs.append(earlier[at - 2] + 1)
             row.append(min(costs))
-        # Two rows, as a swap reaches over one.
+        # Two rows, because a swap reads the row before the last.
         if min(itertools.chain(before, row)) > _EDITS:
             return False
     return row[-1] <= _EDITS

@@ -93,7 +93,7 @@ def _entry(fields: t.Any, place: str) -> Entry:
             )
     access = str(fields.get("access", "wa"))
     if not _ACCESS.match(access):
-        raise ContentError(f"{place}: access '{access}' is none of r, w, x and a")
+        raise ContentError(f"{place}: access '{access}' is not one of r, w, x and a")
     for field in ("techniques", "paths"):
         if not isinstance(fields[field], list) or not fields[field]:
             raise ContentError(f"{place}: {field} is a list, and not empty")

@@ -26,7 +26,7 @@ def problem(machine: str | None = None) -> str | None:
         with netlink.connected() as kernel:
             status, rules = kernel.status(), kernel.rules()
     except (HostError, netlink.KernelError) as error:
-        return "whether every execution is recorded is not known: %s" % str(error).rstrip(".")
+        return "it is not known whether every execution is recorded: %s" % str(error).rstrip(".")
     if not status.enabled:
         return "the kernel's auditing is switched off (auditctl -s: enabled 0)"
     return missing(rules, machine or os.uname().machine)

@@ -23,8 +23,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.automation.explain
 from ansible_collections.bulwark.servers.plugins.module_utils.automation.explainer import (
     Explainer as AutomationExplainer,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import EXPLANATIONS
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import EXPLANATIONS, SIMULATION
 
+_KINDS = (*EXPLANATIONS, SIMULATION)
 _MOST_KEPT = 10_000
 # Seconds of the log for which an answer about a session counts.
 _KEPT_FOR = 60.0
@@ -102,7 +103,7 @@ class Explanations:
         sentence = self._sessions.get(key)
         if sentence is None:
             event = source if isinstance(source, Event) else event_of(source)
-            explanation = self._automation.explain(EXPLANATIONS, _Act(event, parent))
+            explanation = self._automation.explain(_KINDS, _Act(event, parent))
             sentence = self._sessions[key] = explanation.sentence if explanation is not None else ""
         return sentence
 

@@ -191,7 +191,9 @@ class Judge:
             reasons.append("the rule for %s leaves out this content" % rule.directory)
         elif rule is not None:
             who = (
-                "%s can write there" % ", ".join(program.writers) if program.writers else "nobody knows who could write"
+                "%s can write there" % ", ".join(program.writers)
+                if program.writers
+                else "it is unknown who can write there"
             )
             reasons.append("the rule for %s does not count, as %s" % (rule.directory, who))
         if program.content == GONE:

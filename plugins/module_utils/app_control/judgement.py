@@ -71,7 +71,7 @@ class Judgement:
         self._trusted, self._canaries, self._own, self._since = trusted, canaries, own, since
 
     def detections(self, records: t.Iterable[Record]) -> list[dict[str, t.Any]]:
-        """Return the detections of programs that ran since the last look; note in the records what was reported."""
+        """Return the detections of programs that ran since the last scan; note in the records what was reported."""
         violations: list[Violation] = []
         of_scripts: dict[tuple[str, str, str], list[Violation]] = {}
         for record in records:

@@ -86,10 +86,11 @@ class ExecutionLog:
             self._files = len(files)
             for position, file in enumerate(files):
                 if file.rewritten:
-                    scope.skip(printable(file.path), "was changed where it had been read before; read anew")
+                    reason = "was changed in the part that was read before; read again from the start"
+                    scope.skip(printable(file.path), reason)
                 if not _read(file, reader, scope, deadline):
                     left = len(files) - position
-                    reason = "%s with %d log files left; the next look goes on there" % (deadline.reason, left)
+                    reason = "%s with %d log files left; the next scan continues there" % (deadline.reason, left)
                     scope.skip("newer executions", reason)
                     break
             else:
@@ -120,7 +121,7 @@ class ExecutionLog:
         for path, reason in (*follower.skipped, *follower.doubts):
             scope.skip(printable(path), reason)
         for path in follower.lost:
-            scope.skip(printable(path), "was removed after it was read; what came to it in between was not seen")
+            scope.skip(printable(path), "was removed after it was read; entries written in between were not read")
         lines, events = reader.unread.take()
         for amounts in (lines, events):
             for reason, amount in amounts.items():
@@ -138,7 +139,7 @@ class ExecutionLog:
         if reader.others:
             notes.append("%d lines of the log are of other hosts." % reader.others)
         if reader.unread.by_syslog:
-            notes.append("Lines came by way of syslog, to which every account of a host can write.")
+            notes.append("Some lines came through syslog, to which every account of the host can write.")
         if self.since:
             days = "1 day" if len(self.days) == 1 else "%d days" % len(self.days)
             notes.append("Executions are known since %s, on %s without a gap." % (_time(self.since), days))

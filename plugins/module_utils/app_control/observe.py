@@ -141,14 +141,14 @@ def observe(params: t.Mapping[str, t.Any], check_mode: bool, explainers: t.Seque
     scopes = [ScopeCoverage(PROGRAMS), ScopeCoverage(CONTAINERS)]
     state = checkpoint.state if checkpoint.state.get("version") == _VERSION else {}
     if checkpoint.problem:
-        scopes[0].skip("checkpoint", checkpoint.problem + "; what is still in the logs was read anew")
+        scopes[0].skip("checkpoint", checkpoint.problem + "; the remaining logs were read again")
     try:
         observation = _Observation(params, state, scopes, explainers)
     except _DAMAGED as error:
         if not state:
             raise
         # It was written by this look; whatever it is now, reading anew is what can be done.
-        scopes[0].skip("checkpoint", "what was remembered could not be used (%s); read anew" % error)
+        scopes[0].skip("checkpoint", "the saved state can't be used (%s); the logs were read again" % error)
         observation = _Observation(params, {}, scopes, explainers)
     observation.observe()
 
@@ -157,7 +157,7 @@ def observe(params: t.Mapping[str, t.Any], check_mode: bool, explainers: t.Seque
         try:
             return checkpoint.save({**observation.state(), "own": own, "daemon": daemon})
         except StateError as error:
-            scopes[0].skip("checkpoint", "%s; the next look reads the same again" % error)
+            scopes[0].skip("checkpoint", "%s; the next scan reads the same again" % error)
             return None
 
     return Observed(
@@ -327,7 +327,7 @@ class _Observation:
         if files.left_out:
             scope.skip(
                 "files",
-                "the time budget of %g s was used up with %d of them left; the next look reads them"
+                "the time budget of %g s was used up with %d of them left; the next scan reads them"
                 % (self._params["time_budget"], files.left_out),
             )
         for reason, path in files.unreadable.items():
@@ -350,6 +350,6 @@ class _Observation:
         if unknown:
             scope.skip(
                 "containers that ended",
-                "%d programs ran in containers that were gone before the look, so neither image nor content is known"
+                "%d programs ran in containers that had ended before the scan, so neither image nor content is known"
                 % len(unknown),
             )

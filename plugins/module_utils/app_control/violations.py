@@ -14,6 +14,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.app_control.allowl
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.folding import folded
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.judge import STOPPED_ALERT, subject
 from ansible_collections.bulwark.servers.plugins.module_utils.app_control.observed import Denials, Execution, Record
+from ansible_collections.bulwark.servers.plugins.module_utils.automation.simulated import simulation_of
 
 # OCSF: type_id of a regular file, algorithm_id of SHA-256.
 _FILE, _SHA256 = 1, 3
@@ -49,6 +50,23 @@ class Violation(t.NamedTuple):
         return max(1, self.record.new_executions + self.record.denials.blocked)
 
 
+def _simulation(violations: t.Sequence[Violation]) -> str | None:
+    """Return the id of the simulation in which all that is new of these programs ran, None without a single one."""
+    simulations: set[str] = set()
+    for record in (each.record for each in violations):
+        if not record.new_executions or record.denials.total or record.is_running:
+            return None
+        simulated = 0
+        for sentence, count in record.explanations.items():
+            simulation = simulation_of(sentence) if count > 0 else None
+            if simulation is not None:
+                simulations.add(simulation)
+                simulated += count
+        if simulated < record.new_executions:
+            return None
+    return simulations.pop() if len(simulations) == 1 else None
+
+
 def violation_detection(violation: Violation, scope: str) -> dict[str, t.Any]:
     """Return the detection of one program."""
     record, verdict = violation.record, violation.verdict
@@ -64,6 +82,7 @@ def violation_detection(violation: Violation, scope: str) -> dict[str, t.Any]:
         count=violation.times,
         message=_message(violation, execution),
         disposition=violation.disposition,
+        simulation=_simulation([violation]),
     )
 
 
@@ -105,6 +124,7 @@ def directory_detection(directory: str, violations: t.Sequence[Violation], scope
         count=len(records),
         message=_message_of_directory(violations),
         disposition=_disposition(violations),
+        simulation=_simulation(violations),
     )
 
 
@@ -196,8 +216,8 @@ def _message(violation: Violation, execution: Execution | None) -> str:
         return _message_of_stopped(record, reason, execution)
     if violation.disposition == BLOCKED:
         how_often = _times(record.denials.blocked)
-        return "fapolicyd blocked it %s since the last look%s: %s." % (how_often, _who(execution, ", tried "), reason)
-    text = "It ran %s since the last look%s: %s." % (_times(record.new_executions), _who(execution), reason)
+        return "fapolicyd blocked it %s since the last scan%s: %s." % (how_often, _who(execution, ", tried "), reason)
+    text = "It ran %s since the last scan%s: %s." % (_times(record.new_executions), _who(execution), reason)
     if violation.is_explained and record.explanations:
         text += " %s explains it." % max(record.explanations, key=lambda each: record.explanations[each]).rstrip(".")
     if record.denials.blocked:
@@ -215,7 +235,7 @@ def _message_of_stopped(record: Record, reason: str, execution: Execution | None
         decided = "would have blocked it %s, if it were not permissive," % _times(denials.rehearsed)
     rule = " (rule %d of compiled.rules)" % denials.rule if denials.rule else ""
     who = _who(execution, ", tried ")
-    return "fapolicyd %s since the last look%s%s, though it should run: %s." % (decided, rule, who, reason)
+    return "fapolicyd %s since the last scan%s%s, though it should run: %s." % (decided, rule, who, reason)
 
 
 def _times(count: int) -> str:

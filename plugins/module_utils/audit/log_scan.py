@@ -16,6 +16,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils._run import yield_
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.tally import Tally
 
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.automation.simulated import SimulatedSessions
+
 State = t.Mapping[str, t.Any]
 _T = t.TypeVar("_T")
 _NO_RULES: t.Mapping[str, t.Any] = {"version": 1, "rules": [], "correlations": []}
@@ -46,7 +49,7 @@ class LogScan:
             except _DAMAGED as error:
                 # It was written by this module; whatever it is now, reading anew is what can be done.
                 self.scope.skip(
-                    "checkpoint", "what was remembered of the last run could not be used (%s); read anew" % error
+                    "checkpoint", "the saved state of the last run can't be used (%s); the logs were read again" % error
                 )
         try:
             return make(self._rules, {})
@@ -57,7 +60,7 @@ class LogScan:
         """Return the detections, among them that the checkpoint was tampered with; say how many are left out."""
         problem = self._checkpoint.problem
         if problem:
-            self.scope.skip("checkpoint", problem + "; what is still in the logs was read anew")
+            self.scope.skip("checkpoint", problem + "; the remaining logs were read again")
             shown = printable(problem)
             evidence = {"data": {"problem": shown}}
             tally.add("audit_state_tampered", "checkpoint of %s" % self._name, evidence, time.time(), message=shown)
@@ -65,7 +68,7 @@ class LogScan:
         if left_out or tally.dropped:
             self.scope.skip(
                 "findings",
-                "%d more were found, and %d events of others; raise max_findings to see them"
+                "%d more were left out, and %d events of others; raise max_findings (audit_max_findings of the role)"
                 % (left_out, tally.dropped),
             )
         return found
@@ -83,6 +86,15 @@ class LogScan:
         if self._saved is not None:
             result["checkpoint"] = self._saved
         return result
+
+
+def simulated_sessions(params: t.Mapping[str, t.Any]) -> SimulatedSessions | None:
+    """Return the sessions of simulated attacks, which takes long to load where there are none. Raises UsageError."""
+    if not params.get("_simulated"):
+        return None
+    from ansible_collections.bulwark.servers.plugins.module_utils.automation import simulated
+
+    return simulated.sessions_of(params)
 
 
 def _compiled(params: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:

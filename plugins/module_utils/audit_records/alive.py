@@ -65,7 +65,7 @@ def prove(paths: t.Sequence[str], expected: bool) -> Proof:
         with netlink.connected() as kernel:
             return _prove(kernel, paths, expected)
     except netlink.KernelError as error:
-        return Proof(expected, "%sthe kernel takes no record of this scan (%s)" % (unknown, error))
+        return Proof(expected, "%sthe kernel accepts no record of this scan (%s)" % (unknown, error))
     except HostError as error:
         return Proof(expected, unknown + str(error).rstrip("."))
 
@@ -85,13 +85,13 @@ def _prove(kernel: netlink.Kernel, paths: t.Sequence[str], expected: bool) -> Pr
     if not expected and not is_open:
         return Proof(False, None)
     if not status.enabled:
-        return Proof(True, "nothing comes to it: the kernel's auditing is switched off (auditctl -s: enabled 0)")
+        return Proof(True, "it receives no records: the kernel's auditing is switched off (auditctl -s: enabled 0)")
     if not status.pid:
-        return Proof(True, "nothing comes to it: no audit daemon takes what the kernel records; start auditd")
+        return Proof(True, "it receives no records: no audit daemon receives the kernel's records; start auditd")
     stranger = _other_program(status.pid)
     if stranger is not None:
         return Proof(
-            True, "not the audit daemon takes what the kernel records, but process %d (%s)" % (status.pid, stranger)
+            True, "process %d (%s) receives the kernel's records, not the audit daemon" % (status.pid, stranger)
         )
     tails = [_Tail(path) for path in paths]
     try:
@@ -129,14 +129,14 @@ def _why(pid: int, written: t.Mapping[_Identity, str], is_open: bool) -> str:
     """Return why a record did not come to the log."""
     if not is_open and written:
         others = " and ".join(sorted(printable(path) for path in written.values())[:3])
-        return "nothing comes to it: the audit daemon (process %d) writes to %s" % (pid, others)
+        return "it receives no records: the audit daemon (process %d) writes to %s" % (pid, others)
     if _is_stopped(pid):
         condition = "is stopped"
     elif is_open:
         condition = "is far behind or has suspended logging, or a rule leaves out records of type USER"
     else:
         condition = "does not write to it"
-    return "a record that this scan made did not come to it: the audit daemon (process %d) %s" % (pid, condition)
+    return "the test record of this scan did not arrive in it: the audit daemon (process %d) %s" % (pid, condition)
 
 
 def _other_program(pid: int) -> str | None:

@@ -48,7 +48,7 @@ _BOM = b"\xef\xbb\xbf"
 NO_RECORD = "no audit records"
 CUT = "audit records that are cut off"
 INTERPRETED = (
-    "in the form of 'ausearch -i', in which names cannot be told from the text around them: write the log with"
+    "in the form of 'ausearch -i', in which names cannot be distinguished from the text around them: write the log with"
     " 'ausearch --raw'"
 )
 JSON = "JSON: read the log that auditd writes, or turn what laurel wrote back with laurel2audit"
@@ -56,7 +56,7 @@ JOURNAL = "as the journal shows audit records, without time and number: read the
 TIMESTAMP = "audit records with an unknown timestamp"
 NOT_THE_DAEMON = "audit records that neither the audit daemon nor the kernel wrote to syslog"
 TOO_LONG = "records of events that are longer than the kernel writes them"
-HOSTS = "records of more hosts than are told apart"
+HOSTS = "records of more hosts than can be distinguished"
 
 # In the order of their numbers; a number says where a gap ends.
 _NAMES = """

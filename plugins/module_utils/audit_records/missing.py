@@ -35,17 +35,17 @@ def missing(holes: t.Sequence[Hole], events: int, since: float | None, is_chosen
     """
     holes = [hole for hole in holes if since is None or hole.before >= since]
     if is_chosen and len(holes) > max(_FEW, events // _EXCERPT):
-        sentence = "the log has only a part of what was recorded: %s all over it" % _many(holes)
+        sentence = "the log is incomplete: %s throughout it" % _many(holes)
         return Missing([sentence], [])
     restarted = [hole for hole in holes if hole.restarted and hole.orderly]
     others = [hole for hole in holes if not (hole.restarted and hole.orderly)]
     sentences = []
     if others:
         sentences.append(
-            "%s: auditd was too slow, was killed or did not run, or somebody cut them out" % sentence_of(others)
+            "%s: auditd was too slow, was killed or did not run, or somebody removed them" % sentence_of(others)
         )
     if restarted:
-        sentences.append("%s, when auditd was started anew" % sentence_of(restarted))
+        sentences.append("%s, when auditd was restarted" % sentence_of(restarted))
     return Missing(sentences, others)
 
 

@@ -36,11 +36,13 @@ _SETTINGS = {
     "backlog_wait_time": (9, 0x20),
 }
 _NO_ROOT = "The audit rules cannot be read: the kernel shows them to root only; become root."
-_NO_CAPABILITY = (
-    "The audit rules cannot be read: root has no CAP_AUDIT_CONTROL here, as in a container; protect and scan the"
-    " container's host."
-)
+_LIMITED_ROOT = "root has no CAP_AUDIT_CONTROL here, as in a container; protect and scan the container's host"
+_NO_CAPABILITY = "The audit rules cannot be read: %s." % _LIMITED_ROOT
 _ABSENT = "The kernel has no audit system, or this is a container of one that has: only the host itself can be audited."
+_ELSEWHERE = {
+    _NO_CAPABILITY: _LIMITED_ROOT,
+    _ABSENT: "the kernel has no audit system, or this is a container: protect and scan the container's host",
+}
 IMMUTABLE = 2
 
 
@@ -167,6 +169,15 @@ def connected() -> t.Iterator[Kernel]:
         except OSError as error:
             raise HostError(_refused(error.errno or 0)) from error
         yield kernel
+
+
+def elsewhere() -> str | None:
+    """Return why nothing can be audited here but only on another host, None if it can or that is not known."""
+    try:
+        with connected():
+            return None
+    except (HostError, KernelError) as error:
+        return _ELSEWHERE.get(str(error))
 
 
 def _refused(number: int) -> str:

@@ -73,7 +73,8 @@ def split(line: str) -> Parts:
         option = tokens[position]
         if option not in _OPTIONS:
             raise RuleError(
-                "rule '%s': '%s' is no part of a rule; a rule is made of -a, -w, -p, -k, -S, -F and -C" % (line, option)
+                "rule '%s': '%s' is not a part of a rule; a rule is made of -a, -w, -p, -k, -S, -F and -C"
+                % (line, option)
             )
         if position + 1 == len(tokens):
             raise RuleError("rule '%s': a value is missing after %s" % (line, option))
@@ -102,7 +103,7 @@ def _take_permissions(parts: Parts, value: str) -> None:
 def _take_condition(parts: Parts, value: str) -> None:
     match = _CONDITION.fullmatch(value)
     if match is None:
-        raise ValueError("'%s' is no condition; write FIELD=VALUE" % value)
+        raise ValueError("'%s' is not a condition; write FIELD=VALUE" % value)
     name, operator, operand = match.groups()
     if name == "key":
         parts.keys.append(operand)
@@ -178,7 +179,7 @@ def _watch(parts: Parts, host: Host) -> Rule:
 def _field(name: str, operator: str, operand: str, host: Host) -> Field:
     number = words.FIELDS.get(name)
     if number is None:
-        raise ValueError("'%s' is no field of audit rules" % name)
+        raise ValueError("'%s' is not a field of audit rules" % name)
     value: int | bytes
     if number in words.TEXTS:
         if operator not in ("=", "!="):

@@ -273,7 +273,7 @@ def integer(text: str, name: str) -> int:
         base = 8 if len(text) > 1 and text[0] == "0" and text.isdigit() else 0
         value = int(text, base)
     except ValueError:
-        raise ValueError("%s '%s' is no number; give it one" % (name, text)) from None
+        raise ValueError("%s '%s' is not a number; give it one" % (name, text)) from None
     if not -0x80000000 <= value <= 0xFFFFFFFF:
         raise ValueError("%s %s does not fit into 32 bits" % (name, text))
     return value & 0xFFFFFFFF

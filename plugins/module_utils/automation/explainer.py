@@ -90,7 +90,7 @@ class Explainers(t.Generic[ActT_contra]):
                 if (state or {}).get(explainer.name) is not None:
                     explainer.load((state or {})[explainer.name])
             except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-                self.problems.append("what %s knew was given up: %s" % (explainer.name, error))
+                self.problems.append("the state of %s was discarded: %s" % (explainer.name, error))
 
     @property
     def records(self) -> t.Collection[bytes]:

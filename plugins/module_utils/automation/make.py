@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
 
 
 def explainers_of(params: t.Mapping[str, t.Any]) -> list[Explainer[Act]]:
-    """Return the explainers of automation, in the order in which they are asked.
+    """Return the explainers of automation and of simulations, in the order in which they are asked.
 
     Raises UsageError for an option that can't be used.
     """
@@ -24,6 +24,11 @@ def explainers_of(params: t.Mapping[str, t.Any]) -> list[Explainer[Act]]:
     names = params.get("automation_units") or ()
     _check(accounts, addresses, names)
     explainers: list[Explainer[Act]] = []
+    if params.get("_simulated"):
+        from ansible_collections.bulwark.servers.plugins.module_utils.automation import simulated
+
+        sessions = simulated.sessions_of(params)
+        explainers += [sessions] if sessions is not None else []
     # Each takes long to load, and most looks need none of them.
     if accounts or addresses:
         from ansible_collections.bulwark.servers.plugins.module_utils.automation import controller, listeners
@@ -42,14 +47,14 @@ def explainers_of(params: t.Mapping[str, t.Any]) -> list[Explainer[Act]]:
 def _check(accounts: t.Sequence[str], addresses: t.Sequence[str], names: t.Sequence[str]) -> None:
     """Raise UsageError for an option that can't be used."""
     if not all(accounts):
-        raise UsageError("automation_users: '' is no account; give the name that automation signs in with")
+        raise UsageError("automation_users: '' is not an account; give the name that automation signs in with")
     if addresses:
         from ansible_collections.bulwark.servers.plugins.module_utils.automation import controller
 
         for address in addresses:
             if not controller.is_network(address):
                 raise UsageError(
-                    "automation_addresses: '%s' is no address or network; give one such as 192.0.2.10 or 192.0.2.0/24"
+                    "automation_addresses: '%s' is not an address or network; write one as 192.0.2.10 or 192.0.2.0/24"
                     % address
                 )
     if names:
@@ -58,7 +63,7 @@ def _check(accounts: t.Sequence[str], addresses: t.Sequence[str], names: t.Seque
         for name in names:
             if not units.is_name(name):
                 raise UsageError(
-                    "automation_units: '%s' is no service; give its name as systemctl shows it, such as puppet.service"
+                    "automation_units: '%s' is not a service; write its name as in systemctl, such as puppet.service"
                     % name
                 )
         if len(names) > units.MOST:

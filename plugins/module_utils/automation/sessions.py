@@ -118,7 +118,7 @@ class Sessions(Explainer[Act]):
             self._message(event, sender)
 
     def explain(self, act: Act) -> Explanation | None:
-        who = _who(act)
+        who = who_acted(act)
         if who is None:
             return None
         parent, auid, number = who
@@ -256,7 +256,19 @@ def _is_own(node: bytes | None) -> bool:
     return node is None or decode.text(node) in (os.uname().nodename, os.uname().nodename.partition(".")[0])
 
 
-def _who(act: Act) -> tuple[bytes, bytes, bytes] | None:
+def sender_of(raw: bytes) -> tuple[bytes, bytes] | None:
+    """Return account and session of who sent a record of user space on this host, as the kernel wrote them."""
+    sender = _SENDER.match(raw)
+    return (sender.group(4), sender.group(5)) if sender is not None and _is_own(sender.group(1)) else None
+
+
+def opened_by(raw: bytes) -> tuple[bytes, bytes] | None:
+    """Return account and number of the session that an event opens: the kernel's record of who signed in."""
+    login = _LOGIN.match(raw)
+    return (login.group(4), login.group(6)) if login is not None and _is_own(login.group(1)) else None
+
+
+def who_acted(act: Act) -> tuple[bytes, bytes, bytes] | None:
     """Return parent, account and session of an event of this host as the kernel wrote them; None where it did not."""
     raw = act.event.raw
     if act.kind == "message":

@@ -250,11 +250,11 @@ def _parsed(body: bytes) -> t.Any:
     except RecursionError as error:
         raise ApiError("its answer is nested too deeply") from error
     except ValueError as error:
-        raise ApiError("its answer is no JSON") from error
+        raise ApiError("its answer is not JSON") from error
 
 
 def _no_number(text: str) -> t.NoReturn:
-    raise ValueError("%s is no number of JSON" % text)
+    raise ValueError("%s is not a number of JSON" % text)
 
 
 def _message(body: bytes) -> str:

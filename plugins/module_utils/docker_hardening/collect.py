@@ -154,7 +154,7 @@ def _running(reader: engines.Reader, deadline: Deadline, coverage: ScopeCoverage
     for number, daemon in enumerate(daemons):
         subject = "process %d (%s)" % (daemon.pid, printable(daemon.executable))
         if number >= _MOST_ENGINES or deadline.passed():
-            reason = deadline.reason if deadline.passed() else "only %d engines are looked at" % _MOST_ENGINES
+            reason = deadline.reason if deadline.passed() else "only %d engines are checked" % _MOST_ENGINES
             coverage.skip(subject, reason)
             continue
         # One that hangs leaves time for the others. Their number is anybody's choice, so the first has half of it.
@@ -167,7 +167,7 @@ def _running(reader: engines.Reader, deadline: Deadline, coverage: ScopeCoverage
             continue
         except Exception as error:  # noqa: BLE001 - what one process makes fail hides no other engine
             if processes.is_alive(daemon):
-                coverage.skip(subject, "looking at it failed: %s; report this" % _crash.summarize(error))
+                coverage.skip(subject, "checking it failed: %s; report this" % _crash.summarize(error))
             continue
         engine = reading.engine._replace(name=_identity(reading, reader, daemon, containers))
         containers.update({container.id: container.name for container in engine.containers or ()})

@@ -68,9 +68,9 @@ def parse(data: bytes) -> tuple[Json | None, tuple[str, ...], str | None]:
     except RecursionError:
         return None, (), "is nested too deeply"
     except ValueError:
-        return None, (), "is no JSON"
+        return None, (), "is not JSON"
     if not isinstance(values, dict):
-        return None, (), "is no JSON object"
+        return None, (), "is not a JSON object"
     return values, tuple(sorted(doubled)), None
 
 

@@ -67,7 +67,9 @@ class Reader:
         """Return the engine of a process; NoEngineError where it is none, OSError where it can't be looked at."""
         # cmd/dockerd of Moby ends unless it is root, in a user namespace of its own where it is rootless.
         if daemon.uid > 0 and daemon.same_users and daemon.problem is None:
-            raise NoEngineError("account %d runs it in the host's user namespace, so that it is no engine" % daemon.uid)
+            raise NoEngineError(
+                "account %d runs it in the host's user namespace, so that it is not an engine" % daemon.uid
+            )
         root = self._host
         if daemon.root != "/":
             root = Root(daemon.root, self._names)
@@ -81,7 +83,7 @@ class Reader:
         offered = _offered(daemon, found, settings, root, deadline)
         is_deaf = found.problem is None and not offered
         if is_deaf and os.path.basename(daemon.executable) not in EXECUTABLES:
-            raise NoEngineError("it listens on no socket, so that it is no engine")
+            raise NoEngineError("it listens on no socket, so that it is not an engine")
         engine = Engine(
             _name(daemon, offered, settings),
             facts.SILENT,

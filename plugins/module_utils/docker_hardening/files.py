@@ -82,7 +82,7 @@ class Root:
         try:
             status = os.fstat(pinned)
             if not stat.S_ISREG(status.st_mode):
-                raise NotAFileError(errno.EINVAL, "it is no regular file")
+                raise NotAFileError(errno.EINVAL, "it is not a regular file")
             descriptor = self._reopener.read(pinned)
         finally:
             os.close(pinned)

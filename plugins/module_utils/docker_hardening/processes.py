@@ -92,6 +92,12 @@ def _order(one: Daemon) -> tuple[bool, bool, bool, int, int]:
     return one.container is not None, not one.same_files, one.uid != 0, one.ticks, one.pid
 
 
+def _unseen(pid: int) -> str:
+    if os.geteuid():
+        return "the kernel shows process %d to root only; run as root (become: true, or sudo make scan)" % pid
+    return "the kernel does not show process %d to this root, as in a container; scan the container's host" % pid
+
+
 def _daemon(pid: int, executable: str) -> Daemon | None:
     stat = _process.stat(pid)
     if stat is None or stat.state in _ZOMBIES:
@@ -102,7 +108,7 @@ def _daemon(pid: int, executable: str) -> Daemon | None:
     is_long = len(command) > _MOST_COMMAND or command.count(b"\0") > _MOST_FLAGS
     words = () if is_long else _words(command)
     can_see = bool(_link(pid, "ns/mnt"))
-    problem = None if can_see else "the kernel shows process %d to root only; run as root" % pid
+    problem = None if can_see else _unseen(pid)
     return Daemon(
         pid,
         executable,

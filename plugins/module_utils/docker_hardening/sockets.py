@@ -8,13 +8,11 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
-import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _proc_net
+from ansible_collections.bulwark.servers.plugins.module_utils import _net_sockets, _proc_net
 from ansible_collections.bulwark.servers.plugins.module_utils.docker_hardening.processes import Daemon
 
-_SOCKET = re.compile(r"socket:\[([0-9]+)\]\Z")
 _MOST_FILES = 100_000
 # That one engine listens on; each is asked and compared with what containers mount.
 _MOST_SOCKETS = 500
@@ -49,9 +47,9 @@ class Tables:
             with os.scandir("/proc/%d/fd" % pid) as entries:
                 for _number, entry in zip(range(_MOST_FILES), entries):
                     with contextlib.suppress(OSError):
-                        found = _SOCKET.match(os.readlink(entry.path))
-                        if found:
-                            inodes.add(int(found.group(1)))
+                        inode = _net_sockets.inode_of(os.readlink(os.fsencode(entry.path)))
+                        if inode:
+                            inodes.add(inode)
         except OSError as error:
             return Sockets(problem="its open files cannot be read: %s" % error.strerror)
         unix: dict[int, set[str]] = {}

@@ -15,7 +15,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo
 
 # The kernel asks fapolicyd before it looks at the format, and knows none that begins so (execve(2), ENOEXEC). Where it
 # is not refused nothing runs, so nobody has to be told of a program of ours.
-_CONTENT = b"This file is no program: bulwark.servers tries whether it is refused. "
+_CONTENT = b"This file is not a program: bulwark.servers tries whether it is refused. "
 # Bytes that make another content of it, that no list can have.
 _RANDOM = 32
 # Names, by what makes a canary. An upgrade has two of them.

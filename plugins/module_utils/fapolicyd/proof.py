@@ -129,7 +129,7 @@ def _wrong(process: _Process, untrusted: str, trusted: str) -> str:
     if canary.is_refused(trusted):
         return "fapolicyd refuses a trusted program with this policy"
     if not canary.is_refused(untrusted):
-        return "fapolicyd lets a program run with this policy that nothing trusts"
+        return "fapolicyd allows an untrusted program with this policy"
     if process.has_ended():
         return "fapolicyd ended while it decided by the policy"
     return ""

@@ -88,7 +88,7 @@ def _copy(source: str, target: str, below: str, without: t.Container[str], count
         elif stat.S_ISREG(status.st_mode):
             shutil.copyfile(old, new, follow_symlinks=False)
         else:
-            raise StagingError("%s is no file, directory or link; remove it, as no copy can be made of it" % old)
+            raise StagingError("%s is not a file, directory or link; remove it, as no copy can be made of it" % old)
         _take_over(old, new)
 
 

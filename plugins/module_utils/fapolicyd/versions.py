@@ -43,7 +43,7 @@ def features(version: str) -> Features | None:
     if number < (1, 2, 0):
         lacking.append("it does not name the rule in its records")
     if number[:2] > _NEWEST:
-        lacking.append("it is newer than what is known of its formats")
+        lacking.append("it is newer than its known formats")
     elif match.group() != TESTED:
         lacking.append("it is known by its documentation only; %s was tested" % TESTED)
     return Features(

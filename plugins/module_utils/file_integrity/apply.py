@@ -136,7 +136,7 @@ def _refused(options: Options, opened: host_state.Opened) -> dict[str, t.Any]:
     """
     reason = str(opened.problem)
     if opened.alert is not None:
-        reason += "; nothing was changed. Look into it, then remove the baseline with state=absent and make it anew"
+        reason += "; nothing was changed. Find out why, then remove the baseline with state=absent and take a new one"
     result: dict[str, t.Any] = {
         "changed": False,
         "created": False,

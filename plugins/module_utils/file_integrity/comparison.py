@@ -46,7 +46,7 @@ if t.TYPE_CHECKING:
 
 # A program may be a link to an alternative, which leads to another link.
 _MOST_LINKS = 8
-_PART_DAMAGED = "a part of the baseline on the host is not the one that its seal covers"
+_PART_DAMAGED = "a part of the baseline on the host does not match its seal"
 
 
 class Comparison:

@@ -134,7 +134,7 @@ def parse(params: t.Mapping[str, t.Any]) -> Options:
     """Return the options of a task, checked; raise UsageError, which names the option."""
     if not _NAME.fullmatch(params["baseline"]):
         raise UsageError(
-            "baseline '%s' is no name: use letters, digits and . _ -, beginning with a letter or digit"
+            "baseline '%s' is not a name: use letters, digits and . _ -, beginning with a letter or digit"
             % params["baseline"]
         )
     if params.get("state_dir") and not os.path.isabs(params["state_dir"]):
@@ -147,7 +147,7 @@ def parse(params: t.Mapping[str, t.Any]) -> Options:
     accept = tuple(params.get("accept") or ())
     for name in ("reason", "accepted_by"):
         if accept and not (params.get(name) or "").strip():
-            raise UsageError("%s is missing; with accept, say it so that it can be kept in the baseline" % name)
+            raise UsageError("%s is missing; accept needs it for the record in the baseline" % name)
     given = params.get("watches")
     expected = params.get("_expected_digests")
     return Options(

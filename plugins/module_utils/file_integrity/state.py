@@ -19,8 +19,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opt
 CAPABILITY = "file_integrity"
 
 NO_SEAL = (
-    "the controller holds no seal for the baseline on the host and cannot tell who made or edited it; look at what a "
-    "comparison shows, then remove it with state=absent and take a new one with state=present"
+    "the controller holds no seal for the baseline on the host and does not know who made or edited it; review a "
+    "comparison, then remove it with state=absent and take a new one with state=present"
 )
 
 # Seconds that a controller has to note the seal of a staged baseline in its store. Whoever takes longer was cut off.

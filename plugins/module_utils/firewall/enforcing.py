@@ -102,8 +102,8 @@ def check_arrival(params: t.Mapping[str, t.Any], proposed: t.Mapping[str, t.Any]
     way = arrival.how(float(proposed.get("started", 0.0)))
     if way == arrival.OLD:
         raise HostError(
-            "the connection that is to confirm the rules is older than their trial, so that it proves nothing: have ssh"
-            " open a new one for Ansible (ControlPath=none in ansible_ssh_args)"
+            "the connection that should confirm the rules is older than their trial, so it proves nothing: make ssh "
+            "open a new one for Ansible (ControlPath=none in ansible_ssh_args)"
         )
     return way != arrival.LOCAL
 

@@ -13,36 +13,54 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import ve
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.verdict import Packet, Step, Truth
 
 _VERDICTS = {"ACCEPT": "accept", "DROP": "deny", "REJECT": "deny", "RETURN": "return"}
+_REDIRECTIONS = ("DNAT", "REDIRECT", "TPROXY")
 # Targets that let a packet go on.
 _NEUTRAL = ("LOG", "NFLOG", "MARK", "CONNMARK", "CT", "SET", "TCPMSS", "TOS", "DSCP", "AUDIT", "TRACE", "CONNSECMARK")
 _STATES = ("--state", "--ctstate")
+_IN, _OUT = ("PREROUTING", "INPUT"), ("OUTPUT", "POSTROUTING")
+_NAT = ("PREROUTING", "OUTPUT")
 # Chains of the collection, which are no other firewall.
 OURS = "BULWARK_"
 _CHAIN = re.compile(r":(\S+) (\S+) \[")
 
 
 class Table:
-    """A table of iptables with its chain INPUT. family: ipv4, ipv6."""
+    """A table of iptables with its chains at some hooks. family: ipv4, ipv6. policies: of these chains."""
 
     def __init__(self, family: str, name: str) -> None:
         self.family = family
         self.name = name
-        self.policy = "ACCEPT"
-        self.chains: dict[str, list[list[str]]] = {}
+        self.policies: dict[str, str] = {}
+        self.chains: dict[str, list[tuple[list[str], str]]] = {}
 
-    def possible(self, packet: Packet) -> frozenset[str]:
-        """Return what can become of the packet in this table."""
+    @property
+    def looks(self) -> bool:
+        """Say whether it has anything that could deny."""
+        return any(policy != "ACCEPT" or self.chains[chain] for chain, policy in self.policies.items())
+
+    def decide(self, packet: Packet) -> verdict.Decisions:
+        """Return what can become of the packet in this table, with the rules."""
         if packet.family != self.family:
-            return frozenset((verdict.ACCEPT,))
+            return {verdict.ACCEPT: ""}
 
         def steps(chain: str) -> list[Step]:
-            return [_step(words, packet, self.chains) for words in self.chains.get(chain, ())]
+            return [_step(words, packet, self.chains)._replace(rule=line) for words, line in self.chains.get(chain, ())]
 
-        return verdict.possible(steps, "INPUT", _VERDICTS.get(self.policy, "accept"))
+        begins = _OUT if packet.outgoing else _IN
+        return verdict.together(
+            verdict.decisions(steps, chain, _VERDICTS.get(policy, "accept"))
+            for chain, policy in self.policies.items()
+            if chain in begins
+        )
 
 
-def tables(text: str, family: str) -> list[Table]:
-    """Return the tables whose chain INPUT looks at what comes in, of what iptables-save or ip6tables-save wrote."""
+def tables(text: str, family: str, hooks: t.Sequence[str] = ("input",)) -> list[Table]:
+    """Return the tables that look at what passes some hooks, of what iptables-save or ip6tables-save wrote.
+
+    hooks: of ``nft_rules.HOOKS``. For all of them, what redirects packets is there as well.
+    """
+    begins = {hook.upper() for hook in hooks}
+    redirects = len(begins) == len(_IN + _OUT)
     found: list[Table] = []
     for line in text.splitlines():
         chain = _CHAIN.match(line)
@@ -52,14 +70,13 @@ def tables(text: str, family: str) -> list[Table]:
             found.append(Table(family, line[1:].strip()))
         elif chain and found:
             found[-1].chains.setdefault(chain.group(1), [])
-            if chain.group(1) == "INPUT":
-                found[-1].policy = chain.group(2)
+            if chain.group(1) in (_NAT if found[-1].name == "nat" else begins):
+                found[-1].policies[chain.group(1)] = chain.group(2)
         elif line.startswith("-A ") and found:
             words = shlex.split(line)
-            found[-1].chains.setdefault(words[1], []).append(words[2:])
+            found[-1].chains.setdefault(words[1], []).append((words[2:], line))
     # What nat refuses is not what comes in.
-    used = [table for table in found if table.name != "nat" and "INPUT" in table.chains]
-    return [table for table in used if table.chains["INPUT"] or table.policy != "ACCEPT"]
+    return [table for table in found if (table.name != "nat" or redirects) and table.looks]
 
 
 def _is_ours(line: str) -> bool:
@@ -83,6 +100,8 @@ def _step(words: t.Sequence[str], packet: Packet, chains: t.Container[str]) -> S
             break  # what follows are options of the target
         found = _condition(word, operand, packet)
         holds.append(verdict.opposite(found) if negated else found)
+        if holds[-1] is False:
+            return Step(False, action)  # most rules are about other packets
         negated = False
         position += 3 if word == "--tcp-flags" else 2 if takes else 1
     if action == "continue":
@@ -95,6 +114,8 @@ def _target(word: str, operand: str, chains: t.Container[str]) -> tuple[str, str
         return ("goto" if word == "-g" else "jump"), operand
     if operand in _VERDICTS:
         return _VERDICTS[operand], ""
+    if operand in _REDIRECTIONS:
+        return verdict.REDIRECT, ""
     return ("continue" if operand in _NEUTRAL else "unknown"), ""
 
 
@@ -116,9 +137,11 @@ def _condition(word: str, operand: str, packet: Packet) -> Truth:
         return "NEW" in operand.split(",")
     if word in ("--rt-type", "-f"):
         return False  # the first packet of a connection has no routing header and is no fragment
-    if word == "-i":
-        return False if operand == "lo" else None
-    if word == "--dst-type":
+    if word == "-d":
+        return verdict.within(packet.destination, operand) if packet.destination is not None else None
+    if word == ("-o" if packet.outgoing else "-i"):
+        return verdict.is_interface(packet.interface, operand, "+")
+    if word == "--dst-type" and not packet.outgoing:
         return "LOCAL" in operand.split(",")
     return None
 

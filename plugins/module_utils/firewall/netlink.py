@@ -22,6 +22,7 @@ _REQUEST_DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
 _ERROR, _DONE = 2, 3
 _NAME = 1  # NFTA_TABLE_NAME
 _INET = 1  # NFPROTO_INET
+_ALL = 0  # NFPROTO_UNSPEC
 # Of a message: length, type, flags, sequence, port; then family, version and resource of nfnetlink.
 _HEADER = struct.Struct("=IHHII")
 _NETFILTER = struct.Struct("=BBH")
@@ -34,15 +35,28 @@ _WITHOUT = (errno.EPROTONOSUPPORT, errno.EINVAL, errno.EOPNOTSUPP)
 def has_table(name: str) -> bool:
     """Say whether the kernel has a table of the family inet. Raises FirewallError where it does not tell."""
     try:
-        return name.encode("ascii") in set(_tables())
+        return name.encode("ascii") in set(_tables(_INET))
     except OSError as error:
-        if error.errno in _WITHOUT:
-            return False
-        raise FirewallError("the kernel does not tell which tables of nftables it has: %s" % error) from error
+        return _without(error)
 
 
-def _tables() -> t.Iterator[bytes]:
-    """Yield the names of the tables of the family inet. Raises OSError."""
+def has_tables() -> bool:
+    """Say whether the kernel has a table of any family in this network. Raises FirewallError as ``has_table``."""
+    try:
+        return any(True for _name in _tables(_ALL))
+    except OSError as error:
+        return _without(error)
+
+
+def _without(error: OSError) -> bool:
+    """Return False for a kernel without that part; raise FirewallError for everything else."""
+    if error.errno in _WITHOUT:
+        return False
+    raise FirewallError("the kernel's nftables tables can't be listed: %s" % error) from error
+
+
+def _tables(family: int) -> t.Iterator[bytes]:
+    """Yield the names of the tables of a family, of all families for _ALL. Raises OSError."""
     size = _HEADER.size + _NETFILTER.size
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER) as connection:
         connection.settimeout(_SECONDS)
@@ -57,7 +71,7 @@ def _tables() -> t.Iterator[bytes]:
                     if code:
                         raise OSError(code, os.strerror(code))
                     return
-                if data[_HEADER.size] == _INET:
+                if family in (_ALL, data[_HEADER.size]):
                     yield _name(data[size:length])
                 data = data[_aligned(max(length, _HEADER.size)) :]
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
@@ -18,6 +20,14 @@ FAMILY = "inet"
 # An element of a set takes about 150 bytes, and the largest set of ours holds 16,384.
 _MOST_OUTPUT = 1 << 26
 _LONGEST_MESSAGE = 300
+_NO_ROOT = "only root may use the packet filter; run as root (become: true, or sudo make scan)"
+_NO_CAPABILITY = (
+    "root has no CAP_NET_ADMIN here, as in a container, and cannot use the packet filter; protect and scan the"
+    " container's host"
+)
+_TABLE_LINE = re.compile(r"table (\S+) (\S+) \{")
+# In a chain, with two tabs; a set has no handles within.
+_RULE_LINE = re.compile(r"\t\t(.+) # handle (\d+)\Z")
 
 Objects = t.List[t.Dict[str, t.Any]]
 
@@ -44,10 +54,11 @@ class Element:
 class Nft:
     """Runs nft. Every method raises FirewallError when that can't be done."""
 
-    def __init__(self, timeout: float = 30.0, program: str = "nft") -> None:
-        """timeout: seconds for one call."""
+    def __init__(self, timeout: float = 30.0, program: str = "nft", most_output: int = _MOST_OUTPUT) -> None:
+        """timeout: seconds for one call. most_output: bytes that one call may write."""
         self._timeout = timeout
         self._program = program
+        self._most_output = most_output
 
     def check(self, text: str) -> None:
         """Raise FirewallError when the kernel would refuse the text; nothing is changed."""
@@ -130,6 +141,18 @@ class Nft:
         wanted = [["list", "table", family, name] for family, name in tables if name != but]
         return [entry for arguments in wanted for entry in self._json(arguments)]
 
+    def rule_texts(self) -> dict[tuple[str, str, int], str]:
+        """Return rules as nft writes them, by family, table and handle."""
+        texts: dict[tuple[str, str, int], str] = {}
+        family, table = "", ""
+        for line in self._run(["--terse", "--handle", "list", "ruleset"]).decode("utf-8", "replace").splitlines():
+            begin, rule = _TABLE_LINE.match(line), _RULE_LINE.match(line)
+            if begin:
+                family, table = begin.groups()
+            elif rule:
+                texts[family, table, int(rule.group(2))] = _shown(rule.group(1))
+        return texts
+
     def rehearsed(self, text: str, table: str) -> Objects:
         """Return the objects of a table as they are where only this text was applied, in a network of its own.
 
@@ -137,19 +160,19 @@ class Nft:
         """
         script = '"$@" --file - && exec "$@" --json list table %s %s' % (FAMILY, table)
         command = ("unshare", "--net", "--", "/bin/sh", "-c", script, "sh", self._program)
-        return _objects(_run(command, self._timeout, text), "list table")
+        return _objects(_run(command, self._timeout, self._most_output, text), "list table")
 
     def _json(self, arguments: t.Sequence[str]) -> Objects:
         return _objects(self._run(["--json", *arguments]), " ".join(arguments))
 
     def _run(self, arguments: t.Sequence[str], text: str | None = None) -> bytes:
-        return _run([self._program, *arguments], self._timeout, text)
+        return _run([self._program, *arguments], self._timeout, self._most_output, text)
 
 
-def _run(command: t.Sequence[str], timeout: float, text: str | None) -> bytes:
+def _run(command: t.Sequence[str], timeout: float, most: int, text: str | None) -> bytes:
     given = None if text is None else text.encode("utf-8")
     try:
-        completed = _command.run(command, timeout, _MOST_OUTPUT, given)
+        completed = _command.run(command, timeout, most, given)
     except _command.CommandError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             raise FirewallError("there is no %s on this host: install nftables" % command[0]) from None
@@ -169,7 +192,7 @@ def _objects(output: bytes, what: str) -> Objects:
 def explain(said: str, text: str | None) -> str:
     """Return the sentence for what nft wrote when it failed; text: what it was given."""
     if "Operation not permitted" in said or "Permission denied" in said:
-        return "the packet filter can't be used without the right to administer the network: run it as root (become)"
+        return _NO_ROOT if os.geteuid() else _NO_CAPABILITY
     if "cache initialization failed" in said or "Protocol not supported" in said:
         return "the kernel of this host has no nf_tables: load or build that module"
     if "JSON support not compiled-in" in said:

@@ -24,7 +24,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft impor
 
 OURS = openings.OURS
 # Counts who connects, and denies nobody.
-_RECORDER = "bulwark_traffic"
+RECORDER = "bulwark_traffic"
+_INPUT = ("input",)
 _SECONDS = 30.0
 _MOST_OUTPUT = 1 << 26
 # The tables of this network namespace that iptables has without nftables; the files are there once it was used.
@@ -41,7 +42,11 @@ class Other:
 
     kind: str
     name: str
-    possible: t.Callable[[verdict.Packet], frozenset[str]]
+    decide: t.Callable[[verdict.Packet], verdict.Decisions]
+
+    def possible(self, packet: verdict.Packet) -> frozenset[str]:
+        """Return what can become of a packet there."""
+        return frozenset(self.decide(packet))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,57 +74,61 @@ def denials(others: t.Sequence[Other], packet: verdict.Packet) -> list[Denial]:
     ]
 
 
-def find(nft: Nft, own: str | None = None) -> list[Other]:
+def find(
+    nft: Nft, own: str | None = None, hooks: t.Sequence[str] = _INPUT, texts: nft_rules.Texts | None = None
+) -> list[Other]:
     """Return the tables of others that look at what comes in for this host. Raises FirewallError.
 
     One that can't be read is among them as one that may do anything. own: a table of ours; then those of ours beside it
-    that deny are among them, too, as they are with what is opened for a while open.
+    that deny are among them, too, as they are with what is opened for a while open. hooks: of ``nft_rules.HOOKS``, for
+    those that look elsewhere. texts: names of rules.
     """
     complete = True
     try:
-        objects = nft.ruleset(elements=True, but=_RECORDER)
+        objects = nft.ruleset(elements=True, but=RECORDER)
     except FirewallError:
         complete = False
         objects = nft.ruleset()  # without the elements of sets that are too large to read
-    found, translated = _of_iptables(objects)
+    found, translated = _of_iptables(objects, hooks)
     if own is not None:
         found += _of_ours(objects, complete, own)
-    for table in nft_rules.tables(objects, complete):
+    for table in nft_rules.tables(objects, complete, hooks, texts):
         if not table.name.startswith(OURS) and (_FAMILIES.get(table.family), table.name) not in translated:
             kind = "firewalld" if table.name == "firewalld" else "nftables"
-            found.append(Other(kind, "%s (table %s %s)" % (kind, table.family, table.name), table.possible))
-    return found + _legacy()
+            found.append(Other(kind, "%s (table %s %s)" % (kind, table.family, table.name), table.decide))
+    return found + _legacy(hooks)
 
 
 def _of_ours(objects: Objects, complete: bool, own: str) -> list[Other]:
     found = []
     # Ours decide there, before a port is given another destination.
-    for table in nft_rules.tables(objects, complete, "prerouting"):
+    for table in nft_rules.tables(objects, complete, ("prerouting",)):
         if table.name.startswith(OURS) and table.name != own and all(map(table.has, openings.SETS.values())):
             for name in openings.SETS.values():
                 table.fill(name)
             # What is on trial decides for some seconds, and otherwise about what is open.
             table.empty(trial.SET)
-            found.append(Other("bulwark", "bulwark.servers (table inet %s)" % table.name, table.possible))
+            found.append(Other("bulwark", "bulwark.servers (table inet %s)" % table.name, table.decide))
     return found
 
 
-def _of_iptables(objects: Objects) -> tuple[list[Other], set[tuple[str | None, str]]]:
+def _of_iptables(objects: Objects, hooks: t.Sequence[str]) -> tuple[list[Other], set[tuple[str | None, str]]]:
     """Return the tables that iptables keeps in nftables, as it writes them itself, and which those are."""
     found: list[Other] = []
     translated: set[tuple[str | None, str]] = set()
     chains = [entry["chain"] for entry in objects if "chain" in entry]
-    families = {chain["family"] for chain in chains if chain["name"] == "INPUT" and chain.get("hook") == "input"}
+    begins = {(hook.upper(), hook) for hook in hooks}
+    families = {chain["family"] for chain in chains if (chain["name"], chain.get("hook")) in begins}
     for family in sorted(families & set(_FAMILIES)):
         version = _FAMILIES[family]
         text = _saved(_COMMANDS[version] + "-nft-save")
         # A table that nft has made is named in a comment: "... is incompatible, use 'nft' tool".
-        found.extend(_iptables(table, "") for table in iptables_rules.tables(text or "", version))
+        found.extend(_iptables(table, "") for table in iptables_rules.tables(text or "", version, hooks))
         translated |= {(version, line[1:].strip()) for line in (text or "").splitlines() if line.startswith("*")}
     return found, translated
 
 
-def _legacy() -> list[Other]:
+def _legacy(hooks: t.Sequence[str]) -> list[Other]:
     found: list[Other] = []
     for version, path in _LEGACY.items():
         if not _some_text(path):
@@ -128,8 +137,8 @@ def _legacy() -> list[Other]:
         text = _saved(command + "-legacy-save") or _saved(command + "-save")
         if text is None:
             name = "iptables (rules for %s that can't be read without %s-save)" % (version, command)
-            found.append(Other("iptables", name, _anything))
-        found += [_iptables(table, "legacy ") for table in iptables_rules.tables(text or "", version)]
+            found.append(Other("iptables", name, anything))
+        found += [_iptables(table, "legacy ") for table in iptables_rules.tables(text or "", version, hooks)]
     return found
 
 
@@ -140,11 +149,12 @@ def _iptables(table: iptables_rules.Table, way: str) -> Other:
     elif not _FIREWALLD.isdisjoint(table.chains):
         kind = "firewalld"
     name = "%s (%stable %s of %s)" % (kind, way, table.name, _COMMANDS[table.family])
-    return Other(kind, name, table.possible)
+    return Other(kind, name, table.decide)
 
 
-def _anything(_packet: verdict.Packet) -> frozenset[str]:
-    return frozenset((verdict.ACCEPT, verdict.DENY))
+def anything(_packet: verdict.Packet) -> verdict.Decisions:
+    """Decide for a firewall that can't be read."""
+    return {verdict.ACCEPT: "", verdict.DENY: ""}
 
 
 def _saved(program: str) -> str | None:

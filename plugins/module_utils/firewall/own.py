@@ -85,9 +85,9 @@ class OwnTable:
         """Make the rules on trial the confirmed ones, at once for every packet."""
         found = self.look()
         if found is None or found.token is None:
-            raise FirewallError("the trial of %s is over: the rules before it are in force again" % self.name)
+            raise FirewallError("the trial of %s is over: the former rules are in force again" % self.name)
         if found.token != token or found.proposed != rules.digest:
-            raise FirewallError("other rules of %s are on trial by now: another run has proposed them" % self.name)
+            raise FirewallError("another run has proposed other rules of %s, which are on trial now" % self.name)
         text = trial.confirm(self.name, rules, self._nft.table(self.name) or [])
         try:
             self._nft.apply(text)
@@ -95,7 +95,7 @@ class OwnTable:
             now = self.look()
             if now is None or now.token != token:
                 raise FirewallError(
-                    "the trial of %s ended in this moment: the rules before it are in force again" % self.name
+                    "the trial of %s has just ended: the former rules are in force again" % self.name
                 ) from None
             raise
         # Both chains have the same rules by now. If this fails, the kernel ends the trial a few seconds later.

@@ -207,7 +207,7 @@ def _confirm(table: PolicyTable[_P], where: StateDirectory) -> Result:
             # The answer to whoever confirmed it was lost with its connection.
             result = _result(table, None, noted[0], table.compare(noted[0]))
             return {**result, "changed": True, "proven": enforcing.check_arrival(table.params, noted[1])}
-        raise HostError("no such policy is on trial on this host: another run has proposed one, or removed it")
+        raise HostError("this policy is not on trial on this host: another run has proposed or removed a policy")
     wanted = proposed[0]
     proven = enforcing.check_arrival(table.params, proposed[1])
     table.own.confirm(table.rules(wanted), token)

@@ -45,7 +45,7 @@ def read(
         return parsed(content)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedError(
-            "%s is damaged, so it isn't known what %s; look into it, remove it, and set the policy again" % (path, lost)
+            "%s is damaged, so it isn't known what %s; find out why, remove it, and set the policy again" % (path, lost)
         ) from error
 
 
@@ -80,7 +80,7 @@ def together(error: DamagedError, where: StateDirectory | None, names: t.Sequenc
         return error
     paths = [os.path.join(where.path, name) for name in names]
     return DamagedError(
-        "%s and %s are damaged, so it isn't known what %s; look into them, remove them, and set the policy again"
+        "%s and %s are damaged, so it isn't known what %s; find out why, remove them, and set the policy again"
         % (", ".join(paths[:-1]), paths[-1], lost)
     )
 

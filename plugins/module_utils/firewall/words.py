@@ -45,7 +45,7 @@ def ports(text: t.Any, where: str) -> Ports:
     numbers = [first, last] if dash else [first, first]
     if not all(_NUMBER.fullmatch(number) and 1 <= int(number) <= _HIGHEST for number in numbers):
         raise ValueError(
-            "%s: '%s' is no port; use a number from 1 to %d, or a range such as 8000-8100" % (where, text, _HIGHEST)
+            "%s: '%s' is not a port; use a number from 1 to %d, or a range such as 8000-8100" % (where, text, _HIGHEST)
         )
     found = Ports(int(numbers[0]), int(numbers[1]))
     if found.first > found.last:
@@ -58,7 +58,7 @@ def protocols(name: str, where: str) -> tuple[str, ...]:
     if name == "both":
         return PROTOCOLS
     if name not in PROTOCOLS:
-        raise ValueError("%s: protocol '%s' is none of tcp, udp and both" % (where, name))
+        raise ValueError("%s: protocol '%s' is not one of tcp, udp and both" % (where, name))
     return (name,)
 
 
@@ -75,7 +75,7 @@ def network(text: t.Any, where: str) -> Network:
         found = ipaddress.ip_network("" if _LEADING_ZERO.search(given) else given, strict=False)
     except ValueError:
         raise ValueError(
-            "%s: '%s' is no address or prefix; write one such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/48"
+            "%s: '%s' is not an address or prefix; write one such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/48"
             % (where, text)
         ) from None
     address = given.partition("/")[0]

@@ -96,7 +96,11 @@ def _directory(path: bytes, name: bytes, files: int, size: int) -> dict[str, t.A
 
 
 def _not_removed(path: bytes, name: bytes, known: t.Container[bytes]) -> Left:
-    reason = "it is state that was not to be removed" if name in known else "it is none of the collection's"
+    reason = (
+        "it is state of another capability, which was not selected"
+        if name in known
+        else "it does not belong to the collection"
+    )
     if name.startswith(_STORE):
         reason = "it is the store of a controller"
     return Left(os.path.join(path, name), reason, False)

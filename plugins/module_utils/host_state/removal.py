@@ -37,7 +37,7 @@ _KINDS = {
 
 
 class Left(t.NamedTuple):
-    """A node that stays. is_failure: it was to be removed; otherwise it is none of the collection's."""
+    """A node that stays. is_failure: it was to be removed; otherwise it does not belong to the collection."""
 
     path: bytes
     reason: str
@@ -86,7 +86,7 @@ class Removal:
 
     def _directory(self, parent: int, name: bytes, path: bytes, pinned: int, depth: int) -> bool:
         if depth == _DEEPEST:
-            return self._failed(path, "it is in too many directories; look into it")
+            return self._failed(path, "it is in too many directories; find out why")
         with contextlib.ExitStack() as stack:
             directory = self._reopener.read(pinned)
             stack.callback(os.close, directory)

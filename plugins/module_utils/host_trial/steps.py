@@ -83,12 +83,12 @@ class Plan(t.NamedTuple):
 def find_problem(plan: Plan) -> str | None:
     """Return why a plan is none, as a sentence."""
     if not _NAME.match(plan.name):
-        return "%r is no name of a trial" % plan.name
+        return "%r is not a name of a trial" % plan.name
     if plan.seconds < 1:
         return "it would last %d seconds" % plan.seconds
     for path in (path for step in (*plan.back, *plan.forward) for path in _paths(step)):
         if not path.startswith("/"):
-            return "%s is no absolute path" % path
+            return "%s is not an absolute path" % path
     return None
 
 

@@ -62,7 +62,7 @@ def _check(params: t.Mapping[str, t.Any]) -> None:
     if params["id"] is not None and not _ID.fullmatch(params["id"]):
         raise UsageError("id: use at most 64 letters, digits, dots, hyphens and underscores")
     if params["digest"] is not None and not _DIGEST.fullmatch(params["digest"]):
-        raise UsageError("digest is no SHA-256: write its 64 hexadecimal digits in lower case")
+        raise UsageError("digest is not a SHA-256: write its 64 hexadecimal digits in lower case")
     for name in ("requested_for", "requested_by", "reason", "closed_by"):
         if len(params[name] or "") > _LONGEST_TEXT:
             raise UsageError("%s is longer than %d characters; shorten it" % (name, _LONGEST_TEXT))
@@ -182,7 +182,7 @@ def _denied(answer: other_firewalls.Answer) -> dict[str, t.Any]:
         "failed": True,
         "refused": False,
         "denied_by": answer.certain,
-        "msg": "nothing was opened, as it would lead nowhere: %s; allow it there, or set other_firewalls=warn"
+        "msg": "nothing was opened, as another firewall blocks it: %s; allow it there, or set other_firewalls=warn"
         % "; ".join(answer.certain[:_NAMED]),
     }
 
@@ -257,8 +257,8 @@ def _close_unnoted(
     if not kernel.holds(packets, book, now.since_boot):
         raise FirewallError("%s; %s still has open what was to be closed" % (error, table.PLACE)) from error
     raise StateError(
-        "%s is closed in the kernel, but this could not be noted, so that the next run that opens or closes anything"
-        " opens it again: %s; then close it once more" % (", ".join(one.id for one in gone[:_NAMED]), error)
+        "%s is closed in the kernel, but its state could not be saved: %s; the next run that opens or closes anything "
+        "opens it again, so close it again then" % (", ".join(grant.id for grant in gone[:_NAMED]), error)
     ) from error
 
 
@@ -281,13 +281,15 @@ def _policy_in_force(where: StateDirectory | None) -> tuple[Policy, Nftables]:
     """Return the host's policy and where it is; raise HostError without one, or where the kernel has no rules of it."""
     noted = state.read_policy(where)
     if noted is None:
-        raise HostError("this host has no policy of just-in-time access: set one with bulwark.servers.jit_access")
+        raise HostError(
+            "this host has no policy of just-in-time access: set one with the playbook bulwark.servers.protect or the"
+            " module bulwark.servers.jit_access"
+        )
     packets = Nftables()
     force = packets.look()
     if force is None or force.confirmed is None:
         raise HostError(
-            "the policy of this host is not in force, so that opening its ports means nothing: run"
-            " bulwark.servers.jit_access again"
+            "the policy of this host is not in force, so its ports are not locked: run bulwark.servers.jit_access again"
         )
     return noted[0], packets
 
@@ -296,7 +298,7 @@ def _refuse_again(identifier: str | None, book: Book) -> None:
     for entry in book.history:
         if identifier and entry.get("id") == identifier:
             raise grants.RefusedError(
-                "id: '%s' was open already, and has ended (%s); ask for it anew" % (identifier, entry.get("how"))
+                "id: '%s' was used before and has ended (%s); make a new request" % (identifier, entry.get("how"))
             )
 
 
@@ -324,7 +326,7 @@ def _undo(packets: Nftables, where: StateDirectory, book: Book, new: Grant, erro
         now = clock.now()
         kernel.fill(packets, book, now)
         if not kernel.holds(packets, book, clock.now().since_boot):
-            raise FirewallError("the kernel does not have what it was told")
+            raise FirewallError("the kernel did not apply the change")
         state.write_book(where, book)
         packets.note(where, book, now)
     except (HostError, StateError) as failure:

@@ -12,6 +12,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import Sc
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import needs, policy_info
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import PROPOSED
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.simulated import SimulatedPackets
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import (
     clock,
     detect,
@@ -84,7 +85,9 @@ def _collect(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[di
     changed = policy_info.boot_evidence(lock, policy, policy_coverage)
     if changed is not None:
         result["detections"].append(detect.lost_at_boot(changed))
-    return [policy_coverage.entry(), _attempts(lock.packets, seen, now, result)]
+    with lock.directory(create=False) as where:
+        simulated = SimulatedPackets.read(where, table.ATTEMPTS_KEPT)
+    return [policy_coverage.entry(), _attempts(lock.packets, seen, now, simulated, result)]
 
 
 def _look(lock: LockTable, policy: Policy) -> tuple[Book, Now, Kernel]:
@@ -124,7 +127,9 @@ def _policy_coverage(policy: Policy, seen: Kernel) -> ScopeCoverage:
     return coverage
 
 
-def _attempts(packets: Nftables, seen: Kernel, now: Now, result: dict[str, t.Any]) -> dict[str, t.Any]:
+def _attempts(
+    packets: Nftables, seen: Kernel, now: Now, simulated: SimulatedPackets, result: dict[str, t.Any]
+) -> dict[str, t.Any]:
     """Add who tried to the result, and return the coverage."""
     if seen.force is None:
         return not_checked(ATTEMPTS_SCOPE, "The kernel has no %s that would count." % table.PLACE)
@@ -136,8 +141,10 @@ def _attempts(packets: Nftables, seen: Kernel, now: Now, result: dict[str, t.Any
         return not_checked(ATTEMPTS_SCOPE, "%s." % str(error).rstrip("."))
     for name, seen_too in crowded.items():
         coverage.skip("set %s of %s" % (name, table.PLACE), seen_too.reason(table.MOST_ATTEMPTS))
-    found = sorted(detect.attempts(elements, now.wall), key=lambda one: (-one["packets"], one["source"]))
-    coverage.examined = len(found)
-    result["attempts"] = found[:_ATTEMPTS]
-    result["detections"] += detect.attempted(found)
+    attempts = sorted(
+        detect.attempts(elements, now.wall, simulated), key=lambda attempt: (-attempt["packets"], attempt["source"])
+    )
+    coverage.examined = len(attempts)
+    result["attempts"] = attempts[:_ATTEMPTS]
+    result["detections"] += detect.attempted(attempts)
     return coverage.entry()

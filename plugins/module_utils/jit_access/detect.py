@@ -13,6 +13,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import en
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.policy_table import Noted
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.rectangles import Rectangle
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.simulated import SimulatedPackets
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import former_iptables, table
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.clock import Now
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access.kernel import Kernel
@@ -67,13 +68,14 @@ def drift(seen: Kernel, book: Book, now: Now) -> list[dict[str, t.Any]]:
         named = [_opened(one, now) for one in seen.unknown[:_SOURCES]]
         more = " and %d more" % (len(seen.unknown) - _NAMED) if len(seen.unknown) > _NAMED else ""
         message = (
-            "The kernel lets somebody in whom nobody was granted it, or longer than that: %s%s; close all that was not"
-            " granted with bulwark.servers.jit_access." % (", ".join(one["shown"] for one in named[:_NAMED]), more)
+            "The kernel allows access that no grant covers, or for longer than granted: %s%s; run "
+            "bulwark.servers.jit_access, which closes everything that was not granted."
+            % (", ".join(one["shown"] for one in named[:_NAMED]), more)
         )
         data = {"open": named, "granted": [one.id for one in book.open[:_SOURCES]]}
         found.append(missing("openings", message, data))
     if seen.uncut:
-        message = "The kernel has other connections end with their window than the policy and the grants say."
+        message = "The kernel ends other connections together with their opening than the policy and the grants say."
         found.append(missing("cut", message, {}))
     return found
 
@@ -91,7 +93,9 @@ def _opened(one: Rectangle, now: Now) -> dict[str, t.Any]:
     return {"source": source, "protocol": protocol, "port": port, "seconds_left": left, "shown": shown}
 
 
-def attempts(elements: t.Iterable[Element], now: float) -> t.Iterator[dict[str, t.Any]]:
+def attempts(
+    elements: t.Iterable[Element], now: float, simulated: SimulatedPackets | None = None
+) -> t.Iterator[dict[str, t.Any]]:
     """Yield who tried which port, from the elements of a set of attempts. now: in seconds since the epoch."""
     for element in elements:
         if len(element.key) == 3 and element.key[2].isdigit():
@@ -103,13 +107,14 @@ def attempts(elements: t.Iterable[Element], now: float) -> t.Iterator[dict[str, 
                 "port": int(port),
                 "packets": element.packets or 0,
                 "last": min(now, now - table.ATTEMPTS_KEPT + left),
+                "simulated": simulated is not None and simulated.are_all_of(element),
             }
 
 
 def attempted(found: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
     """Return one detection for each port that somebody tried. found: those with most packets first."""
     ports: dict[tuple[int, str], list[t.Mapping[str, t.Any]]] = {}
-    for one in found:
+    for one in (each for each in found if not each["simulated"]):
         ports.setdefault((one["port"], one["protocol"]), []).append(one)
     return [_attempted(port, protocol, tries) for (port, protocol), tries in sorted(ports.items())]
 

@@ -208,13 +208,13 @@ def _check_lock(lock: Lock, asked: Request) -> None:
         )
     if not lock.named and words.are_broad(asked.sources):
         raise RefusedError(
-            "sources: %s are a good part of all addresses, and the policy leaves the sources of port %s out; ask for"
-            " fewer, or name them in the policy's sources" % (_some(list(map(words.name, asked.sources))), lock.ports)
+            "sources: %s are too many addresses, as the policy does not limit the sources of port %s; request fewer, "
+            "or name them in the policy's sources" % (_some(list(map(words.name, asked.sources))), lock.ports)
         )
     for source in asked.sources:
         if not words.within(source, lock.sources):
             raise RefusedError(
-                "sources: %s may not ask for port %s; the policy allows %s"
+                "sources: %s may not request port %s; the policy allows %s"
                 % (words.name(source), lock.ports, _some([words.name(one) for one in lock.sources]))
             )
 
@@ -231,7 +231,7 @@ def _covering(policy: Policy, protocol: str, ports: Ports) -> list[Lock]:
                 return found
     known = [str(lock.ports) for lock in policy.locks if protocol in lock.protocols]
     raise RefusedError(
-        "ports: %s port %d is not one that the policy locks; those are %s" % (protocol.upper(), port, _some(known))
+        "ports: the policy does not lock %s port %d; it locks %s" % (protocol.upper(), port, _some(known))
     )
 
 

@@ -9,7 +9,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import words
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import simulated, words
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import clock, grants, state
 
 
@@ -32,6 +32,13 @@ def port(params: t.Mapping[str, t.Any], source: str) -> tuple[str, str, int]:
             if not _is_open(book.open, address, protocol, lock.ports.first):
                 return source, protocol, lock.ports.first
     raise HostError("everything that just-in-time access locks is open for %s now" % source)
+
+
+def note(params: t.Mapping[str, t.Any], packet: t.Mapping[str, t.Any]) -> None:
+    """Note that a packet to a locked port was simulated, if the host still has a policy; raise as ``Hook`` says."""
+    with state.directory(params, create=False) as where:
+        if where is not None:
+            simulated.note(where, packet)
 
 
 def _is_open(open_ones: t.Iterable[grants.Grant], address: words.Network, protocol: str, number: int) -> bool:

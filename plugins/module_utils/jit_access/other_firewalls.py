@@ -45,7 +45,7 @@ def ask(host: Nftables, asked: Request) -> Answer:
     try:
         found = host.others()
     except FirewallError as error:
-        answer.possible.append("other firewalls of this host could not be looked at: %s" % error)
+        answer.possible.append("other firewalls of this host could not be read: %s" % error)
         return answer
     for packet in wanted[:_MOST]:
         for denial in others.denials(found, packet):
@@ -54,7 +54,7 @@ def ask(host: Nftables, asked: Request) -> Answer:
                 answer.timed.append(packet)
             (answer.certain if denial.certain else answer.possible).append(sentence)
     if found and len(wanted) > _MOST:
-        answer.possible.append("of %d sources and ports only %d were looked at" % (len(wanted), _MOST))
+        answer.possible.append("of %d sources and ports, only %d were checked" % (len(wanted), _MOST))
     return answer
 
 

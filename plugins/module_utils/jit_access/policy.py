@@ -68,7 +68,7 @@ class Policy:
 def parse(ports: t.Sequence[t.Mapping[str, t.Any]], always_allow: t.Sequence[str]) -> Policy:
     """Return the policy of the options ``ports`` and ``always_allow``; raise PolicyError for what is wrong in them."""
     if not ports:
-        raise PolicyError("ports is empty; list what is to be locked, or remove everything with state=absent")
+        raise PolicyError("ports is empty; list the ports to lock, or remove everything with state=absent")
     if len(ports) > MOST:
         raise PolicyError("ports has %d items; use at most %d, with ranges of ports in them" % (len(ports), MOST))
     try:
@@ -83,7 +83,7 @@ def parse(ports: t.Sequence[t.Mapping[str, t.Any]], always_allow: t.Sequence[str
         raise PolicyError(str(error)) from None
     for one in free:
         if one.prefixlen == 0:
-            raise PolicyError("always_allow: %s is everybody, so that nothing would be locked; name fewer" % one)
+            raise PolicyError("always_allow: %s is everybody, so nothing would be locked; name fewer" % one)
     _check_overlaps(locks)
     return Policy(tuple(locks), free)
 
@@ -98,7 +98,9 @@ def _lock(fields: t.Mapping[str, t.Any], where: str) -> Lock:
             "%s: max_duration is %s; use %d (5 minutes) to %d seconds (1 day)" % (where, duration, SHORTEST, LONGEST)
         )
     if sources is not None and not sources:
-        raise PolicyError("%s: sources is empty, so that nobody could ask; name prefixes, or leave it out" % where)
+        raise PolicyError(
+            "%s: sources is empty, so nobody could request access; name prefixes, or leave it out" % where
+        )
     return Lock(
         ports=found,
         protocols=words.protocols(fields.get("protocol") or "tcp", where),

@@ -64,7 +64,9 @@ def _capture(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         process = _process.stat(pid)
         if process is not None and process.started == started and process.state not in _ENDED:
             # Nobody may take this for a process that has ended, and needs no evidence any more.
-            raise HostError("Process %d started another program while it was read; nothing was kept, ask again." % pid)
+            raise HostError(
+                "Process %d started another program while it was read; no evidence was kept, so run this again." % pid
+            )
         return _missing(pid, started)
     message = "Evidence of process %d was kept in %s." % (pid, archive["path"])
     if archive["removed"]:
@@ -76,7 +78,7 @@ def _capture(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 def refusal(pid: int, process: _process.Stat) -> str | None:
     """Return why a process must get no signal; None where it may."""
     if pid == 1:
-        return "everything on the host ends with it"
+        return "ending it would stop the whole host"
     if process.flags & PF_KTHREAD:
         return "it is a part of the kernel"
     if pid in _ancestors():
@@ -110,13 +112,13 @@ def _send_signal(pid: int, started: int, action: str) -> dict[str, t.Any]:
         return _missing(pid, started)
     process = _wait_until_settled(pid, started, action)
     if action == STOP and process is not None and process.started == started and process.state != _STOPPED:
-        message = "Process %d was told to stop and has not yet: it waits in the kernel (state %s)." % (
+        message = "Process %d has not stopped yet: it waits in the kernel (state %s)." % (
             pid,
             process.state,
         )
         return _result(True, True, message)
     if action == KILL and process is not None and process.started == started and process.state not in _ENDED:
-        message = "Process %d was told to end and has not yet: it waits in the kernel (state %s)." % (
+        message = "Process %d has not ended yet: it waits in the kernel (state %s)." % (
             pid,
             process.state,
         )

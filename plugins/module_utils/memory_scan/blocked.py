@@ -16,7 +16,7 @@ import threading
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import procfs
+from ansible_collections.bulwark.servers.plugins.module_utils import _procfs
 
 _TOGETHER, _MOST_THREADS = 32, 1024
 _SECONDS_EACH = 1.5
@@ -44,10 +44,10 @@ class _Asking(threading.Thread):
             self.since = time.monotonic()
             self.at = pid
             with contextlib.suppress(OSError):
-                directory = procfs.open_process(self._root, pid)
+                directory = _procfs.open_process(self._root, pid)
                 try:
                     for name in _FILES:
-                        procfs.once(name, directory)
+                        _procfs.once(name, directory)
                 finally:
                     os.close(directory)
 

@@ -195,7 +195,10 @@ def _check_room(directory: StateDirectory, most: int) -> None:
     """Raise HostError where what is kept would fill a disk."""
     free = os.statvfs(directory.path)
     if free.f_bavail * free.f_frsize < 2 * most + 64 * _MIB:
-        raise HostError("There is too little room in %s for evidence; make some, or lower max_dump." % directory.path)
+        raise HostError(
+            "There is too little space in %s for evidence; free some, or lower max_dump (memory_scan_max_dump of the"
+            " role)." % directory.path
+        )
 
 
 def _list_captures(directory: StateDirectory) -> list[str]:
@@ -210,7 +213,7 @@ def _check_number(directory: StateDirectory, most: int, own: str | None) -> None
     """
     if own is not None and sum(name.endswith(own) for name in _list_captures(directory)) >= most:
         raise HostError(
-            "%s has %d captures of this run already, none of which is removed for another one; raise max_captures."
+            "%s has %d captures of this run already, which are not removed for new ones; raise max_captures."
             % (directory.path, most)
         )
 

@@ -63,7 +63,7 @@ _CHECKS = (
 )
 _DEEP: tuple[DeepCheck, ...] = (known.check_deep,)
 # What the coverage says of what was asked for like that. Playbooks that choose processes leave it out by its beginning.
-_CHOSEN = "only those that memory_scan_pids, memory_scan_users or memory_scan_names choose were looked at"
+_CHOSEN = "only processes that memory_scan_pids, memory_scan_users or memory_scan_names select were scanned"
 _WHOLE_HOST = (
     "Only a scan of all processes looks for it, without memory_scan_pids, memory_scan_users, memory_scan_names."
 )
@@ -215,7 +215,7 @@ def _inspected(
     ended = [entry for entry in options.allowlist if entry.is_over(today)]
     if ended:
         names = ", ".join("%s ended on %s" % (entry.shown, entry.until) for entry in ended)
-        coverage.note = "Of the allowlist, what has ended is not used: %s." % names
+        coverage.note = "Expired entries of the allowlist are not used: %s." % names
     allowed = [entry for entry in options.allowlist if not entry.is_over(today)]
     lineages = Lineages(_is_randomised())
     inspection = Inspection(
@@ -226,7 +226,7 @@ def _inspected(
     waiting = sorted(filter(choice.takes, collected.processes.values()), key=lambda one: one.started, reverse=True)
     for number, process in enumerate(waiting):
         if deadline.passed():
-            coverage.skip("processes", "%d were not looked at: %s" % (len(waiting) - number, deadline.reason))
+            coverage.skip("processes", "%d were not scanned: %s" % (len(waiting) - number, deadline.reason))
             break
         budget.begin(len(waiting) - number - 1)
         with _noted(functools.partial(coverage.skip, "process %d" % process.pid)):
@@ -255,9 +255,9 @@ def _of_host(
         return process
 
     checks: dict[str, HostCheck] = {
-        "hidden": functools.partial(hidden.check_host, read=read),
-        "injected": injected.check_host,
-        "privilege": privilege.check_host,
+        "hidden processes": functools.partial(hidden.check_host, read=read),
+        "injected libraries": injected.check_host,
+        "rights of processes": privilege.check_host,
     }
     progress(steps.HOST)
     for name, check in checks.items():
@@ -275,7 +275,7 @@ def _noted(note: t.Callable[[str], None]) -> t.Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - a mistake of one part is in the coverage, and the rest counts
-        note("looking at it failed: %s; report this" % _crash.summarize(error))
+        note("checking it failed: %s; report this" % _crash.summarize(error))
 
 
 def _drift(
@@ -288,7 +288,7 @@ def _drift(
     try:
         where = drift.open_state(options.state_dir, create=not check_mode)
         if where is None:
-            coverage.note = "There was no scan before, so that nothing is new."
+            coverage.note = "There was no scan before, so nothing counts as new."
             return []
         try:
             return _compared(where, now, host, options, coverage, check_mode)
@@ -308,7 +308,7 @@ def _compared(
         if not check_mode:
             drift.write(where, seen)
     if not last:
-        coverage.note = "There was no scan before, so that nothing is new."
+        coverage.note = "There was no scan before, so nothing counts as new."
     return detections
 
 

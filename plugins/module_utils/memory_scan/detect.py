@@ -12,8 +12,9 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _secrets
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES, detection, printable
+from ansible_collections.bulwark.servers.plugins.module_utils._net_sockets import Socket
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.content import CLASSES, Content
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign, Socket
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign
 
 _MOST_SIGNS = 30
 _MOST_SOCKETS = 30

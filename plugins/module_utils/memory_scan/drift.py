@@ -135,7 +135,8 @@ def read(where: StateDirectory | None) -> dict[str, t.Any]:
         seen = dict(content["seen"])
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise DamagedError(
-            "%s is damaged, so it isn't known what is new; look into it and remove it, the next scan begins anew" % path
+            "%s is damaged, so it isn't known what is new; find out why, and remove it, so that the next scan starts "
+            "again" % path
         ) from error
     if version > _VERSION:
         raise NewerError("%s was written by a newer version of the collection; use that one" % path)

@@ -11,10 +11,11 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
+from ansible_collections.bulwark.servers.plugins.module_utils._net_sockets import Socket
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.content import Content
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.detect import Seen
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Socket
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Options
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import sockets
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host

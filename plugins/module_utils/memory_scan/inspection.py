@@ -41,7 +41,7 @@ _LOOKS = 3
 _MOST_NAMED = 5
 # What is missing from a process that is about to end is no sign of anything.
 _ABSENT = frozenset(("executable_not_mapped",))
-_ENDED = "; the process ended before the rest of it was looked at"
+_ENDED = "; the process ended before the rest of it was scanned"
 
 
 class _View(ProcessView):
@@ -184,14 +184,14 @@ class Inspection:
     def note_ended(self) -> str | None:
         """Return what people are told of those that ended before they were judged; None where there are none."""
         for process in self._lineages.unjudged():
-            reason = "it goes on in one process after the other, and each ended before it was looked at"
+            reason = "it continues in one process after the other, and each ended before it was scanned"
             self._coverage.skip(_named(process), reason)
         if not self.ended:
             return None
         most = self._ended_names.most_common(_MOST_NAMED)
         names = ", ".join("%s (%d)" % (name[:100], count) for name, count in most)
         such = ", such as %s" % names if names else ""
-        return "%d processes ended before they were looked at%s." % (self.ended, such)
+        return "%d processes ended before they were scanned%s." % (self.ended, such)
 
     def _view(self, process: Process, skip: t.Callable[[str], None]) -> _View:
         status = process.status

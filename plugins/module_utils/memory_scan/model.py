@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._proc_status import Capabilities
+
 PAGE = 4096
 # linux/sched.h: set for kernel threads, in field 9 of proc_pid_stat(5). No program can set it.
 PF_KTHREAD = 0x00200000
@@ -109,16 +111,6 @@ class OpenFile(t.NamedTuple):
     target: bytes
 
 
-class Capabilities(t.NamedTuple):
-    """Sets of bits as capabilities(7) numbers them."""
-
-    effective: int
-    permitted: int
-    inheritable: int
-    bounding: int
-    ambient: int
-
-
 @dataclasses.dataclass(frozen=True)
 class Process:
     """One process as it was when it was read.
@@ -171,21 +163,6 @@ class Process:
     @property
     def key(self) -> tuple[int, int]:
         return self.pid, self.started
-
-
-class Socket(t.NamedTuple):
-    """A socket of /proc/net. state: "listen", "established" and so on as ss(8) has them; of UDP "unconnected" too.
-
-    network: number of the network namespace. local, remote: (address, port), None where it has none. user: its owner.
-    """
-
-    protocol: str
-    state: str
-    local: tuple[str, int] | None
-    remote: tuple[str, int] | None
-    inode: int
-    user: int
-    network: int
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,12 +14,13 @@ import os
 import time
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _procfs
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.choosing import Choice, has_memory
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.inspection import Inspection
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.lineage import Lineages, is_fileless
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes, procfs
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.processes import Collected
 
 # Seconds between two looks, and that may be waited for a program that has moved to do so once more.
@@ -57,7 +58,7 @@ class Newcomers:
         lineages.look(filter(has_memory, there.processes.values()), self._known, self._is_over)
 
     def look(self, interval: float = _INTERVAL) -> None:
-        """Read those that have begun since the last look, unless that was just now."""
+        """Read those that have begun since the last scan, unless that was just now."""
         if self._choice.is_pids_only or time.monotonic() - self._last < interval:
             return
         self._looks += 1
@@ -92,7 +93,7 @@ class Newcomers:
     def _is_over(self, pid: int) -> bool:
         """Say whether a process has ended, and nobody has asked for its exit code yet."""
         try:
-            directory = os.open(os.path.join(self._there.root, str(pid)), procfs.DIRECTORY)
+            directory = os.open(os.path.join(self._there.root, str(pid)), _procfs.DIRECTORY)
             try:
                 numbers = processes.read_stat(directory)
             finally:

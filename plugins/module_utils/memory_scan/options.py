@@ -133,7 +133,7 @@ def parse(params: t.Mapping[str, t.Any]) -> Options:
     for option in ("pids", "exclude"):
         for pid in params[option]:
             if not 1 <= pid <= _LAST_PID:
-                raise UsageError("%s: %d is no process id; they are from 1 to %d" % (option, pid, _LAST_PID))
+                raise UsageError("%s: %d is not a process id; they are from 1 to %d" % (option, pid, _LAST_PID))
     for option in ("users", "names"):
         if not all(params[option]):
             raise UsageError("%s: one of them is empty; leave it out, or name what is meant" % option)
@@ -182,11 +182,11 @@ def check_apply(params: t.Mapping[str, t.Any]) -> None:
 def _allowed(entry: t.Mapping[str, t.Any], place: str) -> Allowed:
     digest, package, path = (entry.get(name) or None for name in ("sha256", "package", "path"))
     if digest is None and package is None:
-        raise UsageError("%s has neither sha256 nor package; a path alone says nothing of what lies there" % place)
+        raise UsageError("%s has neither sha256 nor package; a path alone does not identify a program" % place)
     if digest is not None:
         digest = digest.lower()
         if not _SHA256.match(digest):
-            raise UsageError("%s: sha256 '%s' is no digest of 64 hexadecimal digits" % (place, digest))
+            raise UsageError("%s: sha256 '%s' is not a digest of 64 hexadecimal digits" % (place, digest))
     if path is not None and not path.startswith("/"):
         raise UsageError("%s: path '%s' is relative; give an absolute path" % (place, path))
     reason = entry["reason"].strip()
@@ -194,7 +194,7 @@ def _allowed(entry: t.Mapping[str, t.Any], place: str) -> Allowed:
         raise UsageError("%s has no reason; say why it is allowed" % place)
     until = _date(entry["until"])
     if until is None:
-        raise UsageError("%s: until '%s' is no date such as 2027-01-31" % (place, entry["until"]))
+        raise UsageError("%s: until '%s' is not a date such as 2027-01-31" % (place, entry["until"]))
     return Allowed(digest, package, path, tuple(entry.get("subtypes") or ()), reason, until)
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._net_sockets import Socket
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import (
     Mapping,
     Pages,
     Process,
     Sign,
-    Socket,
     Thread,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.options import Options

@@ -122,7 +122,7 @@ def _result(kind: int, data: bytes) -> dict[str, t.Any]:
             result = None
         if isinstance(result, dict):
             return result
-        raise LostError("the scan's answer makes no sense")
+        raise LostError("the scan's result is invalid")
     text = data.decode("utf-8", "replace")
     if kind == _LOST:
         raise LostError(text)
@@ -168,7 +168,7 @@ class _Child:
             if len(received) >= _HEAD.size:
                 kind, length = _HEAD.unpack_from(received)
                 if length > LONGEST or kind >= _FIRST_ERROR + len(_ERRORS):
-                    raise _StoppedError("the answer of the process that read it makes no sense")
+                    raise _StoppedError("the result of the process that read it is invalid")
                 if len(received) >= _HEAD.size + length:
                     return kind, bytes(received[_HEAD.size : _HEAD.size + length])
             self._wait(deadline, patience)
@@ -191,7 +191,7 @@ class _Child:
                 since = time.monotonic()
             limit = self._limit(patience)
             if limit is not None and time.monotonic() - since > limit:
-                raise _StoppedError("whoever reads it waits in the kernel, and %g s were not enough" % limit)
+                raise _StoppedError("reading it blocks in the kernel for more than %g s" % limit)
 
     def _limit(self, patience: Patience) -> float | None:
         """Return how long it may go on like that; None where it would, if others left it any processor time."""
@@ -211,12 +211,12 @@ class _Child:
         """Return how it ended without an answer."""
         status = self._reap(_SECONDS_TO_END)
         if status is None:
-            return "the process that read it gave no answer"
+            return "the process that read it returned no result"
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
             hint = " (out of memory?)" if number == signal.SIGKILL else ""
             return "the process that read it was ended by signal %d%s" % (number, hint)
-        return "the process that read it ended without an answer (status %d)" % os.WEXITSTATUS(status)
+        return "the process that read it ended without a result (status %d)" % os.WEXITSTATUS(status)
 
     def end(self) -> None:
         """End it, whatever it does. Where the kernel can't, it stays behind, and holds nothing of this process's."""
@@ -285,5 +285,5 @@ def _told(scan: t.Callable[[], t.Any]) -> tuple[int, bytes]:
         lines = [_crash.summarize(error), *_crash.format_traceback(error)]
         return _FAILED, "\n".join(lines).encode("utf-8", "backslashreplace")
     if len(data) > LONGEST:
-        return _LOST, b"what was found takes more than %d MB; lower max_findings" % (LONGEST >> 20)
+        return _LOST, b"the findings take more than %d MB; lower max_findings" % (LONGEST >> 20)
     return _RESULT, data

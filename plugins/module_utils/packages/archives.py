@@ -126,7 +126,7 @@ def read(path: str) -> Archive:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError("it is no regular file")
+            raise OSError("it is not a regular file")
         sha256 = _whole_digest(descriptor, status.st_size)
         return _archive(descriptor, sha256)
     except tarfile.TarError as error:

@@ -159,7 +159,7 @@ def read_state(path: bytes, reopener: Reopener | None = None) -> bytes:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError("%s is no regular file" % os.fsdecode(path))
+            raise OSError("%s is not a regular file" % os.fsdecode(path))
         if status.st_size > _READ_LIMIT:
             raise OSError("%s is larger than %d bytes" % (os.fsdecode(path), _READ_LIMIT))
         return read_at(descriptor, 0, status.st_size)
@@ -171,7 +171,7 @@ def _reopened(path: bytes, reopener: Reopener) -> int:
     pinned = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(pinned).st_mode):
-            raise OSError("%s is no regular file" % os.fsdecode(path))
+            raise OSError("%s is not a regular file" % os.fsdecode(path))
         return reopener.read(pinned)
     finally:
         os.close(pinned)

@@ -153,7 +153,7 @@ def make(root: str) -> None:
 def _check_private(descriptor: int, path: str) -> None:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-        raise StateError("%s is no private file; remove it" % path)
+        raise StateError("%s is not a private file; remove it" % path)
 
 
 def _is_locked(descriptor: int) -> bool:

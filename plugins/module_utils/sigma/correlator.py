@@ -10,7 +10,13 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma import windows
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import texts_of
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Compiled, Explanation, View, rules_of
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import (
+    SIMULATION,
+    Compiled,
+    Explanation,
+    View,
+    rules_of,
+)
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.windows import Condition, Entry
 
 STATE_VERSION = 1
@@ -92,7 +98,7 @@ class _Correlation:
         self.explained_by: t.Collection[str] = entry.get("explained_by", ())
         # By what explains their events, "" for nothing: groups of one kind never push out those of another.
         self.groups: dict[str, collections.OrderedDict[tuple[str, ...], _Group]] = {
-            kind: collections.OrderedDict() for kind in ("", *self.explained_by)
+            kind: collections.OrderedDict() for kind in ("", *self.explained_by, SIMULATION)
         }
         self.forgotten = 0
 
@@ -156,7 +162,7 @@ class Correlator:
         evidence: t.Any,
         explained: Explanation | None,
     ) -> Match | None:
-        if explained is not None and explained.kind not in correlation.explained_by:
+        if explained is not None and explained.kind not in correlation.groups:
             explained = None
         shown = _shown(correlation, view) if evidence is None else evidence
         key = tuple([_text(view, field) for field in correlation.fields[part]])

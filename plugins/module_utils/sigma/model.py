@@ -33,6 +33,8 @@ FORMAT_VERSION = 1
 USER_ALERT = "audit_sigma_match"
 # The kinds of explanations that a rule may name in ``explained_by``.
 AUTOMATION, PACKAGE = EXPLANATIONS = ("automation", "package")
+# The kind of explanation for sessions of a simulated attack. Rules do not name it, because it holds for all of them.
+SIMULATION = "simulation"
 
 # One event as rules see it: text as the host has it (not printable(), with surrogateescape for what is no UTF-8),
 # numbers, or lists of texts. What is not known has no key.
@@ -44,11 +46,13 @@ Compiled = t.Mapping[str, t.Any]
 class Explanation(t.NamedTuple):
     """What explains an event. sentence: safe to show, without a full stop, as in "Session 42 of ansible, ...".
 
-    kind: one of ``EXPLANATIONS``.
+    kind: one of ``EXPLANATIONS``, or ``SIMULATION``. For a simulation, its id and the alerts that it covers.
     """
 
     kind: str
     sentence: str
+    simulation: str = ""
+    alerts: frozenset[str] = frozenset()
 
 
 class Rule(t.NamedTuple):

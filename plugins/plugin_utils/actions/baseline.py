@@ -86,7 +86,7 @@ class BaselineActionBase(CapabilityActionBase):
             return staged
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
             # It would become the seal: above all the host must not propose that there is no baseline.
-            raise AnsibleActionFail("the host answered with a staged digest that is no SHA-256; it cannot be trusted")
+            raise AnsibleActionFail("the host returned a staged digest that is not a SHA-256; it cannot be trusted")
         host = self.host(task_vars).name
         with self.open_store() as store:
             why = reason or self.seal_reason(store, host, arguments, staged)

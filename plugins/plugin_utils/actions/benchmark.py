@@ -64,7 +64,7 @@ class BenchmarkActionBase(CapabilityActionBase):
             found = findings.findings(controls, self._benchmark().title, self.UNJUDGED, catalogue.load(), host, now)
         except (answers.AnswerError, events.DetectionError) as error:
             raise AnsibleActionFail(
-                f"the host's answer is invalid and nothing of it was used, so look into the host: {error}"
+                f"the host returned an invalid result, which was discarded; check the host: {error}"
             ) from None
         except catalogue.ContentError as error:
             raise AnsibleActionFail(str(error)) from None

@@ -4,23 +4,30 @@
 """The actions of modules that read logs from a checkpoint on.
 
 The store holds the checkpoint: how far it knows the logs of a host. With ``run`` the module starts there and returns
-the next checkpoint, which ``findings`` stores together with the findings. Without a run, and in check mode, the module
-reads the same and the checkpoint stays.
+the next checkpoint, which ``findings_record`` stores together with the findings. Without a run, and in check mode, the
+module reads the same and the checkpoint stays.
+
+The store also has the sessions of simulated attacks. With ``run`` the module gets them, and reports their events
+separately.
 """
 
 from __future__ import annotations
 
 import contextlib
+import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
+from ansible_collections.bulwark.servers.plugins.plugin_utils import payload
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase, Conversation
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Simulation, Store, StoreError
 
 # A checkout of rules for other products has hundreds that cannot be used.
 _MAX_WARNINGS = 5
+# Seconds. Older logs are rotated away, or were read by former runs.
+_SIMULATED_FOR = 60 * 86_400
 
 
 class RuleSet(t.Protocol):
@@ -44,12 +51,12 @@ class CheckpointActionBase(CapabilityActionBase):
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         self._store_url: str | None = arguments.pop("store", None)
         self._run: str | None = arguments.pop("run", None)
+        self._simulations: t.Sequence[Simulation] = ()
         return arguments
 
     def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
         if self._run:
-            token = self._token(self.host_name(task_vars))
-            arguments = {**arguments, "_advance": True, **({"_token": token} if token else {})}
+            arguments = {**arguments, "_advance": True, **self._known(self.host_name(task_vars))}
         return (yield from super().execute(arguments, task_vars))
 
     def host_name(self, task_vars: dict[str, t.Any]) -> str:
@@ -61,12 +68,26 @@ class CheckpointActionBase(CapabilityActionBase):
         mode: t.Literal["write", "check"] = "check" if self._task.check_mode else "write"
         return Store.open(self._store_url, mode=mode)
 
-    def _token(self, host: str) -> str | None:
+    def _known(self, host: str) -> dict[str, str]:
+        """Return the checkpoint and the simulations of a host, as arguments of the module."""
         try:
             with contextlib.closing(self.open_store()) as store:
-                return store.checkpoint(host, self.CHECKPOINT)
+                token = store.checkpoint(host, self.CHECKPOINT)
+                self._simulations = store.simulations_of(host, since=time.time() - _SIMULATED_FOR)
         except StoreError as error:
             raise AnsibleActionFail(str(error)) from None
+        simulations = [
+            {"id": each.id, "started": each.started, "sessions": each.sessions}
+            for each in self._simulations
+            if each.sessions
+        ]
+        return {
+            **({"_token": token} if token else {}),
+            **({"_simulated": payload.packed({"simulations": simulations})} if simulations else {}),
+        }
+
+    def simulations(self) -> t.Sequence[Simulation]:
+        return self._simulations
 
 
 class LogReadingActionBase(CheckpointActionBase):

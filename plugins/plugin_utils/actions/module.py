@@ -14,9 +14,10 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import naming, simulated_sessions
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import SanitizingActionBase, sanitize
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import coverage
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Simulation, coverage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Request:
 
 
 # Keys of a result that the store records besides findings and coverage.
-_RECORDED = ("controls", "containers", "programs", "program_host", "ended")
+_RECORDED = ("controls", "containers", "programs", "program_host", "ended", "remediated", "elsewhere", "investigated")
 
 # Yields what the host is asked, is sent what it answers, and returns the result.
 Conversation = t.Generator[Request, dict[str, t.Any], dict[str, t.Any]]
@@ -106,15 +107,21 @@ class CapabilityActionBase(SanitizingActionBase):
         """Return the result with what only the controller knows."""
         return result
 
+    def simulations(self) -> t.Sequence[Simulation]:
+        """Return the simulated attacks that were sent to the host; it can report events of no others."""
+        return ()
+
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         task_vars = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         del tmp
         arguments, problem = self.prepare(task_vars)
         if problem is not None:
-            return {**result, **problem}
-        answer = alone(self.run_module(arguments, task_vars), lambda request: self._ask(request, task_vars))
-        return t.cast("dict[str, t.Any]", wrap_var({**result, **self.result(answer, arguments, task_vars)}))
+            return naming.in_result(self._task, {**result, **problem})
+        with naming.in_errors(self._task):
+            outcome = alone(self.run_module(arguments, task_vars), lambda request: self._ask(request, task_vars))
+            result.update(naming.in_result(self._task, self.result(outcome, arguments, task_vars)))
+        return t.cast("dict[str, t.Any]", wrap_var(result))
 
     def prepare(self, task_vars: dict[str, t.Any]) -> tuple[dict[str, t.Any], dict[str, t.Any] | None]:
         """Return the arguments for ``run_module``, and the result where the options are wrong."""
@@ -174,10 +181,15 @@ class CapabilityActionBase(SanitizingActionBase):
     def _findings(self, detections: t.Any, task_vars: dict[str, t.Any]) -> list[dict[str, t.Any]]:
         host = events.Device.from_vars(self.host_vars(task_vars))
         try:
-            return events.findings(detections, catalogue.load(), host, time.time())
+            return events.findings(
+                simulated_sessions.drop_uncovered_claims(detections, self.simulations()),
+                catalogue.load(),
+                host,
+                time.time(),
+            )
         except events.DetectionError as error:
             raise AnsibleActionFail(
-                f"the host's answer is invalid and nothing of it was used, so look into the host: {error}"
+                f"the host returned an invalid result, which was discarded; check the host: {error}"
             ) from None
         except catalogue.ContentError as error:
             raise AnsibleActionFail(str(error)) from None

@@ -128,12 +128,12 @@ def _end_by_signal(output: t.Mapping[str, t.Any]) -> str | None:
     except ValueError:
         name = ""
     advice = (
-        "somebody on the host did that, or the kernel where memory ran out, which its journal says then "
-        "(journalctl -k); in that case give the host more memory or the module less to do"
+        "a user of the host did that, or the kernel because memory ran out; if journalctl -k shows the latter, give "
+        "the host more memory or the module less to do"
         if number == signal.SIGKILL
-        else "look into the host's journal (journalctl)"
+        else "see the host's journal (journalctl)"
     )
-    return f"the module was ended by signal {number}{name} before it answered: {advice}, and run it again"
+    return f"the module was ended by signal {number}{name} before it returned a result: {advice}, and run it again"
 
 
 def _early_crash(output: t.Mapping[str, t.Any]) -> list[str]:

@@ -11,6 +11,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import naming
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.actor import actor
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.known_names import UnknownNameError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.timestamps import TimestampError
@@ -47,16 +48,20 @@ class StoreActionBase(ActionBase):  # type: ignore[misc]  # Ansible ships no typ
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         del tmp
+        with naming.in_errors(self._task):
+            result.update(self._result(task_vars or {}))
+        return t.cast("dict[str, t.Any]", wrap_var(result))
+
+    def _result(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         _validated, options = self.validate_argument_spec(**self.ARGUMENTS)
         mode: t.Literal["write", "check", "read"] = "check" if self._task.check_mode else "write"
         try:
             options = self.check(options)
             with contextlib.closing(Store.open(options["store"], mode="read" if self.READS_ONLY else mode)) as store:
-                result.update(self.act(store, options, task_vars or {}))
+                return self.act(store, options, task_vars)
         except _ERRORS as error:
             # Ansible repeats in its message that of every error which led to it; this one says it all.
             raise AnsibleActionFail(str(error)) from None
-        return t.cast("dict[str, t.Any]", wrap_var(result))
 
 
 def person(task_vars: t.Mapping[str, t.Any]) -> str:

@@ -29,8 +29,8 @@ def parse(text: str, now: float, ahead: bool = False) -> float:
         time = dt.datetime.fromisoformat(text.strip())
     except ValueError:
         raise TimestampError(
-            f"'{text}' is no time: write a date (2026-05-31), a date and time (2026-05-31T12:00:00Z), or a number of "
-            "minutes, hours, days or weeks (90m, 12h, 30d, 4w)"
+            f"'{text}' is not a time: write a date (2026-05-31), a date and time (2026-05-31T12:00:00Z), or a number "
+            "of minutes, hours, days or weeks (90m, 12h, 30d, 4w)"
         ) from None
     if time.tzinfo is None:
         time = time.replace(tzinfo=dt.UTC)

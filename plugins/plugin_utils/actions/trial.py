@@ -41,7 +41,7 @@ class TrialActionBase(CapabilityActionBase):
 
     ADVICE: t.ClassVar[str]
     PROPOSED: t.ClassVar[str] = "the proposed rules"
-    FORMER: t.ClassVar[str] = "the rules before"
+    FORMER: t.ClassVar[str] = "the former rules"
     # Keys of a result that only the trial knows.
     TRIED: t.ClassVar[tuple[str, ...]] = ("diff",)
 
@@ -107,8 +107,8 @@ class TrialActionBase(CapabilityActionBase):
             "changed": False,
             "failed": True,
             "confirmed": False,
-            "msg": f"No new connection came through {self.PROPOSED} within {seconds} seconds ({shown}), so that the "
-            f"host has gone back to {self.FORMER} by itself: {self.ADVICE}.",
+            "msg": f"No new connection came through {self.PROPOSED} within {seconds} seconds ({shown}), so the host "
+            f"restored {self.FORMER} by itself: {self.ADVICE}.",
         }
 
     def _clear_away(

@@ -108,7 +108,7 @@ def _of_finding(finding: Finding, approval: Approval) -> Subject:
 
 def _of_path(store: Store, path: str, approval: Approval) -> Subject:
     if not path_of(path).startswith("/"):
-        raise ContentError(f"approve: '{path}' is no finding of the store and no absolute path")
+        raise ContentError(f"approve: '{path}' is not a finding of the store and no absolute path")
     active = store.query(
         Query(capabilities=[CAPABILITY], alerts=VIOLATIONS, statuses=["new", "open"]), with_events=False
     )
@@ -132,6 +132,6 @@ def _content(finding: Finding) -> str:
         if data.get("sha256") and data.get("content") not in (GONE, CHANGED):
             return str(data["sha256"])
     raise ContentError(
-        f"approve: it is not known what content {finding.subject} had when it ran on {finding.host}; look into it, "
+        f"approve: the content of {finding.subject} when it ran on {finding.host} is unknown; check the file, "
         "and set any_content to approve whatever is there"
     )

@@ -96,7 +96,7 @@ def _head(role: Role, learned: Learned) -> list[str]:
         f"# Programs that {of} have in common, learned from {seen}.",
         f"# Written by bulwark.servers.learn on {learned.at.isoformat()}. It allows and blocks nothing by itself.",
         "#",
-        "# 1. Strike from allow what is not meant to run. Move from review to allow the rules of what is.",
+        "# 1. Remove from allow the programs that should not run. Move from review to allow those that should.",
         "# 2. Put the file, and that of its base, into the directory that app_control_allowlists names.",
         "# 3. bulwark.servers.app_allowlist_info says what would be an alert; bulwark.servers.scan then raises it.",
     ]

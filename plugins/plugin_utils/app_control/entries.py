@@ -102,8 +102,7 @@ def fields(data: t.Any, known: t.Sequence[str], where: str) -> t.Mapping[str, t.
     given = catalogue.mapping(data, where)
     for name in given:
         if name not in known:
-            meant = spelling.likeliest(str(name), known, "")
-            advice = f"{meant} is probably meant" if meant else f"known are {', '.join(known)}"
+            advice = spelling.likeliest_or(str(name), known, f"known are {', '.join(known)}")
             raise ContentError(f"{where}: there is no field '{name}'; {advice}")
     return given
 
@@ -123,7 +122,7 @@ def texts(given: t.Mapping[str, t.Any], name: str, where: str) -> tuple[str, ...
     values = listed(given, name, where)
     for value in values:
         if not isinstance(value, str) or not value:
-            raise ContentError(f"{where}: {name}: {value!r} is no text; put it in quotes")
+            raise ContentError(f"{where}: {name}: {value!r} is not text; put it in quotes")
     return tuple(values)
 
 
@@ -132,7 +131,7 @@ def text(given: t.Mapping[str, t.Any], name: str, where: str) -> str:
     if given.get(name) is None:
         return ""
     if not isinstance(given[name], str):
-        raise ContentError(f"{where}: {name}: {given[name]!r} is no text; put it in quotes")
+        raise ContentError(f"{where}: {name}: {given[name]!r} is not text; put it in quotes")
     return str(given[name]).strip()
 
 
@@ -150,7 +149,7 @@ def _path(given: t.Mapping[str, t.Any], name: str, where: str) -> str:
     stripped = path.rstrip("/") or "/"
     # POSIX leaves two slashes at the beginning as they are.
     if not path.startswith("/") or path.startswith("//") or posixpath.normpath(stripped) != stripped:
-        raise ContentError(f"{where}: {name} '{path}' is no absolute path without '..' and doubled slashes")
+        raise ContentError(f"{where}: {name} '{path}' is not an absolute path without '..' and doubled slashes")
     return stripped
 
 
@@ -161,7 +160,7 @@ def _sha256(given: t.Mapping[str, t.Any], where: str) -> str:
 def _digest(value: str, where: str) -> str:
     digest = value.lower()
     if not _SHA256.fullmatch(digest):
-        raise ContentError(f"{where} '{value}' is no digest of 64 hexadecimal digits")
+        raise ContentError(f"{where} '{value}' is not a digest of 64 hexadecimal digits")
     return digest
 
 
@@ -175,4 +174,4 @@ def _until(value: t.Any, where: str) -> float:
         return (value if value.tzinfo else value.replace(tzinfo=dt.UTC)).timestamp()
     if isinstance(value, dt.date):
         return dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC).timestamp() + _DAY
-    raise ContentError(f"{where}: until '{value}' is no date; write it as 2026-12-31")
+    raise ContentError(f"{where}: until '{value}' is not a date; write it as 2026-12-31")

@@ -64,7 +64,7 @@ def read_findings(value: t.Any) -> list[OpenFinding]:
         host = device.get("hostname") if isinstance(device, dict) else None
         time = info.get("first_seen_time") if isinstance(info, dict) else None
         if not isinstance(info, dict) or not isinstance(host, str) or not isinstance(time, int | float):
-            raise InputError("findings has an entry that is no finding of this collection")
+            raise InputError("findings has an entry that is not a finding of this collection")
         findings.append(OpenFinding(host, time / 1000, str(info.get("title", ""))))
     return findings
 
@@ -101,10 +101,10 @@ def _host(name: str, result: t.Any, groups: tuple[str, ...], numbers: dict[Progr
 
 def _read_program(entry: t.Any, host: str) -> Program:
     if not isinstance(entry, dict):
-        raise InputError(f"the host {host} has a program that is no dictionary")
+        raise InputError(f"the host {host} has a program that is not a dictionary")
     texts = {name: entry.get(name, "") for name in _TEXTS}
     if not all(isinstance(text, str) for text in texts.values()) or not texts["path"]:
-        raise InputError(f"the host {host} has a program without a path, or with a field that is no text")
+        raise InputError(f"the host {host} has a program without a path, or with a field that is not text")
     for field, choices in _CHOICES.items():
         if texts[field] not in choices:
             raise InputError(f"the program {texts['path']} of {host} has a {field} that is none")
@@ -113,36 +113,36 @@ def _read_program(entry: t.Any, host: str) -> Program:
 
 def _mapping(value: t.Any, option: str) -> dict[str, t.Any]:
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise InputError(f"{option} is no dictionary by name")
+        raise InputError(f"{option} is not a dictionary by name")
     return value
 
 
 def _list(value: t.Any, what: str) -> list[t.Any]:
     if not isinstance(value, list | tuple):
-        raise InputError(f"{what} is no list but a {type(value).__name__}")
+        raise InputError(f"{what} is not a list but of type {type(value).__name__}")
     return list(value)
 
 
 def _names(value: t.Any, what: str) -> tuple[str, ...]:
     names = _list(value, what)
     if not all(isinstance(name, str) for name in names):
-        raise InputError(f"{what} has a name that is no text")
+        raise InputError(f"{what} has a name that is not text")
     return tuple(names)
 
 
 def _time(value: t.Any, host: str, field: str) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= _LATEST:
-        raise InputError(f"the host {host} has a {field} that is no time in seconds since the epoch")
+        raise InputError(f"the host {host} has a {field} that is not a time in seconds since the epoch")
     return float(value)
 
 
 def _count(value: t.Any, host: str, field: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
-        raise InputError(f"the host {host} has a program whose {field} is no number of them")
+        raise InputError(f"the host {host} has a program whose {field} is not a number of them")
     return value
 
 
 def _whole(value: t.Any, option: str, least: int, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise InputError(f"{option} is no whole number from {least} to {most}")
+        raise InputError(f"{option} is not a whole number from {least} to {most}")
     return value

@@ -91,7 +91,7 @@ def shown_changes(changes: t.Iterable[outdated.Changes]) -> list[dict[str, t.Any
 def alert_lines(alerts: t.Sequence[t.Mapping[str, t.Any]], number: int) -> list[str]:
     """Return what would be alerts as lines, the first of them."""
     if not number:
-        return ["With these allowlists, nothing that was seen would be an alert."]
+        return ["With these allowlists, none of the observed programs would be an alert."]
     words = "1 program that ran would be an alert" if number == 1 else f"{number:,} programs that ran would be alerts"
     lines = [f"With these allowlists, {words}:"]
     for each in alerts[:_LINES]:

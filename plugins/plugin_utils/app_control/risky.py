@@ -45,7 +45,7 @@ def load() -> RiskyPrograms:
 def parse(content: t.Any, file: str) -> RiskyPrograms:
     """Return the list that a file has; raise ContentError for the first entry that is wrong."""
     if not isinstance(content, list):
-        raise ContentError(f"{file} is no list of entries with programs, packages and use")
+        raise ContentError(f"{file} is not a list of entries with programs, packages and use")
     programs: dict[str, str] = {}
     packages: dict[str, str] = {}
     for number, entry in enumerate(content, 1):

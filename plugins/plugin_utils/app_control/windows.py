@@ -63,7 +63,7 @@ class Windows:
 
     def _not_opened(self, window_id: str, result: dict[str, t.Any]) -> dict[str, t.Any]:
         """Note why the host has opened none. A host that did not say it may have one, which ends by itself."""
-        message = str(result.get("msg") or "the host did not say what it did")
+        message = str(result.get("msg") or "the host returned no result")
         failed = {**result, "failed": True, "msg": message, "messages": []}
         if result.get("unreachable"):
             return failed

@@ -130,7 +130,7 @@ def _key(inputs: _Inputs) -> str:
     except importlib.metadata.PackageNotFoundError:
         raise ContentError(
             "audit analytics needs pySigma 2 on the controller, with the Python that runs Ansible: "
-            "pip install 'pysigma>=2.0.1,<3'"
+            "pip install 'pysigma>=2.0.1'"
         ) from None
     parts.append("all" if inputs.sources is None else ",".join(sorted(inputs.sources)))
     parts += [repr(each) for each in inputs.threat_lists]

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import difflib
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils import spelling
 from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import Benchmark
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
@@ -32,15 +32,14 @@ def with_ids(
         control.numbers[edition]: control.id for control in benchmark.controls.values() if edition in control.numbers
     }
     ids.update({identifier: identifier for identifier in ids.values()})
-    found = []
+    identified = []
     for number, exception in enumerate(exceptions, 1):
         control = exception["control"]
         if control not in ids:
-            close = difflib.get_close_matches(control, ids, n=3)
-            advice = f"did you mean {' or '.join(close)}?" if close else "write its number, or its id"
+            advice = spelling.advice(control, ids, "write its number, or its id")
             raise ContentError(
                 f"exceptions: entry {number} names the control '{control}', which {benchmark.title} {edition} does not"
                 f" have: {advice}"
             )
-        found.append({**exception, "control": ids[control]})
-    return found
+        identified.append({**exception, "control": ids[control]})
+    return identified

@@ -32,7 +32,9 @@ def receipts(origin: str, reply: t.Any, batch: t.Sequence[Prepared]) -> list[Rec
     """
     items = reply.get("items") if isinstance(reply, dict) else None
     if not isinstance(items, list) or len(items) != len(batch):
-        raise UnavailableError(f"{origin} sent a reply without an item for each event, so nobody knows what it took")
+        raise UnavailableError(
+            f"{origin} sent a reply without an item for each event, so it is unknown which events it accepted"
+        )
     return [_receipt(origin, item, prepared.uid) for item, prepared in zip(items, batch, strict=True)]
 
 
@@ -55,4 +57,4 @@ def _receipt(origin: str, item: t.Any, uid: str) -> Receipt:
 
 
 def _strange(origin: str) -> str:
-    return f"{origin} sent a reply about other events than it got, so nobody knows what it took"
+    return f"{origin} sent a reply about other events than it got, so it is unknown which events it accepted"

@@ -21,6 +21,8 @@ class Shrinkable(t.NamedTuple):
 
 
 LISTS = (
+    # They follow from the evidences.
+    Shrinkable(("observables",), 0, "observables"),
     Shrinkable(("evidences",), 0, "evidences"),
     Shrinkable(("unmapped", "evidences"), 0, "evidences"),
     Shrinkable(("vulnerabilities",), 1, "vulnerabilities"),

@@ -4,10 +4,10 @@
 """Bring an event below the size that a receiver takes, in whatever format, and say in the event what it lost.
 
 First a text that is longer than a quarter of the limit is cut to that, so that no list has to go for it. Then the long
-lists lose entries from their end: evidences, then vulnerabilities (the most serious comes first and stays), then the
-names of further vulnerabilities, then the scopes of a run's capabilities (those that were not checked come first, and
-all capabilities stay). Then long texts are cut at a character, the longest first. Ids, severity, host, times and
-remediation stay whole; an event that is too large with these alone is refused.
+lists lose entries from their end: observables, then evidences, then vulnerabilities (the most serious comes first and
+stays), then the names of further vulnerabilities, then the scopes of a run's capabilities (those that were not checked
+come first, and all capabilities stay). Then long texts are cut at a character, the longest first. Ids, severity, host,
+times and remediation stay whole; an event that is too large with these alone is refused.
 """
 
 from __future__ import annotations

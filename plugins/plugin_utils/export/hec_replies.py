@@ -143,5 +143,5 @@ def _body(response: Response) -> dict[str, t.Any]:
             raise unavailable(response, "") from None
         raise UnavailableError(f"Splunk {error}", response.retry_after()) from None
     if not isinstance(body, dict):
-        raise UnavailableError(f"Splunk sent JSON that is no object: {printable(str(body)[:100])}")
+        raise UnavailableError(f"Splunk sent JSON that is not an object: {printable(str(body)[:100])}")
     return body

@@ -62,7 +62,7 @@ class Response:
         try:
             return json.loads(self.body.decode("utf-8"))
         except (ValueError, RecursionError):
-            raise ReplyError("sent a reply that is no JSON") from None
+            raise ReplyError("sent a reply that is not JSON") from None
 
     @property
     def is_page(self) -> bool:
@@ -166,7 +166,7 @@ def compressed(body: bytes) -> bytes:
 def check_header(option: str, name: str, value: str) -> None:
     """Raise ExportError for a header that HTTP cannot carry; the message has the name only."""
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", name):
-        raise ExportError(f"{option}: '{printable(name)[:100]}' is no name of a header; correct it")
+        raise ExportError(f"{option}: '{printable(name)[:100]}' is not a name of a header; correct it")
     if _CONTROLS.search(value) or not value.isascii() or value != value.strip():
         raise ExportError(
             f"{option}: the value of {name} has line ends, spaces around it or characters beyond ASCII; remove them"

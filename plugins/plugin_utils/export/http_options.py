@@ -78,9 +78,9 @@ def url(text: str, name: str, *, is_secret: bool = False) -> Url:
         parts = urllib.parse.urlsplit(text)
         port = parts.port
     except ValueError:
-        raise ExportError(f"{name}{shown} is no URL; write https://HOST or https://HOST:PORT") from None
+        raise ExportError(f"{name}{shown} is not a URL; write https://HOST or https://HOST:PORT") from None
     if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise ExportError(f"{name}{shown} is no URL of HTTP; write https://HOST or https://HOST:PORT")
+        raise ExportError(f"{name}{shown} is not a URL of HTTP; write https://HOST or https://HOST:PORT")
     if parts.username is not None or parts.password is not None:
         raise ExportError(f"{name} has a user or a password in it; remove them, the other options have secrets")
     if parts.fragment:

@@ -51,7 +51,7 @@ def _of_destination(entry: t.Mapping[str, t.Any], spec: Spec) -> t.Iterator[str]
 
 def _sentence(name: t.Any, spec: Spec, advice: str | None = None) -> str:
     """Return that a name is no option, and what to do. advice: for a name that is an option elsewhere."""
-    shown = f"'{visible(name, _LONGEST_NAME)}' is no option"
+    shown = f"'{visible(name, _LONGEST_NAME)}' is not an option"
     if advice:
         return f"{shown} there; {advice}"
     alike = difflib.get_close_matches(str(name), spec, n=1)

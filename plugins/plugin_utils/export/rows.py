@@ -74,7 +74,7 @@ def parse(fields: t.Any, where: str) -> Row:
         if key not in fields:
             raise ContentError(f"{where}: '{key}' is missing")
     if fields["type"] not in value_types.CONVERTERS:
-        raise ContentError(f"{where}: type '{fields['type']}' is none of {', '.join(value_types.CONVERTERS)}")
+        raise ContentError(f"{where}: type '{fields['type']}' is not one of {', '.join(value_types.CONVERTERS)}")
     if sum(key in fields for key in _ORIGINS) != 1:
         raise ContentError(f"{where}: exactly one of {', '.join(_ORIGINS)} is needed")
     row = Row(

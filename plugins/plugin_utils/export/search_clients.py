@@ -180,7 +180,7 @@ def _problem(error: Exception) -> str:
     if name == "UnsupportedProductError":
         return "is not Elasticsearch; correct the URL, or set product to opensearch"
     if name == "SerializationError":
-        return "sent a reply that is no JSON"
+        return "sent a reply that is not JSON"
     return f"sent a reply that its client cannot read: {name}"
 
 

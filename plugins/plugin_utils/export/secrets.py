@@ -70,7 +70,7 @@ def _of_file(way: str, path: str) -> str:
     except OSError as error:
         raise UnusableError(f"{way}: {path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
-        raise ExportError(f"{way}: {path} is no UTF-8 text; name a file with the secret alone") from None
+        raise ExportError(f"{way}: {path} is not UTF-8 text; name a file with the secret alone") from None
     return text.removesuffix("\n").removesuffix("\r")
 
 

@@ -163,7 +163,7 @@ def _limits(entry: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         raise ExportError(f"max_changes is {changes}; write 1 or more")
     seconds = timestamps.span(age) if age is not None else None
     if age is not None and not seconds:
-        raise ExportError(f"max_age '{age}' is no span of time; write minutes, hours, days or weeks (12h, 30d, 4w)")
+        raise ExportError(f"max_age '{age}' is not a span of time; write minutes, hours, days or weeks (12h, 30d, 4w)")
     is_limited = changes is not None or age is not None
     if is_limited and entry["when_full"] is None:
         raise ExportError(

@@ -53,8 +53,8 @@ _ROOTS = frozenset(
     {
         *("action", "action_id", "activity_id", "activity_name", "category_name", "category_uid", "class_name"),
         *("class_uid", "compliance", "count", "desc", "device", "disposition", "disposition_id", "end_time"),
-        *("evidences", "finding_info", "is_alert", "message", "metadata", "remediation", "resources", "scan"),
-        *("severity", "severity_id", "start_time", "status", "status_detail", "status_id", "time", "type_name"),
+        *("evidences", "finding_info", "is_alert", "message", "metadata", "observables", "remediation", "resources"),
+        *("scan", "severity", "severity_id", "start_time", "status", "status_detail", "status_id", "time", "type_name"),
         *("type_uid", "unmapped", "vulnerabilities", "num_detections", "num_files", "schedule_uid", "total"),
     }
 )

@@ -34,7 +34,7 @@ def judge(response: Response, success: Success) -> tuple[Effect, str]:
         return "accepted", explanation
     if 200 <= status < 300:
         if response.is_page:
-            return "unavailable", f"{explanation}; that is no webhook, check the URL and the proxy"
+            return "unavailable", f"{explanation}; that is not a webhook, check the URL and the proxy"
         if success.text is not None and success.text not in response.body.decode("utf-8", "replace"):
             return "unavailable", f"{explanation}, without the text of success_text"
         return "accepted", explanation

@@ -46,7 +46,9 @@ def merge_watches(
     names = [watch["name"] for watch in defaults]
     for name in disabled:
         if defaults and name not in names:
-            raise ContentError(f"disabled_watches: '{name}' is no default watch; there are {', '.join(sorted(names))}")
+            raise ContentError(
+                f"disabled_watches: '{name}' is not a default watch; there are {', '.join(sorted(names))}"
+            )
     merged = [dict(watch) for watch in defaults if watch["name"] not in disabled]
     taken = {watch["name"] for watch in merged}
     for position, fields in enumerate(extra, 1):
@@ -95,7 +97,7 @@ def _list_of_watches(given: t.Any) -> t.Sequence[t.Any]:
         raise ContentError(f"{_WATCHES}: this is one watch and no list; begin it with a hyphen")
     if not isinstance(given, (list, tuple)):
         raise ContentError(
-            f"{_WATCHES}: '{shown.visible(given, 80)}' is no list of watches; in YAML each is an item such as "
+            f"{_WATCHES}: '{shown.visible(given, 80)}' is not a list of watches; in YAML each is an item such as "
             "- {name: shop, paths: [/srv/shop]}, and --extra-vars takes lists as JSON only"
         )
     return given

@@ -40,7 +40,7 @@ def checked_watch(fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]
     """Return one watch, checked, with its alert as ``{id, severity}`` for the classification on the target."""
     if not isinstance(fields, t.Mapping):
         raise ContentError(
-            f"{where}: '{visible(fields, 80)}' is no watch; write one as in {{name: shop, paths: [/srv/shop]}}"
+            f"{where}: '{visible(fields, 80)}' is not a watch; write one as in {{name: shop, paths: [/srv/shop]}}"
         )
     name = fields.get("name")
     if not isinstance(name, str) or not name.strip():
@@ -48,7 +48,7 @@ def checked_watch(fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]
     where = f"watch '{name}'"
     unknown = sorted(set(fields) - _WATCH_FIELDS)
     if unknown:
-        raise ContentError(f"{where}: '{unknown[0]}' is no field; there are {', '.join(sorted(_WATCH_FIELDS))}")
+        raise ContentError(f"{where}: '{unknown[0]}' is not a field; there are {', '.join(sorted(_WATCH_FIELDS))}")
     watch = {**fields, "paths": _globs(fields, "paths", where)}
     if not watch["paths"]:
         raise ContentError(f"{where}: paths is missing; name at least one path")
@@ -61,7 +61,7 @@ def checked_watch(fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]
     _choices(watch, "hashes", HASHES, where)
     for field, known in (("category", model.CATEGORIES), ("filesystems", FILE_SYSTEMS)):
         if field in fields and fields[field] not in known:
-            raise ContentError(f"{where}: {field} '{fields[field]}' is none of {', '.join(known)}")
+            raise ContentError(f"{where}: {field} '{fields[field]}' is not one of {', '.join(known)}")
     if fields.get("alert") is not None:
         watch["alert"] = _alert(fields["alert"], where)
     if fields.get("techniques") is not None:
@@ -93,7 +93,7 @@ def _levels(value: t.Any, where: str) -> int:
     except (TypeError, ValueError):
         levels = -2
     if levels < -1 or isinstance(value, bool):
-        raise ContentError(f"{where}: recurse '{value}' is no number of levels; use -1 for all, or 0 and more")
+        raise ContentError(f"{where}: recurse '{value}' is not a number of levels; use -1 for all, or 0 and more")
     return levels
 
 
@@ -103,7 +103,7 @@ def _choices(watch: dict[str, t.Any], field: str, known: t.Sequence[str], where:
     watch[field] = _texts(watch, field, where)
     for value in watch[field]:
         if value not in known:
-            raise ContentError(f"{where}: {field}: '{value}' is none of {', '.join(known)}")
+            raise ContentError(f"{where}: {field}: '{value}' is not one of {', '.join(known)}")
 
 
 def _alert(identifier: t.Any, where: str) -> dict[str, str]:
@@ -111,7 +111,7 @@ def _alert(identifier: t.Any, where: str) -> dict[str, str]:
     severity = severities.get(str(identifier))
     if severity is None:
         known = ", ".join(sorted(severities))
-        raise ContentError(f"{where}: alert '{identifier}' is no alert of file integrity; there are {known}")
+        raise ContentError(f"{where}: alert '{identifier}' is not an alert of file integrity; there are {known}")
     return {"id": identifier, "severity": severity}
 
 
@@ -128,7 +128,7 @@ def _techniques(fields: t.Mapping[str, t.Any], where: str) -> list[str]:
 def checked_rule(name: str, fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]:
     unknown = sorted(set(fields) - _DERIVED_FIELDS)
     if unknown:
-        raise ContentError(f"{where}: '{unknown[0]}' is no field; there are {', '.join(sorted(_DERIVED_FIELDS))}")
+        raise ContentError(f"{where}: '{unknown[0]}' is not a field; there are {', '.join(sorted(_DERIVED_FIELDS))}")
     description = fields.get("description")
     if not isinstance(description, str) or not description.strip():
         raise ContentError(f"{where}: description is missing; say what is generated")

@@ -24,7 +24,7 @@ def seal_reason(
     expected = store.expected_digests(host, baseline)
     if not expected or (NO_BASELINE in expected and staged.get("created") is True):
         before = {entry.action for entry in store.seal_history(host, baseline)}
-        return "Baseline taken anew." if before & {"confirmed", "removed"} else "First baseline."
+        return "Baseline taken again." if before & {"confirmed", "removed"} else "First baseline."
     wanted = [watch["name"] for watch in arguments.get("watches") or ()]
     reported = {kind: staged.get(f"watches_{kind}") for kind in Difference._fields}
     names = {kind: value if isinstance(value, list) else [] for kind, value in reported.items()}

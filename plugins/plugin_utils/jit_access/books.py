@@ -16,7 +16,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.location imp
 
 # A host that was taken over can claim any number of openings; each is a finding.
 _MOST_FINDINGS = 1000
-_NO_LOOK = "What is open could not be looked at, so that it was compared with no request."
+_NO_LOOK = "The open ports could not be read, so they were not compared with the requests."
 
 
 @dataclasses.dataclass(frozen=True)

@@ -66,8 +66,8 @@ class Closer:
             self._warn(bool(closed), error, outcome)
         if failures:
             raise NotClosedError(
-                f"What may be open on {self.name} could not be closed: {'; '.join(failures)}. See to the host, and run "
-                "this again."
+                f"Ports that may be open on {self.name} could not be closed: {'; '.join(failures)}. Check the host, "
+                "and run this again."
             )
 
     def _stored(self) -> tuple[dict[str, JitRequest], StoreError | None]:
@@ -153,6 +153,6 @@ class Closer:
 
     def _warn(self, is_closed: bool, error: StoreError, outcome: Outcome) -> None:
         is_done = is_closed and not self.is_check
-        what = "This was closed on the host, and" if is_done else "What is open was asked of the host alone, and"
+        what = "This was closed on the host, and" if is_done else "Only the host was asked for its openings, as"
         later = f" The host keeps who closed what and why; the next scan of {self.name} records it." if is_done else ""
         outcome.warnings.append(f"{what} the store could not be used: {error}.{later}")

@@ -143,7 +143,7 @@ class Desk:
             if seen is None or (found.id in seen and seen[found.id].in_kernel is False):
                 self._end(lambda store: store.jit_lost(found.id, by=self.by, reason=opened.message, now=time.time()))
                 raise NotOpenError(
-                    f"Nobody knows whether the request {found.id} is open, as the host did not say it: "
+                    f"It is not known whether the request {found.id} is open, as the host returned no result: "
                     f"{opened.message}. The next scan of {self.name} finds out; jit_open with the same request asks "
                     "the host again, and jit_close closes it."
                 )
@@ -163,8 +163,8 @@ class Desk:
         seen: list[JitSeen] | None = None if looked is None else host.seen(looked)
         if seen is None:
             raise NotOpenError(
-                f"Nobody knows whether the request {found.id} is open, and {self.name} cannot be looked at: see to "
-                "that host, and run this again"
+                f"It is not known whether the request {found.id} is open, and {self.name} cannot be read: check that "
+                "host, and run this again"
             )
         mine = [item for item in seen if item.id == found.id]
         if mine:

@@ -85,7 +85,7 @@ def open_ports(run: Run, request: JitRequest, state_dir: str | None) -> Opened:
     grant = result.get("grant")
     seconds = grant.get("seconds_left") if isinstance(grant, dict) else None
     if result.get("id") != request.id or isinstance(seconds, bool) or not isinstance(seconds, int):
-        return Opened(message="the answer of the host cannot be read")
+        return Opened(message="the result of the host cannot be read")
     notices = result.get("warnings") or ()
     return Opened(min(max(seconds, 1), request.duration), notices=tuple(map(str, notices)))
 
@@ -99,7 +99,7 @@ def close_ports(run: Run, grant: str, by: JitActor, reason: str, state_dir: str 
         return Closed(failure=_line(error.message or str(error)))
     closed = result.get("closed")
     if result.get("failed") or result.get("unreachable") or not isinstance(closed, list):
-        return Closed(failure=_line(result.get("msg") or "the answer of the host cannot be read"))
+        return Closed(failure=_line(result.get("msg") or "the result of the host cannot be read"))
     ended = next((item for item in closed if isinstance(item, dict)), None)
     return Closed(was_open=bool(closed), shown=shown(ended) if ended else "")
 
@@ -112,7 +112,7 @@ def looked(run: Run, state_dir: str | None) -> Looked:
         return Looked(failure=_line(error.message or str(error)))
     if seen(result) is not None:
         return Looked(result)
-    reason = result.get("msg") or _policy_coverage(result).get("reason") or "the answer of the host cannot be read"
+    reason = result.get("msg") or _policy_coverage(result).get("reason") or "the result of the host cannot be read"
     return Looked(failure=_line(reason))
 
 

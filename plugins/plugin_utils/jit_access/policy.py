@@ -28,8 +28,8 @@ def useless(ports: t.Any, always_allow: t.Any) -> list[str]:
                 continue
             if prefix_sets.covers(always_allow, sources):
                 said.append(
-                    f"The lock of port {lock.get('port')} locks nobody out who may ask: always_allow has all of its "
-                    "sources, so that they come without a grant. Name fewer in always_allow."
+                    f"The lock of port {lock.get('port')} has no effect: always_allow has all of its sources, so they "
+                    "need no grant. Name fewer in always_allow."
                 )
             else:
                 named = ", ".join(map(str, inside[:_MOST_NAMED]))

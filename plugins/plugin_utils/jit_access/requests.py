@@ -38,10 +38,7 @@ def wanted(options: t.Mapping[str, t.Any], host: str, by: JitActor, address: str
     # A question of a survey that nobody answered is an empty text.
     sources = [source for source in options["sources"] or () if source.strip()] or [address or ""]
     if not sources[0]:
-        raise RequestError(
-            "the address of whoever asks is not known here: give 'sources' "
-            "(jit_source of the playbook), as in 192.0.2.7"
-        )
+        raise RequestError("the address of the requester is not known here: give 'sources', as in 192.0.2.7")
     asked = _request(
         {
             "requested_for": name(options["requested_for"] or by.name, "requested_for"),
@@ -100,7 +97,7 @@ def name(given: str, option: str) -> str:
     """Return the name of a person or grant; raise RequestError where it is none."""
     shown = evidence.line(given.strip(), NAME_LIMIT + 1)
     if not shown or len(shown) > NAME_LIMIT:
-        raise RequestError(f"'{option}' is no name of 1 to {NAME_LIMIT} characters; say which")
+        raise RequestError(f"'{option}' is not a name of 1 to {NAME_LIMIT} characters; say which")
     return shown
 
 
@@ -141,7 +138,7 @@ def _request(fields: t.Mapping[str, t.Any]) -> grants.Request:
 def _check(asked: grants.Request, ports: t.Sequence[t.Mapping[str, t.Any]], host: str) -> None:
     if not ports:
         raise RequestError(
-            f"'policy' is empty, so that nothing may be asked for; give the ports that are locked on {host}, or leave "
+            f"'policy' is empty, so nothing may be requested; give the ports that are locked on {host}, or leave "
             "it out to have only the host decide"
         )
     try:

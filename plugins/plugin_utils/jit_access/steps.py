@@ -12,8 +12,10 @@ import contextlib
 import time
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils import spelling
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import host_name
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitQuery, JitRequest, Store, StoreError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.jit_states import MAYBE_OPEN
 
 STEPS = ("all", "request", "approve", "deny", "open")
 # Those that go on with requests that are there.
@@ -49,8 +51,8 @@ def check(options: t.Mapping[str, t.Any], is_limited: bool) -> None:
     if step == "all" and not options["self_approval"]:
         raise StepError(
             "Nothing was requested, as nobody may approve their own request: run this with jit_step=request, let "
-            "somebody else run it with jit_step=approve, and then run it with jit_step=open. Where people may open "
-            "ports by themselves, set jit_self_approval=true."
+            "somebody else run it with jit_step=approve, and then run it with jit_step=open. If people may open ports "
+            "by themselves, set jit_self_approval=true."
         )
 
 
@@ -58,8 +60,8 @@ def check_close(ids: t.Sequence[str], is_named: bool) -> None:
     """Raise StepError where nothing says what is to be closed. is_named: whether hosts are."""
     if not ids and not is_named:
         raise StepError(
-            "jit_request and jit_host are missing; give the ids of what is to be closed, or name the hosts on which "
-            "all is to be closed."
+            "jit_request and jit_host are missing; give the ids of the requests to close, or name the hosts on which "
+            "to close everything."
         )
 
 
@@ -81,11 +83,11 @@ def of_host(url: str | None, ids: t.Sequence[str], name: str, hosts: t.Sequence[
     elsewhere = sorted({request.host for request in found.values() if request.host not in known})
     if elsewhere:
         raise StepError(
-            f"Requests are about {' and '.join(elsewhere)}, which this job has not among its hosts; correct jit_host "
+            f"Requests are for {' and '.join(elsewhere)}, not among the hosts of this job; correct jit_host "
             "or the limit."
         )
     if len({request.host for request in found.values()}) < len(found):
-        raise StepError("jit_request names several requests for one host; go on with one after the other.")
+        raise StepError("jit_request names several requests for one host; use one after the other.")
     return [request.id for request in found.values() if request.host == name]
 
 
@@ -103,10 +105,23 @@ def to_close(url: str | None, ids: t.Sequence[str], name: str, hosts: t.Sequence
     lost = [request for request in ids if (found[request].host not in known if request in found else not is_named)]
     if lost:
         raise StepError(
-            f"Nothing is open by {' and '.join(lost)} on the hosts of this job; jit_requests_info says what became of "
-            "it."
+            f"Nothing is open by {' and '.join(lost)} on the hosts of this job; jit_requests_info shows the state of "
+            "the request."
         )
     return [request for request in ids if request not in found or found[request].host == name]
+
+
+def similar_people(url: str | None, person: str, name: str) -> list[str]:
+    """Return a warning if openings on a host are for people whose names resemble that of a person without any."""
+    try:
+        with contextlib.closing(Store.open(url, mode="read")) as store:
+            open_ones = store.jit_requests(JitQuery(hosts=[host_name(name)], states=MAYBE_OPEN), time.time())
+    except StoreError:
+        # The host was asked, and said that nothing is open.
+        return []
+    people = sorted({request.requested_for for request in open_ones} - {person})
+    advice = spelling.advice(person, people, "")
+    return [f"Nothing was open for {person} on {name}: {advice}"] if advice else []
 
 
 def handed_on(requests: t.Iterable[JitRequest]) -> dict[str, t.Any]:
@@ -118,7 +133,7 @@ def own_store(path: str) -> str:
     """Return the warning of who makes a request in a store that is only theirs."""
     return (
         f"The request is in {path}, the store of this account alone, where nobody else sees it: set bulwark_store (or "
-        "BULWARK_STORE) to a database that everybody uses who approves and opens."
+        "BULWARK_STORE) to a database that the people who approve and open use, too."
     )
 
 

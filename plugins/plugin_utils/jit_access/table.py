@@ -59,7 +59,7 @@ def table(requests: t.Any) -> str:
     writer.writerow(COLUMNS)
     for position, request in enumerate(requests):
         if not isinstance(request, t.Mapping) or not request.keys() >= {"id", "state", "host"}:
-            raise TableError(f"entry {position} is no request as jit_requests_info returns it")
+            raise TableError(f"entry {position} is not a request as jit_requests_info returns it")
         writer.writerow([_cell(name, request.get(name)) for name in COLUMNS])
     return out.getvalue()
 

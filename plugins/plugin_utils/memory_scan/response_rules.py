@@ -74,21 +74,18 @@ def _rule_problems(rule: t.Any, known: t.Sequence[str]) -> t.Iterator[str]:
     if wrong:
         return
     if not any(lists.values()):
-        yield "say with 'classes' or 'subtypes' what it is about"
+        yield "give 'classes', 'subtypes' or both"
     for name in lists["classes"]:
         if name not in subtypes.CLASSES:
             yield f"there is no class '{name}'; {_suggestion(str(name), subtypes.CLASSES)}"
     for name in lists["subtypes"]:
         if name not in known:
-            likeliest = spelling.likeliest(str(name), known, "")
-            yield f"there is no subtype '{name}'; " + (
-                f"{likeliest} is probably meant" if likeliest else "the guide on memory scans lists them"
-            )
+            advice = spelling.likeliest_or(str(name), known, "the guide on memory scans lists them")
+            yield f"there is no subtype '{name}'; {advice}"
 
 
 def _suggestion(name: str, known: t.Sequence[str]) -> str:
-    likeliest = spelling.likeliest(name, known, "")
-    return f"{likeliest} is probably meant" if likeliest else f"use {', '.join(known[:-1])} or {known[-1]}"
+    return spelling.likeliest_or(name, known, f"use {', '.join(known[:-1])} or {known[-1]}")
 
 
 def _class_of(finding: t.Mapping[str, t.Any]) -> str | None:

@@ -60,15 +60,15 @@ def _subtype(entry: t.Any, place: str, known: t.Collection[str]) -> Subtype:
         raise ContentError(f"{place}: a subtype is a mapping with {', '.join(sorted(_FIELDS))}")
     for name in ("id", "title", "description"):
         if not isinstance(entry[name], str) or not entry[name].strip():
-            raise ContentError(f"{place}: '{name}' is no text")
+            raise ContentError(f"{place}: '{name}' is not text")
     if not _ID.fullmatch(entry["id"]):
         raise ContentError(f"{place}: an id is 3 to 64 lower-case letters, digits and underscores")
     place = f"{place} ({entry['id']})"
     for name, choices in (("class", CLASSES), ("severity", SEVERITIES)):
         if entry[name] not in choices:
-            raise ContentError(f"{place}: {name} '{entry[name]}' is none of {', '.join(choices)}")
+            raise ContentError(f"{place}: {name} '{entry[name]}' is not one of {', '.join(choices)}")
     if not isinstance(entry["attack"], list):
-        raise ContentError(f"{place}: 'attack' is no list of techniques")
+        raise ContentError(f"{place}: 'attack' is not a list of techniques")
     for technique in entry["attack"]:
         if technique not in known:
             raise ContentError(f"{place}: attack technique '{technique}' is not in attack.yml")

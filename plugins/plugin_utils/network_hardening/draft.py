@@ -135,11 +135,11 @@ def _head(result: t.Mapping[str, t.Any], about: About) -> list[str]:
     days = wording.counted(result["observed_days"], "day")
     return [
         "---",
-        *_comment(f"Whom {about.host} is to let in, from traffic of {days}."),
+        *_comment(f"Sources that {about.host} should allow, from traffic of {days}."),
         f"# Written by bulwark.servers.learn on {about.written}.",
         "#",
-        "# Review it: strike what you know better, and let in who is missing. This file enforces nothing by itself.",
-        "# 1. This remembers who would be denied:",
+        "# Review it: remove unwanted prefixes, and add missing ones. This file enforces nothing by itself.",
+        "# 1. This records who would be denied:",
         *_comment(f"     ansible-playbook bulwark.servers.protect -l '{about.host}' -e '@{about.file}'"),
         "# 2. Some days later, bulwark.servers.scan shows them (network_denied_traffic).",
         "# 3. With network_hardening_mode set to enforce, bulwark.servers.protect denies them.",

@@ -53,7 +53,7 @@ def unseen(answer: t.Mapping[str, t.Any], minimum_days: int, now: float) -> str 
         raise InputError("the host's answer has no traffic")
     incomplete = answer.get("incomplete_since")
     if isinstance(incomplete, int | float) and incomplete > now - minimum_days * _DAY:
-        return "Who connects may be missing, because the sets of the recorder were full: raise network_hardening_size."
+        return "Some sources may be missing, because the sets of the recorder were full: raise network_hardening_size."
     if _since(answer) is not None:
         return None
     newest = max((_number(entry.get("last_seen")) or 0 for entry in traffic if isinstance(entry, dict)), default=None)
@@ -102,7 +102,8 @@ def found(
     coverage.examined = len(ports)
     if ports and not result["enough_data"]:
         days = wording.counted(result["observed_days"], "day")
-        return [], not_checked(SCOPE, f"Traffic was seen for {days} so far, which is too little to recommend anything.")
+        reason = f"Traffic was seen for {days} so far, and network_hardening_minimum_days asks for more."
+        return [], not_checked(SCOPE, reason)
     for entry in answer["listening"]:
         if _is_forwarded(entry) and entry.get("reach") != "local":
             name = f"{entry.get('protocol')}/{entry.get('port')}"
@@ -118,7 +119,7 @@ def found(
             if listener.get("reach") == "open":
                 detections += _detections(port, name, listener, _is_global(answer), result["observed_days"])
             elif listener.get("reach") != "limited":
-                coverage.skip(name, "it can't be told from the rules of the firewalls whether everybody gets to it")
+                coverage.skip(name, "the firewall rules do not show whether everybody can reach it")
     return detections, coverage.entry()
 
 
@@ -135,7 +136,7 @@ def _by_port(answer: t.Mapping[str, t.Any]) -> dict[Port, dict[str, t.Any]]:
 
 
 def _is_global(answer: t.Mapping[str, t.Any]) -> bool:
-    """Say whether the internet may get to the host: whether it has an address that is none of a private network."""
+    """Return whether the internet may reach the host, as it has an address outside of private networks."""
     for text in answer.get("addresses") or ():
         try:
             if ipaddress.ip_address(text).is_global:

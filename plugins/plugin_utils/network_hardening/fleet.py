@@ -100,7 +100,7 @@ def elsewhere(text: t.Any, traffic: t.Any, signed_in: t.Any) -> list[dict[str, t
 
 def _read(text: t.Any) -> dict[str, list[int]]:
     if not isinstance(text, str) or not text.startswith(_PREFIX):
-        raise FleetError("this is no sum of a fleet; give what the filter bulwark.servers.network_fleet returns")
+        raise FleetError("this is not a sum of a fleet; give what the filter bulwark.servers.network_fleet returns")
     try:
         unpacked = zlib.decompressobj().decompress(base64.b64decode(text[len(_PREFIX) :], validate=True), _LARGEST)
         content = json.loads(unpacked)

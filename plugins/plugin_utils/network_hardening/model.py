@@ -72,15 +72,15 @@ def parse(data: t.Any, where: str) -> Model:
 
 def _feature(data: t.Any, where: str, name: str) -> Feature:
     if not isinstance(data, dict):
-        raise ContentError(f"{where}: {name} is no mapping")
+        raise ContentError(f"{where}: {name} is not a mapping")
     texts = [data.get(key, "") for key in ("high", "low")]
     if not all(isinstance(text, str) for text in texts):
-        raise ContentError(f"{where}: {name} has a high or low that is no text")
+        raise ContentError(f"{where}: {name} has a high or low that is not text")
     numbers = [_number(data.get(key), f"{where}: {name}: {key}") for key in ("weight", "usual")]
     return Feature(numbers[0], numbers[1], texts[0], texts[1])
 
 
 def _number(value: t.Any, where: str) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not -1e6 < value < 1e6:
-        raise ContentError(f"{where} is no number")
+        raise ContentError(f"{where} is not a number")
     return float(value)

@@ -92,7 +92,7 @@ def _observed(value: t.Any, option: str) -> tuple[int, int]:
     moments = _list(value, option)
     good = [one for one in moments if isinstance(one, int | float) and 0 <= one <= sources.LATEST]
     if len(moments) != 2 or good != moments or moments[0] > moments[1]:
-        raise InputError(f"{option} is no list of two times, the first before the last, in seconds since the epoch")
+        raise InputError(f"{option} is not a list of two times, the first before the last, in seconds since the epoch")
     return int(moments[0] // 86_400), int(moments[1] // 86_400)
 
 
@@ -101,7 +101,7 @@ def port(text: t.Any, option: str) -> Port:
     number, _slash, protocol = text.partition("/") if isinstance(text, str) else ("", "", "")
     good = number.isascii() and number.isdigit() and len(number) <= 5 and 0 < int(number) <= 65535
     if not good or protocol not in sources.PROTOCOLS:
-        raise InputError(f"{option} has an entry that is no port with its protocol, like 22/tcp")
+        raise InputError(f"{option} has an entry that is not a port with its protocol, like 22/tcp")
     return int(number), protocol
 
 
@@ -109,13 +109,13 @@ def _list(value: t.Any, option: str) -> list[t.Any]:
     if value is None:
         return []
     if not isinstance(value, list | tuple):
-        raise InputError(f"{option} is no list but a {type(value).__name__}")
+        raise InputError(f"{option} is not a list but of type {type(value).__name__}")
     return list(value)
 
 
 def _whole(value: t.Any, option: str, least: int, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise InputError(f"{option} is no whole number from {least} to {most}")
+        raise InputError(f"{option} is not a whole number from {least} to {most}")
     return value
 
 
@@ -123,7 +123,7 @@ def _listening(value: t.Any) -> dict[Port, bool]:
     found: dict[Port, bool] = {}
     for entry in _list(value, "listening"):
         if not isinstance(entry, dict):
-            raise InputError("listening has an entry that is no dictionary with port and protocol")
+            raise InputError("listening has an entry that is not a dictionary with port and protocol")
         place = port(f"{entry.get('port')}/{entry.get('protocol', 'tcp')}", "listening")
         address = str(entry.get("address", "*"))
         try:
@@ -149,7 +149,7 @@ def _block(text: t.Any, option: str, widest: bool) -> prefixes.Block:
     try:
         block = prefixes.block_of(text if isinstance(text, str) else "")
     except ValueError:
-        raise InputError(f"{option} has an entry that is no address or prefix") from None
+        raise InputError(f"{option} has an entry that is not an address or prefix") from None
     if widest and block.length < _WIDEST[block.version]:
         raise InputError(f"{option} has the prefix {block}, which is too wide to be meant")
     return block
@@ -169,7 +169,7 @@ def _names(value: t.Any) -> dict[prefixes.Block, str]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise InputError(f"names is no dictionary but a {type(value).__name__}")
+        raise InputError(f"names is not a dictionary but of type {type(value).__name__}")
     return {_block(prefix, "names", widest=False): str(name) for prefix, name in value.items()}
 
 
@@ -178,7 +178,7 @@ def _found(value: t.Any) -> dict[prefixes.Block, str]:
     found: dict[prefixes.Block, str] = {}
     for finding in _list(value, "findings"):
         if not isinstance(finding, dict):
-            raise InputError("findings has an entry that is no finding of this collection")
+            raise InputError("findings has an entry that is not a finding of this collection")
         info = finding.get("finding_info")
         title = info.get("title") if isinstance(info, dict) else None
         evidences = finding.get("evidences")

@@ -12,7 +12,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.judge import Verdict
 from ansible_collections.bulwark.servers.plugins.plugin_utils.network_hardening.sources import Seen
 
-NO_PLACE = "there is no place for it among the prefixes"
+NO_PLACE = "there is no room for it among the prefixes"
 NEIGHBOUR = "it is within a prefix of legitimate sources"
 WEAK = "it came too rarely for a prefix of its own"
 

@@ -99,12 +99,12 @@ def read(value: t.Any, observed: tuple[int, int] | None, ssh: t.Sequence[Port]) 
     if value is None:
         return SignIns()
     if not isinstance(value, list | tuple):
-        raise InputError(f"sign_ins is no list but a {type(value).__name__}")
+        raise InputError(f"sign_ins is not a list but of type {type(value).__name__}")
     found: dict[Port, dict[Key, SignedIn]] = {port: {} for port in ssh} if observed else {}
     for place, entry in enumerate(value):
         where = f"entry {place} of sign_ins"
         if not isinstance(entry, dict):
-            raise InputError(f"{where} is no dictionary")
+            raise InputError(f"{where} is not a dictionary")
         key, signed = _source(entry, where), _signed_in(entry, where)
         for port in _ports(entry, where, ssh):
             of_port = found.setdefault(port, {})
@@ -123,12 +123,12 @@ def fleet(value: t.Any) -> dict[Key, Elsewhere]:
     if value is None:
         return {}
     if not isinstance(value, list | tuple):
-        raise InputError(f"fleet is no list but a {type(value).__name__}")
+        raise InputError(f"fleet is not a list but of type {type(value).__name__}")
     found: dict[Key, Elsewhere] = {}
     for place, entry in enumerate(value):
         where = f"entry {place} of fleet"
         if not isinstance(entry, dict):
-            raise InputError(f"{where} is no dictionary")
+            raise InputError(f"{where} is not a dictionary")
         numbers = [
             sources.whole(entry, name, where, default=0)
             for name in ("hosts_signed_in", "hosts_seen", "hosts_refused_only")

@@ -51,11 +51,11 @@ class Seen:
 def read(entries: t.Any) -> list[Seen]:
     """Return what came in; raise InputError. Entries of the other direction are left out."""
     if not isinstance(entries, list):
-        raise InputError(f"the traffic is no list but a {type(entries).__name__}")
+        raise InputError(f"the traffic is not a list but of type {type(entries).__name__}")
     found = []
     for place, entry in enumerate(entries):
         if not isinstance(entry, dict):
-            raise InputError(f"entry {place} of the traffic is no dictionary")
+            raise InputError(f"entry {place} of the traffic is not a dictionary")
         if entry.get("direction", "in") == "in":
             found.append(_seen(entry, f"entry {place} of the traffic"))
         elif entry["direction"] != "out":
@@ -71,7 +71,7 @@ def _seen(entry: dict[t.Any, t.Any], where: str) -> Seen:
         raise InputError(f"{where} has no address in source") from None
     protocol = entry.get("protocol")
     if protocol not in PROTOCOLS:
-        raise InputError(f"{where} has a protocol that is none of {', '.join(PROTOCOLS)}")
+        raise InputError(f"{where} has a protocol that is not one of {', '.join(PROTOCOLS)}")
     first, last = _number(entry, "first_seen", where, LATEST), _number(entry, "last_seen", where, LATEST)
     if not _EARLIEST <= first <= last:
         raise InputError(f"{where} was last seen before it was first seen, or before 2001")
@@ -131,13 +131,13 @@ def dates(value: t.Any, where: str) -> dict[int, int]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise InputError(f"{where} has days that are no dictionary of dates")
+        raise InputError(f"{where} has days that are not a dictionary of dates")
     found = {}
     for date, count in value.items():
         try:
             day = dt.date.fromisoformat(str(date)).toordinal() - 719_163  # of 1970-01-01
         except ValueError:
-            raise InputError(f"{where} has a day that is no date like 2026-01-31") from None
+            raise InputError(f"{where} has a day that is not a date like 2026-01-31") from None
         if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= _LARGEST:
             raise InputError(f"{where} has a day without a number of connections")
         found[day] = count

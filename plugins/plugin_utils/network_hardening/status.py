@@ -73,13 +73,13 @@ def status(case: Case) -> tuple[str, str]:
     """Return what becomes of a port, and why."""
     asked = case.asked
     if case.port in asked.public:
-        return PUBLIC, "it is meant for everybody, so that there is nothing to learn from who comes"
+        return PUBLIC, "it is meant for everybody, so nothing is recommended"
     if not case.days:
         needed = wording.counted(asked.minimum_days, "day")
-        return NOT_ENOUGH, f"it is not known who connects, which takes {needed} of traffic"
+        return NOT_ENOUGH, f"it is not known who connects: {needed} of traffic are needed"
     if case.days < asked.minimum_days:
         seen = wording.counted(case.days, "day")
-        return NOT_ENOUGH, f"traffic was seen for {seen}, and {asked.minimum_days} are needed"
+        return NOT_ENOUGH, f"traffic was seen for {seen}, and network_hardening_minimum_days is {asked.minimum_days}"
     if not case.verdicts:
         return CLOSE, f"nobody connected to it {case.within}"
     if not any(verdict.welcome for verdict in case.verdicts.values()):
@@ -102,11 +102,11 @@ def _nobody(case: Case) -> tuple[str, str]:
     suspects = sum(verdict.is_suspect for verdict in case.verdicts.values())
     if suspects:
         known = wording.counted(suspects, "source")
-        return UNCLEAR, f"{known} signed in, although something speaks against it: look at that first"
+        return UNCLEAR, f"{known} signed in, although there are signs against it: check those first"
     often = sum(case.activities[key].comes_often for key in case.verdicts)
     if often and all(kind == judge.HOSTILE for kind in kinds):
         known = wording.counted(often, "source")
-        return UNCLEAR, f"{known} came on many days, although something speaks against it: look at that first"
+        return UNCLEAR, f"{known} came on many days, although there are signs against it: check those first"
     if all(kind == judge.HOSTILE for kind in kinds):
         return CLOSE, f"nobody but scanners and attackers connected to it {case.within}"
     if case.period and case.asked.known.sign_ins.is_complete(case.port, case.period):
@@ -114,7 +114,7 @@ def _nobody(case: Case) -> tuple[str, str]:
     if not case.was_answered:
         return CLOSE, f"nobody who connected to it {case.within} was answered"
     doubtful = wording.counted(kinds.count(judge.UNCLEAR), "source")
-    return UNCLEAR, f"nobody is known to be legitimate, and {doubtful} may be: keep it open, and look at who came"
+    return UNCLEAR, f"nobody is known to be legitimate, and {doubtful} may be: keep it open, and check its sources"
 
 
 def _fresh(case: Case) -> tuple[str, str] | None:
@@ -135,7 +135,7 @@ def _suspicious(case: Case) -> tuple[str, str] | None:
     if days[True] <= _MOST_SUSPECT * (days[True] + days[False]):
         return None
     known = wording.counted(sum(verdict.is_suspect for verdict in case.verdicts.values()), "source")
-    return UNCLEAR, f"{known} signed in often, although something speaks against it: look at that first"
+    return UNCLEAR, f"{known} signed in often, although there are signs against it: check those first"
 
 
 def _doubtful(case: Case) -> tuple[str, str] | None:
@@ -148,14 +148,17 @@ def _doubtful(case: Case) -> tuple[str, str] | None:
     unmeasured = [key for key in doubtful if _is_unmeasured(case, case.activities[key])]
     if unmeasured:
         often = wording.counted(len(unmeasured), "source")
-        return UNCLEAR, f"{often} came often, and what was transferred is not known: keep it open, and look at who came"
+        return (
+            UNCLEAR,
+            f"{often} came often, and what was transferred is not known: keep it open, and check its sources",
+        )
     days, known_days = (_days(case, keys) for keys in (doubtful, welcome))
     count, known_count = (sum(case.activities[key].count for key in keys) for keys in (doubtful, welcome))
     if days <= known_days or count <= _DOUBTFUL_SHARE * known_count:
         return None
     return UNCLEAR, (
         f"{wording.counted(len(doubtful), 'source')} may be legitimate as well as {len(welcome):,} that "
-        f"{'is' if len(welcome) == 1 else 'are'}: keep it open, and look at who came"
+        f"{'is' if len(welcome) == 1 else 'are'}: keep it open, and check its sources"
     )
 
 
@@ -188,7 +191,7 @@ def _sparse(case: Case) -> tuple[str, str] | None:
         near = prefixes.NEIGHBOURHOODS[group.block.version][0]
         if not group.trusted and group.block.length < near and len(group.members) < _CROWD:
             few = wording.counted(len(group.members), "source")
-            return UNCLEAR, f"{few} are spread over {group.block}, and who else is there is not known: keep it open"
+            return UNCLEAR, f"{few} are spread over {group.block}, and its other addresses are unknown: keep it open"
     return None
 
 
@@ -200,7 +203,7 @@ def _moving(case: Case) -> tuple[str, str] | None:
     held = f"{outlook.denied:,} of {wording.counted(outlook.visits, 'later visit')} would have been denied"
     return UNCLEAR, (
         "legitimate sources change their addresses more than prefixes can follow, or came too rarely to tell "
-        f"({held} by what was seen earlier): keep it open, and look at who came"
+        f"({held} by what was seen earlier): keep it open, and check its sources"
     )
 
 
@@ -213,7 +216,7 @@ def _narrowed(case: Case) -> tuple[str, str]:
     if lost:
         return PARTIAL, (
             f"{wording.counted(len(case.left), 'source or group', 'sources or groups')} of "
-            f"{wording.share(lost, found)} of the legitimate connections found no place among "
+            f"{wording.share(lost, found)} of the legitimate connections found no room among "
             f"{case.asked.max_prefixes} prefixes"
         )
     return NARROW, f"all legitimate sources are within {wording.counted(len(case.kept), 'prefix', 'prefixes')}"

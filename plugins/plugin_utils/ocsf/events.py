@@ -18,7 +18,7 @@ import re
 import typing as t
 import uuid
 
-from ansible_collections.bulwark.servers.plugins.module_utils._finding import ALLOWED, BLOCKED, SEVERITIES, printable
+from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES, printable
 from ansible_collections.bulwark.servers.plugins.plugin_utils import collection_version
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import (
     Alert,
@@ -26,9 +26,16 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import (
     Catalogue,
     ContentError,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.compliance import FAIL, Compliance, resolved
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import (
+    classes,
+    evidence,
+    observables,
+    outcome,
+    security_product,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.compliance import Compliance, resolved
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import Device
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.security_product import Description, SecurityProduct
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.vulnerabilities import Vulnerabilities
 
 __all__ = [
@@ -65,31 +72,31 @@ _ACTIVITIES = {"create": (1, "Create"), "update": (2, "Update"), "close": (3, "C
 # the activity tells the two apart, and ``unmapped.status`` keeps the store's own word.
 _STATUSES = {"new": (1, "New"), "open": (1, "New"), "suppressed": (3, "Suppressed"), "resolved": (4, "Resolved")}
 
-_OUTCOMES: t.Mapping[str, t.Mapping[str, t.Any]] = {
-    ALLOWED: {"action_id": 1, "action": "Allowed", "disposition_id": 1, "disposition": "Allowed"},
-    BLOCKED: {"action_id": 2, "action": "Denied", "disposition_id": 2, "disposition": "Blocked"},
-}
-
 # Changing this would give every stored finding another identity.
 NAMESPACE = uuid.UUID("7b1f0c55-3f0e-5a37-9c0f-6d1f5a0c9be1")
 _MESSAGE_LIMIT = 2_000
 _DETECTIONS_LIMIT = 100_000
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_.]{1,63}")
-_CVE = re.compile(r"\bCVE-\d{4}-\d{4,}\b")
 
 
 class DetectionError(ContentError):
     """A detection is none that can be kept; the message names the field."""
 
 
-def findings(detections: t.Any, catalogue: Catalogue, host: Device, now: float) -> list[dict[str, t.Any]]:
+def findings(
+    detections: t.Any,
+    catalogue: Catalogue,
+    host: Device,
+    now: float,
+    products: t.Mapping[str, Description] | None = None,
+) -> list[dict[str, t.Any]]:
     """Return a finding for each of a module's detections; see ``finding``."""
     if not isinstance(detections, (list, tuple)):
-        raise DetectionError("its 'detections' are no list")
+        raise DetectionError("its 'detections' are not a list")
     if len(detections) > _DETECTIONS_LIMIT:
         raise DetectionError(f"it has {len(detections)} detections; at most {_DETECTIONS_LIMIT} are read")
-    return [finding(detection, catalogue, host, now) for detection in detections]
+    return [finding(detection, catalogue, host, now, products=products) for detection in detections]
 
 
 def finding(
@@ -99,22 +106,28 @@ def finding(
     now: float,
     compliance: Compliance | None = None,
     vulnerabilities: Vulnerabilities | None = None,
+    products: t.Mapping[str, Description] | None = None,
 ) -> dict[str, t.Any]:
     """Return the OCSF event of a detection (see ``module_utils._finding.detection``) made on ``host``.
 
     now: when it was observed, in seconds since the epoch; times in the event are in milliseconds. compliance: what the
     controller knows of the control that a recommendation is about; a host has no say in it. vulnerabilities: what it
-    knows of those of a package. Raises DetectionError for an alert or technique that the catalogue doesn't have, and
-    for a field of the wrong kind.
+    knows of those of a package. products: those whose alerts a detection may pass on, by id. Raises DetectionError for
+    an alert or technique that the catalogue doesn't have, and for a field of the wrong kind.
     """
     if not isinstance(detection, t.Mapping):
-        raise DetectionError("a detection is no mapping")
+        raise DetectionError("a detection is not a mapping")
     alert = _known(catalogue.alert, "alert", _identifier(detection, "alert"))
     subject = _text(detection, "subject")
     scope = _text(detection, "scope")
     notes = evidence.Notes()
     evidences = evidence.evidences(detection.get("evidences") or [], notes)
     class_uid, class_name = _CLASSES[alert.kind]
+    reported = _product(detection, alert, products or {})
+    attacks = _techniques(detection, alert, catalogue)
+    unknown: list[str] = []
+    if reported is not None:
+        attacks, unknown = security_product.attacks(reported.techniques, attacks, catalogue)
     severity = _severity(detection.get("severity"), alert)
     first, last = _period(detection, now)
     uid = finding_uid(host.name, alert.id, subject)
@@ -136,7 +149,7 @@ def finding(
             "desc": alert.description,
             "types": [alert.capability],
             "analytic": {"type_id": 1, "type": "Rule", "uid": alert.id, "name": alert.title},
-            "attacks": [_attack(reference) for reference in _techniques(detection, alert, catalogue)],
+            "attacks": [_attack(reference) for reference in attacks],
             "product": product(),
             "created_time": _milliseconds(now),
             "first_seen_time": _milliseconds(now),
@@ -164,12 +177,21 @@ def finding(
             "status": "new",
         },
     }
-    _describe_class(event, alert, subject, evidences, compliance)
+    classes.describe(event, alert, subject, evidences, compliance)
+    if detection.get("simulation") is not None:
+        event["unmapped"]["simulation"] = _text(detection, "simulation")
     if vulnerabilities is not None:
         # Names and titles come from hosts, reports of scanners and feeds.
         event["vulnerabilities"] = evidence.plain(vulnerabilities.to_ocsf(alert.references, now))
         event["unmapped"] |= evidence.plain(vulnerabilities.unmapped())
-    _describe_outcome(event, detection.get("disposition"))
+    if reported is not None:
+        reported.apply(event, unknown, product())
+    outcome.describe(event, detection.get("disposition"))
+    shown = observables.of_event(event)
+    if len(shown) > observables.LIMIT:
+        notes.add(f"observables: {len(shown) - observables.LIMIT} left out, more than {observables.LIMIT}")
+    if shown:
+        event["observables"] = observables.to_ocsf(shown)
     if notes.lines:
         event["unmapped"]["notes"] = notes.lines
     return with_status(event, "new", "create", now)
@@ -249,46 +271,6 @@ def product() -> dict[str, str]:
     return {"name": "bulwark.servers", "vendor_name": "Bulwark", "version": collection_version.version()}
 
 
-def _describe_class(
-    event: dict[str, t.Any],
-    alert: Alert,
-    subject: str,
-    evidences: list[dict[str, t.Any]],
-    compliance: Compliance | None,
-) -> None:
-    """Add what only this class of finding has: OCSF has no evidences in a Vulnerability Finding, and so on."""
-    remediation: dict[str, t.Any] = {"desc": alert.remediation}
-    if alert.references:
-        remediation["references"] = list(alert.references)
-    if alert.kind == "vulnerability":
-        event["vulnerabilities"] = [_vulnerability(alert, subject, remediation)]
-        if evidences:
-            event["unmapped"]["evidences"] = evidences
-        return
-    event["remediation"] = remediation
-    if evidences:
-        event["evidences"] = evidences
-    if alert.kind == "recommendation" and compliance is not None:
-        event["compliance"] = compliance.to_ocsf(alert.description)
-        event["unmapped"]["control"] = dict(compliance.counts)
-    elif alert.kind == "recommendation":
-        event["compliance"] = {"control": alert.title, "desc": alert.description, **FAIL}
-
-
-def _describe_outcome(event: dict[str, t.Any], disposition: t.Any) -> None:
-    """Add what a control of the host did, as OCSF's profile Security Control has it."""
-    outcome = _OUTCOMES.get(disposition) if isinstance(disposition, str) else None
-    if outcome is not None:
-        event.update(outcome)
-        event["metadata"]["profiles"].append("security_control")
-
-
-def _vulnerability(alert: Alert, subject: str, remediation: dict[str, t.Any]) -> dict[str, t.Any]:
-    known = _CVE.search(subject)
-    named: dict[str, t.Any] = {"cve": {"uid": known.group()}} if known else {"advisory": {"uid": subject}}
-    return {**named, "title": alert.title, "desc": alert.description, "remediation": remediation}
-
-
 def _resource(subject: str, evidences: list[dict[str, t.Any]], host: Device) -> dict[str, t.Any]:
     resource = {"name": subject, "hostname": host.name}
     kinds = [kind for kind in ("file", "process", "user") if evidences and kind in evidences[0]]
@@ -300,13 +282,24 @@ def _resource(subject: str, evidences: list[dict[str, t.Any]], host: Device) -> 
 def _techniques(detection: t.Mapping[str, t.Any], alert: Alert, catalogue: Catalogue) -> list[AttackReference]:
     added = detection.get("techniques") or []
     if not isinstance(added, (list, tuple)):
-        raise DetectionError(f"the detection of {alert.id} has 'techniques' that are no list")
+        raise DetectionError(f"the detection of {alert.id} has 'techniques' that are not a list")
     references = {reference.technique: reference for reference in alert.attack}
     for technique in added:
         identifier = _identifier({"techniques": technique}, "techniques")
         reference = _known(catalogue.technique, "ATT&CK technique", identifier)
         references.setdefault(reference.technique, reference)
     return list(references.values())
+
+
+def _product(
+    detection: t.Mapping[str, t.Any], alert: Alert, products: t.Mapping[str, Description]
+) -> SecurityProduct | None:
+    if detection.get("product") is None:
+        return None
+    try:
+        return security_product.read(detection["product"], products)
+    except evidence.UnfitError as error:
+        raise DetectionError(f"the detection of {alert.id} has an unusable 'product': {error}") from None
 
 
 def _known(look_up: t.Callable[[str], T], what: str, identifier: str) -> T:
@@ -334,7 +327,7 @@ def _severity(value: t.Any, alert: Alert) -> str:
     if value is None and alert.severity is not None:
         return alert.severity
     if not isinstance(value, str) or value not in SEVERITIES:
-        raise DetectionError(f"the detection of {alert.id} has a severity that is none of {', '.join(SEVERITIES)}")
+        raise DetectionError(f"the detection of {alert.id} has a severity that is not one of {', '.join(SEVERITIES)}")
     return evidence.plain_text(value)
 
 
@@ -342,7 +335,7 @@ def _identifier(detection: t.Mapping[str, t.Any], field: str) -> str:
     value = detection.get(field)
     if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
         shown = printable(evidence.plain_text(value)[:80]) if isinstance(value, str) else type(value).__name__
-        raise DetectionError(f"a detection has no usable '{field}': '{shown}' is no identifier")
+        raise DetectionError(f"a detection has no usable '{field}': '{shown}' is not an identifier")
     return evidence.plain_text(value)
 
 
@@ -381,7 +374,7 @@ def _timestamp(value: t.Any, field: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LAST_SECOND:
-        raise DetectionError(f"a detection's '{field}' is no time in seconds since the epoch")
+        raise DetectionError(f"a detection's '{field}' is not a time in seconds since the epoch")
     return float(value)
 
 

@@ -188,7 +188,12 @@ def plain(value: t.Any, depth: int = _DEPTH_LIMIT) -> t.Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
+        # Most texts are short and plain; each event that is recorded has a hundred.
+        if len(value) <= TEXT_LIMIT and value.isascii() and value.isprintable():
+            return plain_text(value)
         return text(value)
+    if isinstance(value, (dict, list)) and depth > 0:
+        return _container(value, depth - 1)
     if isinstance(value, int):
         return integer(value, 63)
     if isinstance(value, float):
@@ -204,7 +209,7 @@ def plain(value: t.Any, depth: int = _DEPTH_LIMIT) -> t.Any:
 
 def _container(value: t.Mapping[t.Any, t.Any] | t.Sequence[t.Any], depth: int) -> t.Any:
     more = f"{len(value) - _ITEMS_LIMIT} more left out" if len(value) > _ITEMS_LIMIT else None
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         members = {_key(key): plain(value[key], depth) for key in list(value)[:_ITEMS_LIMIT]}
         return members | {"...": more} if more else members
     items = [plain(item, depth) for item in value[:_ITEMS_LIMIT]]
@@ -212,7 +217,9 @@ def _container(value: t.Mapping[t.Any, t.Any] | t.Sequence[t.Any], depth: int) -
 
 
 def _key(key: t.Any) -> str:
-    return text(key, 256) if isinstance(key, str) else type(key).__name__
+    if not isinstance(key, str):
+        return type(key).__name__
+    return plain_text(key) if len(key) <= 256 and key.isascii() and key.isprintable() else text(key, 256)
 
 
 def _boolean(value: t.Any) -> bool:

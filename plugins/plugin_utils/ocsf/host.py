@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible.errors import AnsibleError
+from ansible_collections.bulwark.servers.plugins.plugin_utils import host_facts
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence
 
 # Stands for all hosts together in findings that are about no single one. No host may be called so.
@@ -97,20 +97,7 @@ def _fact(task_vars: t.Mapping[str, t.Any], name: str) -> str | None:
 
 
 def _raw_fact(task_vars: t.Mapping[str, t.Any], name: str) -> t.Any:
-    facts = _variable(task_vars, "ansible_facts")
-    if isinstance(facts, t.Mapping):
-        for key in (name, f"ansible_{name}"):
-            if facts.get(key) is not None:
-                return facts[key]
-    return _variable(task_vars, f"ansible_{name}")
-
-
-def _variable(task_vars: t.Mapping[str, t.Any], name: str) -> t.Any:
-    try:
-        return task_vars.get(name)
-    except AnsibleError:
-        # Another host's variables (hostvars) are templated when they are read, and that template may fail.
-        return None
+    return host_facts.fact(task_vars, host_facts.facts(task_vars), name)
 
 
 def _address(task_vars: t.Mapping[str, t.Any]) -> str | None:

@@ -221,6 +221,7 @@ OBJECTS: t.Mapping[str, Shape] = {
     ),
     "user": Shape(
         {
+            "credential_uid": "text",
             "display_name": "text",
             "domain": "text",
             "full_name": "text",

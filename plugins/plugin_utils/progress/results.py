@@ -46,13 +46,15 @@ class Result:
         if not self.action.startswith(_COLLECTION):
             return
         module = self.action[len(_COLLECTION) :]
-        if module == "findings_run":
+        if module in ("findings_run", "scan_run"):
             run.expect((self.data.get("run") or {}).get("capabilities") or run.expected)
+            if self.data.get("path"):
+                run.report = {name: self.data.get(name) for name in ("summary", "path")}
         elif module == "findings_report":
             # In check mode no report is written that could be named.
             names = ("summary",) if self._task.check_mode is True else ("summary", "path")
             run.report = {name: self.data.get(name) for name in names}
-        elif module == "findings":
+        elif module == "findings_record":
             if self.data.get("capability"):
                 run.recorded(self.host, self.data["capability"])
         elif module == "host_scan" and isinstance(self.data.get("capabilities"), dict):

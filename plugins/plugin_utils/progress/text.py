@@ -154,7 +154,8 @@ def _task(run: Tracker, columns: int = 10_000) -> str:
     done = f"{task}: {run.task_done:,}/{run.task_hosts:,}"
     slow = [(visible(host, 80), f"({duration(wait)})") for host, wait in run.at_work(SLOW_AFTER)]
     if not slow:
-        return done
+        busy = len(run.at_work(0))
+        return f"{done}, {busy:,} at work" if busy else done
 
     def words(longest: int) -> str:
         return (
@@ -186,7 +187,7 @@ def _findings(run: Tracker) -> list[str]:
         unchecked = len(run.hosts) - checked - partial
         lines.append(
             f"{capability_name(name)}: found {_severities(tally.severities) or 'nothing'};"
-            f" hosts checked {checked:,}, partly {partial:,}, not {unchecked:,}"
+            f" hosts: {checked:,} checked, {partial:,} partly checked, {unchecked:,} not checked"
         )
     return lines
 

@@ -100,6 +100,8 @@ class Tracker:
     def play_started(self, name: str, hosts: t.Iterable[str]) -> None:
         self.play = name
         self.hosts = frozenset(hosts)
+        # The waiting of the former play is over.
+        self.task, self._task_id = "", ""
         self._at_work.clear()
 
     def task_started(self, identity: str, name: str, once: bool) -> None:

@@ -42,7 +42,7 @@ def attempt(step: t.Callable[[], _Outcome]) -> _Outcome | dict[str, t.Any]:
     except AnsibleError as error:
         return failed(error.message)
     except Exception as error:  # noqa: BLE001 - a host's answer that one capability stumbles over is its own problem
-        return failed(f"the host's answer could not be used: {type(error).__name__}: {error}")
+        return failed(f"the host's result could not be used: {type(error).__name__}: {error}")
 
 
 def failed(message: str) -> dict[str, t.Any]:

@@ -74,7 +74,7 @@ class Host:
         except AnsibleError as error:
             problem = {"failed": True, "msg": error.message.strip()}
         except Exception as error:  # noqa: BLE001 - ansible-core stumbles over what a host may print
-            problem = {"failed": True, "msg": f"the host's answer could not be used: {type(error).__name__}: {error}"}
+            problem = {"failed": True, "msg": f"the host's result could not be used: {type(error).__name__}: {error}"}
         failed = {"failed": True, "msg": problem["msg"]}
         return Answers({look.id: dict(failed) for look in looks}, {}, self.pins, (), (), problem)
 

@@ -12,15 +12,28 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import no
 from ansible_collections.bulwark.servers.plugins.plugin_utils import failure_reasons
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.questions import Asked, Question
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import CapabilityResult
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import CapabilityResult, result_of_module
+
+
+class Investigated(t.NamedTuple):
+    """An investigation as ``Store.record_investigation`` takes it. finding: "" without one. summary: its sentences."""
+
+    subject: str
+    finding: str
+    summary: t.Sequence[str]
+    result: t.Mapping[str, t.Any]
 
 
 class Record(t.NamedTuple):
-    """One result as the store takes it. problem: why it is none; is_usage_error: whether the options are the reason."""
+    """One result as the store takes it. problem: why it is none; is_usage_error: whether the options are the reason.
+
+    investigation: what an investigation returned, None for any other look.
+    """
 
     result: CapabilityResult
     problem: str | None = None
     is_usage_error: bool = False
+    investigation: Investigated | None = None
 
 
 def of_capability(asked: Asked) -> list[Record]:
@@ -45,18 +58,18 @@ def of_look(question: Question) -> Record | None:
         return None
     if result.get("failed"):
         return _failed(question.capability, question.look.scope, reason_of(question, result), _is_usage_error(result))
-    found = CapabilityResult(
-        capability=question.capability,
-        findings=result.get("findings") or (),
-        coverage=result.get("coverage") or (),
-        checkpoint=result.get("checkpoint"),
-        controls=result.get("controls") or (),
-        containers=result.get("containers") or (),
-        programs=result.get("programs") or (),
-        program_host=result.get("program_host"),
-        ended=result.get("ended") or (),
-    )
-    return Record(found)
+    # A look that returned no coverage covered nothing.
+    recorded = result_of_module(question.capability, {**result, "coverage": result.get("coverage") or ()})
+    return Record(recorded, investigation=_investigated(result))
+
+
+def _investigated(result: t.Mapping[str, t.Any]) -> Investigated | None:
+    """Return the investigation of a result, None without one or if it names nothing."""
+    # Only an action has it, after it checked what the host returned.
+    if "investigated" not in result or not result["investigation"]["nodes"]:
+        return None
+    about = result["investigated"]
+    return Investigated(about["subject"], about["finding"], about["summary"], result["investigation"])
 
 
 def of_follow_up(question: Question, result: t.Mapping[str, t.Any]) -> list[Record]:

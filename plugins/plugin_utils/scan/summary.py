@@ -65,7 +65,8 @@ def merged(recorded: t.Sequence[t.Mapping[str, t.Any]], of_host: t.Mapping[str, 
         if more.get("failed"):
             result.update(failed=True, msg=" ".join(filter(None, (result.get("msg"), more["msg"]))))
     changed = of_host["changed"] or any(each["changed"] for each in recorded)
-    return {**result, **of_host, "changed": changed}
+    warnings = [words for each in (*recorded, of_host) for words in each.get("warnings") or ()]
+    return {**result, **of_host, "changed": changed, **({"warnings": warnings} if warnings else {})}
 
 
 def of_problem(problem: t.Mapping[str, t.Any]) -> str:

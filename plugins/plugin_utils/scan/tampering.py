@@ -47,5 +47,5 @@ def _detection(subject: str, reason: str) -> dict[str, t.Any]:
         subject,
         _SCOPE,
         [{"file": {"name": subject, "type_id": _UNKNOWN_KIND}}],
-        message=f"It {reason}; nothing of it was run, and everything was sent anew.",
+        message=f"It {reason}; it was not run, and everything was sent again.",
     )

@@ -77,7 +77,7 @@ def _group(rule: t.Any) -> list[dict[str, t.Any]]:
         unknown = set(called) - {reference.reference for reference in rule.referenced_rules}
         if unknown:
             raise UnusableError(
-                f"alias '{name}' names the rule '{min(unknown)}', which is none of its rules", "correlation.aliases"
+                f"alias '{name}' names the rule '{min(unknown)}', which is not one of its rules", "correlation.aliases"
             )
         group.append(
             {"name": name, "fields": [called.get(reference.reference, name) for reference in rule.referenced_rules]}

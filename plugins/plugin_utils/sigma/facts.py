@@ -39,7 +39,7 @@ def facts(rule: t.Any, document: Document, known: Known, component: bool) -> dic
         raise UnusableError(f"{OWN_KEY} is a mapping with some of {', '.join(_OWN_FIELDS)}", OWN_KEY)
     for name in own:
         if name not in _OWN_FIELDS:
-            raise UnusableError(f"{OWN_KEY}: '{name}' is none of {', '.join(_OWN_FIELDS)}", OWN_KEY)
+            raise UnusableError(f"{OWN_KEY}: '{name}' is not one of {', '.join(_OWN_FIELDS)}", OWN_KEY)
     component = component or _step(own)
     alert = _alert(own, document, known.alerts, component)
     title = str(rule.title or "").strip()
@@ -122,9 +122,9 @@ def _explained_by(own: t.Mapping[str, t.Any], rule: t.Any) -> dict[str, str]:
         raise UnusableError(f"{OWN_KEY}: explained_by is a mapping of kinds to severities", part)
     for kind, severity in explained.items():
         if kind not in EXPLANATIONS:
-            raise UnusableError(f"{OWN_KEY}: explained_by: '{kind}' is none of {', '.join(EXPLANATIONS)}", part)
+            raise UnusableError(f"{OWN_KEY}: explained_by: '{kind}' is not one of {', '.join(EXPLANATIONS)}", part)
         if severity not in SEVERITIES:
-            raise UnusableError(f"{OWN_KEY}: explained_by: '{severity}' is none of {', '.join(SEVERITIES)}", part)
+            raise UnusableError(f"{OWN_KEY}: explained_by: '{severity}' is not one of {', '.join(SEVERITIES)}", part)
         level = rule.level.name.lower() if rule.level is not None else None
         if level is not None and SEVERITIES.index(severity) > SEVERITIES.index(level):
             raise UnusableError(f"{OWN_KEY}: explained_by: an explanation can't raise {level} to {severity}", part)

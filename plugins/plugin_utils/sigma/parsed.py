@@ -54,7 +54,7 @@ class Parsed:
 
 
 def parse_all(documents: t.Iterable[Document]) -> tuple[Parsed, list[Problem]]:
-    """Return what the documents are, and a problem for each that is none of these."""
+    """Return the parsed documents, and a problem for each other one."""
     problems: list[Problem] = []
     rules: list[Entry] = []
     correlations: list[Entry] = []

@@ -48,11 +48,21 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
     Suppression,
     TrendPoint,
 )
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.module_results import result_of_module
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.program_model import (
     HostSighting,
     HostsWith,
     ProgramHost,
     ProgramQuery,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.scope_model import (
+    Elsewhere,
+    Investigation,
+    SharedObservable,
+)
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.simulation_model import (
+    SimulatedSession,
+    Simulation,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.window_model import AppWindow
 
@@ -67,12 +77,14 @@ __all__ = [
     "Coverage",
     "Destination",
     "DestinationState",
+    "Elsewhere",
     "Explanation",
     "ExportFilter",
     "Finding",
     "HistoryEntry",
     "HostSighting",
     "HostsWith",
+    "Investigation",
     "JitActor",
     "JitChange",
     "JitEntry",
@@ -92,11 +104,15 @@ __all__ = [
     "SealEntry",
     "Selection",
     "Settlement",
+    "SharedObservable",
+    "SimulatedSession",
+    "Simulation",
     "StatusChange",
     "Store",
     "StoreError",
     "Suppression",
     "TrendPoint",
+    "result_of_module",
     "shown_person",
 ]
 

@@ -69,7 +69,7 @@ def _fields(reported: t.Any) -> tuple[str, str, str | None]:
         name, token, after = reported.get("name"), reported.get("token"), reported.get("after")
         if _fits(name, _NAME) and _fits(token, _TOKEN) and (after is None or _fits(after, _TOKEN)):
             return name, token, after
-    raise StoreError("the result has a checkpoint that is none, so nothing of it was recorded; look into the host")
+    raise StoreError("the host returned an invalid checkpoint, so its result was not recorded; check the host")
 
 
 def _fits(value: t.Any, pattern: re.Pattern[str]) -> t.TypeGuard[str]:

@@ -137,7 +137,7 @@ class ControlLog:
         if number > control_results.CONTROLS_LIMIT or size > control_results.CONTROLS_BYTES:
             raise StoreError(
                 f"{self._host} would have {number} controls of {size} characters in the store, more than are kept "
-                f"({control_results.CONTROLS_LIMIT}, {control_results.CONTROLS_BYTES}); look into the host, and forget "
+                f"({control_results.CONTROLS_LIMIT}, {control_results.CONTROLS_BYTES}); check the host, and forget "
                 "what the store has of it"
             )
 

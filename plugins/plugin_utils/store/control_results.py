@@ -93,9 +93,9 @@ def read_controls(reported: t.Any, host: str) -> list[ControlResult]:
     try:
         results = [_control(evidence.mapping(control)) for control in _bounded(reported, CONTROLS_LIMIT)]
     except evidence.UnfitError as error:
-        raise StoreError(f"the controls of {host} cannot be kept: {error}") from error
+        raise StoreError(f"the controls of {host} cannot be stored: {error}") from error
     if len({(result.benchmark, result.subject, result.control) for result in results}) < len(results):
-        raise StoreError(f"the controls of {host} cannot be kept: one has two results about the same subject")
+        raise StoreError(f"the controls of {host} cannot be stored: one has two results about the same subject")
     return results
 
 
@@ -104,7 +104,7 @@ def read_containers(reported: t.Any, host: str) -> list[ContainerResult]:
     try:
         return [_container(evidence.mapping(container)) for container in evidence.sequence(reported)[:CONTAINERS_LIMIT]]
     except evidence.UnfitError as error:
-        raise StoreError(f"the containers of {host} cannot be kept: {error}") from error
+        raise StoreError(f"the containers of {host} cannot be stored: {error}") from error
 
 
 def _control(fields: t.Mapping[t.Any, t.Any]) -> ControlResult:

@@ -27,7 +27,7 @@ def suppress(
     if until is not None and until <= now:
         raise StoreError("a suppression must end in the future")
     if future and selection.uids:
-        raise StoreError("findings to come have no uids yet: select them by alert, host or subject")
+        raise StoreError("future findings have no uids yet: select them by alert, host or subject")
 
     def decide(state: State) -> list[Step]:
         same = (state.suppressed_reason, state.suppressed_until) == (reason, until)

@@ -36,7 +36,7 @@ def memory() -> sa.Engine:
 
 
 def create(url: sa.URL) -> sa.Engine:
-    """Return an engine for a parsed URL; the SQLite file is made private to its owner when it isn't there."""
+    """Return an engine for a parsed URL. A new SQLite file is private, or belongs to the group that shares it."""
     path = location.file(url)
     try:
         if path is None:
@@ -57,10 +57,18 @@ def _create_file(path: pathlib.Path) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Created here and not by SQLite, which would obey the umask; SQLite gives its log and index the same mode.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            if location.is_shared(str(path.parent)):
+                os.fchmod(file, 0o660)
+        finally:
+            os.close(file)
     except FileExistsError:
+        if path.is_symlink() and location.is_shared(str(path.parent)):
+            # Another member made it, and it may lead to a store that only this account can write to.
+            raise StoreError(f"the store {path} is a symbolic link in a shared directory: remove the link") from None
         if not path.is_file():
-            raise StoreError(f"the store {path} is no file; name the database file itself") from None
+            raise StoreError(f"the store {path} is not a file; name the database file itself") from None
     except OSError as error:
         reason = "it is on a read-only file system" if error.errno == errno.EROFS else (error.strerror or str(error))
         raise StoreError(f"the store {path} cannot be created: {reason}") from error

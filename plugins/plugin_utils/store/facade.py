@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     checkpoints,
     copy,
+    coverage_history,
     decisions,
     explained,
     location,
@@ -34,6 +35,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
     CapabilityResult,
     Counts,
     Coverage,
+    Elsewhere,
     Explanation,
     Finding,
     HistoryEntry,
@@ -48,12 +50,14 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import
     TrendPoint,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.program_facade import ProgramStore
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.scope_facade import ScopeStore
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.simulation_facade import SimulationStore
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.window_facade import WindowStore
 
 T = t.TypeVar("T")
 
 
-class Store(BenchmarkStore, ExportStore, JitStore, ProgramStore, WindowStore):
+class Store(BenchmarkStore, ExportStore, JitStore, ProgramStore, ScopeStore, SimulationStore, WindowStore):
     """An open store. Every method is one transaction, and raises StoreError when the database refuses.
 
     Open it where it is used and close it there: Ansible forks its workers, and a connection can't be shared by two
@@ -152,6 +156,16 @@ class Store(BenchmarkStore, ExportStore, JitStore, ProgramStore, WindowStore):
         """
         return self._database.write(lambda c: recording.record_fleet(c, run_id, capability, findings, now))
 
+    def record_received(
+        self, run_id: str, capability: str, received: t.Sequence[Elsewhere], now: float
+    ) -> dict[str, RecordResult]:
+        """Record events that somebody else saw on hosts, such as alerts of an exported file; return what each host got.
+
+        Nobody looked at the hosts, so their coverage stays as it is and nothing that is missing is resolved. The same
+        events again change nothing but when they were last seen.
+        """
+        return self._database.write(lambda c: recording.record_received(c, run_id, capability, received, now))
+
     def pins(self, host: str) -> dict[str, str]:
         """Return the digests of the files that the controller left on a host, by name."""
         return self._database.read(lambda c: pins.get(c, host))
@@ -200,6 +214,22 @@ class Store(BenchmarkStore, ExportStore, JitStore, ProgramStore, WindowStore):
         """Return the decisions about findings to come, also those that ended."""
         return self._database.read(suppressions.list_all)
 
+    def uids_beginning(self, text: str) -> list[str]:
+        """Return the uids of findings that begin with a text, the first few."""
+        return self._database.read(lambda c: query.uids_beginning(c, text))
+
+    def host_names(self) -> list[str]:
+        """Return the names of all hosts with coverage or findings."""
+        return self._database.read(query.host_names)
+
+    def subjects(self, wanted: Query, limit: int) -> list[str]:
+        """Return the distinct subjects of the findings that match a query."""
+        return self._database.read(lambda c: query.subjects(c, wanted, limit))
+
+    def has_subject(self, subject: str) -> bool:
+        """Return whether a finding is about exactly this text, wildcards in it standing for themselves."""
+        return self._database.read(lambda c: query.has_subject(c, subject))
+
     def query(
         self, wanted: Query | None = None, now: float | None = None, *, with_events: bool = True
     ) -> list[Finding]:
@@ -241,6 +271,25 @@ class Store(BenchmarkStore, ExportStore, JitStore, ProgramStore, WindowStore):
                 (lambda column: patterns.any_of(column, hosts, c.dialect.name)) if hosts else None,
                 capabilities,
             )
+        )
+
+    def read_looks(
+        self,
+        read: t.Callable[[t.Iterator[coverage_history.Look]], T],
+        run_ids: t.Sequence[str],
+        *,
+        hosts: t.Sequence[str] = (),
+        capabilities: t.Sequence[str] = (),
+        with_skipped: t.Collection[str] = (),
+    ) -> T:
+        """Return the result of ``read`` for the coverage of runs and the newest one, oldest first.
+
+        The newest is that of each host and capability, whichever run it is of. Forgotten hosts are left out.
+
+        hosts: names or patterns as in ``Query``. with_skipped: capabilities to read with their skipped subjects.
+        """
+        return self._database.read(
+            lambda c: read(coverage_history.looks(c, run_ids, hosts, capabilities, with_skipped))
         )
 
     def explanations(

@@ -15,22 +15,26 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import engine
 
 _PASSWORD = "put it into ~/.pgpass (https://www.postgresql.org/docs/current/libpq-pgpass.html)"  # noqa: S105 - advice
+_OWNER = "its file and directory must belong to the account that runs Ansible"
 
-# What SQLite (https://www.sqlite.org/rescode.html) and libpq say, and what follows the name of the store then.
+# Messages of SQLite (https://www.sqlite.org/rescode.html) and libpq, and the text after the name of the store.
 _SIGNS: t.Sequence[tuple[str, str]] = (
     (
         "database is locked|due to lock timeout",
         "was locked by another process for {seconds} seconds; look for one that hangs",
     ),
-    ("file is not a database", "is no SQLite database; name another file or restore it from a backup"),
+    ("file is not a database", "is not an SQLite database; name another file or restore it from a backup"),
     ("malformed", "is damaged; restore it from a backup, or move it away to start a new one"),
-    ("unable to open database file", "cannot be opened; its file and directory must belong to who runs this"),
-    ("attempt to write a readonly database", "cannot be written; its file and directory must belong to who runs this"),
+    ("unable to open database file", "cannot be opened; " + _OWNER),
+    ("attempt to write a readonly database", "cannot be written; " + _OWNER),
     ("database or disk is full", "cannot grow, its disk is full; free some space, or prune it"),
     (r'password authentication failed for user "([^"]*)"', "refuses the password of user '{0}'; " + _PASSWORD),
-    ("no password supplied", "wants a password; " + _PASSWORD),
+    ("no password supplied", "requires a password; " + _PASSWORD),
     (r'(?:database|role) "([^"]*)" does not exist', "cannot be opened: {match}; create it, or correct the URL"),
-    (r"no pg_hba\.conf entry for [^\n]*", "lets nobody in from here: {match}"),
+    (
+        r"no pg_hba\.conf entry for [^\n]*",
+        "refuses connections from this controller: {match}; allow them in its pg_hba.conf",
+    ),
     (
         r"permission denied for [^\n]*",
         "cannot be used: {match}; its tables and schema must belong to the user in the URL",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import with_status
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.observables import with_observables
 
 
 class Seen(t.NamedTuple):
@@ -27,8 +28,8 @@ def complete(
     seen: Seen,
     change: str | None = None,
 ) -> dict[str, t.Any]:
-    """Return an observed event with a status (see ``with_status``) and with the times of the finding."""
-    event = with_status(observed, status, activity, time, reason, change)
+    """Return an observed event with a status (see ``with_status``), observables, and the times of the finding."""
+    event = with_status(with_observables(observed), status, activity, time, reason, change)
     first, last = milliseconds(seen.first), milliseconds(seen.last)
     event["finding_info"] |= {"first_seen_time": first, "last_seen_time": last, "created_time": first}
     if event["unmapped"]["lifecycle"] == "state":

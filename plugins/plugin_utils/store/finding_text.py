@@ -7,6 +7,7 @@ The store writes compact JSON whose members have the order of ``ocsf.finding``. 
 that the patterns below find; everything else, evidences and descriptions above all, is copied as text. Before the last
 of these places, the members and their order are this collection's, whatever a host said: it only fills in texts, whose
 quotes are escaped, so that no text has ``,"name":`` in it. ``finding_event.complete`` does the same to a decoded event.
+What the observables follow from is decoded, as the store has none of them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events, observables
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.json_event import JsonEvent
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.finding_event import Seen, milliseconds
 
@@ -30,17 +31,22 @@ _HEAD = re.compile(
 )
 _TIMES = re.compile(
     rf'"created_time":{_NUMBER},"first_seen_time":{_NUMBER},"last_seen_time":{_NUMBER},"modified_time":{_NUMBER}'
-    r'(?=\},"device":)'
+    # Those of a security product's alert, see ``SecurityProduct.apply``.
+    rf'(?P<alert>(?:,"uid_alt":{_TEXT})?(?:,"src_url":{_TEXT})?)\}},"device":'
 )
 _METADATA = re.compile(
-    rf'"logged_time":{_NUMBER},"uid":{_WORD}\}},"unmapped":\{{(?P<about>"capability":{_TEXT},"alert":{_TEXT},'
+    rf'"logged_time":{_NUMBER}(?P<loggers>(?:,"loggers":\[\{{"name":{_WORD},"product":'
+    rf'\{{"name":{_WORD},"vendor_name":{_WORD},"version":{_WORD}\}}\}}\])?),"uid":{_WORD}\}},'
+    rf'"unmapped":\{{(?P<about>"capability":{_TEXT},"alert":{_TEXT},'
     rf'"scope":{_TEXT},"subject":{_TEXT},"lifecycle":"(?P<lifecycle>\w+)","kind":"(?P<kind>\w+)"),"status":{_WORD}'
 )
 _STATUS = re.compile(
     rf'"activity_id":\d+,"activity_name":{_WORD},"type_uid":\d+,"type_name":{_WORD},"status_id":\d+,"status":{_WORD}'
     r'(?:,"is_alert":(?:true|false))?\}'
 )
-_DEVICE, _METADATA_NAME = '},"device":', ',"metadata":'
+_METADATA_NAME = ',"metadata":'
+_UNMAPPED, _EVIDENCES = '"unmapped":', '"evidences":['
+_decode = json.JSONDecoder().raw_decode
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -57,13 +63,17 @@ def complete(
     """Return an observed event as ``finding_event.complete`` does, with further members of ``unmapped``.
 
     None for one that has to be decoded: of a recommendation that is resolved, as the result of its control changes,
-    too, and of an event that this collection has written in another way before.
+    too, and of an event that this collection has written in another way before, or with observables.
     """
     head = _HEAD.match(observed)
     times = head and _TIMES.match(observed, observed.find('"created_time":', head.end()))
     about = times and _METADATA.match(observed, observed.find('"logged_time":', times.end()))
     last = about and _STATUS.fullmatch(observed, observed.rfind('"activity_id":'))
-    if not (head and times and about and last) or (status == "resolved" and about["kind"] == "recommendation"):
+    if (
+        not (head and times and about and last)
+        or '"observables":' in observed
+        or (status == "resolved" and about["kind"] == "recommendation")
+    ):
         return None
     at, first, latest = milliseconds(time), milliseconds(seen.first), milliseconds(seen.last)
     finding, kind = head["uid"][1:-1], about["kind"]
@@ -76,22 +86,37 @@ def complete(
         f'"time":{at},{period}',
         observed[head.end("times") : times.start()],
         f'"created_time":{first},"first_seen_time":{first},"last_seen_time":{latest},"modified_time":{at}',
-        observed[times.end() : about.start()],
-        f'"logged_time":{at},"uid":"{uid}"}},"unmapped":{{{about["about"]},"status":"{status}",',
+        observed[times.start("alert") : about.start()],
+        f'"logged_time":{at}{about["loggers"]},"uid":"{uid}"}},"unmapped":{{{about["about"]},"status":"{status}",',
         _members(tuple(unmapped.items())),
         observed[about.end() : last.start()],
+        _observables(observed, observed.index(_UNMAPPED, about.start()) + len(_UNMAPPED), last.start()),
         _status(int(head["class_uid"]), head["class_name"][1:-1], kind, status, activity, reason),
     )
     earlier = len(parts[0]) + len(parts[1]) - head.end("times")
-    later = earlier + len(parts[3]) - len(times[0])
+    later = earlier + len(parts[3]) - (times.start("alert") - times.start())
     values = {
         "class_uid": head.start("class_uid"),
         "time": head.start("times") + len('"time":'),
         "severity_id": head.start("severity_id") + earlier,
-        "device": times.end() + len(_DEVICE) + later,
+        "device": times.end() + later,
         "metadata": observed.index(_METADATA_NAME, times.end()) + len(_METADATA_NAME) + later,
     }
     return JsonEvent("".join(parts), values)
+
+
+def _observables(observed: str, start: int, end: int) -> str:
+    """Return the member ``observables`` with a comma, if any.
+
+    start: of the value of ``unmapped``; end: of the members that say the status.
+    """
+    if observed.find(_EVIDENCES, start, end) < 0:
+        return ""
+    unmapped, further = _decode(observed, start)
+    # What follows begins with a comma, and ends with one.
+    members = json.loads(f"{{{observed[further + 1 : end - 1]}}}")
+    shown = observables.of_event({**members, "unmapped": unmapped})
+    return f'"observables":{_encode(observables.to_ocsf(shown))},' if shown else ""
 
 
 @functools.lru_cache(maxsize=256)

@@ -78,7 +78,7 @@ def decide(
     is_theirs = bool(_names(by.account, by.login) & _requesters(found))
     if approvers and not is_approver and (state == "approved" or not is_theirs):
         raise StoreError(
-            f"{_shown(by)} is none of the approvers, who are {', '.join(approvers)}; let one of them decide"
+            f"{_shown(by)} is not one of the approvers, who are {', '.join(approvers)}; let one of them decide"
         )
     if state == "approved":
         _check_clock(found, now)
@@ -122,14 +122,14 @@ def _check_other(found: JitRequest, by: JitActor, is_own: bool) -> None:
         )
     if found.requested_account is None:
         raise StoreError(
-            f"the request {found.id} was made by an earlier version, which took any name for whose it is, so nobody "
+            f"the request {found.id} was made by an earlier version, which did not check who requested it, so nobody "
             "can approve it: deny it, and make another request"
         )
     for account in (by.account, found.requested_account):
         if account.endswith(UNVERIFIED):
             raise StoreError(
-                f"the request {found.id} cannot be approved by {by.name}: nobody can say who '{account}' is; run this "
-                "outside of the container, or set 'self_approval' where something else checks who approves"
+                f"the request {found.id} cannot be approved by {by.name}: the account '{account}' is unknown; run "
+                "this outside of the container, or set 'self_approval' where something else checks who approves"
             )
 
 
@@ -150,7 +150,8 @@ def opening(connection: sa.Connection, request_id: str, by: JitActor, now: float
     _check_clock(found, now)
     if found.valid_until <= now:
         raise StoreError(
-            f"the request {request_id} had to be opened in time, so it cannot become opening: close it, and ask anew"
+            f"the request {request_id} had to be opened in time, so it cannot become opening: close it, and make a "
+            "new request"
         )
     if jit_rows.was_open(connection, request_id):
         # Its time would begin anew, and an approval is for that time once.

@@ -71,7 +71,7 @@ def judge(
         same = (before["digest"], before["verdict"], before["reason"], before["until"])
         if same == (row.digest, verdict, reason, until):
             return _judgement(before), False
-    _end(connection, stands, by, "it was judged anew", now)
+    _end(connection, stands, by, "it was judged again", now)
     fields = {name: getattr(judgement, name) for name in _FIELDS}
     connection.execute(table.insert().values(**fields, by=by, capability=row.capability))
     return judgement, True

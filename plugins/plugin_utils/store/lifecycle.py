@@ -21,7 +21,11 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store.patterns imp
 
 @dataclasses.dataclass
 class State:
-    """The columns of a finding that change, besides its event."""
+    """The columns of a finding that change, besides its event.
+
+    observed: the keys of its observables in the index, as in ``Observation``; None if it is not in the index.
+    simulation: the id of the simulation that all of it is of, None for a real one.
+    """
 
     uid: str
     host: str
@@ -45,6 +49,8 @@ class State:
     last_run: str
     count: int
     reopened: int
+    observed: str | None
+    simulation: str | None
 
     def effective(self, now: float) -> str:
         """Return the status that people see."""
@@ -118,6 +124,8 @@ def first_seen(seen: Observation, run_id: str, rules: t.Sequence[Suppression], n
         last_run=run_id,
         count=1,
         reopened=0,
+        observed=seen.observed,
+        simulation=seen.simulation,
     )
     steps = [_step(state, now, "new", None, seen.severity_id, run_id=run_id, seen=seen)]
     return state, steps + _suppress_by_rule(state, rules, now, seen)
@@ -127,11 +135,16 @@ def seen_again(state: State, seen: Observation, run_id: str, rules: t.Sequence[S
     """Change a stored finding that a run saw, and return what to write in its history."""
     # It happened before this run saw anything, to the finding as it was until now.
     steps = lift_ended(state, now)
-    is_same_event = state.lifecycle == "event" and seen.occurred <= state.occurred
+    is_simulated = state.simulation is not None
+    if seen.simulation is None:
+        state.simulation = None
+    # A simulated finding says nothing about real ones.
+    is_known = not is_simulated or state.simulation is not None
+    is_same_event = state.lifecycle == "event" and seen.occurred <= state.occurred and is_known
     is_new_run = state.last_run != run_id
     before = state.severity_id
     was = state.effective(now)
-    state.scope, state.severity_id = seen.scope, seen.severity_id
+    state.scope, state.severity_id, state.observed = seen.scope, seen.severity_id, seen.observed
     state.occurred = max(state.occurred, seen.occurred)
     state.count += is_new_run
     state.last_run = run_id
@@ -160,13 +173,29 @@ def age(state: State, now: float) -> None:
     state.status, state.status_since = "open", now
 
 
-def resolve(state: State, now: float, by: str | None, reason: str, run_id: str | None = None) -> list[Step]:
-    """Change a finding that is not there any more, or that a person is done with."""
+def resolve(
+    state: State, now: float, by: str | None, reason: str, run_id: str | None = None, seen: Observation | None = None
+) -> list[Step]:
+    """Change a finding that is not there any more, or that a person is done with. seen: as the same run saw it."""
     steps = lift_ended(state, now)
     before = state.severity_id if state.effective(now) in ACTIVE else None
     state.status, state.status_since, state.status_by, state.status_reason = "resolved", now, by, reason
-    steps.append(_step(state, now, "resolved", before, None, by, reason, run_id))
+    steps.append(_step(state, now, "resolved", before, None, by, reason, run_id, seen))
     return steps
+
+
+def end_simulated(
+    state: State, seen: Observation, was: str | None, now: float, by: str, reason: str, run_id: str
+) -> list[Step]:
+    """Resolve a finding whose events were all simulated. was: its status before they were seen.
+
+    One that was open before stays open: it is about something real as well.
+    """
+    if state.status == "resolved" or (state.simulation is None and was not in (None, "resolved")):
+        return []
+    if state.simulation is not None:
+        state.simulation = seen.simulation
+    return resolve(state, now, by, reason, run_id, seen)
 
 
 def suppress(

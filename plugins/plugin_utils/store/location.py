@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import stat
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 
@@ -15,21 +16,46 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
 
 ENVIRONMENT = "BULWARK_STORE"
+# Not below /var/lib/bulwark, which only root can read: a controller may also be a scanned host.
+SHARED = "/var/lib/bulwark-store"
+_SHARED_MODE = 0o2770
+# Parameters of libpq that have no password.
+_HARMLESS = frozenset({"host", "port", "user"})
 _FORMS = "write sqlite:////path/findings.db or postgresql://user@server/database"
 
 
 def is_own(url: str | None) -> bool:
-    """Return whether a store is only the user's own, because nobody named one."""
-    return not url and not os.environ.get(ENVIRONMENT)
+    """Return whether a store is the user's own one, because no URL names one and no group shares one."""
+    return not url and not os.environ.get(ENVIRONMENT) and not is_shared(SHARED)
 
 
 def default_url() -> str:
-    """Return what BULWARK_STORE says, otherwise an SQLite file in the user's state directory (XDG base directories)."""
+    """Return the URL in BULWARK_STORE, otherwise that of an SQLite file.
+
+    It is in the directory that a group shares, if there is one and the user is a member, and otherwise in the user's
+    state directory (XDG base directories).
+    """
     configured = os.environ.get(ENVIRONMENT)
     if configured:
         return configured
+    if is_shared(SHARED):
+        return f"sqlite:///{SHARED}/findings.db"
     state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     return f"sqlite:///{state}/bulwark/findings.db"
+
+
+def is_shared(directory: str) -> bool:
+    """Return whether root made a directory for a group that this process is a member of.
+
+    Nobody else can have put it there or can change who gets in: it is no link, it is root's, it gives its group to what
+    is made in it (setgid), and it has nothing for others (mode 2770).
+    """
+    try:
+        status = os.lstat(directory)
+    except OSError:
+        return False
+    is_made_for_group = stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == _SHARED_MODE
+    return is_made_for_group and status.st_uid == 0 and status.st_gid in {os.getegid(), *os.getgroups()} - {0}
 
 
 def parse(url: str) -> sa.URL:
@@ -59,6 +85,17 @@ def shown(url: sa.URL) -> str:
     """Return the file, or the server's URL as errors may show it: no password, nor parameters, which may hold one."""
     path = file(url)
     return str(path) if path else url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
+
+
+def without_password(url: str | None) -> str | None:
+    """Return the URL of an open store unchanged, None for one that may have a password.
+
+    Parameters may have one as well, as in ``postgresql:///findings?password=…``.
+    """
+    if not url:
+        return None
+    parsed = sa.make_url(url)
+    return url if not parsed.password and parsed.query.keys() <= _HARMLESS else None
 
 
 def file(url: sa.URL) -> pathlib.Path | None:

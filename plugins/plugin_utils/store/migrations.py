@@ -8,7 +8,11 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import outbox_migration
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    outbox_migration,
+    scope_migration,
+    simulation_migration,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
 
@@ -316,6 +320,8 @@ STEPS: tuple[t.Callable[[sa.Connection], None], ...] = (
     _programs,
     _app_windows,
     outbox_migration.create,
+    scope_migration.create,
+    simulation_migration.create,
 )
 VERSION = 1 + len(STEPS)
 

@@ -86,7 +86,9 @@ class CapabilityResult:
     programs: as ``_program.as_dict`` makes them, with what the checkpoint is ahead of the one before. program_host:
     ``distribution``, ``since``, ``until``, ``days``, ``roles`` and perhaps ``groups``, as in ``fleet.HostPrograms``;
     None where the result is not about programs. ended: findings that an allowlist or exceptions
-    ended, each with ``alert``, ``subject`` and ``reason``.
+    ended, each with ``alert``, ``subject`` and ``reason``. remediated: the same of events that a security product has
+    dealt with, also of those that this result reports; with ``alert_uid``, also the event of the same product whose
+    newest alert has this id. elsewhere: what it reports of other hosts, ``Elsewhere`` each.
     """
 
     capability: str
@@ -98,15 +100,26 @@ class CapabilityResult:
     programs: t.Sequence[t.Mapping[str, t.Any]] = ()
     program_host: t.Mapping[str, t.Any] | None = None
     ended: t.Sequence[t.Mapping[str, t.Any]] = ()
+    remediated: t.Sequence[t.Mapping[str, t.Any]] = ()
+    elsewhere: t.Sequence[Elsewhere] = ()
+
+
+class Elsewhere(t.TypedDict):
+    """Events (lifecycle ``event``) of a host that another one reports. remediated: as in ``CapabilityResult``."""
+
+    host: str
+    findings: t.Sequence[t.Mapping[str, t.Any]]
+    remediated: t.Sequence[t.Mapping[str, t.Any]]
 
 
 @dataclasses.dataclass(frozen=True)
 class RecordResult:
     """What recording one capability of one host did, as numbers of findings.
 
-    suppressed counts those that were seen and are suppressed; they are in no other number but ``dropped`` excepted.
+    suppressed, simulated: those that were seen and are that; they are in no other number but ``dropped`` excepted.
     dropped: findings beyond what is kept of one host, which the coverage then says. refused: why ``Store.record_host``
-    recorded nothing of it, which the coverage then says, too.
+    recorded nothing of it, which the coverage then says, too. is_news: whether its findings were taken; False where
+    another run, which read the same logs, was recorded before.
     """
 
     new: int
@@ -114,9 +127,11 @@ class RecordResult:
     resolved: int
     reopened: int
     suppressed: int
+    simulated: int
     dropped: int
     changes: tuple[StatusChange, ...]
     refused: str | None = None
+    is_news: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +140,8 @@ class Finding:
 
     first_seen, last_seen: the first and the last time that a run saw it. count: the number of runs that saw it.
     reopened: how often it came back after it was resolved. status_since, status_by, status_reason: when it got its
-    status and, where a person gave it, who and why. event: the finding as an OCSF event that says the same, empty where
+    status and, where a person gave it, who and why. simulation: the id of the simulation that it is of, None for a real
+    one. event: the finding as an OCSF event that says the same, empty where
     a report only counts it.
     """
 
@@ -150,6 +166,7 @@ class Finding:
     count: int
     reopened: int
     event: dict[str, t.Any]
+    simulation: str | None = None
 
     @property
     def is_active(self) -> bool:
@@ -163,7 +180,9 @@ class Query:
     hosts, alerts, subjects: names, in which ``*`` stands for any text and ``?`` for one character. severity: the
     lowest. since, until: those that a run saw in this time (``last_seen`` at or after, ``first_seen`` at or before).
     limit: how many at most, the most severe and most recent first. run: those of the hosts and capabilities that this
-    run looks at, whichever run saw them. In ``Store.history`` since and until are about when things happened.
+    run looks at, whichever run saw them. observables: those that show one of these, as ``ocsf.observables.key`` says
+    them. without: uids of findings to leave out. simulated: only those of simulations, or only real ones.
+    In ``Store.history`` since and until limit the times of the changes.
     """
 
     hosts: t.Sequence[str] = ()
@@ -178,15 +197,19 @@ class Query:
     limit: int | None = None
     offset: int = 0
     run: str | None = None
+    observables: t.Sequence[int] = ()
+    without: t.Sequence[str] = ()
+    simulated: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """How many findings match a query (its limit aside): in all, by status, and the new and open by severity."""
+    """Numbers of the real findings that match a query without its limit, by status and severity; and of others."""
 
     total: int
     by_status: t.Mapping[str, int]
     open_by_severity: t.Mapping[str, int]
+    simulated: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -56,7 +56,7 @@ def read_sightings(reported: t.Any, host: str, now: float) -> list[Sighting]:
     try:
         return _sightings(reported, now)
     except evidence.UnfitError as error:
-        raise StoreError(f"the programs of {host} cannot be kept: {error}") from error
+        raise StoreError(f"the programs of {host} cannot be stored: {error}") from error
 
 
 def read_host(reported: t.Any, host: str, now: float) -> HostFacts:
@@ -74,7 +74,7 @@ def read_host(reported: t.Any, host: str, now: float) -> HostFacts:
             roles=_texts(fields.get("roles"), _LIST_LIMIT),
         )
     except evidence.UnfitError as error:
-        raise StoreError(f"what is known of the programs of {host} cannot be kept: {error}") from error
+        raise StoreError(f"the summary of the programs of {host} cannot be stored: {error}") from error
 
 
 def read_ended(reported: t.Any, host: str) -> dict[tuple[str, str], str]:

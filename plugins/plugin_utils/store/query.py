@@ -28,7 +28,9 @@ with contextlib.suppress(ImportError):  # Store.open says what is missing
 
 _SHARED = ("host", "capability", "alert", "kind", "lifecycle", "scope", "last_run")
 # Rows come in parts, from PostgreSQL too: all of a large fleet at once would be in memory twice.
-_STREAMED: t.Mapping[str, t.Any] = {"yield_per": 1_000}
+_MOST_ALIKE = 4
+_UID_LENGTH = 36
+STREAMED: t.Mapping[str, t.Any] = {"yield_per": 1_000}
 
 
 def findings(connection: sa.Connection, query: Query, now: float, with_events: bool = True) -> list[Finding]:
@@ -37,22 +39,22 @@ def findings(connection: sa.Connection, query: Query, now: float, with_events: b
     status = effective(now).label("effective")
     if not with_events:
         columns = [column for column in table.c if column.name != "event"]
-        rows = connection.execute(_chosen(connection, query, now, *columns, status), execution_options=_STREAMED)
+        rows = connection.execute(_chosen(connection, query, now, *columns, status), execution_options=STREAMED)
         same: dict[str, str] = {}
         return [described(row, "", {}, same) for row in rows.mappings()]
-    rows = connection.execute(_with_events(connection, query, now, table, status), execution_options=_STREAMED)
+    rows = connection.execute(selected(connection, query, now, table, status), execution_options=STREAMED)
     return [_complete(row) for row in rows.mappings()]
 
 
 def events(connection: sa.Connection, query: Query, now: float) -> t.Iterator[tuple[str, dict[str, t.Any]]]:
     """Yield the uids and the events, as runs observed them, of the findings that a query is for, in the same order."""
     columns = tables().findings.c
-    statement = _with_events(connection, query, now, columns.uid, columns.event)
-    for uid, event in connection.execute(statement, execution_options=_STREAMED):
+    statement = selected(connection, query, now, columns.uid, columns.event)
+    for uid, event in connection.execute(statement, execution_options=STREAMED):
         yield uid, json.loads(event)
 
 
-def _with_events(connection: sa.Connection, query: Query, now: float, *columns: t.Any) -> sa.Select[t.Any]:
+def selected(connection: sa.Connection, query: Query, now: float, *columns: t.Any) -> sa.Select[t.Any]:
     """Return a statement as ``_chosen``, which reads the events of those findings only that are returned.
 
     The events are most of a row.
@@ -78,18 +80,49 @@ def counts(connection: sa.Connection, query: Query, now: float) -> Counts:
     """Return how many findings a query is for, its limit aside."""
     table = tables().findings
     status = effective(now).label("effective")
+    is_simulated = table.c.simulation.is_not(None).label("is_simulated")
     statement = (
-        sa.select(status, table.c.severity_id, sa.func.count().label("number"))
+        sa.select(status, table.c.severity_id, is_simulated, sa.func.count().label("number"))
         .where(*conditions(query, connection.dialect.name, now))
-        .group_by(status, table.c.severity_id)
+        .group_by(status, table.c.severity_id, is_simulated)
     )
     by_status = dict.fromkeys(STATUSES, 0)
     by_severity = dict.fromkeys(SEVERITIES, 0)
+    simulated = 0
     for row in connection.execute(statement):
+        if row.is_simulated:
+            simulated += row.number
+            continue
         by_status[row.effective] += row.number
         if row.effective in ACTIVE:
             by_severity[SEVERITIES_BY_ID[row.severity_id]] += row.number
-    return Counts(total=sum(by_status.values()), by_status=by_status, open_by_severity=by_severity)
+    return Counts(sum(by_status.values()), by_status, by_severity, simulated)
+
+
+def uids_beginning(connection: sa.Connection, text: str) -> list[str]:
+    """Return the uids that begin with a text of hexadecimal digits and dashes, the first few."""
+    uid = tables().findings.c.uid
+    within = uid == text if len(text) == _UID_LENGTH else uid.like(f"{text}%")
+    return list(connection.scalars(sa.select(uid).where(within).order_by(uid).limit(_MOST_ALIKE)))
+
+
+def host_names(connection: sa.Connection) -> list[str]:
+    """Return the names of all hosts with coverage or findings."""
+    hosts = sa.union(sa.select(tables().latest.c.host), sa.select(tables().findings.c.host))
+    return sorted(connection.scalars(hosts))
+
+
+def subjects(connection: sa.Connection, query: Query, limit: int) -> list[str]:
+    """Return the distinct subjects of the findings that match a query."""
+    subject = tables().findings.c.subject
+    statement = sa.select(subject).where(*conditions(query, connection.dialect.name, 0.0)).distinct()
+    return list(connection.scalars(statement.order_by(subject).limit(limit)))
+
+
+def has_subject(connection: sa.Connection, subject: str) -> bool:
+    """Return whether a finding is about exactly this, whatever the text would match as a pattern."""
+    column = tables().findings.c.subject
+    return connection.scalar(sa.select(column).where(column == subject).limit(1)) is not None
 
 
 def history(connection: sa.Connection, query: Query, now: float) -> list[HistoryEntry]:
@@ -153,14 +186,24 @@ def conditions(query: Query, dialect: str, now: float) -> list[sa.ColumnElement[
         limits.append(columns.last_seen >= query.since)
     if query.until is not None:
         limits.append(columns.first_seen <= query.until)
+    if query.observables:
+        shown = tables().observables.c
+        limits.append(columns.uid.in_(sa.select(shown.uid).where(shown.key.in_(query.observables))))
+    if query.without:
+        limits.append(columns.uid.not_in(query.without))
+    return [*limits, *_of_runs(query)]
+
+
+def _of_runs(query: Query) -> t.Iterator[sa.ColumnElement[bool]]:
+    """Yield the conditions under which a finding is of a run, or of a simulation."""
+    columns = tables().findings.c
+    if query.simulated is not None:
+        yield columns.simulation.is_not(None) if query.simulated else columns.simulation.is_(None)
     if query.run is not None:
         covered = tables().coverage.c
-        limits.append(
-            sa.exists().where(
-                covered.run_id == query.run, covered.host == columns.host, covered.capability == columns.capability
-            )
+        yield sa.exists().where(
+            covered.run_id == query.run, covered.host == columns.host, covered.capability == columns.capability
         )
-    return limits
 
 
 def _complete(row: t.Mapping[t.Any, t.Any]) -> Finding:
@@ -191,6 +234,7 @@ def described(row: t.Mapping[t.Any, t.Any], title: str, event: dict[str, t.Any],
         status_since=since,
         status_by=by,
         status_reason=reason,
+        simulation=row["simulation"],
         suppressed_until=row["suppressed_until"] if status == "suppressed" else None,
         event=event,
     )

@@ -10,10 +10,14 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import FLEET
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import failures, pins, runs, sql
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import failures, other_hosts, pins, runs, sql
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.host_log import HostLog
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import CapabilityResult, RecordResult
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.model import (
+    CapabilityResult,
+    Elsewhere,
+    RecordResult,
+)
 
 with contextlib.suppress(ImportError):  # Store.open says what is missing
     import sqlalchemy as sa
@@ -67,13 +71,22 @@ def record_fleet(
     return recorded
 
 
+def record_received(
+    connection: sa.Connection, run_id: str, capability: str, received: t.Sequence[Elsewhere], now: float
+) -> dict[str, RecordResult]:
+    """Store events that nobody looked for on their hosts; see ``Store.record_received``."""
+    runs.require(connection, run_id)
+    other_hosts.lock(connection, None, [CapabilityResult(capability, (), (), elsewhere=received)])
+    return other_hosts.record(connection, run_id, capability, received, now)
+
+
 def _begin(
     connection: sa.Connection, run_id: str, host: str, results: t.Sequence[CapabilityResult], now: float
 ) -> None:
     """Let one record of a host at a time begin; the run is its newest."""
     started = runs.require(connection, run_id).started
     runs.refuse_fleet([host])
-    sql.lock(connection, "record", host)
+    other_hosts.lock(connection, host, results)
     capabilities = dict.fromkeys(result.capability for result in results)
     runs.mark_latest(connection, run_id, started, [(host, capability) for capability in capabilities], now)
 
@@ -84,6 +97,10 @@ def _record(
     log = HostLog(connection, run_id, host, results, now)
     recorded = [log.add(result) for result in results]
     log.write()
+    for result, own in zip(results, recorded, strict=True):
+        if result.elsewhere and own.is_news:
+            others = other_hosts.record(connection, run_id, result.capability, result.elsewhere, now)
+            log.write_dropped(result.capability, {name: other.dropped for name, other in others.items()})
     return recorded
 
 

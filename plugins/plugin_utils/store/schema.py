@@ -13,6 +13,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     control_tables,
     outbox_tables,
     program_tables,
+    scope_tables,
+    simulation_tables,
     window_tables,
 )
 
@@ -52,6 +54,9 @@ class Tables:
     outbox: sa.Table
     outbox_counts: sa.Table
     outbox_scans: sa.Table
+    observables: sa.Table
+    investigations: sa.Table
+    simulations: sa.Table
 
 
 @functools.cache
@@ -92,6 +97,9 @@ def tables() -> Tables:
         outbox=outbox_tables.rows(metadata),
         outbox_counts=outbox_tables.counts(metadata),
         outbox_scans=outbox_tables.scans(metadata),
+        observables=scope_tables.observables(metadata),
+        investigations=scope_tables.investigations(metadata),
+        simulations=simulation_tables.simulations(metadata),
     )
 
 
@@ -161,6 +169,7 @@ def _explained(metadata: sa.MetaData) -> sa.Table:
 
 def _findings(metadata: sa.MetaData) -> sa.Table:
     until: sa.Column[float | None] = sa.Column("suppressed_until", sa.Double)
+    simulation: sa.Column[str | None] = sa.Column("simulation", sa.Text)
     return sa.Table(
         "bulwark_findings",
         metadata,
@@ -190,6 +199,16 @@ def _findings(metadata: sa.MetaData) -> sa.Table:
         sa.Column("count", sa.Integer, nullable=False),
         sa.Column("reopened", sa.Integer, nullable=False),
         sa.Column("event", sa.Text, nullable=False),
+        # The keys of its observables in the index, with blanks between them.
+        sa.Column("observed", sa.Text),
+        # The id of the simulation that it is of, None for a real one.
+        simulation,
+        sa.Index(
+            "ix_bulwark_findings_simulation",
+            "simulation",
+            sqlite_where=simulation.is_not(None),
+            postgresql_where=simulation.is_not(None),
+        ),
         sa.Index("ix_bulwark_findings_host", "host", "capability"),
         # The order in which people look at findings: the first hundred are found without sorting all.
         sa.Index("ix_bulwark_findings_order", sa.text("severity_id DESC"), sa.text("last_seen DESC"), "uid"),

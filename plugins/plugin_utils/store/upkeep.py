@@ -10,9 +10,12 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     control_query,
+    investigations,
+    observables,
     outbox_originals,
     program_log,
     seals,
+    simulations,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.errors import StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.schema import tables
@@ -37,6 +40,8 @@ def prune(connection: sa.Connection, before: float) -> dict[str, int]:
     scores = tables().benchmark_runs
     connection.execute(scores.delete().where(scores.c.at < before, ~control_query.is_newest()))
     program_log.prune(connection, before)
+    investigations.prune(connection, before)
+    simulations.prune(connection, before)
     old = sa.select(runs.c.id).where(runs.c.started < before)
     is_latest = sa.exists().where(
         latest.c.host == coverage.c.host,
@@ -54,7 +59,7 @@ def forget(
 ) -> dict[str, int]:
     """Remove all about hosts that are no more, or what capabilities have of them; return how many of each that were.
 
-    hosts: None for all of them. The seals and pins go with the host, not with a capability.
+    hosts: None for all of them. The seals, pins and investigations go with the host, not with a capability.
     Logs whose findings are forgotten are read anew.
     """
     if hosts is None and not capabilities:
@@ -81,7 +86,8 @@ def forget(
     if removed["programs"]:
         program_log.remove_unseen(connection)
     whole_hosts = () if capabilities or hosts is None else hosts
-    connection.execute(tables().pins.delete().where(tables().pins.c.host.in_(whole_hosts)))
+    for about_hosts in (tables().pins, tables().investigations, tables().simulations):
+        connection.execute(about_hosts.delete().where(about_hosts.c.host.in_(whole_hosts)))
     counted = {name: removed[name] for name in ("findings", "coverage")}
     return {**counted, "seals": _forget_seals(connection, whole_hosts, by, now)}
 
@@ -93,7 +99,11 @@ def _remove_findings(connection: sa.Connection, conditions: t.Sequence[sa.Column
     connection.execute(sa.select(table.c.uid).where(*conditions).order_by(table.c.uid).with_for_update()).all()
     outbox_originals.keep(connection, *conditions)
     # One that was recorded just now stays.
-    return connection.execute(table.delete().where(*conditions, ~outbox_originals.is_needed())).rowcount
+    removed = connection.execute(table.delete().where(*conditions, ~outbox_originals.is_needed())).rowcount
+    if removed:
+        observables.remove_unowned(connection)
+        investigations.remove_unowned(connection)
+    return removed
 
 
 def _forget_seals(connection: sa.Connection, hosts: t.Sequence[str], by: str, now: float) -> int:

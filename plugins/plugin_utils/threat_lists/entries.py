@@ -63,7 +63,7 @@ def _recognised(value: str) -> str:
         except EntryError:
             continue
         return kind
-    raise EntryError(f"'{value[:80]}' is no address, network, hash or domain; say its kind")
+    raise EntryError(f"'{value[:80]}' is not an address, network, hash or domain; say its kind")
 
 
 def _address(value: str) -> str:
@@ -71,7 +71,7 @@ def _address(value: str) -> str:
     try:
         network = ipaddress.ip_network(value, strict=False)
     except ValueError:
-        raise EntryError(f"'{value[:80]}' is no address or network") from None
+        raise EntryError(f"'{value[:80]}' is not an address or network") from None
     if network.is_loopback or network.is_unspecified or network.is_link_local or network.is_multicast:
         raise EntryError(f"{value} is nobody's address")
     if network.prefixlen < _WIDEST[network.version]:
@@ -85,10 +85,10 @@ def _domain(value: str) -> str:
     try:
         host = host.encode("idna").decode("ascii") if not host.isascii() else host
     except UnicodeError:
-        raise EntryError(f"'{value[:80]}' is no domain") from None
+        raise EntryError(f"'{value[:80]}' is not a domain") from None
     labels = host.split(".")
     if len(host) > _LONGEST_DOMAIN or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
-        raise EntryError(f"'{value[:80]}' is no domain")
+        raise EntryError(f"'{value[:80]}' is not a domain")
     if len(labels) < 2:
         raise EntryError(f"'{value[:80]}' is a whole top-level domain, or no domain")
     return host
@@ -103,7 +103,7 @@ def _host(value: str) -> str:
 def _hash(value: str) -> str:
     value = value.lower()
     if len(value) not in _HASH_LENGTHS or not _HASH.fullmatch(value):
-        raise EntryError(f"'{value[:80]}' is no MD5, SHA-1 or SHA-2 digest")
+        raise EntryError(f"'{value[:80]}' is not an MD5, SHA-1 or SHA-2 digest")
     if len(set(value)) == 1:
         raise EntryError("a digest of one digit repeated is nobody's")
     return value
@@ -111,7 +111,7 @@ def _hash(value: str) -> str:
 
 def _name(value: str) -> str:
     if not value or len(value) > _LONGEST_NAME or value.endswith("/") or "\0" in value:
-        raise EntryError(f"'{value[:80]}' is no file name")
+        raise EntryError(f"'{value[:80]}' is not a file name")
     if "\\" in value:
         raise ForeignEntryError(f"'{value[:80]}' is a name of another system")
     return value
@@ -123,7 +123,7 @@ def _pattern(value: str) -> str:
     try:
         compiled = re.compile(value)
     except (re.error, RecursionError) as error:
-        raise EntryError(f"'{value[:80]}' is no regular expression: {error}") from None
+        raise EntryError(f"'{value[:80]}' is not a regular expression: {error}") from None
     if compiled.search("") or len(value) < 4:
         raise EntryError(f"'{value[:80]}' matches nearly everything")
     return value

@@ -46,17 +46,17 @@ def _checked(fields: t.Any, number: int) -> ThreatList:
         raise ContentError(f"{where}: a path, or a mapping with one, is needed")
     for field in fields:
         if field not in _FIELDS:
-            raise ContentError(f"{where}: '{field}' is none of {', '.join(_FIELDS)}")
+            raise ContentError(f"{where}: '{field}' is not one of {', '.join(_FIELDS)}")
     path = fields.get("path")
     if not isinstance(path, str) or not path.strip():
         raise ContentError(f"{where}: path is missing; name a file")
     file = pathlib.Path(path).expanduser()
     kind = fields.get("kind")
     if kind is not None and kind not in KINDS:
-        raise ContentError(f"{where}: kind '{kind}' is none of {', '.join(KINDS)}")
+        raise ContentError(f"{where}: kind '{kind}' is not one of {', '.join(KINDS)}")
     form = fields.get("format") or _ENDINGS.get(file.suffix.lower(), "text")
     if form not in FORMATS:
-        raise ContentError(f"{where}: format '{form}' is none of {', '.join(FORMATS)}")
+        raise ContentError(f"{where}: format '{form}' is not one of {', '.join(FORMATS)}")
     return ThreatList(
         file, kind, form, _column(fields.get("column"), form, where), str(fields.get("name") or file.stem)
     )

@@ -27,7 +27,8 @@ _SEEN: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "domain": {
         "process_creation": ("CommandLine",),
-        "sign_in": ("SourceHostname",),
+        # The view of a sign-in has the host's name there if the log has no address.
+        "sign_in": ("SourceIp",),
     },
     "hash": {"process_creation": ("CommandLine",)},
     "name": {"process_creation": ("Image", "CommandLine"), "file_event": ("TargetFilename",)},

@@ -62,12 +62,12 @@ def _indicators(text: str) -> t.Iterator[dict[str, t.Any]]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise EntryError(f"it is no JSON: {error}") from None
+        raise EntryError(f"it is not JSON: {error}") from None
     objects = data.get("objects") if isinstance(data, dict) and data.get("type") == "bundle" else data
     if isinstance(objects, dict):
         objects = [objects]
     if not isinstance(objects, list):
-        raise EntryError("it is no STIX bundle: a list of objects is missing")
+        raise EntryError("it is not a STIX bundle: a list of objects is missing")
     for each in objects:
         if isinstance(each, dict) and each.get("type") == "indicator":
             yield each

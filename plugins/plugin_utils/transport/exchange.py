@@ -60,7 +60,7 @@ class _Question:
         if isinstance(missing, list) and missing:
             self._note_tampered(result)
             if result.get("problem"):
-                self._notes.append(f"code that the host kept could not be used: {_text(result['problem'])}")
+                self._notes.append(f"the cached code on the host could not be used: {_text(result['problem'])}")
             # What an account lacks it may lack all of; sent once too often costs less than a third time.
             result = self._send(code if "code" not in missing else {}, known.difference(map(str, missing)))
         self._note_tampered(result)
@@ -134,7 +134,7 @@ class _Question:
             if "note" in line:
                 self._notes.append(f"{_text(line.get('look'))}: {_text(line['note'])}")
             if "not_kept" in line:
-                self._notes.append(f"nothing is kept on the host, so that all code travels: {_text(line['not_kept'])}")
+                self._notes.append(f"the host caches no code, so each scan sends all of it: {_text(line['not_kept'])}")
         unanswered = {"failed": True, "msg": (problem or {}).get("msg", "the host returned no result for this look")}
         looks = {look.id: answered.get(look.id, dict(unanswered)) for look in self._looks}
         return Answers(looks, answered.get(_FACTS, {}), known, self._notes[:_MOST_NOTES], self._tampered, problem)
@@ -144,14 +144,14 @@ def _lines(result: dict[str, t.Any]) -> tuple[list[dict[str, t.Any]], dict[str, 
     """Return the lines of the module's result, and the problem if they are not all."""
     if "lines" not in result:
         is_problem = result.get("failed") or result.get("unreachable")
-        return [], _explained(result) if is_problem else _failed("the host's answer makes no sense: there is none")
+        return [], _explained(result) if is_problem else _failed("the host returned no result")
     try:
         lines = encoding.unpacked(result["lines"])
     except encoding.AnswerError as error:
-        return [], _failed(f"the host's answer makes no sense: {error}")
+        return [], _failed(f"the host returned an invalid result: {error}")
     if any("done" in line for line in lines):
         return lines, None
-    ended = "the host's answer is too large, and only its beginning was read"
+    ended = "the host's result is too large; only its beginning was read"
     if result.get("problem"):
         ended = f"the scan ended early on the host: {_text(result['problem'])}"
     errors = [str(line["error"]) for line in lines if "error" in line]

@@ -85,7 +85,7 @@ def _check(params: Params) -> None:
         raise UsageError("confirm_within is %d; use %d or less" % (params["confirm_within"], _LONGEST_TRIAL))
     for unit in params["restart_services"]:
         if not _UNIT.match(unit) or unit.startswith("-"):
-            raise UsageError("restart_services: '%s' is no name of a unit of systemd" % unit)
+            raise UsageError("restart_services: '%s' is not a name of a unit of systemd" % unit)
 
 
 def _unfit() -> str:

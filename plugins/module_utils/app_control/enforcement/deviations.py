@@ -102,7 +102,7 @@ def why_off(mode: str, seen: Seen) -> str:
     if mode == ENFORCE and seen.lasting:
         return "A maintenance window ended, and every program still runs: %s." % seen.lasting.rstrip(".")
     if mode == ENFORCE and seen.is_refused is False:
-        return "fapolicyd does not refuse a harmless file that nothing trusts, so it does not enforce the policy."
+        return "fapolicyd does not refuse a harmless untrusted file, so it does not enforce the policy."
     if mode == ENFORCE and seen.is_permissive:
         return "fapolicyd is configured to be permissive, so it lets every program run."
     return ""
@@ -134,7 +134,7 @@ def describe(deployed: Deployed, seen: Seen) -> list[str]:
     if seen.temporary:
         notes.append("For now: %s." % seen.temporary)
     if seen.stale:
-        notes.append("%d trusted files are gone or were changed; protect makes the trust anew." % seen.stale)
+        notes.append("%d trusted files are gone or were changed; protect trusts them again." % seen.stale)
     if seen.unwatched:
         notes.append("Not watched by fapolicyd: %s." % ", ".join(map(printable, seen.unwatched[:_SHOWN])))
     if seen.has_leases:

@@ -76,7 +76,7 @@ def detections(
     severity = "informational" if not others else "medium" if all(map(_is_restart, others)) else "high"
     shown = others or interruptions
     first, last = shown[0].stop, shown[-1].start or shown[-1].stop
-    message = "fapolicyd was stopped %s since the last look, %s." % (_times(len(shown)), _how_long(shown))
+    message = "fapolicyd was stopped %s since the last scan, %s." % (_times(len(shown)), _how_long(shown))
     if not others:
         message += " It was when a policy was deployed, or a maintenance window began or ended."
     evidence = {"data": {"stopped": [each.stop for each in shown], "started": [each.start for each in shown]}}
@@ -107,7 +107,7 @@ def unseen(started: float, expected: t.Sequence[float], scope: str) -> dict[str,
     """Return the detection of an interruption of which the log says nothing. started: when the process was."""
     severity = "informational" if any(-_BEFORE <= started - time <= _AFTER for time in expected) else None
     message = (
-        "Another process of fapolicyd runs than in the last look, and the audit log does not say when it was started."
+        "Another process of fapolicyd runs than at the last scan, and the audit log does not say when it was started."
     )
     return detection(ALERT, SUBJECT, scope, [{"data": {"problem": message}}], severity=severity, message=message)
 

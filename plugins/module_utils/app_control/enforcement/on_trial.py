@@ -122,7 +122,7 @@ def confirm(where: StateDirectory, token: str, services: t.Sequence[str]) -> Dep
         if noted is not None and noted.token == token:
             # The answer to whoever confirmed it was lost with its connection.
             return noted
-        raise HostError("no such policy is on trial on this host: another run has proposed one, or removed it")
+        raise HostError("this policy is not on trial on this host: another run has proposed or removed a policy")
     try:
         check(where, proposed.mode)
         for unit in services:
@@ -217,7 +217,7 @@ def _canary_problem(directory: str, mode: str) -> str:
     with canary.made(canary.home(directory), canary.TRIAL) as path:
         is_refused = canary.is_refused(path)
     if is_refused != (mode == ENFORCE):
-        return "fapolicyd %s a program that nothing trusts" % ("refuses" if is_refused else "lets run")
+        return "fapolicyd %s an untrusted program" % ("refuses" if is_refused else "lets run")
     return ""
 
 
@@ -246,7 +246,7 @@ def _change(installed: Installed, token: str) -> None:
 def check_mounts() -> None:
     """Raise HostError where a policy can't be mounted over the one in use. Nothing is changed by that."""
     if os.path.islink(daemon.DIRECTORY) or not os.path.isdir(daemon.DIRECTORY):
-        raise HostError("%s is no directory; install fapolicyd anew" % daemon.DIRECTORY)
+        raise HostError("%s is not a directory; reinstall fapolicyd" % daemon.DIRECTORY)
     if daemon.is_covered():
         raise HostError("something is mounted at %s, so no policy can be on trial there: unmount it" % daemon.DIRECTORY)
     if os.readlink("/proc/self/ns/mnt") != os.readlink("/proc/1/ns/mnt"):

@@ -78,7 +78,7 @@ _NAMESPACES = (
     "fapolicyd watches the mounts of the host, and not those of sandboxed services, user namespaces and containers"
 )
 # It compares size and time with those that it knows, and reads no content again where they are the same.
-_UNSEEN = "%s can write it, and change it without fapolicyd seeing that"
+_UNSEEN = "%s can write it, and change it without fapolicyd noticing"
 # Waiting accesses, of which it refuses what is beyond, to everybody, while every account can have so many processes; it
 # also ends itself then. The daemon's own number is 800.
 QUEUE = "8192"

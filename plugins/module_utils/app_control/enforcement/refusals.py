@@ -96,7 +96,7 @@ def _essential_problems(policy: Policy, facts: Facts) -> dict[str, str]:
         package = (file.manager, file.package)
         # Nothing needs a script that an administrator may edit; a changed one is named among what is blocked.
         if package in needed and not file.conffile and not decisions.is_executed(file.path, file.sha256, 0):
-            role = facts.essential_packages.get(package, "what the way back in depends on")
+            role = facts.essential_packages.get(package, "a dependency of SSH or Ansible")
             problems.setdefault(file.path, _untrusted(file, role))
     return problems
 
@@ -158,7 +158,7 @@ def _of_essentials(policy: Policy, facts: Facts) -> t.Iterator[str]:
     if shown:
         more = "; and %d more" % (len(shown) - _SHOWN) if len(shown) > _SHOWN else ""
         yield (
-            "The way back in needs files that would not be trusted: %s%s. Reinstall their packages, or name them in the"
+            "SSH and Ansible need files that would not be trusted: %s%s. Reinstall their packages, or name them in the"
             " allowlist by a sha256 rule." % ("; ".join(shown[:_SHOWN]), more)
         )
 
@@ -205,8 +205,8 @@ def _of_hard_links(facts: Facts) -> t.Iterator[str]:
     """Yield why any account could have programs refused to everybody: fapolicyd keeps decisions by inode."""
     if not facts.protects_hard_links:
         yield (
-            "Every account can link to programs under names of its own, under which fapolicyd would refuse them and"
-            " then under theirs, too; set the sysctl fs.protected_hardlinks to 1."
+            "Every account can make hard links to programs, and fapolicyd would then refuse the programs, too; set "
+            "the sysctl fs.protected_hardlinks to 1."
         )
 
 

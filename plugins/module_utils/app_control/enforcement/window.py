@@ -119,7 +119,7 @@ def withdraw(where: StateDirectory, token: str) -> None:
 def _check_permissive(where: StateDirectory) -> None:
     with canary.made(canary.home(where.path), canary.WINDOW) as path:
         if canary.is_refused(path):
-            raise daemon.DaemonError("fapolicyd still refuses a program that nothing trusts")
+            raise daemon.DaemonError("fapolicyd still refuses an untrusted program")
 
 
 def close(where: StateDirectory, by: str) -> tuple[str, ...]:

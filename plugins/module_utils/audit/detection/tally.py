@@ -11,10 +11,11 @@ What something explains becomes a finding beside: never the same as what nothing
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _finding
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import EXPLANATIONS, Explanation
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import EXPLANATIONS, SIMULATION, Explanation
 
 # Of what nothing explains, and as many of what something does. A host that is attacked has tens, one whose log is
 # forged as many as somebody wants.
@@ -23,7 +24,9 @@ _MOST_GROUPS = 2_000
 _MOST_SENTENCES = 3
 # Of so many events at the end evidence is shown.
 LAST = 2
-_ENDINGS = tuple(" (explained by %s)" % kind for kind in EXPLANATIONS)
+_ENDING = re.compile(r" \(explained by (?:%s)\)\Z" % "|".join((*EXPLANATIONS, SIMULATION + "(?: [0-9a-f]{8})?")))
+# Characters of the id of a simulation that its subjects show.
+_SHORT = 8
 
 Shown = t.Callable[[], t.Dict[str, t.Any]]
 
@@ -40,6 +43,7 @@ class _Group:
         "message",
         "sentences",
         "severity",
+        "simulation",
         "subject",
         "techniques",
         "techniques_of_last",
@@ -49,6 +53,7 @@ class _Group:
     def __init__(self, alert: str, subject: str, explained_by: str) -> None:
         self.alert, self.subject, self.explained_by = alert, subject, explained_by
         self.sentences: dict[str, None] = {}
+        self.simulation = ""
         self.count = 0
         self.first_time = float("inf")
         self.last_time = float("-inf")
@@ -70,6 +75,7 @@ class Tally:
         # Apart, so that what is explained fills no place of what is not.
         self._groups: dict[tuple[str, str], _Group] = {}
         self._explained: dict[tuple[str, str, str], _Group] = {}
+        self._simulated: dict[tuple[str, str, str], _Group] = {}
         self.dropped = 0
         self.events = 0
         self.explained = 0
@@ -95,7 +101,11 @@ class Tally:
         if explanation is not None:
             self.explained += count
             kind = explanation.kind
-            groups, key = self._explained, (alert, subject, kind)
+            groups = self._explained
+            if kind == SIMULATION:
+                kind = "%s %s" % (SIMULATION, explanation.simulation[:_SHORT])
+                groups = self._simulated
+            key = (alert, subject, kind)
         group = groups.get(key)
         if group is None:
             if len(groups) >= _MOST_GROUPS:
@@ -121,6 +131,7 @@ class Tally:
             group.techniques.update(dict.fromkeys(techniques))
         group.message = message or group.message
         if explanation is not None:
+            group.simulation = explanation.simulation
             group.sentences.pop(explanation.sentence, None)
             group.sentences[explanation.sentence] = None
             if len(group.sentences) > _MOST_SENTENCES:
@@ -129,13 +140,23 @@ class Tally:
     def has(self, alert: str, subject: str) -> bool:
         """Return whether events of an alert about a subject were counted, explained or not."""
         key = (alert, subject)
-        return key in self._groups or any((*key, kind) in self._explained for kind in EXPLANATIONS)
+        explained = any((*key, kind) in self._explained for kind in EXPLANATIONS)
+        return key in self._groups or explained or any(group[:2] == key for group in self._simulated)
 
     def detections(self, most: int) -> tuple[list[dict[str, t.Any]], int]:
-        """Return the detections, the most severe and then the newest first, and how many are left out."""
+        """Return the detections, the most severe and then the newest first, and how many are left out.
+
+        Those of simulations come last, so that they take the place of no other.
+        """
         ordered = sorted(
-            (*self._groups.values(), *self._explained.values()),
-            key=lambda group: (-_rank(group.severity), bool(group.explained_by), -group.last_time, group.alert),
+            (*self._groups.values(), *self._explained.values(), *self._simulated.values()),
+            key=lambda group: (
+                bool(group.simulation),
+                -_rank(group.severity),
+                bool(group.explained_by),
+                -group.last_time,
+                group.alert,
+            ),
         )
         return [self._detection(group) for group in ordered[:most]], max(0, len(ordered) - most)
 
@@ -155,6 +176,7 @@ class Tally:
             count=group.count,
             message=_message(group),
             techniques=list(group.techniques),
+            simulation=group.simulation or None,
         )
 
 
@@ -166,7 +188,7 @@ def _subject(group: _Group) -> str:
     """
     if group.explained_by:
         return "%s (explained by %s)" % (group.subject, group.explained_by)
-    if group.subject.endswith(_ENDINGS):
+    if _ENDING.search(group.subject):
         return group.subject[:-1] + "\\x29"
     return group.subject
 

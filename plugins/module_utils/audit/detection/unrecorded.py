@@ -48,8 +48,7 @@ _MOST_SEEN = 10_000
 _GRAIN = 2.0
 _NEVER = float("inf")
 _WHY = (
-    "there was no audit rule for it when it came, so that what is done there is not recorded; %s: run"
-    " bulwark.servers.protect"
+    "there was no audit rule for it when it appeared, so events in it are not recorded; %s: run bulwark.servers.protect"
 )
 _HOME = (
     "it is a home without audit rules, as its account is new, or there are too many; files that were made in it are"
@@ -304,7 +303,7 @@ def _evidence(made: Made) -> dict[str, t.Any]:
     return {
         "file": file,
         "data": {
-            "unrecorded": "There was no audit rule for this path when the file was made: who did it is not known.",
+            "unrecorded": "No audit rule covered this path when the file was created, so it is not known who did it.",
             "action": made.action,
             "owner": printable(owner),
             "mode": "%04o" % stat.S_IMODE(made.mode),
@@ -322,7 +321,7 @@ def start_look(
     try:
         look = Look(state, since)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-        problem = "what was remembered of files where no audit rule was could not be used (%s)" % error
+        problem = "the saved state of files without audit rules can't be used (%s)" % error
         look = Look({}, since)
     try:
         return look, find_gaps(state_directory, look.until), problem

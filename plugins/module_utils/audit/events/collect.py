@@ -21,7 +21,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadli
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.model import subject_on
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import SCOPE, Reader
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.explain.make import explainers_of
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.log_scan import LogScan
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.log_scan import LogScan, simulated_sessions
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import alive, daemon_settings
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.alive import Proof
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.hosts import Host
@@ -31,6 +31,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.miss
     sentence_of,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.not_understood import Amounts
+from ansible_collections.bulwark.servers.plugins.module_utils.audit_rule_files import netlink
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.running_processes import Running
@@ -40,6 +41,7 @@ DEFAULT_PATHS = ("/var/log/audit/audit.log",)
 # What is not below it may have been brought here from another host.
 _OWN_LOGS = "/var/log/"
 _VERSION = 1
+_DEPLOY = "install auditd and deploy audit rules with the playbook bulwark.servers.protect"
 # Logs; a host has one.
 _MOST_LIVE = 20
 # What is made of events has no cycles: to look for them in all that is remembered takes a tenth of the time.
@@ -86,7 +88,12 @@ class _Run:
         self._live: list[str] = list(state.get("live", ()))
         self._proof = Proof(False, None)
         self.reader = Reader(
-            rules, state.get("reader", {}), params["since"], explainers_of(params), running=_running(params["paths"])
+            rules,
+            state.get("reader", {}),
+            params["since"],
+            explainers_of(params),
+            running=_running(params["paths"]),
+            simulated=simulated_sessions(params),
         )
         self.follower = Follower(state.get("files", ()))
         self._bytes = 0
@@ -116,7 +123,7 @@ class _Run:
             if not self._read(file, deadline):
                 left = len(files) - position
                 self._scope.skip(
-                    "newer events", "%s with %d log files left; the next run goes on there" % (deadline.reason, left)
+                    "newer events", "%s with %d log files left; the next run continues there" % (deadline.reason, left)
                 )
                 break
         else:
@@ -150,8 +157,8 @@ class _Run:
             self._scope.skip(printable(path), sentence)
 
     def _rewritten(self, file: LogFile) -> None:
-        reason = "%s was changed where it had been read before" % printable(file.path)
-        self._scope.skip(printable(file.path), reason + "; read anew")
+        reason = "%s was changed in the part that was read before" % printable(file.path)
+        self._scope.skip(printable(file.path), reason + "; it was read again")
         self.reader.tally.add(
             "audit_log_rewritten",
             printable(file.path),
@@ -209,21 +216,18 @@ class _Run:
         for path, reason in (*follower.skipped, *follower.doubts):
             scope.skip(printable(path), reason)
         for path in follower.lost:
-            scope.skip(printable(path), "was removed after it was read; what came to it in between was not seen")
+            scope.skip(printable(path), "was removed after it was read; entries written in between were not read")
         for problem in reader.problems:
             scope.skip("rules", problem)
         notes = [*reader.notes, *self._describe_life(paths)]
         if reader.unread.by_syslog:
-            notes.append("Lines came by way of syslog, to which every account of a host can write.")
+            notes.append("Some lines came through syslog, to which every account of the host can write.")
         if not self._files and follower.skipped:
             path, reason = follower.skipped[-1]
             scope.fail("the audit log %s cannot be read: %s" % (printable(path), reason))
         elif not self._files:
             where = " and ".join(printable(path) for path in paths) or "no path"
-            scope.fail(
-                "no audit log could be read at %s; install auditd and deploy audit rules with the playbook "
-                "bulwark.servers.protect" % where
-            )
+            scope.fail("no audit log could be read at %s; %s" % (where, netlink.elsewhere() or _DEPLOY))
         elif self._is_empty:
             scope.fail("the audit log %s is empty" % " and ".join(printable(path) for path in paths))
         elif self._bytes and reader.events <= reader.unread.events and not reader.waits:

@@ -32,11 +32,12 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.proc
 from ansible_collections.bulwark.servers.plugins.module_utils.automation.explainer import Explainer, Explainers
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator, Match
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Explanation, Rule
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import SIMULATION, Explanation, Rule
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.wording import message_of, subject_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.running_processes import Running
+    from ansible_collections.bulwark.servers.plugins.module_utils.automation.simulated import SimulatedSessions
 
 SCOPE = "events"
 _STATE_VERSION = 1
@@ -57,12 +58,13 @@ class Reader:
         explainers: t.Sequence[Explainer[MatchedAct]] = (),
         names: t.Collection[str] | None = None,
         running: t.Sequence[Running] = (),
+        simulated: SimulatedSessions | None = None,
     ) -> None:
         """compiled: the rules. since: nothing before this time is looked at. Raises ValueError for what is no rules.
 
         explainers: what is asked for each hit of a rule that can be explained, on the host that the log is of.
         names: how that host may be called in it; without, this host is that.
-        running: the processes of that host, if it is this one.
+        running: the processes of that host, if it is this one. simulated: the sessions of simulated attacks on it.
         """
         self._compiled = compiled
         self._rules = RuleSet(compiled)
@@ -82,6 +84,7 @@ class Reader:
         self._verdicts = Verdicts(self._rules, compiled, processes, self.unread)
         self._verdicts.rerooted.update((pid.encode(), None) for pid in kept.get("rerooted", ()))
         self._running = running
+        self._simulated = simulated
         self._fast = FastVerdicts(self._rules, compiled, processes, self._verdicts)
         self._explainers = Explainers(explainers, kept.get("explainers"))
         self.problems += self._explainers.problems
@@ -148,7 +151,7 @@ class Reader:
         try:
             return Correlator(self._compiled, state)
         except (ValueError, KeyError, TypeError) as error:
-            self.problems.append("what correlations knew was given up: %s" % error)
+            self.problems.append("the state of correlations was discarded: %s" % error)
             return Correlator(self._compiled)
 
     def _enter(self, host: Host) -> None:
@@ -207,11 +210,14 @@ class Reader:
     def _explained(self, looked: Looked) -> Looked:
         """Ask what explains the hits of an event whose rules can be explained."""
         # Sessions, units and packages are those of the host that the log is of.
-        if self._host.name or not self._kinds or looked.views is None:
-            return looked
-        if not any(self._kinds[hit.rule] for hit in looked.hits):
+        if self._host.name or not looked.hits or looked.views is None:
             return looked
         views = looked.views
+        simulated = self._simulated.explain(views.about) if self._simulated is not None else None
+        if simulated is not None:
+            return looked._replace(explained=(simulated,) * len(looked.hits))
+        if not self._kinds or not any(self._kinds[hit.rule] for hit in looked.hits):
+            return looked
         explained = tuple(
             self._explainers.explain(self._kinds[hit.rule], MatchedAct(views.about, views[hit.place]))
             if self._kinds[hit.rule]
@@ -306,6 +312,8 @@ def _evidence(views: Views | None, place: int, explanation: Explanation | None) 
 
 def _severity(rule: Rule, explanation: Explanation | None) -> tuple[str | None, Explanation | None]:
     """Return a rule's severity, and what explains the event where that counts for this rule."""
+    if explanation is not None and explanation.kind == SIMULATION:
+        return rule.severity, explanation if rule.alert in explanation.alerts else None
     if explanation is None or explanation.kind not in rule.explained_by:
         return rule.severity, None
     return rule.explained_by[explanation.kind], explanation

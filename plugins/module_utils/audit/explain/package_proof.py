@@ -333,7 +333,7 @@ class PackageProof:
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
-                raise OSError("%r is no regular file, or too large" % path)
+                raise OSError("%r is not a regular file, or too large" % path)
             digest = hashlib.new(algorithm)
             for _count in range(_LARGEST // _CHUNK + 1):
                 chunk = os.read(descriptor, _CHUNK)

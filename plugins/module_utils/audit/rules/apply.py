@@ -77,7 +77,7 @@ def _differing(deployment: Deployment) -> dict[str, int]:
 def _refuse_without_daemon(params: t.Mapping[str, t.Any], deployment: Deployment) -> None:
     if not deployment.status.pid and params["require_daemon"]:
         raise HostError(
-            "No audit daemon takes what the kernel records, which would go to the kernel's log: install and start"
+            "No audit daemon receives the kernel's records, so they would go to the kernel log: install and start"
             " auditd, or set require_daemon=false."
         )
 
@@ -257,15 +257,15 @@ def _coverage(now: Deployment) -> dict[str, t.Any]:
 def _warnings(deployment: Deployment, waiting: bool, present: bool) -> list[str]:
     found = []
     if waiting:
-        found.append("The audit rules are immutable: what was written takes effect when the host is booted.")
+        found.append("The audit rules are immutable: the change takes effect at the next boot.")
     if present and not deployment.file.possible:
         found.append(
             "There is no %s, so the rules are gone after the next boot." % os.path.dirname(deployment.file.path)
         )
     if present and deployment.status.failure == PANIC:
         found.append(
-            "Others have set the kernel to panic when it loses an audit record (auditctl -f 2). It was left so, and"
-            " backlog_wait_time, too; a flood of events can stop this host."
+            "The kernel is set to panic when it loses an audit record (auditctl -f 2), so a flood of events can stop "
+            "this host. This and backlog_wait_time were not changed."
         )
     found += [
         "The rule '%s' of somebody else is a conflict: %s."

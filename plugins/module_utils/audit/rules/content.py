@@ -294,7 +294,7 @@ def _await(found: Selection, tree: str | None, operand: str, paths: t.Sequence[s
             found.awaited[path] = missing
             _watch_name(found, missing, tree if in_home and missing == path else None)
             if in_home and os.path.islink(missing):
-                left_out = (missing, "it is a link, and what it leads to is not watched")
+                left_out = (missing, "it is a link, and its target is not watched")
                 found.left_out += [left_out] if left_out not in found.left_out else []
 
 

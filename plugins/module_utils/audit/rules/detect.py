@@ -82,10 +82,10 @@ def _rules(seen: Seen) -> t.Iterator[dict[str, t.Any]]:
     elif seen.plan.changes:
         yield _not_deployed(seen)
     elif note is None and seen.plan.ours:
-        message = "The audit rules are loaded, but the note of their deployment is gone, so that nobody can say later"
-        yield _found("audit_rules_not_deployed", "audit rules", message + " which are missing: deploy them again.")
+        message = "The audit rules are loaded, but the record of their deployment is missing, so later scans cannot"
+        yield _found("audit_rules_not_deployed", "audit rules", message + " detect missing rules: deploy them again.")
     if note and note.digest and not seen.file_right:
-        message = "%s is not as it was deployed, so that the rules are others after the next boot." % printable(
+        message = "%s was changed after its deployment, so other rules are loaded at the next boot." % printable(
             seen.file
         )
         yield _found("audit_rules_missing", printable(seen.file), message)
@@ -96,15 +96,15 @@ def _not_deployed(seen: Seen) -> dict[str, t.Any]:
     absent = len(set(seen.plan.add) - set(seen.plan.delete))
     if seen.note is None and not seen.plan.ours and not seen.plan.delete:
         return _found("audit_rules_not_deployed", "audit rules", "None of %d audit rules is deployed." % wanted)
-    message = "%d of %d audit rules that are asked for are not deployed, %d are too many." % (
+    message = "%d of %d wanted audit rules are not deployed, and %d unwanted ones are." % (
         absent,
         wanted,
         len(set(seen.plan.delete) - set(seen.plan.add)),
     )
     if not absent and len(seen.plan.delete) == len(seen.plan.add):
-        message = "The audit rules are deployed in another order than asked for."
+        message = "The audit rules are deployed in another order than wanted."
         if seen.arrivals.replaced:
-            message = "Some audit rules watch directories in whose place others are by now."
+            message = "Some audit rules watch directories that were replaced."
     message += _describe_arrivals(seen.arrivals)
     if seen.status.immutable:
         message += " The rules are immutable: they change when the host is booted."
@@ -130,7 +130,8 @@ def _describe_arrivals(arrivals: Arrivals) -> str:
     ]
     if not parts:
         return ""
-    return " Paths came after the deployment: %s. What is done there is not recorded until the next." % ", ".join(parts)
+    text = " Paths were created after the deployment: %s. Events there are not recorded until the next deployment."
+    return text % ", ".join(parts)
 
 
 def _severity(seen: Seen) -> str:
@@ -150,7 +151,7 @@ def _switched_off(seen: Seen) -> t.Iterator[dict[str, t.Any]]:
     if not seen.status.enabled:
         yield _found("audit_switched_off", "kernel", "The kernel's auditing is disabled (auditctl -s: enabled 0).")
     elif not seen.status.pid:
-        yield _found("audit_switched_off", "audit daemon", "No audit daemon takes what the kernel records.")
+        yield _found("audit_switched_off", "audit daemon", "No audit daemon receives the kernel's records.")
     if seen.status.rate_limit:
         message = "The kernel drops all but %d records a second (auditctl -s: rate_limit)." % seen.status.rate_limit
         yield _found("audit_switched_off", "kernel's rate limit", message)

@@ -24,7 +24,7 @@ _FEW_CALLS = 3
 _WHO = frozenset((*range(10), 18, 25, words.EXE))
 # Conditions that choose what the security context of a program is: subj_user to subj_clr.
 _CONTEXT = frozenset(range(13, 18))
-_HIDES_PATHS = "it hides the paths of a file system, so that no rule for a path there records"
+_HIDES_PATHS = "it hides the paths of a file system, so no rule for a path there records events"
 # File systems that the kernel makes itself, whose many files are why there are such rules: tracefs, debugfs.
 _OF_KERNEL = frozenset((0x74726163, 0x64626720))
 _HIDES_ALL = "it keeps the kernel from recording the system calls of every program that is started"
@@ -158,7 +158,7 @@ def _conflict(rule: Rule, calls: int) -> t.Iterator[Conflict]:
         name = words.MESSAGE_NAMES.get(kind) if isinstance(kind, int) else None
         equal = any(field.operator == words.EQUAL for field in rule.fields if field.number == words.MSGTYPE)
         if name in _NEEDED.split() or not equal:
-            yield Conflict(rule, "it drops records of the kind %s, which detections need" % (name or "unknown"), False)
+            yield Conflict(rule, "it drops records of the type %s, which detections need" % (name or "unknown"), False)
 
 
 def _is_of_kernel(rule: Rule) -> bool:

@@ -86,7 +86,7 @@ def read_note(directory: StateDirectory | None) -> Note | None:
         return Note(rules, digest_noted, before, since, bool(content["complete"]), places)
     except (ValueError, TypeError, KeyError, AttributeError, RuleError) as error:
         raise DamagedError(
-            "%s is damaged, so it isn't known which audit rules were deployed; look into it, remove it and deploy again"
+            "%s is damaged, so it isn't known which audit rules were deployed; find out why, remove it and deploy again"
             % path
         ) from error
 

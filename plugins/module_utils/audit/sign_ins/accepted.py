@@ -24,15 +24,16 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline, yield_to_others
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import binaries, journal, model, sshd
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import binaries, journal
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.merge import Merged
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import SignIn
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.sources import (
     AUDIT_LOGS,
     AUTH_LOGS,
     Places,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.texts import Reading, TextLog
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import journal_entries, model, sshd
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
 
 SCOPE = "accepted_sign_ins"
 MOST_SOURCES = 5_000
@@ -141,7 +142,7 @@ class _Logs:
         self._wtmpdb = binaries.LastSignIns({}, reading, {"wtmpdb": places.wtmpdb})
         self._texts = [TextLog(path, {}, reading) for path in (AUTH_LOGS if places.paths is None else places.paths)]
         self._journal: journal.Journal | None = None
-        if places.journal != "never" and journal.exists(places.journal_directory):
+        if places.journal != "never" and journal_entries.exists(places.journal_directory):
             self._journal = journal.Journal(
                 None, everything=False, directory=places.journal_directory, matches=_MATCHES, proven=True
             )

@@ -13,9 +13,9 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import model
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import Fact, SignIn
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.sshd import ATTEMPT, PROBE
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Fact, SignIn
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.sshd import ATTEMPT, PROBE
 
 PATIENCE = 30.0
 # LoginGraceTime of sshd, and some: until then a client may come with another key.

@@ -12,10 +12,10 @@ import os.path
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import model, pam
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import Fact, address
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.sshd import GAVE_UP
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records.decode import body_fields
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model, pam
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Fact, address
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.sshd import GAVE_UP
 
 # The records that are looked at, so that the many others cost little.
 WANTED = re.compile(rb"^(?:node=\S+ )?type=USER_(?:AUTH|CMD|LOGIN|START) msg=audit\([^\n]*", re.MULTILINE)

@@ -10,10 +10,10 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import UNREADABLE, Follower, damage
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import utmp
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import SignIn
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.texts import Reading, said
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.understanding import FORM, Understanding
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import utmp
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
 
 _SHOWN = 32
 WTMP = "/var/log/wtmp"

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.log_scan import LogScan
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.log_scan import LogScan, simulated_sessions
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import coverage, detect
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.detect import SCOPE
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.history import History
@@ -34,13 +34,14 @@ def collect(params: t.Mapping[str, t.Any], check_mode: bool, places: Places | No
     scan = LogScan(params, check_mode, NAME, _VERSION, SCOPE)
 
     def start(rules: t.Mapping[str, t.Any], state: t.Mapping[str, t.Any]) -> _Run:
-        return _Run(rules, where, state, Reading(deadline.passed, _since(params, state, now), now))
+        reading = Reading(deadline.passed, _since(params, state, now), now, simulated_sessions(params))
+        return _Run(rules, where, state, reading)
 
     with contextlib.closing(scan.start(start)) as run:
         run.read()
         coverage.describe(scan.scope, run.sources)
         if run.reading.cut_short:
-            scan.scope.skip("newer log entries", deadline.reason + "; the next run goes on there")
+            scan.scope.skip("newer log entries", deadline.reason + "; the next run continues there")
         for problem in run.detector.problems():
             scan.scope.skip("correlations", problem)
         run.note_rewritten()
@@ -73,15 +74,17 @@ class _Run:
         self.sources.close()
 
     def read(self) -> None:
-        for one in self._merged.merge(self.sources.streams()):
-            self.summary.add(one)
-            self.detector.sign_in(one)
+        for sign_in in self._merged.merge(self.sources.streams()):
+            self.summary.add(sign_in)
+            self.detector.sign_in(sign_in)
         self.sources.read_lines()
+        for sign_in, explanation in self.reading.simulated:
+            self.detector.simulated(sign_in, explanation)
 
     def note_rewritten(self) -> None:
         for log in [*self.sources.logs, *self.sources.audits]:
             for path in log.rewritten:
-                problem = "%s was changed where it had been read before." % path
+                problem = "%s was changed in the part that was read before." % path
                 evidence = {"data": {"problem": problem}}
                 time_of_change = min(log.modified, self.reading.now)
                 self.detector.tally.add("sign_in_log_rewritten", path, evidence, time_of_change, message=problem)

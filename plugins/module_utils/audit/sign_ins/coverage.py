@@ -11,7 +11,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._finding import Sc
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.sources import Sources
 
 _NOTHING = (
-    "nothing on this host that could be read logs sign-ins: there is no %s; install rsyslog, keep a journal"
+    "no readable log on this host has sign-ins: there is no %s; install rsyslog, keep a journal"
     " (Storage=persistent in journald.conf), or run auditd"
 )
 
@@ -31,10 +31,10 @@ def describe(scope: ScopeCoverage, sources: Sources) -> None:
         scope.skip(*sources.silence)
     for log in texts:
         for path in log.lost:
-            scope.skip(path, "it was removed after it was read; what came to it in between was not seen")
+            scope.skip(path, "it was removed after it was read; entries written in between were not read")
         for path in log.rewritten:
             scope.skip(
-                path, "what had been read before is not in it any more: it was changed, and is read as a new one"
+                path, "the part that was read before is missing: it was changed, and was read again from the start"
             )
     records = sum(log.records for log in sources.records) + sources.last.records
     lines = sum(log.lines for log in [*texts, *sources.only_lines])

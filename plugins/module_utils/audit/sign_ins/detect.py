@@ -9,10 +9,10 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.tally import Tally
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import history, views
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import Line, SignIn
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator, Match
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Compiled
+from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Compiled, Explanation
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line, SignIn
 
 SCOPE = "sign_ins"
 SIGN_IN = "sign_in"
@@ -26,12 +26,18 @@ _MOST_COUNTED = 20_000
 class Detector:
     """Feed it sign-ins and lines; ``tally`` has what they mean."""
 
-    def __init__(self, compiled: Compiled, state: t.Mapping[str, t.Any], known: history.History) -> None:
+    def __init__(
+        self, compiled: Compiled, state: t.Mapping[str, t.Any], known: history.History, tally: Tally | None = None
+    ) -> None:
         """state: of the correlations, as ``state`` returned it. Raises ValueError or KeyError for one that is none."""
+        self._compiled = compiled
         self._rules = RuleSet(compiled)
         self._correlator = Correlator(compiled, state)
         self._history = known
-        self.tally = Tally(SCOPE)
+        self.tally = tally or Tally(SCOPE)
+        # Simulated sign-ins count apart, and teach nothing.
+        self._apart: Detector | None = None
+        self._explanation: Explanation | None = None
         self._counts: dict[tuple[str, str], dict[int, int]] = {}
 
     @property
@@ -47,6 +53,13 @@ class Detector:
             evidence = views.evidence_of_sign_in(one)
             for number in matched:
                 self._matched(number, one.time, view, evidence, one.times)
+
+    def simulated(self, sign_in: SignIn, explanation: Explanation) -> None:
+        """Feed a sign-in that a simulation made."""
+        if self._apart is None:
+            self._apart = Detector(self._compiled, {}, history.History(), self.tally)
+        self._apart._explanation = explanation
+        self._apart.sign_in(sign_in)
 
     def line(self, line: Line, moment: float) -> None:
         view = views.of_line(line)
@@ -81,6 +94,9 @@ class Detector:
         rule = self._rules.rule(number)
         subject = self._rules.subject(number, view)
         more = self._counted(rule.alert, subject, number, count)
+        explanation = self._explanation
+        if explanation is not None and rule.alert not in explanation.alerts:
+            explanation = None
         for evidence in evidences:
             self.tally.add(
                 rule.alert,
@@ -92,6 +108,7 @@ class Detector:
                 severity=rule.severity,
                 techniques=rule.techniques,
                 message=self._rules.message(number, view),
+                explanation=explanation,
             )
             more = 0  # all are counted with the first; the others only show more of it
 

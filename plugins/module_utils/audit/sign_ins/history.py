@@ -9,8 +9,8 @@ import collections
 import ipaddress
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import model
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import SignIn
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
 
 # Before so much of a host's life was seen, everything is new and nothing is unusual.
 LEARNING = 7 * 86_400.0

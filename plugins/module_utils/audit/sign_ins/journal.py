@@ -14,26 +14,27 @@ import glob
 import json
 import os
 import re
-import select
-import subprocess
 import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
 from ansible_collections.bulwark.servers.plugins.module_utils._own_session import Event
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import liveness, syslog
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import Line
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import liveness
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.understanding import FORM, Understanding
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import journal_entries, syslog
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.journal_entries import (
+    DIRECTORIES,
+    ENTRY_LIMIT,
+    text,
+)
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line
 
-DIRECTORIES = ("/var/log/journal", "/run/log/journal")
 _SHOWN = 1_024
 _PROOF_ENTRIES = 20
 _PROOF_SECONDS = 10.0
 _FIELDS = "MESSAGE,SYSLOG_IDENTIFIER,SYSLOG_PID,_PID,_UID,_COMM,_EXE"
 # auth and authpriv of syslog(3); messages of cron are among the latter in some distributions.
 _FACILITIES = ("SYSLOG_FACILITY=4", "SYSLOG_FACILITY=10")
-_CURSOR = re.compile(r"[\w=;:+/.-]{1,512}\Z")
-_ENTRY_LIMIT = 1 << 20
 _SYSTEM = ("/bin/", "/sbin/", "/usr/", "/lib/", "/lib64/", "/nix/store/", "/run/current-system/")
 # What may sign as which program without being root.
 _SPEAKERS = re.compile(
@@ -42,14 +43,6 @@ _SPEAKERS = re.compile(
 # What a sign-in is believed from; root's, and only these.
 _DAEMON = re.compile(r"sshd(?:-session|-auth)?\Z")
 _GUARDED = re.compile(r"(sshd(?:-session|-auth)?|su|sudo|doas|login|dropbear)\Z")
-
-
-def exists(directory: str | None = None) -> bool:
-    """Say whether there is a journal. directory: where it is, None for the system's places."""
-    for place in (directory,) if directory else DIRECTORIES:
-        if glob.glob(os.path.join(glob.escape(place), "*.journal")) or glob.glob(os.path.join(place, "*", "*.journal")):
-            return True
-    return False
 
 
 def has_namespaces(directory: str | None = None) -> bool:
@@ -71,7 +64,7 @@ class Journal:
         matches: t.Sequence[str] = _FACILITIES,
         proven: bool = False,
     ) -> None:
-        """everything: not only messages about sign-ins. directory: see ``exists``.
+        """everything: not only messages about sign-ins. directory: see ``journal_entries.exists``.
 
         matches: which those are, as journalctl takes them. proven: believe only what a daemon of root has sent.
         """
@@ -80,12 +73,12 @@ class Journal:
         self.lines_read = 0
         self.understanding = Understanding()
         self.forged = 0
-        self._command = ["journalctl", "--quiet", "--no-pager", "--all", "--output=json", "--output-fields=" + _FIELDS]
+        self._options = ["--output-fields=" + _FIELDS]
         if directory:
-            self._command.append("--directory=" + directory)
+            self._options.append("--directory=" + directory)
         elif has_namespaces():
             # Whoever configures sshd's unit chooses in which journal it logs.
-            self._command.append("--namespace=*")
+            self._options.append("--namespace=*")
         self._matches = () if everything else matches
         self._believed = _is_daemon if proven else _believed
 
@@ -93,11 +86,12 @@ class Journal:
         """Say whether the journal has an entry of something that this scan caused, from the process that caused it."""
         pids = [pid for event in sought.events for pid in event.pids] or [os.getpid()]
         since = min((event.started for event in sought.events), default=time.time()) - liveness.GRACE
-        command = [*self._command, "--since=@%d" % max(0, since), "--reverse", "--lines=%d" % _PROOF_ENTRIES]
+        command = [*journal_entries.COMMAND, *self._options, journal_entries.start(None, since)]
+        command += ["--reverse", "--lines=%d" % _PROOF_ENTRIES]
         # An entry that reading leaves out shows nothing.
         matches = [*("_PID=%d" % pid for pid in pids), *self._matches]
         try:
-            output = _command.run([*command, *matches], _PROOF_SECONDS, _PROOF_ENTRIES * _ENTRY_LIMIT).stdout
+            output = _command.run([*command, *matches], _PROOF_SECONDS, _PROOF_ENTRIES * ENTRY_LIMIT).stdout
         except _command.CommandError:
             return False
         if sought.mark:
@@ -108,11 +102,11 @@ class Journal:
     def _is_of(self, raw: bytes, events: t.Sequence[Event]) -> bool:
         try:
             entry = json.loads(raw.decode("utf-8", "surrogateescape"))
-            moment, pid = int(entry["__REALTIME_TIMESTAMP"]) / 1e6, int(_text(entry.get("_PID")))
+            moment, pid = int(entry["__REALTIME_TIMESTAMP"]) / 1e6, int(text(entry.get("_PID")))
         except (ValueError, KeyError, TypeError):
             return False
-        program = _text(entry.get("SYSLOG_IDENTIFIER") or entry.get("_COMM"))
-        line = Line(moment, program, pid, _text(entry.get("MESSAGE"))[: syslog.LINE_LIMIT])
+        program = text(entry.get("SYSLOG_IDENTIFIER") or entry.get("_COMM"))
+        line = Line(moment, program, pid, text(entry.get("MESSAGE"))[: syslog.LINE_LIMIT])
         return liveness.is_sign_in(line) and any(
             pid in event.pids and liveness.is_at(moment, event) and program.startswith(event.program)
             for event in events
@@ -120,39 +114,14 @@ class Journal:
 
     def lines(self, passed: t.Callable[[], bool], since: float) -> t.Iterator[Line]:
         """Return each new message. passed: says when to stop. since: where to begin when there is no cursor."""
-        command = list(self._command)
-        if self.cursor and _CURSOR.match(self.cursor):
-            command.append("--after-cursor=" + self.cursor)
-        else:
-            command.append("--since=@%d" % max(0, since))
+        options = [*self._options, journal_entries.start(self.cursor, since), *self._matches]
         try:
-            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
-                [*command, *self._matches],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-                cwd="/",
-                start_new_session=True,
-            )
-        except OSError as error:
-            self.problem = "journalctl can't be run: %s" % error.strerror
-            return
-        try:
-            stopped = False
-            for entry in _entries(t.cast("t.IO[bytes]", process.stdout), passed):
-                if entry is None:
-                    stopped = True
-                    break
-                line = self._line(entry)
+            for entry in journal_entries.read(options, passed):
+                line = None if entry is None else self._line(entry)
                 if line is not None:
                     yield line
-            if not stopped and process.wait(30) != 0:
-                self.problem = "journalctl ended with status %d" % process.returncode
-        finally:
-            process.kill()
-            process.wait()
-            t.cast("t.IO[bytes]", process.stdout).close()
+        except journal_entries.JournalError as error:
+            self.problem = str(error)
 
     def _line(self, raw: bytes) -> Line | None:
         try:
@@ -165,36 +134,36 @@ class Journal:
             return None
         self.lines_read += 1
         self.understanding.entries += 1
-        message = _text(entry.get("MESSAGE"))
-        program = _text(entry.get("SYSLOG_IDENTIFIER") or entry.get("_COMM"))
+        message = text(entry.get("MESSAGE"))
+        program = text(entry.get("SYSLOG_IDENTIFIER") or entry.get("_COMM"))
         if not message or not program:
             return None
         if not self._believed(program, entry):
             self.forged += 1
             return None
-        pid = _text(entry.get("SYSLOG_PID") or entry.get("_PID"))
+        pid = text(entry.get("SYSLOG_PID") or entry.get("_PID"))
         number = int(pid) if pid.isdigit() and len(pid) <= 10 else 0
         return syslog.unfolded(moment, program, number, message[: syslog.LINE_LIMIT])
 
 
 def _believed(program: str, entry: t.Mapping[str, t.Any]) -> bool:
     """Say whether a message was sent by whom it says, as far as that matters here."""
-    uid = _text(entry.get("_UID"))
+    uid = text(entry.get("_UID"))
     if not _GUARDED.match(program) or uid in ("", "0"):
         return True
-    exe = _text(entry.get("_EXE"))
+    exe = text(entry.get("_EXE"))
     return exe.startswith(_SYSTEM) and _SPEAKERS.match(os.path.basename(exe)) is not None
 
 
 def _is_daemon(_program: str, entry: t.Mapping[str, t.Any]) -> bool:
     """Say whether root's sshd has sent a message; the fields are the kernel's (systemd.journal-fields(7))."""
-    if _text(entry.get("_UID")) != "0":
+    if text(entry.get("_UID")) != "0":
         return False
-    exe = _text(entry.get("_EXE"))
+    exe = text(entry.get("_EXE"))
     if exe:
         return exe.startswith(_SYSTEM) and _DAEMON.match(os.path.basename(exe)) is not None
     # Where the journal may not read it; no process of another account has root's.
-    return _DAEMON.match(_text(entry.get("_COMM"))) is not None
+    return _DAEMON.match(text(entry.get("_COMM"))) is not None
 
 
 def begins(directory: str | None = None) -> float | None:
@@ -202,38 +171,3 @@ def begins(directory: str | None = None) -> float | None:
     oldest = Journal(None, everything=False, directory=directory, matches=("_UID=0",))
     with contextlib.closing(t.cast("t.Generator[Line, None, None]", oldest.lines(lambda: False, 0.0))) as lines:
         return next((line.time for line in lines), None)
-
-
-def _text(value: t.Any) -> str:
-    """Return a field as text: journalctl writes as a list of numbers what is no UTF-8, and several fields as a list."""
-    if isinstance(value, list):
-        if value and all(isinstance(part, int) and 0 <= part < 256 for part in value):
-            return bytes(value).decode("utf-8", "surrogateescape")
-        return _text(value[-1]) if value else ""
-    return value if isinstance(value, str) else ""
-
-
-def _entries(stream: t.IO[bytes], passed: t.Callable[[], bool]) -> t.Iterator[bytes | None]:
-    """Return each line that a program writes; None and no more when the time is over. Too long ones are left out."""
-    rest, skipping = b"", False
-    descriptor = stream.fileno()
-    while True:
-        while not select.select([descriptor], [], [], 0.5)[0]:
-            if passed():
-                yield None
-                return
-        chunk = os.read(descriptor, 1 << 18)
-        if not chunk:
-            return
-        lines = (rest + chunk).split(b"\n")
-        rest = lines.pop()
-        for line in lines:
-            if skipping:
-                skipping = False
-                continue
-            yield line
-        if len(rest) > _ENTRY_LIMIT:
-            rest, skipping = b"", True
-        if passed():
-            yield None
-            return

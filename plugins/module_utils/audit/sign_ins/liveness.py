@@ -19,9 +19,9 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _own_session
 from ansible_collections.bulwark.servers.plugins.module_utils._own_session import Event
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import model, programs, stamps, syslog
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import Line
 from ansible_collections.bulwark.servers.plugins.module_utils.audit_records import alive
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model, programs, stamps, syslog
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line
 
 # What is older proves that a log was alive then, and not that it is now.
 FRESH = 3_600.0
@@ -115,9 +115,9 @@ def judge(sources: t.Sequence[Source], own: Own, now: float) -> Verdict:
     if mark is None:
         return Verdict(False, "no log daemon listens at %s: nothing is logged there now" % _SOCKET)
     if _any_holds(sources, Sought((), mark)):
-        return Verdict(True, "This scan caused no sign-in; instead, a message that it sent came to the logs.")
+        return Verdict(True, "This scan caused no sign-in; instead, a message that it sent arrived in the logs.")
     return Verdict(
-        False, "a message that this scan sent to the log daemon did not come to it: nothing is logged there now"
+        False, "a message that this scan sent to the log daemon did not arrive in it: nothing is logged there now"
     )
 
 

@@ -15,7 +15,7 @@ import collections
 import heapq
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import SignIn, is_address
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn, is_address
 
 FAMILIES = ("log", "journal", "audit", "utmp")
 WINDOW = 30.0

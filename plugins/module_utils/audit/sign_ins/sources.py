@@ -14,8 +14,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins imp
     liveness,
     sshd_config,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import SignIn
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.texts import OnLine, Reading, TextLog
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import journal_entries
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
 
 # The first kind holds sign-ins where there is any of it; else the second does.
 AUTH_LOGS = ("/var/log/auth.log", "/var/log/secure")
@@ -88,7 +89,7 @@ class Sources:
         self._closing += [*self.only_lines, *self.audits, *self.records]
 
     def _open_journal(self, places: Places, cursor: str | None) -> journal.Journal | None:
-        if places.journal == NEVER or not journal.exists(places.journal_directory):
+        if places.journal == NEVER or not journal_entries.exists(places.journal_directory):
             return None
         is_all_in_files = not journal.has_namespaces(places.journal_directory)
         if (
@@ -149,8 +150,8 @@ class Sources:
                 log.only_lines(self._on_line)
 
     def _journalled(self, source: journal.Journal) -> t.Iterator[SignIn]:
-        from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import programs
         from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.attempts import Attempts
+        from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import programs
 
         attempts = self._journal_attempts = Attempts(self._saved.get("journal_attempts", []))
         reading = self._reading

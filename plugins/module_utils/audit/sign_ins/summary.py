@@ -8,8 +8,9 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import model, views
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import SignIn
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import views
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
 
 SHOWN = 50
 # An attacker chooses names and, with IPv6, addresses: what is counted is bounded, and what is not is said.

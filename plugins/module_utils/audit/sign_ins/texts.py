@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import math
 import os
 import typing as t
 
@@ -17,17 +18,23 @@ from ansible_collections.bulwark.servers.plugins.module_utils._logfiles import (
     LogFile,
     damage,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import audit, programs, stamps, syslog
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import audit
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.attempts import Attempts
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import Line, SignIn
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.understanding import (
     FORM,
     UNENDED,
     Understanding,
 )
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import programs, stamps, syslog
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Fact, Line, SignIn
+
+if t.TYPE_CHECKING:
+    from ansible_collections.bulwark.servers.plugins.module_utils.automation.simulated import SimulatedSessions
+    from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Explanation
 
 _DAY = 86_400.0
 _MOST_NAMES = 1_000
+_MOST_SIMULATED = 20_000
 _BEGINNINGS = (b"type=", b"node=")
 _OTHERWISE = "it is compressed with something other than gzip, which is not read"
 
@@ -35,10 +42,17 @@ OnLine = t.Callable[[Line, float], None]
 
 
 class Reading:
-    """What all readers of a run share. passed: says when to stop; since: nothing before it counts; now: in seconds."""
+    """What all readers of a run share. passed: says when to stop; since: nothing before it counts; now: in seconds.
 
-    def __init__(self, passed: t.Callable[[], bool], since: float, now: float) -> None:
+    sessions: those of simulated attacks on this host. simulated: the sign-ins that were read of them.
+    """
+
+    def __init__(
+        self, passed: t.Callable[[], bool], since: float, now: float, sessions: SimulatedSessions | None = None
+    ) -> None:
         self.passed, self.since, self.now = passed, since, now
+        self.sessions = sessions
+        self.simulated: list[tuple[SignIn, Explanation]] = []
         self.cut_short = False
 
     def over(self) -> bool:
@@ -65,6 +79,7 @@ class TextLog:
         self._follower = Follower(saved.get("positions", []))
         self._latest = self._known_until = float(saved.get("latest", 0.0))
         self._attempts = Attempts(saved.get("attempts", []))
+        self._simulated: dict[Explanation, Attempts] = {}
         self._files = self._follower.open([path])
         self.problems = [(printable(name), said(reason)) for name, reason in self._follower.skipped]
         self.doubts = [(printable(name), reason) for name, reason in self._follower.doubts]
@@ -125,6 +140,7 @@ class TextLog:
 
     def audited(self) -> t.Iterator[SignIn]:
         """Return the sign-ins that records of an audit log tell."""
+        sessions = self._reading.sessions
         for chunk, file in self._chunks():
             known_until = self._known_until if file.rewritten else 0.0
             if self.oldest is None:
@@ -141,9 +157,28 @@ class TextLog:
                 if moment <= known_until:
                     continue
                 self._latest = max(self._latest, moment)
+                if sessions is not None:
+                    explanation = sessions.explain_record(record.group(), told[0])
+                    if explanation is not None:
+                        self._simulate(moment, pid, fact, explanation)
+                        continue
                 for one in self._attempts.feed(moment, pid, 1, fact):
                     yield from self._counted(one, "audit")
         yield from self._settled("audit")
+        for explanation, attempts in self._simulated.items():
+            # Nothing more comes of a simulation: what it left waits for no next run.
+            for sign_in in attempts.settle(math.inf):
+                self._take_simulated(sign_in, explanation)
+
+    def _simulate(self, time: float, pid: int, fact: Fact, explanation: Explanation) -> None:
+        """Take in a record of a simulated sign-in, apart from all that is real."""
+        attempts = self._simulated.setdefault(explanation, Attempts())
+        for sign_in in attempts.feed(time, pid, 1, fact):
+            self._take_simulated(sign_in, explanation)
+
+    def _take_simulated(self, sign_in: SignIn, explanation: Explanation) -> None:
+        if sign_in.time >= self._reading.since and len(self._reading.simulated) < _MOST_SIMULATED:
+            self._reading.simulated.append((sign_in._replace(family="audit"), explanation))
 
     def _take_records(self, chunk: bytes) -> None:
         """Count the records of an audit log; the lines that are none are looked for only when there are any."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils._secrets import masked
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import syslog, unknown_messages
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import Line
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import unknown_messages
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import syslog
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line
 
 FORM = "its form is not known"
 TIME = "its time cannot be read"

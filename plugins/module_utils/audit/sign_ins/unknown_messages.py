@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import sshd
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import sshd
 
 _LOOKED_AT = 1_024
 _SUBJECT = (

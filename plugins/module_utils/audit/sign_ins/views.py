@@ -9,7 +9,7 @@ import time
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import Line, SignIn, is_address
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line, SignIn, is_address
 
 _LONGEST = 1024
 _FIELDS = (

@@ -62,7 +62,7 @@ def _swarm(_host: Host, engine: Engine, options: Options) -> Verdict:
     try:
         state = values.text(engine.info, "Swarm.LocalNodeState")
     except values.UnknownError as error:
-        return verdict.not_checked(f"Whether the engine is in a swarm is not known: {error}.")
+        return verdict.not_checked(f"It is not known whether the engine is in a swarm: {error}.")
     if state == "inactive":
         return verdict.passed("The engine is in no swarm.")
     items = [Item("setting", "swarm", printable(state))]
@@ -201,7 +201,7 @@ def _execs(is_meant: t.Callable[[Json], bool], how: str) -> verdict.Check:
             known = {container.id: container for container in containers}
             items = [_exec_item(each, known) for each in _running_execs(engine) if is_meant(each)]
         except values.UnknownError as error:
-            return verdict.not_checked(f"What people execute in containers is not known: {error}.")
+            return verdict.not_checked(f"The commands in containers are not known: {error}.")
         if items:
             return verdict.failed(
                 "%d of %d commands in containers run %s." % (len(items), len(engine.execs), how), items

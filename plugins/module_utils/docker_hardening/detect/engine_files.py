@@ -160,7 +160,7 @@ def at(host: Host, path: str, absence: str) -> Chosen:
     """Return the file at a path of the host."""
     file = host.files.get(path) or fact(host, path)
     if file is None:
-        return Chosen((), "", "%s was not looked at." % printable(path))
+        return Chosen((), "", "%s was not checked." % printable(path))
     return Chosen((file,), absence)
 
 

@@ -41,7 +41,7 @@ def _check_data_root(_host: Host, engine: Engine, _options: Options) -> Verdict:
     root = engine.data_root
     if root is None or root.problem is not None:
         why = root.problem if root is not None and root.problem else "it is not known where it is"
-        return verdict.not_checked("The data root was not looked at: %s." % why.rstrip("."))
+        return verdict.not_checked("The data root was not checked: %s." % why.rstrip("."))
     if -1 in (root.device, root.parent_device):
         return verdict.not_checked("The devices of %s are not known." % printable(root.path))
     evidence = [Item("file", printable(root.path), "the file system of the directory above it")]
@@ -59,7 +59,7 @@ def _check_accounts(host: Host, engine: Engine, options: Options) -> Verdict:
         return verdict.not_checked("The engine does not run, so that it has no socket.")
     if missing or not engine.listeners:
         where = printable(missing[0]) if missing else "the sockets of the engine"
-        return verdict.not_checked("It was not looked at who may use %s." % where)
+        return verdict.not_checked("It was not checked who may use %s." % where)
     problem = listeners.verification_problem(engine)
     if problem is not None:
         return verdict.not_checked(problem)
@@ -155,7 +155,7 @@ def _daemon(host: Host, engine: Engine) -> Chosen:
 
 def _data(_host: Host, engine: Engine) -> Chosen:
     if engine.data_root is None or engine.data_root.problem is not None:
-        return Chosen((), "", "The data root was not looked at.")
+        return Chosen((), "", "The data root was not checked.")
     return Chosen((FileFact(engine.data_root.path, "directory"),), "")
 
 

@@ -50,7 +50,8 @@ def judge(engine: Engine, test: Test, wrong: str, good: str) -> Verdict:
         reason = "Images %s: %d of %d." % (wrong, len(failing), len(images))
         return verdict.failed(("%s %s" % (reason, doubt)).strip(), failing, len(images))
     if unknown:
-        return verdict.not_checked("Of %d images %s" % (len(images), doubt))
+        reason = "%d of %d images could not be judged. %s." % (len(unknown), len(images), unknown[0])
+        return verdict.not_checked(reason)
     return verdict.passed(good, len(images))
 
 

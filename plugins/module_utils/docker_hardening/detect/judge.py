@@ -66,7 +66,7 @@ def _judged(
     try:
         result = check(where, engine, options)
     except Exception as error:  # noqa: BLE001 - an answer of the API that one check stumbles over is that check's alone
-        result = verdict.not_checked(f"What the engine answered could not be judged: {_crash.describe(error)}")
+        result = verdict.not_checked(f"The engine's response could not be judged: {_crash.describe(error)}")
     result, excepted, covers = exceptions.apply(result, identifier, options.exceptions, engine, where.now)
     control = _control.control(
         BENCHMARK,

@@ -50,7 +50,7 @@ def _in_swarm(judge: Judge, by_managers: bool = True) -> verdict.Check:
                 if engine.state == STOPPED
                 else each_container.problem_of(engine, "information")
             )
-            return verdict.not_checked(f"Whether the engine is in a swarm is not known: {why}.")
+            return verdict.not_checked(f"It is not known whether the engine is in a swarm: {why}.")
         if not swarm.is_active:
             return verdict.not_applicable("The engine is in no swarm.")
         try:
@@ -115,7 +115,7 @@ def _encryption(_host: Host, engine: Engine, _swarm: Swarm) -> Verdict:
 def _is_open(network: Json) -> bool:
     value = values.mapping(network, "Options").get("encrypted", "false")
     if not isinstance(value, str):
-        raise values.UnknownError("an option of a network is no text")
+        raise values.UnknownError("an option of a network is not text")
     return value.strip().lower() in ("false", "0", "f")
 
 

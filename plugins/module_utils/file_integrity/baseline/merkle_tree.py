@@ -143,7 +143,7 @@ class Reader:
         try:
             self.header: dict[str, t.Any] = json.loads(self._header)
         except ValueError as error:
-            raise DamagedError("the baseline %s is damaged: its header is no JSON" % self._path) from error
+            raise DamagedError("the baseline %s is damaged: its header is not JSON" % self._path) from error
         self.directories: dict[bytes, bytes] = {}
         for line in self._index.split(b"\n") if self._index else ():
             name, _separator, indexed = line.partition(b" ")
@@ -189,7 +189,7 @@ class Reader:
         """Return a block's content; DamagedError when it is not what the seal covers."""
         data = read_at(self._descriptor, indexed.offset, indexed.length)
         if hashlib.sha256(data).hexdigest().encode() != indexed.digest:
-            raise DamagedError("a part of the baseline %s is not what its seal covers" % self._path)
+            raise DamagedError("a part of the baseline %s does not match its seal" % self._path)
         return data
 
     def has_all_blocks(self) -> bool:
@@ -235,7 +235,9 @@ class Reader:
             index = read_at(self._descriptor, offset, index_length)
             header = read_at(self._descriptor, offset + index_length, header_length)
         except MemoryError as error:
-            raise DamagedError("the baseline %s is larger than the memory; it is none of ours" % self._path) from error
+            raise DamagedError(
+                "the baseline %s is larger than the memory, so this collection did not write it" % self._path
+            ) from error
         return first, header, index, last.group(4).decode("ascii")
 
 

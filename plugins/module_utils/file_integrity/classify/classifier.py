@@ -45,7 +45,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.mod
 
 METADATA_ALERT = "fim_metadata_changed"
 _CONTRADICTED = "the signed package ships something else there"
-_NOT_VERIFIABLE = "nothing signed says what it should be"
+_NOT_VERIFIABLE = "no signed package shows what it should be"
 # What differs when a file is written again with the same content.
 _REWRITTEN = frozenset(("inode", "links", "mtime", "ctime"))
 

@@ -46,7 +46,9 @@ def parse_derived(rules: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[DerivedRule
     for rule in rules:
         check = rule.get("check", "none")
         if check not in CHECKS:
-            raise ValueError("derived rule '%s': check '%s' is none of %s" % (rule["name"], check, ", ".join(CHECKS)))
+            raise ValueError(
+                "derived rule '%s': check '%s' is not one of %s" % (rule["name"], check, ", ".join(CHECKS))
+            )
         parsed.append(
             DerivedRule(
                 name=rule["name"],

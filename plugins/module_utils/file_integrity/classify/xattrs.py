@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _finding
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model, xattr_values
+from ansible_collections.bulwark.servers.plugins.module_utils import _finding, _xattr_values
+from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import model
 
 _ACL_KINDS = {0x02: "user", 0x08: "group"}
 _ACL_WRITE = 2
@@ -19,10 +19,10 @@ def capabilities(entry: model.Entry | None) -> frozenset[str]:
     value = _value(entry, model.CAPABILITY_XATTR)
     if len(value) < 4:
         return frozenset()
-    sets = xattr_values.capability_sets(value)
+    sets = _xattr_values.capability_sets(value)
     if sets is None:
         return frozenset(["unreadable"])
-    return frozenset(map(xattr_values.capability_name, xattr_values.bits(sets.permitted | sets.inheritable)))
+    return frozenset(map(_xattr_values.capability_name, _xattr_values.bits(sets.permitted | sets.inheritable)))
 
 
 def named(text: str) -> frozenset[str]:
@@ -35,7 +35,7 @@ def writers(entry: model.Entry) -> frozenset[str]:
     return frozenset(
         "%s %d" % (_ACL_KINDS[tag], number)
         for name in model.ACL_XATTRS
-        for tag, allowed, number in xattr_values.acl_entries(_value(entry, name)) or ()
+        for tag, allowed, number in _xattr_values.acl_entries(_value(entry, name)) or ()
         if tag in _ACL_KINDS and allowed & _ACL_WRITE
     )
 

@@ -11,8 +11,8 @@ import pwd
 import stat
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _xattr_values
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity import xattr_values
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.baseline import lines
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.model import (
     ACL_XATTRS,
@@ -55,21 +55,21 @@ def group(gid: int | None) -> str | None:
 
 def capabilities(value: bytes) -> str:
     """Return a ``security.capability`` attribute as setcap(8) takes it; hex if it is none."""
-    sets = xattr_values.capability_sets(value)
+    sets = _xattr_values.capability_sets(value)
     if sets is None:
         return "0x" + value.hex()
     effective = "e" if sets.is_effective else ""
     by_flags: dict[str, list[str]] = {}
-    for bit in xattr_values.bits(sets.permitted | sets.inheritable):
+    for bit in _xattr_values.bits(sets.permitted | sets.inheritable):
         flags = effective + "i" * (sets.inheritable >> bit & 1) + "p" * (sets.permitted >> bit & 1)
-        by_flags.setdefault(flags, []).append(xattr_values.capability_name(bit))
+        by_flags.setdefault(flags, []).append(_xattr_values.capability_name(bit))
     text = " ".join("%s=%s" % (",".join(names), flags) for flags, names in by_flags.items())
     return text if sets.root_id is None else text + " [rootid=%d]" % sets.root_id
 
 
 def acl(value: bytes) -> str:
     """Return a POSIX ACL attribute in the short form of setfacl(1); hex if it is none."""
-    entries = xattr_values.acl_entries(value)
+    entries = _xattr_values.acl_entries(value)
     if entries is None or (len(value) - 4) % 8:
         return "0x" + value.hex()
     shown = []

@@ -59,14 +59,14 @@ class MountChange(t.NamedTuple):
     def reason(self) -> str:
         """Return why nothing at the point was compared, for the coverage."""
         if self.is_expected:
-            return "an automounter mounts and unmounts there; what was there when the baseline was made is not now"
+            return "an automounter mounts and unmounts there; the file system of the baseline is not mounted now"
         if self.is_elsewhere and self.after is not None:
             return "%s is mounted over it as process 1 sees it, which this scan does not" % describe(self.after)
         if self.after is None:
             return "%s, which was mounted there, is not mounted" % describe(t.cast("Mount", self.before))
         if not self.is_recorded:
             return "%s is mounted there, which is not in the baseline" % describe(self.after)
-        return "%s is mounted over it, which hides what is below" % describe(self.after)
+        return "%s is mounted over it, which hides the files below" % describe(self.after)
 
     @property
     def id(self) -> str:

@@ -98,7 +98,7 @@ class Acceptance:
         missing = sorted(self._names - self._matched)
         if missing:
             raise UsageError(
-                "nothing was accepted: %s is no change that is there now; compare again and review what is"
+                "nothing was accepted: %s is not a current change; compare again and review the changes"
                 % ", ".join("'%s'" % name for name in missing[:_SHOWN_PATHS])
             )
         if self._unread and self._names:

@@ -98,7 +98,7 @@ class Revision:
     def _create(self, state: StateDirectory, name: str) -> dict[str, t.Any]:
         wanted = self._options.watches or ()
         if not wanted:
-            raise UsageError("there is nothing to watch; set watches, or leave default_watches on")
+            raise UsageError("there is nothing to watch; set 'watches', or leave default_watches on")
         run = RecordingRun(self._options, self._deadline, wanted, self._packages, None)
         plan = run.host.plan(wanted, (), os.path.dirname(self._opened.path))
         snapshot = self._packages.snapshot()

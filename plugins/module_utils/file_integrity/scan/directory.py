@@ -89,7 +89,7 @@ class Scan:
             return
         if not rules.active and self.plan.is_hidden(directory):
             # What is mounted over it was named once, for all that is below.
-            self.unreadable(directory, "another file system is mounted over it than was")
+            self.unreadable(directory, "a different file system is mounted over it now")
             return
         if not rules.active:
             self._leave_out(directory, rules, "a file system that the watch does not enter is mounted over it")
@@ -169,7 +169,7 @@ class Scan:
                 if error.errno not in _safe_fs.GONE:
                     self.withheld(name)
                     for watch in {owner} if owner != NOBODY else below.watches:
-                        self.skip(watch, path, "it cannot be looked at: %s" % _safe_fs.reason(error))
+                        self.skip(watch, path, "it cannot be read: %s" % _safe_fs.reason(error))
                 continue
             if stat.S_ISDIR(mode) and below.active:
                 self.note_directory(path, below)
@@ -202,7 +202,7 @@ class Scan:
         is_name = b"/" not in target and target not in (b".", b"..")
         watched = rules.look(target)[1].watches if is_name else frozenset()
         for watch in below.watches - watched:
-            self.skip(watch, path, "it is a link, and what it leads to is not watched")
+            self.skip(watch, path, "it is a link, and its target is not watched")
 
     def _bar(self, descriptor: int, path: bytes, name: bytes, file_system: str, owner: int, below: Rules) -> None:
         """Leave out what another file system is mounted on, and say so unless it was never anything but that."""

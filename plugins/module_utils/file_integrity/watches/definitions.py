@@ -72,7 +72,10 @@ class Difference(t.NamedTuple):
     def sentence(self) -> str:
         """Return why a baseline is extended."""
         sentences = ["Watches %s: %s." % (kind, _listed(names)) for kind, names in self._asdict().items() if names]
-        return " ".join(sentences) or "What could not be read before was added, or the order of the watches changed."
+        return (
+            " ".join(sentences)
+            or "Paths that could not be read before were added, or the order of the watches changed."
+        )
 
 
 def _listed(names: t.Sequence[str]) -> str:

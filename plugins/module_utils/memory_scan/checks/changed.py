@@ -322,7 +322,7 @@ def _shellcode_in(view: View, host: Host, mapping: Mapping, file: File) -> Sign 
     hit = _shellcode(view, host, mapping)
     if hit is None:
         return None
-    detail = "%s is no ELF file, is mapped as code, and holds shellcode: %s" % (_named(mapping), hit[0])
+    detail = "%s is not an ELF file, is mapped as code, and holds shellcode: %s" % (_named(mapping), hit[0])
     return Sign("shellcode_in_data", detail, (facts.describe(view, mapping, signature=hit[0], offset=hit[1]),))
 
 
@@ -340,7 +340,7 @@ def _otherwise(view: View, host: Host, mapping: Mapping, file: File) -> Sign | N
         if packaged and foreign:
             return None
         severity = "informational" if packaged or foreign else None
-        detail = "%s is no ELF file, and mapped as code" % _named(mapping)
+        detail = "%s is not an ELF file, and mapped as code" % _named(mapping)
         return Sign("data_mapped_as_code", detail, (facts.describe(view, mapping),), severity)
     end = mapping.offset + mapping.size
     for start, last in file.code:

@@ -60,7 +60,7 @@ def _of_memory(view: View, host: Host, found: t.Sequence[Mapping], everything: b
         (images_found if _is_image(view, layout, region, machine) else rest).append(region)
     plain = [region for region in rest if not region.hits]
     if (images_found or plain) and _is_blind(view):
-        view.skip("what makes the code in its memory can't be told: not all of its files can be opened")
+        view.skip("it is not known what generates the code in its memory: not all of its files can be opened")
         images_found, plain = [region for region in images_found if region.mapping.anonymous], []
     if any(region.engine is not None for region in plain):
         doubtful = [region for region in plain if region.engine is None]

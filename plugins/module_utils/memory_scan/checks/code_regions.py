@@ -57,7 +57,7 @@ def search(view: View, host: Host, layout: Layout, found: t.Sequence[Mapping]) -
         beginnings: set[int] = set()
         for address, data in contents.pieces(view, mapping, shellcode.OVERLAP):
             if left <= (0 if engine is not None else _MOST_SEARCHED - _MOST_UNEXPLAINED):
-                view.skip("of its code in memory only %d MB were searched" % ((_MOST_SEARCHED - left) >> 20))
+                view.skip("only %d MB of its in-memory code were searched" % ((_MOST_SEARCHED - left) >> 20))
                 break
             if host.seconds_left() <= 0:
                 view.skip("the time was up before all of its code in memory was searched")

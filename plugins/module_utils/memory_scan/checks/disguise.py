@@ -195,7 +195,7 @@ def _judged(process: Process, claim: _Claim, host: Host, around: Surroundings) -
     elif found.kind == standing.SYSTEM and programs.is_daemon(claim.name):
         yield Sign("contradicting_name", "%s, which no package owns" % detail)
     elif programs.is_versatile(process) and found.kind != standing.SYSTEM:
-        yield Sign("system_program_name", "%s, which does what it is told" % detail)
+        yield Sign("system_program_name", "%s, which runs any commands" % detail)
 
 
 def _is_another(process: Process, claim: _Claim, around: Surroundings) -> bool:

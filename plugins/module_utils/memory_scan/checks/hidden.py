@@ -20,15 +20,14 @@ import re
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo
+from ansible_collections.bulwark.servers.plugins.module_utils import _mountinfo, _proc_status, _procfs
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign, Socket
+from ansible_collections.bulwark.servers.plugins.module_utils._net_sockets import Socket
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import (
     listing,
     processes,
-    procfs,
     sockets,
-    status,
     uncovered,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.owners import Owners
@@ -103,7 +102,7 @@ def _refusal(root: int) -> str | None:
     """Return why numbers of processes can't be compared with what is listed; None where they can."""
     own = None
     with contextlib.suppress(OSError):
-        own = status.parse_status(procfs.once(b"self/status", root))
+        own = _proc_status.parse_status(_procfs.once(b"self/status", root))
     if own is None or len(own.pids) > 1:
         return "/proc is that of another namespace of processes"
     if os.geteuid() != 0 and _HIDEPID.search(_mountinfo.own()):
@@ -168,7 +167,7 @@ def _subject(process: Process | None) -> str:
 
 def _without_owner(host: Host, root: int, skip: Skip) -> Found:
     if os.readlink(b"self/ns/pid", dir_fd=root) != _FIRST_NAMESPACE:
-        skip("whose sockets there are can't be told from inside a container")
+        skip("a scan inside a container cannot tell which process has a socket")
         return
     table = sockets.read(host.processes)
     for subject, reason in table.skipped:
@@ -197,7 +196,7 @@ def _ownerless(table: sockets.Table, host: Host, root: int, skip: Skip) -> list[
         if owners.blind:
             number = len(owners.wanted)
             whose = "1 socket belongs" if number == 1 else "%d sockets belong" % number
-            skip("to whom %s could not be found out: %s" % (whose, owners.blind))
+            skip("it is not known to which process %s: %s" % (whose, owners.blind))
             return []
         left = owners.wanted & set(sockets.read(host.processes).sockets)
     if len(left) > _MOST_SIGNS:

@@ -239,8 +239,8 @@ def left_out(host: Host) -> str | None:
         return None
     which = "one process" if count == 1 else "%d processes" % count
     return (
-        "Of %s of which nothing was seen, whose programs or scripts no package ships, only a part of the memory was"
-        " searched for signatures, or none; full searches all of it." % which
+        "The memory of %s without findings, whose programs or scripts no package ships, was searched for signatures"
+        " only in part or not at all; set full (memory_scan_full of the role) to search all of it." % which
     )
 
 

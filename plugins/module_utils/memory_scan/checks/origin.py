@@ -86,12 +86,12 @@ def _covered(view: View, host: Host, around: Surroundings) -> Sign | None:
     finally:
         os.close(descriptor)
     if not host.has_digests(path):
-        detail = "it runs what is mounted over %s, and %s doesn't tell what should be there" % (
+        detail = "it runs a file mounted over %s, and %s does not record the original" % (
             _shown(path),
             printable(owner or ""),
         )
         return Sign("covered_executable", detail, severity="low")
-    detail = "it runs what is mounted over %s, which is not as %s ships it" % (_shown(path), printable(owner or ""))
+    detail = "it runs a file mounted over %s, which is not as %s ships it" % (_shown(path), printable(owner or ""))
     return Sign("covered_executable", detail)
 
 
@@ -186,9 +186,9 @@ def _deleted(view: View, found: Standing) -> Sign | None:
     if found.kind == standing.UPGRADED:
         return None
     if found.kind == standing.UNKNOWN:
-        view.skip("what is at the path of its deleted executable: %s" % found.reason)
+        view.skip("the file at the path of its deleted executable: %s" % found.reason)
         kind = "deleted_executable" if temporary else "executable_removed"
-        return Sign(kind, "its executable %s was deleted, and what is there now isn't known" % shown)
+        return Sign(kind, "its executable %s was deleted, and the file there now is unknown" % shown)
     if found.kind == standing.RESTORED:
         detail = "its executable %s was deleted; the file of %s is there now, which was not installed since" % (
             shown,

@@ -13,10 +13,10 @@ import stat
 import struct
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _bpf as bpf
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import disguise
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import (
-    bpf,
     places,
     programs,
     standing,

@@ -37,7 +37,7 @@ def sign(view: View, host: Host, around: Surroundings) -> Sign | None:
         if point in (b"/", b"/usr") or not _has_our_root(process.pid, around):
             return None
     except UnknownError as error:
-        view.skip("what is mounted where its executable is: %s" % error)
+        view.skip("the mount at the path of its executable: %s" % error)
         return None
     if _is_packaged(view, host, path):
         return None

@@ -76,9 +76,9 @@ def signs(process: Process, host: Host, around: Surroundings, skip: t.Callable[[
         yield found
     between = streams.of(host, around)
     if process.pid in between.unfollowed and (found is None or found.subtype != "shell_on_connection"):
-        skip("what its streams lead to are more processes than are looked at")
+        skip("its streams lead to more processes than are examined")
     if any(file.descriptor == 0 and between.is_unknown(process, file) for file in process.files):
-        skip("what its input leads to can't be told: the kernel doesn't tell what sockets are connected")
+        skip("it is not known what its input is connected to: the kernel does not report the peers of sockets")
 
 
 def _targets(process: Process) -> dict[int, bytes]:

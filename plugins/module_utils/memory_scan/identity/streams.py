@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._net_sockets import Socket
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import socket_pairs
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity.socket_pairs import Half
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity.surroundings import Surroundings
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import OpenFile, Process, Socket
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import OpenFile, Process
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
 
 _KEY = "streams"
@@ -69,7 +70,7 @@ class Streams:
         return opposite is not None and opposite.startswith((_PIPE, b"fifo:"))
 
     def is_unknown(self, process: Process, file: OpenFile) -> bool:
-        """Say whether nobody told what a socket leads to that is none of a network."""
+        """Say whether nobody told what a socket leads to that is not one of a network."""
         inodes = (one.inode for one in self._host.sockets_of(process))
         if not file.target.startswith(_SOCKET) or file.target in {b"%s%d]" % (_SOCKET, one) for one in inodes}:
             return False

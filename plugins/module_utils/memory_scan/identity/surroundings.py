@@ -11,14 +11,14 @@ import posixpath
 import re
 import stat
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache, _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils import _page_cache, _procfs, _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import file_systems
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import places
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity.package_managers import (
     PackageManagers,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import OpenFile, Process
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import maps, procfs
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import maps
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
 
 _KEY = "surroundings"
@@ -83,13 +83,13 @@ class Surroundings(PackageManagers):
 
     def _status(self, path: bytes, pid: int | None) -> os.stat_result | None:
         try:
-            current = os.open(b"/" if pid is None else b"/proc/%d/root" % pid, procfs.DIRECTORY)
+            current = os.open(b"/" if pid is None else b"/proc/%d/root" % pid, _procfs.DIRECTORY)
         except OSError as error:
             raise UnknownError(_safe_fs.reason(error)) from error
         names = [name for name in path.split(b"/") if name]
         try:
             for name in names[:-1]:
-                following = os.open(name, procfs.DIRECTORY | os.O_NOFOLLOW, dir_fd=current)
+                following = os.open(name, _procfs.DIRECTORY | os.O_NOFOLLOW, dir_fd=current)
                 os.close(current)
                 current = following
             return os.stat(names[-1], dir_fd=current, follow_symlinks=False) if names else os.fstat(current)
@@ -311,9 +311,9 @@ def _controlling(pid: int) -> int:
 
 def _mountinfo(pid: int | None) -> bytes:
     try:
-        directory = os.open(b"/proc/%d" % pid if pid else b"/proc/self", procfs.DIRECTORY)
+        directory = os.open(b"/proc/%d" % pid if pid else b"/proc/self", _procfs.DIRECTORY)
         try:
-            return procfs.whole(b"mountinfo", directory, _MOST_MOUNTINFO)[0]
+            return _procfs.whole(b"mountinfo", directory, _MOST_MOUNTINFO)[0]
         finally:
             os.close(directory)
     except OSError as error:

@@ -162,7 +162,7 @@ def _near(given: t.Any) -> int | None:
 def _techniques(given: t.Any) -> t.Iterator[str]:
     for technique in _sequence(given, "attack", least=0):
         if not isinstance(technique, str) or not _TECHNIQUE.fullmatch(technique):
-            raise SignatureError("attack", "'%s' is no id of ATT&CK; write it as T1496.001" % (technique,))
+            raise SignatureError("attack", "'%s' is not an id of ATT&CK; write it as T1496.001" % (technique,))
         yield technique
 
 
@@ -174,7 +174,7 @@ def _sequence(given: t.Any, part: str, least: int = 1) -> list[t.Any]:
 
 def _chosen(given: t.Any, part: str, choices: t.Sequence[str]) -> str:
     if not isinstance(given, str) or given not in choices:
-        raise SignatureError(part, "'%s' is none of %s" % (given, ", ".join(choices)))
+        raise SignatureError(part, "'%s' is not one of %s" % (given, ", ".join(choices)))
     return given
 
 

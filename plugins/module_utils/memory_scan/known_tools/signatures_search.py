@@ -58,7 +58,7 @@ class Matcher:
     def from_payload(cls, payload: t.Any) -> Matcher:
         """Return the matcher of what the controller sent. Raises UsageError."""
         if not isinstance(payload, list) or len(payload) > MOST_SIGNATURES:
-            raise UsageError("the signatures are no list of at most %d; leave out some" % MOST_SIGNATURES)
+            raise UsageError("the signatures are not a list of at most %d; leave out some" % MOST_SIGNATURES)
         try:
             signatures = [compile_signature(given) for given in payload]
         except SignatureError as error:

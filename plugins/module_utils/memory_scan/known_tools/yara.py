@@ -195,7 +195,7 @@ def _compiled(tool: Program, path: str) -> _Rules | str:
     """Return rules as they are to be used, or the sentence that says why they can't be."""
     try:
         if not os.path.isfile(path):
-            return "yara_rules: %s is no file on this host; copy the rules there first" % path
+            return "yara_rules: %s is not a file on this host; copy the rules there first" % path
         compiler = None if tool.modern else shutil.which("yarac", path=_PATH)
         descriptor = os.memfd_create("rules", os.MFD_CLOEXEC)
         own = "/proc/%d/fd/%d" % (os.getpid(), descriptor)

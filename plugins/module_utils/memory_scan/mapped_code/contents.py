@@ -65,4 +65,4 @@ def _data(view: View, descriptor: int, start: int, end: int) -> t.Iterator[tuple
             return
         yield first, last
         start = last
-    view.skip("a file of code in memory is in too many pieces, and only the first %d were looked at" % _MOST_PARTS)
+    view.skip("a file of code in memory is in too many pieces, and only the first %d were read" % _MOST_PARTS)

@@ -14,10 +14,10 @@ import re
 import stat
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils import _procfs, _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import printable
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import details, procfs
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import details
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.mounts import Mounts
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
 
@@ -47,7 +47,7 @@ def check(host: Host, skip: t.Callable[[str], None], path: bytes = PATH) -> t.It
         names, is_whole = _listed(descriptor) if descriptor is not None else ([], True)
         if not is_whole:
             skip(
-                "%s has more than %d names or %d bytes: only the first were looked at; look at the file"
+                "%s has more than %d names or %d bytes: only the first were read; check the file"
                 % (printable(path), _MOST_NAMES, _MOST_BYTES)
             )
         for name in names:
@@ -107,11 +107,11 @@ def _elsewhere(process: Process) -> list[bytes]:
             return descriptor
 
         try:
-            own = taken(os.open(b"/proc/%d" % process.pid, procfs.DIRECTORY))
+            own = taken(os.open(b"/proc/%d" % process.pid, _procfs.DIRECTORY))
             known = Mounts()
             opened.callback(known.close)
             known.add(process.namespaces["mnt"], own)
-            place = taken(os.open(b"root", procfs.DIRECTORY, dir_fd=own))
+            place = taken(os.open(b"root", _procfs.DIRECTORY, dir_fd=own))
             for name in PATH.strip(b"/").split(b"/"):
                 if details.not_asked(known.of_open(place)) is not None:
                     return []

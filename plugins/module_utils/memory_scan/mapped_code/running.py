@@ -256,6 +256,9 @@ def calls(pieces: t.Iterable[tuple[int, bytes]], file: t.Sequence[Mapping]) -> b
     granules = range(targets.first >> _GRANULE, (targets.end >> _GRANULE) + 1)[:_MOST_GRANULES]
     left = _MOST_CODE
     for address, data in pieces:
+        # Huge pages have no holes (lseek(2)): megabytes of zeros may come before the code.
+        if not data.strip(b"\0"):
+            continue
         if any(_has_address(data, granule, targets) for granule in granules):
             return True
         for match in _RELATIVE.finditer(data, 0, max(len(data) - 4, 0)):

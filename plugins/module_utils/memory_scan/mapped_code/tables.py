@@ -52,13 +52,13 @@ def check(view: View, host: Host) -> t.Iterator[Sign]:
     places = pointers.Places([Range(target.start, target.end) for target in targets])
     for mapping, image in _images(view, host, avoided):
         if host.seconds_left() <= 0:
-            view.skip("the time budget ended before all of its libraries' tables of addresses were looked at")
+            view.skip("the time budget ended before all of its libraries' tables of addresses were checked")
             break
         entries: list[_Entry] = []
         for number, table in enumerate(_tables(view, host, mapping, image)):
             left -= table.end - table.start
             if left < 0 or number >= _TABLES_LIMIT:
-                view.skip("its libraries' tables of addresses are too large to be looked at entirely")
+                view.skip("its libraries' tables of addresses are too large to be checked entirely")
                 break
             for found_in, address, leads_to, place in _led_astray(view, image.header, table, places):
                 if _is_there(view, targets[place], leads_to):

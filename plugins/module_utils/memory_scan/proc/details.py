@@ -17,11 +17,11 @@ import stat
 import types
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils import _procfs, _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils.containers import control_groups
 from ansible_collections.bulwark.servers.plugins.module_utils.containers.control_groups import Group
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import FileStatus, OpenFile, Process
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import maps, procfs
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import maps
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.mounts import Mounts
 
 # Of one process as long as there is room for it, and the number that is left for each when it is used up: somebody's
@@ -100,7 +100,7 @@ class Details:
     def group(self, directory: int, unreadable: Unreadable) -> Group:
         """Return its control group."""
         with _Noting("cgroup", unreadable):
-            text = procfs.once(b"cgroup", directory, _MOST_CGROUP)
+            text = _procfs.once(b"cgroup", directory, _MOST_CGROUP)
             if text not in self._groups:
                 self._groups[text] = control_groups.parse(text)
             return self._groups[text]
@@ -137,7 +137,7 @@ class Details:
         most = MOST_TEXT if self._room_text > 0 else FEW_TEXT
         text = b""
         with _Noting("arguments", unreadable):
-            text = procfs.once(b"cmdline", directory, most + 1)
+            text = _procfs.once(b"cmdline", directory, most + 1)
         if len(text) > most:
             unreadable["arguments"] = "they are longer than %d bytes" % most
             text = text[:most]
@@ -149,7 +149,7 @@ class Details:
         """Return what ld.so(8) heeds of the variables it was started with; of the same name the last, as that does."""
         text, complete = b"", True
         with _Noting("environment", unreadable):
-            text, complete = procfs.whole(b"environ", directory, MOST_ENVIRONMENT)
+            text, complete = _procfs.whole(b"environ", directory, MOST_ENVIRONMENT)
         if not complete:
             unreadable["environment"] = "it is longer than %d bytes" % MOST_ENVIRONMENT
         found: dict[bytes, bytes] = {}

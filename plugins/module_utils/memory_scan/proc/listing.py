@@ -18,8 +18,8 @@ import struct
 import time
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _procfs
 from ansible_collections.bulwark.servers.plugins.module_utils._mountinfo import own_file_systems
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import procfs
 
 # getdents64(2): the C library's own function for it is one that can be replaced.
 _GETDENTS64 = {"x86_64": 217, "aarch64": 61, "riscv64": 61, "loongarch64": 61, "ppc64le": 202, "s390x": 220}
@@ -96,7 +96,7 @@ def threads_of(root: int, pids: t.Iterable[int]) -> set[int]:
     found: set[int] = set()
     for pid in pids:
         with contextlib.suppress(OSError):
-            found.update(int(name) for name in procfs.listed(b"%d/task" % pid, root))
+            found.update(int(name) for name in _procfs.listed(b"%d/task" % pid, root))
     return found
 
 

@@ -16,7 +16,7 @@ import re
 import stat
 import struct
 
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import procfs
+from ansible_collections.bulwark.servers.plugins.module_utils import _procfs
 
 # The kernel's own file system for memory that has a descriptor (memfd_create(2), shared anonymous memory). Nobody can
 # mount it, and so it has no type in mountinfo.
@@ -38,9 +38,9 @@ class Mounts:
         self._by_mount: dict[int, str] = {}
         self._by_device: dict[tuple[int, int], str] = {}
         self._seen: set[int] = set()
-        self._own = os.open("/proc/self/fdinfo", procfs.DIRECTORY)
+        self._own = os.open("/proc/self/fdinfo", _procfs.DIRECTORY)
         self._add_memory()
-        own = os.open("/proc/self", procfs.DIRECTORY)
+        own = os.open("/proc/self", _procfs.DIRECTORY)
         try:
             self.add(os.stat(b"ns/mnt", dir_fd=own).st_ino, own)
         finally:
@@ -72,7 +72,7 @@ class Mounts:
     def learn(self, directory: int) -> None:
         """Learn the mounts that a process sees; of its namespace's it sees those below its root directory."""
         with contextlib.suppress(OSError):
-            text, _complete = procfs.whole(b"mountinfo", directory, _MOST_BYTES)
+            text, _complete = _procfs.whole(b"mountinfo", directory, _MOST_BYTES)
             for line in text.split(b"\n"):
                 found = _LINE.match(line)
                 if found:
@@ -99,7 +99,7 @@ class Mounts:
 
     def _mount_of(self, descriptor: int) -> int:
         with contextlib.suppress(OSError):
-            found = _MOUNT.search(procfs.once(b"%d" % descriptor, self._own))
+            found = _MOUNT.search(_procfs.once(b"%d" % descriptor, self._own))
             if found:
                 return int(found.group(1))
         return -1

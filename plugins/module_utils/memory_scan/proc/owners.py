@@ -11,8 +11,7 @@ import re
 import time
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import procfs
+from ansible_collections.bulwark.servers.plugins.module_utils import _procfs, _safe_fs
 
 _SOCKET = re.compile(rb"socket:\[(\d{1,20})\]", re.ASCII)
 _RING = b"anon_inode:[io_uring]"
@@ -51,13 +50,13 @@ class Owners:
 
     def _look_at_threads(self, pid: int) -> None:
         with contextlib.suppress(OSError):
-            threads = procfs.listed(b"%d/task" % pid, self._root)
-            shared = procfs.listed(b"%d/fd" % pid, self._root) if len(threads) > 1 else []
+            threads = _procfs.listed(b"%d/task" % pid, self._root)
+            shared = _procfs.listed(b"%d/fd" % pid, self._root) if len(threads) > 1 else []
             for name in threads:
                 if not self._goes_on():
                     return
                 path = b"%d/task/%s" % (pid, name.encode())
-                if int(name) != pid and procfs.listed(path + b"/fd", self._root) != shared:
+                if int(name) != pid and _procfs.listed(path + b"/fd", self._root) != shared:
                     self._look(path)
 
     def _look(self, path: bytes) -> None:
@@ -96,5 +95,5 @@ class Owners:
             self.wanted.discard(int(found.group(1)))
         elif target == _RING:
             # A ring keeps files that were registered with it, also when their descriptors are closed.
-            text, _complete = procfs.whole(path + b"/fdinfo/" + name, self._root, _MOST_RING)
+            text, _complete = _procfs.whole(path + b"/fdinfo/" + name, self._root, _MOST_RING)
             self.wanted.difference_update(int(number) for number in _SOCKET.findall(text))

@@ -10,9 +10,9 @@ import errno
 import os
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils import _procfs, _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import details, maps, processes, procfs
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import details, maps, processes
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.mounts import Mounts
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import GoneError
 
@@ -67,9 +67,9 @@ class ProcessFiles:
     def _open_directory(self) -> None:
         # Kept only where it is of that process, and closed otherwise: each check asks again.
         with contextlib.ExitStack() as always, contextlib.ExitStack() as otherwise:
-            root = os.open(self._root, procfs.DIRECTORY)
+            root = os.open(self._root, _procfs.DIRECTORY)
             always.callback(os.close, root)
-            leader = directory = procfs.open_process(root, self._process.pid)
+            leader = directory = _procfs.open_process(root, self._process.pid)
             otherwise.callback(os.close, leader)
             numbers = processes.read_stat(leader)
             if numbers.started != self._process.started:

@@ -13,7 +13,8 @@ import time
 import types
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils import _proc_status, _procfs, _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils._proc_status import Stat, Status
 from ansible_collections.bulwark.servers.plugins.module_utils._run import Deadline
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import blocked
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import (
@@ -22,16 +23,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model 
     FileStatus,
     Process,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import (
-    details,
-    listing,
-    procfs,
-    status,
-    uncovered,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import details, listing, uncovered
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.details import Details
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.mounts import Mounts
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.status import Stat, Status
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.progress import SCAN, Lost, Progress, nothing
 
 MOST_PROCESSES = 65_536
@@ -127,7 +121,7 @@ def _refused(collector: Collector, pids: t.Sequence[int], lost: t.Mapping[int, L
     refused = {pid: one.reason for pid, one in lost.items() if pid > 0}
     if refused:
         rest = [pid for pid in pids if pid not in refused]
-        refused.update(dict.fromkeys(collector.blocked(rest), "whoever reads it waits in the kernel"))
+        refused.update(dict.fromkeys(collector.blocked(rest), "reading it blocks in the kernel"))
     return refused
 
 
@@ -156,7 +150,7 @@ class Collector:
         """Return pids by age: the kernel gives them one after the other, and begins again at the highest."""
         last, highest = 0, listing.MOST_PID
         with contextlib.suppress(OSError, ValueError, IndexError):
-            last = int(procfs.once(b"loadavg", self._root).split()[-1])
+            last = int(_procfs.once(b"loadavg", self._root).split()[-1])
         return sorted(pids, key=lambda pid: (last - pid) % highest, reverse=True)
 
     def blocked(self, pids: t.Iterable[int]) -> set[int]:
@@ -166,7 +160,7 @@ class Collector:
     def read(self, pid: int) -> Process | None:
         """Return a process; None where it has ended, or is a thread of another. OSError where it can't be read."""
         try:
-            directory = procfs.open_process(self._root, pid)
+            directory = _procfs.open_process(self._root, pid)
             try:
                 return self._consistent(pid, directory)
             finally:
@@ -268,7 +262,7 @@ class Collector:
     def _whole(self, thread: int) -> int:
         """Return the process that a thread is of, which traces another one; the thread where that can't be asked."""
         with contextlib.suppress(OSError):
-            directory = procfs.open_process(self._root, thread) if thread else None
+            directory = _procfs.open_process(self._root, thread) if thread else None
             if directory is not None:
                 try:
                     return read_status(directory).leader or thread
@@ -284,17 +278,17 @@ def _is_settled(numbers: Stat) -> bool:
 
 def read_stat(directory: int) -> Stat:
     """Return the stat file of an open directory; OSError where the process has ended."""
-    found = status.parse_stat(procfs.once(b"stat", directory))
+    found = _proc_status.parse_stat(_procfs.once(b"stat", directory))
     if found is None:
-        raise OSError(None, "its stat file makes no sense")
+        raise OSError(None, "its stat file is invalid")
     return found
 
 
 def read_status(directory: int) -> Status:
     """Return the status file of an open directory; OSError where the process has ended."""
-    found = status.parse_status(procfs.once(b"status", directory, _MOST_STATUS))
+    found = _proc_status.parse_status(_procfs.once(b"status", directory, _MOST_STATUS))
     if found is None:
-        raise OSError(None, "its status file makes no sense")
+        raise OSError(None, "its status file is invalid")
     return found
 
 
@@ -303,9 +297,9 @@ def living_thread(root: int, directory: int, pid: int) -> int | None:
 
     Nothing but the numbers is left of a first thread that has ended, while the others go on in its process's memory.
     """
-    for name in itertools.islice(sorted(procfs.listed(b"task", directory), key=int), _MOST_THREADS):
+    for name in itertools.islice(sorted(_procfs.listed(b"task", directory), key=int), _MOST_THREADS):
         try:
-            thread = procfs.open_process(root, int(name))
+            thread = _procfs.open_process(root, int(name))
         except OSError:
             continue
         try:

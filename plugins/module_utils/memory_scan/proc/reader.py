@@ -16,7 +16,7 @@ import os
 import stat
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils import _safe_fs
+from ansible_collections.bulwark.servers.plugins.module_utils import _procfs, _safe_fs
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping, Pages, Process, Thread
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import (
     auxv,
@@ -24,7 +24,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc i
     maps,
     page_scan,
     pagemap,
-    procfs,
     threads,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.budget import Budget
@@ -81,7 +80,7 @@ class ProcessView(MappedFiles, View):
         parsed = maps.Parsed([], 0, False)
         for _try in range(_TRIES):
             try:
-                text, complete = procfs.whole(b"maps", self._directory(), _MOST_MAPS)
+                text, complete = _procfs.whole(b"maps", self._directory(), _MOST_MAPS)
             except OSError as error:
                 if error.errno in details.ENDED:
                     raise GoneError from error
@@ -93,7 +92,7 @@ class ProcessView(MappedFiles, View):
                 raise GoneError
             parsed = maps.parse(text if complete else text[: text.rfind(b"\n") + 1])
             if parsed.cut or not complete:
-                self.skip("it has more than the %d mappings that are looked at" % len(parsed.mappings))
+                self.skip("it has more than %d mappings, and the others are not examined" % len(parsed.mappings))
                 break
             # Mappings that grew together while they were listed are read again.
             if not parsed.dropped:
@@ -130,7 +129,7 @@ class ProcessView(MappedFiles, View):
 
     def _auxv(self) -> bytes:
         try:
-            return procfs.once(b"auxv", self._directory())
+            return _procfs.once(b"auxv", self._directory())
         except OSError as error:
             if error.errno in details.ENDED:
                 raise GoneError from error
@@ -215,7 +214,7 @@ class ProcessView(MappedFiles, View):
             self.skip("where its threads are: %s" % _safe_fs.reason(error))
             return ()
         if found.cut:
-            self.skip("it has more threads than the %d that are looked at" % len(found.waiting))
+            self.skip("it has more than %d threads, and the others are not examined" % len(found.waiting))
         return found.waiting
 
     def read(self, start: int, length: int) -> bytes:

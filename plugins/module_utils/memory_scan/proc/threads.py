@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils import _proc_status, _procfs
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Thread
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import procfs, status
 
 _MOST_THREADS = 4096
 _TRIES = 3
@@ -26,14 +26,14 @@ def read(directory: int) -> Threads:
 
     A thread that runs whenever it is asked is nowhere in particular, and is left out. So is one that ends meanwhile.
     """
-    numbers = sorted(map(int, procfs.listed(b"task", directory)))
+    numbers = sorted(map(int, _procfs.listed(b"task", directory)))
     found = []
     asked = numbers[:_MOST_THREADS]
     for _try in range(_TRIES):
         running = []
         for number in asked:
             try:
-                place = status.parse_syscall(procfs.once(b"task/%d/syscall" % number, directory))
+                place = _proc_status.parse_syscall(_procfs.once(b"task/%d/syscall" % number, directory))
             except (FileNotFoundError, ProcessLookupError):
                 continue
             if place is None:

@@ -26,7 +26,7 @@ def document(text: str) -> list[str | FieldError]:
     try:
         found = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
     except (ValueError, RecursionError):
-        raise FieldError("this is no JSON; a log that is still being written ends in the middle") from None
+        raise FieldError("this is not JSON; a log that is still being written ends in the middle") from None
     records = found.get("records") if isinstance(found, dict) else None
     if not isinstance(records, list):
         raise FieldError("there is no list 'records', as flow logs of Azure have it")
@@ -91,7 +91,7 @@ def _of_network(words: list[str]) -> Flow | None:
         raise FieldError("a tuple of a virtual network has 13 fields, not %d" % len(words))
     state = words[7]
     if state not in (_BEGIN, _CONTINUE, _END, _DENIED):
-        raise FieldError("the state of a tuple is none of B, C, E and D")
+        raise FieldError("the state of a tuple is not one of B, C, E and D")
     protocol = fields.protocol(words[5])
     if protocol not in _PORTED:
         return None

@@ -62,7 +62,7 @@ def read(form: str, stream: t.BinaryIO, now: float, most: int = MOST_FLOWS) -> R
     beyond ``LONGEST_LINE`` bytes and no document beyond ``LARGEST_DOCUMENT``.
     """
     if form not in FORMS:
-        raise ValueError("the form of flow records '%s' is none of %s" % (form, ", ".join(FORMS)))
+        raise ValueError("the form of flow records '%s' is not one of %s" % (form, ", ".join(FORMS)))
     kept = _Kept("tuple" if form in _DOCUMENTS else "line")
     reader: _Reader | None = None
     for text in _azure(stream) if form in _DOCUMENTS else _lines(stream):

@@ -79,7 +79,7 @@ class Conntrack:
         if words and words[0] in ("ipv4", "ipv6"):
             words = words[2:]
         if len(words) < 3 or "src=" not in line:
-            raise FieldError("this is no line of conntrack -L")
+            raise FieldError("this is not a line of conntrack -L")
         name = fields.protocol(words[1])
         if name not in PORTED:
             return None
@@ -221,7 +221,7 @@ class Nfdump:
     def _text(self, line: str) -> Flow | None:
         time, ends = _NFDUMP_TIME.match(line), _NFDUMP_ENDS.search(line)
         if not time or not ends:
-            raise FieldError("this is no line of nfdump -o line, long or csv")
+            raise FieldError("this is not a line of nfdump -o line, long or csv")
         between = line[time.end() : ends.start()].split()
         if len(between) < 2:
             raise FieldError("duration or protocol is missing")

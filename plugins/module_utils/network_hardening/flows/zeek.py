@@ -74,9 +74,9 @@ class ZeekJson:
             # Numbers as they are written: those of an attacker may be long.
             found = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
         except (ValueError, RecursionError):
-            raise FieldError("this is no JSON") from None
+            raise FieldError("this is not JSON") from None
         if not isinstance(found, dict):
-            raise FieldError("this is no JSON object")
+            raise FieldError("this is not a JSON object")
         return _flow({key: value for key, value in found.items() if isinstance(value, str)})
 
 

@@ -14,6 +14,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.firewall import ne
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import Comparison
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.records import PROPOSED
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.simulated import SimulatedPackets
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import (
     detect,
     policy,
@@ -72,7 +73,9 @@ def _collect(params: t.Mapping[str, t.Any], result: dict[str, t.Any]) -> list[di
     if changed is not None:
         message = "After the next boot the network rules of this host are not in force: what loads them was changed."
         result["detections"].append(_missing("boot", message, changed))
-    return [coverage.entry(), _denied(own.nft, wanted, seen, result)]
+    with own.directory(create=False) as where:
+        simulated = SimulatedPackets.read(where, table.KEPT)
+    return [coverage.entry(), _denied(own.nft, wanted, seen, simulated, result)]
 
 
 def _look(own: RulesTable, policy: Policy) -> tuple[Policy, Comparison]:
@@ -87,7 +90,7 @@ def _rules_coverage(wanted: Policy, seen: Comparison) -> ScopeCoverage:
     coverage = ScopeCoverage(RULES_SCOPE)
     coverage.examined = len(wanted.rules)
     if wanted.mode == policy.AUDIT:
-        coverage.note = "The rules are in audit mode: they remember who they would deny, and deny nobody."
+        coverage.note = "The rules are in audit mode: they record who they would deny, and deny nobody."
     if seen.unsure:
         coverage.skip("rules of table inet %s" % table.NAME, "only their mark could be compared: %s" % seen.unsure)
     return coverage
@@ -104,7 +107,7 @@ def _drift(nft: Nft, seen: Comparison) -> list[dict[str, t.Any]]:
     except FirewallError:
         unknown = []  # A table without the sets is none of ours, which is the problem.
     if unknown:
-        message = "The kernel lets somebody through the network rules whom nobody was granted it: %s." % unknown[0]
+        message = "The kernel allows sources that no network rule covers: %s." % unknown[0]
         found.append(_missing("openings", message, {"open": unknown[:_NAMED]}))
     return found
 
@@ -114,13 +117,15 @@ def _missing(subject: str, message: str, data: t.Mapping[str, t.Any]) -> dict[st
     return detection("network_rules_missing", subject, RULES_SCOPE, [evidence], message=message)
 
 
-def _denied(nft: Nft, wanted: Policy, seen: Comparison, result: dict[str, t.Any]) -> dict[str, t.Any]:
+def _denied(
+    nft: Nft, wanted: Policy, seen: Comparison, simulated: SimulatedPackets, result: dict[str, t.Any]
+) -> dict[str, t.Any]:
     """Add who was denied and who was blocked to the result, and return the coverage."""
     if seen.force is None:
         return not_checked(DENIED_SCOPE, "The kernel has no table inet %s that would count." % table.NAME)
     coverage = ScopeCoverage(DENIED_SCOPE)
     try:
-        remembered = refused.read_refused(nft, wanted, time.time())
+        remembered = refused.read_refused(nft, wanted, time.time(), simulated)
         result["packets_denied"], result["packets_blocked"] = refused.count_packets(nft, wanted)
     except FirewallError as error:
         return not_checked(DENIED_SCOPE, "%s." % str(error).rstrip("."))

@@ -33,7 +33,7 @@ def detections(remembered: RefusedSources, mode: str, scope: str) -> list[dict[s
 
 def _by_port(found: t.Iterable[RefusedSource]) -> dict[tuple[int, str], list[RefusedSource]]:
     ports: dict[tuple[int, str], list[RefusedSource]] = {}
-    for one in found:
+    for one in (each for each in found if not each.simulated):
         ports.setdefault((one.port, one.protocol), []).append(one)
     return ports
 
@@ -44,7 +44,7 @@ def _detection(
     packets = sum(one.packets for one in tries)
     named = ", ".join("%s (%d)" % (one.source, one.packets) for one in tries[:_NAMED])
     more = " and %d more" % (len(tries) - _NAMED) if len(tries) > _NAMED else ""
-    became = "let through, as the rules are in audit mode" if mode == AUDIT else "dropped"
+    became = "allowed, as the rules are in audit mode" if mode == AUDIT else "dropped"
     since = [one.first for one in tries if one.first is not None]
     whose = "%d source%s" % (len(tries), "" if len(tries) == 1 else "s")
     if what == table.BLOCKED:

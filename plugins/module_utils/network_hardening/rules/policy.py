@@ -74,9 +74,11 @@ def parse(fields: t.Mapping[str, t.Any]) -> Policy:
     """Return the policy of the options; raise PolicyError for what is wrong in them."""
     items = fields["rules"]
     if not items and not fields["blocked"]:
-        raise PolicyError("rules is empty; list what is let in on which ports, or remove everything with state=absent")
+        raise PolicyError(
+            "rules is empty; list the ports and their allowed prefixes, or remove everything with state=absent"
+        )
     if fields["mode"] not in MODES:
-        raise PolicyError("mode '%s' is none of %s" % (fields["mode"], " and ".join(MODES)))
+        raise PolicyError("mode '%s' is not one of %s" % (fields["mode"], " and ".join(MODES)))
     _check_number("rules", len(items), MOST_RULES, "join ports to ranges")
     _check_number("blocked", len(fields["blocked"]), MOST_BLOCKED, "block wider prefixes")
     _check_number("always_allow", len(fields["always_allow"]), MOST_PREFIXES, "name wider prefixes")
@@ -90,7 +92,7 @@ def parse(fields: t.Mapping[str, t.Any]) -> Policy:
         raise PolicyError(str(error)) from None
     for one in always_allow:
         if one.prefixlen == 0:
-            raise PolicyError("always_allow: %s is everybody, so that nothing would be denied; name fewer" % one)
+            raise PolicyError("always_allow: %s is everybody, so nothing would be denied; name fewer" % one)
     for one in blocked:
         _check_blocked(one)
     refused = words.Prefixes(blocked)
@@ -116,7 +118,7 @@ def _rule(item: t.Mapping[str, t.Any], where: str) -> Rule:
             % (where, ports)
         )
     if given and item.get("closed"):
-        raise PolicyError("%s: closed is true, and prefixes let somebody in; leave one of them out" % where)
+        raise PolicyError("%s: closed is true, but prefixes is not empty; leave one of them out" % where)
     _check_number("%s: prefixes" % where, len(given), MOST_PREFIXES, "name wider ones")
     return Rule(ports, protocols, words.networks(given, "%s: prefixes" % where))
 
@@ -136,7 +138,7 @@ def _check_reachable(rule: Rule, blocked: words.Prefixes, where: str) -> None:
         other = blocked.around(one.version, *words.bounds(one))
         if other is not None:
             raise PolicyError(
-                "%s: %s is within %s of blocked, so that it would never be let in; take one of them out"
+                "%s: %s is within %s of blocked, so it would never be allowed; remove one of them"
                 % (where, words.name(one), words.name(other))
             )
 
@@ -164,7 +166,7 @@ def without_effect(policy: Policy) -> list[str]:
 
 def lines(policy: Policy) -> list[str]:
     """Return the policy as people read it, one prefix in each line, so that a difference shows which changed."""
-    does = {AUDIT: "remembers who it would deny, and denies nobody", ENFORCE: "denies"}
+    does = {AUDIT: "records who it would deny, and denies nobody", ENFORCE: "denies"}
     found = ["mode %s: %s" % (policy.mode, does[policy.mode])]
     for rule in policy.rules:
         found += ["port %s: let in %s" % (rule, words.name(one)) for one in rule.prefixes]

@@ -9,12 +9,16 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall import places
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element, Nft
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.simulated import SimulatedPackets
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import decide, table
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.policy import Policy
 
 
 class RefusedSource(t.NamedTuple):
-    """A source on a port. first, last: in seconds since the epoch; first is None where it isn't remembered."""
+    """A source on a port. first, last: in seconds since the epoch; first is None where it isn't remembered.
+
+    simulated: whether all of its packets were sent by simulations.
+    """
 
     source: str
     protocol: str
@@ -22,6 +26,7 @@ class RefusedSource(t.NamedTuple):
     packets: int
     first: float | None
     last: float
+    simulated: bool = False
 
 
 class RefusedSources(t.NamedTuple):
@@ -32,7 +37,7 @@ class RefusedSources(t.NamedTuple):
     crowded: dict[str, places.Crowded]
 
 
-def read_refused(nft: Nft, policy: Policy, now: float) -> RefusedSources:
+def read_refused(nft: Nft, policy: Policy, now: float, simulated: SimulatedPackets | None = None) -> RefusedSources:
     """Return whom the kernel remembers, as far as the policy still does the same with them. FirewallError."""
     decision = decide.Decision(policy)
     found: dict[str, list[RefusedSource]] = {}
@@ -45,7 +50,7 @@ def read_refused(nft: Nft, policy: Policy, now: float) -> RefusedSources:
             # A table of an earlier version has less.
             last = [one for each in {name, places.again(name)} & there for one in nft.elements(table.NAME, each)]
             first = nft.elements(table.NAME, table.set_name(what, policy.mode, version, first=True))
-            all_of_them += join(places.joined(last), first, now)
+            all_of_them += join(places.joined(last), first, now, simulated)
             if places.crowded(name) in there:
                 seen = places.read_crowded(nft, table.NAME, name, table.KEPT, now)
                 crowded.update({name: seen} if seen else {})
@@ -55,11 +60,24 @@ def read_refused(nft: Nft, policy: Policy, now: float) -> RefusedSources:
     return RefusedSources(found[table.DENIED], found[table.BLOCKED], crowded)
 
 
-def join(last: t.Iterable[Element], first: t.Iterable[Element], now: float) -> list[RefusedSource]:
+def join(
+    last: t.Iterable[Element],
+    first: t.Iterable[Element],
+    now: float,
+    simulated: SimulatedPackets | None = None,
+) -> list[RefusedSource]:
     """Return the sources of two sets: of those that came, by when they came last, and by when they came first."""
     since = {one.key: _when(one, now) for one in first}
     return [
-        RefusedSource(one.key[0], one.key[1], int(one.key[2]), one.packets or 0, since.get(one.key), _when(one, now))
+        RefusedSource(
+            one.key[0],
+            one.key[1],
+            int(one.key[2]),
+            one.packets or 0,
+            since.get(one.key),
+            _when(one, now),
+            simulated is not None and simulated.are_all_of(one),
+        )
         for one in last
         if len(one.key) == 3 and one.key[2].isdigit()
     ]

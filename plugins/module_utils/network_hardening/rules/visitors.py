@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, simulated
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import decide, state
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.policy import ENFORCE, Policy
 
@@ -45,6 +45,13 @@ def denied(params: t.Mapping[str, t.Any], address: str) -> Visit:
             if decision.of(address, protocol, rule.ports.first) == decide.DENIED:
                 return address, protocol, rule.ports.first
     raise HostError("the network rules of this host deny %s nothing" % address)
+
+
+def note(params: t.Mapping[str, t.Any], packet: t.Mapping[str, t.Any]) -> None:
+    """Note that a packet that was kept out was simulated, if the host still has rules; raise as ``Hook`` says."""
+    with enforcing.directory(params, state.CAPABILITY, create=False) as where:
+        if where is not None:
+            simulated.note(where, packet)
 
 
 def _policy(params: t.Mapping[str, t.Any]) -> Policy:

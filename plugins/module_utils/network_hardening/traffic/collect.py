@@ -13,13 +13,12 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError, check_options
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, not_checked
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateDirectory, StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, policy_info, words
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import enforcing, exposure, policy_info, words
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.own import OwnTable
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.flows.fields import Flow
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic import (
     apply,
-    exposure,
     imports,
     kernel,
     listening,
@@ -40,8 +39,8 @@ MOST_TRAFFIC = 50_000
 # Of these, as JSON; a scan takes 16 MiB from a look.
 _MOST_BYTES = 12 << 20
 NOTHING = (
-    "Nothing records this host's traffic: name what is to be recorded in network_hardening_directions, and deploy the "
-    "recorder with the playbook bulwark.servers.protect."
+    "No recorder runs on this host: set network_hardening_directions, and deploy the recorder with the playbook "
+    "bulwark.servers.protect."
 )
 
 
@@ -126,7 +125,7 @@ def _kernel(nft: Nft, book: Book, here: Sockets, recorded: Settings | None, mark
         seen = kernel.look(nft)
         if seen is None:
             coverage.fail(
-                "The kernel has no table inet %s any more, so that nothing is recorded: somebody has removed it; "
+                "The kernel has no table inet %s any more, so nothing is recorded: somebody removed it; "
                 "deploy it again with bulwark.servers.protect." % rules.NAME
             )
             return coverage.entry()
@@ -150,22 +149,23 @@ def _tell(coverage: ScopeCoverage, report: Report, recorded: Settings, book: Boo
         )
     elif report.lost_since is not None:
         since = _time(report.lost_since)
-        coverage.skip(
-            "table inet %s" % rules.NAME, "it was made anew after %s; what it had counted since is lost" % since
-        )
+        coverage.skip("table inet %s" % rules.NAME, "it was recreated after %s; its counts since then are lost" % since)
     if report.before is not None and book.read is not None and book.read - report.before > recorded.timeout:
         since = _time(report.before)
         coverage.skip(
             "sources", "the kernel forgets after %d days, and was last read at %s" % (recorded.timeout_days, since)
         )
     for comment, packets in sorted(report.no_place.items()):
-        what = "%d packets found no place in its sets; raise size" % packets
+        what = "%d packets found no room in its sets; raise size (network_hardening_size)" % packets
         if comment.startswith(rules.CROWDED):
-            what = "%d packets of UDP may not be the first of their connections; raise size" % packets
+            what = (
+                "%d packets of UDP may not be the first of their connections; raise size (network_hardening_size)"
+                % packets
+            )
         coverage.skip(comment.partition(": ")[2], what)
     if report.dropped:
-        coverage.skip("state", "%d sources found no place among %d" % (report.dropped, reader.MOST_ENTRIES))
-    coverage.note = "Traffic that is sent on, such as to containers, is not recorded."
+        coverage.skip("state", "%d sources found no room among %d" % (report.dropped, reader.MOST_ENTRIES))
+    coverage.note = "Forwarded traffic, such as to containers, is not recorded."
 
 
 def _imported(
@@ -186,7 +186,9 @@ def _imported(
     asked = imports.Asked(addresses, params["local"], time.time(), is_known)
     book.imports = imports.update(book.imports, params["imports"], asked, coverage)
     if not coverage.examined:
-        coverage.fail("No flow was read from any file of network_hardening_imports; see what each of them lacks.")
+        coverage.fail(
+            "No flow was read from any file of network_hardening_imports; the coverage has the reason for each file."
+        )
     return coverage.entry()
 
 

@@ -128,7 +128,7 @@ def _with(
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            coverage.skip(printable(path), "it is no regular file")
+            coverage.skip(printable(path), "it is not a regular file")
             return kept
         # What is of this host depends on what the user has said of that.
         named = zlib.crc32(" ".join([_READER, *sorted(asked.named)]).encode("utf-8", "surrogateescape"))
@@ -215,10 +215,13 @@ def _read(content: _Bounded, path: str, form: str, status: list[int], beginning:
     elif not records.flows:
         notes.append(_NOTHING % (records.lines, records.unit, form))
     if summary.dropped:
-        notes.append("%d connections found no place" % summary.dropped)
+        notes.append("%d connections found no room" % summary.dropped)
     entries = summary.entries()
     if summary.foreign and not entries and not summary.known:
-        notes.append("none of its flows are of this host: name the addresses that it has there in local")
+        notes.append(
+            "none of its flows is of this host: set local (network_hardening_local of the role) to the addresses that"
+            " it has there"
+        )
     return Import(path, form, status, len(beginning), _digest(beginning), entries, notes, bool(records.flows))
 
 

@@ -9,8 +9,8 @@ import os
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.exposure import World
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic import settings, sockets
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.exposure import World
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.sockets import Listener, Sockets
 
 MOST_PORTS = 1000
@@ -36,7 +36,8 @@ def look(here: Sockets, world: World, scope: str) -> tuple[list[dict[str, t.Any]
         coverage.skip("firewalls", world.problem)
     coverage.examined = len(listed)
     first = settings.first_ephemeral()
-    return [_result(one, owners.get(one.inode), world.reach(one), first) for one in listed], coverage.entry()
+    reached = [(one, world.reach(one.address, one.port, one.protocol).outcome) for one in listed]
+    return [_result(one, owners.get(one.inode), outcome, first) for one, outcome in reached], coverage.entry()
 
 
 def _result(one: Listener, process: dict[str, t.Any] | None, reach: str, first_ephemeral: int) -> dict[str, t.Any]:

@@ -59,7 +59,7 @@ def parse(params: t.Mapping[str, t.Any], first_ephemeral: int) -> Settings:
     """Return the settings that options ask for; raise UsageError, which names the option."""
     directions = tuple(sorted(set(params["directions"] or ())))
     if not directions:
-        raise UsageError("directions is empty; name what is to be recorded, or remove the recorder with state=absent")
+        raise UsageError("directions is empty; name in, out or both, or remove the recorder with state=absent")
     for option, least, most in (("size", _SMALLEST, _LARGEST), ("timeout_days", 1, _LONGEST_TIMEOUT)):
         if not least <= params[option] <= most:
             raise UsageError("%s is %d; use %d to %d" % (option, params[option], least, most))
@@ -77,7 +77,7 @@ def stored(fields: t.Mapping[str, t.Any]) -> Settings:
 def _port(text: str) -> Port:
     found = re.match(r"([0-9]{1,5})/([a-z]+)\Z", text)
     if not found or not 0 < int(found.group(1)) <= 65535 or found.group(2) not in PROTOCOLS:
-        raise UsageError("unrecorded_ports: '%s' is no port with its protocol; write it like 443/tcp" % text)
+        raise UsageError("unrecorded_ports: '%s' is not a port with its protocol; write it like 443/tcp" % text)
     return int(found.group(1)), found.group(2)
 
 

@@ -88,8 +88,7 @@ def read(where: StateDirectory | None) -> Book:
         return _book(content)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedError(
-            "%s is damaged, and with it what was recorded of who connects; look into it, and remove it to begin anew"
-            % path
+            "%s is damaged, so the recorded connections are lost; find out why, and remove it to start again" % path
         ) from error
 
 

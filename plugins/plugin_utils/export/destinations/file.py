@@ -104,9 +104,9 @@ def check(settings: t.Mapping[str, t.Any]) -> None:
         raise ExportError(str(error)) from None
     path: pathlib.Path = output.located(settings["path"])
     if not os.path.isdir(path.parent):
-        raise UnusableError(f"path: {path.parent} is no directory; make it, or name a file elsewhere")
+        raise UnusableError(f"path: {path.parent} is not a directory; make it, or name a file elsewhere")
     if os.path.lexists(path) and (os.path.islink(path) or not os.path.isfile(path)):
-        raise ExportError(f"path: {path} is no file; name a file, and no link to it")
+        raise ExportError(f"path: {path} is not a file; name a file, and no link to it")
     for option, least, most in (
         ("max_event", _LEAST_EVENT, _MOST_EVENT),
         ("max_size", max(_LEAST_SIZE, settings["max_event"]), None),

@@ -96,7 +96,7 @@ class RotatedFile:
         descriptor = os.open(self._path, flags, self._mode)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise OSError(0, "it is no regular file")
+            raise OSError(0, "it is not a regular file")
         return descriptor
 
     def _rotate(self, full: int) -> int:

@@ -130,11 +130,11 @@ def check(settings: t.Mapping[str, t.Any]) -> None:
     _http_settings(settings, endpoint)
     if not _RULE.fullmatch(settings["rule"]):
         raise ExportError(
-            f"rule '{settings['rule'][:200]}' is no immutable id of a data collection rule; write it as the portal "
+            f"rule '{settings['rule'][:200]}' is not an immutable id of a data collection rule; write it as the portal "
             "shows it, dcr- and 32 digits"
         )
     if not _STREAM.fullmatch(_stream(settings)):
-        raise ExportError(f"stream '{_stream(settings)[:200]}' is no stream of a rule; write Custom-TABLE_CL")
+        raise ExportError(f"stream '{_stream(settings)[:200]}' is not a stream of a rule; write Custom-TABLE_CL")
     identity = _identity(settings)
     try:
         azure_clients.credential(identity, None)
@@ -167,7 +167,7 @@ def _endpoint(settings: t.Mapping[str, t.Any]) -> http_options.Url:
 def _origin(text: str, name: str) -> http_options.Url:
     parsed = http_options.url(text, name)
     if parsed.scheme != "https" or parsed.target != "/":
-        raise ExportError(f"{name} is no https://HOST; tokens are never sent without TLS, and it has no path")
+        raise ExportError(f"{name} is not https://HOST; tokens are never sent without TLS, and it has no path")
     return parsed
 
 
@@ -190,7 +190,7 @@ def _identity(settings: t.Mapping[str, t.Any]) -> azure_clients.Identity:
         raise ExportError(f"{problem}; give client_secret, client_certificate or managed_identity")
     for name, value in (("tenant", tenant), ("client", client)):
         if value is not None and not _ID.fullmatch(value):
-            raise ExportError(f"{name} '{value[:100]}' is no id; write it as Entra ID shows it")
+            raise ExportError(f"{name} '{value[:100]}' is not an id; write it as Entra ID shows it")
     if managed:
         if tenant is not None or password is not None:
             raise ExportError("tenant and client_certificate_password have no use with managed_identity; remove them")

@@ -120,7 +120,7 @@ def _check_name(option: str, name: str) -> None:
     else:
         is_name = bool(_NAME.fullmatch(name)) and all(0 < len(label) < 64 for label in name.split("."))
     if not is_name:
-        raise ExportError(f"{option} is no host; write a name or an address alone, and the port in port")
+        raise ExportError(f"{option} is not a host; write a name or an address alone, and the port in port")
 
 
 def _is_ipv6(name: str) -> bool:

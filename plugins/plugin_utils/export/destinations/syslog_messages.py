@@ -70,4 +70,4 @@ def check(settings: t.Mapping[str, t.Any]) -> None:
             "hostname has up to 255 letters, digits, dots, dashes and underscores, or is an address; correct it"
         )
     if not rfc5424.is_sd_name(settings["sd_id"]) or "@" not in settings["sd_id"]:
-        raise ExportError("sd_id is no name@number of RFC 5424, such as bulwark@32473; correct it")
+        raise ExportError("sd_id is not a name@number of RFC 5424, such as bulwark@32473; correct it")

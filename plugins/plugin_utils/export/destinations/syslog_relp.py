@@ -49,7 +49,7 @@ class RelpTransport:
             return [session.receipts[index] for index in range(len(messages))]
         except relp.RelpError as error:
             # Earlier acknowledgements of such a receiver prove nothing.
-            raise UnavailableError(f"{self._peer} is no RELP receiver: {printable(str(error))}") from None
+            raise UnavailableError(f"{self._peer} is not a RELP receiver: {printable(str(error))}") from None
         finally:
             session.close()
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import model
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import Fact, address
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Fact, address
 
 RANK = 2
 # pam_syslog(3) cuts off what is longer.

@@ -15,8 +15,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import model
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import Fact, address
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Fact, address
 
 SERVICE = "sshd"
 PROGRAMS = frozenset(("sshd", "sshd-session", "sshd-auth"))

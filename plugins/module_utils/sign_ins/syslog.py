@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import records, stamps
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import MOST_REPEATED, Line
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.stamps import Clock
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import records, stamps
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import MOST_REPEATED, Line
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.stamps import Clock
 
 # Longer than any daemon writes a line that is about a sign-in; what comes after it is not looked at.
 LINE_LIMIT = 16_384

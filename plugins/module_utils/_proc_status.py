@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Capabilities
-
 _WANTED = re.compile(
     rb"^(Tgid|TracerPid|Uid|Gid|NSpid|VmRSS|SigCgt|Cap(?:Inh|Prm|Eff|Bnd|Amb)|NoNewPrivs|Seccomp):\t(.*)$", re.MULTILINE
 )
@@ -19,6 +17,16 @@ _STAT_WORDS = (1, 3, 6, 17, 19, 23, 25, 44)
 _SET = re.compile(rb"[0-9a-f]{1,32}\Z")
 # The number of a system call with its six arguments, or -1 for none; then the stack pointer and the next instruction.
 _WAITING = re.compile(rb"(?:-1|\d{1,10}(?: 0x[0-9a-f]{1,16}){6}) 0x([0-9a-f]{1,16}) 0x([0-9a-f]{1,16})\n?\Z")
+
+
+class Capabilities(t.NamedTuple):
+    """Sets of bits as capabilities(7) numbers them."""
+
+    effective: int
+    permitted: int
+    inheritable: int
+    bounding: int
+    ambient: int
 
 
 class Stat(t.NamedTuple):

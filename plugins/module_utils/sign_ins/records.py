@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import stamps
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import stamps
 
 # By what a field is called, nested ones with points; of several the first counts.
 _MESSAGES = ("message", "msg", "event.original", "log.original", "syslog_message")

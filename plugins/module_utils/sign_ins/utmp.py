@@ -12,8 +12,8 @@ import stat
 import struct
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import model
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import SignIn
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
 
 FAMILY = "utmp"
 
@@ -88,6 +88,12 @@ def _service(terminal: str, source: str, failed: bool) -> str:
     return "login"
 
 
+def lastlog_layout(machine: str | None = None) -> struct.Struct:
+    """Return how this machine lays out a record of lastlog(8): seconds, terminal, source; one for each user id."""
+    native = (machine or platform.machine()).startswith(_WITHOUT_COMPATIBILITY)
+    return _LASTLOG_NATIVE if native else _LASTLOG
+
+
 def lastlog(
     path: str, seen: t.Mapping[str, float], machine: str | None = None
 ) -> tuple[list[SignIn], dict[str, float]]:
@@ -95,8 +101,7 @@ def lastlog(
 
     The file has a record for each possible user id and is mostly holes; only what is stored is read. Raises OSError.
     """
-    native = (machine or platform.machine()).startswith(_WITHOUT_COMPATIBILITY)
-    form = _LASTLOG_NATIVE if native else _LASTLOG
+    form = lastlog_layout(machine)
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     found: list[SignIn] = []
     now: dict[str, float] = {}
@@ -185,7 +190,7 @@ def _from_database(user: t.Any, moment: float, terminal: t.Any, source: t.Any, s
 
 def _rows(path: str, query: str, after: int) -> list[tuple[t.Any, ...]]:
     if not stat.S_ISREG(os.stat(path, follow_symlinks=False).st_mode):
-        raise OSError("it is no regular file")
+        raise OSError("it is not a regular file")
     try:
         import sqlite3
     except ImportError as error:

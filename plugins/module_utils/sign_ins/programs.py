@@ -13,8 +13,8 @@ import json
 import re
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import model, pam, sshd
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import Fact, Line, address
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model, pam, sshd
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Fact, Line, address
 
 _SU = re.compile(r"(FAILED SU )?\(to (\S.{0,255})\) (\S.{0,255}) on (\S+)\Z")
 _SHADOW_SU = re.compile(r"(FAILED|Successful) su for (\S.{0,255}) by (\S.{0,255})\Z")

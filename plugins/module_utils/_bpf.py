@@ -16,8 +16,7 @@ import re
 import stat
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import procfs
+from ansible_collections.bulwark.servers.plugins.module_utils import _procfs
 
 # Kinds that see or change what others do (enum bpf_prog_type). Those of control groups, which systemd and container
 # runtimes attach to each service and container, are left out.
@@ -67,6 +66,26 @@ _ID = re.compile(rb"^prog_id:\s+(\d{1,10})$", re.MULTILINE)
 
 class RefusedError(Exception):
     """The kernel doesn't tell; the text says why."""
+
+
+class OpenFile(t.Protocol):
+    """A descriptor of a process, and what its link in /proc holds."""
+
+    @property
+    def descriptor(self) -> int: ...
+
+    @property
+    def target(self) -> bytes: ...
+
+
+class Holder(t.Protocol):
+    """A process with what it has open."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def files(self) -> t.Sequence[OpenFile]: ...
 
 
 class Program(t.NamedTuple):
@@ -190,7 +209,7 @@ class Kernel:
             tuple(maps[: min(info.nr_map_ids, _MOST_MAPS)]),
         )
 
-    def held_by(self, process: Process) -> set[int]:
+    def held_by(self, process: Holder) -> set[int]:
         """Return the ids of the programs that a process has open, also those that are attached to what it has open.
 
         Of a process that ends meanwhile, or whose pid is used again, none or others: compare with what is there.
@@ -268,11 +287,11 @@ def _why(error: OSError) -> str:
 def _number_of(pid: int, descriptor: int) -> int:
     """Return the id of the program behind a descriptor (proc_pid_fdinfo(5)), 0 where there is none."""
     try:
-        directory = os.open(b"/proc/%d/fdinfo" % pid, procfs.DIRECTORY)
+        directory = os.open(b"/proc/%d/fdinfo" % pid, _procfs.DIRECTORY)
         try:
-            found = _ID.search(procfs.once(b"%d" % descriptor, directory))
+            match = _ID.search(_procfs.once(b"%d" % descriptor, directory))
         finally:
             os.close(directory)
     except OSError:
         return 0
-    return int(found.group(1)) if found else 0
+    return int(match.group(1)) if match else 0
