@@ -27,6 +27,7 @@ if t.TYPE_CHECKING:
 # Of the names that pages refer to each other by.
 PREFIX = "ansible_collections.bulwark.servers.docsite."
 _NAME = "alert_reference"
+_SECTION = "  - title: Reference\n    toctree:\n"
 _SEVERITIES = ("informational", "low", "medium", "high", "critical")
 
 _HEAD = f"""\
@@ -70,18 +71,21 @@ def main(arguments: list[str]) -> int:
     seen = list(subtypes.load().values())
     facts = {alert.id: rule_facts.of_alert(alert) for alert in catalogue.load()}
     text = page(capabilities.load(), catalogue.load(), facts, simulated)
-    write(collection / "docs" / "docsite", _NAME, "Reference", text + "\n" + subtype_table(seen))
+    write(collection / "docs" / "docsite", _NAME, text + "\n" + subtype_table(seen))
     return 0
 
 
-def write(docsite: pathlib.Path, name: str, section: str, text: str) -> None:
-    """Write a page, and list it in a section of its own where it isn't listed yet."""
+def write(docsite: pathlib.Path, name: str, text: str) -> None:
+    """Write a page, and list it in the last section, Reference, where it isn't listed yet."""
     (docsite / "rst" / f"{name}.rst").write_text(text, encoding="utf-8")
     index = docsite / "extra-docs.yml"
     sections = index.read_text(encoding="utf-8")
-    listed = f"  - title: {section}\n    toctree:\n      - ref: {name}\n"
+    if _SECTION not in sections:
+        sections += _SECTION
+    listed = f"      - ref: {name}\n"
     if listed not in sections:
-        index.write_text(sections + listed, encoding="utf-8")
+        sections += listed
+    index.write_text(sections, encoding="utf-8")
 
 
 def page(

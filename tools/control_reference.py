@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
 
     benchmark = benchmarks.load()[_BENCHMARK]
     text = page(benchmark, catalogue.load().alert, tests_of(benchmark.controls, TESTS))
-    alert_reference.write(collection / "docs" / "docsite", NAME, "Controls", text)
+    alert_reference.write(collection / "docs" / "docsite", NAME, text)
     return 0
 
 

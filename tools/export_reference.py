@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
 
     formats = sorted(path.parent.name for path in mapping.DIRECTORY.glob("*/detection.yml"))
     rows = {name: {kind: mapping.load(name, kind).rows for kind in mapping.CLASSES.values()} for name in formats}
-    alert_reference.write(collection / "docs" / "docsite", NAME, "Exported fields", page(rows))
+    alert_reference.write(collection / "docs" / "docsite", NAME, page(rows))
     return 0
 
 

@@ -21,6 +21,7 @@ import os
 import pathlib
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import typing as t
@@ -70,16 +71,23 @@ def _run(name: str, build: pathlib.Path) -> int:
     report = report_path(os.environ, build)
     command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), *command_line(name, os.environ, report)]
     variables = {**_DEFAULTS, **os.environ, **_LOCALE, "ANSIBLE_COLLECTIONS_PATH": collections_path(build, os.environ)}
+    interrupts: list[int] = []
+    started: list[subprocess.Popen[bytes]] = []
+
+    def interrupted(number: int, _frame: object) -> None:
+        interrupts.append(number)
+        # The terminal interrupts Ansible, too, which ends its workers and says so. A second interrupt doesn't wait.
+        if len(interrupts) > 1:
+            for process in started:
+                process.kill()
+
+    # An exception could come while Ansible is started, when nobody would wait for it yet. A handler is not inherited
+    # by Ansible, unlike that a signal is ignored.
+    signal.signal(signal.SIGINT, interrupted)
     with subprocess.Popen(command, env=variables) as ansible:
-        try:
-            return ansible.wait()
-        except KeyboardInterrupt:
-            # The terminal told Ansible, too, which ends its workers and says so. A second interrupt doesn't wait.
-            try:
-                ansible.wait()
-            except KeyboardInterrupt:
-                ansible.kill()
-            return _INTERRUPTED
+        started.append(ansible)
+        code = ansible.wait()
+    return _INTERRUPTED if interrupts else code
 
 
 def report_path(settings: t.Mapping[str, str], build: pathlib.Path) -> pathlib.Path:

@@ -12,6 +12,7 @@ Then, three times, each in a process of its own, one size after the other, as th
 - export: findings_info of all findings.
 - prune: remove what was over before this run, which is undone then.
 - run: open and close a run of all hosts.
+- same: findings_info of the findings with a digest that 100 hosts have, and of the other hosts of one of them.
 - record: a further scan of the 200 hosts, times as many as there are of them.
 
 Seconds are processor time, of Python and of the server, and the least of the three. mb is the largest resident memory
@@ -40,9 +41,12 @@ FINDINGS = 10
 # Hosts that are recorded one by one at each size; the others are copies of these.
 RECORDED = 200
 ROUNDS = 3
+# So many hosts have a finding with the same digest.
+SPREAD = 100
 _DAY = 86_400.0
 _START = 1_760_000_000.0
 _OLD_RUNS = 3
+_DIGEST = "5eed" * 16
 _DESCRIBED = {"playbook": "scan", "user": "alice", "controller": "control1", "version": "1.0.0"}
 
 Figures = dict[str, t.Any]
@@ -96,6 +100,7 @@ def _fleet(server: postgresql.Server, size: int, findings: int, seed: int) -> st
     url = server.empty_database()
     _apart(server, _record, url, seed, findings, 0, _START)
     _grow(url, size // seed)
+    _spread(url)
     return url
 
 
@@ -111,6 +116,7 @@ def _at(server: postgresql.Server, url: str, size: int, findings: int, seed: int
         "export": apart(_info, {"limit": 0}),
         "prune": apart(_prune, _START),
         "run": apart(_run, size),
+        "same": apart(_same),
         "record": apart(_record, seed, findings, number, _START + number * _DAY),
     }
     figures["record"]["s"] = round(figures["record"]["s"] * size / seed, 2)
@@ -197,6 +203,7 @@ _COPIED = {
     "explained": {"host": "host || '-' || %s"},
     "latest": {"host": "host || '-' || %s"},
     "checkpoints": {"host": "host || '-' || %s"},
+    "observables": {"uid": "md5(uid || %s)::uuid::text", "host": "host || '-' || %s"},
 }
 
 
@@ -230,6 +237,42 @@ def _grow(url: str, times: int) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE")
     engine.dispose()
+
+
+def _spread(url: str) -> None:
+    """Let a finding of each of ``SPREAD`` hosts show the same digest, as if they had been recorded so."""
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import observables
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store import location
+
+    engine = sa.create_engine(location.parse(url), poolclass=sa.pool.NullPool)
+    key = observables.key(observables.DIGEST, _DIGEST)
+    first = f"""
+        SELECT DISTINCT ON (host) uid FROM bulwark_findings WHERE event LIKE '%%"hashes"%%'
+        ORDER BY host LIMIT {SPREAD}
+    """  # noqa: S608 - a number of ours only
+    shown = f'regexp_replace(event, \'("hashes":\\[[^]]*"value":")[0-9a-f]+\', \'\\1{_DIGEST}\')'
+    with engine.begin() as connection:
+        changed = connection.exec_driver_sql(
+            f"UPDATE bulwark_findings SET event = {shown}, observed = '{key}' WHERE uid IN ({first})"  # noqa: S608 - ours
+        )
+        if changed.rowcount != SPREAD:
+            raise RuntimeError(f"{changed.rowcount} hosts have the digest")
+        rows = f"SELECT {key}, host, uid FROM bulwark_findings WHERE observed = '{key}'"  # noqa: S608 - a number of ours
+        connection.exec_driver_sql(f"INSERT INTO bulwark_observables (key, host, uid) {rows}")
+    engine.dispose()
+
+
+def _same(url: str) -> Figures:
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import observables
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Query, Store
+
+    with contextlib.closing(Store.open(url, mode="read")) as store:
+        found = store.query(Query(observables=observables.keys_of(_DIGEST)))
+        shared = store.shared_observables(Query(uids=[found[0].uid]))
+    counts = [each.host_count for each in shared if each.value == _DIGEST]
+    if (len(found), counts) != (SPREAD, [SPREAD - 1]):
+        raise RuntimeError(f"{len(found)} findings and {counts} other hosts have the digest")
+    return {"findings": len(found)}
 
 
 def _report(url: str, now: float) -> Figures:

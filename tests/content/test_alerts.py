@@ -18,6 +18,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, 
 from tests.content.audit import harness
 
 ALERTS = list(catalogue.load())
+# Columns, as many as a list of rules has for a title in a terminal of 80.
+_LONGEST_TITLE = 64
 FILES = sorted([*catalogue.CONTENT.glob("*/alerts.yml"), *catalogue.CONTENT.glob("*/controls/*.yml")])
 
 
@@ -45,6 +47,13 @@ def test_a_title_stands_once() -> None:
         if "title" in rule and rule["title"] == by_id.get(rule.get("bulwark", {}).get("alert"))
     ]
     assert same == [], "a rule without a title has its alert's: remove the title from these rules"
+
+
+def test_a_title_of_a_rule_stands_once_and_fits_on_a_line() -> None:
+    titles = [rule["title"] for rule in harness.sources().values() if "title" in rule]
+    counts = collections.Counter(title.casefold() for title in titles)
+    assert [title for title, number in counts.items() if number > 1] == []
+    assert [title for title in titles if len(title) > _LONGEST_TITLE] == []
 
 
 def test_every_alert_that_rules_raise_is_in_the_catalogue() -> None:

@@ -23,6 +23,9 @@ if t.TYPE_CHECKING:
 # Alert and subject, which with the host are the identity of a finding, and how severe it is.
 Open = dict[tuple[str, str], str]
 
+# The name of an action of the collection, and its options.
+Look = tuple[str, t.Mapping[str, t.Any]]
+
 STATE = "/var/lib/bulwark/file_integrity"
 BASELINE = f"{STATE}/default.baseline"
 
@@ -79,25 +82,38 @@ class Scanner:
 
     def module(self, name: str, host: str, *arguments: str, check: bool = True, **options: t.Any) -> dict[str, t.Any]:
         """Run one of the collection's actions on a host in a play of its own, as root, and return its result."""
-        self._result.unlink(missing_ok=True)
-        self.play(self.action(name, host, **options), *arguments, environment=_keep.ENVIRONMENT)
-        found: dict[str, t.Any] = json.loads(self._result.read_text(encoding="utf-8"))
+        (found,) = self.modules(host, (name, options), arguments=arguments)
         assert not (check and found.get("failed")), found["msg"]
+        return found
+
+    def modules(self, host: str, *looks: Look, arguments: t.Sequence[str] = ()) -> list[dict[str, t.Any]]:
+        """Run several actions in one play, whatever becomes of each, and return their results."""
+        self._result.unlink(missing_ok=True)
+        self.play(self.actions(host, *looks), *arguments, environment=_keep.ENVIRONMENT)
+        found: list[dict[str, t.Any]] = json.loads(self._result.read_text(encoding="utf-8"))
         return found
 
     def action(self, name: str, host: str, **options: t.Any) -> pathlib.Path:
         """Write the playbook of ``module`` and return its path."""
-        tasks = [
-            {"name": "Facts", "ansible.builtin.setup": {"gather_subset": ["!all", "min", "network"]}},
-            {
-                "name": "Look",
-                f"bulwark.servers.{name}": {"store": self.store_url, **options},
-                "register": "result",
-                "ignore_errors": True,
-            },
-            _keep.task("result", self._result),
+        return self.actions(host, (name, options))
+
+    def actions(self, host: str, *looks: Look) -> pathlib.Path:
+        """Write the playbook of ``modules`` and return its path."""
+        tasks: list[dict[str, t.Any]] = [
+            {"name": "Facts", "ansible.builtin.setup": {"gather_subset": ["!all", "min", "network"]}}
         ]
-        play = {"name": "One action", "hosts": host, "become": True, "gather_facts": False, "tasks": tasks}
+        for number, (name, options) in enumerate(looks):
+            tasks.append(
+                {
+                    "name": "Look",
+                    f"bulwark.servers.{name}": {"store": self.store_url, **options},
+                    "register": f"result{number}",
+                    "ignore_errors": True,
+                }
+            )
+        results = ", ".join(f"result{number}" for number in range(len(looks)))
+        tasks.append(_keep.task(f"[{results}]", self._result))
+        play = {"name": "Actions", "hosts": host, "become": True, "gather_facts": False, "tasks": tasks}
         playbook = self.directory / "action.yml"
         playbook.write_text(json.dumps([play]), encoding="utf-8")
         return playbook
@@ -133,6 +149,8 @@ class Scanner:
             "bulwark_report_path": str(self.report),
             # What these tests are about, and so what they count.
             "bulwark_capabilities": "file_integrity",
+            # The default would leave the processor to all other tests of this machine.
+            "file_integrity_priority": "normal",
         }
         return {**given, **more}
 
@@ -146,6 +164,17 @@ def recap(answer: subprocess.CompletedProcess[str]) -> dict[str, dict[str, int]]
         if colon:
             found[host.strip()] = {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", numbers)}
     return found
+
+
+def refusal(said: str) -> str:
+    """Return what a scan says as it fails at its end, where nothing else of it failed."""
+    _before, result = said.split("FAILED! => ")
+    return str(json.JSONDecoder().raw_decode(result)[0]["msg"])
+
+
+def misconfigured(said: str, hosts: t.Iterable[str]) -> set[str]:
+    """Return the hosts that a scan names as it fails, each for variables that are wrong on it alone."""
+    return {host for host in hosts if re.search(rf"(?<!\S){re.escape(host)}: ", refusal(said))}
 
 
 def _reasons(coverage: Coverage) -> t.Iterator[str]:

@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import typing as t
 
+from tests.integration import _keep
 from tests.support import commands, network, paths
 from tests.support.controllers import Controller
 from tests.support.waiting import until
@@ -49,6 +50,7 @@ class Team:
             "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets,
             "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=15s",
             "ANSIBLE_NOCOLOR": "1",
+            **_keep.ENVIRONMENT,
             # Whoever runs the tests may have a store, in which none of this is.
             "XDG_STATE_HOME": str(directory / "state_home"),
         }
@@ -82,15 +84,7 @@ class Team:
 
     def show(self, name: str) -> dict[str, t.Any]:
         """Return a task that writes a registered result where ``result`` reads it."""
-        return {
-            "ansible.builtin.copy": {
-                "content": "{{ %s | to_json }}" % name,
-                "dest": str(self._directory / "shown.json"),
-            },
-            "delegate_to": "localhost",
-            "connection": "local",
-            "vars": {"ansible_connection": "local"},
-        }
+        return _keep.task(name, self._directory / "shown.json")
 
     @property
     def shown(self) -> dict[str, t.Any]:
@@ -125,6 +119,8 @@ def sshd(
             "UsePAM": "no",
             "StrictModes": "no",
             "PermitRootLogin": "yes",
+            # As hosts have it; without it Ansible tries each transfer in two other ways.
+            "Subsystem": "sftp internal-sftp",
         }
         (directory / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in configuration.items()))
         os.makedirs("/run/sshd", exist_ok=True)

@@ -10,7 +10,10 @@ import functools
 import pathlib
 import typing as t
 
+import pytest
 import yaml
+from ansible.errors import AnsibleParserError
+from ansible.parsing.dataloader import DataLoader
 
 from tests.support import paths
 
@@ -22,6 +25,27 @@ def test_every_module_that_takes_a_store_is_in_one_action_group() -> None:
     takes_store = [path.stem for path in sorted((_PLUGINS / "modules").glob("*.py")) if "store" in _options(path)]
 
     assert sorted(name for group in groups.values() for name in group) == takes_store
+
+
+@pytest.mark.parametrize("directory", ["playbooks", "roles"])
+def test_no_mapping_repeats_a_key(directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSIBLE_DUPLICATE_YAML_DICT_KEY", "error")
+    files = sorted((paths.ROOT / directory).rglob("*.yml"))
+
+    assert files
+    for file in files:
+        DataLoader().load_from_file(str(file))
+
+
+def test_a_key_that_a_merged_mapping_has_too_is_a_repeated_key(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANSIBLE_DUPLICATE_YAML_DICT_KEY", "error")
+    file = tmp_path / "tasks.yml"
+    file.write_text("a: &a {check: true}\nb: {<<: *a, check: false}\n")
+
+    with pytest.raises(AnsibleParserError, match="duplicate"):
+        DataLoader().load_from_file(str(file))
 
 
 def _options(path: pathlib.Path) -> set[str]:

@@ -184,9 +184,9 @@ def test_tried_enforced_and_taken_back(desk: Desk) -> None:
     before, idle = host.run(_LISTED).stdout, started(host)
 
     # Check mode says what would come, and starts and mounts nothing.
-    shown = desk.protect("--check", "--diff")
+    shown = desk.protect("--check", "--diff", "-v")
     assert "An allowlist would be in force" in shown
-    assert "deny_audit perm=execute" in shown
+    assert "+rules.d/00-bulwark.rules: deny_audit perm=execute" in shown
     assert (host.run(_LISTED).stdout, started(host)) == (before, idle)
 
     # A rehearsal decides, logs, and lets everything run.

@@ -29,29 +29,29 @@ from tests.support.fresh_root import FreshRoot
 ADMINISTRATOR = "carol"
 # Whom Ansible signs in as.
 AUTOMATION = "automation"
-_SECONDS = 300
-_START = r"""
+_SECONDS = 600
+# $1: the directory. The rest: the command that runs there.
+START: t.Final = r"""
 root=$1
+shift
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 mount -t tmpfs -o mode=755 none "$root/run"
 mount -t tmpfs -o mode=755 none "$root/dev"
+make_device() { mknod -m 666 "$root/dev/$1" c "$2" "$3"; }
 for device in 'null 1 3' 'zero 1 5' 'full 1 7' 'random 1 8' 'urandom 1 9' 'tty 5 0'; do
-    set -- $device
-    mknod -m 666 "$root/dev/$1" c $2 $3
+    make_device $device
 done
 mkdir "$root/dev/pts" "$root/dev/shm" "$root/run/sshd" "$root/run/lock"
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$root/dev/pts"
 mount -t tmpfs -o mode=1777 none "$root/dev/shm"
 ln -s pts/ptmx "$root/dev/ptmx"
-for number in 0 1 2; do
-    set -- stdin stdout stderr
-    shift $number
-    ln -s "/proc/self/fd/$number" "$root/dev/$1"
-done
+ln -s /proc/self/fd/0 "$root/dev/stdin"
+ln -s /proc/self/fd/1 "$root/dev/stdout"
+ln -s /proc/self/fd/2 "$root/dev/stderr"
 ln -s /proc/self/fd "$root/dev/fd"
 # Nothing of the machine's Python or of the tests is there.
-exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" /usr/sbin/sshd -D -e
+exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" "$@"
 """
 _ACCOUNT = """
 useradd --create-home --shell /bin/bash --uid {uid} {name}
@@ -106,11 +106,7 @@ class AdministeredHost:
 
     def hide_others(self) -> None:
         """Let the host see no process of this machine but its own, and what is started from now on."""
-        own = _identity(self.root)
-        others = [each.name for each in pathlib.Path("/proc").glob("[0-9]*") if _identity(each / "root") != own]
-        script = 'for pid; do mount --bind "$0/mnt" "$0/proc/$pid" 2> /dev/null || true; done'
-        command = ["nsenter", f"--mount=/proc/{self.pid}/ns/mnt", "/bin/sh", "-c", script, str(self.root), *others]
-        subprocess.run(command, check=True)
+        hide_others(self.root, self.pid)
 
     def _run(self, name: str, options: t.Sequence[str], typed: str, *command: str) -> str:
         answer = subprocess.run(
@@ -124,6 +120,20 @@ class AdministeredHost:
         said = answer.stdout.decode(errors="replace")
         assert answer.returncode == 0, f"{name} ended with {answer.returncode}: {said}"
         return said
+
+
+def hide_others(root: pathlib.Path, pid: int, but: t.Container[int] = ()) -> None:
+    """Let the processes of a root see no process of this machine but their own, and what is started from now on.
+
+    pid: one of them. but: processes that they may see, too.
+    """
+    own = running_in(root)
+    numbers = (int(each.name) for each in pathlib.Path("/proc").glob("[0-9]*"))
+    others = [str(number) for number in numbers if number not in own and number not in but]
+    # A process may end before its turn; one that is still there must not stay visible.
+    script = 'for pid; do mount --bind "$0/mnt" "$0/proc/$pid" 2> /dev/null || [ ! -d "$0/proc/$pid" ] || exit 1; done'
+    command = ["nsenter", f"--mount=/proc/{pid}/ns/mnt", "/bin/sh", "-c", script, str(root), *others]
+    subprocess.run(command, check=True)
 
 
 @contextlib.contextmanager
@@ -145,7 +155,7 @@ def running(engine: Engine, directory: pathlib.Path, uid: int, automation: int) 
             keys = root / "home" / name / ".ssh" / "authorized_keys"
             keys.write_bytes(host.key.with_suffix(".pub").read_bytes())
             os.chown(keys, number, number)
-        command = ["unshare", "--mount", "/bin/sh", "-euc", _START, "sh", str(root)]
+        command = ["unshare", "--mount", "/bin/sh", "-euc", START, "sh", str(root), "/usr/sbin/sshd", "-D", "-e"]
         with (directory / "sshd.out").open("wb") as output:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
             try:
@@ -155,7 +165,7 @@ def running(engine: Engine, directory: pathlib.Path, uid: int, automation: int) 
             finally:
                 process.terminate()
                 process.wait()
-                _end_what_runs_in(root)
+                end_what_runs_in(root)
     finally:
         subprocess.run(["rm", "-rf", "--one-file-system", root], check=True)
 
@@ -183,12 +193,17 @@ def _await(process: subprocess.Popen[bytes], output: pathlib.Path, port: int) ->
         time.sleep(0.05)
 
 
-def _end_what_runs_in(root: pathlib.Path) -> None:
+def end_what_runs_in(root: pathlib.Path) -> None:
     """End the processes that have this root, as daemons that were started there do."""
-    for process in pathlib.Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if _identity(process / "root") == _identity(root):
-                os.kill(int(process.name), signal.SIGKILL)
+    for pid in running_in(root):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def running_in(root: pathlib.Path) -> set[int]:
+    """Return the processes that have this root."""
+    own = _identity(root)
+    return {int(each.name) for each in pathlib.Path("/proc").glob("[0-9]*") if _identity(each / "root") == own}
 
 
 def _identity(path: pathlib.Path) -> tuple[int, int] | None:

@@ -55,7 +55,7 @@ class Scans:
         return next(
             str(each["reason"])
             for each in entry["skipped"]
-            if " come to it" in each["reason"] or "comes to it" in each["reason"]
+            if "not arrive in it" in each["reason"] or "receives no records" in each["reason"]
         )
 
 
@@ -96,7 +96,7 @@ def test_a_log_is_checked_as_long_as_the_daemon_writes_it(
             shutil.copy(daemon.log, tmp_path / "copy")
             os.replace(tmp_path / "copy", daemon.log)
             assert f"the audit daemon (process {daemon.pid}) writes to {daemon.log} (deleted)" in scans.reason()
-        assert "no audit daemon takes what the kernel records; start auditd" in scans.reason()
+        assert "no audit daemon receives the kernel's records; start auditd" in scans.reason()
         # As with another log_file. Each line begins with the name of the host.
         with audit.daemon(second, kernel, name_format="HOSTNAME") as elsewhere:
             reason = scans.reason()
@@ -122,4 +122,4 @@ def test_a_log_that_is_left_only_under_the_name_of_a_rotated_one_is_still_this_h
             scans.assert_checked()
             renamed = daemon.log.rename(daemon.log.with_name("audit.log.1"))
             assert f"the audit daemon (process {daemon.pid}) writes to {renamed}" in scans.reason()
-        assert "no audit daemon takes what the kernel records; start auditd" in scans.reason()
+        assert "no audit daemon receives the kernel's records; start auditd" in scans.reason()

@@ -62,8 +62,7 @@ class Host:
             {"bulwark.servers.findings_run": {"state": "started", "capabilities": ["audit"]}, "register": "opened"},
             {"bulwark.servers.audit_events_info": shared, "register": "looked"},
             {
-                "bulwark.servers.findings": {
-                    "state": "recorded",
+                "bulwark.servers.findings_record": {
                     "run": "{{ opened.run.id }}",
                     "capability": "audit",
                     "result": "{{ looked }}",

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A hundred thousand events of a real kernel, by an auditd that rotates its log, read by runs of which many are killed.
+"""Fifty thousand events of a real kernel, by an auditd that rotates its log, read by runs of which many are killed.
 
 What is recorded of all runs together is every event of the log, and each once. What the kernel threw away because the
 daemon was held up is said to be missing.
@@ -33,7 +33,8 @@ pytestmark = [
     pytest.mark.long,
 ]
 
-EVENTS = 100_000
+EVENTS = 50_000
+KILLED = 2
 # getpgid(2) with a number: it changes nothing, and the number tells the events apart.
 _CALLS = """
 import ctypes, sys
@@ -192,7 +193,8 @@ def test_every_event_is_recorded_once_whatever_is_rotated_and_killed(tmp_path: p
                 parameters["_token"] = answer["result"]["checkpoint"]["token"]
                 if there and not answer["seen"]:
                     break
-            if not there and source.is_done():
+            # On a quick machine the events are made before as many runs were killed as this test is about.
+            if not there and killed >= KILLED and source.is_done():
                 there, holes = logged(daemon), unnumbered(daemon)
                 if len(there) < EVENTS:
                     # This machine held the daemon up. What is missing is to be said, and the number to be full.
@@ -205,7 +207,7 @@ def test_every_event_is_recorded_once_whatever_is_rotated_and_killed(tmp_path: p
     assert not unseen, f"{len(unseen)} events of the log were not seen, from {unseen[0]} to {unseen[-1]}"
     assert len(recorded) == len(there)
     assert missing == holes
-    assert killed >= 2
+    assert killed >= KILLED
     assert unrecorded >= 1
     assert rotations >= 5
 

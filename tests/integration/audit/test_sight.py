@@ -79,7 +79,7 @@ class Host:
     def alerts(self, result: t.Mapping[str, t.Any]) -> dict[tuple[str, str], dict[str, t.Any]]:
         """Return the detections of what was done here, by alert and subject."""
         found = {(one["alert"], one["subject"]): one for one in result["detections"]}
-        ours = (str(self.directory), "/boot/")
+        ours = (str(self.directory), "/boot/grub")
         return {key: one for key, one in found.items() if key[1].startswith(ours)}
 
 

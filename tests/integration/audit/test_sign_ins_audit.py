@@ -10,10 +10,11 @@ import pathlib
 import time
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import merge, model
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import SignIn
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import merge
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.sources import Places, Sources
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.texts import Reading
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
 
 from tests.support import audit, sshd
 

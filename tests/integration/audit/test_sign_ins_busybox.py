@@ -68,7 +68,7 @@ def test_what_busybox_writes_is_understood(tmp_path: pathlib.Path, options: str)
     # A scan over a local connection: its message comes to the log while the daemon runs.
     alive, dead = (json.loads((tmp_path / name).read_text()) for name in ("alive", "dead"))
     assert (alive["status"], alive["skipped"]) == ("checked", [])
-    assert "a message that it sent came to the logs" in alive["note"]
+    assert "a message that it sent arrived in the logs" in alive["note"]
     assert dead["status"] == "partial"
     assert [one["reason"] for one in dead["skipped"]] == [
         "no log daemon listens at /dev/log: nothing is logged there now"

@@ -13,9 +13,10 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._own_session import Event
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect, journal, liveness
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect, liveness
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.sources import Places
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import journal_entries
 
 from tests.support import commands
 
@@ -103,7 +104,7 @@ def host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def test_each_entry_counts_once(host: Host) -> None:
-    assert not journal.exists(str(host._journal))
+    assert not journal_entries.exists(str(host._journal))
     host.write(refused("root", 1), refused("alice", 2))
     result = host.look()
     assert result["sign_ins"]["failures"] == 2

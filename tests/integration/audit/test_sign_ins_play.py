@@ -47,7 +47,7 @@ class Host:
             "run": "{{ opened.run.id }}",
             **options,
         }
-        keep = {"state": "recorded", "run": "{{ opened.run.id }}", "capability": "audit", "result": "{{ looked }}"}
+        keep = {"run": "{{ opened.run.id }}", "capability": "audit", "result": "{{ looked }}"}
         tasks = [
             {
                 "bulwark.servers.findings_run": {"state": "started", "capabilities": ["audit"]},
@@ -55,7 +55,7 @@ class Host:
                 "check_mode": False,
             },
             {"bulwark.servers.sign_in_info": shared, "register": "looked"},
-            {"bulwark.servers.findings": keep, "when": record},
+            {"bulwark.servers.findings_record": keep, "when": record},
             _keep.task("looked", self._directory / "answer.json"),
         ]
         play = [{"name": "Look", "hosts": "all", "gather_facts": False, "tasks": tasks}]

@@ -110,7 +110,7 @@ def test_a_scan_exports_at_its_end_and_raises_the_alert_of_a_receiver_that_is_be
     answer = team.play("bulwark.servers.scan", bulwark_export=configured, bulwark_export_time_limit=3)
     assert answer.returncode == 0, shown(answer)
     assert team.behind() == [("dead", "new")]
-    assert "Export destination is behind" in answer.stdout.partition("Show what was found")[2]
+    assert "Export destination is behind" in answer.stdout.partition("Show the findings")[2]
     assert "Export to siem (syslog, 127.0.0.1:" in answer.stdout
     assert "Export destination is behind" in (team.directory / "report.html").read_text()
     # The receiver that works hears of the one that does not in the same scan, and of the hosts that did not answer.
@@ -138,7 +138,7 @@ def test_a_destination_that_lacks_its_directory_stops_no_scan(team: Team, collec
     configured = [{**missing, "since": "1d"}, to(collector.server_address[1], since="1d")]
     answer = team.play("bulwark.servers.scan", bulwark_export=configured)
     assert answer.returncode == 0, shown(answer)
-    assert "nowhere is no directory; make it, or name a file elsewhere" in shown(answer)
+    assert "nowhere is not a directory; make it, or name a file elsewhere" in shown(answer)
     assert collector.names()
     (team.directory / "nowhere").mkdir()
     assert team.export(bulwark_export=configured, bulwark_export_names=["archive"]).returncode == 0
@@ -152,7 +152,7 @@ def test_a_destination_that_lacks_its_directory_stops_no_scan(team: Team, collec
         (to(514, alerts=["fim_file_modifed"]), "destination 'siem': alerts: there is no alert 'fim_file_modifed'"),
         (to(514, groups=["wbe"]), "destination 'siem': groups: the inventory has no group 'wbe'"),
         ({"name": "siem"}, "one of the following is required: "),
-        ({**to(514), "hots": ["web1"]}, "destination 'siem': 'hots' is no option; did you mean 'hosts'?"),
+        ({**to(514), "hots": ["web1"]}, "destination 'siem': 'hots' is not an option; did you mean 'hosts'?"),
     ],
 )
 def test_wrong_settings_end_a_scan_before_it_begins(team: Team, destination: dict[str, t.Any], message: str) -> None:

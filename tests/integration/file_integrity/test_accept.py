@@ -34,10 +34,11 @@ class Desk:
         scanner.scan()
         assert scanner.open() == _ALL
 
-    def review(self) -> dict[str, str]:
-        """Return the id of each change by its path."""
-        looked = self.scanner.module("file_integrity_info", self.host.name)
-        return {change["path"]: change["id"] for change in looked["changes"]}
+    def review(self, **accepted: t.Any) -> tuple[dict[str, t.Any], dict[str, str]]:
+        """Accept something, and return what becomes of that, and then the id of each change by its path."""
+        looks: tuple[_scans.Look, ...] = (("file_integrity", accepted), ("file_integrity_info", {}))
+        answer, looked = self.scanner.modules(self.host.name, *looks)
+        return answer, {change["path"]: change["id"] for change in looked["changes"]}
 
     def accept(self, *changes: str, arguments: t.Sequence[str] = (), **options: t.Any) -> dict[str, t.Any]:
         reason = options.pop("reason", "CHG-2231, new bastion")
@@ -58,11 +59,33 @@ def desk(fleet: Fleet, controller: t.Callable[[str], Controller], tmp_path: path
     return Desk(_scans.Scanner(controller("2.21"), fleet.inventory, tmp_path), host)
 
 
-def test_what_is_accepted_is_resolved_and_the_rest_stays(desk: Desk) -> None:
-    unexplained = desk.accept("all", reason=None)
+def test_what_is_accepted_is_resolved_and_what_changed_after_the_review_is_not(desk: Desk) -> None:
+    unexplained, ids = desk.review(accept=["all"])
     assert unexplained["failed"]
     assert "reason" in unexplained["msg"]
-    ids = desk.review()
+    _accept_a_part(desk, _refuse_what_changed_again(desk, ids))
+    _accept_the_rest(desk)
+
+
+def _refuse_what_changed_again(desk: Desk, ids: t.Mapping[str, str]) -> dict[str, str]:
+    """Return what another review shows."""
+    digest = desk.host.run("sha256sum", _scans.BASELINE)
+    desk.host.shell("echo 'PermitRootLogin yes' >> /etc/ssh/sshd_config")
+    reviewed = [ids[_CRON[1]], ids[_CONFIGURATION[1]]]
+    refused, seen_now = desk.review(accept=reviewed, accepted_by="alice", reason="CHG-2231")
+    assert refused["failed"]
+    assert ids[_CONFIGURATION[1]] in refused["msg"]
+    assert ids[_CRON[1]] not in refused["msg"]
+
+    # Nothing was applied: not the other change either.
+    assert desk.host.run("sha256sum", _scans.BASELINE) == digest
+    assert len(desk.sealed()) == 2
+    desk.scanner.scan()
+    assert desk.scanner.open() == _ALL
+    return seen_now
+
+
+def _accept_a_part(desk: Desk, ids: t.Mapping[str, str]) -> None:
     tried = desk.accept(ids[_CONFIGURATION[1]], _CRON[1], arguments=["--check"])
     assert (tried["changed"], tried["accepted_count"], len(desk.sealed())) == (True, 2, 2)
 
@@ -89,30 +112,19 @@ def test_what_is_accepted_is_resolved_and_the_rest_stays(desk: Desk) -> None:
         ("confirmed", who, "First baseline."),
         ("proposed", who, "First baseline."),
     ]
-    baseline = desk.scanner.module("file_integrity_info", desk.host.name)["baseline"]
-    assert (baseline["updated_by"], baseline["reason"]) == (who, why)
     # Accepting what is accepted changes nothing, and says so.
-    again = desk.accept(_CRON[1])
+    looked, again = desk.scanner.modules(
+        desk.host.name,
+        ("file_integrity_info", {}),
+        ("file_integrity", {"accept": [_CRON[1]], "reason": why}),
+    )
+    assert (looked["baseline"]["updated_by"], looked["baseline"]["reason"]) == (who, why)
     assert again["failed"]
-    assert "'/etc/cron.d/backup' is no change that is there now" in again["msg"]
+    assert "'/etc/cron.d/backup' is not a current change" in again["msg"]
 
 
-def test_what_changed_again_after_the_review_is_refused(desk: Desk) -> None:
-    ids = desk.review()
-    digest = desk.host.run("sha256sum", _scans.BASELINE)
-    desk.host.shell("echo 'PermitRootLogin yes' >> /etc/ssh/sshd_config")
-    refused = desk.accept(ids[_CRON[1]], ids[_CONFIGURATION[1]], accepted_by="alice")
-    assert refused["failed"]
-    assert ids[_CONFIGURATION[1]] in refused["msg"]
-    assert ids[_CRON[1]] not in refused["msg"]
-
-    # Nothing was applied: not the other change either.
-    assert desk.host.run("sha256sum", _scans.BASELINE) == digest
-    assert len(desk.sealed()) == 2
-    desk.scanner.scan()
-    assert desk.scanner.open() == _ALL
-
-    assert not desk.accept("all", reason="Looked at it again.", accepted_by="alice").get("failed")
+def _accept_the_rest(desk: Desk) -> None:
+    accepted, left = desk.review(accept=["all"], reason="Looked at it again.", accepted_by="alice")
+    assert not accepted.get("failed")
+    assert left == {}
     assert desk.sealed()[0] == ("confirmed", "alice", "Looked at it again.")
-    desk.scanner.scan()
-    assert desk.scanner.open() == {}

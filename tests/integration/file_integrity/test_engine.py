@@ -596,7 +596,7 @@ def test_files_that_vanish_meanwhile_are_no_errors(engine: Engine, tree: pathlib
     worker = threading.Thread(target=churn)
     worker.start()
     try:
-        for _round in range(8):
+        for _round in range(4):
             compared = engine.compare()
             assert coverage(compared, WATCH)["status"] == "checked"
             assert set(changes(compared).values()) <= {"created", "renamed"}
@@ -1003,7 +1003,7 @@ def test_an_edited_block_is_found_when_it_is_used(engine: Engine, tree: pathlib.
     compared = engine.compare(_expected_digests=[digest])
     assert [detection["alert"] for detection in compared["detections"]] == ["fim_baseline_tampered"]
     reasons = {entry["subject"]: entry["reason"] for entry in coverage(compared, WATCH)["skipped"]}
-    assert reasons == {str(tree): "a part of the baseline on the host is not the one that its seal covers"}
+    assert reasons == {str(tree): "a part of the baseline on the host does not match its seal"}
     assert coverage(compared, "baseline_seal")["status"] == "not_checked"
 
 
@@ -1329,6 +1329,10 @@ def test_a_full_disk_while_syncing(ext4: pathlib.Path, tree: pathlib.Path) -> No
     assert engine.compare()["changes"] == []
 
 
+# As many are killed, and more only where none of them, or all of them, had replaced the baseline.
+_KILLS = 6
+
+
 def test_a_kill_at_any_moment_leaves_a_whole_baseline(engine: Engine, tree: pathlib.Path) -> None:
     for number in range(4000):
         (tree / f"file{number}").write_text(str(number))
@@ -1339,6 +1343,8 @@ def test_a_kill_at_any_moment_leaves_a_whole_baseline(engine: Engine, tree: path
     # Seconds from the first byte to the kill: drawn to the moment of the replacement, however loaded the machine is.
     delay = 0.02
     for number in range(16):
+        if number >= _KILLS and min(outcomes.values()) >= 1:
+            break
         (tree / "a").write_text(str(number))
         process = engine.start_apply(accept=["all"], reason="x", accepted_by="me")
         while process.poll() is None and not temporary.exists():
@@ -1459,7 +1465,7 @@ def test_a_state_directory_is_reached_through_links_of_root_only(engine: Engine,
     assert engine.apply()["changed"]
     assert (tmp_path / "real" / "state").is_dir()
     os.chown(link, 65534, 65534, follow_symlinks=False)
-    assert "is a symbolic link that is not to be followed" in engine.try_apply()["msg"]
+    assert "is a symbolic link, which is not followed" in engine.try_apply()["msg"]
     link.unlink()
     _directory(tmp_path / "own", owner=65534)
     (tmp_path / "own" / "real").mkdir()
@@ -1486,7 +1492,7 @@ def test_a_read_only_state_directory_says_what_to_do(tmp_path: pathlib.Path, tre
         (tree / "a").write_text("changed")
         _run("mount", "-o", "remount,ro", str(state))
         refused = engine.try_apply(accept=["all"], reason="x", accepted_by="me")
-        assert "Read-only file system; what was there before is kept: make it writable" in refused["msg"]
+        assert "Read-only file system: make it writable" in refused["msg"]
 
 
 # Targets

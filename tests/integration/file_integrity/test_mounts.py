@@ -103,7 +103,7 @@ def test_a_mount_over_a_directory_is_one_finding(space: Namespace, mount: str, k
     assert shown in data["after"]["root"] + data["after"]["source"]
     assert coverage(compared, WATCH)["status"] == "partial"
     assert list(space.skipped(compared)) == [path]
-    assert "is mounted over it, which hides what is below" in space.skipped(compared)[path]
+    assert "is mounted over it, which hides the files below" in space.skipped(compared)[path]
 
 
 def test_what_is_beside_a_mount_is_compared(space: Namespace) -> None:

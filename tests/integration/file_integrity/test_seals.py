@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import random
+import shutil
 import sqlite3
 import subprocess
 import time
@@ -18,20 +19,32 @@ import typing as t
 
 import pytest
 
+from tests.fleet.engine import Engine
 from tests.fleet.fleet import Fleet
 from tests.fleet.hosts import Host
 from tests.integration import _processes as processes
 from tests.integration import _scans
+from tests.support import require
 from tests.support.controllers import Controller
 from tests.support.waiting import until
 
+# What is made once for all of them is made in one worker.
+pytestmark = pytest.mark.xdist_group("seals")
+
 _SECONDS = 60
+# Seconds between two looks at the host or into the store: each takes processor time of its own.
+_PAUSE = 0.5
 _WANTED = ("persistence_cron", "/etc/cron.d/wanted")
 _ACCEPT: t.Mapping[str, t.Any] = {"accept": [_WANTED[1]], "reason": "CHG-7"}
 _BACK_DOOR = ("fim_setuid_added", "/usr/local/bin/.d")
 _TAMPERED = ("fim_baseline_tampered", _scans.BASELINE)
+_SLOW = "/usr/local/bin/slow-python"
 _STAGED = f"{_scans.STATE}/default.staged"
 _LOCK = f"{_scans.STATE}/default.lock"
+# At moments that chance chooses: another one in each run. The points that matter have tests of their own.
+_KILLS = 1
+# Where the host keeps the state that it had after its first scan.
+_FIRST = "/root/first"
 
 
 class Desk:
@@ -41,9 +54,15 @@ class Desk:
         self.scanner = scanner
         self.host = host
 
+    def forget(self) -> None:
+        """Have neither a baseline on the host nor a store."""
+        self.host.shell(f"rm -rf {_scans.STATE}")
+        for file in self.scanner.directory.glob("findings.db*"):
+            file.unlink()
+
     def start(self, **options: t.Any) -> subprocess.Popen[str]:
         """Start the action ``file_integrity``."""
-        return self.scanner.started(self.scanner.action("file_integrity", self.host.name, **options))
+        return self.scanner.started(self.scanner.action("file_integrity", self.host.name, priority="normal", **options))
 
     def digests(self) -> tuple[str | None, str | None]:
         """Return the sealed and the proposed digest."""
@@ -89,18 +108,50 @@ class Desk:
         self.host.shell(f"for pid in $(pgrep -f '{pattern}'); do kill -9 $pid; done", check=False)
 
 
+class Bench:
+    """A host that was scanned once; each test begins there."""
+
+    def __init__(self, scanner: _scans.Scanner, host: Host) -> None:
+        self.scanner = scanner
+        self.host = host
+        scanner.scan()
+        host.shell(f"cp -a {_scans.STATE} {_FIRST}")
+
+    def desk(self, directory: pathlib.Path) -> Desk:
+        """Return the host and a store as they were after the first scan."""
+        # Watched paths that a test may have made, and what it may have kept for itself.
+        made = f"/etc/cron.d/wanted* {_BACK_DOOR[1]} {_SLOW} /tmp/waits /tmp/go /root/old /root/new"
+        self.host.shell(f"rm -rf {made} {_scans.STATE}; cp -a {_FIRST} {_scans.STATE}")
+        for file in self.scanner.directory.glob("findings.db*"):
+            shutil.copy(file, directory)
+        return Desk(_scans.Scanner(self.scanner.controller, self.scanner.inventory, directory), self.host)
+
+
+@pytest.fixture(scope="module")
+def bench(
+    docker_engine: Engine, controller: t.Callable[[str], Controller], tmp_path_factory: pytest.TempPathFactory
+) -> t.Iterator[Bench]:
+    require("fleet")
+    fleet = Fleet(docker_engine, tmp_path_factory.mktemp("seals-fleet"))
+    try:
+        (host,) = fleet.start("trixie")
+        yield Bench(_scans.Scanner(controller("2.21"), fleet.inventory, tmp_path_factory.mktemp("seals")), host)
+    finally:
+        fleet.remove()
+
+
 @pytest.fixture
-def desk(fleet: Fleet, controller: t.Callable[[str], Controller], tmp_path: pathlib.Path) -> Desk:
-    (host,) = fleet.start("trixie")
-    return Desk(_scans.Scanner(controller("2.21"), fleet.inventory, tmp_path), host)
+def desk(bench: Bench, tmp_path: pathlib.Path) -> Desk:
+    return bench.desk(tmp_path)
 
 
 def test_a_first_baseline_is_cut_off(desk: Desk) -> None:
     # The digest is in the store, and the host has not put the baseline in its place.
+    desk.forget()
     desk.host.shell(f"install -d -m 0700 /var/lib/bulwark {_scans.STATE}; touch {_LOCK}")
     scan = desk.scanner.started("bulwark.servers.scan")
     with desk.host_is_busy(once=_STAGED):
-        until(lambda: desk.digests()[1])
+        until(lambda: desk.digests()[1], pause=_PAUSE)
         processes.kill(scan)
         desk.end_what_runs_on_the_host()
     # The next run waits half a minute for whoever staged it.
@@ -113,7 +164,6 @@ def test_a_first_baseline_is_cut_off(desk: Desk) -> None:
 
 
 def test_accepting_is_cut_off(desk: Desk) -> None:
-    desk.scanner.scan()
     sealed, _none = desk.digests()
     desk.host.shell(f"echo '# nightly' > {_WANTED[1]}; cp /usr/bin/dash {_BACK_DOOR[1]}; chmod 4755 {_BACK_DOOR[1]}")
     found: _scans.Open = {_WANTED: "high", _BACK_DOOR: "high"}
@@ -121,7 +171,7 @@ def test_accepting_is_cut_off(desk: Desk) -> None:
     # Staged on the host, and nobody knows.
     accepting = desk.start(**_ACCEPT)
     with desk.store_is_busy():
-        until(lambda: desk.has(_STAGED))
+        until(lambda: desk.has(_STAGED), pause=_PAUSE)
         time.sleep(1)
         processes.kill(accepting)
     assert (desk.digests(), desk.has(_STAGED)) == ((sealed, None), True)
@@ -133,7 +183,7 @@ def test_accepting_is_cut_off(desk: Desk) -> None:
     # Proposed in the store, and the host has not changed.
     accepting = desk.start(**_ACCEPT)
     with desk.host_is_busy(once=_STAGED):
-        until(lambda: desk.digests()[1])
+        until(lambda: desk.digests()[1], pause=_PAUSE)
         processes.kill(accepting)
         desk.end_what_runs_on_the_host()
     assert desk.digests()[0] == sealed
@@ -147,11 +197,11 @@ def test_accepting_is_cut_off(desk: Desk) -> None:
     before = desk.proposed_at()
     accepting = desk.start(**_ACCEPT)
     with desk.host_is_busy(once=_STAGED):
-        until(lambda: desk.proposed_at() != before)
+        until(lambda: desk.proposed_at() != before, pause=_PAUSE)
         busy = contextlib.ExitStack()
         busy.enter_context(desk.store_is_busy())
     with busy:
-        until(lambda: not desk.has(_STAGED))
+        until(lambda: not desk.has(_STAGED), pause=_PAUSE)
         time.sleep(1)
         processes.kill(accepting)
     assert desk.digests()[0] == sealed
@@ -160,36 +210,31 @@ def test_accepting_is_cut_off(desk: Desk) -> None:
     assert desk.digests()[1] is None
 
     # What was replaced so is as dead as after a change that was not cut off.
-    desk.host.shell(f"cp -a {_scans.BASELINE} /root/new; cp -a /root/old {_scans.BASELINE}")
+    desk.host.shell(f"cp -a /root/old {_scans.BASELINE}")
     desk.scanner.scan()
     assert desk.scanner.open() == {_BACK_DOOR: "high", _TAMPERED: "high"}
-    desk.host.shell(f"cp -a /root/new {_scans.BASELINE}")
-    desk.scanner.scan()
-    assert desk.scanner.open() == {_BACK_DOOR: "high"}
 
 
 def test_a_comparison_and_a_change_at_once(desk: Desk) -> None:
-    desk.scanner.scan()
     desk.host.shell(f"echo '# nightly' > {_WANTED[1]}; cp /usr/bin/dash {_BACK_DOOR[1]}; chmod 4755 {_BACK_DOOR[1]}")
     slow = "#!/bin/sh\ncase $1 in *host_scan*) touch /tmp/waits; until [ -e /tmp/go ]; do sleep 0.1; done;; esac\n"
-    desk.host.write("/usr/local/bin/slow-python", f'{slow}exec /usr/bin/python3 "$@"\n', mode=0o755)
+    desk.host.write(_SLOW, f'{slow}exec /usr/bin/python3 "$@"\n', mode=0o755)
     # It is told which seal to expect, and when it comes to look, that is the old one.
-    scan = desk.scanner.started("bulwark.servers.scan", ansible_python_interpreter="/usr/local/bin/slow-python")
-    until(lambda: desk.has("/tmp/waits"))
+    scan = desk.scanner.started("bulwark.servers.scan", ansible_python_interpreter=_SLOW)
+    until(lambda: desk.has("/tmp/waits"), pause=_PAUSE)
     desk.start(**_ACCEPT).communicate()
     desk.host.shell("touch /tmp/go")
     scan.communicate()
-    assert desk.scanner.open() == {_BACK_DOOR: "high", ("fim_file_created", "/usr/local/bin/slow-python"): "medium"}
+    assert desk.scanner.open() == {_BACK_DOOR: "high", ("fim_file_created", _SLOW): "medium"}
 
 
 def test_removing_is_cut_off(desk: Desk) -> None:
-    desk.scanner.scan()
     desk.host.shell(f"echo '# nightly' > {_WANTED[1]}")
 
     # Proposed in the store, and the host has not changed.
     removing = desk.start(state="absent")
     with desk.host_is_busy(once=_LOCK):
-        until(lambda: desk.digests()[1])
+        until(lambda: desk.digests()[1], pause=_PAUSE)
         processes.kill(removing)
         desk.end_what_runs_on_the_host()
     desk.scanner.scan()
@@ -199,11 +244,11 @@ def test_removing_is_cut_off(desk: Desk) -> None:
     before = desk.proposed_at()
     with desk.host_is_busy(once=_LOCK):
         removing = desk.start(state="absent")
-        until(lambda: desk.proposed_at() != before)
+        until(lambda: desk.proposed_at() != before, pause=_PAUSE)
         busy = contextlib.ExitStack()
         busy.enter_context(desk.store_is_busy())
     with busy:
-        until(lambda: not desk.has(_scans.BASELINE))
+        until(lambda: not desk.has(_scans.BASELINE), pause=_PAUSE)
         time.sleep(1)
         processes.kill(removing)
     assert desk.digests()[0]
@@ -213,9 +258,8 @@ def test_removing_is_cut_off(desk: Desk) -> None:
 
 
 def test_accepting_is_killed_at_any_moment(desk: Desk) -> None:
-    desk.scanner.scan()
     desk.host.shell(f"cp /usr/bin/dash {_BACK_DOOR[1]}; chmod 4755 {_BACK_DOOR[1]}")
-    wanted = [f"/etc/cron.d/wanted-{number}" for number in range(4)]
+    wanted = [f"/etc/cron.d/wanted-{number}" for number in range(1 + _KILLS)]
     desk.host.shell("; ".join(f"echo '# {path}' > {path}" for path in wanted))
     start = time.monotonic()
     desk.start(accept=[wanted[0]], reason="CHG-7").communicate()

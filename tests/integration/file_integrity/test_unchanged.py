@@ -25,7 +25,7 @@ from tests.support.waiting import until
 require("root", "command:mkfs.ext4", "command:debugfs")
 
 WATCH = "tree"
-DAMAGED = "a part of the baseline on the host is not the one that its seal covers"
+DAMAGED = "a part of the baseline on the host does not match its seal"
 
 
 @contextlib.contextmanager

@@ -270,7 +270,7 @@ def test_a_policy_that_nobody_confirms_falls_back(site: Site) -> None:
             assert time.monotonic() - start < 12
             time.sleep(0.05)
         assert reached(site.friend, site, 8000) == [4, 6]
-        with pytest.raises(HostError, match="no such policy is on trial"):
+        with pytest.raises(HostError, match="this policy is not on trial"):
             site.access(_confirm="0" * 16)
         assert site.info()["policy"]["ports"][0]["port"] == "22"
         assert other["trial"]["token"] != tried["trial"]["token"]
@@ -314,7 +314,7 @@ def test_the_same_policy_again_changes_nothing_and_check_mode_never_does(site: S
     assert not site.grant(state="closed", id="request-1")["changed"]
     again_opened = site.grant(id="request-1")
     assert again_opened["failed"]
-    assert again_opened["msg"] == "id: 'request-1' was open already, and has ended (closed); ask for it anew"
+    assert again_opened["msg"] == "id: 'request-1' was used before and has ended (closed); make a new request"
 
 
 def test_without_the_policy_everything_is_as_it_was(site: Site) -> None:
@@ -330,9 +330,8 @@ def test_without_the_policy_everything_is_as_it_was(site: Site) -> None:
         assert reached(site.stranger, site, 22) == [4, 6]
         assert not site.access(state="absent", ports=None)["changed"]
         assert [entry["outcome"] for entry in site.info()["history"]] == ["closed"]
-        with pytest.raises(
-            HostError, match=r"no policy of just-in-time access: set one with bulwark\.servers\.jit_access"
-        ):
+        wanted = r"no policy of just-in-time access: set one with the playbook bulwark\.servers\.protect or the module"
+        with pytest.raises(HostError, match=wanted):
             site.grant()
 
 
@@ -340,12 +339,12 @@ def test_what_the_policy_has_not_is_refused_on_the_host(site: Site) -> None:
     site.lock(ports=[{"port": "22", "sources": ["10.99.0.0/24"], "max_duration": 600}])
     before = site.way.everything()
     for changes, message in (
-        ({"ports": ["23"]}, "ports: TCP port 23 is not one that the policy locks; those are 22"),
-        ({"protocol": "both"}, "ports: UDP port 22 is not one that the policy locks; those are none"),
+        ({"ports": ["23"]}, "ports: the policy does not lock TCP port 23; it locks 22"),
+        ({"protocol": "both"}, "ports: the policy does not lock UDP port 22; it locks none"),
         ({"duration": 601}, "duration is 601 seconds, and the policy allows at most 600 for port 22; ask for less"),
-        ({"sources": ["10.98.0.1"]}, "sources: 10.98.0.1 may not ask for port 22; the policy allows 10.99.0.0/24"),
-        ({"sources": ["fd99::2"]}, "sources: fd99::2 may not ask for port 22; the policy allows 10.99.0.0/24"),
-        ({"sources": ["10.0.0.0/8"]}, "sources: 10.0.0.0/8 may not ask for port 22; the policy allows 10.99.0.0/24"),
+        ({"sources": ["10.98.0.1"]}, "sources: 10.98.0.1 may not request port 22; the policy allows 10.99.0.0/24"),
+        ({"sources": ["fd99::2"]}, "sources: fd99::2 may not request port 22; the policy allows 10.99.0.0/24"),
+        ({"sources": ["10.0.0.0/8"]}, "sources: 10.0.0.0/8 may not request port 22; the policy allows 10.99.0.0/24"),
     ):
         answer = site.grant(**changes)
         assert (answer["failed"], answer["refused"], answer["msg"]) == (True, True, message)
@@ -440,7 +439,7 @@ def test_another_firewall_that_denies_it_is_named_and_nothing_is_opened(site: Si
         assert denied["failed"]
         assert not denied["refused"]
         assert denied["msg"] == (
-            "nothing was opened, as it would lead nowhere: nftables (table inet theirs) denies tcp 22 from "
+            "nothing was opened, as another firewall blocks it: nftables (table inet theirs) denies tcp 22 from "
             "10.99.0.2/32; allow it there, or set other_firewalls=warn"
         )
         assert site.info()["grants"] == []
@@ -612,9 +611,7 @@ def test_without_nft_and_without_a_policy_the_kernel_says_that_nothing_is_locked
         assert found["in_force"] is None
         patch.setattr(socket, "socket", _refused)
         (reason,) = {entry["reason"] for entry in site.info()["coverage"]}
-        assert reason.startswith(
-            "there is no nft on this host: install nftables; the kernel does not tell which tables"
-        )
+        assert reason.startswith("there is no nft on this host: install nftables; the kernel's nftables tables")
 
 
 def _refused(*_arguments: t.Any) -> t.NoReturn:
@@ -637,5 +634,5 @@ def test_a_trial_that_was_confirmed_can_be_confirmed_again_as_an_answer_gets_los
     again = site.access(_confirm=token)
     assert (again["changed"], again["confirmed"], again["proven"]) == (True, True, False)
     assert not site.access()["changed"]
-    with pytest.raises(HostError, match="no such policy is on trial"):
+    with pytest.raises(HostError, match="this policy is not on trial"):
         site.access(_confirm="0" * 16)

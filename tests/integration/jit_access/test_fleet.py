@@ -116,7 +116,7 @@ def test_ports_of_hosts_are_requested_approved_denied_opened_and_closed_by_diffe
     asked = {"jit_source": company.client.address, "jit_duration": "10m", "jit_justification": "CHG-4711"}
     both = f"{company.client.name},{company.host.name}"
     said = company.job("ada", {"jit_host": both, "jit_ports": "23", **asked}, works=False, jit_step="request")
-    assert "TCP port 23 is not one that the policy locks" in said
+    assert "the policy does not lock TCP port 23" in said
     company.job("ada", {"jit_host": both, "jit_ports": "22", **asked}, jit_step="request")
     mine, other = sorted(company.requests(), key=lambda found: found.host, reverse=True)
     assert [(found.host, found.state, found.requested_by) for found in (other, mine)] == [
@@ -125,11 +125,10 @@ def test_ports_of_hosts_are_requested_approved_denied_opened_and_closed_by_diffe
     ]
     assert (mine.requested_account, mine.requested_asserted) == ("root", "AWX of ada")
     # All jobs of AWX have one account, whatever they say of who launched them.
-    for who in ("ada", "bob"):
-        said = company.job(who, {"jit_request": mine.id}, works=False, jit_step="approve")
-        assert "somebody else has to approve it" in said
+    said = company.job("bob", {"jit_request": mine.id}, works=False, jit_step="approve")
+    assert "somebody else has to approve it" in said
     said = company.job("bob", {"jit_request": mine.id}, works=False, jit_step="approve", jit_approvers="bob,carol")
-    assert "is none of the approvers, who are bob, carol" in said
+    assert "is not one of the approvers, who are bob, carol" in said
     # Where AWX has somebody else approve, it is told so.
     approval = {"jit_step": "approve", "jit_self_approval": True}
     company.job("bob", {"jit_request": mine.id, "jit_reason": "known"}, **approval)

@@ -6,16 +6,20 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import pathlib
 import re
+import time
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitQuery, JitRequest, Store
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import JitActor, JitQuery, JitRequest, Store
 
+from tests.integration import _mistakes
 from tests.integration.jit_access._jit import Site, listening, site
 from tests.support.controllers import Controller, controller
+from tests.unit.plugins.plugin_utils.store.samples import WANTED
 
 OPEN, CLOSE = "bulwark.servers.jit_open", "bulwark.servers.jit_close"
 # Nothing listens where web2 should be.
@@ -109,6 +113,8 @@ def ask(site: Site, **changes: t.Any) -> dict[str, t.Any]:
 @kernel
 @pytest.mark.parametrize("release", ["2.18"])
 def test_ports_are_requested_approved_opened_and_closed_each_by_a_job_of_its_own(desk: Desk, site: Site) -> None:
+    """Before each job the same is tried in check mode, which opens nothing and keeps nothing."""
+
     def reached() -> list[bool]:
         return [
             client.connects(site.host, port, version)
@@ -118,6 +124,11 @@ def test_ports_are_requested_approved_opened_and_closed_each_by_a_job_of_its_own
         ]
 
     with listening(site.host, 22, 8001), site.host.entered():
+        for step in ("all", "request"):
+            said = desk.run(OPEN, "--check", jit_step=step, jit_self_approval=True, **ask(site))
+            assert "Would be requested: ports 22/tcp, 8001/tcp of web1 for" in said
+            assert "Requested " not in said
+        assert not (desk.directory / "store.db").exists()
         output = desk.run(OPEN, jit_step="request", jit_actor="ada", **ask(site))
         (request,) = desk.requests()
         assert (
@@ -140,14 +151,12 @@ def test_ports_are_requested_approved_opened_and_closed_each_by_a_job_of_its_own
         assert "'s own, so somebody else has to approve it" in output
         assert not any(reached())
 
-        output = desk.run(
-            OPEN,
-            jit_step="approve",
-            jit_actor="bob",
-            account="games",
-            jit_approvers="games,eve",
-            jit_request=request.id,
-        )
+        approval = {"jit_step": "approve", "jit_actor": "bob", "account": "games", "jit_request": request.id}
+        said = desk.run(OPEN, "--check", **approval)
+        told = f"{request.id} (ports 22/tcp, 8001/tcp of web1 for 10.99.0.2, fd99::2) of ada (account root) by bob "
+        assert f"Would be approved: {told}(account games)." in said
+        assert [found.state for found in desk.requests()] == ["requested"]
+        output = desk.run(OPEN, jit_approvers="games,eve", **approval)
         assert f"Approved {request.id} (ports 22/tcp, 8001/tcp of web1 for 10.99.0.2, fd99::2) of ada " in output
         # The names are of jit_actor.
         assert "of ada (account root) by bob (account games)." in output
@@ -157,6 +166,10 @@ def test_ports_are_requested_approved_opened_and_closed_each_by_a_job_of_its_own
         )
         assert not any(reached())
 
+        said = desk.run(OPEN, "--check", jit_step="open", jit_actor="ada", jit_request=request.id)
+        assert "Would be open until " in said
+        assert [found.state for found in desk.requests()] == ["approved"]
+        assert not any(reached())
         output = desk.run(OPEN, jit_step="open", jit_actor="ada", jit_request=request.id)
         (request,) = desk.requests()
         assert (request.state, request.decided_by, request.opened_by, request.grant) == (
@@ -177,6 +190,9 @@ def test_ports_are_requested_approved_opened_and_closed_each_by_a_job_of_its_own
         assert "is open, so it cannot become opening: make another request to have it open for longer" in output
         assert [one["until"] for one in site.info()["grants"]] == [grant["until"]]
 
+        assert f"(request {request.id})." in desk.run(CLOSE, "--check", jit_request=request.id)
+        assert [found.state for found in desk.requests()] == ["open"]
+        assert reached() == [True] * 4 + [False] * 4
         output = desk.run(CLOSE, jit_request=request.id, jit_actor="ada", jit_reason="done")
         assert f"Closed ports 22/tcp, 8001/tcp of web1 for 10.99.0.2, fd99::2 (request {request.id})." in output
         assert not any(reached())
@@ -212,42 +228,18 @@ def test_what_the_host_refuses_is_not_open_in_the_store(desk: Desk, site: Site) 
     with site.host.entered():
         output = desk.run(OPEN, works=False, jit_self_approval=True, **ask(site, jit_ports="23"))
     (request,) = desk.requests()
-    assert f"The request {request.id} was not opened: ports: TCP port 23 is not one that the policy locks" in output
+    assert f"The request {request.id} was not opened: jit_ports: the policy does not lock TCP port 23" in output
     assert request.state == "closed"
     assert request.end_reason is not None
-    assert request.end_reason.startswith("it could not be opened: ports: TCP port 23 is not one that the policy locks")
+    assert request.end_reason.startswith("it could not be opened: ports: the policy does not lock TCP port 23")
     assert site.info()["grants"] == []
 
 
-@kernel
-def test_check_mode_opens_nothing_and_keeps_nothing(desk: Desk, site: Site) -> None:
-    with listening(site.host, 22), site.host.entered():
-        for step in ("all", "request"):
-            said = desk.run(OPEN, "--check", jit_step=step, jit_self_approval=True, **ask(site, jit_ports="22"))
-            assert "Would be requested: ports 22/tcp of web1 for" in said
-            assert "Requested " not in said
-        assert not (desk.directory / "store.db").exists()
-        desk.run(OPEN, jit_step="request", jit_actor="ada", **ask(site, jit_ports="22"))
-        (request,) = desk.requests()
-        said = desk.run(OPEN, "--check", jit_step="approve", jit_actor="bob", account="games", jit_request=request.id)
-        assert f"Would be approved: {request.id} (ports 22/tcp of web1 for 10.99.0.2, fd99::2) of ada " in said
-        assert "of ada (account root) by bob (account games)." in said
-        desk.run(OPEN, jit_step="approve", jit_actor="bob", account="games", jit_request=request.id)
-        said = desk.run(OPEN, "--check", jit_step="open", jit_actor="ada", jit_request=request.id)
-        assert "Would be open until " in said
-        assert [found.state for found in desk.requests()] == ["approved"]
-        assert not site.friend.connects(site.host, 22)
-        desk.run(OPEN, jit_step="open", jit_actor="ada", jit_request=request.id)
-        assert f"(request {request.id})." in desk.run(CLOSE, "--check", jit_request=request.id)
-        assert [found.state for found in desk.requests()] == ["open"]
-        assert site.friend.connects(site.host, 22)
-
-
 def test_a_host_that_is_down_leaves_the_request_as_it_was(desk: Desk) -> None:
-    asked = {"jit_ports": "22", "jit_source": "192.0.2.7", "jit_justification": "CHG-1"}
-    desk.run(OPEN, jit_step="request", jit_host="web2", jit_actor="ada", **asked)
-    (request,) = desk.requests()
-    desk.run(OPEN, jit_step="approve", jit_actor="bob", account="games", jit_request=request.id)
+    with contextlib.closing(Store.open(desk.url)) as store:
+        wanted = dataclasses.replace(WANTED, host="web2", ports=("22",))
+        request = store.jit_request(wanted, now=time.time()).request
+        store.jit_decide(request.id, "approved", by=JitActor("bob", "bob"), reason="", now=time.time())
     desk.run(OPEN, jit_step="open", jit_actor="ada", jit_request=request.id, works=False)
     assert [found.state for found in desk.requests()] == ["approved"]
     desk.run(OPEN, jit_step="deny", jit_actor="bob", jit_request=request.id, jit_reason="the host is down")
@@ -261,7 +253,7 @@ def test_several_hosts_are_requested_and_approved_together(desk: Desk) -> None:
     (desk.directory / "hosts").write_text(INVENTORY + "[all:vars]\njit_access_ports=" + json.dumps(policy) + "\n")
     output = desk.run(OPEN, jit_step="request", jit_host="web*", jit_actor="ada", works=False, **asked)
     assert (
-        "the policy of web2 does not allow that: duration is 10800 seconds, and the policy allows at most 3600"
+        "the policy of web2 does not allow that: jit_duration is 10800 seconds, and the policy allows at most 3600"
         in output
     )
     assert not (desk.directory / "store.db").exists() or desk.requests() == []
@@ -270,7 +262,7 @@ def test_several_hosts_are_requested_and_approved_together(desk: Desk) -> None:
     output = desk.run(
         OPEN, jit_step="approve", jit_actor="bob", jit_host="web1", jit_request=", ".join(ids), works=False
     )
-    assert "Requests are about web2, which this job has not among its hosts; correct jit_host or the limit." in output
+    assert "Requests are for web2, not among the hosts of this job; correct jit_host or the limit." in output
     desk.run(OPEN, jit_step="approve", jit_actor="bob", account="games", jit_request=", ".join(ids))
     assert [request.state for request in desk.requests()] == ["approved", "approved"]
 
@@ -297,27 +289,38 @@ _MISTAKES: list[tuple[str, dict[str, t.Any], str]] = [
         {"jit_host": "web1", **_ASKED},
         "Nothing was requested, as nobody may approve their own request: run this with",
     ),
-    (OPEN, {"jit_host": "web1", "jit_port": "22"}, "There is no option 'jit_port'; jit_ports is probably meant."),
-    (OPEN, {"jit_host": "web3", **_ASKED}, "no host matches 'web3'"),
+    (OPEN, {"jit_host": "web1", "jit_port": "22"}, "There is no option 'jit_port'; did you mean jit_ports?"),
     (
         OPEN,
         {"jit_host": "web1", "jit_step": "request", **_ASKED, "jit_source": ""},
-        "the address of whoever asks is not known here: give 'sources' (jit_source of the playbook), as in 192.0.2.7",
+        "the address of the requester is not known here: give jit_source, as in 192.0.2.7",
     ),
-    (CLOSE, {}, "jit_request and jit_host are missing; give the ids of what is to be closed"),
-    (CLOSE, {"jit_request": ["lost"]}, "Nothing is open by lost on the hosts of this job; jit_requests_info says what"),
-    # Nobody can say what is open on a host that is down.
-    (CLOSE, {"jit_host": "web2"}, "What may be open on web2 could not be closed: "),
+    (CLOSE, {}, "jit_request and jit_host are missing; give the ids of the requests to close"),
+    (CLOSE, {"jit_request": ["lost"]}, "Nothing is open by lost on the hosts of this job; jit_requests_info shows the"),
     (OPEN, {"jit_step": "open", "jit_request": "lost"}, "There is no request lost in the store."),
 ]
 
 
-@pytest.mark.parametrize(("playbook", "variables", "message"), _MISTAKES)
-def test_mistakes_are_said_and_nothing_is_stored(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, playbook: str, variables: dict[str, t.Any], message: str
-) -> None:
+def test_mistakes_are_said_and_nothing_is_stored(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SSH_CONNECTION", "SSH_CLIENT"):
         monkeypatch.delenv(name, raising=False)
     Store.open(desk.url).close()
-    assert message in desk.run(playbook, works=False, **variables)
+    # What a task that runs once refuses fails its other hosts for all plays.
+    (desk.directory / "hosts").write_text("web1 ansible_connection=local\n")
+    plays = _mistakes.write(desk.directory, [(playbook, variables) for playbook, variables, _message in _MISTAKES])
+    outputs = _mistakes.outputs(desk.run(str(plays)), len(_MISTAKES))
+    for (_playbook, variables, message), output in zip(_MISTAKES, outputs, strict=True):
+        assert message in output, variables
     assert desk.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("playbook", "variables", "message"),
+    [
+        (OPEN, {"jit_host": "web3", **_ASKED}, "no host matches 'web3'"),
+        # Nobody can say what is open on a host that is down.
+        (CLOSE, {"jit_host": "web2"}, "Ports that may be open on web2 could not be closed: "),
+    ],
+)
+def test_a_mistake_fails_the_job(desk: Desk, playbook: str, variables: dict[str, t.Any], message: str) -> None:
+    assert message in desk.run(playbook, works=False, **variables)

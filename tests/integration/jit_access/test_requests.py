@@ -77,7 +77,7 @@ def test_each_step_is_made_by_somebody_and_known(play: Play) -> None:
     )
     assert "is of the account root, from which bob would approve it, so somebody else has to approve it" in said["msg"]
     assert foreign["msg"].endswith(
-        "account root (bob) is none of the approvers, who are bob, carol; let one of them decide"
+        "account root (bob) is not one of the approvers, who are bob, carol; let one of them decide"
     )
     assert (approved["changed"], approved["before"], approved["request"]["state"]) == (True, "requested", "approved")
     assert again["changed"] is False
@@ -96,13 +96,13 @@ def test_what_is_wrong_or_not_allowed_is_refused_and_not_stored(play: Play) -> N
     mistakes: list[tuple[dict[str, t.Any], str]] = [
         (
             {"ports": ["23"]},
-            "the policy of web1 does not allow that: ports: TCP port 23 is not one that the policy locks",
+            "the policy of web1 does not allow that: ports: the policy does not lock TCP port 23",
         ),
-        ({"sources": ["198.51.100.1"]}, "does not allow that: sources: 198.51.100.1 may not ask for port 22"),
+        ({"sources": ["198.51.100.1"]}, "does not allow that: sources: 198.51.100.1 may not request port 22"),
         ({"duration": "3h"}, "does not allow that: duration is 10800 seconds, and the policy allows at most 7200"),
         ({"duration": "9w"}, "'duration' is '9w': write 300 to 86400 seconds"),
         ({"justification": ""}, "'justification' is empty; say why in a sentence"),
-        ({"policy": [{"port": "ssh"}]}, "'policy' cannot be used: ports, item 1: 'ssh' is no port"),
+        ({"policy": [{"port": "ssh"}]}, "'policy' cannot be used: ports, item 1: 'ssh' is not a port"),
     ]
     *answers, denied, lost, asked_for = play.each(
         *(ask(**changes) for changes, _message in mistakes),

@@ -25,7 +25,7 @@ json.dump(collect(json.load(sys.stdin), False), sys.stdout)
 # What the coverage says of a process that is chosen by its number and is not there.
 _ENDED = "there is no such process"
 # What it says because a test names the processes that are looked at.
-CHOSEN = "only those that memory_scan_pids, memory_scan_users or memory_scan_names choose were looked at"
+CHOSEN = "only processes that memory_scan_pids, memory_scan_users or memory_scan_names select were scanned"
 _OF_THE_HOST = "Only a scan of all processes looks for it, "
 
 
@@ -45,7 +45,12 @@ def scan(
         [*prefix, python, "-W", "error", "-c", _PROGRAM],
         input=json.dumps({**params, **given, **arguments}).encode(),
         capture_output=True,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(paths.COLLECTIONS), "PYTHONDONTWRITEBYTECODE": "1"},
+        # What it imports is compiled once for all runs, and not beside the sources.
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(paths.COLLECTIONS),
+            "PYTHONPYCACHEPREFIX": str(paths.BYTECODE),
+        },
         check=False,
         timeout=300,
     )

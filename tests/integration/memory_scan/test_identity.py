@@ -16,7 +16,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import bpf
+from ansible_collections.bulwark.servers.plugins.module_utils import _bpf as bpf
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
 
 from tests.integration.memory_scan import _memory
@@ -39,7 +39,7 @@ _SYS_ADMIN = struct.pack("<5I", 0x02000001, 1 << 21, 0, 0, 0)
 _PINS = """
 import ctypes, os, sys
 sys.path.insert(0, "{path}")
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import bpf
+from ansible_collections.bulwark.servers.plugins.module_utils import _bpf as bpf
 code = ctypes.create_string_buffer(bytes.fromhex("b700000000000000" "9500000000000000"))
 licence = ctypes.create_string_buffer(b"GPL")
 short, long = ctypes.c_uint32, ctypes.c_uint64

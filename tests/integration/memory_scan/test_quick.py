@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
 import typing as t
 
 import pytest
@@ -29,7 +32,7 @@ print("ready", flush=True)
 signal.pause()
 """
 # What is said of each namespace that is looked at as if it were a host.
-_INSIDE = "hidden: whose sockets there are can't be told from inside a container"
+_INSIDE = "hidden processes: a scan inside a container cannot tell which process has a socket"
 
 
 class _Host:
@@ -43,22 +46,35 @@ class _Host:
     def start(self, *command: str) -> None:
         self._bench.run(*self._inside.prefix, *command)
 
-    def move(self, how: str, milliseconds: int, in_memory: bool = True) -> None:
+    def move(self, how: str, milliseconds: int, in_memory: bool = True) -> str:
+        """Start a program that moves; return its name."""
         program = self._bench.programs / "moves"
-        loader = (self._bench.programs / "memory_file", "update", program) if in_memory else ()
-        self.start(*loader, "update" if in_memory else program, how, str(milliseconds))
+        name = f"{'update' if in_memory else 'moves'}-{how}-{milliseconds}"
+        if in_memory:
+            self.start(self._bench.programs / "memory_file", name, program, name, how, str(milliseconds))
+        else:
+            copy = shutil.copy(program, self._bench.programs / name)
+            self._bench.resources.callback(os.unlink, copy)
+            self.start(copy, how, str(milliseconds))
+        return name
 
-    def scan(self) -> tuple[dict[str, t.Any], dict[str, str]]:
-        """Return the result, and the severity of each subtype that was seen of a program that moves."""
+    def scan(self, *names: str) -> tuple[dict[str, t.Any], list[dict[str, str]]]:
+        """Return the result, and for each program the severity of each subtype that was seen of it."""
         result = _memory.scan(prefix=self._inside.prefix)
-        seen = {
-            sign["subtype"]: sign["severity"]
-            for detection in result["detections"]
-            if "update" in detection["subject"] or "moves" in detection["subject"]
-            for evidence in detection["evidences"]
-            for sign in evidence["data"]["signs"]
-        }
+        seen = [
+            {
+                sign["subtype"]: sign["severity"]
+                for detection in _about(result, name)
+                for evidence in detection["evidences"]
+                for sign in evidence["data"]["signs"]
+            }
+            for name in names
+        ]
         return result, seen
+
+
+def _about(result: t.Mapping[str, t.Any], name: str) -> list[dict[str, t.Any]]:
+    return [one for one in result["detections"] if re.search(rf"\b{name}\b", one["subject"])]
 
 
 @pytest.fixture
@@ -66,36 +82,30 @@ def host(bench: Bench) -> _Host:
     return _Host(bench)
 
 
-@pytest.mark.parametrize(
-    ("how", "milliseconds"),
-    [("fork", 1500), ("fork", 1000), ("fork", 50), ("twice", 1000), ("spawn", 1000), ("spawn", 50), ("exec", 1000)],
-)
-def test_a_program_in_memory_that_moves_is_judged(host: _Host, how: str, milliseconds: int) -> None:
-    host.move(how, milliseconds)
+def test_programs_in_memory_that_move_are_judged(host: _Host) -> None:
+    ways = [("fork", 1500), ("fork", 1000), ("fork", 50), ("twice", 1000), ("spawn", 1000), ("spawn", 50)]
+    names = [host.move(*way) for way in [*ways, ("exec", 1000)]]
     for _again in range(2):
-        result, seen = host.scan()
-        assert seen.get("memfd_executable") == "high", (seen, result["coverage"])
-        (about,) = [one for one in result["detections"] if "update" in one["subject"]]
-        assert about["evidences"][0]["process"]["file"]["hashes"], about
+        result, seen = host.scan(*names)
+        for name, signs in zip(names, seen, strict=True):
+            assert signs.get("memfd_executable") == "high", (name, signs, result["coverage"])
+            (about,) = _about(result, name)
+            assert about["evidences"][0]["process"]["file"]["hashes"], about
 
 
-@pytest.mark.parametrize(("how", "milliseconds"), [("fork", 400), ("fork", 50), ("twice", 400)])
-def test_a_program_on_a_disk_that_moves_is_seen_to_move(host: _Host, how: str, milliseconds: int) -> None:
-    host.move(how, milliseconds, in_memory=False)
-    result, seen = host.scan()
-    assert seen.get("process_moves") == "medium", (seen, result["coverage"])
+def test_programs_on_a_disk_that_move_are_seen_to_move(host: _Host) -> None:
+    names = [host.move(*way, in_memory=False) for way in [("fork", 400), ("fork", 50), ("twice", 400)]]
+    result, seen = host.scan(*names)
+    for name, signs in zip(names, seen, strict=True):
+        assert signs.get("process_moves") == "medium", (name, signs, result["coverage"])
 
 
-@pytest.mark.parametrize("how", ["once", "serve", "thread"])
-def test_a_program_that_forks_and_stays_does_not_move(host: _Host, how: str) -> None:
-    host.move(how, 300, in_memory=False)
-    result, seen = host.scan()
-    assert (seen, _memory.skipped(result)) == ({}, [_INSIDE])
-
-
-def test_a_program_in_memory_whose_first_thread_has_ended_is_judged(host: _Host) -> None:
-    host.move("thread", 100)
-    assert host.scan()[1] == {"memfd_executable": "high"}
+def test_programs_that_fork_and_stay_do_not_move(host: _Host) -> None:
+    names = [host.move(how, 300, in_memory=False) for how in ("once", "serve", "thread")]
+    # Its first thread has ended.
+    names.append(host.move("thread", 100))
+    result, seen = host.scan(*names)
+    assert (seen, _memory.skipped(result)) == ([{}, {}, {}, {"memfd_executable": "high"}], [_INSIDE])
 
 
 def test_ordinary_short_processes_leave_nothing_open(host: _Host) -> None:

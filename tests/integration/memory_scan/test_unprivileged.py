@@ -77,7 +77,7 @@ def test_code_is_not_held_against_who_may_have_an_engine(place: pathlib.Path) ->
         library.unlink()
         subtypes, skipped = _seen(pid, *_NOBODY)
         assert "anonymous_code" not in subtypes
-        assert any("what makes the code in its memory can't be told" in reason for reason in skipped)
+        assert any("it is not known what generates the code in its memory" in reason for reason in skipped)
         assert any("the files that it has mapped: Operation not permitted; run as root" in one for one in skipped)
         # Root sees that it is the engine's.
         subtypes, skipped = _seen(pid)

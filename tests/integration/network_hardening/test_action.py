@@ -18,7 +18,7 @@ import pytest
 import yaml
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
-from tests.integration import _team
+from tests.integration import _mistakes, _team
 from tests.integration._team import until
 from tests.integration.jit_access._jit import listening
 from tests.integration.network_hardening._network import Site, site
@@ -83,7 +83,6 @@ def test_rules_that_let_the_controller_in_are_confirmed(team: Team) -> None:
     assert [entry["status"] for entry in team.shown["coverage"]] == ["checked", "checked"]
 
 
-@pytest.mark.parametrize("team", [4, 6], indirect=True)
 def test_rules_that_shut_the_controller_out_fall_back(team: Team) -> None:
     start = time.monotonic()
     code, said = team.run(
@@ -108,7 +107,7 @@ def test_rules_that_shut_the_controller_out_fall_back(team: Team) -> None:
     assert not (team.site.state / "network_rules" / "proposed.json").exists()
 
 
-@pytest.mark.parametrize("team", [4, 6], indirect=True)
+@pytest.mark.parametrize("team", [6], indirect=True)
 def test_an_opening_for_the_controller_confirms_no_rules_without_it(team: Team) -> None:
     address, stranger = team.site.friend.address[team.version], team.site.stranger.address[team.version]
     # Just-in-time access locks the port, too, and always lets the controller in.
@@ -153,12 +152,14 @@ def test_a_controller_that_vanishes_leaves_nothing_denied(team: Team) -> None:
 
 
 def test_what_is_wrong_is_said_before_a_host_is_touched(team: Team) -> None:
-    code, said = team.run(team.rules(["10.0.0.0/8"], blokced=["10.0.0.1"]))
+    code, said = team.run(
+        {**team.rules(["10.0.0.0/8"], blokced=["10.0.0.1"]), "ignore_errors": True},
+        team.rules([]),
+    )
     assert code != 0
+    said = " ".join(said.split())
     assert "Unsupported parameters for bulwark.servers.network_rules: blokced" in said
-    code, said = team.run(team.rules([]))
-    assert code != 0
-    assert "rules, item 1: prefixes is empty, which would close port 22 for everybody" in " ".join(said.split())
+    assert "rules, item 1: prefixes is empty, which would close port 22 for everybody" in said
 
 
 class Desk:
@@ -334,38 +335,44 @@ def test_a_file_that_is_there_is_never_replaced_unasked(desk: Desk) -> None:
         assert yaml.safe_load(new.read_text()) == yaml.safe_load(before)
         desk.learn(bulwark_learn_replace=True)
         assert yaml.safe_load(file.read_text()) == yaml.safe_load(before)
+        _replace_with_what_else_is_known(desk, file)
+
+
+def _replace_with_what_else_is_known(desk: Desk, file: pathlib.Path) -> None:
+    """Have threat lists, and then locked ports, taken into account."""
+    lists = desk.learned.parent / "threats.txt"
+    lists.write_text(f"{desk.site.friend.address[4]}\nevil.example\n")
+    desk.learn(network_hardening_threat_lists=[str(lists)], bulwark_learn_replace=True)
+    assert set(yaml.safe_load(file.read_text())["network_hardening_blocked"]) == {
+        desk.site.friend.address[4],
+        desk.site.stranger.address[4],
+    }
+    assert "a threat list names threats" in file.read_text()
+    desk.learn(jit_access_ports=[{"port": 22}], bulwark_learn_replace=True)
+    written = yaml.safe_load(file.read_text())
+    assert written["network_hardening_rules"] == []
+    assert "# 22/tcp: locked until somebody is let in (jit_access_ports)" in file.read_text()
 
 
 def test_learn_says_what_is_missing_or_wrong(desk: Desk) -> None:
-    assert "bulwark_learn_directory is missing" in desk.learn(works=False, bulwark_learn_directory="")
-    assert "bulwark_learn_directry" in desk.learn(works=False, bulwark_learn_directry="/tmp/x")
-    assert "network_hardening_trustd" in desk.learn(works=False, network_hardening_trustd=["10.0.0.0/8"])
+    mistakes: list[tuple[dict[str, t.Any], str]] = [
+        ({}, "bulwark_learn_directory is missing"),
+        ({"bulwark_learn_directry": "/tmp/x"}, "bulwark_learn_directry"),
+        ({"network_hardening_trustd": ["10.0.0.0/8"]}, "network_hardening_trustd"),
+    ]
+    plays = _mistakes.write(desk.learned.parent, [("learn", variables) for variables, _message in mistakes])
+    outputs = _mistakes.outputs(desk.run(str(plays)), len(mistakes))
+    for (_variables, message), output in zip(mistakes, outputs, strict=True):
+        assert message in output
     said = desk.learn(network_hardening_imports=[])
-    assert "Nothing is known of the programs of these hosts: bulwark.servers.scan learns them." in said
-    assert "Not looked at: " in said
+    assert "No programs of these hosts are recorded: bulwark.servers.scan learns them." in said
+    assert "Not checked: " in said
     assert "No traffic was recorded on this host." in said
     assert not desk.learned.exists()
     said = desk.learn(works=False, network_hardening_imports=[], bulwark_strict=True)
     assert "No traffic was recorded on this host." in said
     lists = desk.learned.parent / "threats.txt"
     assert "cannot be read" in desk.learn(works=False, network_hardening_threat_lists=[str(lists)])
-
-
-def test_threat_lists_and_locked_ports_are_taken_into_account(desk: Desk) -> None:
-    lists = desk.learned.parent / "threats.txt"
-    lists.write_text(f"{desk.site.friend.address[4]}\nevil.example\n")
-    with listening(desk.site.host, 22):
-        desk.learn(network_hardening_threat_lists=[str(lists)])
-        file = desk.learned / "localhost.yml"
-        assert set(yaml.safe_load(file.read_text())["network_hardening_blocked"]) == {
-            desk.site.friend.address[4],
-            desk.site.stranger.address[4],
-        }
-        assert "a threat list names threats" in file.read_text()
-        desk.learn(jit_access_ports=[{"port": 22}], bulwark_learn_replace=True)
-        written = yaml.safe_load(file.read_text())
-        assert written["network_hardening_rules"] == []
-        assert "# 22/tcp: locked until somebody is let in (jit_access_ports)" in file.read_text()
 
 
 def test_a_scan_records_drift_and_says_what_is_wrong(desk: Desk) -> None:
@@ -375,7 +382,6 @@ def test_a_scan_records_drift_and_says_what_is_wrong(desk: Desk) -> None:
         "bulwark_report_path": str(desk.learned.parent / "report.html"),
         "network_hardening_imports": [],
     }
-    desk.run("scan", **scan)
     subprocess.run(
         ["ip", "netns", "exec", desk.site.host.name, "nft", "delete", "table", "inet", "bulwark_network"], check=True
     )
@@ -385,6 +391,6 @@ def test_a_scan_records_drift_and_says_what_is_wrong(desk: Desk) -> None:
     )
     with contextlib.closing(Store.open(desk.store, mode="read")) as store:
         stored = {(item.alert, item.subject): item.status for item in store.query()}
-        wrong, drift, _first = [{c.status for c in store.coverage(run.id)} for run in store.runs()]
+        wrong, drift = [{c.status for c in store.coverage(run.id)} for run in store.runs()]
     assert stored[("network_rules_missing", "rules")] == "new"
     assert (wrong, drift) == ({"not_checked"}, {"partial"})

@@ -16,10 +16,9 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils import _command
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import HostError, UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall import exposure
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import FirewallError, Nft
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import decide, policy, table
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic import exposure
-from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.traffic.sockets import Listener
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation import visit
 
 from tests.integration.jit_access._jit import listening, session, talks
@@ -97,7 +96,7 @@ def test_audit_lets_everybody_pass_and_counts_exactly(site: Site) -> None:
     assert set(found_by) == {f"network_denied_traffic {port}" for port in ("tcp/22", "tcp/8000", "udp/8010")}
     ssh = found_by["network_denied_traffic tcp/22"]
     assert ssh["count"] == 6
-    assert "that the network rules would deny were let through" in ssh["message"]
+    assert "that the network rules would deny were allowed" in ssh["message"]
     assert {one["src_endpoint"]["ip"] for one in ssh["evidences"]} == set(site.stranger.address.values())
     assert ssh["severity"] == "low", "it comes from an address that nobody has on the internet"
 
@@ -187,9 +186,7 @@ def test_who_is_blocked_is_told_in_audit_and_dropped_in_enforce(site: Site) -> N
         assert site.info()["packets_blocked"] == 4
         seen = site.findings()
         assert set(seen) == {"network_blocked_traffic tcp/22", "network_blocked_traffic tcp/9000"}
-        assert (
-            "that are recommended for blocking were let through" in seen["network_blocked_traffic tcp/9000"]["message"]
-        )
+        assert "that are recommended for blocking were allowed" in seen["network_blocked_traffic tcp/9000"]["message"]
         site.enforce(blocked=blocked)
         assert site.denied("blocked") == {}
         for version in VERSIONS:
@@ -223,7 +220,7 @@ def test_rules_on_trial_fall_back_when_nobody_confirms(site: Site) -> None:
         site.set(mode="enforce", _confirm=result["trial"]["token"])
     assert site.info()["policy"]["mode"] == "audit"
     assert site.info()["in_force"]
-    with pytest.raises(HostError, match="no such policy is on trial"):
+    with pytest.raises(HostError, match="this policy is not on trial"):
         site.set(mode="enforce", _confirm="0" * 16)
 
 
@@ -420,7 +417,7 @@ def test_a_port_that_is_narrowed_is_open_to_the_world_no_more(site: Site) -> Non
     def reach(port: int, protocol: str) -> set[str]:
         with site.host.entered():
             world = exposure.look(Nft())
-        return {world.reach(Listener(port, protocol, str(one), 0)) for one in (ANY4, "::")}
+        return {world.reach(str(one), port, protocol).outcome for one in (ANY4, "::")}
 
     assert reach(22, "tcp") == {"open"}
     site.set()
@@ -433,7 +430,10 @@ def test_a_port_that_is_narrowed_is_open_to_the_world_no_more(site: Site) -> Non
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rules": []}, "rules is empty; list what is let in on which ports, or remove everything with state=absent"),
+        (
+            {"rules": []},
+            "rules is empty; list the ports and their allowed prefixes, or remove everything with state=absent",
+        ),
         ({"confirm_within": 5}, "confirm_within is 5; use 10 or more"),
         ({"state_dir": "state"}, "state_dir: 'state' is relative; give an absolute path"),
     ],
@@ -580,5 +580,5 @@ def test_a_trial_that_was_confirmed_can_be_confirmed_again_as_an_answer_gets_los
     again = site.set(mode="enforce", _confirm=token)
     assert (again["changed"], again["confirmed"], again["proven"]) == (True, True, False)
     assert not site.set(mode="enforce")["changed"]
-    with pytest.raises(HostError, match="no such policy is on trial"):
+    with pytest.raises(HostError, match="this policy is not on trial"):
         site.set(mode="enforce", _confirm="0" * 16)

@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.xdist_group("traffic_info"),
 ]
 
-NOTHING = "Nothing records this host's traffic"
+NOTHING = "No recorder runs on this host"
 
 
 @pytest.fixture(name="site")
@@ -200,9 +200,9 @@ def test_files_that_can_t_be_read_are_told(site: Site, tmp_path: pathlib.Path) -
     found = site.info(imports=wanted)
     said = {pathlib.Path(entry["subject"]).name: entry["reason"] for entry in scope(found, "imports")["skipped"]}
     assert said == {
-        "damaged.log": "3 of its 3 lines are not understood; line 1: this is no JSON",
+        "damaged.log": "3 of its 3 lines are not understood; line 1: this is not JSON",
         "packed.log": "it is packed, and damaged",
-        "pipe": "it is no regular file",
+        "pipe": "it is not a regular file",
         "missing.log": "No such file or directory",
     }
 
@@ -257,7 +257,7 @@ def test_flow_records_of_other_hosts_are_told(site: Site, tmp_path: pathlib.Path
     file.write_text(f"2 123456789010 eni-1 {ends} ACCEPT OK\n")
     wanted = [{"path": str(file), "format": "aws_vpc"}]
     (said,) = scope(site.info(imports=wanted), "imports")["skipped"]
-    assert "name the addresses that it has there in local" in said["reason"]
+    assert "to the addresses that it has there" in said["reason"]
     found = site.info(imports=wanted, local=["172.31.16.21"])
     assert _sum(found) == (1, 0, 0)
     assert scope(found, "imports")["status"] == "checked"
@@ -266,7 +266,7 @@ def test_flow_records_of_other_hosts_are_told(site: Site, tmp_path: pathlib.Path
 def test_relative_paths_and_wrong_addresses_are_refused(site: Site) -> None:
     with pytest.raises(UsageError, match=r"imports: 'conn\.log' is relative"):
         site.info(imports=[{"path": "conn.log", "format": "zeek"}])
-    with pytest.raises(UsageError, match="local: 'here' is no address or prefix"):
+    with pytest.raises(UsageError, match="local: 'here' is not an address or prefix"):
         site.info(local=["here"])
 
 

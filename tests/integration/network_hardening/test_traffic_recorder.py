@@ -280,7 +280,7 @@ def test_a_table_that_was_flushed_is_told_and_deployed_again(site: Site) -> None
         site.nft("flush", "ruleset")
         gone = site.info()
         assert scope(gone, "traffic")["status"] == "not_checked"
-        assert "somebody has removed it" in scope(gone, "traffic")["reason"]
+        assert "somebody removed it" in scope(gone, "traffic")["reason"]
         assert _of(counts(gone), site.friend.address[4]) == {(22, "tcp", "in"): (2, 2, 0)}, "what was read stays"
         assert site.record()["problem"] == f"the kernel has no table inet {TABLE}"
         visit(site.friend, site.host, 22, times=4)
@@ -298,7 +298,7 @@ def test_rules_that_are_loaded_at_boot_begin_anew_and_say_so(site: Site) -> None
         found = site.info()
     assert _of(counts(found), site.friend.address[4]) == {(22, "tcp", "in"): (5, 5, 0)}
     (said,) = scope(found, "traffic")["skipped"]
-    assert "it was made anew after" in said["reason"]
+    assert "it was recreated after" in said["reason"]
     assert scope(site.info(), "traffic")["status"] == "checked"
 
 
@@ -437,7 +437,7 @@ def test_it_is_removed_without_a_trace(site: Site) -> None:
         ({"size": 10}, "size is 10; use 64 to 65536"),
         ({"timeout_days": 0}, "timeout_days is 0; use 1 to 60"),
         ({"directions": []}, "directions is empty"),
-        ({"unrecorded_ports": ["https"]}, "unrecorded_ports: 'https' is no port with its protocol"),
+        ({"unrecorded_ports": ["https"]}, "unrecorded_ports: 'https' is not a port with its protocol"),
         ({"keep_days": 0}, "keep_days is 0; use 1 to 400"),
         ({"purge": True}, "purge is only for state=absent"),
     ],

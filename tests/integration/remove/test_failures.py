@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -57,31 +59,43 @@ def test_a_part_that_fails_leaves_the_others_and_the_way_in_open(desk: Desk) -> 
     assert "audit, which bulwark_capabilities does not name" in said
 
 
+# A job names the wrong variables of one kind, and each host the capabilities that it has for itself.
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("given", "hosts"),
     [
         (
             {"bulwark_capabilites": "audit"},
-            "There is no option 'bulwark_capabilites'; bulwark_capabilities is probably",
+            {"web": ({}, "There is no option 'bulwark_capabilites'; did you mean bulwark_capabilities?")},
         ),
         (
             {"jit_access_state_dri": "/srv/x"},
-            "There is no option 'jit_access_state_dri'; jit_access_state_dir is probably",
+            {"web": ({}, "There is no option 'jit_access_state_dri'; did you mean jit_access_state_dir?")},
         ),
         (
-            {"bulwark_capabilities": "jit_acess"},
-            "there is no capability 'jit_acess'; the collection has app_control, audit, ",
+            {},
+            {
+                "misspelt": (
+                    {"bulwark_capabilities": "jit_acess"},
+                    "there is no capability 'jit_acess'; the collection has app_control, audit, ",
+                ),
+                "none": ({"bulwark_capabilities": []}, "bulwark_capabilities selects nothing that can be removed"),
+            },
         ),
-        ({"bulwark_capabilities": []}, "bulwark_capabilities names nothing that could be removed"),
     ],
+    ids=["misspelt", "misspelt_of_a_role", "capabilities"],
 )
 def test_wrong_options_are_refused_before_a_host_is_touched(
-    given: dict[str, t.Any], message: str, tmp_path: pathlib.Path
+    given: dict[str, t.Any], hosts: dict[str, tuple[dict[str, t.Any], str]], tmp_path: pathlib.Path
 ) -> None:
-    inventory = tmp_path / "hosts"
-    inventory.write_text("web ansible_host=192.0.2.1\n")
+    inventory = tmp_path / "hosts.json"
+    own = {host: {"ansible_host": "192.0.2.1", **variables} for host, (variables, _message) in hosts.items()}
+    inventory.write_text(json.dumps({"all": {"hosts": own}}))
     done = controller("2.21").run_playbook(
         "bulwark.servers.remove", "--check", inventory=inventory, extra_vars=given, state=tmp_path, check=False
     )
     assert done.returncode == 2
-    assert message in " ".join(done.stdout.split())
+    said = " ".join(done.stdout.split())
+    for host, (_variables, message) in hosts.items():
+        (told,) = re.findall(rf"\[{host}\]: FAILED! => (.*?)(?=fatal: |TASK |PLAY )", said)
+        assert message in told, said
+    assert "UNREACHABLE" not in said

@@ -20,6 +20,8 @@ from tests.support.controllers import Controller
 
 pytestmark = [pytest.mark.requires("root", "fleet"), pytest.mark.xdist_group("fleet")]
 
+# A third of the processes, where how modules come to the host is not what matters.
+_PIPELINING = {"ANSIBLE_PIPELINING": "True"}
 _OWN_STATE = "/home/ansible/.local/state/bulwark"
 _LIST = "find /etc /home /root /var/lib -xdev ! -path '*/.ansible*' -printf '%p %y %m %l\\n' | sort"
 
@@ -41,7 +43,7 @@ def test_the_state_of_root_and_of_the_account_that_signs_in_is_removed(
     assert {f"{_OWN_STATE}/file_integrity", "/var/lib/bulwark/file_integrity"} <= set(state)
     host.shell("install -d -m 700 -o games /home/games/.local/state/bulwark/jit; usermod -d /home/games games")
 
-    said = _said(_remove(scanner, "--check"))
+    said = _said(_remove(scanner, "--check", environment=_PIPELINING))
     removed = ["the baseline of files", *sorted(state)]
     assert _listed(said, "Would be removed") == removed
     assert host.shell(f"ls -d {_OWN_STATE}/* /var/lib/bulwark/*").split() == state
@@ -56,7 +58,7 @@ def test_the_state_of_root_and_of_the_account_that_signs_in_is_removed(
         "rm -r /home/games; usermod -d /usr/games games; rmdir -p --ignore-fail-on-non-empty /home/ansible/.local/state"
     )
     assert host.shell(_LIST) == before
-    assert changed(_said(_remove(scanner))) == 0
+    assert changed(_said(_remove(scanner, environment=_PIPELINING))) == 0
 
 
 def test_without_root_an_account_removes_its_own_state_alone(
@@ -75,10 +77,16 @@ def test_without_root_an_account_removes_its_own_state_alone(
     ]
 
 
-def _remove(scanner: _scans.Scanner, *arguments: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
+def _remove(
+    scanner: _scans.Scanner, *arguments: str, environment: t.Mapping[str, str] | None = None, **variables: t.Any
+) -> subprocess.CompletedProcess[str]:
     given = {"bulwark_store": scanner.store_url, **variables}
     return scanner.controller.run_playbook(
-        "bulwark.servers.remove", *arguments, inventory=scanner.inventory, extra_vars=given
+        "bulwark.servers.remove",
+        *arguments,
+        inventory=scanner.inventory,
+        extra_vars=given,
+        environment=environment,
     )
 
 

@@ -86,7 +86,7 @@ def test_everything_is_as_before_and_a_second_run_changes_nothing(
         assert desk.seals() == []
         assert desk.requests() == ["closed"]
         stays = "packages: nftables (others may use them); packages: auditd (others may use them); the audit log"
-        other = "/var/lib/bulwark/jit: it is state that was not to be removed"
+        other = "/var/lib/bulwark/jit: it is state of another capability, which was not selected"
         assert f"Left: {stays}; {other}; the findings of this host in the store." in said
         for someone in (desk.site.friend, desk.site.stranger):
             assert someone.connects(desk.site.host, 22)

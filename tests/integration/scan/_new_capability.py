@@ -114,7 +114,7 @@ argument_specs:
     content: Authorised people only.
     mode: "0644"
 
-- name: Note what was done
+- name: Note the deployment
   ansible.builtin.set_fact:
     bulwark_protected: "{{{{ bulwark_protected | default([]) + ['The banner is in ' ~ {NAME}_path ~ '.'] }}}}"
 """,
@@ -125,7 +125,7 @@ argument_specs:
     state: absent
   register: {NAME}_gone
 
-- name: Note what was removed
+- name: Note removed parts
   ansible.builtin.set_fact:
     bulwark_removed: "{{{{ bulwark_removed | default([]) + ['the banner'] }}}}"
   when: {NAME}_gone is changed

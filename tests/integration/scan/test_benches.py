@@ -59,12 +59,19 @@ _SMALL: t.Mapping[str, tuple[tuple[str, ...], t.Mapping[str, t.Any]]] = {
             },
         },
     ),
+    "investigation": (
+        ("root", "command:strace", "command:unshare"),
+        {"PROCESSES": 5, "FILES": 40, "RECORDS": 2_000, "ROUNDS": 1},
+    ),
     "memory_scan": (("command:gcc", "command:yara"), {"PROCESSES": 10, "ROUNDS": 1}),
     "network_hardening": ((), {"SEEDS": [7], "INSIDE_SEEDS": [7], "SMALL_SEEDS": [2, 3], "UNSEEN": [9001]}),
     "outbox": (("postgresql", "module:psycopg"), {"HOSTS": 2, "FINDINGS": 20, "ROUNDS": 1}),
     "report": (("chromium", "command:chromedriver", "module:selenium"), {"HOSTS": 20, "FINDINGS": 1_000, "ROUNDS": 1}),
     "sigma_rules": (("data:sigmahq-linux",), {"ROUNDS": 1}),
-    "store": (("postgresql", "module:psycopg"), {"SIZES": [10, 30], "FINDINGS": 2, "RECORDED": 10, "ROUNDS": 1}),
+    "store": (
+        ("postgresql", "module:psycopg"),
+        {"SIZES": [10, 30], "FINDINGS": 2, "RECORDED": 10, "ROUNDS": 1, "SPREAD": 5},
+    ),
     "vulnerability": (
         ("command:debsecan", "command:oscap", "data:vulnerability"),
         {"HOSTS": 2, "ROWS": 1_000, "RECORDS": 500},
@@ -95,7 +102,6 @@ def test_a_bench_measures(name: str) -> None:
         check=False,
         capture_output=True,
         text=True,
-        timeout=300,
     )
     assert ran.returncode == 0, ran.stderr
     figures = json.loads(ran.stdout.splitlines()[-1])

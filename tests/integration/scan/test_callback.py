@@ -29,6 +29,7 @@ import pytest
 from tests.support import paths, require
 from tests.support.controllers import Controller
 
+# Both of what they do differently: how they name an error, draw while tasks run, and end when they are interrupted.
 VERSIONS = ["2.18", "2.21"]
 
 SCAN = """
@@ -290,7 +291,7 @@ def test_an_interrupted_run_leaves_the_terminal_as_it_was(
 
 @pytest.mark.parametrize(
     ("variables", "obeyed"),
-    [({}, ["F", "J"]), ({"TERM": "dumb"}, []), ({"BULWARK_PROGRESS": "plain"}, [])],
+    [({}, ["F", "J"]), ({"BULWARK_PROGRESS": "plain"}, [])],
 )
 def test_a_terminal_is_asked_for_no_more_than_it_can(
     variables: dict[str, str], obeyed: list[str], project: Project, controller: t.Callable[[str], Controller]
@@ -301,11 +302,10 @@ def test_a_terminal_is_asked_for_no_more_than_it_can(
     assert ends_with(shown.lines, SUMMARY), shown.lines
 
 
-@pytest.mark.parametrize("version", VERSIONS)
 def test_verbose_shows_what_ansible_shows_and_the_summary(
-    version: str, project: Project, controller: t.Callable[[str], Controller]
+    project: Project, controller: t.Callable[[str], Controller]
 ) -> None:
-    said = project.piped(controller(version), "-v")
+    said = project.piped(controller("2.18"), "-v")
     assert "\x1b" not in said
     lines = said.splitlines()
     assert [line for line in lines if re.match(r"TASK \[Compare\] \*+", line)]
@@ -315,23 +315,19 @@ def test_verbose_shows_what_ansible_shows_and_the_summary(
     assert ends_with(lines, SUMMARY), said
 
 
-@pytest.mark.parametrize("version", VERSIONS)
 def test_beside_another_callback_it_adds_progress_and_summary_once(
-    version: str, project: Project, controller: t.Callable[[str], Controller]
+    project: Project, controller: t.Callable[[str], Controller]
 ) -> None:
     beside = {"ANSIBLE_STDOUT_CALLBACK": "default", "ANSIBLE_CALLBACKS_ENABLED": "bulwark.servers.progress"}
-    lines = project.piped(controller(version), **beside).splitlines()
+    lines = project.piped(controller("2.21"), **beside).splitlines()
     assert [line for line in lines if re.match(r"fatal: \[web3\]: FAILED! => ", line)]
     assert not [line for line in lines if line.startswith("web3: failed")]
     assert lines.count("Did not answer: 2 hosts") == 1
     assert ends_with(lines, SUMMARY), lines
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_configured_in_both_places_it_speaks_once(
-    version: str, project: Project, controller: t.Callable[[str], Controller]
-) -> None:
-    lines = project.piped(controller(version), ANSIBLE_CALLBACKS_ENABLED="bulwark.servers.progress").splitlines()
+def test_configured_in_both_places_it_speaks_once(project: Project, controller: t.Callable[[str], Controller]) -> None:
+    lines = project.piped(controller("2.18"), ANSIBLE_CALLBACKS_ENABLED="bulwark.servers.progress").splitlines()
     assert lines.count("Did not answer: 2 hosts") == 1
 
 
@@ -352,7 +348,7 @@ def test_a_large_fleet_is_no_flood(project: Project, controller: t.Callable[[str
     lines = answer.stdout.splitlines()
     assert lines[0] == "Scan: 200 hosts"
     assert re.fullmatch(r"Scan: 200 hosts in \d+:\d\d\.", lines[-1])
-    progress = re.compile(r"Scan: 200 hosts; \d+:\d\d; ansible.builtin.set_fact: \d+/200")
+    progress = re.compile(r"Scan: 200 hosts; \d+:\d\d; ansible.builtin.set_fact: \d+/200(, \d+ at work)?")
     # A line can be due between the start of the play and that of its first task.
     first = 2 if re.fullmatch(r"Scan: 200 hosts; \d+:\d\d", lines[1]) else 1
     assert [line for line in lines[first:-1] if not progress.fullmatch(line)] == []
@@ -395,33 +391,33 @@ def test_the_scan_itself_ends_with_what_was_found_and_where_the_report_is(
     variables = {
         "bulwark_become": False,
         "bulwark_report_path": str(report),
+        # Wide enough for the whole path of the finding.
+        "bulwark_width": 240,
         "bulwark_store": f"sqlite:///{tmp_path}/findings.db",
         # A baseline of the test's own: this machine may have others.
-        "file_integrity_baseline": f"test-{os.getpid()}",
+        "file_integrity_state_dir": str(tmp_path / "state"),
         "file_integrity_default_watches": False,
         "file_integrity_watches": [{"name": "watched", "paths": [str(watched)], "category": "program"}],
         # Nothing else of this machine is looked into: its logs and processes may have findings.
         "bulwark_capabilities": ["file_integrity"],
     }
 
-    def scan(**more: str) -> list[str]:
+    def scan() -> list[str]:
         environment = {"ANSIBLE_STDOUT_CALLBACK": "bulwark.servers.progress"}
         answer = core.run_playbook(
-            "bulwark.servers.scan", extra_vars={**variables, **more}, environment=environment, state=tmp_path
+            "bulwark.servers.scan", extra_vars=variables, environment=environment, state=tmp_path
         )
         return answer.stdout.splitlines()
 
-    try:
-        scan()
-        (watched / "evil\x1b[2J\nweb9: forged").write_text("#!/bin/sh\n")
-        lines = scan()
-    finally:
-        scan(file_integrity_state="absent")
-        # The lock of a baseline outlives it, for whoever waits for it.
-        lock = pathlib.Path("/var/lib/bulwark/file_integrity") / f"{variables['file_integrity_baseline']}.lock"
-        lock.unlink(missing_ok=True)
-    assert lines[:3] == ["Open the run: 1 host", "Scan: 1 host", "Close the run: 1 host"]
+    scan()
+    (watched / "evil\x1b[2J\nweb9: forged").write_text("#!/bin/sh\n")
+    lines = scan()
+    assert lines[0] == "Open the run: 1 host"
+    # A slow machine prints progress between the plays.
+    plays = [line for line in lines if re.fullmatch(r"[\w ]+: 1 host", line)]
+    assert plays == ["Open the run: 1 host", "Scan: 1 host", "Close the run: 1 host"]
     assert [line for line in lines if re.fullmatch(r"Scanned 1 of 1 host in \d+:\d\d\.", line)]
-    assert [line for line in lines if re.match(r"high +new +localhost .*evil\\x1b\[2J\\nweb9: forged$", line)]
+    row = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4} +high +new +localhost .*evil\\x1b\[2J\\nweb9: forged")
+    assert [line for line in lines if row.fullmatch(line)], lines
     assert lines[-1] == f"Report: {report}"
     assert "\x1b" not in "".join(lines)

@@ -31,7 +31,7 @@ _KEPT = "scan_code_changed"
 _OWN = {_LOOK: baseline(detections=[detection()])}
 _OWN_FINDING = ("fim_file_created", "/x")
 _DONE = {"done": True}
-_NONSENSE = "the host's answer makes no sense: "
+_NONSENSE = "the host returned an invalid result: "
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _forgeries() -> dict[str, Forgery]:
         "no_json": Forgery(answer({}, lines=packed("<script>\n")), _NONSENSE + "it can't be read: "),
         "no_utf8": Forgery(answer({}, lines=packed(b'"\xff"\n')), _NONSENSE + "it can't be read: "),
         "no_objects": Forgery(answer(_OWN, more=[[1], _DONE]), _NONSENSE + "it holds something else than objects"),
-        "huge": Forgery(answer({}, lines=packed(bytes(encoding.LARGEST + 1))), "the host's answer is too large"),
+        "huge": Forgery(answer({}, lines=packed(bytes(encoding.LARGEST + 1))), "the host's result is too large"),
         "deep_lines": Forgery(
             answer({}, lines=packed(_deep('{"look": "DEEP"}\n'))), _NONSENSE + "it can't be read: maximum recursion"
         ),
@@ -98,7 +98,7 @@ def _forgeries() -> dict[str, Forgery]:
             answer({}, lines=packed('{"x": %s}\n' % ("9" * 5000))), _NONSENSE + "it can't be read: Exceeds the limit"
         ),
         "nothing": Forgery("", "No start of json char found"),
-        "missing_for_ever": Forgery(json.dumps({"changed": False, "missing": ["code"]}), _NONSENSE + "there is none"),
+        "missing_for_ever": Forgery(json.dumps({"changed": False, "missing": ["code"]}), "the host returned no result"),
         "missing_and_there": _checked(answer(_OWN, missing=["code", {"a": 1}, _ESCAPES])),
         "other_kinds": _checked(
             answer(_OWN, missing={"a": 1}, tampered={"a": 1}, refused=7, account=[1], pin={"a": 1}, problem=[_ESCAPES])

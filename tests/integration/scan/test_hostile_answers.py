@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -51,15 +52,20 @@ def _answer(marker: pathlib.Path) -> dict[str, t.Any]:
     }
 
 
-def _forging(directory: pathlib.Path, answer: t.Mapping[str, t.Any]) -> pathlib.Path:
-    """Return an inventory with a host that answers this whatever it is asked, and one that is as it should be."""
-    python = directory / "python"
-    python.write_text(_PYTHON.format(answer=json.dumps(answer)))
-    python.chmod(0o755)
+def _forging(directory: pathlib.Path, *answers: t.Mapping[str, t.Any], after: str = "") -> pathlib.Path:
+    """Return an inventory with a host that is as it should be, and some that answer this whatever they are asked.
+
+    Those are evil, evil2 and so on. after: what they print after that.
+    """
+    lines = []
+    for number, answer in enumerate(answers, 1):
+        name = f"evil{number if number > 1 else ''}"
+        python = directory / f"{name}.sh"
+        python.write_text(_PYTHON.format(answer=json.dumps(answer)) + after, encoding="utf-8")
+        python.chmod(0o755)
+        lines.append(f"{name} ansible_connection=local ansible_python_interpreter={python}\n")
     inventory = directory / "hosts"
-    inventory.write_text(
-        f"evil ansible_connection=local ansible_python_interpreter={python}\ngood ansible_connection=local\n"
-    )
+    inventory.write_text("".join([*lines, "good ansible_connection=local\n"]))
     return inventory
 
 
@@ -75,8 +81,7 @@ def test_a_forged_answer_stays_its_hosts_own(ansible: Controller, tmp_path: path
         },
         {"bulwark.servers.file_integrity_info": {"state_dir": str(tmp_path / "state")}, "register": "result"},
         {
-            "bulwark.servers.findings": {
-                "state": "recorded",
+            "bulwark.servers.findings_record": {
                 "run": "{{ run.run.id }}",
                 "capability": "file_integrity",
                 "result": "{{ result }}",
@@ -102,39 +107,42 @@ def test_a_forged_answer_stays_its_hosts_own(ansible: Controller, tmp_path: path
 _CONTROLS = "\x1b[31m\x07\x9b\u202e"
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        {"changed": False, "warnings": [_CONTROLS], "deprecations": [{"msg": _CONTROLS}], "notices": [_CONTROLS]},
-        {"changed": _CONTROLS, "failed": _CONTROLS, "exception": _CONTROLS, "rules": [{_CONTROLS: _CONTROLS}]},
-        {"changed": False, "rules": [{_CONTROLS: _CONTROLS}], _CONTROLS: _CONTROLS},
-    ],
-)
-def test_a_terminal_gets_nothing_but_text(
-    ansible: Controller, tmp_path: pathlib.Path, answer: dict[str, t.Any]
-) -> None:
-    inventory = _forging(tmp_path, answer)
-    with (tmp_path / "python").open("a", encoding="utf-8") as python:
-        python.write(f"echo '{_CONTROLS} after the answer'\n")
+_ANSWERS = [
+    {"changed": False, "warnings": [_CONTROLS], "deprecations": [{"msg": _CONTROLS}], "notices": [_CONTROLS]},
+    {"changed": _CONTROLS, "failed": _CONTROLS, "exception": _CONTROLS, "rules": [{_CONTROLS: _CONTROLS}]},
+    {"changed": False, "rules": [{_CONTROLS: _CONTROLS}], _CONTROLS: _CONTROLS},
+]
+
+
+def test_a_terminal_gets_nothing_but_text(ansible: Controller, tmp_path: pathlib.Path) -> None:
+    inventory = _forging(tmp_path, *_ANSWERS, after=f"echo '{_CONTROLS} after the answer'\n")
     tasks = [
         {"bulwark.servers.platform_facts": None, "ignore_errors": True},
         {"bulwark.servers.audit_events_info": {"state_dir": str(tmp_path / "state")}},
     ]
-    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "evil", "gather_facts": False, "tasks": tasks}]))
+    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "all:!good", "gather_facts": False, "tasks": tasks}]))
     environment = {"ANSIBLE_NOCOLOR": "1"}
     done = ansible.run_playbook(
         tmp_path / "play.yml", "-v", inventory=inventory, state=tmp_path, environment=environment, check=False
     )
     said = done.stdout + done.stderr
     assert "audit_events_info" in said
+    assert [host for host in ("evil", "evil2", "evil3") if f"[{host}]" not in said] == []
     assert [char for char in _CONTROLS if not char.isprintable() and char in said] == []
 
 
-def _recorded(tmp_path: pathlib.Path, version: str, inventory: pathlib.Path) -> str:
-    """Return why a host whose module answers as the inventory says was not checked, as the store has it."""
+@pytest.mark.parametrize("version", ["2.18", "2.21"])
+def test_an_answer_that_is_invalid_or_does_not_come_is_recorded_with_the_reason(
+    tmp_path: pathlib.Path, version: str
+) -> None:
+    detection = {"alert": "evil", "subject": "/x", "scope": "s", "evidences": []}
+    answer = {"changed": False, "created": True, "detections": [detection], "coverage": [{"scope": "s"}]}
+    inventory = _forging(tmp_path, json.loads(_forgery.answer({"file_integrity": answer})), {})
+    (tmp_path / "evil2.sh").write_text("#!/bin/sh\nkill -9 $$\n")
     url = f"sqlite:///{tmp_path}/findings.db"
+    started = {"state": "started", "capabilities": ["file_integrity"]}
     tasks = [
-        {"bulwark.servers.findings_run": {"state": "started", "capabilities": ["file_integrity"]}, "register": "run"},
+        {"bulwark.servers.findings_run": started, "run_once": True, "register": "run"},
         {
             "ansible.builtin.include_role": {"name": "bulwark.servers.file_integrity"},
             "vars": {
@@ -144,33 +152,25 @@ def _recorded(tmp_path: pathlib.Path, version: str, inventory: pathlib.Path) -> 
             },
         },
     ]
-    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "evil", "gather_facts": False, "tasks": tasks}]))
+    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "all:!good", "gather_facts": False, "tasks": tasks}]))
     controller(version).run_playbook(
         tmp_path / "play.yml", inventory=inventory, state=tmp_path, environment={"BULWARK_STORE": url}
     )
     with contextlib.closing(Store.open(url)) as store:
-        (covered,) = store.coverage()
-        assert (covered.status, store.query()) == ("not_checked", [])
-        (entry,) = covered.entries
-    return str(entry["reason"])
-
-
-def test_an_alert_that_nobody_knows_makes_the_answer_invalid(tmp_path: pathlib.Path) -> None:
-    detection = {"alert": "evil", "subject": "/x", "scope": "s", "evidences": []}
-    answer = {"changed": False, "created": True, "detections": [detection], "coverage": [{"scope": "s"}]}
-    forged = json.loads(_forgery.answer({"file_integrity": answer}))
-    assert _recorded(tmp_path, "2.21", _forging(tmp_path, forged)) == (
-        "the host's answer is invalid and nothing of it was used, so look into the host: "
+        assert store.query() == []
+        covered = {entry.host: entry for entry in store.coverage()}
+    assert {host: (entry.status, len(entry.entries)) for host, entry in covered.items()} == {
+        "evil": ("not_checked", 1),
+        "evil2": ("not_checked", 1),
+    }
+    invalid, killed = (str(covered[host].entries[0]["reason"]) for host in ("evil", "evil2"))
+    assert invalid == (
+        "the host returned an invalid result, which was discarded; check the host: "
         "a detection names alert 'evil', which this collection does not have"
     )
-
-
-@pytest.mark.parametrize("version", ["2.18", "2.21"])
-def test_a_module_that_was_killed_says_so(tmp_path: pathlib.Path, version: str) -> None:
-    inventory = _forging(tmp_path, {})
-    (tmp_path / "python").write_text("#!/bin/sh\nkill -9 $$\n")
-    assert _recorded(tmp_path, version, inventory).startswith(
-        "it failed: the module was ended by signal 9 (SIGKILL) before it answered: somebody on the host did that, "
+    assert killed.startswith(
+        "it failed: the module was ended by signal 9 (SIGKILL) before it returned a result: a user of the host did "
+        "that, "
     )
 
 
@@ -192,23 +192,33 @@ def test_what_a_host_says_nothing_of_was_not_checked(tmp_path: pathlib.Path) -> 
     controller("2.21").run_playbook(tmp_path / "play.yml", inventory=inventory, state=tmp_path)
 
 
-@pytest.mark.parametrize("digest", ["none", {"a": 1}, "0" * 63, "\x1b[2J"], ids=str)
-def test_a_host_cannot_have_its_seal_forgotten(tmp_path: pathlib.Path, digest: t.Any) -> None:
-    baseline = {"exists": False, "digest": digest}
-    answer = {"changed": True, "staged_digest": digest, "baseline": baseline, "detections": [], "coverage": []}
-    inventory = _forging(tmp_path, answer)
+def test_a_host_cannot_have_its_seal_forgotten(tmp_path: pathlib.Path) -> None:
+    answers = [
+        {
+            "changed": True,
+            "staged_digest": digest,
+            "baseline": {"exists": False, "digest": digest},
+            "detections": [],
+            "coverage": [],
+        }
+        for digest in ("none", {"a": 1}, "0" * 63, "\x1b[2J")
+    ]
+    hosts = ["evil", "evil2", "evil3", "evil4"]
+    inventory = _forging(tmp_path, *answers)
     url = f"sqlite:///{tmp_path}/findings.db"
     with contextlib.closing(Store.open(url)) as store:
-        store.propose_seal("evil", "default", "a" * 64, by="me", reason="first", now=1)
-        store.confirm_seal("evil", "default", "a" * 64, now=1)
+        for host in hosts:
+            store.propose_seal(host, "default", "a" * 64, by="me", reason="first", now=1)
+            store.confirm_seal(host, "default", "a" * 64, now=1)
     task = {"bulwark.servers.file_integrity": {"store": url}}
-    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "evil", "gather_facts": False, "tasks": [task]}]))
+    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "all:!good", "gather_facts": False, "tasks": [task]}]))
     failed = controller("2.21").run_playbook(tmp_path / "play.yml", inventory=inventory, state=tmp_path, check=False)
-    assert "a staged digest that is no SHA-256" in failed.stdout + failed.stderr
+    said = failed.stdout + failed.stderr
+    for host in hosts:
+        assert re.search(rf"\[{host}\]: FAILED! => .*a staged digest that is not a SHA-256", said), said
     with contextlib.closing(Store.open(url)) as store:
-        seal = store.seal("evil", "default")
-    assert seal is not None
-    assert (seal.digest, seal.next_digest) == ("a" * 64, None)
+        seals = [store.seal(host, "default") for host in hosts]
+    assert [(seal.digest, seal.next_digest) for seal in seals if seal is not None] == [("a" * 64, None)] * len(hosts)
 
 
 def test_a_host_cannot_decide_what_the_history_of_its_seal_says(tmp_path: pathlib.Path) -> None:

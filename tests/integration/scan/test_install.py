@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
+import shutil
 import subprocess
 import tarfile
 import typing as t
@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils import collection_version
 
 from tests.fleet.fleet import Fleet
-from tests.support import collection, paths, require
+from tests.support import artefact, paths
 from tests.support.controllers import Controller
 
 # What is made once for all of them is made in one worker.
@@ -24,6 +24,7 @@ pytestmark = pytest.mark.xdist_group("install")
 _SHIPPED = {
     "CHANGELOG.md",
     "CHANGELOG.rst",
+    "CODE_OF_CONDUCT.md",
     "CONTRIBUTING.md",
     "COPYING",
     "FILES.json",
@@ -48,32 +49,21 @@ def core(controller: t.Callable[[str], Controller]) -> Controller:
 
 
 @pytest.fixture(scope="module")
-def artefact(core: Controller, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    require("command:git")
-    directory = tmp_path_factory.mktemp("build")
-    source = collection.copy(directory / "source")
-    command = [core.program("ansible-galaxy"), "collection", "build", "--output-path", str(directory), str(source)]
-    subprocess.run(command, env=_without_checkout(directory), check=True)
-    (built,) = directory.glob("bulwark-servers-*.tar.gz")
-    return built
+def built(core: Controller, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    return artefact.build(core, tmp_path_factory.mktemp("build"))
 
 
 @pytest.fixture(scope="module")
-def installed(core: Controller, artefact: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def installed(core: Controller, built: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A collections path with nothing in it but the collection, installed from its artefact."""
     target = tmp_path_factory.mktemp("install") / "collections"
-    command = [core.program("ansible-galaxy"), "collection", "install", "--offline", "-p", str(target), str(artefact)]
-    subprocess.run(command, env=_without_checkout(target), check=True)
+    command = [core.program("ansible-galaxy"), "collection", "install", "--offline", "-p", str(target), str(built)]
+    subprocess.run(command, env=artefact.without_checkout(target), check=True)
     return target
 
 
-def _without_checkout(directory: pathlib.Path) -> dict[str, str]:
-    """Return variables with which the checkout isn't found: where it is, there would be nothing left to install."""
-    return {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(directory)}
-
-
-def test_only_what_a_user_runs_is_shipped(artefact: pathlib.Path) -> None:
-    with tarfile.open(artefact) as archive:
+def test_only_what_a_user_runs_is_shipped(built: pathlib.Path) -> None:
+    with tarfile.open(built) as archive:
         shipped = [pathlib.PurePosixPath(name) for name in archive.getnames()]
     names = {path.parts[0] for path in shipped}
     assert names - _SHIPPED == set()
@@ -90,12 +80,17 @@ def test_the_version_is_known_there(installed: pathlib.Path) -> None:
 def test_the_scan_runs_from_there(
     core: Controller, installed: pathlib.Path, fleet: Fleet, tmp_path: pathlib.Path
 ) -> None:
+    # With what the community's requirements for collections say that has to be enough, and nothing else.
+    collections = tmp_path / "collections"
+    for name in ("meta", "playbooks", "plugins", "roles"):
+        directory = pathlib.Path("ansible_collections", "bulwark", "servers", name)
+        shutil.copytree(installed / directory, collections / directory)
     (host,) = fleet.start("trixie")
     report = tmp_path / "report.html"
     answer = core.run_playbook(
         "bulwark.servers.scan",
         inventory=fleet.inventory,
-        collections=installed,
+        collections=collections,
         state=tmp_path / "state",
         extra_vars={"bulwark_report_path": str(report)},
     )

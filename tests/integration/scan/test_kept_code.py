@@ -24,21 +24,15 @@ code = marshal.dumps(compile("open('{_MARKER}', 'a').close()", "foreign", "exec"
 marshal.dump({{name: (is_package, code) for name, (is_package, _) in modules.items()}}, open("/foreign", "wb"))
 print(path)
 """
-# What somebody does on a host, with the path of the kept code as $1, and the reason that the finding has.
+# What somebody does on a host, with the path of the kept code as $1, and the reason that the finding has. What else can
+# be done is in the unit test of what is kept (plugin_utils/transport/test_kept.py).
 _DEEDS = {
-    "printf x | dd of=$1 bs=1 seek=5000 conv=notrunc status=none": "has another content",
     "cat /foreign > $1": "has another content",
-    "ln -sf /foreign $1": "is no regular file",
-    "rm $1; mkfifo $1": "is no regular file",
-    "rm $1; mkdir $1; cp /foreign $1/": "is no regular file",
+    "ln -sf /foreign $1": "is not a regular file",
     "cat /foreign > $1; chown nobody $1": "belongs to user 65534",
-    "cat /foreign > $1; chmod g+w $1": "can be written by others",
 }
 # The same with the directory above, and what is to be done about it.
-_ABOVE = {
-    f"cat /foreign > $1; mv {_KEPT} /moved; ln -s /moved {_KEPT}": "is a symbolic link",
-    f"cat /foreign > $1; chmod o+w {_KEPT}": "can be written by others",
-}
+_ABOVE = {f"cat /foreign > $1; mv {_KEPT} /moved; ln -s /moved {_KEPT}": "is a symbolic link"}
 
 
 def test_what_was_changed_is_not_run_but_reported_once(

@@ -37,8 +37,8 @@ DESCRIBED = {"playbook": "scan", "user": "alice", "controller": "control1", "ver
 TEMPLATE = "/etc/{{ lookup('pipe', 'id') }}"
 
 
-# What hangs on how an ansible-core templates, chooses hosts or calls plugins is tried with the oldest, too.
-_BOTH = pytest.mark.parametrize("ansible", ["2.18", "2.21"], indirect=True)
+# What hangs on how an ansible-core templates, chooses hosts or calls plugins is tried with the oldest in some tests.
+_OLDEST = pytest.mark.parametrize("ansible", ["2.18"], indirect=True)
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def said(answer: subprocess.CompletedProcess[str]) -> str:
 
 def test_a_pattern_that_matches_no_host_fails(team: Team) -> None:
     for arguments, variables, message in (
-        ([], {"bulwark_hosts": "wob"}, f"no host matches 'wob' in the inventory {team.inventory}; correct"),
+        ([], {"bulwark_hosts": "wob"}, f"no host matches 'wob' in the inventory {team.inventory}; did you mean web?"),
         (["--limit", "db"], {"bulwark_hosts": "web"}, "no host matches 'web' within the limit 'db' in the inventory"),
         (["--limit", "nope"], {}, "leaves us with no hosts to target"),
     ):
@@ -138,52 +138,68 @@ def test_a_syntax_check_needs_no_inventory(team: Team) -> None:
         assert answer.returncode == 0, said(answer)
 
 
+# Each job names all of its mistakes; those of another kind are only found once these are mended.
 @pytest.mark.parametrize(
-    ("variables", "message"),
+    ("variables", "messages"),
     [
-        ({"bulwark_fail_on": "hihg"}, "value of bulwark_fail_on must be one of: informational, low, medium, high, cri"),
-        ({"bulwark_failon": "high"}, "There is no option 'bulwark_failon'; bulwark_fail_on is probably meant."),
-        ({"bulwark_strct": True}, "There is no option 'bulwark_strct'; bulwark_strict is probably meant."),
-        ({"bulwark_width": "wide"}, "'bulwark_width' is of type"),
-        ({"bulwark_strict": "perhaps"}, "'bulwark_strict' is of type"),
-        ({"bulwark_become": "perhaps"}, "'bulwark_become' is of type"),
-        ({"bulwark_capabilities": "file_integrty"}, "there is no capability 'file_integrty'; the collection has "),
-        ({"bulwark_capabilities": ["file_integrity", "x"]}, "there is no capability 'x'; the collection has "),
-        ({"bulwark_capabilities": []}, "no capability is named; the collection has "),
-        ({"bulwark_report_path": "/"}, "the report cannot be written to /: it is a directory; name the file to write"),
-        ({"bulwark_report_path": "/dev/null/x"}, "the report cannot be written to /dev/null/x: /dev/null is no direct"),
+        (
+            {"bulwark_failon": "high", "bulwark_strct": True},
+            [
+                "There is no option 'bulwark_failon'; did you mean bulwark_fail_on?",
+                "There is no option 'bulwark_strct'; did you mean bulwark_strict?",
+            ],
+        ),
+        (
+            {
+                "bulwark_fail_on": "hihg",
+                "bulwark_width": "wide",
+                "bulwark_strict": "perhaps",
+                "bulwark_become": "perhaps",
+            },
+            [
+                "value of bulwark_fail_on must be one of: informational, low, medium, high, cri",
+                "'bulwark_width' is of type",
+                "'bulwark_strict' is of type",
+                "'bulwark_become' is of type",
+            ],
+        ),
+        ({"bulwark_capabilities": "file_integrty"}, ["there is no capability 'file_integrty'; the collection has "]),
+        (
+            {"bulwark_report_path": "/"},
+            ["the report cannot be written to /: it is a directory; name the file to write"],
+        ),
     ],
+    ids=["misspelt", "values", "capability", "report"],
 )
 def test_a_wrong_option_is_found_before_anything_is_written(
-    variables: dict[str, t.Any], message: str, team: Team
+    variables: dict[str, t.Any], messages: list[str], team: Team
 ) -> None:
     answer = team.run(**variables)
     assert answer.returncode == 2
-    assert message in said(answer)
+    assert [message for message in messages if message not in said(answer)] == []
     assert team.is_untouched()
 
 
-@_BOTH
+@_OLDEST
 def test_a_variable_that_is_like_no_option_is_warned_of(team: Team) -> None:
     for playbook in ("bulwark.servers.scan", "bulwark.servers.report"):
         answer = team.run(playbook=playbook, bulwark_colour="red")
         assert answer.returncode == 0
-        assert "'bulwark_colour' is no option of bulwark.servers" in " ".join(said(answer).split())
+        assert "'bulwark_colour' is not an option of bulwark.servers" in " ".join(said(answer).split())
         assert "bulwark_report" not in answer.stderr
     answer = team.run(playbook="bulwark.servers.report", bulwark_widht=80)
     assert answer.returncode == 2
-    assert "There is no option 'bulwark_widht'; bulwark_width is probably meant." in said(answer)
+    assert "There is no option 'bulwark_widht'; did you mean bulwark_width?" in said(answer)
 
 
-@_BOTH
 def test_misspelt_variables_of_roles_are_refused_before_anything_is_done(team: Team) -> None:
     # Of a role that isn't called, as what would have it called is misspelt; of one host, and not the first.
     team.inventory.write_text(INVENTORY.replace("db1", "db1 jit_acces_ports='[{\"port\": 22}]'"))
     for playbook in ("bulwark.servers.protect", "bulwark.servers.learn"):
         answer = team.run(playbook=playbook, bulwark_learn_directory=str(team.directory / "drafts"), audit_rule=[])
         assert answer.returncode == 2
-        assert "There is no option 'jit_acces_ports'; jit_access_ports is probably meant." in said(answer)
-        assert "There is no option 'audit_rule'; audit_rules is probably meant." in said(answer)
+        assert "There is no option 'jit_acces_ports'; did you mean jit_access_ports?" in said(answer)
+        assert "There is no option 'audit_rule'; did you mean audit_rules?" in said(answer)
         assert "UNREACHABLE" not in said(answer)
 
 
@@ -238,14 +254,14 @@ def test_check_mode_names_no_report(team: Team) -> None:
     assert (answer.returncode, f"Report: {team.report}" in answer.stdout, team.report.exists()) == (0, False, False)
 
 
-@_BOTH
+@_OLDEST
 def test_wrong_options_of_a_role_fail_the_host_once_all_is_written(team: Team) -> None:
     options = {"file_integrity_priority": "hihg", "file_integrity_worker": 1}
     answer = team.run(bulwark_fail_on="high", **options)
     assert answer.returncode == 2
     wrong = (
         "value of file_integrity_priority must be one of: idle, normal, got: hihg "
-        "There is no option 'file_integrity_worker'; file_integrity_workers is probably meant."
+        "There is no option 'file_integrity_worker'; did you mean file_integrity_workers?"
     )
     assert wrong in " ".join(said(answer).split())
     assert team.report.exists()
@@ -277,7 +293,9 @@ def test_findings_are_exported_as_the_documentation_says(hosts: list[str], team:
     team.found(*hosts, subject=TEMPLATE)
     examples = yaml.safe_load(findings_info.EXAMPLES)
     tasks = [
-        task for task in examples if task["name"] in ("Ask for everything", "Export it as OCSF events, one on a line")
+        task
+        for task in examples
+        if task["name"] in ("Ask for all findings", "Export them as OCSF events, one on a line")
     ]
     play = {"name": "Export", "hosts": "localhost", "gather_facts": False, "tasks": tasks}
     (tmp_path / "export.yml").write_text(yaml.safe_dump([play]))

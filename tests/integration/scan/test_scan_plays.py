@@ -52,18 +52,12 @@ _REASONS = {
 }
 _CHANGE = ("fim_file_created", "/x")
 _TASKS = [
-    "Refuse misspelt options",
     "Check the options",
-    "Register the destinations of the export",
     "Open the run",
     "Look with each capability",
-    "Close the run",
-    "Export what has changed",
-    "Write the report",
-    "Show what was found",
-    "Fail where the options are wrong",
-    "Fail when something serious is open",
-    "Fail when something could not be checked",
+    "Close the run, export changes and write the report",
+    "Show the findings",
+    "Fail for wrong options, findings or gaps",
 ]
 
 
@@ -122,9 +116,7 @@ def site(request: pytest.FixtureRequest, controller: t.Callable[[str], Controlle
     return Site(controller(getattr(request, "param", "2.21")), tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("site", "strategy"), [("2.18", "free"), ("2.21", "free"), ("2.21", "host_pinned")], indirect=["site"]
-)
+@pytest.mark.parametrize(("site", "strategy"), [("2.18", "free"), ("2.21", "host_pinned")], indirect=["site"])
 def test_any_strategy_scans_and_closes_the_run_at_its_end(site: Site, strategy: str, tmp_path: pathlib.Path) -> None:
     (tmp_path / "answer.json").write_text(
         _forgery.answer({"file_integrity": _forgery.baseline(detections=[_forgery.detection()])}), encoding="utf-8"
@@ -146,11 +138,10 @@ def test_any_strategy_scans_and_closes_the_run_at_its_end(site: Site, strategy: 
     assert results[-1] - results[-2] <= 12
 
 
-@pytest.mark.parametrize(("site", "strategy"), [("2.18", "linear"), ("2.21", "free")], indirect=["site"])
-def test_a_run_in_which_all_hosts_fail_is_closed_and_reported(site: Site, strategy: str) -> None:
+def test_a_run_in_which_all_hosts_fail_is_closed_and_reported(site: Site) -> None:
     site.add(**_BROKEN)
 
-    done = site.scan(environment={"ANSIBLE_STRATEGY": strategy})
+    done = site.scan(environment={"ANSIBLE_STRATEGY": "free"})
 
     assert {name: entry.status for name, entry in site.scanner.coverage().items()} == dict.fromkeys(
         _BROKEN, "not_checked"
@@ -255,7 +246,7 @@ def test_wrong_options_of_one_capability_cost_only_that(site: Site) -> None:
 
     assert done.returncode == 2
     wrong = "value of memory_scan_priority must be one of: idle, normal, got: hihg"
-    misspelt = "There is no option 'memory_scan_pid'; memory_scan_pids is probably meant."
+    misspelt = "There is no option 'memory_scan_pid'; did you mean memory_scan_pids?"
     said = " ".join(done.stdout.split())
     for text in (wrong, misspelt):
         assert text in said

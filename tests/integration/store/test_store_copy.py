@@ -131,7 +131,7 @@ def test_what_is_copied_and_what_is_wrong_is_said(tmp_path: pathlib.Path, server
         assert "geheim" not in ended.stdout + ended.stderr
         return ended.stdout + ended.stderr
 
-    assert "no option 'bulwark_destinaton'; bulwark_destination is probably meant" in said(bulwark_destinaton="x")
+    assert "no option 'bulwark_destinaton'; did you mean bulwark_destination?" in said(bulwark_destinaton="x")
     ends = f"from {tmp_path}/findings.db to postgresql://bulwark:***@/postgres"
     assert f"This would be copied {ends}." in said("--check")
     assert copies.is_empty(destination)

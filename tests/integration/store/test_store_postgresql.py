@@ -87,7 +87,7 @@ def test_a_database_that_is_not_there_is_named(store_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("password", "complaint"), [("wrong", "refuses the password of user 'weak'"), ("", "wants a password")]
+    ("password", "complaint"), [("wrong", "refuses the password of user 'weak'"), ("", "requires a password")]
 )
 def test_a_wrong_password_is_said_and_not_shown(server: postgresql.Server, password: str, complaint: str) -> None:
     url = server.guarded_database().replace("weak@", f"weak:{password}@" if password else "weak@")

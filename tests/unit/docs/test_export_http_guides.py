@@ -204,15 +204,3 @@ def test_the_codes_of_splunk_are_those_of_the_guide() -> None:
     # 5 and 17 come of no request that the export sends.
     assert _listed(mended) | _listed(others) | {5, 17} == by_effect["unavailable"]
     assert {code for code, known in hec_replies.CODES.items() if known.advice} - {17} == _listed(mended)
-
-
-@pytest.mark.parametrize("guide", ["webhook", "splunk"])
-def test_each_option_of_a_table_exists(guide: str) -> None:
-    table = _text(guide).partition("   * - option\n")[2].partition("\nWhat it cannot do")[0]
-    arguments = kinds.load(guide).ARGUMENTS
-
-    named = {name for row in re.findall(r"   \* - (.*)\n", table) for name in re.findall(r"``([a-z_]+)``", row)}
-
-    assert named <= set(arguments)
-    ways = {name for name in arguments if name.endswith(("_file", "_environment"))}
-    assert set(arguments) - ways - named == set()

@@ -31,18 +31,25 @@ FLOORS = (
     ("module_utils", "_*"),
     (
         "module_utils",
-        "audit_rule_files containers fapolicyd firewall host_state host_trial packages scan sigma simulation",
+        "audit_rule_files containers fapolicyd firewall host_state host_trial packages scan sigma sign_ins simulation",
     ),
     ("module_utils", "audit_records"),
     ("module_utils", "automation"),
     ("module_utils", CAPABILITY),
-    ("plugin_utils", "benchmark_score cache catalogue collection_version payload prefix_sets role_variables spelling"),
+    (
+        "plugin_utils",
+        (
+            "benchmark_score cache catalogue change_ids collection_version host_facts payload prefix_sets"
+            " role_variables spelling"
+        ),
+    ),
     ("plugin_utils", "benchmarks failure_reasons looks misspelt ocsf sigma transport watched_paths"),
     ("plugin_utils", "capabilities"),
-    ("plugin_utils", "rule_facts simulation store threat_lists"),
+    ("plugin_utils", "finding_commands rule_facts simulation store threat_lists"),
     ("plugin_utils", "controls report"),
     ("plugin_utils", "actions progress"),
     ("plugin_utils", "export scan"),
+    ("plugin_utils", "protection"),
     ("plugin_utils", CAPABILITY),
     ("action callback doc_fragments filter lookup modules", PLUGIN),
 )

@@ -155,6 +155,24 @@ def test_an_interrupt_ends_both_and_is_no_traceback(tmp_path: pathlib.Path) -> N
     assert (process.returncode, output, errors) == (130, "ended\n", "")
 
 
+def test_a_second_interrupt_does_not_wait(tmp_path: pathlib.Path) -> None:
+    programs = tmp_path / "env" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "python").symlink_to(sys.executable)
+    started, told = tmp_path / "started", tmp_path / "told"
+    ansible = programs / "ansible-playbook"
+    ansible.write_text(f"#!/bin/sh\ntrap ': > {told}' INT\n: > {started}\nwhile :; do sleep 0.05; done\n")
+    ansible.chmod(0o755)
+    command = [str(programs / "python"), str(SCRIPT), "scan", "--build", str(tmp_path)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    until(started.exists)
+    os.killpg(process.pid, signal.SIGINT)
+    until(told.exists)
+    os.killpg(process.pid, signal.SIGINT)
+    _output, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (130, "")
+
+
 def test_the_exit_code_is_ansible_s(tmp_path: pathlib.Path) -> None:
     programs = tmp_path / "env" / "bin"
     programs.mkdir(parents=True)

@@ -16,15 +16,10 @@ import typing as t
 import zoneinfo
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import (
-    model,
-    programs,
-    stamps,
-    syslog,
-    unknown_messages,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import unknown_messages
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.attempts import Attempts
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import Line, SignIn
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model, programs, stamps, syslog
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line, SignIn
 
 from tests.support import paths
 

@@ -21,42 +21,52 @@ _HEAD = """.. SPDX-License-Identifier: GPL-3.0-or-later
 Ways to run code, and what reports them
 =======================================
 
-Application control notices programs that no allowlist has, and some code runs without such a program. The project's
-tests do each of the following for real, on a Debian with audit rules and an allowlist of its packages, and then ask all
-capabilities. The table says which alerts they raised. **{unseen} of {all} ways raise none.** Each was tried again on a
-host where fapolicyd enforces the allowlist. **There {blocked} ways are blocked, {alerted} run and raise alerts, and
-{silent} run and raise none.** :ref:`ansible_collections.bulwark.servers.docsite.app_control` describes the allowlists.
+You see which ways to run code raise an alert, which ones fapolicyd blocks, and which ones nothing sees. Application
+control notices programs that no allowlist has, but some code runs without such a program.
+:ref:`ansible_collections.bulwark.servers.docsite.app_control` describes the allowlists. This command shows what ran on
+your hosts that no allowlist has:
 
-- Scripts are run as root from directories below ``/tmp``, so that nobody's permissions get in their way. Some alerts of
-  other capabilities are about that, or about what a script does first, such as to copy a program.
-- What is still running when the scan looks is seen by more. Most of these programs and scripts end at once.
-- The allowlist has all packages of that Debian by name, also those that record no digests of their files. Packages
-  whose files a script changes record them.
-- What systemd starts was tried in a container with systemd, which is on the host's audit log like everything else.
-- A packaged program that runs code of somebody else is itself allowed. If a role has no need of gdb, busybox or a
-  compiler, leave them out of its allowlist: then they are reported whenever they run.
+.. code-block:: console
+
+   $ ansible-playbook bulwark.servers.scan -i hosts.yml -e bulwark_capabilities=app_control
+
+The project's tests run each way for real, on a Debian with audit rules and an allowlist of its packages. They note the
+alerts of all capabilities. **{unseen} of {all} ways raise none.** Each way was tried again on a host where fapolicyd
+enforces the allowlist. **There {blocked} ways are blocked, {alerted} run and raise alerts, and {silent} run and raise
+none.**
+
+- Scripts run as root from directories below ``/tmp``, so that no permission stops them. Some alerts of other
+  capabilities are about this, or about a preparation of the script, such as a copied program.
+- More capabilities see a program that still runs during the scan. Most of these programs and scripts end at once.
+- The allowlist has all packages of that Debian by name, even those without recorded digests. Packages whose files a
+  script changes have recorded digests.
+- Units of systemd were tried in a container with systemd, which shares the audit log of the host.
+- A packaged program that runs foreign code is itself allowed. If a role does not need gdb, busybox or a compiler, leave
+  them out of its allowlist. Then they are reported whenever they run.
 
 Enforced
 --------
 
-Blocked means that the code did not run: each script makes its code leave a proof, and on the same host without
-fapolicyd every code left it. This was tried with fapolicyd 1.3.4 on a whole Debian 13 with systemd, with the policy
-that the collection makes of the allowlist. Other ways have the alerts that they have in audit mode, where
-these were measured: "by us" is application control.
+Blocked means that the code did not run. Each script makes its code leave a proof, and without fapolicyd all code left
+it on the same host. This was tried with fapolicyd 1.3.4 on a whole Debian 13 with systemd, with the policy that the
+collection makes of the allowlist. For the other ways the column has their alerts in audit mode: "here" is application
+control, "elsewhere" another capability.
 
-- Only the root's file system was watched. A memory file is on none that can be watched. A tmpfs can be, but wasn't.
-- fapolicyd marks mounts (``allow_filesystem_mark = 0``, as the collection sets it). A process in a mount namespace of
-  its own has other mounts, of which fapolicyd sees nothing: ``unshare --mount ./program``, a unit of systemd with
-  ``PrivateTmp`` or ``ProtectSystem``, and a container run everything. With ``allow_filesystem_mark = 1`` all of these
-  were stopped, but so was every program of a container, as no allowlist of the host has it.
-- fapolicyd knows a script by its first line (``#!``), and refuses to let interpreters read those only. Nothing is
-  refused to Python of root, with which Ansible's modules run.
-- Containers were tried with runc and an overlay. The kernel starts a helper for crashes (core_pattern) in its first
-  mount namespace. The host of this test has another one, so this was not tried.
-- fapolicyd decides by file, not by name, and remembers the decision. A trusted program that ran under another name was
-  refused, and then it was refused under its own name, too. A hard link did that until it was removed. A bind mount of
-  its directory did it even after it was unmounted, until fapolicyd was restarted. A rename did it in one of two tries,
-  and to load the rules again did not help. So do not rename programs of packages or run them through a bind mount.
+- fapolicyd watched the root's file system only. No memory file is on a file system that can be watched. A tmpfs can be
+  watched, but was not.
+- fapolicyd marks mounts (the collection sets ``allow_filesystem_mark = 0``). It sees nothing of the mounts in another
+  mount namespace: ``unshare --mount ./program``, a systemd unit with ``PrivateTmp`` or ``ProtectSystem``, and a
+  container run everything. ``allow_filesystem_mark = 1`` stopped all of these, but also every program of a container,
+  as no allowlist of the host has it.
+- fapolicyd knows a script by its first line (``#!``), and stops interpreters from reading such files only. It refuses
+  nothing to root's Python, which runs Ansible's modules.
+- Containers were tried with runc and an overlay. The kernel starts a crash helper (core_pattern) in the first mount
+  namespace. The host of this test has another one, so this was not tried.
+- fapolicyd decides by file, not by name, and remembers the decision. It refused a trusted program that ran under
+  another name, and then also under its own name. A hard link had this effect until it was removed, once even after
+  that. A bind mount of the directory had it even after the unmount, until fapolicyd was restarted. A rename had it in
+  one of two tries, and a reload of the rules did not help. So do not rename programs of packages, and do not run them
+  through a bind mount.
   If it happened, run ``systemctl restart fapolicyd``.
 
 The table
@@ -101,8 +111,8 @@ def _enforced(way: Way) -> str:
     if way.blocked:
         return "**blocked**"
     if way.control:
-        return "reported by us"
-    return "reported by others" if way.others else "not seen"
+        return "reported here"
+    return "reported elsewhere" if way.others else "not seen"
 
 
 def _others(alerts: t.Sequence[str]) -> str:

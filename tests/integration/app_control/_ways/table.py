@@ -110,7 +110,7 @@ WAYS: t.Final = (
     ),
     Way(
         "bind_mount_undone",
-        "The same, unmounted before the look",
+        "The same, unmounted before the scan",
         blocked=True,
         control=("app_unapproved_program",),
         others=("audit: execution_masquerading", "audit: watched_place_changed_indirectly"),

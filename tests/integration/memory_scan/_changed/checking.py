@@ -10,8 +10,9 @@ import time
 import types
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._net_sockets import Socket
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import changed, injected
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign, Socket
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Sign
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import processes
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.budget import (
     Budget,

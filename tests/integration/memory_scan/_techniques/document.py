@@ -19,16 +19,22 @@ _HEAD = """.. SPDX-License-Identifier: GPL-3.0-or-later
 Techniques that memory scans find
 =================================
 
-The project's tests start each of these for real, as a harmless program of their own that waits, or Debian's miner. They
-demand that a scan finds it once, by this alert, with these subtypes and nothing else, and with the place in memory, the
-path or the connection as evidence. :ref:`ansible_collections.bulwark.servers.docsite.memory_scan` says how memory scans
-look, and what they can't see.
+This page lists attack techniques that a memory scan finds, with the alert and the subtypes of each. Run such a scan:
+
+.. code-block:: console
+
+   $ ansible-playbook bulwark.servers.scan -i hosts.yml -l web1 -e bulwark_capabilities=memory_scan
+
+The project's tests start each technique for real, as a harmless program that waits, or as Debian's miner. A test passes
+if the scan makes one finding with exactly this alert and these subtypes. The evidence must have the address in memory,
+the path or the connection. :ref:`ansible_collections.bulwark.servers.docsite.memory_scan` explains the scan, and says
+what it cannot see.
 
 .. list-table::
    :header-rows: 1
    :widths: 50 12 12 26
 
-   * - What is started
+   * - Technique
      - ATT&CK
      - Alert
      - Subtypes

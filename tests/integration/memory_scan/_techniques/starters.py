@@ -676,8 +676,8 @@ def _mining(bench: Bench, *command: str) -> Started:
     """Have Debian's miner compute its own benchmark, without a connection, and change nothing of the kernel for it."""
     modest = ("--no-huge-pages", "--randomx-wrmsr=-1", "--randomx-no-rdmsr")
     started = bench.run(*command, "--bench=250K", "--threads=1", "--no-color", *modest, speaks=False)
-    # It has its cache, and fills 2 GB from it with code that it has generated.
-    wait_for(lambda: _resident(started.pid) > 400 << 20, "the miner to begin", 60)
+    # It has its cache of 256 MiB, and begins to fill 2 GB from it with code that it has generated.
+    wait_for(lambda: _resident(started.pid) > 280 << 20, "the miner to begin", 60)
     return started
 
 

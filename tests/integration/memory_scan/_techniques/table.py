@@ -41,7 +41,7 @@ class Technique(t.NamedTuple):
 TECHNIQUES = (
     Technique(
         "memfd_program",
-        "A program that is copied to a memfd and run from there with fexecve",
+        "A program that runs from a copy in a memfd (fexecve)",
         "T1620",
         "technique",
         ("memfd_executable",),
@@ -50,7 +50,7 @@ TECHNIQUES = (
     ),
     Technique(
         "memfd_from_python",
-        "A memfd that Python fills and runs, under the name of a system daemon",
+        "A program in a memfd that Python fills and runs under the name of a system daemon",
         "T1620",
         "technique",
         ("memfd_executable", "system_program_name"),
@@ -59,7 +59,7 @@ TECHNIQUES = (
     ),
     Technique(
         "memfd_in_namespaces",
-        "A program in a memfd, as root of user, pid and mount namespaces of its own",
+        "A program in a memfd, as root in its own user, pid and mount namespaces",
         "T1620",
         "technique",
         ("memfd_executable",),
@@ -68,7 +68,7 @@ TECHNIQUES = (
     ),
     Technique(
         "deleted_program",
-        "A program in /tmp that removes its file once it runs",
+        "A program in /tmp that removes its file after the start",
         "T1070.004",
         "technique",
         ("deleted_executable",),
@@ -84,7 +84,7 @@ TECHNIQUES = (
     ),
     Technique(
         "program_on_detached_mount",
-        "A program on a tmpfs that was unmounted while it runs",
+        "A program on a tmpfs that is unmounted while the program runs",
         "T1564",
         "behavior",
         ("detached_executable",),
@@ -101,7 +101,7 @@ TECHNIQUES = (
     ),
     Technique(
         "packaged_program_covered_for_itself",
-        "The same in a mount namespace of its own",
+        "A program that is mounted over a packaged one in its own mount namespace",
         "T1564.013",
         "technique",
         ("covered_executable",),
@@ -109,7 +109,7 @@ TECHNIQUES = (
     ),
     Technique(
         "replaced_program",
-        "A program that no package ships, and whose file was replaced while it runs",
+        "A program of no package whose file is replaced while it runs",
         "T1554",
         "behavior",
         ("executable_replaced",),
@@ -117,7 +117,7 @@ TECHNIQUES = (
     ),
     Technique(
         "packaged_program_swapped",
-        "A program that ran from the path of a packaged one, which was then put back",
+        "A program that starts from the path of a packaged one, which is then restored",
         "T1036.005",
         "behavior",
         ("executable_replaced",),
@@ -133,7 +133,7 @@ TECHNIQUES = (
     ),
     Technique(
         "program_on_tmpfs",
-        "A program on a tmpfs that was mounted for it",
+        "A program on a tmpfs that is mounted for it",
         "T1564",
         "behavior",
         ("temporary_executable",),
@@ -141,7 +141,7 @@ TECHNIQUES = (
     ),
     Technique(
         "loader_as_launcher",
-        "A program in /tmp that the dynamic loader is told to run",
+        "A program in /tmp that the dynamic loader runs",
         "T1218",
         "technique",
         ("loader_runs_program", "library_from_temporary_place"),
@@ -149,7 +149,7 @@ TECHNIQUES = (
     ),
     Technique(
         "loader_and_memfd",
-        "A program in a memfd that the dynamic loader is told to run",
+        "A program in a memfd that the dynamic loader runs",
         "T1218",
         "technique",
         ("loader_runs_program", "library_in_memory"),
@@ -190,7 +190,7 @@ TECHNIQUES = (
     ),
     Technique(
         "shellcode_rwx",
-        "Code that sleeps in system calls of its own, run in anonymous memory that is writable",
+        "Code in writable anonymous memory that sleeps in its own system calls",
         "T1620",
         "technique",
         ("shellcode_system_calls",),
@@ -199,7 +199,7 @@ TECHNIQUES = (
     ),
     Technique(
         "shellcode_rx",
-        "The same in memory that is no longer writable",
+        "Code in anonymous memory that is no longer writable, with its own system calls",
         "T1620",
         "technique",
         ("shellcode_system_calls",),
@@ -208,7 +208,7 @@ TECHNIQUES = (
     ),
     Technique(
         "shellcode_shortest",
-        "Seven bytes that wait for a signal",
+        "Seven bytes of code that wait for a signal",
         "T1620",
         "technique",
         ("shellcode_system_calls",),
@@ -217,7 +217,7 @@ TECHNIQUES = (
     ),
     Technique(
         "shellcode_execute_only",
-        "Code in memory that may be executed and not read",
+        "Code in execute-only memory",
         "T1620",
         "technique",
         ("shellcode_system_calls",),
@@ -235,7 +235,7 @@ TECHNIQUES = (
     ),
     Technique(
         "shellcode_shared",
-        "Code in anonymous memory that is shared",
+        "Code in shared anonymous memory",
         "T1620",
         "technique",
         ("shellcode_system_calls",),
@@ -244,7 +244,7 @@ TECHNIQUES = (
     ),
     Technique(
         "shellcode_of_system_v",
-        "Code in shared memory of System V",
+        "Code in System V shared memory",
         "T1620",
         "technique",
         ("shellcode_system_calls",),
@@ -253,7 +253,7 @@ TECHNIQUES = (
     ),
     Technique(
         "shellcode_mapped_twice",
-        "Code in a memfd that is mapped to write and to execute",
+        "Code in a memfd that is mapped writable and executable",
         "T1620",
         "technique",
         ("shellcode_system_calls",),
@@ -262,7 +262,7 @@ TECHNIQUES = (
     ),
     Technique(
         "shellcode_as_dotnet",
-        "A reverse shell in a memfd that is named as .NET names its own",
+        "A reverse shell in a memfd with a name that .NET uses",
         "T1059.004",
         "technique",
         ("shellcode_reverse_shell",),
@@ -280,7 +280,7 @@ TECHNIQUES = (
     ),
     Technique(
         "shellcode_on_the_heap",
-        "Code on a heap that was made executable",
+        "Code on an executable heap",
         "T1620",
         "technique",
         ("shellcode_system_calls",),
@@ -299,7 +299,7 @@ TECHNIQUES = (
     ),
     Technique(
         "shellcode_in_namesake",
-        "Code in a program that is called node and is none",
+        "Code in a program that is named node and is not Node.js",
         "T1620",
         "technique",
         ("shellcode_system_calls",),
@@ -309,7 +309,7 @@ TECHNIQUES = (
     ),
     Technique(
         "main_thread_ended",
-        "Code in a thread of a process whose first thread has ended",
+        "Code in a thread after the first thread of the process has ended",
         "T1620",
         "technique",
         ("shellcode_system_calls",),
@@ -327,7 +327,7 @@ TECHNIQUES = (
     ),
     Technique(
         "shellcode_of_a_device_of_its_own",
-        "The same of a device that has the name of a library",
+        "Code in a private mapping of a zero device that has the name of a library",
         "T1620",
         "technique",
         ("shellcode_system_calls",),
@@ -336,7 +336,7 @@ TECHNIQUES = (
     ),
     Technique(
         "shellcode_of_a_block_device",
-        "Code on a disk that is mounted nowhere",
+        "Code in a mapping of a disk that is not mounted",
         "T1620",
         "technique",
         ("shellcode_system_calls",),
@@ -345,7 +345,7 @@ TECHNIQUES = (
     ),
     Technique(
         "shellcode_of_a_users_file_system",
-        "Code written into the mapped file of a file system that a program serves (FUSE)",
+        "Code in a mapped file of a FUSE file system",
         "T1620",
         "technique",
         ("shellcode_system_calls",),
@@ -355,7 +355,7 @@ TECHNIQUES = (
     ),
     Technique(
         "own_program_unmapped",
-        "A program that took itself out of memory and passes for sleep",
+        "A program that unmaps itself and looks like sleep",
         "T1055.012",
         "technique",
         ("shellcode_system_calls", "executable_not_mapped"),
@@ -365,7 +365,7 @@ TECHNIQUES = (
     ),
     Technique(
         "static_program_unmapped",
-        "A static program that did the same, so that nothing of any file is left",
+        "A static program that unmaps itself, so that no mapping of a file is left",
         "T1055.012",
         "technique",
         ("shellcode_system_calls", "executable_not_mapped"),
@@ -375,7 +375,7 @@ TECHNIQUES = (
     ),
     Technique(
         "another_program_as_decoy",
-        "The same with the code of sleep in its memory",
+        "A program that unmaps itself and maps the code of sleep",
         "T1055.012",
         "technique",
         ("shellcode_system_calls", "executable_never_started"),
@@ -385,7 +385,7 @@ TECHNIQUES = (
     ),
     Technique(
         "another_program_as_forged_decoy",
-        "The same, with the beginning of sleep as the one that the kernel told it",
+        "A program that maps the code of sleep and forges its entry point in the auxiliary vector",
         "T1055.012",
         "technique",
         ("shellcode_system_calls", "executable_never_started"),
@@ -395,7 +395,7 @@ TECHNIQUES = (
     ),
     Technique(
         "program_of_another_link",
-        "A program that passes for sleep, and has its own code mapped by another link to its file",
+        "A program that looks like sleep and maps its own code by another link to its file",
         "T1055.012",
         "technique",
         ("executable_never_started", "library_unpackaged"),
@@ -404,7 +404,7 @@ TECHNIQUES = (
     ),
     Technique(
         "program_of_another_link_and_whole_decoy",
-        "The same with all of sleep in its memory",
+        "A program that maps its own code by another link, and all of sleep",
         "T1055.012",
         "technique",
         ("executable_never_started", "library_unpackaged"),
@@ -413,7 +413,7 @@ TECHNIQUES = (
     ),
     Technique(
         "shellcode_encoded",
-        "A decoder, and the code that it has decoded",
+        "A decoder and its decoded code",
         "T1140",
         "technique",
         ("shellcode_decoder",),
@@ -422,7 +422,7 @@ TECHNIQUES = (
     ),
     Technique(
         "shellcode_still_encoded",
-        "A decoder, and a reverse shell that it has not decoded yet",
+        "A decoder and a reverse shell that it has not decoded yet",
         "T1027",
         "technique",
         ("shellcode_decoder",),
@@ -431,7 +431,7 @@ TECHNIQUES = (
     ),
     Technique(
         "shellcode_reverse_shell",
-        "A reverse shell that did not run yet",
+        "A reverse shell that has not run yet",
         "T1059.004",
         "technique",
         ("shellcode_reverse_shell",),
@@ -450,7 +450,7 @@ TECHNIQUES = (
     ),
     Technique(
         "reverse_shell_running",
-        "A shell that shellcode put on a connection",
+        "A shell that shellcode connects to a socket",
         "T1059.004",
         "technique",
         ("shell_on_connection",),
@@ -459,7 +459,7 @@ TECHNIQUES = (
     ),
     Technique(
         "reverse_shell_of_bash",
-        "A shell that bash put on a connection",
+        "A shell that bash connects to a socket",
         "T1059.004",
         "technique",
         ("shell_on_connection",),
@@ -468,7 +468,7 @@ TECHNIQUES = (
     ),
     Technique(
         "reverse_shell_of_a_copy",
-        "The same with a copy of the shell under another name",
+        "A copy of the shell under another name that bash connects to a socket",
         "T1059.004",
         "technique",
         ("shell_on_connection",),
@@ -477,7 +477,7 @@ TECHNIQUES = (
     ),
     Technique(
         "egg_hunter",
-        "Code that looks through memory for its second part",
+        "Code that searches memory for its second part",
         "T1620",
         "technique",
         ("shellcode_egg_hunter",),
@@ -486,7 +486,7 @@ TECHNIQUES = (
     ),
     Technique(
         "reflective_library",
-        "A library in anonymous memory that no loader put there",
+        "A library in anonymous memory that no loader mapped",
         "T1620",
         "technique",
         ("image_in_memory",),
@@ -494,7 +494,7 @@ TECHNIQUES = (
     ),
     Technique(
         "reflective_library_wiped",
-        "The same, without its header",
+        "A library without its header in anonymous memory that no loader mapped",
         "T1620",
         "technique",
         ("image_in_memory",),
@@ -502,7 +502,7 @@ TECHNIQUES = (
     ),
     Technique(
         "file_mapping_private",
-        "Code in a private mapping of a file that is writable and executable",
+        "Code in a writable and executable private mapping of a file",
         "T1620",
         "technique",
         ("shellcode_system_calls",),
@@ -511,7 +511,7 @@ TECHNIQUES = (
     ),
     Technique(
         "file_mapping_shared",
-        "Code in a shared mapping of a file that is writable and executable",
+        "Code in a writable and executable shared mapping of a file",
         "T1620",
         "technique",
         ("shellcode_system_calls",),
@@ -538,7 +538,7 @@ TECHNIQUES = (
     ),
     Technique(
         "own_text_patched",
-        "A function of the program that was overwritten through /proc/self/mem",
+        "A function of the program that is overwritten through /proc/self/mem",
         "T1055.009",
         "technique",
         ("patched_code",),
@@ -555,7 +555,7 @@ TECHNIQUES = (
     ),
     Technique(
         "hollowed_process",
-        "sleep, whose code was overwritten before it ran",
+        "sleep with code that is overwritten before it runs",
         "T1055.012",
         "technique",
         ("hollowed_image",),
@@ -564,7 +564,7 @@ TECHNIQUES = (
     ),
     Technique(
         "injected_code",
-        "sleep, which a tracer had run code in new memory before it let go",
+        "sleep with code in new memory that a tracer runs and then detaches",
         "T1620",
         "technique",
         ("shellcode_system_calls",),
@@ -574,7 +574,7 @@ TECHNIQUES = (
     ),
     Technique(
         "code_that_calls_the_library",
-        "sleep with code in new memory that makes no system call itself, and calls the C library",
+        "sleep with code in new memory that calls the C library, without its own system calls",
         "T1055",
         "technique",
         ("injected_code",),
@@ -583,7 +583,7 @@ TECHNIQUES = (
     ),
     Technique(
         "code_that_hides_while_it_sleeps",
-        "The same in memory that can't be executed while the code sleeps",
+        "sleep with code in new memory that is not executable while the code sleeps",
         "T1055",
         "technique",
         ("injected_code",),
@@ -642,7 +642,7 @@ TECHNIQUES = (
     ),
     Technique(
         "attached_tracer",
-        "sleep, to which a program that no package ships stays attached",
+        "sleep with a tracer that no package ships",
         "T1055.008",
         "technique",
         ("traced_by_unknown",),
@@ -658,7 +658,7 @@ TECHNIQUES = (
     ),
     Technique(
         "preloaded_and_wiped",
-        "The same with a library that then removes LD_PRELOAD from the environment",
+        "sleep with a library from /tmp in LD_PRELOAD that removes LD_PRELOAD from the environment",
         "T1055.001",
         "technique",
         ("library_from_temporary_place",),
@@ -699,7 +699,7 @@ TECHNIQUES = (
     ),
     Technique(
         "library_deleted",
-        "A library in /tmp that is removed once it is loaded",
+        "A library in /tmp that is removed after loading",
         "T1070.004",
         "technique",
         ("library_removed",),
@@ -707,7 +707,7 @@ TECHNIQUES = (
     ),
     Technique(
         "library_on_detached_mount",
-        "A library on a tmpfs that was unmounted once it is loaded",
+        "A library on a tmpfs that is unmounted after loading",
         "T1564",
         "behavior",
         ("library_detached",),
@@ -724,7 +724,7 @@ TECHNIQUES = (
     ),
     Technique(
         "kernel_thread_name_alone",
-        "The same name, but not at its command line",
+        "A program with the name of a kernel thread and another command line",
         "T1036.004",
         "technique",
         ("kernel_thread_name",),
@@ -764,7 +764,7 @@ TECHNIQUES = (
     ),
     Technique(
         "capabilities_kept",
-        "A process of nobody that may administrate the system and trace all processes",
+        "A process of nobody with the capabilities to administrate the system and trace all processes",
         "T1548",
         "behavior",
         ("unexpected_capabilities",),
@@ -780,7 +780,7 @@ TECHNIQUES = (
     ),
     Technique(
         "miner",
-        "Debian's xmrig, computing its benchmark",
+        "Debian's xmrig in its benchmark",
         "T1496.001",
         "toolkit",
         ("known_miner", "anonymous_code"),
@@ -788,7 +788,7 @@ TECHNIQUES = (
     ),
     Technique(
         "miner_in_memory",
-        "The same miner in a memfd, with the command line of a web server",
+        "Debian's xmrig in a memfd, with the command line of a web server",
         "T1496.001",
         "toolkit",
         ("known_miner", "memfd_executable", "system_program_name", "anonymous_code"),

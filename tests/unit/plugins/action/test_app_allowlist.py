@@ -227,7 +227,7 @@ def test_an_approval_is_taken_back(desk: Desk) -> None:
     [
         ({"reason": " "}, "reason is empty"),
         ({"until": "2020-01-01"}, "until '2020-01-01' is over"),
-        ({"until": "soon"}, "'soon' is no time"),
+        ({"until": "soon"}, "'soon' is not a time"),
     ],
 )
 def test_wrong_options_are_named(desk: Desk, options: dict[str, t.Any], message: str) -> None:
@@ -243,8 +243,8 @@ def test_what_cannot_be_approved_is_named(desk: Desk) -> None:
         *report(desk.store, tool("/tmp/*", content="gone"), host="web3"),
     )
     for item, message in (
-        ("tool", "'tool' is no finding of the store and no absolute path"),
-        (gone, f"it is not known what content {TOOL} had when it ran on web1"),
+        ("tool", "'tool' is not a finding of the store and no absolute path"),
+        (gone, f"the content of {TOOL} when it ran on web1 is unknown"),
         (tampered, "is about app_state_tampered; only programs"),
         (many, r"is about many programs, /tmp/\*; allow"),
     ):

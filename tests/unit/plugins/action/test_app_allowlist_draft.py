@@ -160,7 +160,7 @@ def test_the_dry_run_does_not_name_what_people_have_allowed(desk: Desk, tmp_path
     (used / "web.yml").write_text(f"role: web\nhosts: [web1]\nallow: [{{sha256: {TOOL.sha256}, path: /opt/tool}}]\n")
     result = desk.learn(allowlists=str(used))
     assert (result["alerts"], result["alerts_count"]) == ([], 0)
-    assert "With these allowlists, nothing that was seen would be an alert." in result["lines"]
+    assert "With these allowlists, none of the observed programs would be an alert." in result["lines"]
 
 
 def test_roles_with_a_problem_get_no_file(desk: Desk) -> None:
@@ -186,7 +186,7 @@ def test_a_store_that_knows_nothing_is_no_error_unless_it_was_named(
     nobody = desk.learn(hosts=["other"])
     assert (nobody["observed"], nobody["lines"]) == (
         0,
-        ["Nothing is known of the programs of these hosts: bulwark.servers.scan learns them."],
+        ["No programs of these hosts are recorded: bulwark.servers.scan learns them."],
     )
     missing = f"sqlite:///{tmp_path}/none.db"
     with pytest.raises(StoreError, match="there is no store"):

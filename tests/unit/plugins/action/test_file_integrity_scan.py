@@ -330,6 +330,6 @@ def test_a_scan_that_ends_in_the_store_leaves_what_the_next_one_believes(
 
 def test_a_host_that_stages_no_digest_is_not_believed(site: Site) -> None:
     action, arguments = site.action()
-    with pytest.raises(AnsibleActionFail, match="no SHA-256"):
+    with pytest.raises(AnsibleActionFail, match="not a SHA-256"):
         alone(action.run_module(arguments, dict(_VARS)), lambda _request: {"staged_digest": "none"})
     assert site.digests() == []

@@ -62,7 +62,7 @@ def test_the_host_gets_content_and_no_paths_of_the_controller() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"pids": [0]}, "pids: 0 is no process id"),
+        ({"pids": [0]}, "pids: 0 is not a process id"),
         (
             {"allowlist": [{"package": "x", "reason": "x", "until": "2027-01-31", "subtypes": ["x"]}]},
             "allowlist: entry 1: there is no subtype 'x'; the guide on memory scans lists them",
@@ -77,7 +77,7 @@ def test_wrong_options_are_named_before_a_host_is_asked(given: dict[str, t.Any],
 @pytest.mark.parametrize(("given", "meant"), [("memfd_exe", "memfd_executable"), ("known_minr", "known_miner")])
 def test_a_misspelt_subtype_is_told_what_is_probably_meant(given: str, meant: str) -> None:
     entry = {"package": "x", "reason": "x", "until": "2027-01-31", "subtypes": [given]}
-    words = f"entry 1: there is no subtype '{given}'; {meant} is probably meant"
+    words = f"entry 1: there is no subtype '{given}'; did you mean {meant}?"
     with pytest.raises(ContentError, match=words):
         arguments(memory_scan_info, allowlist=[entry])
 

@@ -63,8 +63,8 @@ def test_without_findings_only_the_rules_are_checked(respond: t.Callable[..., di
     wrong = respond(host, response_rules=[{"action": "kill", "subtypes": ["known_minr"]}, {"action": "stop"}])
     assert wrong["failed"]
     assert wrong["msg"] == (
-        "memory_scan_response_rules: entry 1: there is no subtype 'known_minr'; known_miner is probably meant; "
-        "entry 2: say with 'classes' or 'subtypes' what it is about."
+        "memory_scan_response_rules: entry 1: there is no subtype 'known_minr'; did you mean known_miner?; "
+        "entry 2: give 'classes', 'subtypes' or both."
     )
     assert host.asked == []
 
@@ -115,7 +115,7 @@ def test_without_a_result_nothing_is_taken_for_done(
         "Process 5 was not ended, as no evidence of it was kept.",
     ]
     assert result["failed"]
-    assert result["msg"] == f"Not everything was done: {' '.join(result['failures'])}"
+    assert result["msg"] == f"Some actions failed: {' '.join(result['failures'])}"
 
 
 def test_a_wrong_option_is_named_by_its_variable_before_the_host_is_asked(

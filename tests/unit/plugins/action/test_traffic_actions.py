@@ -114,7 +114,7 @@ def test_what_could_not_be_read_is_not_told_as_what_is_not_there() -> None:
     unread = _answer(since=None, traffic=[], traffic_count=None, recorder=None, coverage=coverage)
     result = _Action(unread).answered()
     assert (result["detections"], result["coverage"][-1]["reason"]) == ([], reason)
-    assert result["recommendations"][0]["reason"] == "it is not known who connects, which takes 14 days of traffic"
+    assert result["recommendations"][0]["reason"] == "it is not known who connects: 14 days of traffic are needed"
 
 
 def test_a_host_s_own_findings_are_not_believed() -> None:
@@ -124,7 +124,7 @@ def test_a_host_s_own_findings_are_not_believed() -> None:
 
 @pytest.mark.parametrize("changes", [{"listening": 5}, {"traffic": [{"source": "\x1b[2J"}]}, {"traffic": "x"}])
 def test_an_answer_that_makes_no_sense_is_refused(changes: dict[str, t.Any]) -> None:
-    with pytest.raises(AnsibleActionFail, match="look into the host"):
+    with pytest.raises(AnsibleActionFail, match="which was discarded; check the host"):
         _Action(_answer(**changes)).answered()
 
 

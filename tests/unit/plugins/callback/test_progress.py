@@ -91,7 +91,7 @@ def test_a_host_is_done_when_what_the_run_expects_was_looked_at(run: Tracker) ->
 
 def test_a_host_that_gave_nothing_to_record_is_not_done(run: Tracker) -> None:
     result("bulwark.servers.findings_run", {"run": {"id": "1", "capabilities": ["file_integrity"]}}).tell(run)
-    result("bulwark.servers.findings", {"capability": "file_integrity"}).tell(run)
+    result("bulwark.servers.findings_record", {"capability": "file_integrity"}).tell(run)
     assert run.done == 0
     assert run.scanned == 0
 

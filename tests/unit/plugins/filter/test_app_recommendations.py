@@ -56,20 +56,20 @@ def test_plain_data() -> None:
 def test_findings_are_those_of_the_collection() -> None:
     event = {"device": {"hostname": "web2"}, "finding_info": {"title": "x", "first_seen_time": (UNTIL - DAY) * 1000}}
     assert app_recommendations(_hosts(), findings=[event])["roles"]
-    with pytest.raises(AnsibleFilterError, match="findings has an entry that is no finding of this collection"):
+    with pytest.raises(AnsibleFilterError, match="findings has an entry that is not a finding of this collection"):
         app_recommendations(_hosts(), findings=[{"finding_info": {}}])
 
 
 @pytest.mark.parametrize(
     ("hosts", "arguments", "words"),
     [
-        ([], {}, "hosts is no dictionary by name"),
+        ([], {}, "hosts is not a dictionary by name"),
         ({"a": {}}, {}, "the host a has no program_host with its distribution"),
-        ({"a": {"program_host": {"distribution": "x"}}}, {}, "the host a has a since that is no time"),
+        ({"a": {"program_host": {"distribution": "x"}}}, {}, "the host a has a since that is not a time"),
         (_hosts(days=-1), {}, "the host web0 has a program_host whose days, since and until make no sense"),
-        ({}, {"minimum_days": 0}, "minimum_days is no whole number from 1 to 3650"),
-        ({}, {"previous": ["x"]}, "previous is no dictionary by name"),
-        ({}, {"groups": "x"}, "groups is no dictionary by name"),
+        ({}, {"minimum_days": 0}, "minimum_days is not a whole number from 1 to 3650"),
+        ({}, {"previous": ["x"]}, "previous is not a dictionary by name"),
+        ({}, {"groups": "x"}, "groups is not a dictionary by name"),
     ],
 )
 def test_what_makes_no_sense_is_named(hosts: t.Any, arguments: dict[str, t.Any], words: str) -> None:
@@ -81,10 +81,10 @@ def test_what_makes_no_sense_is_named(hosts: t.Any, arguments: dict[str, t.Any],
     ("changes", "words"),
     [
         ({"path": ""}, "without a path"),
-        ({"sha256": 5}, "a field that is no text"),
+        ({"sha256": 5}, "a field that is not text"),
         ({"kind": "x"}, "has a kind that is none"),
-        ({"writers": [1]}, "the writers of /usr/sbin/basea has a name that is no text"),
-        ({"executions": -1}, "executions is no number"),
+        ({"writers": [1]}, "the writers of /usr/sbin/basea has a name that is not text"),
+        ({"executions": -1}, "executions is not a number"),
     ],
 )
 def test_a_wrong_program_is_named(changes: dict[str, t.Any], words: str) -> None:

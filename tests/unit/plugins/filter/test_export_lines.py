@@ -39,7 +39,7 @@ def test_the_version_of_cef_is_a_choice(version: t.Any) -> None:
 
 @pytest.mark.parametrize("version", ["1", "", None, True, 2])
 def test_another_version_of_cef_is_refused(version: t.Any) -> None:
-    with pytest.raises(AnsibleFilterError, match=r"cef: version '.*' is none of 0, 1.2"):
+    with pytest.raises(AnsibleFilterError, match=r"cef: version '.*' is not one of 0, 1.2"):
         FILTERS["cef"](EVENT, version)
 
 

@@ -22,7 +22,7 @@ def reason(failure: t.Any, role: str = "file_integrity", variables: t.Any = None
     ("message", "expected"),
     [
         ("workers is 0; use 1 or more", "file_integrity_workers is 0; use 1 or more"),
-        ("disabled_watches: 'x' is no default watch", "file_integrity_disabled_watches: 'x' is no default watch"),
+        ("disabled_watches: 'x' is not a default watch", "file_integrity_disabled_watches: 'x' is not a default watch"),
         ("watches, item 1: no name", "file_integrity_watches, item 1: no name"),
         ("watches has 9 entries", "file_integrity_watches has 9 entries"),
         ("Task failed: workers is 0", "file_integrity_workers is 0"),
@@ -56,7 +56,7 @@ def test_a_failure_without_a_message_says_what_was_not_checked(failure: dict[str
 
 
 def test_what_is_no_result_and_no_role_is_refused() -> None:
-    with pytest.raises(AnsibleFilterError, match="the input is no result of a task"):
+    with pytest.raises(AnsibleFilterError, match="the input is not a result of a task"):
         reason("x")
     with pytest.raises(AnsibleFilterError, match="there is no role 'files'"):
         reason({}, "files")

@@ -19,12 +19,10 @@ def test_results_of_a_module_become_lines() -> None:
         [stored.event("web1", "/bin/ls")], [stored.checked()], host="web1", capability="file_integrity"
     )
     assert lines == [
-        "SEVERITY  STATUS  HOST  FINDING                                        SUBJECT",
-        "critical  new     web1  A packaged program does not match its package  /bin/ls",
+        "SEVERITY  STATUS  HOST  FINDING                                                       SUBJECT",
+        "critical  new     web1  package_file_modified: A packaged program does not match it…  /bin/ls",
         "",
-        "HOSTS  CAPABILITY      COVERAGE  SCOPES  REASON",
-        "web1   File integrity  checked   1 of 1",
-        "",
+        "Checked on web1: File integrity.",
         "Everything was checked.",
     ]
 
@@ -37,11 +35,11 @@ def test_the_width_bounds_every_line() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"findings": "text"}, "findings_table: findings is no list but a str"),
-        ({"findings": [], "coverage": 3}, "findings_table: coverage is no list but a int"),
-        ({"findings": [], "width": "wide"}, "findings_table: width is no int but a str"),
-        ({"findings": [], "limit": True}, "findings_table: limit is no int but a bool"),
-        ({"findings": [], "host": None}, "findings_table: host is no str but a NoneType"),
+        ({"findings": "text"}, "findings_table: findings is not a list but of type str"),
+        ({"findings": [], "coverage": 3}, "findings_table: coverage is not a list but of type int"),
+        ({"findings": [], "width": "wide"}, "findings_table: width must be int, not str"),
+        ({"findings": [], "limit": True}, "findings_table: limit must be int, not bool"),
+        ({"findings": [], "host": None}, "findings_table: host must be str, not NoneType"),
     ],
 )
 def test_what_cannot_be_shown_is_named(arguments: dict[str, t.Any], message: str) -> None:

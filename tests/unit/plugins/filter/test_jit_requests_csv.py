@@ -107,8 +107,8 @@ def test_no_cell_is_a_formula_whatever_separates_them() -> None:
     ("value", "message"),
     [
         ("text", "jit_requests_csv: a list of requests is needed, not a str"),
-        ([{"id": "r1"}], "jit_requests_csv: entry 0 is no request as jit_requests_info returns it"),
-        ([request(), None], "jit_requests_csv: entry 1 is no request as jit_requests_info returns it"),
+        ([{"id": "r1"}], "jit_requests_csv: entry 0 is not a request as jit_requests_info returns it"),
+        ([request(), None], "jit_requests_csv: entry 1 is not a request as jit_requests_info returns it"),
     ],
 )
 def test_what_are_no_requests_is_named(value: t.Any, message: str) -> None:

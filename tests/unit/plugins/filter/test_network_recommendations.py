@@ -28,10 +28,10 @@ def test_recommendations_with_lines() -> None:
 @pytest.mark.parametrize(
     ("traffic", "arguments", "words"),
     [
-        ("text", {}, "the traffic is no list but a str"),
+        ("text", {}, "the traffic is not a list but of type str"),
         ([{}], {}, "entry 0 of the traffic has no address in source"),
-        ([OFFICE], {"trusted": ["x"]}, "trusted has an entry that is no address or prefix"),
-        ([OFFICE], {"minimum_days": 0}, "minimum_days is no whole number from 1 to 3650"),
+        ([OFFICE], {"trusted": ["x"]}, "trusted has an entry that is not an address or prefix"),
+        ([OFFICE], {"minimum_days": 0}, "minimum_days is not a whole number from 1 to 3650"),
     ],
 )
 def test_what_makes_no_sense_is_named(traffic: t.Any, arguments: dict[str, t.Any], words: str) -> None:

@@ -88,7 +88,7 @@ def test_a_link_in_place_of_the_file_is_a_problem_and_not_followed(root: str, tm
     file.symlink_to(tmp_path / "moved")
     problem = Checkpoint.load(root, "audit_events", token, advance=False).problem
     assert problem is not None
-    assert "no regular file" in problem
+    assert "not a regular file" in problem
 
 
 def test_the_file_of_another_reader_is_none_of_this_one(root: str) -> None:
@@ -99,7 +99,7 @@ def test_the_file_of_another_reader_is_none_of_this_one(root: str) -> None:
 
 @pytest.mark.parametrize("token", ["../../../etc/shadow", "a" * 81, "0" * 16 + "-" + "g" * 64])
 def test_what_is_no_token_is_refused(root: str, token: str) -> None:
-    with pytest.raises(HostError, match="is none"):
+    with pytest.raises(HostError, match="is invalid"):
         Checkpoint.load(root, "audit_events", token, advance=False)
 
 

@@ -97,5 +97,5 @@ def test_a_failed_scope_is_not_checked_whatever_else_happened() -> None:
 
 
 def test_a_detection_with_a_severity_nobody_knows_is_refused() -> None:
-    with pytest.raises(ValueError, match="severity 'bad' is none of"):
+    with pytest.raises(ValueError, match="severity 'bad' is not one of"):
         _finding.detection("fim_file_modified", "/etc/passwd", "identity", [], severity="bad")

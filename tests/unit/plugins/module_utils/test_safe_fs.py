@@ -206,7 +206,7 @@ def test_what_is_in_the_way_of_state_is_named(tmp_path: pathlib.Path) -> None:
         state.remove("file")
     with pytest.raises(_state.StateError, match="cannot be used: "), state.written("file"):
         pytest.fail("a file was opened for writing over a directory")
-    with pytest.raises(_state.DamagedError, match="is no regular file"):
+    with pytest.raises(_state.DamagedError, match="is not a regular file"):
         state.open_file("file")
     state.close()
 
@@ -235,11 +235,14 @@ def test_the_mode_of_a_directory_that_is_there_is_never_changed(tmp_path: pathli
     root.mkdir()
     root.chmod(0o755)
     (root / "passwd").touch()
-    with pytest.raises(_state.StateError, match=f"^{root} is there already with mode 0755, so .* its mode to 0700$"):
+    with pytest.raises(
+        _state.StateError,
+        match=f"^{root} exists with mode 0755, so .* mode of this one to 0700 if it holds nothing else$",
+    ):
         _state.StateDirectory.open(str(root), "cap", create=True)
     assert stat.S_IMODE(root.stat().st_mode) == 0o755
     assert [entry.name for entry in root.iterdir()] == ["passwd"]
-    with pytest.raises(_state.StateError, match=r"^/ is there already"):
+    with pytest.raises(_state.StateError, match=r"^/ exists with mode"):
         _state.StateDirectory.open("/", "cap", create=True)
 
     root.chmod(0o700)
@@ -257,7 +260,7 @@ def test_the_mode_of_a_directory_that_is_there_is_never_changed(tmp_path: pathli
     root.chmod(0o700)
     (root / "other").mkdir()
     (root / "other").chmod(0o755)
-    with pytest.raises(_state.StateError, match=f"^{root}/other is there already"):
+    with pytest.raises(_state.StateError, match=f"^{root}/other exists with mode"):
         _state.StateDirectory.open(str(root), "other", create=True)
     assert stat.S_IMODE((root / "other").stat().st_mode) == 0o755
 

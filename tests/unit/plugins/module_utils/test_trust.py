@@ -95,4 +95,4 @@ def test_the_reader_of_a_log_says_it_in_a_sentence(tmp_path: pathlib.Path) -> No
     follower = Follower()
     follower.open([str(log)])
     follower.close()
-    assert follower.doubts == [(str(log), "it can be written by nobody, who may have changed what it says")]
+    assert follower.doubts == [(str(log), "it can be written by nobody, who may have changed its content")]

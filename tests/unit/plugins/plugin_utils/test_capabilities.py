@@ -14,7 +14,10 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.capabilities impor
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.looks import Look
 
-KNOWN = "title, defender, platforms, playbooks, state, looks, checked_by_module, has_fleet_findings, has_requirements"
+KNOWN = (
+    "title, defender, platforms, playbooks, state, looks, checked_by_module, has_fleet_findings, has_requirements,"
+    " has_protection, on_request"
+)
 LOOK = {
     "module": "locks_info",
     "scope": "locks",
@@ -70,13 +73,14 @@ def test_an_entry_is_read_as_it_is() -> None:
             f"unknown entry 'role'; known are {KNOWN}",
         ),
         ({"has_fleet_findings": "yes"}, "has_fleet_findings is true or false"),
+        ({"on_request": "yes"}, "on_request is true or false"),
         ({"title": ""}, "title is missing or no text; give it one"),
         ({"defender": None}, "defender is missing or no text; give it one"),
         ({"platforms": "linux"}, "platforms is missing or no list of names; [] says that there are none"),
-        ({"platforms": ["Linux"]}, "platforms has 'Linux', which is none of linux, windows"),
+        ({"platforms": ["Linux"]}, "platforms has 'Linux', which is not one of linux, windows"),
         (
             {"playbooks": ["scan"]},
-            f"playbooks has 'scan', which is none of {', '.join(capabilities.PLAYBOOKS)}",
+            f"playbooks has 'scan', which is not one of {', '.join(capabilities.PLAYBOOKS)}",
         ),
         ({"looks": None}, "looks is missing or no list; [] says that a scan asks nothing"),
         ({"looks": [5]}, "look 1: a mapping is needed, not int"),

@@ -36,9 +36,9 @@ def test_an_entry_becomes_an_alert_with_the_names_of_its_techniques() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"severity": "urgent"}, "alerts.yml: some_alert: severity 'urgent' is none of informational"),
-        ({"kind": "thing"}, "alerts.yml: some_alert: kind 'thing' is none of alert"),
-        ({"lifecycle": "once"}, "alerts.yml: some_alert: lifecycle 'once' is none of state, event"),
+        ({"severity": "urgent"}, "alerts.yml: some_alert: severity 'urgent' is not one of informational"),
+        ({"kind": "thing"}, "alerts.yml: some_alert: kind 'thing' is not one of alert"),
+        ({"lifecycle": "once"}, "alerts.yml: some_alert: lifecycle 'once' is not one of state, event"),
         ({"attack": ["T9999"]}, "alerts.yml: some_alert: attack technique 'T9999' is not in attack.yml"),
         ({"titel": "x"}, "alerts.yml: some_alert: unknown field 'titel'; known are attack"),
         ({"title": " "}, "alerts.yml: some_alert: field 'title' is missing or empty"),
@@ -121,7 +121,7 @@ def test_a_control_is_a_recommendation_that_says_what_is_wrong() -> None:
     [
         ({"problem": ""}, "1.yml: engine_old: field 'problem' is missing or empty"),
         ({"severity": None}, "1.yml: engine_old: field 'severity' is missing or empty"),
-        ({"severity": "urgent"}, "1.yml: engine_old: severity 'urgent' is none of informational"),
+        ({"severity": "urgent"}, "1.yml: engine_old: severity 'urgent' is not one of informational"),
         ({"remediation": " "}, "1.yml: engine_old: field 'remediation' is missing or empty"),
     ],
 )

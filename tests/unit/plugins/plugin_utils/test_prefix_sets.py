@@ -45,7 +45,7 @@ def test_large_sets_take_no_longer_than_a_moment() -> None:
 
 
 def test_what_is_no_prefix_is_named() -> None:
-    with pytest.raises(prefix_sets.PrefixSetError, match="'x' is no address or prefix"):
+    with pytest.raises(prefix_sets.PrefixSetError, match="'x' is not an address or prefix"):
         prefix_sets.merged(["x"])
 
 

@@ -15,6 +15,7 @@
 
 #include "bench.h"
 
+#include <dirent.h>
 #include <elf.h>
 #include <sys/ptrace.h>
 #include <pthread.h>
@@ -26,7 +27,11 @@
 /* No size that a compiler of regular expressions asks for. */
 #define ROOM (20 * 1024UL)
 
+#define MOST_THREADS 512
+
 static char content[ROOM];
+static pid_t others[MOST_THREADS];
+static int held;
 
 static void written(pid_t pid, unsigned long address, const void *bytes, size_t size)
 {
@@ -84,6 +89,39 @@ static void attach(pid_t pid)
 
     fail_unless(ptrace(PTRACE_ATTACH, pid, NULL, NULL) == 0, "PTRACE_ATTACH");
     fail_unless(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status), "it did not stop");
+}
+
+/* Stop all threads but the first: they may come to the instruction that is replaced for a system call. */
+static void hold_others(pid_t pid)
+{
+    char path[64];
+    int status, more = 1;
+
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    while (more) {
+        DIR *tasks = opendir(path);
+        struct dirent *task;
+
+        more = 0;
+        fail_unless(tasks != NULL, path);
+        while ((task = readdir(tasks)) != NULL) {
+            pid_t thread = (pid_t)atoi(task->d_name);
+
+            /* It is no thread, the first one, has ended, or is attached already. */
+            if (thread <= 0 || thread == pid || ptrace(PTRACE_ATTACH, thread, NULL, NULL) != 0)
+                continue;
+            fail_unless(waitpid(thread, &status, __WALL) == thread && held < MOST_THREADS, "a thread did not stop");
+            others[held++] = thread;
+            more = 1;
+        }
+        closedir(tasks);
+    }
+}
+
+static void release_others(void)
+{
+    while (held > 0)
+        ptrace(PTRACE_DETACH, others[--held], NULL, NULL);
 }
 
 /* Have the stopped process go on with these registers until it traps; then it is as it was. Return what is in rax. */
@@ -258,6 +296,7 @@ static void inject(pid_t pid, const char *code, int run)
     unsigned long address;
 
     attach(pid);
+    hold_others(pid);
     fail_unless(ptrace(PTRACE_GETREGS, pid, NULL, &registers) == 0, "PTRACE_GETREGS");
     address = new_memory(pid, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1UL);
     written(pid, address, content, size);
@@ -266,6 +305,7 @@ static void inject(pid_t pid, const char *code, int run)
         registers.orig_rax = (unsigned long long)-1;
         fail_unless(ptrace(PTRACE_SETREGS, pid, NULL, &registers) == 0, "PTRACE_SETREGS");
     }
+    release_others();
     fail_unless(ptrace(PTRACE_DETACH, pid, NULL, NULL) == 0, "PTRACE_DETACH");
     ready("pid=%d address=%lx size=%zu", (int)pid, address, size);
 }

@@ -45,7 +45,7 @@ def test_a_host_as_it_was_deployed() -> None:
         ({"is_permissive": True}, "fapolicyd is configured to be permissive, so it lets every program run."),
         (
             {"is_refused": False, "is_permissive": True},
-            "fapolicyd does not refuse a harmless file that nothing trusts, so it does not enforce the policy.",
+            "fapolicyd does not refuse a harmless untrusted file, so it does not enforce the policy.",
         ),
     ],
 )

@@ -63,12 +63,12 @@ def test_a_host_that_boots_stops_everything() -> None:
 @pytest.mark.parametrize(
     ("observed", "severity", "message"),
     [
-        ([Interruption(NOW, NOW + 60)], "high", "stopped once since the last look, for 60 seconds."),
-        ([Interruption(NOW, NOW + 2)], "medium", "stopped once since the last look, for 2 seconds."),
+        ([Interruption(NOW, NOW + 60)], "high", "stopped once since the last scan, for 60 seconds."),
+        ([Interruption(NOW, NOW + 2)], "medium", "stopped once since the last scan, for 2 seconds."),
         (
             [Interruption(NOW, NOW + 2), Interruption(NOW + 9, None)],
             "high",
-            "stopped 2 times since the last look, and does not run since.",
+            "stopped 2 times since the last scan, and does not run since.",
         ),
         (
             [Interruption(LATER - 60, LATER - 58)],
@@ -76,8 +76,8 @@ def test_a_host_that_boots_stops_everything() -> None:
             "It was when a policy was deployed, or a maintenance window began or ended.",
         ),
         # Whoever waits for a deployment is not covered by it, nor is whoever takes time.
-        ([Interruption(LATER - 60, LATER - 30)], "high", "once since the last look, for 30 seconds."),
-        ([Interruption(LATER - 60, LATER - 58), Interruption(NOW, NOW + 60)], "high", "once since the last look"),
+        ([Interruption(LATER - 60, LATER - 30)], "high", "once since the last scan, for 30 seconds."),
+        ([Interruption(LATER - 60, LATER - 58), Interruption(NOW, NOW + 60)], "high", "once since the last scan"),
     ],
 )
 def test_severity_is_that_of_the_longest(observed: list[Interruption], severity: str, message: str) -> None:

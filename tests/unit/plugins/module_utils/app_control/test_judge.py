@@ -98,7 +98,7 @@ def test_what_a_rule_is_for_is_allowed(program: Program, rule: Rule, by: str) ->
         (TOOL, [DIRECTORY._replace(except_sha256=(ONE,))], "", "the rule for /opt/app/bin leaves out this content"),
         # Anybody else can write there now.
         (TOOL._replace(writers=("eve",)), [DIRECTORY], "", "does not count, as eve can write there"),
-        (TOOL._replace(owner="", content="gone"), [DIRECTORY], "", "nobody knows who could write"),
+        (TOOL._replace(owner="", content="gone"), [DIRECTORY], "", "it is unknown who can write there"),
         (TOOL._replace(path="/opt/app/bin-evil"), [DIRECTORY], "", "no package"),
         (TOOL._replace(path=printable("/tmp/x\n/opt/app/bin/tool")), [DIRECTORY, DIGEST], "", "no package"),
         (TOOL._replace(sha256=OTHER), [DIGEST], "app_changed_program", "has another content"),

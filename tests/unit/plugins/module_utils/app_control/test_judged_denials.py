@@ -28,7 +28,7 @@ def host(tmp_path: pathlib.Path) -> Host:
 
 
 def refused(program: t.Any = TOOL, denials: Denials = _BLOCKED, **others: t.Any) -> Record:
-    """Return a program of which nothing ran since the last look."""
+    """Return a program of which nothing ran since the last scan."""
     return Record(program, NOW - 60, NOW, [], denials=denials, newest_denied=EXECUTION, **others)
 
 
@@ -40,8 +40,8 @@ def ran(program: t.Any = TOOL, denials: Denials = _NONE, **others: t.Any) -> Rec
 @pytest.mark.parametrize(
     ("record", "disposition", "count", "message"),
     [
-        (refused(), "blocked", 3, "fapolicyd blocked it 3 times since the last look, tried by eve in /home/eve"),
-        (ran(), "allowed", 3, "It ran 3 times since the last look by eve in /home/eve"),
+        (refused(), "blocked", 3, "fapolicyd blocked it 3 times since the last scan, tried by eve in /home/eve"),
+        (ran(), "allowed", 3, "It ran 3 times since the last scan by eve in /home/eve"),
         (ran(denials=Denials(blocked=1)), "allowed", 4, "no package. fapolicyd blocked it once."),
         (
             ran(denials=Denials(rehearsed=3)),
@@ -49,7 +49,7 @@ def ran(program: t.Any = TOOL, denials: Denials = _NONE, **others: t.Any) -> Rec
             3,
             "fapolicyd would have blocked it 3 times if it were not permissive.",
         ),
-        (refused(is_running=True), "allowed", 3, "It ran once since the last look"),
+        (refused(is_running=True), "allowed", 3, "It ran once since the last scan"),
     ],
 )
 def test_a_violation_says_whether_it_was_blocked(
@@ -89,13 +89,13 @@ def test_approving_what_was_only_refused_ends_its_finding(host: Host) -> None:
             refused(NGINX),
             None,
             "blocked",
-            "fapolicyd blocked it 3 times since the last look (rule 2 of compiled.rules)",
+            "fapolicyd blocked it 3 times since the last scan (rule 2 of compiled.rules)",
         ),
         (
             ran(NGINX, Denials(0, 2)),
             "medium",
             "allowed",
-            "fapolicyd would have blocked it 2 times, if it were not permissive, since the last look",
+            "fapolicyd would have blocked it 2 times, if it were not permissive, since the last scan",
         ),
     ],
 )

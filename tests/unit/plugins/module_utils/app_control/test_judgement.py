@@ -102,7 +102,7 @@ def test_program_that_is_not_allowed_is_one_finding_with_its_evidence(host: Host
     assert (found["alert"], found["subject"], found["severity"]) == ("app_unapproved_program", TOOL.path, None)
     assert (found["count"], found["first_time"], found["last_time"]) == (3, NOW - 60, NOW)
     assert found["message"] == (
-        "It ran 3 times since the last look by eve in /home/eve, started by /usr/bin/bash: it belongs to no package."
+        "It ran 3 times since the last scan by eve in /home/eve, started by /usr/bin/bash: it belongs to no package."
     )
     (evidence,) = found["evidences"]
     assert evidence["file"]["hashes"] == [{"algorithm_id": 3, "algorithm": "SHA-256", "value": ONE}]

@@ -174,7 +174,7 @@ def test_what_a_look_has_no_time_for_is_read_by_the_next(host: Host, monkeypatch
         patched.setattr(Deadline, "passed", lambda deadline: deadline.seconds == 7)
         late = host.recorded(time_budget=7)
     assert host.record(late, tool).program.sha256 == ""
-    assert any("the next look reads them" in each["reason"] for each in late.scopes[0].entry()["skipped"])
+    assert any("the next scan reads them" in each["reason"] for each in late.scopes[0].entry()["skipped"])
     record = host.record(host.recorded(), tool)
     assert (record.program.content, record.new_executions, record.is_altered) == ("present", 0, True)
     assert record.program.sha256

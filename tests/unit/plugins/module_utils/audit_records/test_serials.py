@@ -197,18 +197,18 @@ _CUT = (
     f"4 events that the kernel recorded are missing from {_BETWEEN}: auditd was too slow, was killed or did not run, "
     "or somebody "
 )
-_RESTARTED = f"1 event that the kernel recorded is missing from {_BETWEEN}, when auditd was started anew"
-_PART = "the log has only a part of what was recorded: 30 events that the kernel recorded are missing all over it"
+_RESTARTED = f"1 event that the kernel recorded is missing from {_BETWEEN}, when auditd was restarted"
+_PART = "the log is incomplete: 30 events that the kernel recorded are missing throughout it"
 
 
 @pytest.mark.parametrize(
     ("holes", "sentences", "alert"),
     [
         ([], [], 0),
-        ([hole(5, 8)], [_CUT + "cut them out"], 4),
+        ([hole(5, 8)], [_CUT + "removed them"], 4),
         ([hole(5, 5, restarted=True)], [_RESTARTED], 0),
-        ([hole(5, 5, restarted=True), hole(7, 10)], [_CUT + "cut them out", _RESTARTED], 4),
-        ([hole(5, 8, restarted=True)._replace(orderly=False)], [_CUT + "cut them out"], 4),
+        ([hole(5, 5, restarted=True), hole(7, 10)], [_CUT + "removed them", _RESTARTED], 4),
+        ([hole(5, 8, restarted=True)._replace(orderly=False)], [_CUT + "removed them"], 4),
         ([hole(number, number) for number in range(0, 60, 2)], [_PART], 0),
     ],
 )

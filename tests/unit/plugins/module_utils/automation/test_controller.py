@@ -56,19 +56,22 @@ def test_addresses_are_given_besides(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"automation_users": [""]}, "automation_users: '' is no account; give the name that automation signs in with"),
+        (
+            {"automation_users": [""]},
+            "automation_users: '' is not an account; give the name that automation signs in with",
+        ),
         (
             {"automation_users": ["ansible"], "automation_addresses": ["controller"]},
-            "automation_addresses: 'controller' is no address or network; give one such as 192.0.2.10 or 192.0.2.0/24",
+            "automation_addresses: 'controller' is not an address or network; write one as 192.0.2.10 or 192.0.2.0/24",
         ),
         # Whether or not there is an account that it would be used for.
         (
             {"automation_addresses": ["192.0.2.1", "192.0.2.300"]},
-            "automation_addresses: '192.0.2.300' is no address or network; give one such as 192.0.2.10 or 192.0.2.0/24",
+            "automation_addresses: '192.0.2.300' is not an address or network; write one as 192.0.2.10 or 192.0.2.0/24",
         ),
         (
             {"automation_units": ["puppet"]},
-            "automation_units: 'puppet' is no service; give its name as systemctl shows it, such as puppet.service",
+            "automation_units: 'puppet' is not a service; write its name as in systemctl, such as puppet.service",
         ),
         (
             {"automation_units": [f"a{number}.service" for number in range(51)]},

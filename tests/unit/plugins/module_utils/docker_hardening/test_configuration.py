@@ -190,11 +190,11 @@ def test_a_file_that_is_a_link_is_followed_within_the_root(tmp_path: pathlib.Pat
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"{", "is no JSON"),
-        (b"[]", "is no JSON object"),
-        (b"\xff", "is no JSON"),
+        (b"{", "is not JSON"),
+        (b"[]", "is not a JSON object"),
+        (b"\xff", "is not JSON"),
         (b"[" * 100_000, "is nested too deeply"),
-        (b'{"mtu": ' + b"9" * 900_000 + b"}", "is no JSON"),
+        (b'{"mtu": ' + b"9" * 900_000 + b"}", "is not JSON"),
         (b" " * 2_000_000, "cannot be read: it is longer than 1048576 bytes"),
     ],
 )
@@ -211,7 +211,7 @@ def test_a_fifo_is_not_waited_for(tmp_path: pathlib.Path) -> None:
     root = _root(tmp_path)
     os.mkfifo(tmp_path / "etc/docker/daemon.json")
     found = configuration.read(root, _FILE)
-    assert (found.file.file.kind, found.file.problem) == ("other", f"{_FILE} cannot be read: it is no regular file")
+    assert (found.file.file.kind, found.file.problem) == ("other", f"{_FILE} cannot be read: it is not a regular file")
 
 
 @pytest.mark.parametrize("target", ["loop", "/etc/docker/daemon.json", "/nowhere"])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 import pytest
@@ -92,3 +93,9 @@ def test_only_so_many_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     named, skipped = _named(monkeypatch, engines, set(engines))
     assert len(named) == 32
     assert len(skipped) == 8
+
+
+def test_only_who_is_not_root_is_advised_to_become_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    for account, advice in ((0, "scan the container's host"), (7, "run as root (become: true, or sudo make scan)")):
+        monkeypatch.setattr(os, "geteuid", lambda account=account: account)
+        assert processes._unseen(9).endswith(f"; {advice}")

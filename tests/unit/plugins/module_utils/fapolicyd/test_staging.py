@@ -60,7 +60,7 @@ def test_files_are_left_out_and_names_exchanged(source: pathlib.Path, tmp_path: 
 
 def test_what_no_copy_can_be_made_of_is_refused(source: pathlib.Path, tmp_path: pathlib.Path) -> None:
     os.mkfifo(source / "fifo")
-    with pytest.raises(staging.StagingError, match="fifo is no file, directory or link"):
+    with pytest.raises(staging.StagingError, match="fifo is not a file, directory or link"):
         staging.build(str(source), str(tmp_path / "staged"), {})
 
 

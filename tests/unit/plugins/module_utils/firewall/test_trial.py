@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 import pytest
@@ -128,6 +129,22 @@ def test_what_is_in_force_is_read(objects: nft.Objects, elements: list[nft.Eleme
 )  # fmt: skip
 def test_elements_are_read(item: t.Any, expected: nft.Element) -> None:
     assert nft.element(item) == expected
+
+
+@pytest.mark.parametrize(
+    ("account", "expected"),
+    [
+        (0, "root has no CAP_NET_ADMIN here, as in a container, and cannot use the packet filter"),
+        (1000, "only root may use the packet filter; run as root (become: true, or sudo make scan)"),
+    ],
+)
+def test_only_who_is_not_root_is_advised_to_become_root(
+    monkeypatch: pytest.MonkeyPatch, account: int, expected: str
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: account)
+    sentence = nft.explain("netlink: Error: cache initialization failed: Operation not permitted\n", None)
+    assert sentence.startswith(expected)
+    assert ("run as root" in sentence) is bool(account)
 
 
 def test_a_message_of_nft_is_one_line_that_can_be_shown() -> None:

@@ -114,8 +114,8 @@ def test_a_source_is_within_or_not_or_in_part(first: str, last: str | None, expe
 def test_a_rule_of_iptables(line: str, expected: t.AbstractSet[str]) -> None:
     text = f"*filter\n:INPUT ACCEPT [0:0]\n:other - [0:0]\n-A INPUT {line}\nCOMMIT\n"
     (table,) = iptables_rules.tables(text, "ipv4")
-    assert table.possible(PACKET) == expected
-    assert table.possible(Packet("tcp", (22, 22), ipaddress.ip_network("fd99::1"))) == {ACCEPT}
+    assert set(table.decide(PACKET)) == expected
+    assert set(table.decide(Packet("tcp", (22, 22), ipaddress.ip_network("fd99::1")))) == {ACCEPT}
 
 
 def test_tables_that_let_everything_in_are_not_named() -> None:
@@ -134,8 +134,35 @@ def test_what_iptables_translated_and_nft_cannot_name_is_left_open() -> None:
         "expr": [{"xt": None}, {"counter": {}}, {"drop": None}],
     }
     (table,) = nft_rules.tables([{"chain": chain}, {"rule": rule}])
-    assert table.possible(PACKET) == BOTH
+    assert set(table.decide(PACKET)) == BOTH
     # A set of which only the name is known.
     match = {"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "@bad"}}
     (table,) = nft_rules.tables([{"chain": chain}, {"rule": {**rule, "expr": [match, {"drop": None}]}}])
-    assert table.possible(PACKET) == BOTH
+    assert set(table.decide(PACKET)) == BOTH
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("-o eth0 -d 203.0.113.0/24 -j DROP", {DENY}),
+        ("-o eth+ -j DROP", {DENY}),
+        ("! -o eth0 -j DROP", {ACCEPT}),
+        ("-o lo -j DROP", {ACCEPT}),
+        ("-d 198.51.100.1 -j DROP", {ACCEPT}),
+        ("-m owner --uid-owner 33 -j DROP", BOTH),
+    ],
+)
+def test_a_rule_of_iptables_for_what_goes_out(line: str, expected: t.AbstractSet[str]) -> None:
+    text = f"*filter\n:INPUT DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT {line}\nCOMMIT\n"
+    (table,) = iptables_rules.tables(text, "ipv4", nft_rules.HOOKS)
+    own, peer = ipaddress.ip_network("192.0.2.5"), ipaddress.ip_network("203.0.113.9")
+    decisions = table.decide(Packet("tcp", (443, 443), own, peer, "eth0", outgoing=True))
+    assert set(decisions) == expected
+    assert decisions.get(DENY, f"-A OUTPUT {line}") == f"-A OUTPUT {line}"
+
+
+def test_what_one_chain_denies_no_other_accepts() -> None:
+    assert verdict.together([{ACCEPT: "a"}, {DENY: "b"}, {ACCEPT: "c"}]) == {DENY: "b"}
+    assert verdict.together([{ACCEPT: "a", DENY: "b"}, {ACCEPT: "c"}]) == {ACCEPT: "a", DENY: "b"}
+    assert verdict.together([{DENY: "a"}, {ACCEPT: "", "redirect": "b"}]) == {ACCEPT: "", "redirect": "b"}
+    assert verdict.together([]) == {ACCEPT: ""}

@@ -74,8 +74,8 @@ def test_what_is_not_asked_for_or_unknown_stays_and_is_named(root: pathlib.Path)
     result = _run(root, ["jit"])
     assert _left(result, root) == {
         "findings.db-wal": "it is the store of a controller",
-        "notes\\n.txt": "it is none of the collection's",
-        "traffic": "it is state that was not to be removed",
+        "notes\\n.txt": "it does not belong to the collection",
+        "traffic": "it is state of another capability, which was not selected",
     }
     assert "failed" not in result
     assert _tree(root) == ["findings.db-wal", "notes\n.txt", "traffic", "traffic/lock", "traffic/policy.json"]
@@ -240,7 +240,7 @@ def test_a_directory_that_a_run_is_writing_in_stays(root: pathlib.Path) -> None:
             result = _run(root, ["jit"])
         assert _left(result, root) == {
             "jit": "another run is writing there and did not end within 0 s; wait for it, or raise lock_timeout",
-            "traffic": "it is state that was not to be removed",
+            "traffic": "it is state of another capability, which was not selected",
         }
         assert result["failed"]
         assert not result["changed"]
@@ -256,7 +256,7 @@ def test_directories_deeper_than_any_of_ours_stay(root: pathlib.Path) -> None:
         path.mkdir(0o700)
     result = _run(root)
     assert result["failed"]
-    assert list(_left(result, root).values()) == ["it is in too many directories; look into it"]
+    assert list(_left(result, root).values()) == ["it is in too many directories; find out why"]
     assert path.exists()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.simulated import Packet, SimulatedPackets
 from ansible_collections.bulwark.servers.plugins.module_utils.jit_access import detect
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
@@ -20,7 +21,27 @@ def tried(source: str, port: int, packets: int, left: int = 86400, protocol: str
 
 def test_an_attempt_was_when_its_element_was_renewed() -> None:
     (found,) = detect.attempts([tried("192.0.2.7", 22, 5, left=86000)], NOW)
-    assert found == {"source": "192.0.2.7", "protocol": "tcp", "port": 22, "packets": 5, "last": NOW - 400}
+    assert found == {
+        "source": "192.0.2.7",
+        "protocol": "tcp",
+        "port": 22,
+        "packets": 5,
+        "last": NOW - 400,
+        "simulated": False,
+    }
+
+
+def test_what_only_a_simulation_sent_is_no_finding_and_is_still_returned() -> None:
+    packet = Packet("boot", "203.0.113.1", "tcp", 22, 60, 99.0, 99.1)
+    simulated = SimulatedPackets([packet], 86400, 100.0, lambda: 100.0)
+    own, other = tried("203.0.113.1", 22, 1), tried("192.0.2.7", 22, 1)
+    attempts = list(detect.attempts([own, other], NOW, simulated))
+    assert [one["simulated"] for one in attempts] == [True, False]
+    assert detect.attempted(attempts[:1]) == []
+    (found,) = detect.attempted(attempts)
+    assert (found["count"], [one["src_endpoint"]["ip"] for one in found["evidences"]]) == (1, ["192.0.2.7"])
+    again = list(detect.attempts([tried("203.0.113.1", 22, 2)], NOW, simulated))
+    assert [one["count"] for one in detect.attempted(again)] == [2]
 
 
 @pytest.mark.parametrize("key", [("192.0.2.7",), ("192.0.2.7", "tcp", "ssh"), ("192.0.2.7", "tcp")])

@@ -52,11 +52,11 @@ def test_what_the_policy_has_is_allowed(changes: dict[str, t.Any]) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ports": ["23"]}, "ports: TCP port 23 is not one that the policy locks; those are 22, 8000-8049, 8050-8100"),
-        ({"ports": ["21-22"]}, "ports: TCP port 21 is not one that the policy locks; those are"),
-        ({"ports": ["22-23"]}, "ports: TCP port 23 is not one that the policy locks; those are"),
-        ({"protocol": "udp"}, "ports: UDP port 22 is not one that the policy locks; those are 8000-8049"),
-        ({"ports": ["8050"], "protocol": "both"}, "ports: UDP port 8050 is not one that the policy locks; those are"),
+        ({"ports": ["23"]}, "ports: the policy does not lock TCP port 23; it locks 22, 8000-8049, 8050-8100"),
+        ({"ports": ["21-22"]}, "ports: the policy does not lock TCP port 21; it locks"),
+        ({"ports": ["22-23"]}, "ports: the policy does not lock TCP port 23; it locks"),
+        ({"protocol": "udp"}, "ports: the policy does not lock UDP port 22; it locks 8000-8049"),
+        ({"ports": ["8050"], "protocol": "both"}, "ports: the policy does not lock UDP port 8050; it locks"),
         ({"duration": 3601}, "duration is 3601 seconds, and the policy allows at most 3600 for port 22; ask for less"),
         (
             {"ports": ["8000-8100"], "duration": 601},
@@ -65,10 +65,10 @@ def test_what_the_policy_has_is_allowed(changes: dict[str, t.Any]) -> None:
         ({"duration": 299}, "duration is 299 seconds; ask for 300 (5 minutes) or more"),
         (
             {"sources": ["192.0.2.7"]},
-            "sources: 192.0.2.7 may not ask for port 22; the policy allows 10.0.0.0/8, 2001:db8::/32",
+            "sources: 192.0.2.7 may not request port 22; the policy allows 10.0.0.0/8, 2001:db8::/32",
         ),
-        ({"sources": ["10.1.2.3", "8.0.0.0/5"]}, "sources: 8.0.0.0/5 may not ask for port 22; the policy allows"),
-        ({"sources": ["2001:db9::1"]}, "sources: 2001:db9::1 may not ask for port 22; the policy allows"),
+        ({"sources": ["10.1.2.3", "8.0.0.0/5"]}, "sources: 8.0.0.0/5 may not request port 22; the policy allows"),
+        ({"sources": ["2001:db9::1"]}, "sources: 2001:db9::1 may not request port 22; the policy allows"),
     ],
 )
 def test_what_it_has_not_is_refused_with_one_sentence(changes: dict[str, t.Any], message: str) -> None:
@@ -82,9 +82,9 @@ def test_what_it_has_not_is_refused_with_one_sentence(changes: dict[str, t.Any],
     [
         ({"ports": []}, "ports is empty; name the ports that are to be opened"),
         ({"sources": []}, "sources is empty; name the addresses or prefixes that the ports are to be opened for"),
-        ({"ports": ["x"]}, "ports: 'x' is no port; use a number from 1 to 65535, or a range such as 8000-8100"),
+        ({"ports": ["x"]}, "ports: 'x' is not a port; use a number from 1 to 65535, or a range such as 8000-8100"),
         ({"sources": ["10.0.0.1/8"]}, "sources: '10.0.0.1/8' has more bits than its prefix is long; write 10.0.0.0/8"),
-        ({"protocol": "icmp"}, "protocol: protocol 'icmp' is none of tcp, udp and both"),
+        ({"protocol": "icmp"}, "protocol: protocol 'icmp' is not one of tcp, udp and both"),
     ],
 )
 def test_what_is_no_request_is_said_in_one_sentence(changes: dict[str, t.Any], message: str) -> None:

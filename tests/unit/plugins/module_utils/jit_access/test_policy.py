@@ -55,23 +55,23 @@ def test_a_policy_is_put_in_one_form() -> None:
 @pytest.mark.parametrize(
     ("ports", "always", "message"),
     [
-        ([], [], "ports is empty; list what is to be locked, or remove everything with state=absent"),
+        ([], [], "ports is empty; list the ports to lock, or remove everything with state=absent"),
         (
             [item(), item(port="0")],
             [],
-            "ports, item 2: '0' is no port; use a number from 1 to 65535, or a range such as 8000-8100",
+            "ports, item 2: '0' is not a port; use a number from 1 to 65535, or a range such as 8000-8100",
         ),
-        ([item(port="70000")], [], "ports, item 1: '70000' is no port; use a number from 1 to 65535, or"),
-        ([item(port="ssh")], [], "ports, item 1: 'ssh' is no port; use a number from 1 to 65535, or"),
-        ([item(port="22,23")], [], "ports, item 1: '22,23' is no port; use a number from 1 to 65535, or"),
-        ([item(port="22-")], [], "ports, item 1: '22-' is no port; use a number from 1 to 65535, or"),
-        ([item(port=None)], [], "ports, item 1: 'None' is no port; use a number from 1 to 65535, or"),
+        ([item(port="70000")], [], "ports, item 1: '70000' is not a port; use a number from 1 to 65535, or"),
+        ([item(port="ssh")], [], "ports, item 1: 'ssh' is not a port; use a number from 1 to 65535, or"),
+        ([item(port="22,23")], [], "ports, item 1: '22,23' is not a port; use a number from 1 to 65535, or"),
+        ([item(port="22-")], [], "ports, item 1: '22-' is not a port; use a number from 1 to 65535, or"),
+        ([item(port=None)], [], "ports, item 1: 'None' is not a port; use a number from 1 to 65535, or"),
         (
             [item(port="90-80")],
             [],
             "ports, item 1: the range '90-80' ends before it begins; write the lower port first",
         ),
-        ([item(protocol="sctp")], [], "ports, item 1: protocol 'sctp' is none of tcp, udp and both"),
+        ([item(protocol="sctp")], [], "ports, item 1: protocol 'sctp' is not one of tcp, udp and both"),
         (
             [item(max_duration=299)],
             [],
@@ -90,27 +90,27 @@ def test_a_policy_is_put_in_one_form() -> None:
         (
             [item(sources=["gateway"])],
             [],
-            "ports, item 1: sources: 'gateway' is no address or prefix; write one such as 192.0.2.7, 192.0.2.0/24 or",
+            "ports, item 1: sources: 'gateway' is not an address or prefix; write one such as 192.0.2.7, 192.0.2.0/24",
         ),
         (
             [item(sources=["010.0.0.1"])],
             [],
-            "ports, item 1: sources: '010.0.0.1' is no address or prefix; write one such as",
+            "ports, item 1: sources: '010.0.0.1' is not an address or prefix; write one such as",
         ),
         (
             [item(sources=[])],
             [],
-            "ports, item 1: sources is empty, so that nobody could ask; name prefixes, or leave it out",
+            "ports, item 1: sources is empty, so nobody could request access; name prefixes, or leave it out",
         ),
         (
             [item()],
             ["0.0.0.0/0"],
-            "always_allow: 0.0.0.0/0 is everybody, so that nothing would be locked; name fewer",
+            "always_allow: 0.0.0.0/0 is everybody, so nothing would be locked; name fewer",
         ),
         (
             [item()],
             ["0.0.0.0/1", "128.0.0.0/1"],
-            "always_allow: 0.0.0.0/0 is everybody, so that nothing would be locked",
+            "always_allow: 0.0.0.0/0 is everybody, so nothing would be locked",
         ),
         (
             [item()],

@@ -10,9 +10,11 @@ import os
 import types
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils._net_sockets import Socket
+from ansible_collections.bulwark.servers.plugins.module_utils._proc_status import Capabilities
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import model
 
-_NOTHING = model.Capabilities(0, 0, 0, 0, 0)
+_NOTHING = Capabilities(0, 0, 0, 0, 0)
 PROCESS = model.Process(
     pid=1234,
     started=99,
@@ -163,7 +165,7 @@ class FakeHost:
         self._owners = owners or {}
         self._remembered: dict[t.Hashable, t.Any] = {}
 
-    def sockets_of(self, process: model.Process) -> t.Sequence[model.Socket]:
+    def sockets_of(self, process: model.Process) -> t.Sequence[Socket]:
         return ()
 
     def owner(self, path: bytes) -> str | None:

@@ -11,6 +11,7 @@ import types
 import typing as t
 import zlib
 
+from ansible_collections.bulwark.servers.plugins.module_utils._net_sockets import Socket
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import disguise, origin, privilege
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import places, surroundings
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import (
@@ -20,7 +21,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model 
     OpenFile,
     Process,
     Sign,
-    Socket,
 )
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view import Host
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes

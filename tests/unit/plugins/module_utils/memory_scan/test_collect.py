@@ -18,7 +18,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import
 
 from tests.unit.plugins.module_utils.memory_scan._started import WAITING, python
 
-_REASON = "looking at it failed: KeyError: 'odd' (plugins/module_utils/memory_scan/"
+_REASON = "checking it failed: KeyError: 'odd' (plugins/module_utils/memory_scan/"
 
 
 def _raise(*_arguments: t.Any) -> t.NoReturn:

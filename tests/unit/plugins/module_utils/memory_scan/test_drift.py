@@ -9,10 +9,11 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._net_sockets import Socket
 from ansible_collections.bulwark.servers.plugins.module_utils._state import DamagedError, NewerError
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import drift
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.detect import Seen
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Socket
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process
 
 from tests.unit.plugins.module_utils.memory_scan._processes import process
 

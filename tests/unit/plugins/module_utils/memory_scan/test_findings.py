@@ -10,10 +10,11 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
+from ansible_collections.bulwark.servers.plugins.module_utils._net_sockets import Socket
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan import detect, drift
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.content import Content
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.detect import Seen
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Memory, Process, Sign, Socket
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Memory, Process, Sign
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import content as compiled
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import evidence

@@ -61,10 +61,13 @@ def test_dates_may_come_as_yaml_reads_them() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"pids": [0]}, "pids: 0 is no process id; they are from 1 to 4194304"),
-        ({"pids": [99999999999999999999]}, "pids: 99999999999999999999 is no process id; they are from 1 to 4194304"),
-        ({"exclude": [4194305]}, "exclude: 4194305 is no process id"),
-        ({"exclude": [-1]}, "exclude: -1 is no process id"),
+        ({"pids": [0]}, "pids: 0 is not a process id; they are from 1 to 4194304"),
+        (
+            {"pids": [99999999999999999999]},
+            "pids: 99999999999999999999 is not a process id; they are from 1 to 4194304",
+        ),
+        ({"exclude": [4194305]}, "exclude: 4194305 is not a process id"),
+        ({"exclude": [-1]}, "exclude: -1 is not a process id"),
         ({"users": [""]}, "users: one of them is empty"),
         ({"names": ["a", ""]}, "names: one of them is empty"),
         ({"time_budget": 0}, "time_budget is 0; use 1 or more"),
@@ -77,16 +80,16 @@ def test_dates_may_come_as_yaml_reads_them() -> None:
             {"allowlist": [{**ALLOWED, "sha256": None}]},
             "allowlist: entry 1 has neither sha256 nor package; a path alone",
         ),
-        ({"allowlist": [ALLOWED, {**ALLOWED, "sha256": "ab"}]}, "allowlist: entry 2: sha256 'ab' is no digest"),
+        ({"allowlist": [ALLOWED, {**ALLOWED, "sha256": "ab"}]}, "allowlist: entry 2: sha256 'ab' is not a digest"),
         ({"allowlist": [{**ALLOWED, "path": "x"}]}, "allowlist: entry 1: path 'x' is relative"),
         ({"allowlist": [{**ALLOWED, "reason": " "}]}, "allowlist: entry 1 has no reason; say why it is allowed"),
         (
             {"allowlist": [{**ALLOWED, "until": "soon"}]},
-            "allowlist: entry 1: until 'soon' is no date such as 2027-01-31",
+            "allowlist: entry 1: until 'soon' is not a date such as 2027-01-31",
         ),
-        ({"allowlist": [{**ALLOWED, "until": "2027-02-30"}]}, "until '2027-02-30' is no date"),
-        ({"allowlist": [{**ALLOWED, "until": "20270131"}]}, "until '20270131' is no date"),
-        ({"allowlist": [{**ALLOWED, "until": "2027-01-31\n"}]}, "is no date"),
+        ({"allowlist": [{**ALLOWED, "until": "2027-02-30"}]}, "until '2027-02-30' is not a date"),
+        ({"allowlist": [{**ALLOWED, "until": "20270131"}]}, "until '20270131' is not a date"),
+        ({"allowlist": [{**ALLOWED, "until": "2027-01-31\n"}]}, "is not a date"),
     ],
 )
 def test_what_cannot_be_is_named_in_one_sentence(given: dict[str, t.Any], words: str) -> None:

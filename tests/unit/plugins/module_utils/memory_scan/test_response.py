@@ -102,7 +102,9 @@ def test_a_process_that_has_ended_gets_nothing(process: subprocess.Popen[str]) -
 @pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()], ids=["first", "own", "parent"])
 def test_what_everything_depends_on_gets_no_signal(pid: int) -> None:
     for action in ("stop", "kill", "continue"):
-        with pytest.raises(HostError, match=f"^Process {pid} is left alone: (everything on the host|it carries this)"):
+        with pytest.raises(
+            HostError, match=f"^Process {pid} is left alone: (ending it would stop the whole host|it carries this)"
+        ):
             respond(pid, action, check_mode=True)
 
 
@@ -171,7 +173,9 @@ def test_a_run_never_pushes_out_its_own_evidence(process: subprocess.Popen[str],
     kept = [respond(process.pid, "capture", **given, run="now")["capture"] for _each in range(3)]
     assert [len(each["removed"]) for each in kept] == [1, 1, 1]
     with pytest.raises(
-        HostError, match=r"has 3 captures of this run already, none of which is removed .*max_captures\.$"
+        HostError,
+        match=r"has 3 captures of this run already, which are not removed for new ones; raise "
+        r"max_captures\.$",
     ):
         respond(process.pid, "capture", **given, run="now")
     place = tmp_path / "state" / "memory_scan"
@@ -201,7 +205,8 @@ def test_evidence_is_bounded(process: subprocess.Popen[str], tmp_path: pathlib.P
     result = capture.capture({**params, "state_dir": str(tmp_path / "state"), "max_dump": 0})
     assert result is not None
     assert [file["name"] for file in result["files"]] == ["maps", "process.json"]
-    with pytest.raises(HostError, match=r"^There is too little room in .*; make some, or lower max_dump\.$"):
+    advice = r"free some, or lower max_dump \(memory_scan_max_dump of the role\)\.$"
+    with pytest.raises(HostError, match=rf"^There is too little space in .*; {advice}"):
         capture.capture({**params, "state_dir": str(tmp_path / "state"), "max_dump": 1 << 30})
 
 

@@ -97,7 +97,7 @@ def test_what_it_died_at_without_its_memory_is_left_out_entirely() -> None:
             os._exit(3)
         return _shown(lost)
 
-    reason = "the process that read it ended without an answer (status 3)"
+    reason = "the process that read it ended without a result (status 3)"
     assert _run(scan) == {str(os.getpid()): [reason, True]}
 
 
@@ -137,7 +137,7 @@ def test_who_waits_in_vain_is_ended() -> None:
         return _shown(lost)
 
     began = time.monotonic()
-    reason = "whoever reads it waits in the kernel, and 0.4 s were not enough"
+    reason = "reading it blocks in the kernel for more than 0.4 s"
     assert _run(scan, _SHORT) == {str(os.getpid()): [reason, False]}
     assert time.monotonic() - began < 20
 
@@ -221,7 +221,7 @@ def test_who_does_not_care_for_its_children_gets_the_result_all_the_same() -> No
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         assert _run(lambda _progress, _lost: {"seen": True}) == {"seen": True}
-        with pytest.raises(LostError, match="gave no answer"):
+        with pytest.raises(LostError, match="returned no result"):
             _run(lambda _progress, _lost: {"never": _die()})
     finally:
         signal.signal(signal.SIGCHLD, before)

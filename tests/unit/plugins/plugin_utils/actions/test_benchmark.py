@@ -206,9 +206,7 @@ def test_a_check_writes_nothing(site: Site) -> None:
     "controls", [[{**answer(), "status": "green"}], [answer(), answer()], [{"control": "x"}], ["x"]]
 )
 def test_an_answer_that_is_none_is_refused_as_a_whole(site: Site, controls: list[t.Any]) -> None:
-    with pytest.raises(
-        AnsibleActionFail, match="the host's answer is invalid and nothing of it was used, so look into"
-    ):
+    with pytest.raises(AnsibleActionFail, match="the host returned an invalid result, which was discarded"):
         site.result(*controls)
 
 

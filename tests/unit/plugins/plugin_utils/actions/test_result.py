@@ -49,11 +49,11 @@ def test_what_only_the_controller_may_say_is_left_out(key: str) -> None:
 
 
 _KILLED = (
-    "the module was ended by signal 9 (SIGKILL) before it answered: somebody on the host did that, or the kernel where "
-    "memory ran out, which its journal says then (journalctl -k); in that case give the host more memory or the module "
-    "less to do, and run it again"
+    "the module was ended by signal 9 (SIGKILL) before it returned a result: a user of the host did that, or the "
+    "kernel because memory ran out; if journalctl -k shows the latter, give the host more memory or the module less "
+    "to do, and run it again"
 )
-_LOOK = "look into the host's journal (journalctl), and run it again"
+_LOOK = "see the host's journal (journalctl), and run it again"
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ _LOOK = "look into the host's journal (journalctl), and run it again"
     [
         (137, _KILLED),
         (-9, _KILLED),
-        (139, "the module was ended by signal 11 (SIGSEGV) before it answered: " + _LOOK),
-        (162, "the module was ended by signal 34 (SIGRTMIN) before it answered: " + _LOOK),
+        (139, "the module was ended by signal 11 (SIGSEGV) before it returned a result: " + _LOOK),
+        (162, "the module was ended by signal 34 (SIGRTMIN) before it returned a result: " + _LOOK),
         (1, "MODULE FAILURE"),
         (127, "MODULE FAILURE"),
         (255, "MODULE FAILURE"),

@@ -32,5 +32,5 @@ def test_a_span_ahead_is_in_the_future() -> None:
 
 @pytest.mark.parametrize("text", ["", "tomorrow", "-1d", "1y", "2026-13-01", "9999999d"])
 def test_what_is_no_time_is_explained(text: str) -> None:
-    with pytest.raises(timestamps.TimestampError, match="is no time: write a date"):
+    with pytest.raises(timestamps.TimestampError, match="is not a time: write a date"):
         timestamps.parse(text, now=0)

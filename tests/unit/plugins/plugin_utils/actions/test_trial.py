@@ -99,8 +99,8 @@ def test_what_is_left_of_a_trial_that_failed_is_withdrawn_once_and_changes_nothi
         "changed": False,
         "failed": True,
         "confirmed": False,
-        "msg": "No new connection came through the proposed rules within 10 seconds (timed out), so that the host has "
-        "gone back to the rules before by itself: do something.",
+        "msg": "No new connection came through the proposed rules within 10 seconds (timed out), so the host restored "
+        "the former rules by itself: do something.",
     }
     first, *tries, last = action.given
     assert first == {"ports": [22]}, "what a play says of it is left out"
@@ -146,13 +146,13 @@ def test_a_connection_that_comes_through_too_late_is_said_to(monkeypatch: pytest
         return {"failed": True, "msg": "there is no such trial"}
 
     answer = _tried(monkeypatch, _Action(late))
-    assert "within 10 seconds (one came through only after that), so that" in answer["msg"]
+    assert "within 10 seconds (one came through only after that), so the host" in answer["msg"]
 
 
 class _Enforcement(_Action):
     """A change that stops programs, so that each error may come of it."""
 
-    PROPOSED, FORMER = "the policy on trial", "what it enforced before"
+    PROPOSED, FORMER = "the policy on trial", "the former policy"
 
     def is_lost(self, error: AnsibleError) -> bool:
         return True
@@ -165,8 +165,8 @@ def test_a_module_that_could_not_run_did_not_come_in(monkeypatch: pytest.MonkeyP
         _Enforcement(lambda _arguments: {"failed": True, "module_stderr": "not permitted", "msg": "failed"}),
     )
     assert answer["msg"].startswith(
-        "No new connection came through the policy on trial within 10 seconds (not permitted), so that the host has "
-        "gone back to what it enforced before by itself"
+        "No new connection came through the policy on trial within 10 seconds (not permitted), so the host restored "
+        "the former policy by itself"
     )
 
 

@@ -34,7 +34,7 @@ def test_a_draft_shows_what_to_do_and_why() -> None:
 # Programs that some hosts have in common, learned from 2 hosts, observed for up to 30 days.
 # Written by bulwark.servers.learn on 2026-11-29. It allows and blocks nothing by itself.
 #
-# 1. Strike from allow what is not meant to run. Move from review to allow the rules of what is.
+# 1. Remove from allow the programs that should not run. Move from review to allow those that should.
 # 2. Put the file, and that of its base, into the directory that app_control_allowlists names.
 # 3. bulwark.servers.app_allowlist_info says what would be an alert; bulwark.servers.scan then raises it.
 role: web

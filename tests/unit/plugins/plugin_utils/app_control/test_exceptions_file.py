@@ -98,7 +98,7 @@ def test_removing_takes_the_lines_of_the_entry_and_leaves_comments() -> None:
         ("exceptions: [{program: /x, reason: y, by: z}]\n", "written in brackets"),
         ("exceptions: [\n", "cannot be read: .*correct it first"),
         ("exceptions: {}\n", "exceptions is a list"),
-        ("exeptions: []\n", "exceptions is probably meant"),
+        ("exeptions: []\n", "did you mean exceptions?"),
         ("- /x\n", "a mapping is needed"),
         ("exceptions: []\n---\nexceptions: []\n", "cannot be read"),
     ],

@@ -163,5 +163,5 @@ def test_a_list_is_outdated_if_nobody_runs_what_it_has(store: Store, tmp_path: p
 
 def test_lists_that_cannot_be_read_are_named(store: Store, tmp_path: pathlib.Path) -> None:
     (tmp_path / "web.yml").write_text("role: web\nalow: []\n")
-    with pytest.raises(ContentError, match="allow is probably meant"):
+    with pytest.raises(ContentError, match="did you mean allow"):
         detections(store, tmp_path)

@@ -35,7 +35,7 @@ def test_the_list_says_what_programs_are_good_for(program: Program, words: str) 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({}, "risky.yml is no list"),
+        ({}, "risky.yml is not a list"),
         ([{"programs": ["x"]}], "entry 1 has other fields"),
         ([{"program": ["x"], "use": "y"}], "entry 1 has other fields"),
         ([{"programs": ["/bin/x"], "use": "y"}], "entry 1 has a name in programs that is none"),

@@ -56,7 +56,7 @@ def test_what_others_than_root_could_lead_elsewhere_is_not_followed(tmp_path: pa
     found = selecting.Wish([("ssh", ["-a always,exit -F dir=~/.ssh -F perm=wa"])], [], [], [])
     linked = selecting.select(found, text.Host("x86_64"), True, [str(home)])
     assert not [rule for rule in linked.rules if rule.value(words.DIR)]
-    assert linked.left_out == [(f"{home}/.ssh", "it is a link, and what it leads to is not watched")]
+    assert linked.left_out == [(f"{home}/.ssh", "it is a link, and its target is not watched")]
     (home / ".ssh").unlink()
     (home / ".ssh").mkdir()
     there = selecting.select(found, text.Host("x86_64"), True, [str(home)])

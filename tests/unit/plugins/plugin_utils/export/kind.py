@@ -31,7 +31,7 @@ class Kind(types.ModuleType):
 
     def check(self, settings: t.Mapping[str, t.Any]) -> None:
         if "://" not in settings["url"]:
-            raise ExportError(f"url '{settings['url']}' is no URL; write https://HOST (token {settings['token']})")
+            raise ExportError(f"url '{settings['url']}' is not a URL; write https://HOST (token {settings['token']})")
 
     def open_receiver(self, settings: t.Mapping[str, t.Any], destination_name: str) -> Receiver:
         self.opened.append((destination_name, dict(settings)))

@@ -207,10 +207,10 @@ def test_what_is_no_file_is_refused(tmp_path: pathlib.Path, path: pathlib.Path, 
     victim = tmp_path / "victim"
     victim.touch()
     {"link": lambda: path.symlink_to(victim), "fifo": lambda: os.mkfifo(path), "directory": path.mkdir}[kind]()
-    with pytest.raises(ExportError, match="is no file"):
+    with pytest.raises(ExportError, match="is not a file"):
         file.check(settings(path))
     # Somebody may put it there after the check.
-    with pytest.raises(OSError, match=r"no regular file|Is a directory|symbolic links"):
+    with pytest.raises(OSError, match=r"not a regular file|Is a directory|symbolic links"):
         rotated_file.RotatedFile(path, 0o600, 10_000, 2, remembered=100).append([b"line"])
     assert victim.read_bytes() == b""
 
@@ -218,7 +218,7 @@ def test_what_is_no_file_is_refused(tmp_path: pathlib.Path, path: pathlib.Path, 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"mode": "rw"}, "mode 'rw' is no file mode"),
+        ({"mode": "rw"}, "mode 'rw' is not a file mode"),
         ({"max_size": 5}, "max_size is 5"),
         ({"max_event": 5}, "max_event is 5"),
         ({"files": 0}, "files is 0; write 1 to 1000"),
@@ -230,5 +230,5 @@ def test_settings_that_cannot_work_are_refused(path: pathlib.Path, given: dict[s
 
 
 def test_a_directory_that_is_not_there_is_refused(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(ExportError, match="is no directory; make it"):
+    with pytest.raises(ExportError, match="is not a directory; make it"):
         file.check(settings(tmp_path / "nowhere" / "findings.jsonl"))

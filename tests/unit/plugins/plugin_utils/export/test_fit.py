@@ -66,8 +66,19 @@ def test_ids_severity_host_times_and_remediation_stay_whole() -> None:
     ]
 
 
+def test_observables_go_before_any_evidence() -> None:
+    event = hostile_events.plain()[0]
+    whole = len(json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode())
+    received, result = fitted(event, whole - 1)
+    assert received["evidences"] == event["evidences"]
+    assert 0 < len(received["observables"]) < len(event["observables"])
+    assert result.removed == len(event["observables"]) - len(received["observables"])
+
+
 def test_one_value_that_is_too_long_costs_no_evidence() -> None:
     event = {**hostile_events.plain()[0], "message": "é" * 100_000}
+    # They follow from the evidences, and would go first.
+    del event["observables"]
     received, result = fitted(event, 8_000)
     assert received["evidences"] == event["evidences"]
     assert received["message"] == "é" * 1_999 + "…"

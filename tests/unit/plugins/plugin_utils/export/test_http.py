@@ -341,7 +341,7 @@ def test_a_page_for_people_is_no_json(client: http.HttpClient, server: ReceiverS
 def test_a_reply_that_is_no_json(client: http.HttpClient, server: ReceiverServer, body: bytes) -> None:
     server.fail(faults.reply(200, body))
 
-    with pytest.raises(http.ReplyError, match="sent a reply that is no JSON"):
+    with pytest.raises(http.ReplyError, match="sent a reply that is not JSON"):
         _post(client).json()
 
 
@@ -385,7 +385,7 @@ def test_compression_gives_the_same_bytes_each_time() -> None:
 def test_headers_that_http_cannot_carry() -> None:
     http.check_header("headers", "X-Ok_1", "any text\twith a tab")
     for name in ("", "a b", "a:b", "a\nb", "ä"):
-        with pytest.raises(ExportError, match="is no name of a header"):
+        with pytest.raises(ExportError, match="is not a name of a header"):
             http.check_header("headers", name, "x")
     for value in ("a\r\nEvil: 1", "a\x00", " a", "a ", "ä"):
         with pytest.raises(ExportError, match="the value of X has"):

@@ -222,7 +222,7 @@ def test_what_no_text_can_show_is_refused(content: t.Any) -> None:
         (None, "test.yml: row 1 must be a mapping"),
         ({}, "test.yml: row 1: 'field' is missing"),
         ({"field": "f"}, "row 1 (f): 'type' is missing"),
-        ({"field": "f", "type": "texts", "source": "a"}, "row 1 (f): type 'texts' is none of text, list, integer"),
+        ({"field": "f", "type": "texts", "source": "a"}, "row 1 (f): type 'texts' is not one of text, list, integer"),
         ({"field": "f", "type": "text"}, "row 1 (f): exactly one of source, gather, constant is needed"),
         ({"field": "f", "type": "text", "source": "a", "constant": "b"}, "exactly one of source, gather, constant"),
         ({"field": "f", "type": "text", "source": "a", "limits": 1}, "row 1 (f): 'limits' is unknown, use only"),

@@ -26,26 +26,26 @@ def test_each_option_of_each_kind_is_known_and_a_misspelt_one_is_named(kind: str
         if wrong not in options:
             sentence = problem({"name": "bus", kind: {wrong: 1}})
             assert sentence is not None
-            assert sentence.startswith(f"destination 'bus': {kind}: '{wrong}' is no option; did you mean '")
+            assert sentence.startswith(f"destination 'bus': {kind}: '{wrong}' is not an option; did you mean '")
 
 
 @pytest.mark.parametrize(
     ("entry", "sentence"),
     [
-        ({"name": "bus", "kafka": {"tsl": 1}}, "destination 'bus': kafka: 'tsl' is no option; did you mean 'tls'?"),
-        ({"name": "bus", "kafak": {}}, "destination 'bus': 'kafak' is no option; did you mean 'kafka'?"),
-        ({"nmae": "bus"}, "destination number 1: 'nmae' is no option; did you mean 'name'?"),
+        ({"name": "bus", "kafka": {"tsl": 1}}, "destination 'bus': kafka: 'tsl' is not an option; did you mean 'tls'?"),
+        ({"name": "bus", "kafak": {}}, "destination 'bus': 'kafak' is not an option; did you mean 'kafka'?"),
+        ({"nmae": "bus"}, "destination number 1: 'nmae' is not an option; did you mean 'name'?"),
         (
             {"name": "bus", "kafka": {"severity": "high"}},
-            "destination 'bus': kafka: 'severity' is no option there; write it beside kafka, not below it",
+            "destination 'bus': kafka: 'severity' is not an option there; write it beside kafka, not below it",
         ),
         (
             {"name": "bus", "kafka": {}, "topic": "findings"},
-            "destination 'bus': 'topic' is no option there; write it below kafka",
+            "destination 'bus': 'topic' is not an option there; write it below kafka",
         ),
         (
             {"name": "b\n\x1b[1m", 17: 1},
-            "destination 'b\\n\\x1b[1m': '17' is no option; ansible-doc describes each option",
+            "destination 'b\\n\\x1b[1m': '17' is not an option; ansible-doc describes each option",
         ),
     ],
 )
@@ -55,13 +55,14 @@ def test_a_name_that_is_no_option_is_explained(entry: dict[t.Any, t.Any], senten
 
 def test_all_wrong_names_are_in_one_message() -> None:
     assert option_names.problem({"name": "siem", "destinations": [{"name": "a", "hots": []}]}, SPEC) == (
-        "'name' is no option; did you mean 'names'?; destination 'a': 'hots' is no option; did you mean 'hosts'?"
+        "'name' is not an option; did you mean 'names'?; "
+        "destination 'a': 'hots' is not an option; did you mean 'hosts'?"
     )
 
 
 def test_a_module_without_destinations_has_none() -> None:
     assert option_names.problem({"names": [], "destinations": []}, {"names": {}}) == (
-        "'destinations' is no option; ansible-doc describes each option"
+        "'destinations' is not an option; ansible-doc describes each option"
     )
 
 

@@ -56,7 +56,11 @@ def test_what_is_wrong_is_said_in_a_sentence(settings: dict[str, t.Any], message
 
 
 def test_a_file_with_something_else_is_refused(tmp_path: pathlib.Path) -> None:
-    for content, words in ((b"\xff\xfe", "no UTF-8 text"), (b"x" * 70_000, "more than 65536 bytes"), (b"\n", "no tex")):
+    for content, words in (
+        (b"\xff\xfe", "not UTF-8 text"),
+        (b"x" * 70_000, "more than 65536 bytes"),
+        (b"\n", "no tex"),
+    ):
         (tmp_path / "file").write_bytes(content)
         with pytest.raises(ExportError, match=words):
             secrets.read({"token_file": str(tmp_path / "file")}, "token")

@@ -583,15 +583,15 @@ def test_settings_that_cannot_work_are_refused(tmp_path: pathlib.Path) -> None:
         "tenant and client_certificate_password have no use"
     )
     assert _check(tenant=None).startswith("client_secret needs tenant and client")
-    assert _check(client="a b").startswith("client 'a b' is no id")
+    assert _check(client="a b").startswith("client 'a b' is not an id")
     assert _check(client_certificate_password="x").startswith("client_certificate_password needs client_certificate")
     assert _check(**certificate).startswith("client_certificate cannot be used; name a file with a certificate")
     assert _check(client_secret=None, client_certificate="/nowhere").startswith("client_certificate: /nowhere cannot")
-    assert _check(endpoint="http://dce.example").startswith("endpoint is no https://HOST")
-    assert _check(endpoint="https://dce.example/path").startswith("endpoint is no https://HOST")
-    assert _check(authority="http://login.example").startswith("authority is no https://HOST")
-    assert _check(rule="my-rule").startswith("rule 'my-rule' is no immutable id")
-    assert _check(stream="Table_CL").startswith("stream 'Table_CL' is no stream of a rule")
+    assert _check(endpoint="http://dce.example").startswith("endpoint is not https://HOST")
+    assert _check(endpoint="https://dce.example/path").startswith("endpoint is not https://HOST")
+    assert _check(authority="http://login.example").startswith("authority is not https://HOST")
+    assert _check(rule="my-rule").startswith("rule 'my-rule' is not an immutable id")
+    assert _check(stream="Table_CL").startswith("stream 'Table_CL' is not a stream of a rule")
 
 
 def test_a_missing_library_is_said_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,12 +78,15 @@ def test_without_options_everything_is_sent_and_nothing_is_limited() -> None:
         ([kind.entry("a", when_full="keep_oldest")], "destination 'a': when_full needs a limit; set max_changes or"),
         ([kind.entry("a", max_changes=0, when_full="keep_oldest")], "destination 'a': max_changes is 0; write 1 or"),
         ([kind.entry("a", max_age="2 fortnights", when_full="keep_oldest")], "destination 'a': max_age '2 fortnights'"),
-        ([kind.entry("a", max_age="0d", when_full="keep_oldest")], "destination 'a': max_age '0d' is no span of time"),
-        ([kind.entry("a", since="yesterday")], "destination 'a': since: 'yesterday' is no time: write a date"),
+        (
+            [kind.entry("a", max_age="0d", when_full="keep_oldest")],
+            "destination 'a': max_age '0d' is not a span of time",
+        ),
+        ([kind.entry("a", since="yesterday")], "destination 'a': since: 'yesterday' is not a time: write a date"),
         ([kind.entry("a", since="2099-01-01")], "destination 'a': since: '2099-01-01' is in the future"),
         (
             [{"name": "a", "webhook": {"url": "host", "token": "s3cr3t"}}],
-            "destination 'a': webhook: url 'host' is no URL; write https://HOST (token ********)",
+            "destination 'a': webhook: url 'host' is not a URL; write https://HOST (token ********)",
         ),
         (
             [{"name": "a", "webhook": {"url": "https://x", "token": "s3cr3t", "token_file": "/x"}}],

@@ -329,8 +329,8 @@ def test_each_code_to_a_question_for_acknowledgements_confirms_nothing(
     [
         (faults.html(200), "Splunk sent a page for people in place of JSON"),
         (faults.html(503), "Splunk replied with status 503: a page for people"),
-        (faults.reply(200, b""), "Splunk sent a reply that is no JSON"),
-        (faults.reply(200, b"[]"), "Splunk sent JSON that is no object: \\[\\]"),
+        (faults.reply(200, b""), "Splunk sent a reply that is not JSON"),
+        (faults.reply(200, b"[]"), "Splunk sent JSON that is not an object: \\[\\]"),
         (faults.reply(200, b'{"text":"?","code":99}'), "Splunk replied with status 200: "),
         (faults.reply(200, b'{"code":"0"}'), "Splunk replied with status 200: "),
         (faults.reply(200, b'{"code":6,"invalid-event-number":0}'), r"Splunk: Invalid data format \(code 6\)"),

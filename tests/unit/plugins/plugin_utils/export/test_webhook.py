@@ -351,10 +351,10 @@ def test_an_event_without_uid_is_unfit(make: Make) -> None:
     ("options", "problem"),
     [
         ({"url": None}, "url is missing; give one of url, url_file and url_environment"),
-        ({"url": "chat.example/hidden"}, "url is no URL of HTTP"),
+        ({"url": "chat.example/hidden"}, "url is not a URL of HTTP"),
         ({"url": "http://chat.example/hidden"}, "http://chat.example has no TLS"),
         ({"secret": "hidden"}, "secret has less than 16 bytes; make one with"),
-        ({"headers": {"a b": "c"}}, "headers: 'a b' is no name of a header"),
+        ({"headers": {"a b": "c"}}, "headers: 'a b' is not a name of a header"),
         ({"headers": {"X": "hidden\nY: 1"}}, "headers: the value of X has line ends"),
         ({"headers": {"X": "{token}"}}, "headers: X has {token}, but token is missing"),
         ({"headers": {"Authorization": "Bearer hidden"}}, "headers: Authorization has its secret in plain text"),

@@ -140,23 +140,23 @@ def test_disabling_is_fine_where_there_are_no_defaults() -> None:
     ("watch", "message"),
     [
         ({"paths": ["/a"]}, "watches, item 1: name is missing"),
-        ("shop", "item 1: 'shop' is no watch; write one as in {name: shop, paths: [/srv/shop]}"),
+        ("shop", "item 1: 'shop' is not a watch; write one as in {name: shop, paths: [/srv/shop]}"),
         ({"name": "shop"}, "watch 'shop': paths is missing"),
-        ({**SHOP, "path": "/a"}, "watch 'shop': 'path' is no field; there are alert, "),
+        ({**SHOP, "path": "/a"}, "watch 'shop': 'path' is not a field; there are alert, "),
         ({**SHOP, "paths": ["srv"]}, "watch 'shop': paths: 'srv' is not absolute"),
         ({**SHOP, "paths": ["/srv/../etc"]}, "watch 'shop': paths: '/srv/../etc' has the component '..'"),
         ({**SHOP, "paths": [1]}, "watch 'shop': paths is a list of texts"),
         ({**SHOP, "exclude": ["a/b"]}, "watch 'shop': exclude: 'a/b' is not absolute"),
-        ({**SHOP, "recurse": -2}, "watch 'shop': recurse '-2' is no number of levels"),
-        ({**SHOP, "recurse": "all"}, "watch 'shop': recurse 'all' is no number of levels"),
-        ({**SHOP, "recurse": True}, "watch 'shop': recurse 'True' is no number of levels"),
-        ({**SHOP, "attributes": ["contents"]}, "watch 'shop': attributes: 'contents' is none of type, "),
-        ({**SHOP, "hashes": ["crc32"]}, "watch 'shop': hashes: 'crc32' is none of blake2b, "),
-        ({**SHOP, "category": "binary"}, "watch 'shop': category 'binary' is none of program, "),
-        ({**SHOP, "filesystems": "nfs"}, "watch 'shop': filesystems 'nfs' is none of local, all"),
+        ({**SHOP, "recurse": -2}, "watch 'shop': recurse '-2' is not a number of levels"),
+        ({**SHOP, "recurse": "all"}, "watch 'shop': recurse 'all' is not a number of levels"),
+        ({**SHOP, "recurse": True}, "watch 'shop': recurse 'True' is not a number of levels"),
+        ({**SHOP, "attributes": ["contents"]}, "watch 'shop': attributes: 'contents' is not one of type, "),
+        ({**SHOP, "hashes": ["crc32"]}, "watch 'shop': hashes: 'crc32' is not one of blake2b, "),
+        ({**SHOP, "category": "binary"}, "watch 'shop': category 'binary' is not one of program, "),
+        ({**SHOP, "filesystems": "nfs"}, "watch 'shop': filesystems 'nfs' is not one of local, all"),
         (
             {**SHOP, "alert": "cron"},
-            "watch 'shop': alert 'cron' is no alert of file integrity; there are access_control_",
+            "watch 'shop': alert 'cron' is not an alert of file integrity; there are access_control_",
         ),
         ({**SHOP, "techniques": ["T0"]}, "watch 'shop': techniques: ATT&CK technique 'T0' is not listed"),
         ({"name": "cron", "paths": ["/a"]}, "watch 'cron': there is one of this name already"),
@@ -169,7 +169,9 @@ def test_an_error_names_the_watch_and_the_field(watch: t.Any, message: str) -> N
 
 
 def test_a_default_that_is_disabled_must_exist() -> None:
-    with pytest.raises(ContentError, match="disabled_watches: 'corn' is no default watch; there are access_control, "):
+    with pytest.raises(
+        ContentError, match="disabled_watches: 'corn' is not a default watch; there are access_control, "
+    ):
         file_integrity.merge_watches(file_integrity.load_watches(), ["corn"], [])
 
 
@@ -178,9 +180,9 @@ def test_a_default_that_is_disabled_must_exist() -> None:
     [
         ({"paths": ["/a"]}, "description is missing"),
         ({"description": "x"}, "paths is missing"),
-        ({"description": "x", "paths": ["/a"], "check": "magic"}, "check 'magic' is none of none, packaged_link"),
-        ({"description": "x", "paths": ["/a"], "types": ["door"]}, "types: 'door' is none of file, "),
-        ({"description": "x", "paths": ["/a"], "when": "now"}, "'when' is no field"),
+        ({"description": "x", "paths": ["/a"], "check": "magic"}, "check 'magic' is not one of none, packaged_link"),
+        ({"description": "x", "paths": ["/a"], "types": ["door"]}, "types: 'door' is not one of file, "),
+        ({"description": "x", "paths": ["/a"], "when": "now"}, "'when' is not a field"),
         ({"description": "x", "paths": ["a"]}, "paths: 'a' is not absolute"),
     ],
 )

@@ -14,7 +14,7 @@ import typing as t
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure
-from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import closing, desk
+from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access import closing, desk, steps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.jit_access.desk import Outcome
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     JitActor,
@@ -120,11 +120,11 @@ BROKEN = AnsibleConnectionFailure("the connection was reset")
         (FAILED, NOTHING, "closed", "was not opened: the firewall is broken"),
         (CRASHED, NOTHING, "closed", "was not opened: MODULE FAILURE"),
         (BROKEN, NOTHING, "closed", "was not opened: the connection was reset"),
-        (FAILED, BLIND, "unknown", "Nobody knows whether the request"),
-        (CRASHED, BROKEN, "unknown", "Nobody knows whether the request"),
+        (FAILED, BLIND, "unknown", "It is not known whether the request"),
+        (CRASHED, BROKEN, "unknown", "It is not known whether the request"),
         (BROKEN, BROKEN, "unknown", "the connection was reset. The next scan of web1 finds out"),
-        ({"unreachable": True, "msg": "x"}, {"failed": True}, "unknown", "Nobody knows whether the request"),
-        ({"changed": True}, BLIND, "unknown", "the answer of the host cannot be read"),
+        ({"unreachable": True, "msg": "x"}, {"failed": True}, "unknown", "It is not known whether the request"),
+        ({"changed": True}, BLIND, "unknown", "the result of the host cannot be read"),
         ({"changed": True, "id": "?", "grant": {"seconds_left": 5}}, BLIND, "unknown", "cannot be read"),
         ({"changed": True, "id": "r", "grant": {"seconds_left": True}}, BLIND, "unknown", "cannot be read"),
     ],
@@ -150,7 +150,7 @@ def test_what_the_host_has_open_is_open_though_it_did_not_say_so(url: str, grant
 def test_what_the_host_has_noted_and_not_opened_is_unknown(url: str) -> None:
     request = approved(url)
     host = Host(jit_grant=BROKEN, jit_access_info=has(request, in_kernel=False))
-    with pytest.raises(desk.NotOpenError, match="Nobody knows"):
+    with pytest.raises(desk.NotOpenError, match="It is not known whether the request"):
         at(url).open(request, host, None, Outcome())
     assert get(url, request).state == "unknown"
     # The same step again asks the host, which opens what it has noted.
@@ -165,7 +165,7 @@ def test_a_job_that_died_is_gone_on_with_where_the_host_has_it_open(url: str) ->
         store.jit_opening(request, by=ALICE, now=time.time())
     with pytest.raises(StoreError, match="is opening already, so it cannot become opening: another job opens it"):
         at(url).open(request, Host(jit_access_info=NOTHING), None, Outcome())
-    with pytest.raises(desk.NotOpenError, match="and web1 cannot be looked at"):
+    with pytest.raises(desk.NotOpenError, match="and web1 cannot be read"):
         at(url).open(request, Host(jit_access_info=BLIND), None, Outcome())
     at(url).open(request, Host(jit_access_info=has(request)), None, outcome)
     assert (get(url, request).state, outcome.messages[0][:10]) == ("open", "Open until")
@@ -240,7 +240,7 @@ def test_all_of_a_host_is_what_either_book_has(url: str) -> None:
 def test_a_host_that_did_not_say_that_it_is_closed_leaves_it_as_it_was(url: str) -> None:
     request = opened(url)
     for answer in (BROKEN, CRASHED, {"changed": True}):
-        with pytest.raises(closing.NotClosedError, match="What may be open on web1 could not be closed: "):
+        with pytest.raises(closing.NotClosedError, match="Ports that may be open on web1 could not be closed: "):
             close(url, Host(jit_grant=answer, jit_access_info=BLIND), request)
         assert get(url, request).state == "open"
 
@@ -251,12 +251,12 @@ def test_a_host_that_did_not_say_that_it_is_closed_leaves_it_as_it_was(url: str)
         (BROKEN, "the connection was reset"),
         ({"unreachable": True, "failed": True, "msg": "No route to host"}, "No route to host"),
         ({**BLIND, "coverage": [{"scope": "policy", "status": "not_checked", "reason": "No root."}]}, "No root."),
-        ({"coverage": "none"}, "the answer of the host cannot be read"),
+        ({"coverage": "none"}, "the result of the host cannot be read"),
     ],
 )
 def test_a_host_that_cannot_be_looked_at_is_no_host_on_which_nothing_is_open(url: str, look: t.Any, why: str) -> None:
     host = Host(jit_grant=closed, jit_access_info=look)
-    with pytest.raises(closing.NotClosedError, match=f"What may be open on web1 could not be closed: {why}"):
+    with pytest.raises(closing.NotClosedError, match=f"Ports that may be open on web1 could not be closed: {why}"):
         close(url, host)
     # What the store has is closed all the same.
     request = opened(url)
@@ -304,7 +304,7 @@ def test_without_a_store_the_host_is_closed_all_the_same(tmp_path: pathlib.Path)
     assert outcome.warnings[0].endswith("the next scan of web1 records it.")
     assert not (tmp_path / "none.db").exists()
     (warning,) = close(f"sqlite:///{tmp_path}/none.db", host, is_check=True).warnings
-    assert warning.startswith("What is open was asked of the host alone, and the store could not be used: there is no")
+    assert warning.startswith("Only the host was asked for its openings, as the store could not be used: there is no")
     assert "records it" not in warning
 
 
@@ -315,3 +315,14 @@ def test_why_it_was_opened_is_no_reason_to_close_it(url: str) -> None:
         ended = {"id": request, "outcome": "closed", "reason": reason, "opened_reason": "CHG-1", "closed_by": "bob"}
         close(url, Host(jit_grant={"closed": []}, jit_access_info={**NOTHING, "history": [ended]}), request)
         assert (get(url, request).ended_by, get(url, request).end_reason) == ("bob", recorded)
+
+
+def test_a_person_for_whom_nothing_is_open_may_be_one_with_a_similar_name(url: str, tmp_path: pathlib.Path) -> None:
+    opened(url)
+    person_with_access = WANTED.requested_for
+    similar = steps.similar_people(url, person_with_access + "x", "web1")
+
+    assert similar == [f"Nothing was open for {person_with_access}x on web1: did you mean {person_with_access}?"]
+    assert steps.similar_people(url, person_with_access, "web1") == []
+    assert steps.similar_people(url, person_with_access + "x", "web2") == []
+    assert steps.similar_people(f"sqlite:///{tmp_path}/none/findings.db", person_with_access + "x", "web1") == []

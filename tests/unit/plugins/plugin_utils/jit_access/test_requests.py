@@ -63,10 +63,7 @@ def test_without_sources_it_is_where_whoever_asks_sits() -> None:
     assert wanted("192.0.2.99").sources == ("192.0.2.7",)
     with pytest.raises(requests.RequestError) as error:
         wanted(None, sources=None)
-    assert (
-        str(error.value)
-        == "the address of whoever asks is not known here: give 'sources' (jit_source of the playbook), as in 192.0.2.7"
-    )
+    assert str(error.value) == "the address of the requester is not known here: give 'sources', as in 192.0.2.7"
 
 
 @pytest.mark.parametrize(
@@ -87,11 +84,11 @@ def test_sshd_says_where_somebody_sits(environment: dict[str, str], address: str
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ports": ["ssh"]}, "ports: 'ssh' is no port; use a number from 1 to 65535, or a range such as 8000-8100"),
+        ({"ports": ["ssh"]}, "ports: 'ssh' is not a port; use a number from 1 to 65535, or a range such as 8000-8100"),
         ({"ports": [" "]}, "ports is empty; name the ports that are to be opened"),
         (
             {"sources": ["office"]},
-            "sources: 'office' is no address or prefix; write one such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/48",
+            "sources: 'office' is not an address or prefix; write one such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/48",
         ),
         (
             {"duration": "soon"},
@@ -106,7 +103,7 @@ def test_sshd_says_where_somebody_sits(environment: dict[str, str], address: str
         ({"valid_for": "5w"}, "'valid_for' is '5w': write 300 to 2592000 seconds, as a number or as in 90m, 3h, 1d"),
         ({"justification": " \n"}, "'justification' is empty; say why in a sentence, or name the ticket"),
         ({"justification": "x" * 1001}, "'justification' has more than 1000 characters; say it shorter"),
-        ({"requested_for": "x" * 257}, "'requested_for' is no name of 1 to 256 characters; say which"),
+        ({"requested_for": "x" * 257}, "'requested_for' is not a name of 1 to 256 characters; say which"),
     ],
 )
 def test_what_is_wrong_is_named(options: dict[str, t.Any], message: str) -> None:
@@ -118,8 +115,8 @@ def test_what_is_wrong_is_named(options: dict[str, t.Any], message: str) -> None
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ports": ["23"]}, "ports: TCP port 23 is not one that the policy locks; those are 22, 8000-8100"),
-        ({"protocol": "udp"}, "ports: UDP port 22 is not one that the policy locks; those are 8000-8100"),
+        ({"ports": ["23"]}, "ports: the policy does not lock TCP port 23; it locks 22, 8000-8100"),
+        ({"protocol": "udp"}, "ports: the policy does not lock UDP port 22; it locks 8000-8100"),
         (
             {"duration": "7201"},
             "duration is 7201 seconds, and the policy allows at most 7200 for port 22 (tcp); ask for less",
@@ -135,7 +132,7 @@ def test_what_the_policy_does_not_allow_is_refused(options: dict[str, t.Any], me
 
 @pytest.mark.parametrize("source", ["192.0.3.1", "192.0.0.0/16", "2001:db9::1", "::/0"])
 def test_who_may_not_ask_from_there_is_refused(source: str) -> None:
-    with pytest.raises(requests.RequestError, match="may not ask for port 22"):
+    with pytest.raises(requests.RequestError, match="may not request port 22"):
         wanted(policy=POLICY, duration="1h", sources=[source])
     assert wanted(policy=POLICY, duration="1h", sources=["192.0.2.128/25"]).sources == ("192.0.2.128/25",)
 
@@ -144,17 +141,19 @@ def test_everybody_is_asked_for_with_the_consent_of_the_policy_alone() -> None:
     with pytest.raises(requests.RequestError) as error:
         wanted(policy=POLICY, ports=["8000"], sources=["0.0.0.0/0"], duration="1h")
     assert str(error.value) == (
-        "the policy of web1 does not allow that: sources: 0.0.0.0/0 are a good part of all addresses, and the policy "
-        "leaves the sources of port 8000-8100 out; ask for fewer, or name them in the policy's sources"
+        "the policy of web1 does not allow that: sources: 0.0.0.0/0 are too many addresses, as the policy does not "
+        "limit the sources of port 8000-8100; request fewer, or name them in the policy's sources"
     )
     named = [{"port": "8000-8100", "sources": ["0.0.0.0/0"]}]
     assert wanted(policy=named, ports=["8000"], sources=["0.0.0.0/0"], duration="1h").sources == ("0.0.0.0/0",)
 
 
 def test_a_policy_that_is_none_is_named() -> None:
-    with pytest.raises(requests.RequestError, match=r"^'policy' cannot be used: ports, item 1: 'ssh' is no port; use"):
+    with pytest.raises(
+        requests.RequestError, match=r"^'policy' cannot be used: ports, item 1: 'ssh' is not a port; use"
+    ):
         wanted(policy=[{"port": "ssh"}])
-    with pytest.raises(requests.RequestError, match=r"^'policy' is empty, so that nothing may be asked for; give"):
+    with pytest.raises(requests.RequestError, match=r"^'policy' is empty, so nothing may be requested; give"):
         wanted(policy=[])
 
 

@@ -65,7 +65,7 @@ def test_findings_of_other_kinds_and_hosts_that_lie_are_no_processes() -> None:
         (["kill"], ["entry 1: a mapping with 'action' and 'classes' or 'subtypes' is needed"]),
         ([{"classes": ["toolkit"]}], ["entry 1: 'action' is one of capture, stop, kill"]),
         ([{"action": "reboot", "classes": ["toolkit"]}], ["entry 1: 'action' is one of capture, stop, kill"]),
-        ([{"action": "kill"}], ["entry 1: say with 'classes' or 'subtypes' what it is about"]),
+        ([{"action": "kill"}], ["entry 1: give 'classes', 'subtypes' or both"]),
         ([{"action": "kill", "classes": "toolkit"}], ["entry 1: 'classes' is a list"]),
         (
             [{"action": "kill", "classes": ["tool"]}],
@@ -78,18 +78,18 @@ def test_findings_of_other_kinds_and_hosts_that_lie_are_no_processes() -> None:
         (
             [{"action": "kill", "subtypes": ["known_minr", "weather", {}]}, {"action": "stop"}],
             [
-                "entry 1: there is no subtype 'known_minr'; known_miner is probably meant",
+                "entry 1: there is no subtype 'known_minr'; did you mean known_miner?",
                 "entry 1: there is no subtype 'weather'; the guide on memory scans lists them",
                 "entry 1: there is no subtype '{}'; the guide on memory scans lists them",
-                "entry 2: say with 'classes' or 'subtypes' what it is about",
+                "entry 2: give 'classes', 'subtypes' or both",
             ],
         ),
         (
             [{"action": "stop", "classes": ["tecnique"]}, {"action": "stop", "subtype": ["known_miner"]}],
             [
-                "entry 1: there is no class 'tecnique'; technique is probably meant",
-                "entry 2: there is no 'subtype'; subtypes is probably meant",
-                "entry 2: say with 'classes' or 'subtypes' what it is about",
+                "entry 1: there is no class 'tecnique'; did you mean technique?",
+                "entry 2: there is no 'subtype'; did you mean subtypes?",
+                "entry 2: give 'classes', 'subtypes' or both",
             ],
         ),
     ],

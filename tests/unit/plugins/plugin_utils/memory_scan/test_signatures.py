@@ -60,7 +60,7 @@ def test_with_the_collection_s_they_are_all_used(tmp_path: pathlib.Path) -> None
             "signature our_tool: patterns.banner: it needs 4 fixed",
         ),
         (_GOOD.replace("[T1059]", "[T9999]"), 7, "attack: T9999 is not known here; leave it out"),
-        (_GOOD.replace("attack_tool", "virus"), 5, "signature our_tool: kind: 'virus' is none of miner"),
+        (_GOOD.replace("attack_tool", "virus"), 5, "signature our_tool: kind: 'virus' is not one of miner"),
         (_GOOD.replace("our_tool", "xmrig"), 2, "signature xmrig: there is one of this id already; rename it"),
         (_GOOD + "condition: 5\n", 11, "it requires 5 of 1 patterns; use 1 to 1"),
         (_GOOD + "id: twice\n", 11, "the key 'id' is there twice"),

@@ -154,7 +154,7 @@ def test_a_wide_prefix_of_ssh_takes_a_crowd_if_only_the_transfer_speaks() -> Non
     fixed = [entry(f"198.51.{96 + 3 * number}.7", range(number, 30, 3), 30) for number in range(5)]
     port = only(advice(fixed, listening=[{"port": 22}]))
     assert (port["status"], port["prefixes"]) == ("unclear", [])
-    assert "are spread over 198.51.96.0/20, and who else is there is not known: keep it open" in port["reason"]
+    assert "are spread over 198.51.96.0/20, and its other addresses are unknown: keep it open" in port["reason"]
 
 
 def test_a_port_without_sign_ins_is_closed_only_if_nobody_was_answered() -> None:
@@ -162,7 +162,7 @@ def test_a_port_without_sign_ins_is_closed_only_if_nobody_was_answered() -> None
     listening = [{"port": 8080}]
     port = only(advice(swept, listening=listening), 8080)
     assert port["status"] == "unclear"
-    assert "keep it open, and look at who came" in port["reason"]
+    assert "keep it open, and check its sources" in port["reason"]
     unanswered = [{**one, "answered": 0, "refused": 1} for one in swept]
     assert only(advice(unanswered, listening=listening), 8080)["status"] == "close"
 
@@ -303,12 +303,12 @@ def test_connections_that_are_held_show_that_somebody_works() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"sign_ins": 3}, "sign_ins is no list but a int"),
-        ({"sign_ins": [3]}, "entry 0 of sign_ins is no dictionary"),
+        ({"sign_ins": 3}, "sign_ins is not a list but of type int"),
+        ({"sign_ins": [3]}, "entry 0 of sign_ins is not a dictionary"),
         ({"sign_ins": [{"source": "x"}]}, "entry 0 of sign_ins has no address in source"),
-        ({"sign_ins": [{"source": "192.0.2.1", "days": {"x": 1}}]}, "entry 0 of sign_ins has a day that is no date"),
-        ({"sign_ins": [], "sign_ins_observed": [3]}, "sign_ins_observed is no list of two times"),
-        ({"fleet": {}}, "fleet is no list but a dict"),
+        ({"sign_ins": [{"source": "192.0.2.1", "days": {"x": 1}}]}, "entry 0 of sign_ins has a day that is not a date"),
+        ({"sign_ins": [], "sign_ins_observed": [3]}, "sign_ins_observed is not a list of two times"),
+        ({"fleet": {}}, "fleet is not a list but of type dict"),
         ({"fleet": [{"source": "192.0.2.1", "hosts_seen": -1}]}, "entry 0 of fleet has no number from 0"),
     ],
 )

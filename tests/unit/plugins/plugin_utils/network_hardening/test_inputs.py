@@ -48,8 +48,8 @@ def test_an_entry() -> None:
         ({"source": "a name"}, "entry 0 of the traffic has no address in source"),
         ({"source": 7}, "has no address in source"),
         ({"source": None}, "has no address in source"),
-        ({"protocol": "icmp"}, "has a protocol that is none of tcp, udp, sctp"),
-        ({"protocol": ["tcp"]}, "has a protocol that is none of"),
+        ({"protocol": "icmp"}, "has a protocol that is not one of tcp, udp, sctp"),
+        ({"protocol": ["tcp"]}, "has a protocol that is not one of"),
         ({"direction": "up"}, "has a direction that is neither in nor out"),
         ({"port": 65536}, "has no number from 0 to 65535 in port"),
         ({"port": "22"}, "has no number from 0 to 65535 in port"),
@@ -60,8 +60,8 @@ def test_an_entry() -> None:
         ({"bytes": float("inf")}, "in bytes"),
         ({"first_seen": 1_767_400_000}, "was last seen before it was first seen, or before 2001"),
         ({"first_seen": 7}, "was last seen before it was first seen, or before 2001"),
-        ({"days": ["2026-01-01"]}, "has days that are no dictionary of dates"),
-        ({"days": {"yesterday": 1}}, "has a day that is no date like 2026-01-31"),
+        ({"days": ["2026-01-01"]}, "has days that are not a dictionary of dates"),
+        ({"days": {"yesterday": 1}}, "has a day that is not a date like 2026-01-31"),
         ({"days": {"2026-01-01": "1"}}, "has a day without a number of connections"),
     ],
 )
@@ -70,7 +70,9 @@ def test_an_entry_that_makes_no_sense_is_named(change: dict[str, t.Any], words: 
         sources.read([{**GOOD, **change}])
 
 
-@pytest.mark.parametrize(("traffic", "words"), [("text", "no list but a str"), ([7], "entry 0 .* is no dictionary")])
+@pytest.mark.parametrize(
+    ("traffic", "words"), [("text", "not a list but of type str"), ([7], "entry 0 .* is not a dictionary")]
+)
 def test_no_traffic(traffic: t.Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
         sources.read(traffic)
@@ -84,24 +86,24 @@ def read(**given: t.Any) -> options.Options:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"listening": "22"}, "listening is no list but a str"),
-        ({"listening": [22]}, "listening has an entry that is no dictionary with port and protocol"),
-        ({"listening": [{"port": 0}]}, "listening has an entry that is no port with its protocol, like 22/tcp"),
-        ({"listening": [{"port": 22, "protocol": "x"}]}, "listening has an entry that is no port with its protocol"),
+        ({"listening": "22"}, "listening is not a list but of type str"),
+        ({"listening": [22]}, "listening has an entry that is not a dictionary with port and protocol"),
+        ({"listening": [{"port": 0}]}, "listening has an entry that is not a port with its protocol, like 22/tcp"),
+        ({"listening": [{"port": 22, "protocol": "x"}]}, "listening has an entry that is not a port with its protocol"),
         ({"listening": [{"port": 22, "address": "eth0"}]}, "listening has an address on port 22 that is none"),
-        ({"trusted": "10.0.0.0/8"}, "trusted is no list but a str"),
-        ({"trusted": ["ten"]}, "trusted has an entry that is no address or prefix"),
-        ({"trusted": [{"name": "x"}]}, "trusted has an entry that is no address or prefix"),
+        ({"trusted": "10.0.0.0/8"}, "trusted is not a list but of type str"),
+        ({"trusted": ["ten"]}, "trusted has an entry that is not an address or prefix"),
+        ({"trusted": [{"name": "x"}]}, "trusted has an entry that is not an address or prefix"),
         ({"threats": ["0.0.0.0/0"]}, "threats has the prefix 0.0.0.0/0, which is too wide to be meant"),
         ({"threats": ["2000::/3"]}, "threats has the prefix 2000::/3, which is too wide to be meant"),
-        ({"findings": ["x"]}, "findings has an entry that is no finding of this collection"),
-        ({"names": ["x"]}, "names is no dictionary but a list"),
-        ({"names": {"x": "y"}}, "names has an entry that is no address or prefix"),
-        ({"public_ports": [443]}, "public_ports has an entry that is no port with its protocol, like 22/tcp"),
-        ({"public_ports": ["²/tcp"]}, "public_ports has an entry that is no port"),
-        ({"minimum_days": 0}, "minimum_days is no whole number from 1 to 3650"),
-        ({"minimum_days": "14"}, "minimum_days is no whole number"),
-        ({"max_prefixes": True}, "max_prefixes is no whole number from 1 to 256"),
+        ({"findings": ["x"]}, "findings has an entry that is not a finding of this collection"),
+        ({"names": ["x"]}, "names is not a dictionary but of type list"),
+        ({"names": {"x": "y"}}, "names has an entry that is not an address or prefix"),
+        ({"public_ports": [443]}, "public_ports has an entry that is not a port with its protocol, like 22/tcp"),
+        ({"public_ports": ["²/tcp"]}, "public_ports has an entry that is not a port"),
+        ({"minimum_days": 0}, "minimum_days is not a whole number from 1 to 3650"),
+        ({"minimum_days": "14"}, "minimum_days is not a whole number"),
+        ({"max_prefixes": True}, "max_prefixes is not a whole number from 1 to 256"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_named(given: dict[str, t.Any], words: str) -> None:
@@ -145,13 +147,13 @@ def test_reasons_are_those_that_weigh_most() -> None:
     ("change", "words"),
     [
         (lambda data: data.pop("features"), "model.yml: there are no features"),
-        (lambda data: data.pop("bias"), "model.yml: bias is no number"),
+        (lambda data: data.pop("bias"), "model.yml: bias is not a number"),
         (lambda data: data["features"].pop("days"), "model.yml: the feature days is missing, or is none"),
         (lambda data: data["features"].update(luck={}), "the feature luck is missing, or is none"),
-        (lambda data: data["features"].update(days=3), "model.yml: days is no mapping"),
-        (lambda data: data["features"]["days"].update(weight="1"), "model.yml: days: weight is no number"),
-        (lambda data: data["features"]["days"].update(usual=float("nan")), "model.yml: days: usual is no number"),
-        (lambda data: data["features"]["days"].update(high=3), "days has a high or low that is no text"),
+        (lambda data: data["features"].update(days=3), "model.yml: days is not a mapping"),
+        (lambda data: data["features"]["days"].update(weight="1"), "model.yml: days: weight is not a number"),
+        (lambda data: data["features"]["days"].update(usual=float("nan")), "model.yml: days: usual is not a number"),
+        (lambda data: data["features"]["days"].update(high=3), "days has a high or low that is not text"),
     ],
 )
 def test_a_damaged_model_is_named(change: t.Callable[[dict[str, t.Any]], t.Any], words: str) -> None:

@@ -186,15 +186,18 @@ def test_few_days_are_not_enough() -> None:
     result = advice([entry("198.51.100.7", range(9), 20)])
     port = only(result)
     assert (result["observed_days"], result["enough_data"]) == (9, False)
-    assert (port["status"], port["reason"]) == ("not_enough_data", "traffic was seen for 9 days, and 14 are needed")
+    assert (port["status"], port["reason"]) == (
+        "not_enough_data",
+        "traffic was seen for 9 days, and network_hardening_minimum_days is 14",
+    )
     assert (port["prefixes"], port["denied"], port["confidence"]) == ([], [], 0.0)
     assert port["reduction"] is None
     assert only(advice([OFFICE], minimum_days=31))["status"] == "not_enough_data"
     (nothing,) = advice([], listening=[{"port": 22}])["ports"]
     assert nothing["status"] == "not_enough_data"
-    assert nothing["reason"] == "it is not known who connects, which takes 14 days of traffic"
+    assert nothing["reason"] == "it is not known who connects: 14 days of traffic are needed"
     one = only(advice([entry("198.51.100.7", [3], 20)]))
-    assert one["reason"] == "traffic was seen for 1 day, and 14 are needed"
+    assert one["reason"] == "traffic was seen for 1 day, and network_hardening_minimum_days is 14"
 
 
 def test_a_port_that_is_new_is_not_judged_by_the_age_of_others() -> None:
@@ -261,10 +264,10 @@ def test_who_finds_no_place_is_named() -> None:
     port = only(advice(offices))
     assert (port["status"], len(port["prefixes"])) == ("partial", 16)
     assert port["reason"] == (
-        "4 sources or groups of 20.0 % of the legitimate connections found no place among 16 prefixes"
+        "4 sources or groups of 20.0 % of the legitimate connections found no room among 16 prefixes"
     )
     assert len(port["denied"]) == 4
-    assert port["denied"][0]["why"][0] == "there is no place for it among the prefixes"
+    assert port["denied"][0]["why"][0] == "there is no room for it among the prefixes"
     assert port["replay"]["doubtful_connections"] == 4 * 600
     assert only(advice(offices, max_prefixes=20))["status"] == "narrow"
 

@@ -51,10 +51,15 @@ def _disagreements(value: t.Any, described: t.Any, schema: t.Any, place: str) ->
         if key not in value:
             continue
         sibling = attribute.get("sibling")
-        if attribute.get("enum") and sibling in value and value[key] != 99:
-            caption = attribute["enum"][str(value[key])]["caption"]
-            if value[sibling] != caption:
-                yield f"{place}.{sibling}: '{value[sibling]}' is not the name of {value[key]}, '{caption}'"
+        if attribute.get("enum") and sibling in value:
+            is_list = isinstance(value[key], list)
+            numbers, names = (value[key], value[sibling]) if is_list else ([value[key]], [value[sibling]])
+            if len(numbers) != len(names):
+                yield f"{place}.{sibling}: it has other members than {key}"
+            for number, name in zip(numbers, names, strict=False):
+                caption = attribute["enum"][str(number)]["caption"]
+                if number != 99 and name != caption:
+                    yield f"{place}.{sibling}: '{name}' is not the name of {number}, '{caption}'"
         nested = schema["objects"].get(attribute.get("object_type"))
         if nested and nested["attributes"]:
             items = value[key] if isinstance(value[key], list) else [value[key]]

@@ -55,7 +55,7 @@ def test_an_alert_whose_rules_have_the_severity_needs_one_in_each_detection() ->
     known = catalogue.Catalogue({"ruled": ruled}, {})
     detection = {**samples.detection(), "alert": "ruled"}
     assert events.finding({**detection, "severity": "low"}, known, samples.HOST, samples.NOW)["severity"] == "Low"
-    with pytest.raises(events.DetectionError, match="the detection of ruled has a severity that is none of"):
+    with pytest.raises(events.DetectionError, match="the detection of ruled has a severity that is not one of"):
         events.finding(detection, known, samples.HOST, samples.NOW)
 
 

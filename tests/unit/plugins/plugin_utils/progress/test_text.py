@@ -148,7 +148,7 @@ def test_summary_without_a_report_counts_what_was_found_and_what_was_not_checked
     look(run, "web2", status="not_checked")
     assert text.summary(run) == [
         "Scanned 2 of 8 hosts in 0:00.",
-        "File integrity: found 1 critical, 1 low; hosts checked 1, partly 1, not 6",
+        "File integrity: found 1 critical, 1 low; hosts: 1 checked, 1 partly checked, 6 not checked",
     ]
 
 
@@ -200,3 +200,19 @@ def test_nothing_of_a_host_reaches_the_terminal_unescaped(run: Tracker) -> None:
         text.message(HOSTILE, HOSTILE).replace("\n", ""),
     ]
     assert [line for line in shown if not line.isprintable()] == []
+
+
+def test_hosts_at_work_are_counted_before_the_first_is_done(run: Tracker, clock: Clock) -> None:
+    run.task_started("1", "Compare", once=False)
+    for host in ("web0", "web1", "web2"):
+        run.host_started(host)
+    clock.now = 1.0
+    assert text.plain(run) == "Scan: 8 hosts, 0 done; 0:01; Compare: 0/8, 3 at work"
+    clock.now = 20.0
+    assert text.plain(run).endswith("Compare: 0/8, waiting for web0 (0:20), web1 (0:20) and 1 more")
+
+
+def test_a_play_does_not_begin_with_the_task_of_the_one_before(run: Tracker) -> None:
+    run.task_started("1", "Open the run", once=True)
+    run.play_started("Scan", ["web1"])
+    assert text.plain(run) == "Scan: 1 host, 0 done; 0:00"

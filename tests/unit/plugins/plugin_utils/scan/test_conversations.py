@@ -50,13 +50,13 @@ def test_nothing_is_asked_where_nobody_asks() -> None:
 def test_one_that_breaks_off_ends_no_other() -> None:
     results, rounds = _held(
         known=_raising(AnsibleActionFail("the store is locked")),
-        later=_raising(AnsibleActionFail("the answer is no digest"), times=1),
+        later=_raising(AnsibleActionFail("the answer is not a digest"), times=1),
         crash=_raising(KeyError("traffic"), times=1),
         good=_asking("good", 2),
     )
     assert results["known"] == {"failed": True, "msg": "the store is locked"}
-    assert results["later"] == {"failed": True, "msg": "the answer is no digest"}
-    assert results["crash"] == {"failed": True, "msg": "the host's answer could not be used: KeyError: 'traffic'"}
+    assert results["later"] == {"failed": True, "msg": "the answer is not a digest"}
+    assert results["crash"] == {"failed": True, "msg": "the host's result could not be used: KeyError: 'traffic'"}
     assert len(results["good"]["answers"]) == 2
     assert rounds == [["later", "crash", "good"], ["good"]]
 

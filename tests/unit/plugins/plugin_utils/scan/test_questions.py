@@ -23,6 +23,8 @@ _OMITTED = {
     "audit_rules": {"groups", "state_dir"},
     "audit_events_info": {"paths", "rule_paths", "threat_lists", "state_dir"},
     "sign_in_info": {"paths", "audit_paths", "rule_paths", "threat_lists", "state_dir"},
+    "edr_info": {"state_dir"},
+    "edr_alerts_info": {"products", "state_dir"},
     "file_integrity": {"state_dir"},
     "jit_access_info": {"state_dir"},
     "memory_scan_info": {"state_dir"},
@@ -30,6 +32,7 @@ _OMITTED = {
     "traffic_info": {"state_dir"},
     "network_rules_info": {"state_dir"},
     "vulnerability_info": {"database", "sbom_directory"},
+    "investigation_info": {"finding", "user", "address", "time"},
     # What the operator does not say is for a person to judge.
     "docker_benchmark_info": {
         *("swarm", "trusted_users", "registries", "ports", "image_age", "sprawl"),
@@ -42,6 +45,8 @@ _NOT_FOR_A_SCAN = {
     "audit_rules": {"lock_timeout", "require_daemon", "state"},
     "audit_events_info": {"run", "since", "store"},
     "sign_in_info": {"run", "since", "store"},
+    "edr_info": {"run", "store"},
+    "edr_alerts_info": {"run", "store"},
     "file_integrity": {"accept", "accepted_by", "reason", "store"},
     "jit_access_info": {"history", "store"},
     "memory_scan_info": set(),
@@ -49,6 +54,7 @@ _NOT_FOR_A_SCAN = {
     "traffic_info": {"fleet"},
     "network_rules_info": set(),
     "vulnerability_info": set(),
+    "investigation_info": {"record", "store"},
     "docker_benchmark_info": {"store"},
 }
 
@@ -73,10 +79,19 @@ def _looks() -> list[tuple[str, Look]]:
 
 @pytest.mark.parametrize(("capability", "look"), _looks(), ids=lambda value: getattr(value, "module", None))
 def test_a_look_passes_on_all_options_that_its_variables_hold(capability: str, look: Look) -> None:
-    asked, options, checks = ask_for(capability, network_hardening_directions=["in"])
+    given = {"network_hardening_directions": ["in"], "investigation_path": "/dev/shm/x"}
+    asked, options, checks = ask_for(capability, **given)
     assert asked.problem is None
     assert set(look.options) - set(options[look.module]) == _OMITTED[look.module]
     assert checks[look.module] is (look.module == "audit_rules")
+
+
+@pytest.mark.parametrize("name", ["finding", "pid", "path", "user", "address"])
+def test_an_investigation_is_asked_for_only_where_somebody_says_of_what(name: str) -> None:
+    asked, _options, _checks = ask_for("investigation")
+    assert (asked.questions, asked.omitted, asked.problem) == ([], [], None)
+    _asked, options, _checks = ask_for("investigation", **{f"investigation_{name}": 7 if name == "pid" else "7"})
+    assert options["investigation_info"][name] in (7, "7")
 
 
 def test_a_number_in_an_exception_stays_one_until_the_action_refuses_it() -> None:
@@ -136,7 +151,7 @@ def test_sign_ins_are_asked_for_where_traffic_is_recorded(given: dict[str, t.Any
     ("given", "words", "is_usage_error"),
     [
         ({"audit_first_days": "many"}, "audit_first_days", True),
-        ({"audit_log_pats": []}, "There is no option 'audit_log_pats'; audit_log_paths is probably meant.", True),
+        ({"audit_log_pats": []}, "There is no option 'audit_log_pats'; did you mean audit_log_paths?", True),
         ({"audit_log_paths": "{{ nowhere }}"}, "nowhere", False),
     ],
 )

@@ -122,3 +122,15 @@ def test_what_is_to_be_noted_of_the_scan_stands_in_the_first_coverage_that_there
 def test_without_a_result_there_is_no_coverage_to_mark() -> None:
     nothing = Record(CapabilityResult("audit", (), [not_checked("doors", "x")]), "x")
     assert records.noted([nothing], ["a note"]) == [nothing]
+
+
+def test_an_investigation_is_recorded_as_its_action_says() -> None:
+    about = {"finding": "F-1", "subject": "finding F-1", "summary": ["x (1) started y (2)."]}
+    data = {"nodes": [{"id": "process:1@2"}]}
+    record = records.of_look(question({"coverage": [_CHECKED], "investigation": data, "investigated": about}))
+    assert record is not None
+    assert record.investigation == records.Investigated("finding F-1", "F-1", ["x (1) started y (2)."], data)
+    for result in ({"investigation": {"nodes": []}, "investigated": about}, {"investigation": data}, {}):
+        record = records.of_look(question(result))
+        assert record is not None
+        assert record.investigation is None

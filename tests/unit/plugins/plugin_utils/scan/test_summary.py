@@ -81,3 +81,9 @@ def test_with_a_run_only_the_reasons_of_what_fails_later_are_added() -> None:
     more = {"changed": False, "misconfigured": ["b"], "capabilities": {"file_integrity": {}}}
     merged = summary.merged([first, more], {"changed": False})
     assert merged == {"changed": True, "misconfigured": ["b"], "capabilities": {"audit": {}}}
+
+
+def test_warnings_of_the_store_and_of_the_looks_are_all_shown() -> None:
+    done = {"changed": False, "warnings": ["careful"]}
+    merged = summary.merged([{"changed": False, "warnings": ["The investigation was not recorded."]}], done)
+    assert merged["warnings"] == ["The investigation was not recorded.", "careful"]

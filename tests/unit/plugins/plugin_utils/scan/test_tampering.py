@@ -27,7 +27,7 @@ def test_each_file_is_a_finding_of_file_integrity() -> None:
     assert [found["metadata"]["event_code"] for found in findings] == ["scan_code_changed"] * 2
     assert [found["unmapped"]["subject"] for found in findings] == [file.subject for file in files]
     assert {found["severity"] for found in findings} == {"High"}
-    assert "It was changed; nothing of it was run, and everything was sent anew." in str(findings[0])
+    assert "It was changed; it was not run, and everything was sent again." in str(findings[0])
 
 
 def test_a_scan_that_compares_no_files_does_not_look_as_if_it_had() -> None:

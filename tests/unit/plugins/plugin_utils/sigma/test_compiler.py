@@ -77,7 +77,7 @@ def test_a_step_is_no_finding_by_itself() -> None:
         (rule(DETECTION, id="1"), "line 10: Sigma rule identifier must be an UUID"),
         (rule(DETECTION, title=None), "line 1: title is missing"),
         (rule(DETECTION, bulwark=[1]), "line 10: bulwark is a mapping"),
-        (rule(DETECTION, bulwark={"alarm": "x"}), "line 10: bulwark: 'alarm' is none of alert, subject, message"),
+        (rule(DETECTION, bulwark={"alarm": "x"}), "line 10: bulwark: 'alarm' is not one of alert, subject, message"),
         (rule(DETECTION, bulwark={"alert": "x"}), "line 11: bulwark: there is no alert 'x' in the catalogue"),
         (rule(DETECTION, bulwark={"subject": "User"}), "line 11: bulwark: subject is a list of field names"),
         (rule(DETECTION, bulwark={"message": 1}), "line 11: bulwark: message is a sentence"),
@@ -162,7 +162,7 @@ def test_the_collection_s_rules_have_to_name_an_alert_and_known_techniques() -> 
         ({"condition": {"gte": 1.5}}, "condition: a count is a whole number from 1"),
         ({"type": "value_count"}, "Value count correlation rule without field reference"),
         ({"type": "temporal_ordered", "condition": "named"}, "condition: an expression needs the type temporal"),
-        ({"group-by": ["a"], "aliases": {"a": {"other": "b"}}}, "alias 'a' names the rule 'other', which is none"),
+        ({"group-by": ["a"], "aliases": {"a": {"other": "b"}}}, "alias 'a' names the rule 'other', which is not"),
     ],
 )
 def test_a_correlation_that_cannot_be_used_is_named(changes: dict[str, t.Any], message: str) -> None:

@@ -13,6 +13,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
     Accepted,
     Destination,
     Selection,
+    SimulatedSession,
     Store,
     location,
 )
@@ -61,6 +62,10 @@ def fill(url: str) -> None:
         seen_program = programs.sighting(AWKWARD, executions=2**40, users=(AWKWARD,))
         store.record_host(run, "web1", [programs.result(seen_program)], 220 + 1 / 3)
         store.judge("web1", benchmarks.BENCHMARK, "1.1.2", verdict="passed", reason=AWKWARD, by="alice", now=230)
+        about: dict[str, t.Any] = {"host": "web1", "subject": AWKWARD, "by": "alice", "summary": AWKWARD}
+        store.record_investigation(**about, result={"half": _HALF}, now=235 + 1 / 3)
+        simulation = store.start_simulation("web1", [AWKWARD], by=AWKWARD, now=236 + 1 / 3)
+        store.end_simulation(simulation, [SimulatedSession(2**32 - 2, 2_147_000_000, 1 / 3, 2.0, (AWKWARD,))], now=237)
         store.app_window_opening("web1", seconds=60, by=person("bob"), reason=AWKWARD, now=240 + 1 / 3)
 
 

@@ -81,7 +81,7 @@ def test_a_record_that_fails_leaves_the_token_as_it_was(store: Store) -> None:
     ],
 )
 def test_what_is_no_checkpoint_is_refused_with_all_that_came_with_it(store: Store, said: t.Any) -> None:
-    with pytest.raises(StoreError, match="a checkpoint that is none"):
+    with pytest.raises(StoreError, match="an invalid checkpoint"):
         store.record(start(store, 100), "web1", CAPABILITY, [finding()], [checked()], 100, said)
     assert (store.query(), store.checkpoint("web1", "audit_events")) == ([], None)
 

@@ -398,7 +398,7 @@ def test_record_takes_controls_and_containers_too(store: Store) -> None:
     run = start(store, 100)
     store.record(run, "web1", CAPABILITY, [], [looked()], 100, controls=[control()], containers=[container()])
     assert (only(store).status, len(store.containers())) == ("failed", 1)
-    with pytest.raises(StoreError, match="the controls of web1 cannot be kept"):
+    with pytest.raises(StoreError, match="the controls of web1 cannot be stored"):
         store.record(run, "web1", CAPABILITY, [], [looked()], 100, controls=[{}])
 
 

@@ -208,5 +208,5 @@ def test_a_decision_about_findings_to_come_is_taken_back(store: Store) -> None:
 
 
 def test_findings_to_come_have_no_uids(store: Store) -> None:
-    with pytest.raises(StoreError, match="findings to come have no uids yet"):
+    with pytest.raises(StoreError, match="future findings have no uids yet"):
         store.suppress(Selection(uids=["x"]), **WHY, now=100, future=True)

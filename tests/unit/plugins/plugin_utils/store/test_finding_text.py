@@ -9,9 +9,12 @@ import json
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils import _finding as _finding_of_host
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events, vulnerabilities
+from ansible_collections.bulwark.servers.plugins.plugin_utils.edr import alert_content
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events, observables, vulnerabilities
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.compliance import FAIL, Compliance
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import events as stored_events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import finding_event, finding_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,7 +88,7 @@ def _finding(
         "disposition": "blocked" if kind == "alert" else None,
     }
     event = events.finding(detection, _KNOWN, hostile_events.HOST, NOW - 5, **about)
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    return stored_events.read(event, hostile_events.HOST.name, alert.capability).event
 
 
 def _both(
@@ -127,6 +130,79 @@ def test_hostile_texts_stay_as_they_are(
     assert (made is None) == (case[0] == "recommendation" and change[0] == "resolved")
 
 
+@pytest.mark.parametrize(("kind", "lifecycle", "about"), CASES)
+def test_a_change_has_the_observables_that_the_store_does_not_have(
+    kind: str, lifecycle: str, about: dict[str, t.Any]
+) -> None:
+    mimicry = {"observables": [{"name": "x", "value": "y"}], "unmapped": {"evidences": [{"user": {"name": "other"}}]}}
+    evidences: list[dict[str, t.Any]] = [
+        {"file": {"name": "x", "path": f"/opt/{number}", "type_id": 1}, "data": dict(mimicry)}
+        for number in range(observables.LIMIT + 5)
+    ]
+    observed = _finding(kind, lifecycle, about, "", evidences)
+    assert "observables" not in json.loads(observed)
+    made, expected = _both(observed, "open", "update", None, change="opened")
+    assert len(expected["observables"]) == observables.LIMIT
+    # With a member of this name in its evidence, a host may have the event decoded, and changes nothing else.
+    assert made is None or json.loads(made.text) == expected
+    for each in evidences:
+        del each["data"]["observables"]
+    made, expected = _both(_finding(kind, lifecycle, about, "", evidences), "open", "update", None, change="opened")
+    assert json.loads(made.text) == expected
+    assert [made[name] for name in ("observables", "device", "metadata")] == [
+        expected[name] for name in ("observables", "device", "metadata")
+    ]
+
+
+def _alert_of_a_product(text: str, **product: t.Any) -> str:
+    """Return the stored event of a product's alert. product: what a host says of it, beside its id."""
+    digest = {"algorithm_id": 3, "value": "a" * 64}
+    detection = _finding_of_host.detection(
+        "edr_malware_found",
+        "x in /tmp/x" + text,
+        "alerts",
+        [{"file": {"name": "x", "path": "/tmp/x", "type_id": 1, "hashes": [digest]}, "data": {"text": text}}],
+        product={"id": "microsoft_defender", **product},
+    )
+    event = events.finding(detection, _KNOWN, hostile_events.HOST, NOW, products=alert_content.descriptions())
+    return stored_events.read(event, hostile_events.HOST.name, "edr").event
+
+
+@pytest.mark.parametrize(("status", "activity", "reason"), CHANGES)
+@pytest.mark.parametrize(
+    "product",
+    [
+        {},
+        {"uid": "7", "title": "x", "malware": ["x"]},
+        {"link": {"url": "https://security.microsoft.com/alerts/7"}, "techniques": ["T1059", "T9999"]},
+        {
+            "uid": _MIMIC_TEXT[:900],
+            "title": _MIMIC_TEXT,
+            "rule": _MIMIC_TEXT,
+            "severity": "5",
+            "malware": [_MIMIC_TEXT],
+        },
+    ],
+)
+def test_the_alert_of_a_product_reads_as_the_decoded_one(
+    product: dict[str, t.Any], status: str, activity: str, reason: str | None
+) -> None:
+    made, expected = _both(_alert_of_a_product("", **product), status, activity, reason, change="opened")
+    assert {each["type"] for each in expected["observables"]} == {"Hash", "File Path"}
+    assert json.loads(made.text) == expected
+    for name in ("class_uid", "severity_id", "time", "device", "metadata"):
+        assert made.get(name) == expected[name], name
+
+
+@settings(max_examples=100)
+@given(hostile_events.TEXTS, hostile_events.TEXTS)
+def test_hostile_texts_of_a_product_stay_as_they_are(text: str, uid: str) -> None:
+    observed = _alert_of_a_product(text, uid=uid, title=text, rule=uid, severity=text, malware=[text], reporter=uid)
+    made, expected = _both(observed, "open", "update", None, change=text)
+    assert json.loads(made.text) == expected
+    assert made.get("device") == expected["device"]
+
+
 def test_an_event_that_is_written_otherwise_has_to_be_decoded() -> None:
     observed = _finding(*CASES[0], "text", [])
     event = json.loads(observed)
@@ -134,6 +210,7 @@ def test_an_event_that_is_written_otherwise_has_to_be_decoded() -> None:
         json.dumps(event),
         json.dumps(event, sort_keys=True, separators=(",", ":")),
         json.dumps({**event, "status_detail": "known"}, separators=(",", ":")),
+        json.dumps({"observables": [], **event}, separators=(",", ":")),
         "{}",
     ):
         assert finding_text.complete(other, "new", "create", NOW, None, SEEN, None, {"change": "new"}) is None

@@ -47,7 +47,7 @@ def refusal(read: t.Callable[[t.Any, str, float], object], reported: t.Any) -> s
 )
 def test_what_is_no_sighting_is_refused(changes: t.Any, reason: str) -> None:
     said = refusal(read_sightings, [sighting(), {**sighting("/x"), **changes}])
-    assert said.startswith(f"the programs of web1 cannot be kept: {reason}")
+    assert said.startswith(f"the programs of web1 cannot be stored: {reason}")
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,13 @@ def test_what_is_no_sighting_is_refused(changes: t.Any, reason: str) -> None:
     ],
 )
 def test_what_is_no_list_of_sightings_is_refused(reported: t.Any, reason: str) -> None:
-    assert refusal(read_sightings, reported) == f"the programs of web1 cannot be kept: {reason}"
+    assert refusal(read_sightings, reported) == f"the programs of web1 cannot be stored: {reason}"
 
 
 def test_more_than_is_kept_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program_results, "SIGHTINGS_LIMIT", 2)
     sightings = [sighting(f"/usr/bin/{number}") for number in range(3)]
-    assert refusal(read_sightings, sightings) == "the programs of web1 cannot be kept: 3 are more than 2"
+    assert refusal(read_sightings, sightings) == "the programs of web1 cannot be stored: 3 are more than 2"
     monkeypatch.setattr(program_results, "PROGRAMS_BYTES", 10)
     assert "characters are more than 10" in refusal(read_sightings, sightings[:1])
 
@@ -95,7 +95,7 @@ def test_a_clock_that_is_ahead_says_now() -> None:
 )
 def test_a_host_that_is_described_wrongly_is_refused(facts: t.Any, reason: str) -> None:
     said = refusal(read_host, described(**facts))
-    assert said.startswith(f"what is known of the programs of web1 cannot be kept: {reason}")
+    assert said.startswith(f"the summary of the programs of web1 cannot be stored: {reason}")
 
 
 @pytest.mark.parametrize("ended", [[1], [{"alert": "", "subject": "x", "reason": "y"}], "x", [{"alert": "x"}]])

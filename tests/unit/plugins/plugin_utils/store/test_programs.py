@@ -192,7 +192,7 @@ def test_hosts_are_found_by_digest_and_path(store: Store) -> None:
 def test_what_is_no_program_costs_the_result_and_says_why(store: Store) -> None:
     bad = {**sighting("/x"), "kind": "poem"}
     recorded = record(store, sighting(), bad, findings=[finding()])
-    reason = "the programs of web1 cannot be kept: /x: one of program, script, library is needed"
+    reason = "the programs of web1 cannot be stored: /x: one of program, script, library is needed"
     assert recorded.refused == reason
     assert (store.fleet().hosts, store.query()) == ([], [])
     assert store.checkpoint("web1", CHECKPOINT) is None

@@ -221,7 +221,7 @@ def broken(**changes: t.Any) -> dict[str, t.Any]:
 @pytest.mark.parametrize(
     ("event", "message"),
     [
-        ({}, "a finding of web1 is none of this collection's: it has no 'unmapped'"),
+        ({}, "a finding of web1 is not of this collection: it has no 'unmapped'"),
         (broken(unmapped__alert=None), "it has no 'alert'"),
         (broken(unmapped__subject=7), "a text is needed"),
         (broken(unmapped__lifecycle="eternal"), "one of state, event is needed"),
@@ -229,7 +229,7 @@ def broken(**changes: t.Any) -> dict[str, t.Any]:
         (broken(class_uid=1001), "its class or severity is unknown"),
         (broken(severity_id=99), "its class or severity is unknown"),
         (broken(finding_info__title=None), "it has no 'title'"),
-        (broken(end_time="now"), "is none of this collection's"),
+        (broken(end_time="now"), "is not of this collection"),
         (broken(unmapped__subject="/etc/shadow"), "is not about web1: record each host's findings as its own"),
         (finding(host="web2"), "is not about web1: record each host's findings as its own"),
         (broken(raw_data=["x" * 20_000] * 30), "has more than 524288 bytes"),

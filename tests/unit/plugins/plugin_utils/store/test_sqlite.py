@@ -62,7 +62,7 @@ def test_a_file_that_was_shared_on_purpose_stays_so(tmp_path: pathlib.Path) -> N
 
 def test_a_link_to_nowhere_is_not_followed(tmp_path: pathlib.Path) -> None:
     (tmp_path / "findings.db").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StoreError, match=r"findings.db is no file"):
+    with pytest.raises(StoreError, match=r"findings.db is not a file"):
         open_and_close(f"sqlite:///{tmp_path}/findings.db")
     assert not (tmp_path / "elsewhere").exists()
 
@@ -107,8 +107,8 @@ def test_a_writer_that_waits_too_long_says_for_what(sqlite_url: str, monkeypatch
             "sqlite:////proc/no/findings.db",
             "the store /proc/no/findings.db cannot be created: No such file or directory",
         ),
-        ("sqlite:////dev/null", "the store /dev/null is no file; name the database file itself"),
-        ("sqlite:////tmp", "the store /tmp is no file; name the database file itself"),
+        ("sqlite:////dev/null", "the store /dev/null is not a file; name the database file itself"),
+        ("sqlite:////tmp", "the store /tmp is not a file; name the database file itself"),
     ],
 )
 def test_a_url_that_is_none_is_explained_without_its_password(url: str, message: str) -> None:
@@ -151,7 +151,7 @@ def damaged(path: pathlib.Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("text", "is no SQLite database; name another file or restore it from a backup"),
+        ("text", "is not an SQLite database; name another file or restore it from a backup"),
         ("cut", "is damaged; restore it from a backup, or move it away to start a new one"),
         ("overwritten", "is damaged; restore it from a backup, or move it away to start a new one"),
         ("another program's", "is another program's database; name a file of its own for the store"),
@@ -223,7 +223,8 @@ def _is_named_to_another(closed: str) -> None:
     assert answer.stdout == f"the store {closed}/findings.db cannot be created: Permission denied\n", answer.stderr
     open_and_close(f"sqlite:///{closed}/findings.db")
     answer = as_nobody(code)
-    assert "cannot be opened; its file and directory must belong to who runs this" in answer.stdout, answer.stderr
+    expected = "cannot be opened; its file and directory must belong to the account that runs Ansible"
+    assert expected in answer.stdout, answer.stderr
 
 
 def as_nobody(code: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,14 @@ import typing as t
 
 import pytest
 import sqlalchemy as sa
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError, location, migrations
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import observables
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import (
+    Query,
+    Store,
+    StoreError,
+    location,
+    migrations,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store.database import Mode
 
 from tests.unit.plugins.plugin_utils.store import benchmarks, programs
@@ -88,7 +95,7 @@ def test_an_upgraded_store_has_the_shape_of_a_new_one(
 ) -> None:
     old_url = made(store_url, version)
     Store.open(old_url).close()
-    assert schema_of(old_url) == migrations.VERSION == 10
+    assert schema_of(old_url) == migrations.VERSION == 12
     if old_url.startswith("sqlite"):
         new_url = f"sqlite:///{tmp_path}/new.db"
     else:
@@ -136,6 +143,25 @@ def test_an_upgraded_store_keeps_controls_and_what_people_decide(old_url: str) -
         assert [found.number for found in store.controls()] == ["1.1.2"]
         assert [found.verdict for found in store.judgements(standing=True)] == ["passed"]
         assert (len(store.benchmark_runs(newest=True)), len(store.containers())) == (1, 1)
+
+
+@pytest.mark.parametrize("mode", ["read", "check", "write"])
+def test_an_upgrade_indexes_the_observables_of_all_findings(store_url: str, mode: Mode) -> None:
+    old_url = made(store_url, 1)
+    with contextlib.closing(Store.open(old_url, mode=mode)) as store:
+        everything = store.query(now=200)
+        shown = {found.uid: [each["value"] for each in found.event["observables"]] for found in everything}
+        assert shown
+        assert all("/etc/cron.d/backup" in values for values in shown.values())
+        with_path = store.query(Query(observables=observables.keys_of("/etc/cron.d/backup")), now=200)
+        assert {found.uid for found in with_path} == set(shown)
+        if mode == "read":
+            return
+        # And what is seen again takes the place of what was indexed.
+        subject, host = everything[0].subject, everything[0].host
+        record(store, 300, [finding(subject, host=host, evidences=[])], host=host)
+        with_path = store.query(Query(observables=observables.keys_of("/etc/cron.d/backup")), now=200)
+        assert {found.uid for found in with_path} == set(shown) - {everything[0].uid}
 
 
 def test_an_upgraded_store_keeps_programs(old_url: str) -> None:
@@ -268,11 +294,12 @@ def test_an_upgrade_that_is_cut_off_changes_nothing(old_url: str, monkeypatch: p
 
 def test_a_program_that_knows_less_says_so(old_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     Store.open(old_url).close()
+    newest = migrations.VERSION
     monkeypatch.setattr(migrations, "VERSION", 1)
     monkeypatch.setattr(migrations, "STEPS", ())
     with pytest.raises(StoreError) as error:
         Store.open(old_url)
     assert str(error.value) == (
-        "the store has schema 10, and this collection knows 1: a newer version of bulwark.servers wrote it, "
+        f"the store has schema {newest}, and this collection knows 1: a newer version of bulwark.servers wrote it, "
         "so upgrade the collection on this controller"
     )

@@ -11,8 +11,10 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import views
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import FORMAT_VERSION
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists import options, rules, stix, text
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists.entries import EntryError, entry
@@ -53,17 +55,17 @@ def test_an_entry_is_recognised(given: str, kind: str, value: str) -> None:
         ("0.0.0.0/32", "address", "is nobody's address"),
         ("10.0.0.0/7", "address", "has too many addresses"),
         ("::/1", "address", "has too many addresses"),
-        ("300.1.1.1", "address", "is no address"),
-        ("300.1.1.1", "domain", "is no domain"),
+        ("300.1.1.1", "address", "is not an address"),
+        ("300.1.1.1", "domain", "is not a domain"),
         ("com", "domain", "is a whole top-level domain"),
-        ("a..b", "domain", "is no domain"),
-        ("x" * 64 + ".org", "domain", "is no domain"),
+        ("a..b", "domain", "is not a domain"),
+        ("x" * 64 + ".org", "domain", "is not a domain"),
         ("0" * 32, "hash", "nobody's"),
-        ("abc", "hash", "is no MD5"),
-        ("word", None, "is no address, network, hash or domain"),
-        ("/tmp/", "name", "is no file name"),
+        ("abc", "hash", "is not an MD5"),
+        ("word", None, "is not an address, network, hash or domain"),
+        ("/tmp/", "name", "is not a file name"),
         ("C:\\x.exe", "name", "of another system"),
-        ("(", "pattern", "is no regular expression"),
+        ("(", "pattern", "is not a regular expression"),
         (".*", "pattern", "matches nearly everything"),
         ("\\\\x\\.exe", "pattern", "another system"),
     ],
@@ -186,12 +188,15 @@ def test_what_is_no_stix_is_an_error(content: str) -> None:
     [
         ([1], "threat_lists, number 1: a path, or a mapping with one, is needed"),
         ([{"kind": "hash"}], "number 1: path is missing"),
-        (["a", {"path": "b", "kind": "odd"}], "number 2: kind 'odd' is none of address, domain, hash, name, pattern"),
-        ([{"path": "a", "format": "odd"}], "format 'odd' is none of text, csv, stix"),
+        (
+            ["a", {"path": "b", "kind": "odd"}],
+            "number 2: kind 'odd' is not one of address, domain, hash, name, pattern",
+        ),
+        ([{"path": "a", "format": "odd"}], "format 'odd' is not one of text, csv, stix"),
         ([{"path": "a", "column": 2}], "column is for files of the format csv"),
         ([{"path": "a.csv", "column": 0}], "columns are counted from 1"),
         ([{"path": "a.csv", "column": " "}], "column is empty"),
-        ([{"path": "a", "colum": 2}], "'colum' is none of path, kind, format, column, name"),
+        ([{"path": "a", "colum": 2}], "'colum' is not one of path, kind, format, column, name"),
         (["a.txt", "b/a.txt"], "two lists are called 'a'"),
     ],
 )
@@ -217,6 +222,11 @@ def seen(engine: RuleSet, source: str, **view: t.Any) -> list[tuple[str, str]]:
     ]
 
 
+def _signed_in_from(source: str) -> dict[str, t.Any]:
+    """Return a sign-in as the reader shows it to rules."""
+    return views.of_sign_in(SignIn(time=0.0, outcome="failure", service="sshd", user="root", source=source))
+
+
 MIXED = f"192.0.2.1\n198.51.100.0/24\n2001:db8::/32\nbad.example\n{MD5};a dropper\n"
 
 
@@ -232,6 +242,8 @@ MIXED = f"192.0.2.1\n198.51.100.0/24\n2001:db8::/32\nbad.example\n{MD5};a droppe
         ("network_connection", {}, []),
         ("network_connection", {"SourceIp": "192.0.2.1"}, [("threat_list_address", "192.0.2.1")]),
         ("sign_in", {"SourceIp": "192.0.2.1"}, [("threat_list_address", "192.0.2.1")]),
+        ("sign_in", _signed_in_from("c2.bad.example"), [("threat_list_domain", "bad.example")]),
+        ("sign_in", _signed_in_from("192.0.2.1"), [("threat_list_address", "192.0.2.1")]),
         ("audit_record", {"Address": "192.0.2.1"}, [("threat_list_address", "192.0.2.1")]),
         ("process_creation", {"CommandLine": "curl http://192.0.2.1:80/"}, [("threat_list_address", "192.0.2.1")]),
         ("process_creation", {"CommandLine": "x 1192.0.2.1 192.0.2.1.5 192.0.2.11"}, []),
@@ -281,7 +293,7 @@ def test_a_pattern_on_a_list_is_seen(tmp_path: pathlib.Path) -> None:
     engine, found = compiled(tmp_path, content, kind="pattern")
     assert found.entries == 3
     assert [str(problem).partition(": ")[2] for problem in found.problems] == [
-        "'(' is no regular expression: missing ), unterminated subpattern at position 0",
+        "'(' is not a regular expression: missing ), unterminated subpattern at position 0",
         "1 entries are names of other systems, and not used",
     ]
     assert seen(engine, "file_event", TargetFilename="/tmp/.x12") == [("threat_list_name", "/tmp/\\.x[0-9]+$")]
@@ -319,7 +331,7 @@ def test_wrong_lines_are_named_up_to_five(tmp_path: pathlib.Path) -> None:
         (
             "\nnonsense\n",
             {},
-            r"has no entry that can be used (line 2: 'nonsense' is no address, network, hash or domain;",
+            r"has no entry that can be used (line 2: 'nonsense' is not an address, network, hash or domain;",
         ),
         (r"C:\a.exe", {"kind": "name"}, "has no entry that can be used (1 are names of other systems); correct it or"),
         ("192.0.2.1,80\n", {"format": "csv", "column": 3}, ": there is no column 3, only 2; give the number of one"),

@@ -77,12 +77,12 @@ def _replace_by_directory(path: pathlib.Path, data: bytes) -> None:
 
 _TAMPERING = {
     _change: "another content",
-    _link: "no regular file",
+    _link: "not a regular file",
     _link_itself: "another name",
     _give_away: "belongs to user 65534",
     _open_up: "written by others",
-    _replace_by_fifo: "no regular file",
-    _replace_by_directory: "no regular file",
+    _replace_by_fifo: "not a regular file",
+    _replace_by_directory: "not a regular file",
 }
 
 
@@ -193,7 +193,7 @@ def test_kept_code_that_crashes_the_interpreter_is_sent_anew(host: Host) -> None
 
     assert "failed" not in answers.looks["fine"]
     assert list(answers.tampered) == []
-    assert list(answers.notes) == ["code that the host kept could not be used: signal 11"]
+    assert list(answers.notes) == ["the cached code on the host could not be used: signal 11"]
     assert host.ask(look("fine")).notes == []
 
 
@@ -212,7 +212,7 @@ def test_where_nothing_can_be_kept_everything_travels(host: Host) -> None:
         answers = host.ask(look("fine", content={"rules": _TEXT}))
 
         assert answers.looks["fine"]["params"] == {"rules": _TEXT}
-        assert "nothing is kept on the host" in answers.notes[0]
+        assert "the host caches no code" in answers.notes[0]
         assert list(answers.tampered) == []
     assert len(host.run.sent) == 2
 

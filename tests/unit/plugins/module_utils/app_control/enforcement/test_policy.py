@@ -201,7 +201,7 @@ def test_exceptions() -> None:
     ]
     assert [each.why for each in policy.unexpressed][:-1] == [
         "it names no content, and ann can write it",
-        "ann can write it, and change it without fapolicyd seeing that",
+        "ann can write it, and change it without fapolicyd noticing",
         "it has ended",
         "fapolicyd has no patterns",
         "fapolicyd does not watch containers",
@@ -309,7 +309,7 @@ def test_changed_files_of_the_way_back_in_are_refused(facts: dict[str, t.Any], w
     conffile = FACTS._replace(files=(SSHD, _file("/etc/init.d/ssh", "openssh-server", conffile=True, **facts)))
     assert _refused(conffile) == []
     library = FACTS._replace(files=(SSHD, _file("/usr/lib/libc.so.6", "libc6", kind=LIBRARY, **facts)))
-    assert "/usr/lib/libc.so.6, for what the way back in depends on" in _refused(library)[0]
+    assert "/usr/lib/libc.so.6, for a dependency of SSH or Ansible" in _refused(library)[0]
 
 
 def test_interpreter_of_this_connection_is_refused_unless_something_allows_it() -> None:

@@ -46,7 +46,7 @@ def test_a_log_that_somebody_else_can_write_is_checked_partly(tmp_path: pathlib.
     os.chown(log, NOBODY, NOBODY)
     entry = coverage(log)
     assert entry["status"] == "partial"
-    reason = "it can be written by nobody, who may have changed what it says"
+    reason = "it can be written by nobody, who may have changed its content"
     assert entry["skipped"] == [{"subject": str(log), "reason": reason}]
 
 
@@ -61,7 +61,7 @@ def test_a_damaged_archive_is_said_in_words(tmp_path: pathlib.Path, content: byt
     (tmp_path / "audit.log.1.gz").write_bytes(content)
     entry = coverage(log)
     assert entry["status"] == "partial"
-    words = "its end in .gz says that it is compressed, but it is not, or it is damaged"
+    words = "its name ends in .gz, but it is not compressed or is damaged"
     assert entry["skipped"] == [{"subject": f"{log}.1.gz", "reason": f"cannot be read to its end: {words}"}]
 
 
@@ -152,7 +152,7 @@ def test_a_copy_of_a_log_is_checked_and_said_to_be_one(tmp_path: pathlib.Path) -
     assert result["audit_events"]["log_active"] is None
 
 
-@pytest.mark.parametrize("reason", [None, "nothing comes to it: no audit daemon takes what the kernel records"])
+@pytest.mark.parametrize("reason", [None, "it receives no records: no audit daemon receives the kernel's records"])
 def test_the_host_s_own_log_has_to_be_written_now(
     reason: str | None, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

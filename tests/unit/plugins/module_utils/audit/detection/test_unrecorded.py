@@ -72,7 +72,7 @@ def test_what_was_made_is_the_alert_of_the_same_thing_recorded_and_told_once(hos
     assert sorted(host.look(".ssh", ".config/systemd")) == [("ssh_key_added", key), ("user_unit_written", unit)]
     assert host.entry["status"] == "partial"
     assert [entry["reason"] for entry in host.entry["skipped"]] == [
-        "there was no audit rule for it when it came, so that what is done there is not recorded; "
+        "there was no audit rule for it when it appeared, so events in it are not recorded; "
         f"{count} new files there were judged by their names and owners: run bulwark.servers.protect"
         for count in (1, 2)
     ]
@@ -188,4 +188,4 @@ def test_a_state_that_is_damaged_is_said_and_all_is_judged_anew(state: t.Any, tm
     assert look.until == 0.0
     assert gaps is None
     assert problem is not None
-    assert problem.startswith("what was remembered of files where no audit rule was could not be used")
+    assert problem.startswith("the saved state of files without audit rules can't be used")

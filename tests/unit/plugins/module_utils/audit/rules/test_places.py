@@ -202,8 +202,8 @@ def test_a_new_account_is_no_alert_by_itself_and_everything_else_that_came_is() 
     severity, message = wanted_by_now(eve, home)
     assert severity == "informational"
     assert message.endswith(
-        "Paths came after the deployment: 1 that are homes of new accounts (/home/eve)."
-        " What is done there is not recorded until the next."
+        "Paths were created after the deployment: 1 that are homes of new accounts (/home/eve)."
+        " Events there are not recorded until the next deployment."
     )
     assert wanted_by_now(eve, home, "-a always,exit -F dir=/var/www -F perm=wa")[0] == "low"
     assert wanted_by_now(detect.Arrivals(("/home/eve/.ssh",), (), ("/home/eve",)), home)[0] == "low"

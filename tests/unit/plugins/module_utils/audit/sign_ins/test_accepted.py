@@ -11,9 +11,10 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import accepted, utmp
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import accepted
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import sources_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.sources import Places
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import utmp
 
 NOW = int(time.time())
 FORM = utmp.layout()

@@ -10,13 +10,13 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import programs
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.attempts import (
     KEY_PATIENCE,
     PATIENCE,
     Attempts,
 )
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import Line, SignIn
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import programs
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line, SignIn
 
 _REFUSED = (
     "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.1  user=alice"

@@ -20,9 +20,10 @@ import typing as t
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._argspec import UsageError
 from ansible_collections.bulwark.servers.plugins.module_utils._checkpoint import Checkpoint
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect, liveness, utmp
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect, liveness
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.sources import Places
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import utmp
 
 
 class Host:
@@ -345,7 +346,7 @@ def test_damaged_archives_of_binary_logs_are_said(host: Host, content: bytes) ->
     assert result["sign_ins"]["failures"] == 1
     (skipped,) = result["coverage"][0]["skipped"]
     assert skipped["subject"].endswith("wtmp.1.gz")
-    assert skipped["reason"].endswith("its end in .gz says that it is compressed, but it is not, or it is damaged")
+    assert skipped["reason"].endswith("its name ends in .gz, but it is not compressed or is damaged")
 
 
 @pytest.mark.requires("root")
@@ -357,7 +358,7 @@ def test_a_log_that_somebody_else_can_write_is_not_simply_believed(host: Host, n
     os.chown(host.directory / name, 65534, 65534)
     entry = host.look(record=False)["coverage"][0]
     assert entry["status"] == "partial"
-    reason = "it can be written by nobody, who may have changed what it says"
+    reason = "it can be written by nobody, who may have changed its content"
     assert entry["skipped"] == [{"subject": str(host.directory / name), "reason": reason}]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import json
 
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import model
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.merge import Merged
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import SignIn
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
 
 
 def one(

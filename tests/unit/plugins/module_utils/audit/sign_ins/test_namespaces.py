@@ -24,9 +24,9 @@ def test_all_journals_are_read_where_there_are_several(tmp_path: pathlib.Path, m
     monkeypatch.setattr(journal, "DIRECTORIES", (str(tmp_path),))
     _make(tmp_path, _MACHINE)
     # journalctl before 245 does not know the option, and has no such directories.
-    assert "--namespace=*" not in journal.Journal(None, everything=False)._command
+    assert "--namespace=*" not in journal.Journal(None, everything=False)._options
     _make(tmp_path, _MACHINE + ".web")
-    assert "--namespace=*" in journal.Journal(None, everything=False)._command
+    assert "--namespace=*" in journal.Journal(None, everything=False)._options
 
 
 def test_files_that_are_written_are_not_enough_then(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

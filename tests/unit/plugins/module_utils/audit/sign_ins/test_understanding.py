@@ -12,11 +12,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils._own_session import Event
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import (
-    collect,
-    liveness,
-    unknown_messages,
-)
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import collect, liveness, unknown_messages
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.sources import Places
 
@@ -144,7 +140,7 @@ def test_a_form_in_which_the_program_is_not_read_proves_nothing(host: Host, form
     host.write(*[form % _ACCEPTED] * 3)
     status, reasons = host.coverage()
     assert status != "checked"
-    assert "a message that this scan sent to the log daemon did not come to it" in reasons
+    assert "a message that this scan sent to the log daemon did not arrive in it" in reasons
 
 
 def test_the_message_of_a_scan_has_the_name_of_the_program_that_it_is_about() -> None:
@@ -340,7 +336,7 @@ def test_what_was_rotated_a_moment_ago_counts(host: Host) -> None:
 @pytest.mark.parametrize(
     ("daemon", "reason"),
     [
-        ("logs elsewhere", "a message that this scan sent to the log daemon did not come to it"),
+        ("logs elsewhere", "a message that this scan sent to the log daemon did not arrive in it"),
         ("is gone", "no log daemon listens at /dev/log"),
     ],
 )
@@ -357,7 +353,7 @@ def test_a_quiet_log_is_checked_while_messages_come_to_it(
     assert (status, reason in reasons) == ("partial", True), reasons
     host.daemon = "logs"
     assert host.coverage() == ("checked", "")
-    assert "a message that it sent came to the logs" in host.look()["coverage"][0]["note"]
+    assert "a message that it sent arrived in the logs" in host.look()["coverage"][0]["note"]
 
 
 def test_a_pattern_names_several_logs(host: Host) -> None:

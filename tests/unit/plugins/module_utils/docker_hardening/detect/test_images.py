@@ -45,7 +45,7 @@ def test_images_that_are_not_known_are_not_checked(control: str) -> None:
         assert silent.status == "not_checked"
         assert "it did not answer within 15 seconds" in silent.reason
         assert judged(control, samples.engine(), **options).status == "not_applicable"
-        broken = samples.image(problem="its answer is no JSON", history=None, setuid=None)
+        broken = samples.image(problem="its answer is not JSON", history=None, setuid=None)
         assert of(control, broken, **options).status == "not_checked"
 
 

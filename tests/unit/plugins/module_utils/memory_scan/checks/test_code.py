@@ -337,7 +337,7 @@ def test_memory_files_in_too_many_pieces_are_left_with_a_word(case: _Case, monke
             stream.write(_CODE)
     case.add(BASE, b"", "r-xs", b"/memfd:x", size=1 << 23, inode=9, deleted=True)
     case.signs()
-    assert case.skipped == ["a file of code in memory is in too many pieces, and only the first 2 were looked at"]
+    assert case.skipped == ["a file of code in memory is in too many pieces, and only the first 2 were read"]
 
 
 def test_libraries_in_memory_files_are_left_to_another_check(case: _Case) -> None:
@@ -620,7 +620,7 @@ def test_code_says_nothing_where_the_files_that_may_make_it_may_not_be_opened(ca
     case.add(BASE + (1 << 20), b"", "r-xp", b"/opt/engine.so", inode=9)
     case.refused = {9}
     assert case.signs() == []
-    assert case.skipped == ["what makes the code in its memory can't be told: not all of its files can be opened"]
+    assert case.skipped == ["it is not known what generates the code in its memory: not all of its files can be opened"]
     case.refused = set()
     assert [sign.subtype for sign in case.signs()] == ["anonymous_code"]
 

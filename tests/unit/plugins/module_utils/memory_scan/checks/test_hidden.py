@@ -177,7 +177,7 @@ def test_descriptors_that_are_listed_and_say_nothing_leave_it_open() -> None:
     signs, skipped = _look(waiting, "sh", "-c", restricted, listening, sys.executable)
     assert signs == []
     expected = (
-        r"to whom 1 socket belongs could not be found out: descriptors of process \d+ can't be read: Permission den"
+        r"it is not known to which process 1 socket belongs: descriptors of process \d+ can't be read: Permission den"
     )
     assert [text for text in skipped if re.match(expected, text)]
 
@@ -185,7 +185,7 @@ def test_descriptors_that_are_listed_and_say_nothing_leave_it_open() -> None:
 def test_sockets_are_not_judged_from_inside_a_container() -> None:
     signs, skipped = _look('hidden._FIRST_NAMESPACE = b"pid:[1]"\nlook()')
     assert signs == []
-    assert "whose sockets there are can't be told from inside a container" in skipped
+    assert "a scan inside a container cannot tell which process has a socket" in skipped
 
 
 def test_the_proc_of_another_namespace() -> None:

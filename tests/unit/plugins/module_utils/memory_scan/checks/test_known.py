@@ -198,12 +198,12 @@ def test_unknown_programs_share_what_is_read_of_them(monkeypatch: pytest.MonkeyP
     assert deep(view, host)
     assert known.left_out(host) is None
     assert deep(view, host) == []
-    assert "Of one process of which nothing was seen" in str(known.left_out(host))
+    assert "The memory of one process without findings" in str(known.left_out(host))
     assert deep(view, host, _OTHER)
     large = FakeView([(_HEAP, b"x")], process(resident=1 << 30))
     assert deep(large, FakeHost(packaged=False)) == []
     assert deep(large, host) == []
-    assert "Of 2 processes" in str(known.left_out(host))
+    assert "The memory of 2 processes" in str(known.left_out(host))
 
 
 def test_who_is_known_already_is_not_searched_further() -> None:

@@ -9,8 +9,10 @@ import os
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._net_sockets import Socket
+from ansible_collections.bulwark.servers.plugins.module_utils._proc_status import Capabilities
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import origin
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Capabilities, Process, Socket
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import details
 
 from tests.unit.plugins.module_utils.memory_scan._memory import mapping
@@ -399,7 +401,7 @@ def test_what_cannot_be_asked_is_in_the_coverage() -> None:
     view = ProcessView(one)
     list(origin.check(view, FakeHost([one])))
     assert view.skipped == [
-        "what is at the path of its deleted executable: what is there now is on a file system that isn't asked (fuse)"
+        "the file at the path of its deleted executable: what is there now is on a file system that isn't asked (fuse)"
     ]
 
 

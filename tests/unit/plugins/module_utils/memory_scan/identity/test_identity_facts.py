@@ -12,9 +12,9 @@ import struct
 import time
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils import _bpf as bpf
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import disguise, privilege
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import (
-    bpf,
     places,
     programs,
     standing,

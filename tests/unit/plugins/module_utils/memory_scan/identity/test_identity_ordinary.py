@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Capabilities, Process
+from ansible_collections.bulwark.servers.plugins.module_utils._proc_status import Capabilities
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import details
 
 from tests.unit.plugins.module_utils.memory_scan._processes import (

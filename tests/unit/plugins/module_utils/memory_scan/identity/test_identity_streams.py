@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils._net_sockets import Socket
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.checks import origin
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.identity import socket_pairs
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process, Socket
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Process
 
 from tests.unit.plugins.module_utils.memory_scan._processes import (
     FakeHost,
@@ -88,7 +89,11 @@ def test_a_daemon_of_a_package_that_was_replaced_explains_nothing(monkeypatch: p
 @pytest.mark.parametrize(
     ("told", "connections", "expected"),
     [
-        (False, [], ["what its input leads to can't be told: the kernel doesn't tell what sockets are connected"]),
+        (
+            False,
+            [],
+            ["it is not known what its input is connected to: the kernel does not report the peers of sockets"],
+        ),
         (False, [connection(5)], []),
         (True, [], []),
     ],

@@ -84,7 +84,7 @@ def test_an_executable_is_looked_at_once(rules: str, tmp_path: pathlib.Path) -> 
     ("content", "says"),
     [
         ("rule broken { condition: nothing }", 'can\'t be used: error: rule "broken" in'),
-        (None, "is no file on this host"),
+        (None, "is not a file on this host"),
     ],
 )
 def test_rules_that_cannot_be_used_are_said_once(

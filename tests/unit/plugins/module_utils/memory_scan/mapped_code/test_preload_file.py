@@ -69,9 +69,7 @@ def test_a_file_of_which_not_all_is_looked_at_is_named(before: str, tmp_path: pa
     listed.write_text(f"{before}\n/usr/lib/bad.so\n")
     skipped: list[str] = []
     assert len(_seen(listed, _Host(""), skipped)) in (0, 64)
-    assert skipped == [
-        f"{listed} has more than 64 names or 65536 bytes: only the first were looked at; look at the file"
-    ]
+    assert skipped == [f"{listed} has more than 64 names or 65536 bytes: only the first were read; check the file"]
 
 
 @hypothesis.given(st.binary(max_size=300))

@@ -123,6 +123,12 @@ def test_code_calls_a_file(code: bytes, called: bool) -> None:
     assert running.calls([(_FILE + 0x1000, code)], [_TEXT]) is called
 
 
+def test_zeros_in_huge_pages_do_not_use_up_the_search_for_a_call() -> None:
+    code = b"\x49\xbb" + struct.pack("<Q", _FILE + 8) + b"\x41\xff\xd3"
+    zeros = [(_CODE + piece * (1 << 20), bytes(1 << 20)) for piece in range(64)]
+    assert running.calls([*zeros, (_CODE, code)], [_TEXT])
+
+
 def _chunk(*sizes: int, room: int = 65536) -> bytes:
     """Return a chunk whose blocks have these sizes; what is left is free."""
     data, before = b"", 0

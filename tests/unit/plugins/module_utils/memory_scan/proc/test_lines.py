@@ -8,9 +8,10 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils import _proc_status
 from ansible_collections.bulwark.servers.plugins.module_utils.containers import control_groups
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import Mapping
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import maps, status
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import maps
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -144,23 +145,23 @@ def test_maps_are_in_order_whatever_they_say(text: bytes) -> None:
     "name", [b"cat", b"a b", b") S 1 (", b"a\nb", b"", b"(", b")", b") ", b"0 (x) R 99 99 99", b"\xff\x1b[2J"]
 )
 def test_the_stat_file_whatever_the_name(name: bytes) -> None:
-    found = status.parse_stat(b"12 (" + name + b") " + _STAT)
-    assert found == status.Stat(name, "S", 1, 4700, 4194560, 3, 123456, (94000, 140000, 98000))
+    found = _proc_status.parse_stat(b"12 (" + name + b") " + _STAT)
+    assert found == _proc_status.Stat(name, "S", 1, 4700, 4194560, 3, 123456, (94000, 140000, 98000))
 
 
 @pytest.mark.parametrize("length", range(0, len(_STAT) - 60, 7))
 def test_a_stat_file_that_is_cut_is_none(length: int) -> None:
-    found = status.parse_stat(b"12 (cat) " + _STAT[:length])
+    found = _proc_status.parse_stat(b"12 (cat) " + _STAT[:length])
     assert found is None or found.started == 123456
 
 
 @given(st.one_of(st.binary(max_size=300), st.binary(max_size=40).map(lambda data: b"1 (x) " + data + _STAT)))
 def test_nothing_raises_in_stat(text: bytes) -> None:
-    status.parse_stat(text)
+    _proc_status.parse_stat(text)
 
 
 def test_the_status_file() -> None:
-    found = status.parse_status(_STATUS)
+    found = _proc_status.parse_status(_STATUS)
     assert found is not None
     assert (found.leader, found.tracer, found.users, found.groups) == (
         12,
@@ -176,21 +177,21 @@ def test_the_status_file() -> None:
 def test_an_older_kernel_says_less() -> None:
     lines = _STATUS.split(b"\n")
     older = [line for line in lines if not line.startswith((b"NS", b"CapAmb", b"NoNew", b"Seccomp", b"VmRSS"))]
-    found = status.parse_status(b"\n".join(older))
+    found = _proc_status.parse_status(b"\n".join(older))
     assert found is not None
     assert (found.pids, found.resident, found.no_new_privileges, found.capabilities.ambient) == ((), 0, False, 0)
 
 
 @pytest.mark.parametrize("missing", [b"Uid", b"Gid", b"CapEff", b"CapPrm", b"CapInh", b"CapBnd"])
 def test_a_status_file_without_what_matters_is_none(missing: bytes) -> None:
-    assert status.parse_status(b"\n".join(x for x in _STATUS.split(b"\n") if not x.startswith(missing))) is None
+    assert _proc_status.parse_status(b"\n".join(x for x in _STATUS.split(b"\n") if not x.startswith(missing))) is None
 
 
 @given(st.data())
 def test_nothing_raises_in_status(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(_STATUS)))
     end = data.draw(st.integers(start, len(_STATUS)))
-    status.parse_status(_STATUS[:start] + data.draw(st.binary(max_size=20)) + _STATUS[end:])
+    _proc_status.parse_status(_STATUS[:start] + data.draw(st.binary(max_size=20)) + _STATUS[end:])
 
 
 _ID = "0123456789abcdef" * 4
@@ -256,4 +257,4 @@ def test_nothing_raises_in_control_groups(text: bytes) -> None:
     ],
 )
 def test_where_a_thread_waits(text: bytes, expected: tuple[int, int] | None) -> None:
-    assert status.parse_syscall(text) == expected
+    assert _proc_status.parse_syscall(text) == expected

@@ -507,14 +507,14 @@ def test_more_mappings_than_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(maps, "parse", lambda text: parse(text, 5))
     with python(WAITING) as started, _view(known(started.pid)) as (view, skipped):
         assert len(view.maps) == 5
-        assert skipped == ["it has more than the 5 mappings that are looked at"]
+        assert skipped == ["it has more than 5 mappings, and the others are not examined"]
 
 
 def test_maps_that_are_longer_than_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "_MOST_MAPS", 500)
     with python(WAITING) as started, _view(known(started.pid)) as (view, skipped):
         assert view.maps
-        assert skipped == [f"it has more than the {len(view.maps)} mappings that are looked at"]
+        assert skipped == [f"it has more than {len(view.maps)} mappings, and the others are not examined"]
 
 
 def test_memory_in_too_many_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,9 @@ import pathlib
 import textwrap
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import OpenFile, Socket
+from ansible_collections.bulwark.servers.plugins.module_utils import _net_sockets
+from ansible_collections.bulwark.servers.plugins.module_utils._net_sockets import Socket
+from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.model import OpenFile
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc import sockets
 from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.proc.owners import Owners
 from hypothesis import given
@@ -118,14 +120,14 @@ def test_the_number_of_a_socket(target: bytes, inode: int) -> None:
 
 def test_packet_sockets() -> None:
     line = "00000000abcdef01 3      3    0003   2     1 0          1000   4711\n"
-    assert sockets.parse_packet(line, 7) == Socket("packet", "unconnected", None, None, 4711, 1000, 7)
-    assert sockets.parse_packet("sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n", 7) is None
+    assert _net_sockets.parse_packet(line, 7) == Socket("packet", "unconnected", None, None, 4711, 1000, 7)
+    assert _net_sockets.parse_packet("sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n", 7) is None
 
 
 @given(st.text(max_size=200))
 def test_nothing_raises(line: str) -> None:
-    sockets.parse(line, "tcp", 1)
-    sockets.parse_packet(line, 1)
+    _net_sockets.parse(line, "tcp", 1)
+    _net_sockets.parse_packet(line, 1)
 
 
 def _unowned(pid: int, inodes: set[int], seconds: float = 10.0) -> Owners:

@@ -301,7 +301,7 @@ def test_condensed_addresses_are_not_guessed() -> None:
 @pytest.mark.parametrize(
     ("form", "line", "words"),
     [
-        ("conntrack", "nonsense", "this is no line of conntrack -L"),
+        ("conntrack", "nonsense", "this is not a line of conntrack -L"),
         ("conntrack", CONNTRACK.splitlines()[0][:90], "addresses or ports of a direction are missing"),
         ("conntrack", CONNTRACK.splitlines()[0].replace("dport=22", "dport=65536"), "the port is above 65535"),
         ("conntrack", CONNTRACK.splitlines()[0].replace("packets=10", "packets=" + "9" * 400), "no number where one"),
@@ -311,20 +311,20 @@ def test_condensed_addresses_are_not_guessed() -> None:
         ("aws_vpc", AWS.splitlines()[1].replace("1767225000", "99999999999"), "before 2001 or after 2100"),
         ("aws_vpc", AWS.splitlines()[1].replace(" 6 ", " 256 "), "the protocol is above 255"),
         ("aws_vpc", AWS.splitlines()[1].replace(" 20 ", " ² "), "no number where one belongs"),
-        ("azure_nsg", "not json", "this is no JSON; a log that is still being written ends in the middle"),
-        ("azure_nsg", "[" * 100_000, "this is no JSON"),
+        ("azure_nsg", "not json", "this is not JSON; a log that is still being written ends in the middle"),
+        ("azure_nsg", "[" * 100_000, "this is not JSON"),
         ("azure_nsg", '{"records": {}}', "there is no list 'records'"),
         ("azure_nsg", azure([7]), "a tuple has 8 or 13 fields, not 1"),
         ("azure_nsg", azure([AZURE_TUPLES[0].replace(",T,", ",X,")]), "protocol, direction or decision"),
         ("zeek", "1767225000.5\tC1", "no line before this one begins with #fields"),
         ("zeek", ZEEK + "1\t2\n", "there are 2 fields, not 14"),
         ("zeek", "#fields\tts\tuid\n", "the line #fields does not name id.orig_h"),
-        ("zeek", '{"ts": 1', "this is no JSON"),
-        ("zeek", '{"a":' * 10_000, "this is no JSON"),
+        ("zeek", '{"ts": 1', "this is not JSON"),
+        ("zeek", '{"a":' * 10_000, "this is not JSON"),
         ("zeek", "{}", "there is no ts"),
         ("zeek", zeek_json().splitlines()[0].replace("1767225000.5", "1e300"), "there is no time where one belongs"),
         ("zeek", zeek_json().splitlines()[0].replace("1767225000.5", "NaN"), "there is no time where one belongs"),
-        ("nfdump", "nonsense", "this is no line of nfdump"),
+        ("nfdump", "nonsense", "this is not a line of nfdump"),
         ("nfdump", "2025-13-41 23:51:00 1.0 TCP 192.0.2.1:1 -> 192.0.2.2:2 1 1 1", "no time of a calendar"),
         ("nfdump", NFDUMP_CSV.splitlines()[1], "no line before this one names the columns"),
         ("nfdump", NFDUMP_CSV.splitlines()[0] + "\n1,2,3,4,5,6,7", "columns are missing"),
@@ -338,7 +338,9 @@ def test_damage_is_counted_and_named_with_its_line(form: str, line: str, words: 
 
 
 def test_an_unknown_form_is_named() -> None:
-    with pytest.raises(ValueError, match="the form of flow records 'pcap' is none of aws_vpc, azure_nsg, azure_vnet"):
+    with pytest.raises(
+        ValueError, match="the form of flow records 'pcap' is not one of aws_vpc, azure_nsg, azure_vnet"
+    ):
         read("pcap", "")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.module_utils.firewall.nft import Element
+from ansible_collections.bulwark.servers.plugins.module_utils.firewall.simulated import Packet, SimulatedPackets
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules import detect, refused, table
 from ansible_collections.bulwark.servers.plugins.module_utils.network_hardening.rules.refused import (
     RefusedSource,
@@ -24,6 +25,20 @@ def test_first_and_last_come_from_the_time_that_is_left() -> None:
         RefusedSource("192.0.2.7", "tcp", 22, 5, NOW - 3600, NOW - 60),
         RefusedSource("192.0.2.8", "udp", 53, 0, None, NOW),
     ]
+
+
+def test_what_only_a_simulation_sent_is_marked_and_no_finding() -> None:
+    packet = Packet("boot", "203.0.113.2", "tcp", 22, 500, 99.0, 99.1)
+    simulated = SimulatedPackets([packet], table.KEPT, 100.0, lambda: 100.0)
+    elements = [
+        Element((source, "tcp", "22"), left=table.KEPT - 1, packets=1, bytes=500)
+        for source in ("203.0.113.2", "203.0.113.3")
+    ]
+    own, other = refused.join(elements, [], NOW, simulated)
+    assert (own.simulated, other.simulated) == (True, False)
+    (found,) = detect.detections(RefusedSources([own, other], [own], {}), "enforce", "denied")
+    assert (found["alert"], found["count"]) == ("network_denied_traffic", 1)
+    assert found["evidences"][0]["src_endpoint"] == {"ip": "203.0.113.3"}
 
 
 def one(source: str, port: int = 22, packets: int = 1, first: float | None = NOW - 10) -> RefusedSource:
@@ -77,7 +92,7 @@ def test_the_severity_says_who_should_look(source: str, mode: str, what: str, se
     tries = {"denied": [], "blocked": [], what: [one(source)]}
     (found,) = detect.detections(RefusedSources(**tries, crowded={}), mode, "denied")
     assert found["severity"] == severity
-    assert ("let through, as the rules are in audit mode" in found["message"]) is (mode == "audit")
+    assert ("allowed, as the rules are in audit mode" in found["message"]) is (mode == "audit")
 
 
 def test_of_very_many_some_are_named() -> None:

@@ -52,12 +52,12 @@ def test_a_policy_is_put_in_one_form() -> None:
     [
         (
             {"rules": []},
-            "rules is empty; list what is let in on which ports, or remove everything with state=absent",
+            "rules is empty; list the ports and their allowed prefixes, or remove everything with state=absent",
         ),
-        ({"mode": "block"}, "mode 'block' is none of audit and enforce"),
+        ({"mode": "block"}, "mode 'block' is not one of audit and enforce"),
         (
             {"rules": [item(), item(port="0")]},
-            "rules, item 2: '0' is no port; use a number from 1 to 65535, or a range such as 8000-8100",
+            "rules, item 2: '0' is not a port; use a number from 1 to 65535, or a range such as 8000-8100",
         ),
         (
             {"rules": [item(prefixes=[])]},
@@ -65,11 +65,11 @@ def test_a_policy_is_put_in_one_form() -> None:
         ),
         (
             {"rules": [item(closed=True)]},
-            "rules, item 1: closed is true, and prefixes let somebody in; leave one of them out",
+            "rules, item 1: closed is true, but prefixes is not empty; leave one of them out",
         ),
         (
             {"rules": [item(prefixes=["10.0.0.0/33"])]},
-            "rules, item 1: prefixes: '10.0.0.0/33' is no address or prefix; write one such as 192.0.2.7,",
+            "rules, item 1: prefixes: '10.0.0.0/33' is not an address or prefix; write one such as 192.0.2.7,",
         ),
         (
             {"rules": [item(prefixes=["10.0.0.1/8"])]},
@@ -94,15 +94,15 @@ def test_a_policy_is_put_in_one_form() -> None:
         ({"blocked": ["::/0"]}, "blocked: ::/0 is too wide to be meant; use a length of 16 or more"),
         ({"blocked": ["fe80::/64"]}, "blocked: fe80::/64 is nobody's address on the network; leave it out"),
         ({"blocked": ["127.0.0.1"]}, "blocked: 127.0.0.1 is nobody's address on the network; leave it out"),
-        ({"blocked": ["host.example"]}, "blocked: 'host.example' is no address or prefix; write one such as"),
+        ({"blocked": ["host.example"]}, "blocked: 'host.example' is not an address or prefix; write one such as"),
         ({"blocked": ["10.0.0.1"] * 4097}, "blocked has 4097 items; use at most 4096, and block wider prefixes"),
         (
             {"always_allow": ["::/0"]},
-            "always_allow: ::/0 is everybody, so that nothing would be denied; name fewer",
+            "always_allow: ::/0 is everybody, so nothing would be denied; name fewer",
         ),
         (
             {"rules": [item(prefixes=["10.0.0.0/8", "192.0.2.7"])], "blocked": ["192.0.2.0/24"]},
-            "rules, item 1: 192.0.2.7 is within 192.0.2.0/24 of blocked, so that it would never be let in; take one",
+            "rules, item 1: 192.0.2.7 is within 192.0.2.0/24 of blocked, so it would never be allowed; remove one",
         ),
     ],
 )

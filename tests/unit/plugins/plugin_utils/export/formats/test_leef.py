@@ -134,7 +134,8 @@ def test_a_time_is_a_number_of_13_digits_or_is_written_out(time: int, shown: str
 def test_a_pipe_in_the_header_is_shown() -> None:
     event = dict(hostile_events.plain()[0])
     event["metadata"] = {**event["metadata"], "event_code": "a|b\n^"}
-    assert leef.render(event).body.decode().startswith("LEEF:2.0|Bulwark|bulwark.servers|0.1.0|a\\x7cb\\n^|^|")
+    version = event["metadata"]["product"]["version"]
+    assert leef.render(event).body.decode().startswith(f"LEEF:2.0|Bulwark|bulwark.servers|{version}|a\\x7cb\\n^|^|")
 
 
 def test_an_id_of_an_event_has_at_most_255_characters() -> None:

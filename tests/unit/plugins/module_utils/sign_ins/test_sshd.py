@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import model, sshd
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import Fact
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model, sshd
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Fact
 from hypothesis import given
 from hypothesis import strategies as st
 

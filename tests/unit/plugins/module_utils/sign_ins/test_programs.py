@@ -9,8 +9,8 @@ import json
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import model, programs
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import Line
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model, programs
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line
 
 _PAM = "{module}({service}:auth): authentication failure; logname= uid=0 euid=0 tty=x ruser={ruser} rhost={rest}"
 

@@ -14,8 +14,8 @@ import sqlite3
 import struct
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import model, utmp
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import SignIn
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model, utmp
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
 
 _FORM = utmp.layout()
 _LIBC = ctypes.CDLL(None, use_errno=True)

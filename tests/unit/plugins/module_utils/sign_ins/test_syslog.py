@@ -9,8 +9,8 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins import model, stamps, syslog
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.model import Line
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins import model, stamps, syslog
+from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import Line
 from hypothesis import given
 from hypothesis import strategies as st
 
