@@ -101,6 +101,15 @@ class Kernel:
                 found[name] = int(value.split(" ")[0])
         return found
 
+    def daemon(self) -> int:
+        """Return the process number of the audit daemon, 0 if there is none.
+
+        Of a daemon that was killed, the kernel learns only when it has a record for it.
+        """
+        if self.status().get("pid"):
+            self.control("-m", "is anybody there", check=False)
+        return self.status().get("pid", 0)
+
 
 class Daemon:
     """A running auditd with a configuration and a log of its own."""
@@ -183,7 +192,7 @@ class Daemon:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        until(lambda: self._kernel.status().get("pid") != self.pid, "the kernel still sends to the daemon")
+        until(lambda: self._kernel.daemon() != self.pid, "the kernel still sends to the daemon")
 
 
 def _inode(path: pathlib.Path) -> int | None:
@@ -204,13 +213,13 @@ def locked() -> t.Iterator[Kernel]:
     with _LOCK.open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         kernel = Kernel()
-        if kernel.status().get("pid"):
-            # That of a test that was killed ends by itself, a moment later.
-            with contextlib.suppress(AssertionError):
-                until(lambda: not kernel.status()["pid"], seconds=30)
-        status = kernel.status()
-        if status.get("pid") or status.get("enabled") == 2:
-            give_up("needs a kernel without an audit daemon and immutable rules: stop this machine's auditd")
+        # That of a test that was killed ends by itself, a moment later.
+        with contextlib.suppress(AssertionError):
+            until(lambda: not kernel.daemon(), seconds=30, pause=0.2)
+        pid = kernel.daemon()
+        if pid or kernel.status().get("enabled") == 2:
+            there = f"process {pid} is one" if pid else "there is none"
+            give_up(f"needs a kernel without an audit daemon ({there}) and without immutable rules")
         before = _before(lock, kernel)
         kernel.clear()
         # What was lost since the machine was started is not this test's, and looks as if it were.

@@ -175,7 +175,7 @@ def lines(rows: t.Sequence[Outcome]) -> list[str]:
         for row in rows
         if row.alert not in later and row.alert not in names
     ]
-    width = max((len(label) for label, _ in table), default=5)
+    width = max((len(label) for label, _row in table), default=5)
     shown = [f"{'alert':{width}}  result    times  remarks"] if table else []
     for label, row in table:
         remarks = [f"also {', '.join(row.others)}"] if row.others else []

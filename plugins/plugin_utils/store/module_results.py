@@ -14,7 +14,7 @@ def result_of_module(capability: str, result: t.Mapping[str, t.Any]) -> Capabili
     """Return the parts of a module's result that the store takes. It refuses one without coverage."""
     return CapabilityResult(
         capability=capability,
-        findings=result.get("findings") or (),
+        findings=result.get("findings") or [],
         coverage=t.cast("t.Any", result.get("coverage")),
         checkpoint=result.get("checkpoint"),
         controls=result.get("controls") or (),

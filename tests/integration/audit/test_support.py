@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -63,3 +65,10 @@ with audit.locked() as kernel, audit.daemon(pathlib.Path("{tmp_path}"), kernel) 
     with audit.locked() as kernel:
         assert "left-behind" not in "".join(kernel.rules())
         assert kernel.status()["backlog_limit"] == before
+
+
+def test_the_kernel_forgets_a_daemon_that_was_killed_at_once(tmp_path: pathlib.Path) -> None:
+    with audit.locked() as kernel, audit.daemon(tmp_path, kernel) as daemon:
+        kernel.clear()
+        os.kill(daemon.pid, signal.SIGKILL)
+        until(lambda: not kernel.daemon(), "the kernel keeps a daemon that is gone", seconds=30)

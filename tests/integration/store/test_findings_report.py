@@ -45,10 +45,12 @@ PLAYBOOK = """
     - name: Write it
       bulwark.servers.findings_report:
         path: "{{ folder }}/new/report.html"
+        width: 160
       register: written
     - name: Write it again
       bulwark.servers.findings_report:
         path: "{{ folder }}/new/report.html"
+        width: 160
       register: again
     - name: Write it for others
       bulwark.servers.findings_report:
@@ -66,7 +68,7 @@ PLAYBOOK = """
       register: stored
     - name: Keep the lines
       ansible.builtin.set_fact:
-        lines: "{{ stored.findings | bulwark.servers.findings_table(stored.coverage) }}"
+        lines: "{{ stored.findings | bulwark.servers.findings_table(stored.coverage, width=160) }}"
         summary: "{{ written.summary }}"
     - name: Write down what came back
       ansible.builtin.copy:

@@ -33,6 +33,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.memory_scan.view i
 _NO_PLACE_FOR_CODE = (memory_code.STACK, memory_code.HEAP)
 # Seconds. A busy machine lets whoever makes code wait while it is looked at.
 _PAUSE = 0.1
+# Where an engine may be the maker. One of 300 looks at a Node.js that compiles all the time needs the first of them.
+_LONG_PAUSES = (0.3, 1.0)
 
 
 def check(view: View, host: Host) -> t.Iterator[Sign]:
@@ -153,8 +155,10 @@ def _lasting(view: View, host: Host, regions: t.Sequence[Region]) -> list[Region
     An engine's thread that ends takes its code along: nobody can say any more who had its address. Of code that was
     being made when it was looked at, its maker has the address by now, maybe in memory that it has only since then.
     """
-    for pause in (0.0, _PAUSE):
+    for pause in (0.0, _PAUSE, *_LONG_PAUSES):
         if not regions or (pause and host.seconds_left() <= pause):
+            break
+        if pause in _LONG_PAUSES and not engines.is_shaped(view, host, [region.mapping for region in regions]):
             break
         time.sleep(pause)
         now = t.cast("View", _ViewNow(view))

@@ -158,9 +158,28 @@ def kind_of(mapping: Mapping) -> str | None:
 
 def explain(view: View, host: Host, regions: t.Sequence[Mapping]) -> dict[Mapping, Engine]:
     """Return for memory that holds code which engine puts it there, as far as the process has one."""
+    explained: dict[Mapping, Engine] = {}
+    for image, mapping, engine, fitting in _fitting(view, host, regions, explained):
+        made = set(_made(view, image, mapping, engine, fitting) if fitting else ())
+        explained.update((region, engine) for region in fitting if region in made)
+        _note_swapped(view, image, mapping, engine, len(fitting) > len(made))
+    return explained
+
+
+def is_shaped(view: View, host: Host, regions: t.Sequence[Mapping]) -> bool:
+    """Say whether any of the regions has the shape of what an engine of the process makes, whoever has made it."""
+    return any(fitting for _image, _mapping, _engine, fitting in _fitting(view, host, regions, {}))
+
+
+def _fitting(
+    view: View, host: Host, regions: t.Sequence[Mapping], explained: t.Mapping[Mapping, Engine]
+) -> t.Iterator[tuple[elf.Image, Mapping, Engine, list[Mapping]]]:
+    """Yield the engines of a process with their file, its mapping and the regions that have the shape of theirs.
+
+    explained: regions that are left out from now on; it may grow meanwhile.
+    """
     known: tuple[Engine, ...] = host.remember(("engines", "parsed"), lambda: parse(host.content.engines))
     beginnings: dict[Mapping, bytes] = {}
-    explained: dict[Mapping, Engine] = {}
     files = _files(view)
     # Texts take longer to look for than names: only in files of which the names didn't tell.
     for by_texts in (False, True):
@@ -169,17 +188,15 @@ def explain(view: View, host: Host, regions: t.Sequence[Mapping]) -> dict[Mappin
             different = {(region.permissions, region.size, region.path): region for region in left}.values()
             candidates = [engine for engine in known if any(_may_fit(region, engine) for region in different)]
             if not candidates:
-                return explained
+                return
             constants = _constants(view, host, mapping)
             if constants is None:
                 continue
             for engine in constants.tell(view, mapping, candidates, by_texts):
                 fitting = [region for region in left if region not in explained]
-                fitting = [region for region in fitting if _fits(view, region, engine, beginnings)]
-                made = set(_made(view, constants.image, mapping, engine, fitting) if fitting else ())
-                explained.update((region, engine) for region in fitting if region in made)
-                _note_swapped(view, constants.image, mapping, engine, len(fitting) > len(made))
-    return explained
+                yield constants.image, mapping, engine, [
+                    region for region in fitting if _fits(view, region, engine, beginnings)
+                ]
 
 
 def _made(

@@ -46,17 +46,30 @@ _CONTAINER_SCRIPTS: t.Final = {
 }
 # All of a machine's hosts have its interpreters: those of another test have other names and files.
 _BINFMT = starters.SCRIPTS["binfmt"].replace("/ways", "/ways-other").replace(":ways:", ":ways-other:")
+# fapolicyd marks a new mount a moment after it is there.
+_UNTIL_MARKED = "for attempt in $(seq 25); do NAME > /dev/null 2>&1 || break; sleep 0.2; done"
+_MOUNTED: t.Final = {"bind_mount": "ways-over", "bind_mount_undone": "ways-under"}
 _IN_HOST: t.Final = {
+    **{
+        name: starters.SCRIPTS[name].replace(
+            f"; {program}", f"; {_UNTIL_MARKED.replace('NAME', program)}; {program}", 1
+        )
+        for name, program in _MOUNTED.items()
+    },
     **{name: starters.IN_CONTAINER[name] for name in ("systemd_run", "systemd_unit")},
     "binfmt": _BINFMT.replace("MAGIC", "OTHER"),
 }
 # The kernel starts its helper in a mount namespace that is not the host's.
 _NOT_TRIED: t.Final = "core_pattern"
 # Each line prints whether a trusted program runs: under another name, then under its own, then when that is undone.
-_NAMES = """
-try() { "$1" /dev/null > /dev/null 2>&1 && echo runs || echo refused; }
+# Nothing on the host runs ptx; tsort has run under its own name before.
+_NAMES = f"""
+try() {{ "$1" /dev/null > /dev/null 2>&1 && echo runs || echo refused; }}
 ln /usr/bin/tac /usr/bin/tac-other; try tac-other; try tac; rm /usr/bin/tac-other; try tac
-mount --bind /usr/bin /mnt; try /mnt/uniq; try uniq; umount /mnt; try uniq
+cp /usr/bin/true /usr/bin/ways-unknown
+mounted() {{ mount --bind /usr/bin /mnt; {_UNTIL_MARKED.replace("NAME", "/mnt/ways-unknown")}; }}
+mounted; try /mnt/ptx; try ptx; umount /mnt; try ptx
+tsort /dev/null; mounted; try /mnt/tsort; try tsort; umount /mnt; try tsort
 """
 _PREPARE = f"""
 mkdir -p {_SHARED} {_SCRATCH}
@@ -123,7 +136,7 @@ def tried(directory: pathlib.Path, enforcing: bool) -> Tried:
         names = host.run(_NAMES).stdout
         if enforcing:
             enforced_policy.start(host)
-        restarted = host.run("for name in tac uniq; do $name /dev/null && echo runs; done", check=False).stdout
+        restarted = host.run("for name in tac ptx tsort; do $name /dev/null && echo runs; done", check=False).stdout
         outputs[starters.LAST] = _output(host, starters.LAST, last)
         ran = {name: _has_run(host, name, output) for name, output in outputs.items()}
         return Tried(ran, names, restarted)

@@ -24,7 +24,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.edr.alerts.collect
 from tests.support.edr_alerts import options
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.requires("root", "command:setpriv")
+pytestmark = [pytest.mark.requires("root", "command:setpriv"), pytest.mark.xdist_group("clamd")]
 
 _NOBODY = 65_534
 _PYTHON = "/usr/bin/python3"
