@@ -194,9 +194,12 @@ def _fitting(
                 continue
             for engine in constants.tell(view, mapping, candidates, by_texts):
                 fitting = [region for region in left if region not in explained]
-                yield constants.image, mapping, engine, [
-                    region for region in fitting if _fits(view, region, engine, beginnings)
-                ]
+                yield (
+                    constants.image,
+                    mapping,
+                    engine,
+                    [region for region in fitting if _fits(view, region, engine, beginnings)],
+                )
 
 
 def _made(
