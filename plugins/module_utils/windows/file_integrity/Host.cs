@@ -1,0 +1,53 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+using System;
+using System.Collections.Generic;
+using System.Security.Principal;
+
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Host
+{
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ICollector;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Presence;
+
+    /// <summary>What a run uses of the host: what reads it, what judges it, and what the process may see.</summary>
+    public sealed class Host
+    {
+        public IList<ICollector> Collectors = new List<ICollector>();
+        public IList<IJudge> Judges = new List<IJudge>();
+        public IPresence Presence;
+        public bool IsAdministrator;
+
+        /// <summary>A 32-bit process on a 64-bit Windows, to which other files are shown.</summary>
+        public bool IsEmulated;
+
+        /// <summary>The account that runs the module.</summary>
+        public string Account;
+
+        /// <summary>Return the time in seconds since the epoch.</summary>
+        public static double Now()
+        {
+            return (DateTime.UtcNow - new DateTime(1970, 1, 1, 0, 0, 0, DateTimeKind.Utc)).TotalSeconds;
+        }
+
+        /// <summary>Return this host.</summary>
+        public static Host Local()
+        {
+            NativeRegistry registry = new NativeRegistry();
+            Host host = new Host();
+            host.Presence = new HostPresence(registry);
+            host.IsEmulated = Environment.Is64BitOperatingSystem && !Environment.Is64BitProcess;
+            using (WindowsIdentity identity = WindowsIdentity.GetCurrent())
+            {
+                host.Account = identity.Name;
+                host.IsAdministrator = identity.IsSystem
+                    || new WindowsPrincipal(identity).IsInRole(WindowsBuiltInRole.Administrator);
+            }
+            return host;
+        }
+    }
+}
