@@ -23,6 +23,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
         public const uint KeyDeleted = 0xC000017C;
         public const uint RegistryCorrupt = 0xC000014C;
 
+        /// <summary>The key is another name of HKEY_PERFORMANCE_TEXT or the like, which cannot be read as keys are.
+        /// </summary>
+        public const uint PredefinedHandle = 0x40000016;
+
         /// <summary>The value is larger than <see cref="NativeRegistry.LargestValue"/>: name, type and size are known.
         /// </summary>
         public const uint ValueTooLarge = 0xE0000001;
@@ -254,6 +258,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
             if (status == RegistryStatus.Success)
             {
                 key = new NativeKey(handle, buffers);
+            }
+            else if (status == RegistryStatus.PredefinedHandle)
+            {
+                NtClose(handle);
             }
             return status;
         }
