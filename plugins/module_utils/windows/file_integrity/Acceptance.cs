@@ -113,8 +113,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             if (missing.Count > 0)
             {
                 throw new UsageException(
-                    "nothing was accepted: " + Shown(missing) + " is not a current change; compare again and review the "
-                    + "changes");
+                    "nothing was accepted: " + Shown(missing) + " is not a current change; compare again and review "
+                    + "the changes");
             }
             if (_unread.Count > 0 && _names.Count > 0)
             {

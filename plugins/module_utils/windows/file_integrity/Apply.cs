@@ -30,7 +30,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>Called by the module.</summary>
         public static void Run(AnsibleModule module)
         {
-            ModuleRun.Run(module, delegate(ModuleCall call) { return Of(call, Host.Local()); });
+            using (Host host = Host.Local())
+            {
+                ModuleRun.Run(module, delegate(ModuleCall call) { return Of(call, host); });
+            }
         }
 
         /// <summary>
@@ -273,7 +276,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
         }
 
-        // A task that only makes sure of the baseline does not fail, so that its finding arrives; one that accepts does.
+        // A task that only makes sure of the baseline does not fail, so that its finding arrives.
         private static Dictionary<string, object> Refused(Options options, Opened opened)
         {
             string reason = opened.Problem;

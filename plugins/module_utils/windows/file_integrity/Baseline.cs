@@ -146,7 +146,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         }
     }
 
-    /// <summary>Writes a baseline: the header, the lines in order, and a last line that says how many there are.</summary>
+    /// <summary>
+    /// Writes a baseline: the header, the lines in order, and a last line that says how many there are.
+    /// </summary>
     public sealed class BaselineWriter
     {
         private readonly Stream _stream;

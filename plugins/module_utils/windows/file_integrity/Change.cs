@@ -44,7 +44,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>Names that differ, sorted; empty for created and deleted.</summary>
         public string[] Attributes = new string[0];
 
-        /// <summary>32 hexadecimal digits over path, kind and the state after, by which this change is accepted.</summary>
+        /// <summary>
+        /// 32 hexadecimal digits over path, kind and the state after, by which this change is accepted.
+        /// </summary>
         public string Id;
 
         /// <summary>After, or before where it is deleted.</summary>

@@ -27,7 +27,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private readonly List<KeyValuePair<string, Entry>> _deleted = new List<KeyValuePair<string, Entry>>();
 
         /// <summary>
-        /// isGone: says of an entry, and its watch, that was not read whether it is deleted, and notes why not otherwise.
+        /// isGone: says of an entry that was not read, and its watch, whether it is deleted; notes why if it is not.
         /// </summary>
         public Changes(Func<Entry, string, bool> isGone, Action<Change> emit)
         {

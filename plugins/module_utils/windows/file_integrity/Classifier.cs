@@ -16,7 +16,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Lines;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 
-    /// <summary>Says what a change means: what a judge says, otherwise the alert of the watch or a generic one.</summary>
+    /// <summary>
+    /// Says what a change means: what a judge says, otherwise the alert of the watch or a generic one.
+    /// </summary>
     public sealed class Classifier
     {
         public const string DirectoryCreated = "fim_directory_created";
@@ -106,7 +108,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 case ChangeKinds.Created:
                     return Created(change, watch, shown);
                 case ChangeKinds.Deleted:
-                    return Own(watch, isRegistry ? "registry_entry_deleted" : "fim_file_deleted", 2, shown + " is gone");
+                    string deleted = isRegistry ? "registry_entry_deleted" : "fim_file_deleted";
+                    return Own(watch, deleted, 2, shown + " is gone");
                 case ChangeKinds.Renamed:
                     string old = Printable.ShowPath(change.Before.Path);
                     return Own(watch, "fim_file_renamed", 1, shown + " was " + old + " before");

@@ -80,7 +80,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             if ((long)version > Version)
             {
                 throw new NewerException(
-                    "the baseline " + path + " was written by a newer version of bulwark.servers; update the controller");
+                    "the baseline " + path + " was written by a newer version of bulwark.servers; "
+                    + "update the controller");
             }
             try
             {

@@ -10,12 +10,14 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileCollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ICollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Presence;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryCollector;
 
     /// <summary>What a run uses of the host: what reads it, what judges it, and what the process may see.</summary>
-    public sealed class Host
+    public sealed class Host : IDisposable
     {
         public IList<ICollector> Collectors = new List<ICollector>();
         public IList<IJudge> Judges = new List<IJudge>();
@@ -39,6 +41,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             NativeRegistry registry = new NativeRegistry();
             Host host = new Host();
+            host.Collectors.Add(FileCollector.OfHost(registry));
+            host.Collectors.Add(new RegistryCollector(registry));
             host.Presence = new HostPresence(registry);
             host.IsEmulated = Environment.Is64BitOperatingSystem && !Environment.Is64BitProcess;
             using (WindowsIdentity identity = WindowsIdentity.GetCurrent())
@@ -48,6 +52,18 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     || new WindowsPrincipal(identity).IsInRole(WindowsBuiltInRole.Administrator);
             }
             return host;
+        }
+
+        public void Dispose()
+        {
+            foreach (ICollector collector in Collectors)
+            {
+                IDisposable owned = collector as IDisposable;
+                if (owned != null)
+                {
+                    owned.Dispose();
+                }
+            }
         }
     }
 }

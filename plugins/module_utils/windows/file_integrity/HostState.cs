@@ -75,8 +75,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public const string NoBaseline = "none";
 
         public const string NoSeal =
-            "the controller holds no seal for the baseline on the host and does not know who made or edited it; review a "
-            + "comparison, then remove it with state=absent and take a new one with state=present";
+            "the controller holds no seal for the baseline on the host and does not know who made or edited it; review "
+            + "a comparison, then remove it with state=absent and take a new one with state=present";
 
         // Seconds that a controller has to note the seal of a staged baseline. Whoever takes longer was cut off.
         private const double SealedWithin = 30;

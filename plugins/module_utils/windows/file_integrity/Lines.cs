@@ -18,7 +18,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public readonly Entry Entry;
         public readonly string Watch;
 
-        /// <summary>Empty, "m:ALERT" for an entry that is suspicious by itself, "a:ALERT" once that is accepted.</summary>
+        /// <summary>
+        /// Empty, "m:ALERT" for an entry that is suspicious by itself, "a:ALERT" once that is accepted.
+        /// </summary>
         public readonly string Mark;
 
         public RecordedEntry(Entry entry, string watch, string mark)

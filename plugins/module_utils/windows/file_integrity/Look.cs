@@ -25,8 +25,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>Called by the module.</summary>
         public static void Run(AnsibleModule module)
         {
-            ModuleRun.Run(
-                module, delegate(ModuleCall call) { return Compared(Options.Parse(call.Params), Host.Local()); });
+            using (Host host = Host.Local())
+            {
+                ModuleRun.Run(module, delegate(ModuleCall call) { return Compared(Options.Parse(call.Params), host); });
+            }
         }
 
         /// <summary>Return the result; what is wrong with the baseline is part of it. Raises UsageException.</summary>

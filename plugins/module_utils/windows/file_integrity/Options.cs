@@ -63,8 +63,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             if (!Name.IsMatch(options.Baseline))
             {
                 throw new UsageException(
-                    "baseline '" + options.Baseline + "' is not a name: use letters, digits and . _ -, beginning with a "
-                    + "letter or digit");
+                    "baseline '" + options.Baseline + "' is not a name: use letters, digits and . _ -, beginning with "
+                    + "a letter or digit");
             }
             options.StateRoot = Text(parameters, "state_dir");
             options.TimeBudget = Number(parameters, "time_budget", 0);

@@ -80,7 +80,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             return result;
         }
 
-        /// <summary>Return the result of check mode: nothing is written, and only what accepting needs is read.</summary>
+        /// <summary>
+        /// Return the result of check mode: nothing is written, and only what accepting needs is read.
+        /// </summary>
         public Dictionary<string, object> Preview()
         {
             Dictionary<string, object> result = Unchanged();

@@ -47,7 +47,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 {
                     scope.Skip(
                         host.Account ?? watch.Name,
-                        "the account of the connection is no administrator and does not see everything; use one that is");
+                        "the account of the connection is no administrator and does not see everything; use "
+                        + "one that is");
                 }
                 if (host.IsEmulated && watch.Paths.Count > 0)
                 {

@@ -22,8 +22,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private long _bytes;
 
         /// <summary>
-        /// temporary: makes an empty buffered file to write, read and seek in, gone once it is closed. room: bytes to keep in
-        /// memory; each line costs some 40 bytes more.
+        /// temporary: makes an empty buffered file to write, read and seek in, gone once it is closed. room: bytes to
+        /// keep in memory; each line costs some 40 bytes more.
         /// </summary>
         public Sorter(Func<Stream> temporary, long room)
         {

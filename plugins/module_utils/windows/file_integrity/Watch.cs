@@ -6,7 +6,9 @@ using System.Collections.Generic;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch
 {
-    /// <summary>One watch as the user or the collection defines it; the options of win_file_integrity say more.</summary>
+    /// <summary>
+    /// One watch as the user or the collection defines it; the options of win_file_integrity say more.
+    /// </summary>
     public sealed class Watch
     {
         /// <summary>Also the coverage scope.</summary>
@@ -30,7 +32,9 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         /// <summary>Names of attributes to record, null for all. "content" stands for sha256 and data.</summary>
         public HashSet<string> Attributes;
 
-        /// <summary>program, local_program, library, persistence, account, defence, configuration, state, other.</summary>
+        /// <summary>
+        /// program, local_program, library, persistence, account, defence, configuration, state, other.
+        /// </summary>
         public string Category = "other";
 
         /// <summary>The alert of the catalogue for unexplained changes; null for the generic ones.</summary>
