@@ -16,7 +16,7 @@ from ansible.utils.display import Display
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.bulwark.servers.plugins.module_utils.scan.options import scan_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import inner, known_names, recording
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import inner, known_names, recording, windows
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import SanitizingActionBase, sanitize
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import person
@@ -36,6 +36,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.host import F
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.questions import Asked, Question
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.records import Record
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.variables import RoleVariables
+from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.windows_host import WindowsHost
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store, StoreError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.execution import runner
 from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.model import Options
@@ -74,18 +75,7 @@ class ActionModule(SanitizingActionBase):
         system = platforms.known(self._connection._shell, self._device_vars(task_vars))
         asked = [self._asked(capabilities.load()[name], system, task_vars) for name in chosen]
         waiting = {q.look.module: q for each in asked for q in each.questions if q.result is None}
-        host = Host(
-            runner(self, task_vars),
-            Options(
-                state_dir=self._options["state_dir"],
-                keep=self._keeps(),
-                seconds=self._options["time_limit"],
-                memory=self._options["memory_limit"] << 20,
-                facts=FACTS,
-            ),
-            self._pins(task_vars),
-            self._task.diff,
-        )
+        host = self._host(waiting, task_vars)
         if not waiting:
             return self._recorded(self._found(asked, host, task_vars), host, task_vars)
         host.answers.update((q.look.module, q.result) for each in asked for q in each.questions if q.result is not None)
@@ -115,12 +105,30 @@ class ActionModule(SanitizingActionBase):
         done = summary.of_host(list(waiting.values()), list(later.values()))
         return {**summary.merged(recorded, done), "ansible_facts": self._facts(host)}
 
+    def _host(self, waiting: t.Mapping[str, Question], task_vars: dict[str, t.Any]) -> Host | WindowsHost:
+        seconds = self._options["time_limit"]
+        if windows.is_windows(self._connection._shell):
+            facts = inner.make(self, "bulwark.servers.platform_facts", {})
+            return WindowsHost(
+                lambda name, request: waiting[name].action.run_request(request, task_vars),
+                lambda: t.cast("dict[str, t.Any]", facts.run(task_vars=task_vars)),
+                seconds,
+            )
+        options = Options(
+            state_dir=self._options["state_dir"],
+            keep=self._keeps(),
+            seconds=seconds,
+            memory=self._options["memory_limit"] << 20,
+            facts=FACTS,
+        )
+        return Host(runner(self, task_vars), options, self._pins(task_vars), self._task.diff)
+
     def _asked(self, capability: capabilities.Capability, system: str | None, task_vars: dict[str, t.Any]) -> Asked:
         problem = platforms.unknown_to(capability, system)
         if problem is not None:
             return Asked(capability.id, problem=problem)
         variables = RoleVariables(capability.id, task_vars, self._templar)
-        return questions.ask_for(capability, variables, task_vars, self._action, task_vars)
+        return questions.ask_for(capability, variables, task_vars, self._action, task_vars, system)
 
     def _action(self, module: str, options: dict[str, t.Any], in_check_mode: bool) -> CapabilityActionBase:
         """Return the action of a module, as Ansible makes it for a task of its own."""
@@ -129,7 +137,9 @@ class ActionModule(SanitizingActionBase):
         options.update((name, self._options[name]) for name in _SHARED if name in spec and self._options[name])
         return t.cast("CapabilityActionBase", action)
 
-    def _unasked(self, asked: t.Sequence[Asked], host: Host, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _unasked(
+        self, asked: t.Sequence[Asked], host: Host | WindowsHost, task_vars: dict[str, t.Any]
+    ) -> dict[str, t.Any]:
         """Record that the host could not be asked, and return that."""
         problem = sanitize(host.problem or {})
         unreachable = bool((host.problem or {}).get("unreachable"))
@@ -142,7 +152,7 @@ class ActionModule(SanitizingActionBase):
         return {**result, "msg": message, **({"unreachable": True} if unreachable else {})}
 
     def _followed_up(
-        self, waiting: t.Mapping[str, Question], host: Host, task_vars: dict[str, t.Any]
+        self, waiting: t.Mapping[str, Question], host: Host | WindowsHost, task_vars: dict[str, t.Any]
     ) -> dict[str, dict[str, t.Any]]:
         """Do what is to be done once everything is recorded, and return the results of that by module."""
         talks = {}
@@ -153,7 +163,9 @@ class ActionModule(SanitizingActionBase):
                 talks[name] = talk
         return {name: sanitize(result) for name, result in conversations.hold(talks, host.ask).items()}
 
-    def _recorded(self, found: t.Sequence[Record], host: Host, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _recorded(
+        self, found: t.Sequence[Record], host: Host | WindowsHost, task_vars: dict[str, t.Any]
+    ) -> dict[str, t.Any]:
         """Record what was found, and return what the task shows of it; without a run, all of it."""
         result: dict[str, t.Any] = {"misconfigured": summary.misconfigured(found)}
         found = records.noted(found, host.notes)
@@ -207,8 +219,9 @@ class ActionModule(SanitizingActionBase):
             shown.append({"id": identity, "subject": each.subject, "summary": list(each.summary)})
         return {**({"investigations": shown} if shown else {}), **({"warnings": problems} if problems else {})}
 
-    def _found(self, asked: t.Sequence[Asked], host: Host, task_vars: dict[str, t.Any]) -> list[Record]:
-        found = [record for each in asked for record in records.of_capability(each)]
+    def _found(self, asked: t.Sequence[Asked], host: Host | WindowsHost, task_vars: dict[str, t.Any]) -> list[Record]:
+        hidden = host.coverage()
+        found = [record for each in asked for record in records.of_capability(each, hidden)]
         device = events.Device.from_vars(self._device_vars(task_vars))
         chosen = [each.capability for each in asked]
         return [*found, *tampering.records(host.tampered, chosen, device, time.time())]
@@ -237,7 +250,7 @@ class ActionModule(SanitizingActionBase):
         delegate = self._task.delegate_to
         return t.cast("t.Mapping[str, t.Any]", task_vars["hostvars"][delegate]) if delegate else task_vars
 
-    def _facts(self, host: Host) -> dict[str, t.Any]:
+    def _facts(self, host: Host | WindowsHost) -> dict[str, t.Any]:
         if self._task.delegate_to and not self._task.delegate_facts:
             # Ansible would take them for those of the host that delegates.
             return {}
@@ -247,7 +260,7 @@ class ActionModule(SanitizingActionBase):
             facts[self._discovered_interpreter_key] = self._discovered_interpreter
         return facts
 
-    def _with_facts(self, task_vars: dict[str, t.Any], host: Host) -> dict[str, t.Any]:
+    def _with_facts(self, task_vars: dict[str, t.Any], host: Host | WindowsHost) -> dict[str, t.Any]:
         """Return the variables with what the host says of its platform, which findings describe it by."""
         if not host.facts:
             return task_vars

@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.bulwark.servers.plugins.plugin_utils import windows_platform
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import windows
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.result import SanitizingActionBase, sanitize
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import platform_facts
 
@@ -15,7 +17,7 @@ _SUBSET = ("!all", "min", "network")
 
 
 class ActionModule(SanitizingActionBase):
-    """Run ansible-core's own module, and of what it answers keep the facts that were asked for."""
+    """Run ansible-core's own module, or this collection's on Windows, and keep the facts that were asked for."""
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
@@ -24,12 +26,21 @@ class ActionModule(SanitizingActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         del tmp
         self.validate_argument_spec(argument_spec={})
-        # The redirect leads to the module for Windows where the connection is one to Windows.
-        answer = self._execute_module(
-            module_name="ansible.legacy.setup", module_args={"gather_subset": list(_SUBSET)}, task_vars=task_vars
-        )
+        is_windows = windows.is_windows(self._connection._shell)
+        if is_windows:
+            # ansible-core has no module for Windows, only a redirect to the collection ansible.windows.
+            answer = self._execute_module(
+                module_name="bulwark.servers.win_platform_facts", module_args={}, task_vars=task_vars
+            )
+        else:
+            answer = self._execute_module(
+                module_name="ansible.legacy.setup", module_args={"gather_subset": list(_SUBSET)}, task_vars=task_vars
+            )
         result.update(sanitize(answer))
         result["ansible_facts"] = platform_facts(answer.get("ansible_facts"))
+        result.pop("windows", None)
+        if is_windows and not result.get("failed"):
+            result["windows"] = windows_platform.read(answer.get("windows"))
         if self._discovered_interpreter_key:
             # Found by the controller, which would look for it again at each task.
             result["ansible_facts"][self._discovered_interpreter_key] = self._discovered_interpreter

@@ -11,7 +11,8 @@ version_added: 0.2.0
 author:
   - bulwark.servers contributors (@bulwark-servers)
 description:
-  - Runs M(ansible.builtin.setup) on the host, checks its facts, and returns only those listed below.
+  - Runs M(ansible.builtin.setup) on the host, checks its facts, and returns only those listed below. On Windows it runs
+    M(bulwark.servers.win_platform_facts), which needs no other collection.
   - Ansible makes a variable of every fact that a host sends, whatever its name, and this variable wins over the
     inventory. So a compromised host can choose where a playbook writes its report, or which database it uses. This
     module prevents that.
@@ -24,6 +25,7 @@ attributes:
     platforms: posix, windows
 seealso:
   - module: ansible.builtin.setup
+  - module: bulwark.servers.win_platform_facts
 """
 
 EXAMPLES = r"""
@@ -85,4 +87,22 @@ ansible_facts:
           returned: always
           type: str
           sample: 192.0.2.7
+windows:
+  description: What only Windows has, as M(bulwark.servers.win_platform_facts) returns it.
+  returned: on Windows
+  type: dict
+  sample:
+    product_type: server
+    installation_type: Server Core
+    edition: ServerDatacenter
+    build: "20348"
+    update_revision: 2762
+    architecture: 64-bit
+    is_32bit_process: false
+    powershell_edition: Desktop
+    powershell_version: 5.1.20348.2582
+    language_mode: FullLanguage
+    is_container: false
+    is_administrator: true
+    privileges: [SeBackupPrivilege, SeDebugPrivilege, SeSecurityPrivilege]
 """

@@ -15,7 +15,8 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, looks
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
-PLATFORMS = ("linux", "windows")
+# Ansible's fact ``system`` of a platform, where it is another word.
+_SYSTEMS = {"win32nt": "windows"}
 # Those that call a role beside its main.yml, by the task file of the same name.
 PLAYBOOKS = ("protect", "learn", "simulate", "respond", "remove_rules", "remove_locks", "remove")
 
@@ -48,6 +49,11 @@ class Capability:
     has_protection: bool = False
     on_request: bool = False
 
+    def looks_at(self, system: str | None) -> tuple[looks.Look, ...]:
+        """Return the looks at hosts of a system, as Ansible's fact calls it; None stands for Linux."""
+        platform = platform_of(system or "linux")
+        return tuple(look for look in self.looks if platform in look.platforms)
+
 
 @functools.lru_cache(maxsize=1)
 def load() -> t.Mapping[str, Capability]:
@@ -61,13 +67,18 @@ def load() -> t.Mapping[str, Capability]:
 
 
 def chosen(playbook: str | None = None, platform: str | None = None) -> list[str]:
-    """Return the ids of the capabilities that a playbook calls and that know a platform, whose case does not matter."""
+    """Return the ids of the capabilities that a playbook calls and that know a platform (``platform_of``)."""
     return [
         capability.id
         for capability in load().values()
         if (playbook is None or playbook in capability.playbooks)
-        and (platform is None or platform.lower() in capability.platforms)
+        and (platform is None or platform_of(platform) in capability.platforms)
     ]
+
+
+def platform_of(system: str) -> str:
+    """Return the platform that a value of Ansible's fact ``system`` means, whose case does not matter."""
+    return _SYSTEMS.get(system.lower(), system.lower())
 
 
 def parse(data: t.Any, identifier: str) -> Capability:
@@ -79,11 +90,22 @@ def parse(data: t.Any, identifier: str) -> Capability:
     for name in data:
         if name not in known:
             raise ContentError(f"{where}: unknown entry '{name}'; known are {', '.join(known)}")
+    capability = _capability(data, identifier, where)
+    asked = {platform for look in capability.looks for platform in look.platforms}
+    if asked and asked != set(capability.platforms):
+        raise ContentError(
+            f"{where}: platforms is {', '.join(capability.platforms)}, and looks are at {', '.join(sorted(asked))};"
+            " name the same platforms"
+        )
+    return capability
+
+
+def _capability(data: t.Mapping[str, t.Any], identifier: str, where: str) -> Capability:
     return Capability(
         id=identifier,
         title=_text(data, "title", where),
         defender=_text(data, "defender", where),
-        platforms=_names(data, "platforms", where, PLATFORMS),
+        platforms=_names(data, "platforms", where, looks.PLATFORMS),
         playbooks=_names(data, "playbooks", where, PLAYBOOKS),
         state=_names(data, "state", where),
         looks=looks.parse(data.get("looks"), where),

@@ -10,6 +10,8 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
+PLATFORMS = ("linux", "windows")
+
 
 @dataclasses.dataclass(frozen=True)
 class Look:
@@ -21,7 +23,8 @@ class Look:
     ``unless_empty`` not where it holds an empty text or list. check_mode: it only looks in check mode.
     when: a Jinja expression over the role's variables; where it does not hold, ``otherwise`` says in the coverage why
     nothing was looked at, None says nothing. answers: options that the controller takes from what another look
-    answered, as ``module.key``. is_recorded: whether it has findings and coverage of its own.
+    answered, as ``module.key``. is_recorded: whether it has findings and coverage of its own. platforms: of the hosts
+    that are asked this; those of one platform are in one module on Linux, and each is a module of its own on Windows.
     """
 
     module: str
@@ -34,6 +37,7 @@ class Look:
     otherwise: str | None = None
     answers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     is_recorded: bool = True
+    platforms: tuple[str, ...] = ("linux",)
 
 
 _KINDS: t.Mapping[str, tuple[type, str]] = {
@@ -47,6 +51,7 @@ _KINDS: t.Mapping[str, tuple[type, str]] = {
     "otherwise": (str, "a text"),
     "answers": (dict, "a mapping"),
     "is_recorded": (bool, "true or false"),
+    "platforms": (list, "a list"),
 }
 _NEEDED = ("module", "scope", "subject", "options")
 
@@ -80,6 +85,9 @@ def _look(fields: t.Any, where: str) -> Look:
         kind, words = _KINDS[name]
         if not isinstance(value, kind):
             raise ContentError(f"{where}: {name} is {type(value).__name__}; {words} is needed")
+    for value in fields.get("platforms", ()):
+        if value not in PLATFORMS:
+            raise ContentError(f"{where}: platforms has '{value}', which is not one of {', '.join(PLATFORMS)}")
     given: dict[str, t.Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
     }

@@ -119,7 +119,7 @@ class CapabilityActionBase(SanitizingActionBase):
         if problem is not None:
             return naming.in_result(self._task, {**result, **problem})
         with naming.in_errors(self._task):
-            outcome = alone(self.run_module(arguments, task_vars), lambda request: self._ask(request, task_vars))
+            outcome = alone(self.run_module(arguments, task_vars), lambda request: self.run_request(request, task_vars))
             result.update(naming.in_result(self._task, self.result(outcome, arguments, task_vars)))
         return t.cast("dict[str, t.Any]", wrap_var(result))
 
@@ -159,7 +159,8 @@ class CapabilityActionBase(SanitizingActionBase):
         module = self._task.action.rpartition(".")[2]
         return (yield Request(module, arguments, bool(self._task.check_mode), self.ENTRY))
 
-    def _ask(self, request: Request, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def run_request(self, request: Request, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return the result of the module that is asked for, in a task of its own."""
         return t.cast(
             "dict[str, t.Any]",
             self._execute_module(

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils import display
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import windows
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 
 # Only the controller makes findings. The rest makes Ansible add hosts, facts or statistics, take the task for a loop,
@@ -45,6 +46,10 @@ _CONTROLS = re.compile("\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200
 class SanitizingActionBase(ActionBase):  # type: ignore[misc]  # Ansible ships no type information
     """An action that runs a module; Ansible itself prints nothing of the module's output."""
 
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        windows.leave_out_become(self._connection)
+        return t.cast("dict[str, t.Any]", super().run(tmp, task_vars))
+
     def _parse_returned_data(self, res: dict[str, t.Any], *arguments: t.Any) -> t.Any:
         # ansible-core quotes what isn't as it should be, before an action sees it: text around the result, and since
         # 2.21 also warnings in it and values of the wrong type. In JSON the escapes mean the same.
@@ -69,6 +74,8 @@ def sanitize(output: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     crash = _early_crash(output)
     if message is not None:
         result["msg"] = message
+    elif windows.is_constrained(output):
+        result["msg"] = windows.CONSTRAINED
     elif crash:
         result["msg"] = f"the module crashed before it began: {visible(crash[-1])}; -vvv shows the traceback"
         if display.Display().verbosity >= _SHOW_TRACEBACK:

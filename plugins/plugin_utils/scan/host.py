@@ -65,6 +65,10 @@ class Host:
         self.answers.update(answers)
         return answers
 
+    def coverage(self) -> dict[str, t.Any] | None:
+        """Return the coverage entry of what no capability sees on this host: there is none, each says so itself."""
+        return None
+
     def _answers(self, looks: t.Sequence[Look]) -> Answers:
         """Return what the host answers; what ansible-core raises on the way is the problem."""
         try:

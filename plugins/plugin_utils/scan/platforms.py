@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils.capabilities import Capability
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.windows import is_windows
+from ansible_collections.bulwark.servers.plugins.plugin_utils.capabilities import Capability, platform_of
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import Device
+
+# Ansible's name for the system of a Windows host.
+WINDOWS = "Win32NT"
 
 
 def known(shell: t.Any, task_vars: t.Mapping[str, t.Any]) -> str | None:
     """Return Ansible's name for the system of a host, None where nothing tells yet. shell: of its connection."""
-    return "Win32NT" if getattr(shell, "_IS_WINDOWS", False) else Device.from_vars(task_vars).system
+    return WINDOWS if is_windows(shell) else Device.from_vars(task_vars).system
 
 
 def unknown_to(capability: Capability, system: str | None) -> str | None:
     """Return why a capability cannot look at a system, None where it can. system: None is not known yet."""
-    names = {"Win32NT": "windows"}
-    if system is None or names.get(system, system.lower()) in capability.platforms:
+    if system is None or platform_of(system) in capability.platforms:
         return None
     return f"{capability.title}: this capability does not know the platform {system}."

@@ -75,8 +75,9 @@ def ask_for(
     names: t.Collection[str],
     make_action: MakeAction,
     task_vars: dict[str, t.Any],
+    system: str | None = None,
 ) -> Asked:
-    """Return what to ask for a capability. names: of all variables of the host."""
+    """Return what to ask for a capability. names: of all variables of the host. system: as Ansible's fact calls it."""
     asked = Asked(capability.id)
     try:
         problems = variables.problems(capability.checked_by_module)
@@ -85,7 +86,7 @@ def ask_for(
         if problems:
             asked.problem, asked.is_usage_error = " ".join(problems), True
             return asked
-        for look in capability.looks:
+        for look in capability.looks_at(system):
             if look.when is not None and not variables.holds(look.when):
                 if look.otherwise is not None:
                     asked.omitted.append((look, look.otherwise))

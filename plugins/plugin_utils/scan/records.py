@@ -36,8 +36,11 @@ class Record(t.NamedTuple):
     investigation: Investigated | None = None
 
 
-def of_capability(asked: Asked) -> list[Record]:
-    """Return the records of a capability whose questions have been answered, in the order of its looks."""
+def of_capability(asked: Asked, hidden: dict[str, t.Any] | None = None) -> list[Record]:
+    """Return the records of a capability whose questions have been answered, in the order of its looks.
+
+    hidden: the coverage entry of what no capability sees on the host, None if nothing is out of sight.
+    """
     if asked.problem is not None:
         return [_failed(asked.capability, asked.capability, asked.problem, asked.is_usage_error)]
     records = [
@@ -48,6 +51,8 @@ def of_capability(asked: Asked) -> list[Record]:
         record = of_look(question)
         if record is not None:
             records.append(record)
+    if hidden is not None and records:
+        records.append(Record(CapabilityResult(asked.capability, (), [hidden])))
     return records
 
 
