@@ -51,6 +51,9 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         /// <summary>D:FLAGS(entries); "D:NO_ACCESS_CONTROL" without a DACL, which allows everybody everything.</summary>
         public string Dacl;
 
+        /// <summary>Say whether there is a DACL: without one, everybody is allowed everything.</summary>
+        public bool HasDacl = true;
+
         /// <summary>How many entries of the DACL are inherited.</summary>
         public int Inherited;
 
@@ -73,6 +76,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             if ((control & DaclPresent) == 0 || dacl == 0)
             {
                 parsed.Dacl = "D:NO_ACCESS_CONTROL";
+                parsed.HasDacl = false;
                 return parsed;
             }
             StringBuilder text = new StringBuilder("D:");
