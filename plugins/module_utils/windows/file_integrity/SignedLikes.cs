@@ -23,6 +23,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public int Signed;
         public int Unsigned;
 
+        /// <summary>It is in the coverage already.</summary>
+        public bool IsNoted;
+
         public SignedGroup(string name)
         {
             Name = name;
@@ -137,8 +140,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private static void Note(SignedGroup group, ScopeCoverage coverage)
         {
-            if (group.IsMixed)
+            if (group.IsMixed && !group.IsNoted)
             {
+                group.IsNoted = true;
                 coverage.Skip(
                     "signatures of " + Printable.Show(group.Name),
                     string.Format(
