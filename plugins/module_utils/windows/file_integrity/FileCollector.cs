@@ -23,6 +23,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ICollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.PathPattern;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignatureReader;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignedLikes;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 
     /// <summary>Reads the files and directories of a watch. Not for use by several threads.</summary>
@@ -43,7 +45,14 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             _host = host;
             _reader = reader;
             _limit = limit;
+            Likes = new SignedLikes(host.Variable("SystemRoot"));
         }
+
+        /// <summary>
+        /// The programs of all watches that were read. Those whose signature does not hold are emitted at the end of
+        /// their watch, so that a judge knows their like when it sees them.
+        /// </summary>
+        public SignedLikes Likes { get; private set; }
 
         /// <summary>Return a collector of this host's files.</summary>
         public static FileCollector OfHost(IRegistry registry)
@@ -68,8 +77,22 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             PathFilter filter = new PathFilter(Expanded(watch.Exclude, coverage), watch.Include);
             _reader.Begin(watch, coverage, deadline);
+            List<Entry> waiting = new List<Entry>();
+            Action<Entry> observe = delegate(Entry entry)
+            {
+                Likes.Observe(entry);
+                string signature = entry.Text("signature");
+                if (signature == SignatureWords.None || signature == SignatureWords.Invalid)
+                {
+                    waiting.Add(entry);
+                }
+                else
+                {
+                    emit(entry);
+                }
+            };
             FileWalk walk = new FileWalk(
-                _files, _reader, watch, filter, coverage, deadline, emit, _limit, IsUnique(patterns));
+                _files, _reader, watch, filter, coverage, deadline, observe, _limit, IsUnique(patterns));
             foreach (PathPattern pattern in patterns)
             {
                 if (walk.IsOver)
@@ -79,6 +102,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 }
                 walk.Start(pattern);
             }
+            foreach (Entry entry in waiting)
+            {
+                emit(entry);
+            }
+            Likes.NoteMixed(coverage);
         }
 
         public void Dispose()
