@@ -61,6 +61,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
         }
 
+        /// <summary>Say whether every change that is explained is accepted.</summary>
+        public bool TakesExplained
+        {
+            get { return _all || _explained; }
+        }
+
         public void Consider(Change change, Judgement judgement)
         {
             bool named = IsNamed(change);

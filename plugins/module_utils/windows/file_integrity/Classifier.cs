@@ -51,17 +51,20 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         public Judgement Classify(Change change)
         {
-            Watch watch;
-            if (!_watches.TryGetValue(change.Watch, out watch))
-            {
-                watch = new Watch { Name = change.Watch };
-            }
+            Watch watch = WatchOf(change.Watch);
             Judgement judgement = Asked(change, watch) ?? Unexplained(change, watch);
             if (judgement.Alert != null)
             {
                 judgement.Techniques = Combined(judgement.Techniques, watch.Techniques);
             }
             return judgement;
+        }
+
+        /// <summary>Return a watch by its name.</summary>
+        public Watch WatchOf(string name)
+        {
+            Watch watch;
+            return _watches.TryGetValue(name, out watch) ? watch : new Watch { Name = name };
         }
 
         /// <summary>Return the mark of an entry that is suspicious by itself, "" for any other; see Lines.</summary>

@@ -51,7 +51,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             _host = host;
             _deadline = deadline;
             _watches = Definitions.WithMeaningOf(_baseline.Header.Watches, options.Watches);
-            _classifier = new Classifier(_watches, host.Judges);
+            _classifier = new Classifier(_watches, host.NewJudges(_baseline.Header.Since));
             _coverage = new RunCoverage(_watches, host, deadline);
         }
 
@@ -63,15 +63,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>Return what chooses the changes that a person accepts, for Run.</summary>
         public Acceptance Accepting()
         {
-            Dictionary<string, Watch> watches = new Dictionary<string, Watch>();
-            foreach (Watch watch in _watches)
-            {
-                watches[watch.Name] = watch;
-            }
             return new Acceptance(
                 _options.Accept,
                 _options.MaxChanges,
-                delegate(Entry entry, string watch) { return _classifier.Mark(entry, watches[watch]); });
+                delegate(Entry entry, string watch) { return _classifier.Mark(entry, _classifier.WatchOf(watch)); });
         }
 
         /// <summary>Compare everything. acceptance: gets each change; null for none.</summary>
@@ -87,7 +82,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             using (Survey survey = new Survey(
                 _watches,
                 _watches,
-                _host.Collectors,
+                _host,
                 _classifier,
                 _state.Path,
                 delegate { return HostState.Temporary(_state); }))

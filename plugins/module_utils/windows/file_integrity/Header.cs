@@ -43,6 +43,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>The seal of the baseline that this one was made from; null for a first one.</summary>
         public string Parent;
 
+        /// <summary>Updates since then explain changes, in 100 ns since 1601, UTC.</summary>
+        public long Since;
+
         /// <summary>Known once the whole baseline was read or written.</summary>
         public long Entries;
 
@@ -52,6 +55,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             data["format"] = Format;
             data["version"] = Version;
             data["parent"] = Parent;
+            data["since"] = Since;
             List<object> watches = new List<object>();
             foreach (Watch watch in Watches)
             {
@@ -85,7 +89,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             try
             {
-                Header header = new Header { Parent = data["parent"] as string };
+                Header header = new Header { Parent = data["parent"] as string, Since = (long)data["since"] };
                 foreach (object watch in (List<object>)data["watches"])
                 {
                     header.Watches.Add(Definitions.FromData((Dictionary<string, object>)watch));
@@ -110,7 +114,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>Return the header of the baseline that an event makes of this one.</summary>
         public Header FollowedBy(Event change, string parent, List<Watch> watches)
         {
-            Header next = new Header { Parent = parent, Watches = watches };
+            Header next = new Header { Parent = parent, Watches = watches, Since = Since };
             next.History.AddRange(History);
             next.History.Add(change);
             if (next.History.Count > LongestHistory)

@@ -46,6 +46,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private readonly Host _host;
         private readonly Deadline _deadline;
         private readonly double _now;
+        private readonly long _ticks;
 
         public Revision(Options options, Opened opened, StateDirectory state, Host host, Deadline deadline)
         {
@@ -55,6 +56,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             _host = host;
             _deadline = deadline;
             _now = Host.Now();
+            _ticks = DateTime.UtcNow.ToFileTimeUtc();
         }
 
         /// <summary>Say whether anything has to be read or written.</summary>
@@ -123,12 +125,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             List<Watch> watches = _options.Watches;
             RunCoverage coverage = new RunCoverage(watches, _host, _deadline);
-            Classifier classifier = new Classifier(watches, _host.Judges);
+            Classifier classifier = new Classifier(watches, _host.NewJudges(_ticks));
             Review review = new Review(classifier, _options.MaxChanges, null);
             using (Survey survey = NewSurvey(watches, watches, classifier))
             {
                 survey.Run(coverage.Scopes, _deadline);
-                Header header = new Header { Watches = watches };
+                Header header = new Header { Watches = watches, Since = _ticks };
                 header.History.Add(NewEvent("created", _options.Reason.Length > 0 ? _options.Reason : "Taken."));
                 Save(name, header, Noted(survey.Entries(), review), result);
             }
@@ -147,7 +149,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Dictionary<string, List<string>> difference = Definitions.Difference(old, wanted);
             List<Watch> read = Others(old, wanted);
             RunCoverage coverage = new RunCoverage(read, _host, _deadline);
-            Classifier classifier = new Classifier(wanted, _host.Judges);
+            Classifier classifier = new Classifier(wanted, _host.NewJudges(_ticks));
             Review review = new Review(classifier, _options.MaxChanges, null);
             string reason = _options.Reason.Length > 0 ? _options.Reason : Definitions.Sentence(difference);
             Header header = _opened.Header.FollowedBy(NewEvent("extended", reason), _opened.Seal, wanted);
@@ -176,6 +178,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             change.Count = acceptance.Count;
             change.Paths = acceptance.Paths(KeptPaths);
             Header header = _opened.Header.FollowedBy(change, _opened.Seal, _opened.Header.Watches);
+            if (acceptance.TakesExplained)
+            {
+                header.Since = _ticks;
+            }
             Save(name, header, acceptance.Applied(_opened.Baseline.Entries()), result);
         }
 
@@ -222,7 +228,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             return new Survey(
                 read,
                 all,
-                _host.Collectors,
+                _host,
                 classifier,
                 _state.Path,
                 delegate { return HostState.Temporary(_state); });

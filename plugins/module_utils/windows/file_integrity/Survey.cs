@@ -10,9 +10,11 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Classifier;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Deadline;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Host;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ICollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Lines;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Owners;
@@ -27,7 +29,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private readonly IList<Watch> _watches;
         private readonly Owners _owners;
-        private readonly IList<ICollector> _collectors;
+        private readonly Host _host;
         private readonly Classifier _classifier;
         private readonly string _state;
         private readonly Sorter _sorter;
@@ -37,14 +39,14 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public Survey(
             IList<Watch> watches,
             IList<Watch> all,
-            IList<ICollector> collectors,
+            Host host,
             Classifier classifier,
             string state,
             Func<Stream> temporary)
         {
             _watches = watches;
             _owners = new Owners(all);
-            _collectors = collectors;
+            _host = host;
             _classifier = classifier;
             _state = state;
             _sorter = new Sorter(temporary, Room);
@@ -56,7 +58,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             for (int i = 0; i < _watches.Count; i++)
             {
                 Watch watch = _watches[i];
-                foreach (ICollector collector in _collectors)
+                foreach (ICollector collector in _host.Collectors)
                 {
                     collector.Collect(watch, scopes[i], deadline, delegate(Entry entry) { Add(watch, entry); });
                 }
@@ -76,13 +78,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 }
                 if (pending != null)
                 {
-                    yield return pending;
+                    yield return Judged(pending);
                 }
                 pending = line;
             }
             if (pending != null)
             {
-                yield return pending;
+                yield return Judged(pending);
             }
         }
 
@@ -97,11 +99,35 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 return;
             }
-            string mark = _classifier.Mark(entry, watch);
-            if (entry.Kind != EntryKinds.Absent || mark.Length > 0)
+            _host.Observe(entry);
+            // Whether a program is suspicious is only known when all were seen; only these are judged again.
+            bool isCandidate = _classifier.Mark(entry, watch).Length > 0 || entry.Text("signature") == "none"
+                || entry.Text("signature") == "invalid";
+            if (entry.Kind == EntryKinds.Absent && !isCandidate)
             {
-                _sorter.Add(Lines.Write(entry, watch.Name, mark));
+                return;
             }
+            try
+            {
+                _sorter.Add(Lines.Write(entry, watch.Name, isCandidate ? Lines.Suspicious : ""));
+            }
+            catch (IOException error)
+            {
+                throw new StateException(
+                    "no space left for temporary files in " + _state + ": free some space; the baseline is unchanged",
+                    error);
+            }
+        }
+
+        private byte[] Judged(byte[] line)
+        {
+            if (!Lines.IsMarked(line))
+            {
+                return line;
+            }
+            RecordedEntry recorded = Lines.Parse(line);
+            string mark = _classifier.Mark(recorded.Entry, _classifier.WatchOf(recorded.Watch));
+            return Lines.Write(recorded.Entry, recorded.Watch, mark);
         }
 
         private bool IsOwnState(Entry entry)
