@@ -31,7 +31,6 @@ $spec = @{
         max_changes = @{ type = 'int'; default = 1000 }
         time_budget = @{ type = 'int'; default = 0 }
         default_watches = @{ type = 'bool'; default = $false }
-        rehash = @{ type = 'str'; choices = @('always', 'changed'); default = 'always' }
         _default_names = @{ type = 'list'; elements = 'str' }
         _expected_digests = @{ type = 'list'; elements = 'str' }
     }
