@@ -27,9 +27,7 @@ Result = dict[str, t.Any]
 def program() -> compiler.Program:
     """Compile the modules' code with the program that calls it."""
     sources = utilities.sources("file_integrity.Apply", "file_integrity.Look")
-    return compiler.compile_program(
-        [*sources, _HERE / "AnsibleBasic.cs", _HERE / "Calls.cs"], compiler.Target.WINDOWS
-    )
+    return compiler.compile_program([*sources, _HERE / "AnsibleBasic.cs", _HERE / "Calls.cs"], compiler.Target.WINDOWS)
 
 
 class World:
