@@ -20,8 +20,8 @@ options:
     default: default
   state_dir:
     description:
-      - Absolute path of the directory on the host for the baselines. Only SYSTEM and Administrators may write in it, and
-        the module refuses one that others can write or exchange, and a link.
+      - Absolute path of the directory on the host for the baselines. Only SYSTEM and Administrators may write in it,
+        and the module refuses one that others can write or exchange, and a link.
       - Defaults to C(%ProgramData%\bulwark).
     type: path
   watches:
@@ -49,7 +49,8 @@ options:
         default: []
       registry:
         description:
-          - Registry keys as globs that begin with C(HKLM) or C(HKU). C(HKU\*) is every account whose registry is loaded.
+          - Registry keys as globs that begin with C(HKLM) or C(HKU). C(HKU\*) is every account whose registry is
+            loaded.
           - The keys of 32-bit programs are below C(WOW6432Node). Two backslashes before the last name make it the name
             of a value.
         type: list

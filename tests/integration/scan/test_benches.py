@@ -19,6 +19,7 @@ from tests.bench import _same
 from tests.bench.__main__ import FIGURES, names
 from tests.support import paths, require
 from tests.support.receivers.syslog_daemons import Rsyslog
+from tests.support.windows import toolchain
 
 pytestmark = [pytest.mark.requires("root"), pytest.mark.xdist_group("benches")]
 
@@ -75,6 +76,10 @@ _SMALL: t.Mapping[str, tuple[tuple[str, ...], t.Mapping[str, t.Any]]] = {
     "vulnerability": (
         ("command:debsecan", "command:oscap", "data:vulnerability"),
         {"HOSTS": 2, "ROWS": 1_000, "RECORDS": 500},
+    ),
+    "windows_file_integrity": (
+        toolchain.WINE,
+        {"FILES": 100, "REGISTRY": r"HKLM\SOFTWARE\Microsoft\Cryptography", "PAIRS": 1},
     ),
     "traffic_recorder": (("command:nft", "command:ip"), {"PAIRS": 4}),
 }
