@@ -55,7 +55,7 @@ def program_of(module: literal_module.LiteralModule, utilities: t.Mapping[str, s
     texts = {name: _WITH_ACCESS_LIST.sub(r"Directory.CreateDirectory(\1)", text) for name, text in utilities.items()}
     texts["Main.cs"] = _MAIN.read_text(encoding="utf-8").replace(_CALL, f"{module.call}.Run")
     files = [_source(name, text) for name, text in sorted(texts.items())]
-    return compiler.compile_program([*files, *SUBSTITUTES], compiler.Target.WINDOWS)
+    return compiler.compile_program([*files, *SUBSTITUTES], compiler.Target.WINDOWS, warnings_are_errors=False)
 
 
 def _source(name: str, text: str) -> pathlib.Path:
