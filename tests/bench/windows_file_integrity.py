@@ -41,7 +41,7 @@ def run() -> dict[str, t.Any]:
         tree = directory / "tree"
         _make(tree)
         figures = {
-            kind: _pairs(directory / kind, watch, plain)
+            kind: _pairs(watch, plain)
             for kind, watch, plain in (
                 ("files", {"paths": [toolchain.windows_path(tree)]}, toolchain.windows_path(tree)),
                 ("keys", {"registry": [REGISTRY]}, REGISTRY),
@@ -69,16 +69,21 @@ def _make(tree: pathlib.Path) -> None:
         file.write_bytes(os.urandom(64) * (FILE_BYTES // 64))
 
 
-def _pairs(directory: pathlib.Path, watch: dict[str, t.Any], plain: str) -> dict[str, float]:
+def _pairs(watch: dict[str, t.Any], plain: str) -> dict[str, float]:
     """Return the seconds of both, the entries, and our memory, for one watch."""
-    directory.mkdir()
-    params = {"state_dir": toolchain.windows_path(directory), "watches": [{"name": "bench", **watch}]}
+    # State is refused below a directory that everybody can write in, as the one for temporary files is.
+    with tempfile.TemporaryDirectory(prefix="bulwark-bench-", dir=toolchain.shared_prefix() / "drive_c") as name:
+        return _compared(f"C:\\{pathlib.Path(name).name}\\state", watch, plain)
+
+
+def _compared(state_dir: str, watch: dict[str, t.Any], plain: str) -> dict[str, float]:
+    params = {"state_dir": state_dir, "watches": [{"name": "bench", **watch}]}
     made = _ours(modules.APPLY, params)
     walk = compiler.compile_program([_PLAIN], compiler.Target.WINDOWS)
     seconds: dict[str, list[float]] = {"ours": [], "peer": []}
     peak = 0.0
     for pair in range(PAIRS + 1):
-        compared = _ours(modules.LOOK, {"state_dir": params["state_dir"]})
+        compared = _ours(modules.LOOK, {"state_dir": state_dir})
         if compared["changes"]:
             raise RuntimeError(f"the host changed during the bench: {compared['changes'][:3]}")
         peer = json.loads(walk.run(plain, seconds=_SECONDS).stdout)
@@ -86,7 +91,7 @@ def _pairs(directory: pathlib.Path, watch: dict[str, t.Any], plain: str) -> dict
         if pair:
             seconds["ours"].append(compared["statistics"]["seconds"])
             seconds["peer"].append(peer["seconds"])
-        peak = max(peak, _peak_mb(params["state_dir"]) if pair == PAIRS else 0.0)
+        peak = max(peak, _peak_mb(state_dir) if pair == PAIRS else 0.0)
     return {
         "ours_s": statistics.median(seconds["ours"]),
         "peer_s": statistics.median(seconds["peer"]),

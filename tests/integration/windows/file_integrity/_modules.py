@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import pathlib
+import shutil
 import subprocess
 import typing as t
 import uuid
@@ -36,8 +37,11 @@ class World:
     def __init__(self, directory: pathlib.Path) -> None:
         self.files = directory / "app"
         self.files.mkdir(parents=True)
-        self.state = directory / "state"
         self.name = f"bulwark-{uuid.uuid4().hex[:12]}"
+        # State is refused below a directory that everybody can write in, as the one for temporary files is.
+        self.disk = toolchain.shared_prefix() / "drive_c" / self.name
+        self.disk.mkdir(mode=0o700)
+        self.state = self.disk / "state"
         self.key = f"HKLM\\SOFTWARE\\{self.name}"
         self.watches: list[dict[str, t.Any]] = [
             {"name": "app", "paths": [toolchain.windows_path(self.files)]},
@@ -60,13 +64,15 @@ class World:
     def delete_value(self, name: str) -> None:
         reg("delete", self.key, "/v", name, "/f")
 
-    def delete_key(self, key: str = "") -> None:
-        reg("delete", self.key + key, "/f")
+    def remove(self) -> None:
+        """Remove what is not below the test's own directory."""
+        reg("delete", self.key, "/f")
+        shutil.rmtree(self.disk)
 
     def params(self, **options: t.Any) -> Result:
         """Return a module's options."""
         given: Result = {
-            "state_dir": toolchain.windows_path(self.state),
+            "state_dir": f"C:\\{self.name}\\state",
             "watches": self.watches,
             "_expected_digests": self.expected,
         }

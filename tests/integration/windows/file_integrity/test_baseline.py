@@ -32,7 +32,7 @@ def world(tmp_path: pathlib.Path) -> t.Iterator[World]:
     made.set_value("deleted", "before")
     made.set_value("same", "before")
     yield made
-    made.delete_key()
+    made.remove()
 
 
 def test_changes_are_reported_accepted_and_then_gone(world: World) -> None:
