@@ -8,13 +8,9 @@
 
 $spec = @{
     options = @{
-        baseline = @{ type = 'str'; default = 'default' }
-        state_dir = @{ type = 'path' }
-        store = @{ type = 'str' }
+        baseline = @{ type = 'str'; default = 'default' }; state_dir = @{ type = 'path' }; store = @{ type = 'str' }
         watches = @{
-            type = 'list'
-            elements = 'dict'
-            options = @{
+            type = 'list'; elements = 'dict'; options = @{
                 name = @{ type = 'str'; required = $true }
                 paths = @{ type = 'list'; elements = 'str'; default = @() }
                 registry = @{ type = 'list'; elements = 'str'; default = @() }
@@ -22,9 +18,7 @@ $spec = @{
                 include = @{ type = 'list'; elements = 'str'; default = @() }
                 recurse = @{ type = 'int'; default = -1 }
                 attributes = @{ type = 'list'; elements = 'str' }
-                category = @{ type = 'str'; default = 'other' }
-                alert = @{ type = 'raw' }
-                techniques = @{ type = 'raw' }
+                category = @{ type = 'str'; default = 'other' }; alert = @{ type = 'raw' }; techniques = @{ type = 'raw' }
             }
         }
         disabled_watches = @{ type = 'list'; elements = 'str'; default = @() }
@@ -32,15 +26,13 @@ $spec = @{
         time_budget = @{ type = 'int'; default = 0 }
         state = @{ type = 'str'; choices = @('present', 'absent'); default = 'present' }
         accept = @{ type = 'list'; elements = 'str' }
-        reason = @{ type = 'str' }
-        accepted_by = @{ type = 'str' }
+        reason = @{ type = 'str' }; accepted_by = @{ type = 'str' }
         default_watches = @{ type = 'bool'; default = $true }
         lock_timeout = @{ type = 'int'; default = 60 }
         _default_names = @{ type = 'list'; elements = 'str' }
         _expected_digests = @{ type = 'list'; elements = 'str' }
         _phase = @{ type = 'str'; choices = @('stage', 'commit', 'abort') }
-        _digest = @{ type = 'str' }
-        _compare = @{ type = 'bool'; default = $false }
+        _digest = @{ type = 'str' }; _compare = @{ type = 'bool'; default = $false }
     }
     required_by = @{ accept = @('reason', 'accepted_by') }
     supports_check_mode = $true

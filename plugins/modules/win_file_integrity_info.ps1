@@ -8,13 +8,9 @@
 
 $spec = @{
     options = @{
-        baseline = @{ type = 'str'; default = 'default' }
-        state_dir = @{ type = 'path' }
-        store = @{ type = 'str' }
+        baseline = @{ type = 'str'; default = 'default' }; state_dir = @{ type = 'path' }; store = @{ type = 'str' }
         watches = @{
-            type = 'list'
-            elements = 'dict'
-            options = @{
+            type = 'list'; elements = 'dict'; options = @{
                 name = @{ type = 'str'; required = $true }
                 paths = @{ type = 'list'; elements = 'str'; default = @() }
                 registry = @{ type = 'list'; elements = 'str'; default = @() }
@@ -22,9 +18,7 @@ $spec = @{
                 include = @{ type = 'list'; elements = 'str'; default = @() }
                 recurse = @{ type = 'int'; default = -1 }
                 attributes = @{ type = 'list'; elements = 'str' }
-                category = @{ type = 'str'; default = 'other' }
-                alert = @{ type = 'raw' }
-                techniques = @{ type = 'raw' }
+                category = @{ type = 'str'; default = 'other' }; alert = @{ type = 'raw' }; techniques = @{ type = 'raw' }
             }
         }
         disabled_watches = @{ type = 'list'; elements = 'str'; default = @() }
