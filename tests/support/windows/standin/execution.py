@@ -52,14 +52,19 @@ def run(payload: Payload, prefix: pathlib.Path) -> subprocess.CompletedProcess[s
 
 def program_of(module: literal_module.LiteralModule, utilities: t.Mapping[str, str]) -> compiler.Program:
     """Compile the program that makes the module's call; raise CompileError."""
-    texts = {name: _WITH_ACCESS_LIST.sub(r"Directory.CreateDirectory(\1)", text) for name, text in utilities.items()}
+    texts = {name: without_access_list(text) for name, text in utilities.items()}
     texts["Main.cs"] = _MAIN.read_text(encoding="utf-8").replace(_CALL, f"{module.call}.Run")
-    files = [_source(name, text) for name, text in sorted(texts.items())]
+    files = [source_file(name, text) for name, text in sorted(texts.items())]
     return compiler.compile_program([*files, *SUBSTITUTES], compiler.Target.WINDOWS, warnings_are_errors=False)
 
 
-def _source(name: str, text: str) -> pathlib.Path:
-    """Write a text that the compiler reads from a file, one of each content."""
+def without_access_list(text: str) -> str:
+    """Return Ansible.Basic's source as .NET Core compiles it."""
+    return _WITH_ACCESS_LIST.sub(r"Directory.CreateDirectory(\1)", text)
+
+
+def source_file(name: str, text: str) -> pathlib.Path:
+    """Return a file with this text for the compiler; each text is written once."""
     file = _SOURCES / hashlib.sha256(text.encode()).hexdigest()[:24] / name
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
