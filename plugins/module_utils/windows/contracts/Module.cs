@@ -14,6 +14,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
     /// <summary>How every module's <c>Run</c> calls its action and leaves its result with Ansible.</summary>
     public static class ModuleRun
     {
+        // The number of -v that calls are shown with.
+        private const int TraceVerbosity = 3;
+
         /// <summary>
         /// Call an action with the module's options and set the module's result. A failure ends the module here; after
         /// success the module itself calls ExitJson.
@@ -34,11 +37,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
                 module.Result[member.Key] = member.Value;
             if (!Outcome.IsFailed(result))
                 return;
+            if (unexpected != null && module.Verbosity >= TraceVerbosity)
+                module.Result["exception"] = Outcome.Trace(unexpected);
             // Ends the process or throws PowerShell's own exception: nothing may catch it here.
-            if (unexpected != null)
-                module.FailJson((string)result["msg"], unexpected);
-            else
-                module.FailJson((string)result["msg"]);
+            module.FailJson((string)result["msg"]);
         }
     }
 }

@@ -5,6 +5,7 @@
 using System;
 using System.Collections;
 using System.Collections.Generic;
+using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Outcome
 {
@@ -63,6 +64,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
     public static class Outcome
     {
         private const int MessageLimit = 500;
+
+        // A trace begins where it was thrown and ends in the module.
+        private const int TraceLimit = 20000;
 
         /// <summary>
         /// Return the result, or <c>failed</c> with <c>msg</c> for what the action throws; <c>usage_error</c> marks a
@@ -131,6 +135,20 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
                 text = text.Substring(0, MessageLimit) + "...";
             return "the module crashed: " + Printable.Show(text)
                 + "; if this comes again, report it with the exception that -vvv shows";
+        }
+
+        /// <summary>
+        /// Return the types of an exception and of those that led to it, each with its calls. Their messages are left
+        /// out: Ansible removes secrets from the message of a failure only.
+        /// </summary>
+        public static string Trace(Exception error)
+        {
+            StringBuilder trace = new StringBuilder();
+            for (Exception cause = error; cause != null; cause = cause.InnerException)
+                trace.Append(cause.GetType().FullName).Append('\n').Append(cause.StackTrace).Append('\n');
+            if (trace.Length > TraceLimit)
+                trace.Length = TraceLimit;
+            return trace.ToString();
         }
 
         /// <summary>Return options as plain values, whatever collections Ansible.Basic gave them.</summary>

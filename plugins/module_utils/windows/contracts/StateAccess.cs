@@ -62,7 +62,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contr
             if (parsed.Owner == null || !trusted.Contains(parsed.Owner))
                 return "belongs to " + (parsed.Owner ?? "nobody");
             if (!parsed.HasDacl)
-                return "has no access list, so that everybody can change it";
+                return "can be changed by everybody (it has no access list)";
             foreach (StateAce entry in parsed.Entries)
             {
                 bool applies = countsInherited || !entry.IsInheritOnly;

@@ -1,0 +1,111 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a Windows module returns for what its action returns or throws, and what limits it on a host."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils import _argspec
+
+from tests.support.windows import toolchain
+from tests.unit.windows import driver
+
+pytestmark = pytest.mark.requires(*toolchain.MONO)
+
+HERE = pathlib.Path(__file__).parent
+FACTS: dict[str, t.Any] = {
+    "is_64_bit": True,
+    "is_64_bit_process": True,
+    "product_type": "server",
+    "is_container": False,
+    "is_administrator": True,
+    "privileges": ["SeBackupPrivilege", "SeDebugPrivilege"],
+}
+
+
+@functools.cache
+def program() -> driver.Driver:
+    names = ("Errors", "HostLimits", "IHost", "Outcome")
+    return driver.Driver(*(f"contracts.{name}" for name in names), sources=[HERE / "OutcomeScript.cs"])
+
+
+@pytest.mark.parametrize("diff_mode", [True, False])
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"changed": False},
+        {"changed": True, "diff": {"before": "", "after": "x"}},
+        {"changed": True, "warnings": ["w"]},
+        {"failed": True, "msg": "m", "warnings": ["w"]},
+    ],
+)
+def test_results_are_those_of_python(result: dict[str, t.Any], diff_mode: bool) -> None:
+    expected = _argspec.outcome(lambda _params, _check: dict(result), {}, False, diff_mode)
+    assert program().call("OutcomeScript.Returning", {"option": 1}, diff_mode, result) == expected
+
+
+def test_expected_errors_are_one_sentence() -> None:
+    kinds = ("usage", "host", "damaged", "newer")
+    results = program().run([driver.call("OutcomeScript.Throwing", kind, "what: do this") for kind in kinds])
+    usage, *others = [outcome.result for outcome in results]
+    assert usage == [{"failed": True, "msg": "what: do this", "usage_error": True}, None]
+    assert others == [[{"failed": True, "msg": "what: do this"}, None]] * 3
+
+
+def test_an_unexpected_error_is_a_clear_failure_without_escapes_of_terminals() -> None:
+    outcome, trace = program().call("OutcomeScript.Throwing", "other", "bad \x1b[2J" + "x" * 1000)
+    assert outcome["failed"] is True
+    assert outcome["msg"].startswith("the module crashed: InvalidOperationException: bad \\x1b[2Jxxx")
+    assert outcome["msg"].endswith("...; if this comes again, report it with the exception that -vvv shows")
+    assert len(outcome["msg"]) < 700
+    # No message is part of the trace: Ansible removes secrets only from msg.
+    assert trace.startswith("System.InvalidOperationException\n")
+    assert "System.FormatException\n" in trace
+    assert "OutcomeScript" in trace
+    assert "bad" not in trace
+
+
+def test_memory_that_ran_out_says_what_to_do() -> None:
+    outcome, trace = program().call("OutcomeScript.Throwing", "memory", "x")
+    assert outcome["msg"] == "the module ran out of memory: give the host more memory or the module less to do"
+    assert trace is None
+
+
+def test_options_are_plain_values() -> None:
+    options = program().call("OutcomeScript.Options")
+    assert options == ["t", None, 5, True, False, ["a", "b"], [], [{"n": [1, 2.5]}], True, False]
+
+
+def test_a_host_without_limits_has_no_coverage_entry() -> None:
+    assert program().call("OutcomeScript.Limits", FACTS) is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "subject", "reason"),
+    [
+        ({"is_administrator": False}, "administrator", "the account is no administrator"),
+        (
+            {"privileges": ["SeDebugPrivilege"]},
+            "SeBackupPrivilege",
+            "cannot read files that only their owners may read",
+        ),
+        ({"privileges": ["SeBackupPrivilege"]}, "SeDebugPrivilege", "cannot read the memory of processes of others"),
+        ({"is_64_bit_process": False}, "64-bit Windows", "connect to the 64-bit one"),
+        ({"product_type": "domain_controller"}, "domain controller", "those of the domain"),
+        ({"is_container": True}, "container", "its host and other containers are not looked at"),
+    ],
+)
+def test_each_limit_is_a_clear_entry(facts: dict[str, t.Any], subject: str, reason: str) -> None:
+    entry = program().call("OutcomeScript.Limits", {**FACTS, **facts})
+    assert (entry["scope"], entry["status"], entry["skipped_count"]) == ("host", "partial", 1)
+    assert entry["skipped"][0]["subject"] == subject
+    assert reason in entry["skipped"][0]["reason"]
+
+
+def test_32_bit_windows_is_no_limit() -> None:
+    assert program().call("OutcomeScript.Limits", {**FACTS, "is_64_bit": False, "is_64_bit_process": False}) is None
