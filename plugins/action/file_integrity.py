@@ -14,10 +14,10 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.opt
     check_spec,
     collect_spec,
 )
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.baseline import BaselineActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Conversation, Entry
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.store import person
 from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import accepted, content
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity.action import FileIntegrityActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity.seal_reason import seal_reason
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Accepted, Store
 
@@ -31,10 +31,9 @@ _NOT_TAKEN = "There is no baseline yet, and none is taken in check mode, so no f
 _NO_BASELINE = "There is no baseline, as asked for with file_integrity_state=absent, so no file is watched."
 
 
-class ActionModule(BaselineActionBase):
+class ActionModule(FileIntegrityActionBase):
     """Give the module the watches as content defines them, and change baseline and seal together."""
 
-    capability = "file_integrity"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {
         "argument_spec": {
             **content.unchecked_watches(apply_spec()),
@@ -44,11 +43,6 @@ class ActionModule(BaselineActionBase):
     }
     ENTRY = Entry("file_integrity.check:check", check_spec)
 
-    @classmethod
-    def preload(cls) -> None:
-        content.load_watches()
-        content.load_derived()
-
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = super().module_arguments(arguments, task_vars)
         scan = {name: arguments.pop(name) for name in _SCAN_OPTIONS if name in arguments}
@@ -56,15 +50,11 @@ class ActionModule(BaselineActionBase):
         self._scans, self._accepts = given["_scan"], given["_accept_explained"]
         if self._scans:
             arguments["rehash"] = given["_rehash"]
-        arguments["watches"] = content.asked_watches(arguments, default=True) or []
-        arguments["_default_names"] = content.default_names(arguments["watches"])
-        arguments["_derived"] = content.load_derived()
+        arguments = self.platform_arguments(arguments, default=True)
+        arguments.setdefault("watches", [])
         if arguments.get("accept"):
             arguments["accepted_by"] = arguments.get("accepted_by") or person(task_vars)
         return arguments
-
-    def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
-        return [watch["name"] for watch in arguments.get("watches") or ()]
 
     def seal_reason(
         self, store: Store, host: str, arguments: t.Mapping[str, t.Any], staged: t.Mapping[str, t.Any]

@@ -8,24 +8,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.options import collect_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.baseline import BaselineActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity.action import FileIntegrityActionBase
 
 
-class ActionModule(BaselineActionBase):
+class ActionModule(FileIntegrityActionBase):
     """Give the module the watches that are asked for, and what is known of files that package changes generate."""
 
-    capability = "file_integrity"
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": content.unchecked_watches(collect_spec())}
 
     def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        arguments = super().module_arguments(arguments, task_vars)
-        arguments["_derived"] = content.load_derived()
-        asked = content.asked_watches(arguments, default=False)
-        arguments["_default_names"] = content.default_names(asked)
-        if asked is not None:
-            arguments["watches"] = asked
-        return arguments
-
-    def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
-        return [watch["name"] for watch in arguments.get("watches") or ()]
+        return self.platform_arguments(super().module_arguments(arguments, task_vars), default=False)

@@ -80,7 +80,8 @@ def test_every_alert_is_raised_by_content_or_by_code() -> None:
     raised = set(rule_facts.by_alert())
     for file in sorted(catalogue.CONTENT.rglob("*.yml")):
         raised.update(re.findall(r"(?m)^ +alert: (\w+)$", file.read_text(encoding="utf-8")))
-    for file in sorted(catalogue.CONTENT.parents[1].rglob("*.py")):
+    code = [file for suffix in ("py", "cs") for file in catalogue.CONTENT.parents[1].rglob(f"*.{suffix}")]
+    for file in sorted(code):
         raised.update(re.findall(r'"([a-z][a-z0-9_]+)"', file.read_text(encoding="utf-8")))
     assert sorted(alert.id for alert in ALERTS if alert.id not in raised) == []
 

@@ -156,8 +156,11 @@ class CapabilityActionBase(SanitizingActionBase):
 
     def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
         """Run this action's module on the target once."""
-        module = self._task.action.rpartition(".")[2]
-        return (yield Request(module, arguments, bool(self._task.check_mode), self.ENTRY))
+        return (yield Request(self.module_name(), arguments, bool(self._task.check_mode), self.ENTRY))
+
+    def module_name(self) -> str:
+        """Return the name of the module that runs on the target: the action's, unless a platform has another."""
+        return str(self._task.action.rpartition(".")[2])
 
     def run_request(self, request: Request, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the result of the module that is asked for, in a task of its own."""

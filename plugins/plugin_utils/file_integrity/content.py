@@ -12,6 +12,7 @@ from ansible.module_utils.common.validation import check_type_list
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, watched_paths
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import windows_watches
 from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity.fields import (
     CAPABILITY,
     checked_rule,
@@ -19,13 +20,16 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity.fie
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import shown
 
+LINUX = "linux"
+WINDOWS = "windows"
+
 _WATCHES = "watches"
 _DIRECTORY = catalogue.CONTENT / CAPABILITY
 
 
-def load_watches() -> list[dict[str, t.Any]]:
-    """Return the collection's default watches as the module takes them; raise ContentError when one is wrong."""
-    return [dict(watch) for watch in _default_watches()]
+def load_watches(platform: str = LINUX) -> list[dict[str, t.Any]]:
+    """Return the default watches of a platform as the module takes them; raise ContentError when one is wrong."""
+    return windows_watches.load_watches() if platform == WINDOWS else [dict(watch) for watch in _default_watches()]
 
 
 def load_derived() -> list[dict[str, t.Any]]:
@@ -37,12 +41,14 @@ def merge_watches(
     defaults: t.Sequence[t.Mapping[str, t.Any]],
     disabled: t.Sequence[str],
     extra: t.Sequence[t.Mapping[str, t.Any]],
+    platform: str = LINUX,
 ) -> list[dict[str, t.Any]]:
     """Return the watches that a host gets: the defaults without the disabled ones, then the user's own, checked.
 
     The user's come last, so that they win over an equally specific path of a default. Raises ContentError, which names
     the watch and the field.
     """
+    check = windows_watches.checked_watch if platform == WINDOWS else checked_watch
     names = [watch["name"] for watch in defaults]
     for name in disabled:
         if defaults and name not in names:
@@ -52,7 +58,7 @@ def merge_watches(
     merged = [dict(watch) for watch in defaults if watch["name"] not in disabled]
     taken = {watch["name"] for watch in merged}
     for position, fields in enumerate(extra, 1):
-        watch = checked_watch(fields, f"{_WATCHES}, item {position}")
+        watch = check(fields, f"{_WATCHES}, item {position}")
         if watch["name"] in taken:
             raise ContentError(
                 f"watch '{watch['name']}': there is one of this name already; give it another, "
@@ -63,7 +69,7 @@ def merge_watches(
     return merged
 
 
-def asked_watches(arguments: dict[str, t.Any], default: bool) -> list[dict[str, t.Any]] | None:
+def asked_watches(arguments: dict[str, t.Any], default: bool, platform: str = LINUX) -> list[dict[str, t.Any]] | None:
     """Take the options that say what to watch out of a task's arguments and return the watches; ContentError likewise.
 
     default: whether the collection's are meant when ``default_watches`` isn't given. None when nothing is asked for.
@@ -74,12 +80,13 @@ def asked_watches(arguments: dict[str, t.Any], default: bool) -> list[dict[str, 
     with_defaults = default if wanted is None else boolean(wanted)
     if given is None and not with_defaults:
         return None
-    return merge_watches(load_watches() if with_defaults else [], disabled, _list_of_watches(given))
+    defaults = load_watches(platform) if with_defaults else []
+    return merge_watches(defaults, disabled, _list_of_watches(given), platform)
 
 
-def default_names(watches: t.Sequence[t.Mapping[str, t.Any]] | None) -> list[str]:
+def default_names(watches: t.Sequence[t.Mapping[str, t.Any]] | None, platform: str = LINUX) -> list[str]:
     """Return which of the watches that ``asked_watches`` returned are the collection's; all of its names for None."""
-    defaults = {watch["name"]: watch for watch in _default_watches()}
+    defaults = {watch["name"]: watch for watch in load_watches(platform)}
     if watches is None:
         return list(defaults)
     return [watch["name"] for watch in watches if watch == defaults.get(watch["name"])]

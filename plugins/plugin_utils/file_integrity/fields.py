@@ -56,21 +56,21 @@ def checked_watch(fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]
         if field in fields:
             watch[field] = _globs(fields, field, where)
     if "recurse" in fields:
-        watch["recurse"] = _levels(fields["recurse"], where)
+        watch["recurse"] = levels_of(fields["recurse"], where)
     _choices(watch, "attributes", model.ATTRIBUTES, where)
     _choices(watch, "hashes", HASHES, where)
     for field, known in (("category", model.CATEGORIES), ("filesystems", FILE_SYSTEMS)):
         if field in fields and fields[field] not in known:
             raise ContentError(f"{where}: {field} '{fields[field]}' is not one of {', '.join(known)}")
     if fields.get("alert") is not None:
-        watch["alert"] = _alert(fields["alert"], where)
+        watch["alert"] = alert_of(fields["alert"], where)
     if fields.get("techniques") is not None:
-        watch["techniques"] = _techniques(fields, where)
+        watch["techniques"] = techniques_of(fields, where)
     return watch
 
 
 def _globs(fields: t.Mapping[str, t.Any], field: str, where: str) -> list[str]:
-    texts = _texts(fields, field, where)
+    texts = texts_of(fields, field, where)
     for glob in texts:
         try:
             globs.check(glob[1:] if field == "paths" and glob.startswith("~/") else glob, name=field != "paths")
@@ -79,7 +79,8 @@ def _globs(fields: t.Mapping[str, t.Any], field: str, where: str) -> list[str]:
     return texts
 
 
-def _texts(fields: t.Mapping[str, t.Any], field: str, where: str) -> list[str]:
+def texts_of(fields: t.Mapping[str, t.Any], field: str, where: str) -> list[str]:
+    """Return a field that is a list of texts, or one text; raise ContentError."""
     value = fields.get(field) or []
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) and text for text in texts):
@@ -87,7 +88,8 @@ def _texts(fields: t.Mapping[str, t.Any], field: str, where: str) -> list[str]:
     return list(texts)
 
 
-def _levels(value: t.Any, where: str) -> int:
+def levels_of(value: t.Any, where: str) -> int:
+    """Return a number of levels; raise ContentError."""
     try:
         levels = int(value)
     except (TypeError, ValueError):
@@ -100,13 +102,14 @@ def _levels(value: t.Any, where: str) -> int:
 def _choices(watch: dict[str, t.Any], field: str, known: t.Sequence[str], where: str) -> None:
     if field not in watch:
         return
-    watch[field] = _texts(watch, field, where)
+    watch[field] = texts_of(watch, field, where)
     for value in watch[field]:
         if value not in known:
             raise ContentError(f"{where}: {field}: '{value}' is not one of {', '.join(known)}")
 
 
-def _alert(identifier: t.Any, where: str) -> dict[str, str]:
+def alert_of(identifier: t.Any, where: str) -> dict[str, str]:
+    """Return the alert of a watch as ``{id, severity}``; raise ContentError."""
     severities = {alert.id: alert.severity for alert in catalogue.load() if alert.capability == CAPABILITY}
     severity = severities.get(str(identifier))
     if severity is None:
@@ -115,8 +118,9 @@ def _alert(identifier: t.Any, where: str) -> dict[str, str]:
     return {"id": identifier, "severity": severity}
 
 
-def _techniques(fields: t.Mapping[str, t.Any], where: str) -> list[str]:
-    techniques = _texts(fields, "techniques", where)
+def techniques_of(fields: t.Mapping[str, t.Any], where: str) -> list[str]:
+    """Return the techniques of a watch; raise ContentError."""
+    techniques = texts_of(fields, "techniques", where)
     for technique in techniques:
         try:
             catalogue.load().technique(technique)
@@ -138,7 +142,7 @@ def checked_rule(name: str, fields: t.Mapping[str, t.Any], where: str) -> dict[s
     if "exclude" in fields:
         rule["exclude"] = _globs(fields, "exclude", where)
     if "packages" in fields:
-        rule["packages"] = _texts(fields, "packages", where)
+        rule["packages"] = texts_of(fields, "packages", where)
     _choices(rule, "types", _TYPES, where)
     try:
         derived_files.parse_derived([rule])

@@ -1,0 +1,131 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options that win_file_integrity and win_file_integrity_info share."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Where the baseline is, and what of the host is watched."""
+
+    DOCUMENTATION = r"""
+options:
+  baseline:
+    description:
+      - Name of the baseline, for a host with more than one. Findings and coverage do not distinguish the baselines of a
+        host, so give their watches different names and paths.
+      - Letters, digits, C(.), C(_) and C(-); it starts with a letter or digit.
+    type: str
+    default: default
+  state_dir:
+    description:
+      - Absolute path of the directory on the host for the baselines. Only SYSTEM and Administrators may write in it, and
+        the module refuses one that others can write or exchange, and a link.
+      - Defaults to C(%ProgramData%\bulwark).
+    type: path
+  watches:
+    description:
+      - The files and registry keys to watch. The action plugin of M(bulwark.servers.win_file_integrity) adds the
+        collection's own watches; see its O(bulwark.servers.win_file_integrity#module:default_watches).
+      - If several watches cover a path, it belongs to the watch with the most specific path, and is recorded once.
+        Among equally specific paths the later one in the list wins.
+      - A path that does not exist is no error; a file or key that appears there later is reported as created.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the watch. It is also the scope in RV(ignore:coverage).
+        type: str
+        required: true
+      paths:
+        description:
+          - Absolute paths as globs. C(*) and C(?) match within one path component.
+          - Environment variables of the machine such as C(%SystemRoot%) are replaced. A leading C(~\) is the profile of
+            each account.
+          - A link is recorded as a link and not followed.
+        type: list
+        elements: str
+        default: []
+      registry:
+        description:
+          - Registry keys as globs that begin with C(HKLM) or C(HKU). C(HKU\*) is every account whose registry is loaded.
+          - The keys of 32-bit programs are below C(WOW6432Node). Two backslashes before the last name make it the name
+            of a value.
+        type: list
+        elements: str
+        default: []
+      exclude:
+        description:
+          - Globs of entries to leave out, with everything below them. A glob with a backslash is matched against the
+            whole path, one without against the name at any depth.
+        type: list
+        elements: str
+        default: []
+      include:
+        description:
+          - Globs of the names of files and values to record. All directories and keys are searched.
+          - Everything if empty.
+        type: list
+        elements: str
+        default: []
+      recurse:
+        description:
+          - Number of levels below each path or key to watch. V(0) is only the path itself, or the key with its values.
+            V(-1) is all levels.
+        type: int
+        default: -1
+      attributes:
+        description:
+          - The attributes to record and compare. V(content) is the digest and the data of values. All by default.
+          - For files V(attributes), V(content), V(created), V(dacl), V(file_id), V(links), V(mtime), V(owner),
+            V(reparse), V(signature), V(signer), V(size) and V(streams). For the registry V(class), V(content),
+            V(dacl), V(link), V(owner), V(size) and V(type).
+          - Times, size and links of a directory or key are never compared. They follow from changes in it, which are
+            reported themselves.
+        type: list
+        elements: str
+      category:
+        description: The kind of entry, which decides the alert and its severity.
+        type: str
+        default: other
+      alert:
+        description: Classification of changes, as the collection's watches define it.
+        type: raw
+      techniques:
+        description:
+          - MITRE ATT&CK techniques of a change of these entries, as the collection's watches define them.
+        type: raw
+  disabled_watches:
+    description: Names of the collection's watches to leave out.
+    type: list
+    elements: str
+    default: []
+  max_changes:
+    description:
+      - Maximum of changes to return one by one. The most severe come first, and all are counted. The rest makes one
+        further finding, and RV(ignore:coverage) names it.
+    type: int
+    default: 1000
+  time_budget:
+    description:
+      - Seconds after which the module stops reading and returns its results. RV(ignore:coverage) says what it left out.
+        V(0) means no limit.
+    type: int
+    default: 0
+  _default_names:
+    description:
+      - The names of the collection's own watches. Only the action plugin sets it.
+    type: list
+    elements: str
+  _expected_digests:
+    description:
+      - The controller's seals for this baseline. Only the action plugin sets it.
+    type: list
+    elements: str
+  store:
+    description:
+      - URL of the store on the controller, which has the seals of the baselines.
+      - Only the action plugin uses it; it is never sent to the host. See M(bulwark.servers.findings).
+    type: str
+"""

@@ -1,0 +1,402 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+using System;
+using System.Collections.Generic;
+using System.Runtime.InteropServices;
+using System.Threading;
+using Microsoft.Win32.SafeHandles;
+
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
+{
+    /// <summary>Error codes that reading files returns (System Error Codes, winerror.h).</summary>
+    public static class FileErrors
+    {
+        public const int FileNotFound = 2;
+        public const int PathNotFound = 3;
+        public const int AccessDenied = 5;
+        public const int NoMoreFiles = 18;
+        public const int SharingViolation = 32;
+        public const int LockViolation = 33;
+        public const int HandleEof = 38;
+        public const int NotSupported = 50;
+        public const int InvalidParameter = 87;
+        public const int CallNotImplemented = 120;
+        public const int InvalidName = 123;
+        public const int DeletePending = 303;
+        public const int FileEncrypted = 6002;
+
+        /// <summary>Say whether the error means that there is no such file, or none any more.</summary>
+        public static bool IsAbsent(int error)
+        {
+            return error == FileNotFound || error == PathNotFound || error == DeletePending;
+        }
+    }
+
+    /// <summary>What a handle is opened for.</summary>
+    public enum FileUse
+    {
+        /// <summary>Attributes and the security descriptor. Share modes of other programs do not prevent that.</summary>
+        Attributes,
+
+        /// <summary>That, and the content of a file or the names in a directory.</summary>
+        Content
+    }
+
+    /// <summary>What GetFileInformationByHandle returns; times are in 100 ns since 1601, UTC.</summary>
+    public sealed class FileFacts
+    {
+        public uint Attributes;
+        public long Created;
+        public long Written;
+        public long Size;
+        public long Links;
+        public uint Volume;
+        public ulong Id;
+    }
+
+    /// <summary>One name in a directory, as FILE_ID_BOTH_DIR_INFO has it.</summary>
+    public sealed class DirectoryItem
+    {
+        /// <summary>As stored: it can hold lone surrogates and end in a blank or dot.</summary>
+        public string Name;
+        public uint Attributes;
+    }
+
+    /// <summary>The files of a host. Methods return 0 or a Win32 error, with null results.</summary>
+    public interface IFiles
+    {
+        /// <summary>
+        /// Open a name in a directory, or, without a directory, the root of a drive (C:\). A reparse point is opened
+        /// itself. An empty name opens what the directory's handle is, with the data that a reparse point stands for.
+        /// </summary>
+        int Open(IOpenFile directory, string name, FileUse use, out IOpenFile file);
+
+        /// <summary>The same for a name as a person wrote it: its case does not matter.</summary>
+        int Find(IOpenFile directory, string name, FileUse use, out IOpenFile file);
+
+        /// <summary>Return what GetDriveType returns for a root (C:\): 3 is a fixed disk of this host.</summary>
+        uint DriveType(string root);
+    }
+
+    /// <summary>An open file or directory. Methods return 0 or a Win32 error.</summary>
+    public interface IOpenFile : IDisposable
+    {
+        /// <summary>For the other edges; null in recorded ones.</summary>
+        SafeFileHandle Handle { get; }
+
+        int Query(out FileFacts facts);
+
+        /// <summary>Return the path as the file system has it, without links (\\?\C:\Windows).</summary>
+        int FinalPath(out string path);
+
+        /// <summary>Add the next names of a directory, without . and ..; NoMoreFiles after the last.</summary>
+        int List(ICollection<DirectoryItem> items);
+
+        /// <summary>Return the REPARSE_DATA_BUFFER of a reparse point.</summary>
+        int Reparse(out byte[] data);
+
+        /// <summary>Read from a position into the beginning of a buffer; count is 0 at the end.</summary>
+        int Read(long position, byte[] buffer, out int count);
+    }
+
+    /// <summary>
+    /// The files of this host through NtOpenFile, which opens names relative to a directory's handle: what replaces a
+    /// directory meanwhile cannot lead elsewhere, and names and paths have no limits of Win32.
+    /// </summary>
+    public sealed class NativeFiles : IFiles
+    {
+        private const uint Synchronize = 0x00100000;
+        private const uint ReadControl = 0x00020000;
+        private const uint ReadAttributes = 0x80;
+        private const uint ReadData = 1;
+        private const uint ShareAll = 7;
+
+        // FILE_SYNCHRONOUS_IO_NONALERT, FILE_OPEN_FOR_BACKUP_INTENT and FILE_OPEN_NO_RECALL.
+        private const uint Options = 0x20 | 0x4000 | 0x400000;
+        private const uint OpenReparsePoint = 0x200000;
+        private const uint CaseInsensitive = 0x40;
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct UNICODE_STRING
+        {
+            public ushort Length;
+            public ushort MaximumLength;
+            public IntPtr Buffer;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct OBJECT_ATTRIBUTES
+        {
+            public int Length;
+            public IntPtr RootDirectory;
+            public IntPtr ObjectName;
+            public uint Attributes;
+            public IntPtr SecurityDescriptor;
+            public IntPtr SecurityQualityOfService;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct IO_STATUS_BLOCK
+        {
+            public IntPtr Status;
+            public IntPtr Information;
+        }
+
+        [DllImport("ntdll.dll")]
+        private static extern uint NtOpenFile(
+            out IntPtr handle, uint access, ref OBJECT_ATTRIBUTES attributes, out IO_STATUS_BLOCK status, uint share,
+            uint options);
+
+        [DllImport("ntdll.dll")]
+        private static extern int RtlNtStatusToDosError(uint status);
+
+        [DllImport("kernel32.dll", CharSet = CharSet.Unicode)]
+        private static extern uint GetDriveTypeW(string root);
+
+        public int Open(IOpenFile directory, string name, FileUse use, out IOpenFile file)
+        {
+            // Names are opened as they are listed: in case-sensitive directories, case tells files apart.
+            return Open(directory, name, use, directory == null ? CaseInsensitive : 0, out file);
+        }
+
+        public int Find(IOpenFile directory, string name, FileUse use, out IOpenFile file)
+        {
+            return Open(directory, name, use, CaseInsensitive, out file);
+        }
+
+        public uint DriveType(string root)
+        {
+            return GetDriveTypeW(root);
+        }
+
+        private static int Open(IOpenFile directory, string name, FileUse use, uint flags, out IOpenFile file)
+        {
+            uint options = name.Length == 0 ? Options : Options | OpenReparsePoint;
+            uint wanted = Synchronize | ReadAttributes | (use == FileUse.Content ? ReadData : 0);
+            SafeFileHandle root = directory == null ? null : directory.Handle;
+            int error = OpenHandle(root, name, wanted | ReadControl, flags, options, out file);
+            if (error == FileErrors.AccessDenied)
+            {
+                // The owner's DACL can deny READ_CONTROL alone.
+                error = OpenHandle(root, name, wanted, flags, options, out file);
+            }
+            return error;
+        }
+
+        private static int OpenHandle(
+            SafeFileHandle root, string name, uint access, uint flags, uint options, out IOpenFile file)
+        {
+            file = null;
+            string full = root == null ? @"\??\" + name : name;
+            if (full.Length > 32766)
+            {
+                return FileErrors.InvalidName;
+            }
+            GCHandle text = GCHandle.Alloc(full, GCHandleType.Pinned);
+            UNICODE_STRING[] counted = new UNICODE_STRING[1];
+            GCHandle pinned = GCHandle.Alloc(counted, GCHandleType.Pinned);
+            try
+            {
+                counted[0].Length = (ushort)(full.Length * 2);
+                counted[0].MaximumLength = counted[0].Length;
+                counted[0].Buffer = text.AddrOfPinnedObject();
+                OBJECT_ATTRIBUTES attributes = new OBJECT_ATTRIBUTES();
+                attributes.Length = Marshal.SizeOf(typeof(OBJECT_ATTRIBUTES));
+                attributes.RootDirectory = root == null ? IntPtr.Zero : root.DangerousGetHandle();
+                attributes.ObjectName = pinned.AddrOfPinnedObject();
+                attributes.Attributes = flags;
+                attributes.SecurityDescriptor = IntPtr.Zero;
+                attributes.SecurityQualityOfService = IntPtr.Zero;
+                IntPtr handle;
+                IO_STATUS_BLOCK block;
+                uint status = NtOpenFile(out handle, access, ref attributes, out block, ShareAll, options);
+                GC.KeepAlive(root);
+                if (status != 0)
+                {
+                    return RtlNtStatusToDosError(status);
+                }
+                file = new NativeFile(new SafeFileHandle(handle, true));
+                return 0;
+            }
+            finally
+            {
+                pinned.Free();
+                text.Free();
+            }
+        }
+    }
+
+    internal sealed class NativeFile : IOpenFile
+    {
+        private const int IdBothDirectoryInfo = 10;
+        private const uint GetReparsePoint = 0x000900A8;
+
+        // MAXIMUM_REPARSE_DATA_BUFFER_SIZE.
+        private const int ReparseSize = 16 * 1024;
+        private const int ListingSize = 64 * 1024;
+
+        // One thread walks, and a listing is taken apart before the next is read.
+        [ThreadStatic]
+        private static byte[] _listing;
+
+        private readonly SafeFileHandle _handle;
+
+        [StructLayout(LayoutKind.Sequential, Pack = 4)]
+        internal struct BY_HANDLE_FILE_INFORMATION
+        {
+            public uint dwFileAttributes;
+            public long ftCreationTime;
+            public long ftLastAccessTime;
+            public long ftLastWriteTime;
+            public uint dwVolumeSerialNumber;
+            public uint nFileSizeHigh;
+            public uint nFileSizeLow;
+            public uint nNumberOfLinks;
+            public uint nFileIndexHigh;
+            public uint nFileIndexLow;
+        }
+
+        // Offsets in FILE_ID_BOTH_DIR_INFO (winbase.h).
+        internal const int AttributesOffset = 56;
+        internal const int NameLengthOffset = 60;
+        internal const int NameOffset = 104;
+
+        [DllImport("kernel32.dll", SetLastError = true)]
+        private static extern bool GetFileInformationByHandle(
+            SafeFileHandle handle, out BY_HANDLE_FILE_INFORMATION information);
+
+        [DllImport("kernel32.dll", SetLastError = true)]
+        private static extern bool GetFileInformationByHandleEx(
+            SafeFileHandle handle, int kind, byte[] data, int length);
+
+        [DllImport("kernel32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
+        private static extern int GetFinalPathNameByHandleW(
+            SafeFileHandle handle, [Out] char[] path, int length, int flags);
+
+        [DllImport("kernel32.dll", SetLastError = true)]
+        private static extern bool DeviceIoControl(
+            SafeFileHandle handle, uint code, IntPtr input, int inputLength, byte[] output, int outputLength,
+            out int returned, IntPtr overlapped);
+
+        [DllImport("kernel32.dll", SetLastError = true)]
+        private static extern bool ReadFile(
+            SafeFileHandle handle, byte[] buffer, int length, out int count, ref NativeOverlapped position);
+
+        public NativeFile(SafeFileHandle handle)
+        {
+            _handle = handle;
+        }
+
+        public SafeFileHandle Handle
+        {
+            get { return _handle; }
+        }
+
+        public int Query(out FileFacts facts)
+        {
+            facts = null;
+            BY_HANDLE_FILE_INFORMATION information;
+            if (!GetFileInformationByHandle(_handle, out information))
+            {
+                return Marshal.GetLastWin32Error();
+            }
+            facts = new FileFacts();
+            facts.Attributes = information.dwFileAttributes;
+            facts.Created = information.ftCreationTime;
+            facts.Written = information.ftLastWriteTime;
+            facts.Size = (long)(((ulong)information.nFileSizeHigh << 32) | information.nFileSizeLow);
+            facts.Links = information.nNumberOfLinks;
+            facts.Volume = information.dwVolumeSerialNumber;
+            facts.Id = ((ulong)information.nFileIndexHigh << 32) | information.nFileIndexLow;
+            return 0;
+        }
+
+        public int FinalPath(out string path)
+        {
+            path = null;
+            char[] buffer = new char[1024];
+            int length = GetFinalPathNameByHandleW(_handle, buffer, buffer.Length, 0);
+            if (length > buffer.Length)
+            {
+                buffer = new char[length];
+                length = GetFinalPathNameByHandleW(_handle, buffer, buffer.Length, 0);
+            }
+            if (length <= 0 || length > buffer.Length)
+            {
+                return length == 0 ? Marshal.GetLastWin32Error() : FileErrors.InvalidName;
+            }
+            path = new string(buffer, 0, length);
+            return 0;
+        }
+
+        public int List(ICollection<DirectoryItem> items)
+        {
+            byte[] data = _listing ?? (_listing = new byte[ListingSize]);
+            if (!GetFileInformationByHandleEx(_handle, IdBothDirectoryInfo, data, data.Length))
+            {
+                return Marshal.GetLastWin32Error();
+            }
+            int position = 0;
+            while (true)
+            {
+                DirectoryItem item = new DirectoryItem();
+                item.Attributes = BitConverter.ToUInt32(data, position + AttributesOffset);
+                item.Name = Text(data, position + NameOffset, BitConverter.ToInt32(data, position + NameLengthOffset));
+                if (item.Name != "." && item.Name != "..")
+                {
+                    items.Add(item);
+                }
+                int next = BitConverter.ToInt32(data, position);
+                if (next == 0)
+                {
+                    return 0;
+                }
+                position += next;
+            }
+        }
+
+        public int Reparse(out byte[] data)
+        {
+            data = null;
+            byte[] buffer = new byte[ReparseSize];
+            int count;
+            if (!DeviceIoControl(
+                _handle, GetReparsePoint, IntPtr.Zero, 0, buffer, buffer.Length, out count, IntPtr.Zero))
+            {
+                return Marshal.GetLastWin32Error();
+            }
+            data = new byte[count];
+            Buffer.BlockCopy(buffer, 0, data, 0, count);
+            return 0;
+        }
+
+        public int Read(long position, byte[] buffer, out int count)
+        {
+            NativeOverlapped overlapped = new NativeOverlapped();
+            overlapped.OffsetLow = (int)position;
+            overlapped.OffsetHigh = (int)(position >> 32);
+            if (ReadFile(_handle, buffer, buffer.Length, out count, ref overlapped))
+            {
+                return 0;
+            }
+            count = 0;
+            int error = Marshal.GetLastWin32Error();
+            return error == FileErrors.HandleEof ? 0 : error;
+        }
+
+        public void Dispose()
+        {
+            _handle.Dispose();
+        }
+
+        // Encoding.Unicode would replace lone surrogates.
+        private static string Text(byte[] data, int offset, int bytes)
+        {
+            char[] characters = new char[bytes / 2];
+            Buffer.BlockCopy(data, offset, characters, 0, characters.Length * 2);
+            return new string(characters);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+using System;
+using System.Collections.Generic;
+using System.Text.RegularExpressions;
+
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.CommandLine
+{
+    /// <summary>What a command line or path in the registry starts, and what is suspicious about it.</summary>
+    /// <remarks>The rules look at where a program lies and how it gets its code, never at its name.</remarks>
+    public sealed class CommandLine
+    {
+        private const RegexOptions Options =
+            RegexOptions.IgnoreCase | RegexOptions.CultureInvariant | RegexOptions.Singleline;
+
+        private static readonly Regex InProfile = new Regex(@"^[a-z]:\\users\\[^\\]+\\", Options);
+
+        // Where every account may create files by default, or where downloads and temporary files are.
+        private static readonly Regex Shared = new Regex(
+            @"^[a-z]:\\(users\\public\\|windows\\temp\\|windows\\tasks\\|windows\\tracing\\|temp\\|perflogs\\|" +
+            @"\$recycle\.bin\\|programdata\\[^\\]*$|users\\[^\\]+\\(appdata\\local\\temp|downloads)\\)", Options);
+
+        private static readonly Regex Remote = new Regex(@"^\\\\(?![?.]\\)[^\\]+\\", Options);
+
+        // A script in the command itself, or one fetched from elsewhere: T1059, T1218, T1105.
+        private static readonly Regex Inline = new Regex(
+            @"\bhttps?://|\b(?:javascript|vbscript):|\s[-/]e(?:nc|ncodedcommand|c)?\s+[a-z0-9+/=]{24,}|" +
+            @"\bfrombase64string\b|[a-z0-9+/]{120,}={0,2}", Options);
+
+        // FILE.TXT:STREAM, but not C:\ and no ??:\ prefix.
+        private static readonly Regex Stream = new Regex(@"^[a-z]:\\[^:""]*[^\\:""]:[^\\:""]+$", Options);
+
+        private static readonly Regex Extension = new Regex(
+            @"^(.+?\.(?:exe|com|bat|cmd|pif|scr|sys|dll|ocx|cpl|vbs|vbe|js|jse|wsf|hta|ps1|msc|msi))(?:[\s,]|$)", Options);
+
+        /// <summary>The whole text with variables replaced.</summary>
+        public readonly string Text;
+
+        /// <summary>The program's or library's path; a bare name where the search path decides.</summary>
+        public readonly string Program;
+
+        /// <summary>The program stands in quotation marks.</summary>
+        public readonly bool IsQuoted;
+
+        private CommandLine(string text, string program, bool isQuoted)
+        {
+            Text = text;
+            Program = program;
+            IsQuoted = isQuoted;
+        }
+
+        /// <summary>Read a command. systemRoot: C:\Windows. expand: replaces %NAME%.</summary>
+        public static CommandLine Parse(string text, string systemRoot, Func<string, string> expand)
+        {
+            string command = expand(text ?? "").Trim();
+            if (command.StartsWith("\"", StringComparison.Ordinal))
+            {
+                int end = command.IndexOf('"', 1);
+                string quoted = end < 0 ? command.Substring(1) : command.Substring(1, end - 1);
+                return new CommandLine(command, Absolute(quoted, systemRoot), true);
+            }
+            Match match = Extension.Match(command);
+            string program = match.Success ? match.Groups[1].Value : FirstWord(command);
+            return new CommandLine(command, Absolute(program, systemRoot), false);
+        }
+
+        /// <summary>Say whether an account's own profile holds the program.</summary>
+        public bool IsInProfile
+        {
+            get { return InProfile.IsMatch(Program); }
+        }
+
+        /// <summary>Return what is suspicious as a clause such as "it lies in ...", null when nothing is.</summary>
+        public string Suspicion()
+        {
+            if (Remote.IsMatch(Program))
+            {
+                return "it is loaded from another computer";
+            }
+            if (Stream.IsMatch(Program))
+            {
+                return "it is hidden in an alternate data stream";
+            }
+            if (Inline.IsMatch(Text))
+            {
+                return "its code is in the command itself or fetched from elsewhere";
+            }
+            if (Shared.IsMatch(Program))
+            {
+                return "it lies where every account may write files";
+            }
+            return null;
+        }
+
+        /// <summary>
+        /// Return the programs that Windows tries before the intended one, because blanks in the path are not in
+        /// quotation marks (CreateProcess, lpApplicationName). T1574.009.
+        /// </summary>
+        public IList<string> Hijacks()
+        {
+            List<string> programs = new List<string>();
+            if (IsQuoted || Program.Length < 3 || Program[1] != ':')
+            {
+                return programs;
+            }
+            for (int blank = Program.IndexOf(' '); blank > 0; blank = Program.IndexOf(' ', blank + 1))
+            {
+                programs.Add(Program.Substring(0, blank) + ".exe");
+            }
+            return programs;
+        }
+
+        private static string FirstWord(string command)
+        {
+            int end = command.IndexOfAny(new[] { ' ', '\t', ',' });
+            return end < 0 ? command : command.Substring(0, end);
+        }
+
+        // Drivers are named as the kernel sees them, or below the Windows directory.
+        private static string Absolute(string program, string systemRoot)
+        {
+            string path = program.Trim();
+            if (path.StartsWith(@"\??\", StringComparison.Ordinal) || path.StartsWith(@"\\?\", StringComparison.Ordinal))
+            {
+                path = path.Substring(4);
+            }
+            if (path.StartsWith(@"\SystemRoot\", StringComparison.OrdinalIgnoreCase))
+            {
+                return systemRoot + path.Substring(11);
+            }
+            if (path.StartsWith(@"system32\", StringComparison.OrdinalIgnoreCase))
+            {
+                return systemRoot + "\\" + path;
+            }
+            return path;
+        }
+    }
+}

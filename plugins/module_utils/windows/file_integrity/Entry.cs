@@ -1,0 +1,62 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+using System.Collections.Generic;
+
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry
+{
+    /// <summary>The kinds that an <see cref="Entry"/> can have.</summary>
+    public static class EntryKinds
+    {
+        public const string File = "file";
+        public const string Directory = "directory";
+
+        /// <summary>A reparse point that names another path: a symbolic link, a junction or a mount point.</summary>
+        public const string Link = "link";
+        public const string Key = "key";
+        public const string Value = "value";
+
+        /// <summary>A path that a watch names and the host does not have.</summary>
+        public const string Absent = "absent";
+    }
+
+    /// <summary>One file, directory, registry key or value as it was recorded or is now.</summary>
+    public sealed class Entry
+    {
+        public readonly string Kind;
+
+        /// <summary>The raw path. Registry paths are as Sysmon writes them: HKLM\KEY, HKU\SID\KEY, KEY\VALUE.</summary>
+        public readonly string Path;
+
+        /// <summary>JSON values by name. An attribute that is not known is missing and is never compared.</summary>
+        public readonly Dictionary<string, object> Attributes;
+
+        public Entry(string kind, string path, Dictionary<string, object> attributes)
+        {
+            Kind = kind;
+            Path = path;
+            Attributes = attributes;
+        }
+
+        /// <summary>Return a text attribute, null where it is not known.</summary>
+        public string Text(string name)
+        {
+            object value;
+            return Attributes.TryGetValue(name, out value) ? value as string : null;
+        }
+
+        /// <summary>Return a number, null where it is not known.</summary>
+        public long? Number(string name)
+        {
+            object value;
+            return Attributes.TryGetValue(name, out value) && value is long ? (long?)(long)value : null;
+        }
+
+        /// <summary>Say whether this is a key or a value of the registry.</summary>
+        public bool IsRegistry
+        {
+            get { return Kind == EntryKinds.Key || Kind == EntryKinds.Value; }
+        }
+    }
+}

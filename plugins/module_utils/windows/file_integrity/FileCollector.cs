@@ -1,0 +1,191 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+using System;
+using System.Collections.Generic;
+
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileCollector
+{
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileSecurity;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Hashing;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Streams;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Deadline;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileReader;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileWalk;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ICollector;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.PathPattern;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignatureReader;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignedLikes;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
+
+    /// <summary>Reads the files and directories of a watch. Not for use by several threads.</summary>
+    public sealed class FileCollector : ICollector, IDisposable
+    {
+        /// <summary>How many files and directories are read of one watch at most.</summary>
+        public const long LargestWatch = 1000000;
+
+        private readonly IFiles _files;
+        private readonly IHostPaths _host;
+        private readonly FileReader _reader;
+        private readonly long _limit;
+        private readonly List<IDisposable> _owned = new List<IDisposable>();
+
+        public FileCollector(IFiles files, IHostPaths host, FileReader reader, long limit = LargestWatch)
+        {
+            _files = files;
+            _host = host;
+            _reader = reader;
+            _limit = limit;
+            Likes = new SignedLikes(host.Variable("SystemRoot"));
+        }
+
+        /// <summary>
+        /// The programs of all watches that were read. Those whose signature does not hold are emitted at the end of
+        /// their watch, so that a judge knows their like when it sees them.
+        /// </summary>
+        public SignedLikes Likes { get; private set; }
+
+        /// <summary>Return a collector of this host's files.</summary>
+        public static FileCollector OfHost(IRegistry registry)
+        {
+            NativeFiles files = new NativeFiles();
+            NativeAuthenticode authenticode = new NativeAuthenticode();
+            IDigest digest = Digests.Sha256();
+            FileReader reader = new FileReader(
+                files, new NativeFileSecurity(), new NativeStreams(files), authenticode, digest);
+            FileCollector collector = new FileCollector(files, new HostPaths(registry), reader);
+            collector._owned.Add(authenticode);
+            collector._owned.Add(digest);
+            return collector;
+        }
+
+        public void Collect(Watch watch, ScopeCoverage coverage, Deadline deadline, Action<Entry> emit)
+        {
+            List<PathPattern> patterns = Patterns(watch.Paths, coverage);
+            if (patterns.Count == 0)
+            {
+                return;
+            }
+            PathFilter filter = new PathFilter(Expanded(watch.Exclude, coverage), watch.Include);
+            _reader.Begin(watch, coverage, deadline);
+            List<Entry> waiting = new List<Entry>();
+            Action<Entry> observe = delegate(Entry entry)
+            {
+                Likes.Observe(entry);
+                string signature = entry.Text("signature");
+                if (signature == SignatureWords.None || signature == SignatureWords.Invalid)
+                {
+                    waiting.Add(entry);
+                }
+                else
+                {
+                    emit(entry);
+                }
+            };
+            FileWalk walk = new FileWalk(
+                _files, _reader, watch, filter, coverage, deadline, observe, _limit, IsUnique(patterns));
+            foreach (PathPattern pattern in patterns)
+            {
+                if (walk.IsOver)
+                {
+                    coverage.Skip(Printable.ShowPath(pattern.Text), "the run ended before it was read");
+                    continue;
+                }
+                walk.Start(pattern);
+            }
+            foreach (Entry entry in waiting)
+            {
+                emit(entry);
+            }
+            Likes.NoteMixed(coverage);
+        }
+
+        public void Dispose()
+        {
+            foreach (IDisposable owned in _owned)
+            {
+                owned.Dispose();
+            }
+            _owned.Clear();
+        }
+
+        private List<PathPattern> Patterns(IEnumerable<string> paths, ScopeCoverage coverage)
+        {
+            List<PathPattern> patterns = new List<PathPattern>();
+            foreach (string path in Expanded(paths, coverage))
+            {
+                try
+                {
+                    patterns.Add(PathPattern.Parse(path));
+                }
+                catch (FormatException exception)
+                {
+                    coverage.Skip(Printable.ShowPath(path), exception.Message);
+                }
+            }
+            return patterns;
+        }
+
+        private List<string> Expanded(IEnumerable<string> globs, ScopeCoverage coverage)
+        {
+            List<string> expanded = new List<string>();
+            foreach (string glob in globs)
+            {
+                string missing;
+                expanded.AddRange(PathVariables.Expand(glob, _host, out missing));
+                if (missing != null)
+                {
+                    coverage.Skip(Printable.ShowPath(glob), "this host has no variable %" + missing + "%");
+                }
+            }
+            return expanded;
+        }
+
+        /// <summary>Say whether each path can come from one pattern only: they begin with different literal names.</summary>
+        private static bool IsUnique(List<PathPattern> patterns)
+        {
+            for (int left = 0; left < patterns.Count; left++)
+            {
+                for (int right = left + 1; right < patterns.Count; right++)
+                {
+                    if (!AreApart(patterns[left], patterns[right]))
+                    {
+                        return false;
+                    }
+                }
+            }
+            return true;
+        }
+
+        private static bool AreApart(PathPattern left, PathPattern right)
+        {
+            if (left.Root != right.Root)
+            {
+                return true;
+            }
+            for (int index = 0; index < left.Names.Length && index < right.Names.Length; index++)
+            {
+                string one = left.Names[index];
+                string other = right.Names[index];
+                if (PathPattern.IsGlob(one) || PathPattern.IsGlob(other) || one.IndexOf('~') >= 0 || other.IndexOf('~') >= 0)
+                {
+                    return false;
+                }
+                if (!string.Equals(one, other, StringComparison.OrdinalIgnoreCase))
+                {
+                    return true;
+                }
+            }
+            return false;
+        }
+    }
+}

@@ -1,0 +1,102 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+using System;
+using System.Collections.Generic;
+using System.Security.Principal;
+
+// WindowsIdentity comes with references to the same version of assemblies that compilers take for another one.
+//NoWarn -Name CS1702 -CLR Core
+
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Host
+{
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileLinks;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PathSecurity;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileCollector;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ICollector;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Presence;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryCollector;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryFacts;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryJudge;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Servicing;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignatureJudge;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignedLikes;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.UpdateJudge;
+
+    /// <summary>What a run uses of the host: what reads it, what judges it, and what the process may see.</summary>
+    public sealed class Host : IDisposable
+    {
+        public IList<ICollector> Collectors = new List<ICollector>();
+
+        /// <summary>
+        /// Return the judges of a run, asked in order. Called once a run, with the time since which updates explain
+        /// changes, in 100 ns since 1601.
+        /// </summary>
+        public Func<long, IList<IJudge>> NewJudges = delegate { return new List<IJudge>(); };
+
+        /// <summary>Is given each entry of a run, before any is judged for good.</summary>
+        public Action<Entry> Observe = delegate { };
+        public IPresence Presence;
+        public bool IsAdministrator;
+
+        /// <summary>A 32-bit process on a 64-bit Windows, to which other files are shown.</summary>
+        public bool IsEmulated;
+
+        /// <summary>The account that runs the module.</summary>
+        public string Account;
+
+        /// <summary>Return the time in seconds since the epoch.</summary>
+        public static double Now()
+        {
+            return (DateTime.UtcNow - new DateTime(1970, 1, 1, 0, 0, 0, DateTimeKind.Utc)).TotalSeconds;
+        }
+
+        /// <summary>Return this host.</summary>
+        public static Host Local()
+        {
+            NativeRegistry registry = new NativeRegistry();
+            Host host = new Host();
+            SignedLikes likes = null;
+            string root = Environment.GetEnvironmentVariable("SystemRoot");
+            host.NewJudges = delegate(long since)
+            {
+                likes = new SignedLikes(root);
+                IRegistryFacts facts = new HostRegistryFacts(registry, new NativePathSecurity());
+                IServicing servicing = new Servicing(registry, new NativeFileLinks(), root);
+                return new IJudge[]
+                {
+                    new SignatureJudge(likes), new UpdateJudge(servicing, since), new RegistryJudge(facts)
+                };
+            };
+            host.Observe = delegate(Entry entry) { likes.Observe(entry); };
+            host.Collectors.Add(FileCollector.OfHost(registry));
+            host.Collectors.Add(new RegistryCollector(registry));
+            host.Presence = new HostPresence(registry);
+            host.IsEmulated = Environment.Is64BitOperatingSystem && !Environment.Is64BitProcess;
+            using (WindowsIdentity identity = WindowsIdentity.GetCurrent())
+            {
+                host.Account = identity.Name;
+                host.IsAdministrator = identity.IsSystem
+                    || new WindowsPrincipal(identity).IsInRole(WindowsBuiltInRole.Administrator);
+            }
+            return host;
+        }
+
+        public void Dispose()
+        {
+            foreach (ICollector collector in Collectors)
+            {
+                IDisposable owned = collector as IDisposable;
+                if (owned != null)
+                {
+                    owned.Dispose();
+                }
+            }
+        }
+    }
+}

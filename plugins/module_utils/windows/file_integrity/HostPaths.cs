@@ -1,0 +1,182 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+using System;
+using System.Collections.Generic;
+using System.Text;
+
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths
+{
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
+
+    /// <summary>What the variables in paths stand for on a host.</summary>
+    public interface IHostPaths
+    {
+        /// <summary>Return the value of a variable that is the same for every account; null where there is none.</summary>
+        string Variable(string name);
+
+        /// <summary>The directories of the profiles of all accounts, signed in or not.</summary>
+        IList<string> Profiles { get; }
+    }
+
+    /// <summary>Variables of this process, and the profiles of HKLM\...\ProfileList.</summary>
+    public sealed class HostPaths : IHostPaths
+    {
+        private const string ProfileList = @"SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList";
+
+        private readonly IRegistry _registry;
+        private List<string> _profiles;
+
+        public HostPaths(IRegistry registry)
+        {
+            _registry = registry;
+        }
+
+        public string Variable(string name)
+        {
+            // In a 32-bit process, ProgramFiles is the directory of 32-bit programs.
+            bool is64 = name.Equals("ProgramFiles", StringComparison.OrdinalIgnoreCase) ||
+                name.Equals("CommonProgramFiles", StringComparison.OrdinalIgnoreCase);
+            string wide = name.Equals("ProgramFiles", StringComparison.OrdinalIgnoreCase)
+                ? "ProgramW6432"
+                : "CommonProgramW6432";
+            string value = is64 ? Environment.GetEnvironmentVariable(wide) : null;
+            return string.IsNullOrEmpty(value) ? Environment.GetEnvironmentVariable(name) : value;
+        }
+
+        public IList<string> Profiles
+        {
+            get { return _profiles ?? (_profiles = ReadProfiles()); }
+        }
+
+        private List<string> ReadProfiles()
+        {
+            List<string> profiles = new List<string>();
+            IRegistryKey machine;
+            if (_registry.OpenRoot("HKLM", out machine) != RegistryStatus.Success)
+            {
+                return profiles;
+            }
+            using (machine)
+            {
+                IRegistryKey list;
+                if (machine.Open(ProfileList, true, out list) != RegistryStatus.Success)
+                {
+                    return profiles;
+                }
+                using (list)
+                {
+                    string name;
+                    // Default: what every new account gets.
+                    Add(profiles, list, "Default");
+                    for (int index = 0; list.Subkey(index, out name) == RegistryStatus.Success; index++)
+                    {
+                        IRegistryKey profile;
+                        if (list.Open(name, false, out profile) == RegistryStatus.Success)
+                        {
+                            using (profile)
+                            {
+                                Add(profiles, profile, "ProfileImagePath");
+                            }
+                        }
+                    }
+                }
+            }
+            return profiles;
+        }
+
+        private void Add(List<string> profiles, IRegistryKey key, string value)
+        {
+            RegistryValue read;
+            if (key.Find(value, out read) != RegistryStatus.Success || read.Data == null)
+            {
+                return;
+            }
+            char[] text = new char[read.Data.Length / 2];
+            Buffer.BlockCopy(read.Data, 0, text, 0, text.Length * 2);
+            string path = new string(text);
+            int end = path.IndexOf('\0');
+            path = PathVariables.Replace(end < 0 ? path : path.Substring(0, end), this);
+            if (!string.IsNullOrEmpty(path) && !profiles.Contains(path))
+            {
+                profiles.Add(path);
+            }
+        }
+    }
+
+    /// <summary>Replaces %NAME% in the paths of watches.</summary>
+    public static class PathVariables
+    {
+        private const string Profile = "%USERPROFILE%";
+
+        private static readonly Dictionary<string, string> OfProfiles =
+            new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase)
+            {
+                { "USERPROFILE", Profile },
+                { "APPDATA", Profile + @"\AppData\Roaming" },
+                { "LOCALAPPDATA", Profile + @"\AppData\Local" }
+            };
+
+        /// <summary>
+        /// Return what a path stands for: one for each profile where it names %USERPROFILE%, %APPDATA% or
+        /// %LOCALAPPDATA%. missing: the variable that the host does not have, else null.
+        /// </summary>
+        public static List<string> Expand(string path, IHostPaths host, out string missing)
+        {
+            List<string> paths = new List<string>();
+            string replaced = Replace(path, host, out missing);
+            if (missing != null)
+            {
+                return paths;
+            }
+            if (replaced.IndexOf(Profile, StringComparison.Ordinal) < 0)
+            {
+                paths.Add(replaced);
+                return paths;
+            }
+            foreach (string profile in host.Profiles)
+            {
+                paths.Add(replaced.Replace(Profile, profile.TrimEnd('\\')));
+            }
+            return paths;
+        }
+
+        internal static string Replace(string path, IHostPaths host)
+        {
+            string missing;
+            string replaced = Replace(path, host, out missing);
+            return missing == null && replaced.IndexOf(Profile, StringComparison.Ordinal) < 0 ? replaced : null;
+        }
+
+        private static string Replace(string path, IHostPaths host, out string missing)
+        {
+            missing = null;
+            StringBuilder text = new StringBuilder();
+            int position = 0;
+            while (true)
+            {
+                int start = path.IndexOf('%', position);
+                int end = start < 0 ? -1 : path.IndexOf('%', start + 1);
+                if (end < 0)
+                {
+                    return text.Append(path, position, path.Length - position).ToString();
+                }
+                string name = path.Substring(start + 1, end - start - 1);
+                string value;
+                if (!OfProfiles.TryGetValue(name, out value))
+                {
+                    value = host.Variable(name);
+                }
+                if (string.IsNullOrEmpty(value))
+                {
+                    missing = name;
+                    return null;
+                }
+                text.Append(path, position, start - position).Append(value.TrimEnd('\\'));
+                position = end + 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+using System;
+using System.Collections.Generic;
+using System.Text;
+
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Lines
+{
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
+
+    /// <summary>An entry as a line of the baseline has it.</summary>
+    public sealed class RecordedEntry
+    {
+        public readonly Entry Entry;
+        public readonly string Watch;
+
+        /// <summary>
+        /// Empty, "m:ALERT" for an entry that is suspicious by itself, "a:ALERT" once that is accepted.
+        /// </summary>
+        public readonly string Mark;
+
+        public RecordedEntry(Entry entry, string watch, string mark)
+        {
+            Entry = entry;
+            Watch = watch;
+            Mark = mark;
+        }
+    }
+
+    /// <summary>
+    /// The lines that a baseline keeps: ["SPACE","PATH","KIND","WATCH",{ATTRIBUTES},"MARK"] in compact ASCII JSON.
+    /// SPACE and PATH are the key. No key begins another, so that the bytes of whole lines order the keys, too.
+    /// </summary>
+    public static class Lines
+    {
+        public const string Suspicious = "m:";
+        public const string Accepted = "a:";
+
+        // Longer than any that the host can make: a path of 32,767 characters, each six bytes, and its attributes.
+        public const int Longest = 4 << 20;
+
+        /// <summary>Return the line without its end.</summary>
+        public static byte[] Write(Entry entry, string watch, string mark)
+        {
+            StringBuilder text = new StringBuilder(256);
+            text.Append("[\"").Append(Space(entry.Kind)).Append("\",");
+            text.Append(Json.Write(entry.Path)).Append(",\"").Append(entry.Kind).Append("\",");
+            text.Append(Json.Write(watch)).Append(',').Append(Json.Write(entry.Attributes)).Append(',');
+            text.Append(Json.Write(mark)).Append(']');
+            return Encoding.ASCII.GetBytes(text.ToString());
+        }
+
+        /// <summary>Return what a line says. Raises FormatException when it is none.</summary>
+        public static RecordedEntry Parse(byte[] line)
+        {
+            List<object> fields = Json.Parse(Encoding.ASCII.GetString(line)) as List<object>;
+            if (fields == null || fields.Count != 6)
+            {
+                throw new FormatException("a line of the baseline is not a list of six");
+            }
+            string path = fields[1] as string;
+            string kind = fields[2] as string;
+            string watch = fields[3] as string;
+            Dictionary<string, object> attributes = fields[4] as Dictionary<string, object>;
+            string mark = fields[5] as string;
+            if (path == null || kind == null || watch == null || attributes == null || mark == null)
+            {
+                throw new FormatException("a line of the baseline has a field of another type");
+            }
+            return new RecordedEntry(new Entry(kind, path, attributes), watch, mark);
+        }
+
+        /// <summary>Order two lines by their bytes.</summary>
+        public static int Compare(byte[] one, byte[] other)
+        {
+            int length = Math.Min(one.Length, other.Length);
+            for (int i = 0; i < length; i++)
+            {
+                int difference = one[i] - other[i];
+                if (difference != 0)
+                {
+                    return difference;
+                }
+            }
+            return one.Length - other.Length;
+        }
+
+        /// <summary>Order two lines by their keys; 0 for the same key.</summary>
+        public static int CompareKeys(byte[] one, byte[] other)
+        {
+            int length = KeyLength(one);
+            if (length == KeyLength(other) && SameBytes(one, other, length))
+            {
+                return 0;
+            }
+            return Compare(one, other);
+        }
+
+        public static bool Same(byte[] one, byte[] other)
+        {
+            return one.Length == other.Length && SameBytes(one, other, one.Length);
+        }
+
+        /// <summary>Say whether a line's entry is suspicious by itself, or was until that was accepted.</summary>
+        public static bool IsMarked(byte[] line)
+        {
+            // An unmarked one ends with ,""]
+            return line.Length < 3 || line[line.Length - 3] != '"' || line[line.Length - 4] != ',';
+        }
+
+        /// <summary>Return the number of bytes of the key, the quote that ends it included.</summary>
+        public static int KeyLength(byte[] line)
+        {
+            int position = 6;
+            while (position < line.Length && line[position] != '"')
+            {
+                position += line[position] == '\\' ? 2 : 1;
+            }
+            return Math.Min(position + 1, line.Length);
+        }
+
+        private static bool SameBytes(byte[] one, byte[] other, int length)
+        {
+            for (int i = 0; i < length; i++)
+            {
+                if (one[i] != other[i])
+                {
+                    return false;
+                }
+            }
+            return true;
+        }
+
+        // A key and a value can have the same path, and what is absent is of neither kind.
+        private static char Space(string kind)
+        {
+            switch (kind)
+            {
+                case EntryKinds.Key:
+                    return 'k';
+                case EntryKinds.Value:
+                    return 'v';
+                case EntryKinds.Absent:
+                    return 'x';
+                default:
+                    return 'f';
+            }
+        }
+    }
+}

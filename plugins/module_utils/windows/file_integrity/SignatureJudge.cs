@@ -1,0 +1,130 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+using System.Globalization;
+
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignatureJudge
+{
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignatureReader;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignedLikes;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
+
+    /// <summary>
+    /// Alerts on programs whose signature does not hold although that of their like does, also on the first run.
+    /// Programs whose like is unsigned as well, as tools of third parties often are, are never reported.
+    /// </summary>
+    public sealed class SignatureJudge : IJudge
+    {
+        /// <summary>The alert in the catalogue.</summary>
+        public const string Alert = "fim_signature_mismatch";
+
+        // T1554 Compromise Host Software Binary, T1036.001 Invalid Code Signature, T1036.005 Match Legitimate Name.
+        private const string Compromised = "T1554";
+        private const string InvalidSignature = "T1036.001";
+        private const string Masquerading = "T1036.005";
+
+        // A directory says little by itself: a vendor's may have free libraries that nobody signed.
+        private const int DirectoryAtLeast = 20;
+
+        private readonly SignedLikes _likes;
+
+        /// <summary>likes: has observed the programs of the watch before one of them is judged.</summary>
+        public SignatureJudge(SignedLikes likes)
+        {
+            _likes = likes;
+        }
+
+        public Judgement JudgeChange(Change change, Watch watch)
+        {
+            if (change.After == null)
+            {
+                return null;
+            }
+            // Another change of a program that was accepted as it is says nothing of its signature.
+            bool isProgram = change.Kind != ChangeKinds.Modified;
+            foreach (string attribute in change.Attributes)
+            {
+                isProgram |= attribute == "content" || attribute == "sha256" || attribute == "signature";
+            }
+            return isProgram ? JudgeEntry(change.After, watch) : null;
+        }
+
+        public Judgement JudgeEntry(Entry entry, Watch watch)
+        {
+            string signature = entry.Kind == EntryKinds.File ? entry.Text("signature") : null;
+            if (signature != SignatureWords.Invalid && signature != SignatureWords.None)
+            {
+                return null;
+            }
+            string path = Printable.ShowPath(entry.Path);
+            string problem = Problem(entry, signature);
+            if (entry.Text("signature_status") == "content_changed")
+            {
+                return Judgement.Raise(
+                    Alert, "high", path + " was changed after it was signed", Compromised, InvalidSignature);
+            }
+            SignedGroup group = _likes.OfWindows(entry);
+            if (group != null && group.IsSigned)
+            {
+                return Judgement.Raise(
+                    Alert, "high", path + " belongs to Windows, whose programs are signed, and " + problem, Compromised);
+            }
+            group = _likes.Company(entry);
+            if (group != null && group.IsSigned)
+            {
+                string company = Printable.Show(group.Name);
+                return Judgement.Raise(
+                    Alert, "high", path + " says that it is made by " + company + ", whose " + Count(group) +
+                    " other programs here are signed, and " + problem, Compromised, Masquerading);
+            }
+            string namesake = _likes.SignedNamesake(entry);
+            if (namesake != null)
+            {
+                return Judgement.Raise(
+                    Alert, "high", path + " has the name of the signed program " + Printable.ShowPath(namesake) + ", and " +
+                    problem, Compromised, Masquerading);
+            }
+            group = _likes.Directory(entry);
+            if (group != null && group.Signed >= DirectoryAtLeast && group.Signed >= DirectoryAtLeast * group.Unsigned)
+            {
+                return Judgement.Raise(
+                    Alert, "low", path + " is in a directory whose " + Count(group) + " other programs are signed, and " +
+                    problem, Masquerading);
+            }
+            return null;
+        }
+
+        private static string Problem(Entry entry, string signature)
+        {
+            if (signature == SignatureWords.None)
+            {
+                return "it has no signature, neither its own nor in a catalogue";
+            }
+            string signer = entry.Text("signer");
+            string by = signer == null ? "" : " by " + Printable.Show(signer);
+            switch (entry.Text("signature_status"))
+            {
+                case "untrusted_root":
+                    return "its signature" + by + " ends in a certificate that this host does not trust";
+                case "revoked":
+                case "distrusted":
+                    return "its signature" + by + " is revoked";
+                case "expired":
+                    return "its signature" + by + " has expired";
+                default:
+                    return "its signature" + by + " does not verify (" + entry.Text("signature_status") + ")";
+            }
+        }
+
+        private static string Count(SignedGroup group)
+        {
+            return group.Signed.ToString(CultureInfo.InvariantCulture);
+        }
+    }
+}

@@ -1,0 +1,333 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+// NoWarn -Name CS1702
+
+using System;
+using System.Collections.Generic;
+using System.Diagnostics;
+using System.IO;
+using System.Runtime.InteropServices;
+using System.Security.AccessControl;
+using System.Security.Principal;
+using System.Text;
+using System.Threading;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileSecurity;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Hashing;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Streams;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Deadline;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileCollector;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileReader;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignatureJudge;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
+
+/// <summary>
+/// Does what an attacker or another program does, and collects: each line of standard input is a step in JSON, each
+/// "collect" and "walk" prints one line.
+/// </summary>
+public static class FileScenario
+{
+    [DllImport("kernel32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
+    [return: MarshalAs(UnmanagedType.U1)]
+    private static extern bool CreateSymbolicLinkW(string link, string target, int flags);
+
+    public static int Main(string[] arguments)
+    {
+        if (arguments.Length > 0 && arguments[0] == "hold")
+        {
+            return Hold(arguments[1], arguments[2]);
+        }
+        StreamReader input = new StreamReader(Console.OpenStandardInput(), new UTF8Encoding(false));
+        string line;
+        while ((line = input.ReadLine()) != null)
+        {
+            Dictionary<string, object> step = (Dictionary<string, object>)Json.Parse(line);
+            string printed = Do(step, (string)step["do"]);
+            if (printed != null)
+            {
+                Console.WriteLine(printed);
+            }
+        }
+        return 0;
+    }
+
+    /// <summary>Hold a file exclusively until the file "stop" exists, for at most 30 seconds.</summary>
+    private static int Hold(string path, string stop)
+    {
+        using (new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None))
+        {
+            File.WriteAllText(stop + ".ready", "");
+            for (int waited = 0; waited < 300 && !File.Exists(stop); waited++)
+            {
+                Thread.Sleep(100);
+            }
+        }
+        return 0;
+    }
+
+    private static string Do(Dictionary<string, object> step, string action)
+    {
+        switch (action)
+        {
+            case "attributes":
+                File.SetAttributes((string)step["path"], (FileAttributes)(int)(long)step["value"]);
+                return null;
+            case "mtime":
+                File.SetLastWriteTimeUtc((string)step["path"], DateTime.FromFileTimeUtc((long)step["value"]));
+                return null;
+            case "grant":
+                FileInfo file = new FileInfo((string)step["path"]);
+                FileSecurity security = file.GetAccessControl();
+                security.AddAccessRule(new FileSystemAccessRule(
+                    new SecurityIdentifier((string)step["sid"]), FileSystemRights.FullControl, AccessControlType.Allow));
+                file.SetAccessControl(security);
+                return null;
+            case "write":
+                File.WriteAllText((string)step["path"], (string)step["text"]);
+                return null;
+            case "collect":
+                return Collect(step);
+            case "walk":
+                return Walk((string)step["path"]);
+            default:
+                throw new ArgumentException(action);
+        }
+    }
+
+    private static string Collect(Dictionary<string, object> step)
+    {
+        Watch watch = new Watch();
+        watch.Name = "watch";
+        watch.Paths = Texts(step, "paths");
+        watch.Exclude = Texts(step, "exclude");
+        watch.Include = Texts(step, "include");
+        IList<string> attributes = Texts(step, "attributes");
+        watch.Attributes = attributes.Count == 0 ? null : new HashSet<string>(attributes);
+        watch.Recurse = step.ContainsKey("recurse") ? (int)(long)step["recurse"] : -1;
+        double seconds = step.ContainsKey("seconds") ? (double)step["seconds"] : 0;
+        IFiles files = new NativeFiles();
+        if (step.ContainsKey("when"))
+        {
+            files = new DisturbedFiles(files, (string)step["when"], (string)step["then"], (string)step["with"]);
+        }
+        List<object> entries = new List<object>();
+        ScopeCoverage coverage = new ScopeCoverage(watch.Name);
+        Stopwatch stopwatch = Stopwatch.StartNew();
+        using (NativeAuthenticode authenticode = new NativeAuthenticode())
+        using (IDigest digest = Digests.Sha256())
+        {
+            FileReader reader = new FileReader(
+                files, new NativeFileSecurity(), new NativeStreams(files), authenticode, digest);
+            FileCollector collector = new FileCollector(files, new HostPaths(new NativeRegistry()), reader);
+            SignatureJudge judge = new SignatureJudge(collector.Likes);
+            collector.Collect(watch, coverage, new Deadline(seconds), delegate(Entry entry)
+            {
+                Judgement judgement = judge.JudgeEntry(entry, watch);
+                Dictionary<string, object> written = new Dictionary<string, object>();
+                written["kind"] = entry.Kind;
+                written["path"] = entry.Path;
+                written["attributes"] = entry.Attributes;
+                written["alert"] = judgement == null ? null : judgement.Severity + ": " + judgement.Message;
+                entries.Add(written);
+            });
+        }
+        Dictionary<string, object> result = new Dictionary<string, object>();
+        result["seconds"] = stopwatch.Elapsed.TotalSeconds;
+        result["coverage"] = coverage.Entry();
+        result["entries"] = entries;
+        return Json.Write(result);
+    }
+
+    /// <summary>A walk that only reads and hashes, as a program of a few lines does: what the collector is compared to.
+    /// </summary>
+    private static string Walk(string root)
+    {
+        Stopwatch stopwatch = Stopwatch.StartNew();
+        long count = 0;
+        long bytes = 0;
+        byte[] buffer = new byte[256 * 1024];
+        using (IDigest digest = Digests.Sha256())
+        {
+            foreach (string path in Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories))
+            {
+                using (FileStream stream = new FileStream(
+                    path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1))
+                {
+                    int read;
+                    while ((read = stream.Read(buffer, 0, buffer.Length)) > 0)
+                    {
+                        digest.Add(buffer, read);
+                        bytes += read;
+                    }
+                    digest.Finish();
+                    count++;
+                }
+            }
+        }
+        Dictionary<string, object> result = new Dictionary<string, object>();
+        result["seconds"] = stopwatch.Elapsed.TotalSeconds;
+        result["files"] = count;
+        result["bytes"] = bytes;
+        return Json.Write(result);
+    }
+
+    private static IList<string> Texts(Dictionary<string, object> step, string name)
+    {
+        List<string> texts = new List<string>();
+        object value;
+        if (step.TryGetValue(name, out value))
+        {
+            foreach (object text in (List<object>)value)
+            {
+                texts.Add((string)text);
+            }
+        }
+        return texts;
+    }
+
+    /// <summary>The host's files, where something happens right before a name is opened or first read.</summary>
+    private sealed class DisturbedFiles : IFiles
+    {
+        private readonly IFiles _files;
+        private readonly string _name;
+        private readonly string _action;
+        private readonly string _path;
+        private bool _isDone;
+
+        public DisturbedFiles(IFiles files, string name, string action, string path)
+        {
+            _files = files;
+            _name = name;
+            _action = action;
+            _path = path;
+        }
+
+        public int Open(IOpenFile directory, string name, FileUse use, out IOpenFile file)
+        {
+            bool isWanted = name == _name;
+            if (isWanted && (_action == "replace" || _action == "delete"))
+            {
+                Disturb();
+            }
+            int error = _files.Open(directory, name, use, out file);
+            if (error == 0 && isWanted)
+            {
+                file = new DisturbedFile(file, this);
+            }
+            return error;
+        }
+
+        public int Find(IOpenFile directory, string name, FileUse use, out IOpenFile file)
+        {
+            return _files.Find(directory, name, use, out file);
+        }
+
+        public uint DriveType(string root)
+        {
+            return _files.DriveType(root);
+        }
+
+        public void BeforeRead()
+        {
+            if (_action == "grow")
+            {
+                File.AppendAllText(_path, "and more");
+            }
+            else if (_action == "rewrite")
+            {
+                DateTime written = File.GetLastWriteTimeUtc(_path);
+                using (FileStream stream = new FileStream(
+                    _path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete))
+                {
+                    stream.WriteByte((byte)'!');
+                }
+                File.SetLastWriteTimeUtc(_path, written.AddSeconds(1));
+            }
+            else if (_action == "unlink")
+            {
+                Disturb();
+            }
+        }
+
+        private void Disturb()
+        {
+            if (_isDone)
+            {
+                return;
+            }
+            _isDone = true;
+            if (_action == "replace")
+            {
+                string target = Path.Combine(Path.GetDirectoryName(Path.GetDirectoryName(_path)), "outside");
+                Directory.Move(_path, _path + ".moved");
+                if (!CreateSymbolicLinkW(_path, target, 1))
+                {
+                    throw new IOException("no link could be made, error " + Marshal.GetLastWin32Error());
+                }
+            }
+            else
+            {
+                File.Delete(_path);
+            }
+        }
+    }
+
+    private sealed class DisturbedFile : IOpenFile
+    {
+        private readonly IOpenFile _file;
+        private readonly DisturbedFiles _files;
+
+        public DisturbedFile(IOpenFile file, DisturbedFiles files)
+        {
+            _file = file;
+            _files = files;
+        }
+
+        public Microsoft.Win32.SafeHandles.SafeFileHandle Handle
+        {
+            get { return _file.Handle; }
+        }
+
+        public int Query(out FileFacts facts)
+        {
+            return _file.Query(out facts);
+        }
+
+        public int FinalPath(out string path)
+        {
+            return _file.FinalPath(out path);
+        }
+
+        public int List(ICollection<DirectoryItem> items)
+        {
+            return _file.List(items);
+        }
+
+        public int Reparse(out byte[] data)
+        {
+            return _file.Reparse(out data);
+        }
+
+        public int Read(long position, byte[] buffer, out int count)
+        {
+            if (position == 0)
+            {
+                _files.BeforeRead();
+            }
+            return _file.Read(position, buffer, out count);
+        }
+
+        public void Dispose()
+        {
+            _file.Dispose();
+        }
+    }
+}

@@ -1,0 +1,298 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The baseline of a Windows host, with the real registry and real files of a Windows process under Wine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import typing as t
+
+import pytest
+
+from tests.integration.windows.file_integrity._modules import APPLY, LOOK, World, alerts, changes, program
+from tests.support.windows import toolchain
+
+pytestmark = pytest.mark.requires(*toolchain.WINE)
+
+_KILLS = 6
+_START_SECONDS = 60
+
+
+@pytest.fixture
+def world(tmp_path: pathlib.Path) -> t.Iterator[World]:
+    made = World(tmp_path)
+    for name in ("changed.txt", "deleted.txt", "old-name.txt", "same.txt"):
+        made.write(name, f"content of {name}\n")
+    made.set_value("changed", "before")
+    made.set_value("deleted", "before")
+    made.set_value("same", "before")
+    yield made
+    made.delete_key()
+
+
+def test_changes_are_reported_accepted_and_then_gone(world: World) -> None:
+    first = world.apply()
+    assert first["created"], first
+    assert first["baseline"]["entries"] == 9
+    assert first["baseline"]["digest"] == hashlib.sha256(world.baseline().read_bytes()).hexdigest()
+    again, silent = world.call((APPLY, world.params(), False), (LOOK, world.params(), False))
+    assert not again["changed"]
+    assert silent["changes"] == silent["detections"] == []
+
+    world.write("changed.txt", "another content\n")
+    (world.files / "deleted.txt").unlink()
+    (world.files / "old-name.txt").rename(world.files / "new-name.txt")
+    world.write("new/created.txt", "new\n")
+    world.set_value("changed", "after")
+    world.delete_value("deleted")
+    world.set_value("created", "new", key="\\below")
+    looked = world.look()
+    found = changes(looked)
+    assert set(found) == {
+        ("modified", world.path("changed.txt")),
+        ("deleted", world.path("deleted.txt")),
+        ("renamed", world.path("new-name.txt")),
+        ("created", world.path("new")),
+        ("created", world.path("new") + "\\created.txt"),
+        ("modified", world.key + "\\changed"),
+        ("deleted", world.key + "\\deleted"),
+        ("created", world.key + "\\below"),
+        ("created", world.key + "\\below\\created"),
+    }
+    assert "content" in found[("modified", world.path("changed.txt"))]
+    assert found[("modified", world.key + "\\changed")] == ["content"]
+    # The directory is one finding with what is below it, but each file stays its own.
+    assert len(looked["detections"]) == len(found)
+    renamed = next(change for change in looked["changes"] if change["kind"] == "renamed")
+    assert renamed["previous_path"] == world.path("old-name.txt")
+
+    by_id = next(change for change in looked["changes"] if change["path"] == world.key + "\\changed")
+    accepted = world.accept(by_id["id"], world.path("changed.txt"))
+    assert accepted["accepted_count"] == 2, accepted
+    left = changes(world.look())
+    assert set(left) == set(found) - {("modified", by_id["path"]), ("modified", world.path("changed.txt"))}
+
+    accepted, silent = world.call(
+        (APPLY, world.params(accept=["all"], reason="CHG-2", accepted_by="alice"), False),
+        (LOOK, world.params(), False),
+    )
+    assert accepted["accepted_count"] == len(left)
+    assert silent["changes"] == []
+    assert silent["baseline"]["updated_by"] == "alice"
+    assert silent["baseline"]["reason"] == "CHG-2"
+
+
+def test_nothing_is_accepted_that_was_not_reviewed(world: World) -> None:
+    world.apply()
+    world.set_value("changed", "reviewed")
+    reviewed = world.look()["changes"][0]["id"]
+    world.set_value("changed", "something else")
+    refused, missing = world.call(
+        (APPLY, world.params(accept=[reviewed], reason="r", accepted_by="a"), False),
+        (APPLY, world.params(accept=["all"]), False),
+    )
+    assert refused["failed"]
+    assert "is not a current change" in refused["msg"]
+    assert missing["failed"]
+    assert "reason is missing" in missing["msg"]
+
+
+def test_check_mode_says_what_it_would_do_and_writes_nothing(world: World) -> None:
+    assert world.apply(check_mode=True)["changed"]
+    assert not world.state.exists()
+    world.apply()
+    before = world.baseline().read_bytes()
+    world.set_value("changed", "after")
+    preview = world.accept("all", check_mode=True)
+    assert preview["changed"]
+    assert preview["accepted"][0]["path"] == world.key + "\\changed"
+    assert "after" in preview["diff"]["after"]
+    removed = world.apply(state="absent", check_mode=True)
+    assert removed["changed"]
+    assert world.baseline().read_bytes() == before
+
+
+def _edited(world: World) -> None:
+    world.baseline().write_bytes(world.baseline().read_bytes().replace(b'"before"', b'"forged"'))
+
+
+def _cut(world: World) -> None:
+    world.baseline().write_bytes(world.baseline().read_bytes()[:-40])
+
+
+def _removed(world: World) -> None:
+    world.baseline().unlink()
+
+
+def _replaced(world: World) -> None:
+    world.baseline().unlink()
+    world.expected = None
+    world.apply()
+
+
+@pytest.mark.parametrize(
+    ("attack", "alert"),
+    [
+        (_edited, "fim_baseline_tampered"),
+        (_cut, "fim_baseline_tampered"),
+        (_replaced, "fim_baseline_tampered"),
+        (_removed, "fim_baseline_removed"),
+    ],
+)
+def test_a_baseline_that_is_not_the_sealed_one_checks_nothing(
+    world: World, attack: t.Callable[[World], None], alert: str
+) -> None:
+    sealed = [world.apply()["baseline"]["digest"]]
+    attack(world)
+    world.expected = sealed
+    looked, present, accepting = world.call(
+        (LOOK, world.params(), False),
+        (APPLY, world.params(), False),
+        (APPLY, world.params(accept=["all"], reason="r", accepted_by="a"), False),
+    )
+    for result in (looked, present):
+        assert alerts(result) == {alert}
+        assert {entry["status"] for entry in result["coverage"]} == {"not_checked"}
+        assert not result["changed"]
+    assert accepting["failed"]
+    world.expected = None
+    absent, again, fresh = world.call(
+        (APPLY, world.params(state="absent"), False),
+        (APPLY, world.params(state="absent"), False),
+        (APPLY, world.params(), False),
+    )
+    assert absent["changed"] == (attack is not _removed)
+    assert not again["changed"]
+    assert fresh["created"]
+
+
+def test_a_baseline_that_the_controller_does_not_know_is_compared_but_proves_nothing(world: World) -> None:
+    world.apply()
+    world.set_value("changed", "after")
+    world.expected = []
+    looked = world.look()
+    assert len(looked["changes"]) == 1
+    assert {entry["status"] for entry in looked["coverage"]} == {"not_checked"}
+    present = world.apply()
+    assert not present["changed"]
+    assert "holds no seal" in present["notices"][0]
+
+
+def test_staging_and_taking_over_keep_baseline_and_seal_together(world: World) -> None:
+    world.expected = []
+    staged = world.apply(_phase="stage")
+    digest = staged["staged_digest"]
+    assert not world.baseline().exists()
+    world.expected = ["none", digest]
+    wrong = world.apply(_phase="commit", _digest="0" * 64)
+    assert wrong["failed"]
+    committed = world.apply(_phase="commit", _digest=digest)
+    again = world.apply(_phase="commit", _digest=digest)
+    assert committed["changed"]
+    assert not again["changed"]
+    assert again["baseline"]["digest"] == digest
+    assert "default.staged" not in os.listdir(world.baseline().parent)
+
+
+def test_another_watch_extends_the_baseline_without_accepting_anything(world: World) -> None:
+    world.apply()
+    world.set_value("changed", "after")
+    world.set_value("created", "new")
+    more = world.files.parent / "more"
+    more.mkdir()
+    (more / "added.txt").write_text("added\n", encoding="utf-8")
+    world.watches.append({"name": "more", "paths": [toolchain.windows_path(more)], "registry": [world.key]})
+    extended, looked = world.call((APPLY, world.params(), False), (LOOK, world.params(), False))
+    assert extended["watches_added"] == ["more"]
+    assert set(changes(looked)) == {("modified", world.key + "\\changed"), ("created", world.key + "\\created")}
+    world.watches.pop()
+    shortened = world.apply()
+    assert shortened["watches_removed"] == ["more"]
+    assert shortened["baseline"]["entries"] == 9
+
+
+def test_limits_and_the_time_budget_are_part_of_the_coverage(world: World) -> None:
+    world.apply()
+    for number in range(5):
+        world.write(f"created{number}.txt", "new\n")
+    looked = world.look(max_changes=2)
+    assert looked["changes_count"] == 5
+    assert len(looked["changes"]) == 2
+    assert "fim_mass_change" in alerts(looked)
+    world.watches.append({"name": "nothing", "registry": [world.key + "\\absent"]})
+    first = world.apply(baseline="other")
+    scopes = {entry["scope"]: entry for entry in first["coverage"]}
+    assert "nothing on the host matches it" in scopes["nothing"]["skipped"][0]["reason"]
+
+
+def test_two_runs_at_once_leave_one_whole_baseline(world: World) -> None:
+    for number in range(50):
+        world.write(f"many{number}.txt", str(number))
+    with _started(world) as one, _started(world) as other:
+        for process in (one, other):
+            assert process.wait(_START_SECONDS) == 0
+    looked = world.look()
+    assert looked["changes"] == []
+    assert looked["baseline"]["entries"] == 59
+
+
+def test_a_kill_at_any_moment_leaves_the_old_baseline(world: World) -> None:
+    world.apply()
+    whole = {world.baseline().read_bytes()}
+    for number in range(_KILLS):
+        for file in range(100):
+            world.write(f"many{file}.txt", f"{number} {file}")
+        with _started(world, accept=["all"], reason="r", accepted_by="a") as process:
+            try:
+                process.wait(0.15 * (number + 1))
+            except subprocess.TimeoutExpired:
+                process.kill()
+        looked = world.look()
+        assert looked["baseline"]["exists"], looked
+        whole.add(world.baseline().read_bytes())
+    final = world.accept("all")
+    assert not final.get("failed"), final
+    assert world.look()["changes"] == []
+    names = set(os.listdir(world.baseline().parent))
+    assert names <= {"default.baseline", "default.lock"}, names
+
+
+@pytest.mark.requires("root", "command:mount")
+def test_a_full_disk_leaves_the_old_baseline(world: World) -> None:
+    world.state.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(world.state)], check=True)
+    try:
+        sealed = world.apply()["baseline"]["digest"]
+        before = world.baseline().read_bytes()
+        for number in range(300):
+            world.write(f"many{number}.txt", str(number))
+        refused, looked = world.call(
+            (APPLY, world.params(accept=["all"], reason="r", accepted_by="a"), False), (LOOK, world.params(), False)
+        )
+        assert refused["failed"]
+        assert "space" in refused["msg"]
+        assert world.baseline().read_bytes() == before
+        assert looked["baseline"]["digest"] == sealed
+    finally:
+        subprocess.run(["umount", str(world.state)], check=True)
+
+
+def _started(world: World, **options: t.Any) -> subprocess.Popen[bytes]:
+    """Start a module in a process of its own."""
+    toolchain.keep_running()
+    asked = [{"module": APPLY, "params": world.params(**options), "check_mode": False}]
+    given = world.files.parent / f"asked{os.urandom(4).hex()}.json"
+    given.write_text(json.dumps(asked), encoding="utf-8")
+    with given.open("rb") as stream:
+        return subprocess.Popen(
+            program().command(),
+            env=toolchain.environment(),
+            stdin=stream,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
