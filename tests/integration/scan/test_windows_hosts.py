@@ -49,7 +49,6 @@ class Site:
         self.recorded.result("win_platform_facts", _FACTS)
         self._directory = directory
         self._inventory = directory / "hosts.json"
-        # The marks of this interpreter, whose results of modules go to a Linux host.
         linux = {"ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3"}
         hosts = {"win1": dict(VARIABLES), "linux1": linux}
         self._inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
@@ -111,14 +110,16 @@ def test_facts_come_from_our_own_module_whatever_become_says(site: Site, tmp_pat
     - bulwark.servers.platform_facts:
       register: known
     - ansible.builtin.copy:
-        content: "{{{{ {{'facts': ansible_facts, 'windows': known.windows, 'store': bulwark_store is defined}} | to_json }}}}"
+        content: "{{{{ shown | to_json }}}}"
         dest: {result}
         mode: "0600"
       delegate_to: localhost
       become: false
       vars:
-        ansible_connection: local
-        ansible_shell_type: sh
+        shown:
+          facts: "{{{{ ansible_facts }}}}"
+          windows: "{{{{ known.windows }}}}"
+          store: "{{{{ bulwark_store is defined }}}}"
 """,
         encoding="utf-8",
     )
