@@ -13,6 +13,7 @@ import typing as t
 
 from tests.support import commands, get_pip
 from tests.support.controllers import Controller
+from tests.support.windows.standin import pwsh
 
 # Every Python that some ansible-core runs modules or itself with.
 _PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
@@ -38,7 +39,7 @@ def run(
     command = [controller.program("ansible-test"), "sanity", "--color", "no", *arguments]
     for test in SKIPPED:
         command += ["--skip-test", test]
-    variables = {**os.environ, "PATH": os.pathsep.join([str(_pythons(collection)), os.environ["PATH"]])}
+    variables = {**os.environ, "PATH": os.pathsep.join([str(_programs(collection)), os.environ["PATH"]])}
     variables.pop("ANSIBLE_COLLECTIONS_PATH", None)
     return subprocess.run(
         command,
@@ -66,12 +67,16 @@ def _place_get_pip(controller: Controller) -> None:
         aside.replace(cached)
 
 
-def _pythons(collection: pathlib.Path) -> pathlib.Path:
-    """Return a directory with the Pythons of this machine: ansible-test believes a name on PATH, also one of a shim."""
-    directory = collection.parents[2] / "pythons"
+def _programs(collection: pathlib.Path) -> pathlib.Path:
+    """Return a directory with the Pythons of this machine, and with what knows the specification of PowerShell modules.
+
+    ansible-test believes a Python's name on PATH, also one of a shim.
+    """
+    directory = collection.parents[2] / "programs"
     directory.mkdir(exist_ok=True)
     for version in _PYTHONS:
         python = commands.python(version)
         if python:
             (directory / f"python{version}").symlink_to(os.path.realpath(python))
+    pwsh.install(directory)
     return directory

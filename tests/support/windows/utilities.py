@@ -15,7 +15,7 @@ from tests.support import paths
 DIRECTORY = paths.ROOT / "plugins" / "module_utils" / "windows"
 NAMESPACE = "ansible_collections.bulwark.servers.plugins.module_utils.windows"
 
-_USING = re.compile(rf"^\s*using\s+{re.escape(NAMESPACE)}\.([\w.]+);", re.MULTILINE)
+_USING = re.compile(rf"^using\s{re.escape(NAMESPACE)}\.([\w.]+);", re.MULTILINE)
 
 
 def every_source() -> list[pathlib.Path]:

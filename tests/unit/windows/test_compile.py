@@ -1,0 +1,103 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The C# of Windows hosts compiles as Windows PowerShell 5.1 compiles it, and each module's payload is complete."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import pytest
+
+from tests.support import paths
+from tests.support.windows import ansible_basic, compiler, literal_module, toolchain, utilities
+from tests.support.windows.compiler import Target
+
+_MODULES = sorted((paths.ROOT / "plugins" / "modules").glob("*.ps1"))
+# What travels with each task, before ansible-core 2.22 uncompressed.
+_MOST_BYTES = 200_000
+
+_MAIN = """
+public static class Program
+{
+    public static int Main()
+    {
+        Ansible.Basic.AnsibleModule module = null;
+        CALL.Run(module);
+        return 0;
+    }
+}
+"""
+
+
+def _utility(name: str) -> str:
+    return name.removeprefix(f"{utilities.NAMESPACE}.")
+
+
+@pytest.mark.requires(*toolchain.MONO)
+@pytest.mark.parametrize(
+    "target", [Target.MONO, pytest.param(Target.WINDOWS, marks=pytest.mark.requires(*toolchain.WINE))]
+)
+def test_everything_compiles_as_csharp_5_without_a_warning(target: Target) -> None:
+    sources = utilities.every_source()
+    assert sources
+    reference = str(ansible_basic.library(target))
+    assert compiler.compile_program(sources, target, references=[reference], library=True).file.exists()
+
+
+@pytest.mark.requires(*toolchain.MONO)
+def test_newer_csharp_is_refused(tmp_path: pathlib.Path) -> None:
+    source = tmp_path / "New.cs"
+    source.write_text('public static class New { public static string Name(string name) { return $"x{name}"; } }')
+    with pytest.raises(compiler.CompileError, match="CS1644"):
+        compiler.compile_program([source], Target.MONO, library=True)
+
+
+@pytest.mark.requires(*toolchain.MONO)
+def test_assemblies_that_windows_powershell_does_not_reference_are_refused(tmp_path: pathlib.Path) -> None:
+    source = tmp_path / "Xml.cs"
+    text = "public static class Xml { public static object Make() { return new System.Xml.XmlDocument(); } }\n"
+    source.write_text(text)
+    with pytest.raises(compiler.CompileError, match="CS0234"):
+        compiler.compile_program([source], Target.MONO, library=True)
+    source.write_text(f"//AssemblyReference -Name System.Xml.dll\n{text}")
+    assert compiler.compile_program([source], Target.MONO, library=True).file.exists()
+
+
+def test_every_file_has_the_namespace_that_its_path_says() -> None:
+    wrong = []
+    for file in utilities.every_source():
+        name = ".".join(file.relative_to(utilities.DIRECTORY).with_suffix("").parts)
+        namespaces = re.findall(r"^\s*namespace\s+([\w.]+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+        if namespaces != [f"{utilities.NAMESPACE}.{name}"]:
+            wrong.append(str(file.relative_to(paths.ROOT)))
+    assert wrong == []
+
+
+def test_ansible_core_sees_every_utility_that_another_uses() -> None:
+    # It reads lines that begin with 'using', without a blank before it or a comment behind it.
+    unseen = []
+    for file in utilities.every_source():
+        text = file.read_text(encoding="utf-8")
+        lines = [line for line in text.splitlines() if re.search(rf"\busing\b.*{re.escape(utilities.NAMESPACE)}", line)]
+        if len(lines) != len(utilities.used_by(text)):
+            unseen.append(str(file.relative_to(paths.ROOT)))
+    assert unseen == []
+
+
+@pytest.mark.requires(*toolchain.MONO)
+@pytest.mark.parametrize("module", _MODULES, ids=lambda file: file.stem)
+def test_the_call_of_a_module_compiles_with_what_travels_with_it(module: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    literal = literal_module.read(module)
+    sources = utilities.sources(*map(_utility, literal.utilities))
+    main = tmp_path / "Main.cs"
+    main.write_text(_MAIN.replace("CALL", literal.call))
+    reference = str(ansible_basic.library(Target.MONO))
+    assert compiler.compile_program([*sources, main], Target.MONO, references=[reference]).file.exists()
+
+
+@pytest.mark.parametrize("module", _MODULES, ids=lambda file: file.stem)
+def test_what_travels_with_a_module_is_small(module: pathlib.Path) -> None:
+    sources = utilities.sources(*map(_utility, literal_module.read(module).utilities))
+    assert sum(file.stat().st_size for file in sources) <= _MOST_BYTES
