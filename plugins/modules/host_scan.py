@@ -12,12 +12,16 @@ author:
 description:
   - Runs the scans of several capabilities on a host, one after the other, each in its own process, and returns their
     findings and coverage. An error in one of them does not affect the others.
+  - On a Windows host, each capability that knows Windows runs in a module of its own, one after the other.
   - The code and the rules stay on the host, in its state directory, so that the next scan sends only options. The
     controller keeps their digests, and the host runs no code with another digest.
 extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.info_module
-  - bulwark.servers.attributes.linux
+attributes:
+  platform:
+    support: full
+    platforms: linux, windows
 options:
   capabilities:
     description:
@@ -50,7 +54,7 @@ options:
     default: 14400
   memory_limit:
     description:
-      - Mebibytes of private memory that each capability may use.
+      - Mebibytes of private memory that each capability may use. Without effect on Windows.
     type: int
     default: 1024
 seealso:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible.errors import AnsibleActionFail
+
 # The one become method that Windows has (https://docs.ansible.com/ansible/latest/collections/ansible/builtin/runas_become.html).
 _RUNAS = "runas"
 
@@ -31,6 +33,8 @@ _CONSTRAINED_WORDS = re.compile(
     r"|\bis marked as unsupported in CLM mode\b"
 )
 _LONGEST = 100_000
+_COLLECTION = "bulwark.servers."
+_FOR_WINDOWS = f"{_COLLECTION}win_"
 
 
 def is_windows(shell: t.Any) -> bool:
@@ -48,6 +52,16 @@ def leave_out_become(connection: t.Any) -> None:
         return
     if str(getattr(become, "name", "")).rpartition(".")[2] != _RUNAS:
         connection.set_become_plugin(None)
+
+
+def refuse_linux_modules(connection: t.Any, module: str) -> None:
+    """Raise AnsibleActionFail for a module of this collection that would be Python code for a Windows host."""
+    if not is_windows(getattr(connection, "_shell", None)):
+        return
+    if module.startswith(_COLLECTION) and not module.startswith(_FOR_WINDOWS):
+        raise AnsibleActionFail(
+            f"{module} does not run on Windows: it knows only Linux; leave Windows hosts out with --limit"
+        )
 
 
 def is_constrained(output: t.Mapping[str, t.Any]) -> bool:

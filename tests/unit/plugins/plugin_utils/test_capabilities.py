@@ -89,10 +89,19 @@ def test_an_entry_is_read_as_it_is() -> None:
             {"looks": [{"modul": "x"}]},
             (
                 "look 1: unknown entry 'modul'; known are module, scope, subject, options, "
-                "unless_empty, check_mode, when, otherwise, answers, is_recorded"
+                "unless_empty, check_mode, when, otherwise, answers, is_recorded, platforms"
             ),
         ),
         ({"looks": [{**LOOK, "check_mode": "yes"}]}, "look 1: check_mode is str; true or false is needed"),
+        ({"looks": [{**LOOK, "platforms": "linux"}]}, "look 1: platforms is str; a list is needed"),
+        (
+            {"looks": [{**LOOK, "platforms": ["Windows"]}]},
+            "look 1: platforms has 'Windows', which is not one of linux, windows",
+        ),
+        (
+            {"platforms": ["linux", "windows"]},
+            "platforms is linux, windows, and looks are at linux; name the same platforms",
+        ),
         ({"looks": [{**LOOK, "answers": {"a": "b.c"}}]}, "locks_info: answers.a names 'b.c', of no look before it"),
         ({"state": [1]}, "state is missing or no list of names; [] says that there are none"),
     ],
@@ -121,3 +130,20 @@ def test_they_are_chosen_by_playbook_and_platform_and_sorted(content: pathlib.Pa
     assert capabilities.chosen("protect", "Linux") == ["doors"]
     assert capabilities.chosen("learn") == []
     assert capabilities.chosen(platform="") == []
+
+
+@pytest.mark.parametrize(
+    ("system", "modules"),
+    [("Win32NT", ["locks_info", "win_doors_info"]), ("Linux", ["locks_info"]), (None, ["locks_info"]), ("SunOS", [])],
+)
+def test_a_look_is_at_hosts_of_its_platforms(system: str | None, modules: list[str]) -> None:
+    both = {**LOOK, "platforms": ["linux", "windows"]}
+    windows = {**LOOK, "module": "win_doors_info", "platforms": ["windows"]}
+    capability = capabilities.parse({**GOOD, "platforms": ["linux", "windows"], "looks": [both, windows]}, "locks")
+    assert [look.module for look in capability.looks_at(system)] == modules
+
+
+def test_the_system_of_windows_hosts_is_found_under_its_name_in_facts(content: pathlib.Path) -> None:
+    describe(content, "doors", "linux", "remove")
+    describe(content, "locks", "windows", "remove")
+    assert capabilities.chosen("remove", "Win32NT") == ["locks"]
