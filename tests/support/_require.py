@@ -58,10 +58,13 @@ _PACKAGES = {
     "erl": "erlang-base",
     "gcc": "gcc libc6-dev",
     "java": "default-jdk-headless",
-    "mcs": "mono-mcs",
+    "mcs": "mono-mcs libmono-cil-dev",
     "mono": "mono-runtime",
     "objcopy": "binutils",
     "php": "php-cli",
+    "wine": "wine wine64",
+    "wineserver": "wine wine64",
+    "x86_64-w64-mingw32-gcc": "gcc-mingw-w64-x86-64-win32",
 }
 
 
