@@ -9,6 +9,9 @@ using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json
 {
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.JsonNumber;
+
     /// <summary>
     /// JSON as Python's json module reads and writes it. Objects are Dictionary&lt;string, object&gt;, lists
     /// List&lt;object&gt;, numbers long or double, and null, bool and string.
@@ -228,7 +231,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contr
                 SkipDigits();
             }
             string number = _text.Substring(start, _position - start);
-            return isWhole ? (object)ParseWhole(number) : JsonNumber.ParseDouble(number);
+            return isWhole ? (object)ParseWhole(number) : JsonNumber.Parse(number);
         }
 
         private long ParseWhole(string number)
@@ -295,7 +298,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contr
             else if (value is bool)
                 text.Append((bool)value ? "true" : "false");
             else if (value is double || value is float)
-                text.Append(JsonNumber.WriteDouble(Convert.ToDouble(value, CultureInfo.InvariantCulture)));
+                text.Append(JsonNumber.Write(Convert.ToDouble(value, CultureInfo.InvariantCulture)));
             else if (value is long || value is ulong || value is int || value is uint)
                 text.Append(Convert.ToString(value, CultureInfo.InvariantCulture));
             else if (value is IDictionary<string, object>)
@@ -344,76 +347,12 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contr
                 int index = "\"\\\b\f\n\r\t".IndexOf(unit);
                 if (index >= 0)
                     text.Append('\\').Append("\"\\bfnrt"[index]);
-                else if (unit >= 0x20 && unit <= 0x7F)
+                else if (unit >= 0x20 && unit < 0x7F)
                     text.Append(unit);
                 else
                     text.Append("\\u").Append(((int)unit).ToString("x4", CultureInfo.InvariantCulture));
             }
             text.Append('"');
-        }
-    }
-
-    internal static class JsonNumber
-    {
-        // Below this, doubles have fewer digits than 15.
-        private const double SmallestNormal = 2.2250738585072014e-308;
-
-        public static double ParseDouble(string number)
-        {
-            try
-            {
-                return Double.Parse(number, NumberStyles.Float, CultureInfo.InvariantCulture);
-            }
-            catch (OverflowException)
-            {
-                // .NET Framework's refusal of what Python and newer .NET read as infinite.
-                return number[0] == '-' ? Double.NegativeInfinity : Double.PositiveInfinity;
-            }
-        }
-
-        /// <summary>Write the shortest digits that are read as the same number, as Python's repr.</summary>
-        public static string WriteDouble(double value)
-        {
-            if (Double.IsNaN(value))
-                return "NaN";
-            if (Double.IsInfinity(value))
-                return value > 0 ? "Infinity" : "-Infinity";
-            if (value == 0)
-                return 1 / value < 0 ? "-0.0" : "0.0";
-            string scientific = Shortest(Math.Abs(value));
-            int separator = scientific.IndexOf('E');
-            string digits = scientific.Substring(0, separator).Replace(".", "").TrimEnd('0');
-            int exponent = Int32.Parse(
-                scientific.Substring(separator + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
-            return (value < 0 ? "-" : "") + Layout(digits, exponent);
-        }
-
-        private static string Shortest(double value)
-        {
-            // "R" would be shorter, but .NET Framework's is wrong for some numbers.
-            for (int decimals = value < SmallestNormal ? 0 : 14; decimals < 16; decimals++)
-            {
-                string format = "E" + decimals.ToString(CultureInfo.InvariantCulture);
-                string text = value.ToString(format, CultureInfo.InvariantCulture);
-                if (ParseDouble(text) == value)
-                    return text;
-            }
-            return value.ToString("E16", CultureInfo.InvariantCulture);
-        }
-
-        private static string Layout(string digits, int exponent)
-        {
-            if (exponent < -4 || exponent >= 16)
-            {
-                string fraction = digits.Length > 1 ? "." + digits.Substring(1) : "";
-                string power = Math.Abs(exponent).ToString("00", CultureInfo.InvariantCulture);
-                return digits.Substring(0, 1) + fraction + "e" + (exponent < 0 ? "-" : "+") + power;
-            }
-            if (exponent < 0)
-                return "0." + new string('0', -exponent - 1) + digits;
-            if (digits.Length <= exponent + 1)
-                return digits + new string('0', exponent + 1 - digits.Length) + ".0";
-            return digits.Substring(0, exponent + 1) + "." + digits.Substring(exponent + 1);
         }
     }
 }

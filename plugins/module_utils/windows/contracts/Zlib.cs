@@ -52,6 +52,11 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contr
             {
                 throw new FormatException("the compressed data are damaged", error);
             }
+            catch (IOException error)
+            {
+                // Mono's word for the same.
+                throw new FormatException("the compressed data are damaged", error);
+            }
             uint sum = 0;
             for (int index = packed.Length - ChecksumLength; index < packed.Length; index++)
                 sum = (sum << 8) | packed[index];

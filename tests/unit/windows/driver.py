@@ -1,0 +1,89 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Call the C# of Windows hosts from tests: ``Driver.cs`` with the utilities, compiled once and run by mono.
+
+    driver = Driver("contracts.Json", "file_integrity.Lines")      # and what these name by ``using``
+    driver.call("contracts.Json.Json.Write", {"b": 1, "a": None})  # '{"a":null,"b":1}', or raises CSharpError
+    driver.run([call("contracts.Json.Json.Write", 1), new("contracts.Coverage.ScopeCoverage", "s", steps=[...])])
+
+One process runs all cases of a ``run``. Arguments are JSON values: a parameter ``byte[]`` takes base64, an enum its
+name, a list of any type a list. A result is JSON, too: bytes as base64, an object as its public fields and properties.
+Sources of the test itself may be added, with helpers in C# where JSON is not enough.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import typing as t
+
+from tests.support.windows import compiler, utilities
+
+_DRIVER = pathlib.Path(__file__).with_name("Driver.cs")
+
+Case = dict[str, t.Any]
+
+
+class CSharpError(Exception):
+    """The C# threw an exception: ``type`` is the name of its class."""
+
+    def __init__(self, type: str, message: str) -> None:  # noqa: A002 - as Driver.cs calls it
+        super().__init__(f"{type}: {message}")
+        self.type = type
+        self.message = message
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a case came to: its result, or the class and message of the exception."""
+
+    result: t.Any = None
+    error: str | None = None
+    message: str = ""
+
+
+def call(function: str, *arguments: t.Any) -> Case:
+    """Return the case of a call: PACKAGE.File.Class.Method for a static method, Method for one of an object."""
+    return {"call": function, "args": list(arguments)}
+
+
+def assign(name: str, value: t.Any) -> Case:
+    """Return the step that sets a field or property of an object."""
+    return {"set": name, "value": value}
+
+
+def new(type: str, *arguments: t.Any, steps: t.Sequence[Case]) -> Case:  # noqa: A002 - the type of an object
+    """Return the case that makes an object and does the steps with it; its result is that of the last call."""
+    return {"new": type, "args": list(arguments), "steps": list(steps)}
+
+
+class Driver:
+    """The program with some utilities and all that these use. target: what runs it."""
+
+    def __init__(
+        self,
+        *names: str,
+        sources: t.Sequence[pathlib.Path] = (),
+        target: compiler.Target = compiler.Target.MONO,
+    ) -> None:
+        files = [_DRIVER, *sources]
+        needed = utilities.sources("contracts.Json", *names)
+        self._program = compiler.compile_program([*needed, *files], target)
+
+    def run(self, cases: t.Sequence[Case], seconds: float = 60) -> list[Outcome]:
+        """Return what each case came to."""
+        lines = "".join(f"{json.dumps(case)}\n" for case in cases)
+        output = self._program.run(input=lines, seconds=seconds).stdout
+        # At idle priority mono warns on standard output that it does not know that policy.
+        outcomes = [Outcome(**json.loads(line)) for line in output.splitlines() if line.startswith("{")]
+        assert len(outcomes) == len(cases), output[-2000:]
+        return outcomes
+
+    def call(self, function: str, *arguments: t.Any) -> t.Any:
+        """Return the result of one call; raise CSharpError."""
+        (outcome,) = self.run([call(function, *arguments)])
+        if outcome.error is not None:
+            raise CSharpError(outcome.error, outcome.message)
+        return outcome.result
