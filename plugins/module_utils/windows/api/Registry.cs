@@ -241,7 +241,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
             _buffers = buffers;
         }
 
-        public static uint Open(IntPtr parent, string name, bool followLink, NativeBuffers buffers, out IRegistryKey key)
+        public static uint Open(
+            IntPtr parent, string name, bool followLink, NativeBuffers buffers, out IRegistryKey key)
         {
             key = null;
             IntPtr handle;

@@ -75,8 +75,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         }
 
         /// <summary>
-        /// Return short data as text that can be shown; null for long data and for values whose name says that they hold
-        /// a secret. Passwords in command lines are masked.
+        /// Return short data as text that can be shown; null for long data and for values whose name says that they
+        /// hold a secret. Passwords in command lines are masked.
         /// </summary>
         public static string Show(string name, uint type, byte[] data)
         {
