@@ -171,7 +171,7 @@ def test_links_are_recorded_and_not_followed(driver: Driver) -> None:
     registry["HKLM"]["keys"]["SYSTEM"]["keys"]["CurrentControlSet"] = {
         "link": "\\Registry\\Machine\\System\\ControlSet001"
     }
-    entries, coverage = collected(driver, registry, registry=[f"{SERVICES}\\*"])
+    entries, coverage = collected(driver, registry, registry=[f"{SERVICES}\\*"], attributes=["type"])
     assert sorted(entries) == [f"key {SERVICES}\\One", f"value {SERVICES}\\One\\Start"]
     assert coverage["skipped"] == []
 
