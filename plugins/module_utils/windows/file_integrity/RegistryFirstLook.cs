@@ -120,6 +120,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private Judgement TaskValue(Entry entry, string key, string name)
         {
+            if (!Is(name, "Id") && !Is(name, "Index") && !Is(name, "Path"))
+            {
+                return null;
+            }
             int tree = key.IndexOf(Tree, StringComparison.OrdinalIgnoreCase);
             if (tree >= 0 && Is(name, "Id"))
             {

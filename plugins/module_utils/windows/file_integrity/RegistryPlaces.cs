@@ -47,12 +47,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             _values = values == null ? null : values.Split('|');
         }
 
-        internal bool Holds(string key, string value)
+        internal bool HasKey(string key)
         {
-            if (!_key.IsMatch(key))
-            {
-                return false;
-            }
+            return _key.IsMatch(key);
+        }
+
+        internal bool HasValue(string value)
+        {
             if (_values == null)
             {
                 return true;
@@ -209,13 +210,25 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Data(Defence, "high", "T1562.002", Services + @"EventLog(?:\\.*)?", null, "decides what is logged")
         };
 
+        [ThreadStatic]
+        private static string _lastKey;
+
+        [ThreadStatic]
+        private static RegistryPlace[] _lastPlaces;
+
         /// <summary>Return what is known of a key (value null) or a value; null for everything else.</summary>
         public static RegistryPlace Find(string key, string value)
         {
-            string normal = Normal(key);
-            foreach (RegistryPlace place in All)
+            // The values of a key come one after the other.
+            if (!string.Equals(key, _lastKey, StringComparison.Ordinal))
             {
-                if (place.Holds(normal, value))
+                string normal = Normal(key);
+                _lastPlaces = Array.FindAll(All, delegate(RegistryPlace place) { return place.HasKey(normal); });
+                _lastKey = key;
+            }
+            foreach (RegistryPlace place in _lastPlaces)
+            {
+                if (place.HasValue(value))
                 {
                     return place;
                 }
