@@ -54,7 +54,8 @@ def covers(watch: t.Mapping[str, t.Any], pattern: str, key: str) -> bool:
     names, parts = key.split("\\"), pattern.split("\\")
     below = len(names) - len(parts)
     levels = watch.get("recurse", -1)
-    same = all(glob.rstrip("*").lower() == name[: len(glob.rstrip("*"))].lower() for glob, name in zip(parts, names))
+    starts = [part.rstrip("*").lower() for part in parts]
+    same = all(name.lower().startswith(start) for start, name in zip(starts, names, strict=False))
     return "\\\\" not in pattern and below >= 0 and same and (levels < 0 or below <= levels)
 
 
