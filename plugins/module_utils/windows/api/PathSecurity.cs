@@ -26,7 +26,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.P
 
         [DllImport("advapi32.dll", CharSet = CharSet.Unicode, ExactSpelling = true)]
         private static extern uint GetNamedSecurityInfoW(
-            string name, int type, int parts, IntPtr owner, IntPtr group, IntPtr dacl, IntPtr sacl, out IntPtr descriptor);
+            string name, int type, int parts, IntPtr owner, IntPtr group, IntPtr dacl, IntPtr sacl,
+            out IntPtr descriptor);
 
         [DllImport("advapi32.dll")]
         private static extern int GetSecurityDescriptorLength(IntPtr descriptor);

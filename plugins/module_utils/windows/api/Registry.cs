@@ -20,6 +20,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
         public const uint BufferTooSmall = 0xC0000023;
         public const uint NameNotFound = 0xC0000034;
         public const uint PathNotFound = 0xC000003A;
+        public const uint InvalidParameter = 0xC000000D;
         public const uint KeyDeleted = 0xC000017C;
         public const uint RegistryCorrupt = 0xC000014C;
 
@@ -191,6 +192,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
         private const int PartialDataLength = 8;
         private const int PartialData = 12;
 
+        // A UNICODE_STRING counts bytes with 16 bits.
+        private const int LongestName = 32767;
+
         private readonly NativeBuffers _buffers;
         private IntPtr _handle;
 
@@ -241,7 +245,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
             _buffers = buffers;
         }
 
-        public static uint Open(IntPtr parent, string name, bool followLink, NativeBuffers buffers, out IRegistryKey key)
+        public static uint Open(
+            IntPtr parent, string name, bool followLink, NativeBuffers buffers, out IRegistryKey key)
         {
             key = null;
             IntPtr handle;
@@ -269,6 +274,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
         private static uint OpenHandle(
             IntPtr parent, string name, uint access, bool followLink, uint options, out IntPtr handle)
         {
+            handle = IntPtr.Zero;
+            if (name.Length > LongestName)
+            {
+                return RegistryStatus.InvalidParameter;
+            }
             GCHandle text = GCHandle.Alloc(name, GCHandleType.Pinned);
             UnicodeString[] counted = new UnicodeString[1];
             GCHandle pinned = GCHandle.Alloc(counted, GCHandleType.Pinned);
@@ -363,6 +373,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
         public uint Find(string name, out RegistryValue value)
         {
             value = null;
+            if (name.Length > LongestName)
+            {
+                return RegistryStatus.InvalidParameter;
+            }
             GCHandle text = GCHandle.Alloc(name, GCHandleType.Pinned);
             try
             {

@@ -33,7 +33,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         private static readonly Regex Stream = new Regex(@"^[a-z]:\\[^:""]*[^\\:""]:[^\\:""]+$", Options);
 
         private static readonly Regex Extension = new Regex(
-            @"^(.+?\.(?:exe|com|bat|cmd|pif|scr|sys|dll|ocx|cpl|vbs|vbe|js|jse|wsf|hta|ps1|msc|msi))(?:[\s,]|$)", Options);
+            @"^(.+?\.(?:exe|com|bat|cmd|pif|scr|sys|dll|ocx|cpl|vbs|vbe|js|jse|wsf|hta|ps1|msc|msi))(?:[\s,]|$)",
+            Options);
 
         /// <summary>The whole text with variables replaced.</summary>
         public readonly string Text;
@@ -122,7 +123,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         private static string Absolute(string program, string systemRoot)
         {
             string path = program.Trim();
-            if (path.StartsWith(@"\??\", StringComparison.Ordinal) || path.StartsWith(@"\\?\", StringComparison.Ordinal))
+            bool isNative = path.StartsWith(@"\??\", StringComparison.Ordinal);
+            if (isNative || path.StartsWith(@"\\?\", StringComparison.Ordinal))
             {
                 path = path.Substring(4);
             }

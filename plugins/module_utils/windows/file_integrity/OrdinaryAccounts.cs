@@ -20,7 +20,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 
         private static readonly Dictionary<string, string> Names = new Dictionary<string, string>
         {
-            { "S-1-1-0", "Everyone" }, { "WD", "Everyone" }, { "S-1-5-7", "anonymous users" }, { "AN", "anonymous users" },
+            { "S-1-1-0", "Everyone" }, { "WD", "Everyone" },
+            { "S-1-5-7", "anonymous users" }, { "AN", "anonymous users" },
             { "S-1-5-11", "authenticated users" }, { "AU", "authenticated users" },
             { "S-1-5-4", "interactive users" }, { "IU", "interactive users" },
             { "S-1-5-2", "network users" }, { "NU", "network users" },

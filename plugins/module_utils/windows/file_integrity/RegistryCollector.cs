@@ -103,7 +103,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         /// <summary>Open what a pattern names, name by name, and walk each key that it stands for.</summary>
         private static void Expand(
-            RegistryWalk walk, ScopeCoverage coverage, IRegistryKey parent, string path, RegistryPattern pattern, int index)
+            RegistryWalk walk, ScopeCoverage coverage, IRegistryKey parent, string path, RegistryPattern pattern,
+            int index)
         {
             if (index == pattern.Names.Length)
             {
@@ -170,7 +171,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
         }
 
-        /// <summary>Open the target of a link above a watched key if the link is Windows' own; else record it.</summary>
+        /// <summary>Open the target of a link above a watched key if it is Windows' own; else record it.</summary>
         private static bool Follow(
             RegistryWalk walk, IRegistryKey parent, string path, string name, out IRegistryKey target)
         {

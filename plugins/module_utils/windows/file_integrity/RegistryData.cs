@@ -35,6 +35,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
             "pass(word|wd|phrase)|pwd|secret|token|credential|api[-_ ]?key|private[-_ ]?key|access[-_ ]?key",
             RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
 
+        // A path, a program, or options.
+        private static readonly Regex Command = new Regex(
+            @"\\|\.(?:exe|dll|com|bat|cmd|vbs|js|ps1|scr|sys|hta)\b|\s[-/]\w",
+            RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
+
         private const string SecretWords = "(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[-_]?key|access[-_]?key)";
 
         // --password X, /password:X; pwd=X
@@ -75,12 +80,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         }
 
         /// <summary>
-        /// Return short data as text that can be shown; null for long data and for values whose name says that they hold
-        /// a secret. Passwords in command lines are masked.
+        /// Return short data as text that can be shown; null for long data and for values whose name says that they
+        /// hold a secret. Passwords in command lines are masked.
         /// </summary>
         public static string Show(string name, uint type, byte[] data)
         {
-            if (data == null || data.Length > LongestText || SecretName.IsMatch(name))
+            if (data == null || data.Length > LongestText || IsSecret(name, type, data))
             {
                 return null;
             }
@@ -134,6 +139,17 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         public void Dispose()
         {
             ((IDisposable)_sha256).Dispose();
+        }
+
+        // Whoever names a command "token" must not hide it so.
+        private static bool IsSecret(string name, uint type, byte[] data)
+        {
+            if (!SecretName.IsMatch(name))
+            {
+                return false;
+            }
+            bool isText = type == 1 || type == 2 || type == 7;
+            return !isText || !Command.IsMatch(Text(data, data.Length));
         }
 
         private static string Safe(string text)

@@ -14,7 +14,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryData;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SecurityDescriptor;
 
-    /// <summary>What a judgement of the registry has to know beyond the entry. Null means that it is not known.</summary>
+    /// <summary>What a judgement of the registry needs beyond the entry. Null means that it is not known.</summary>
     public interface IRegistryFacts
     {
         /// <summary>The Windows directory, such as C:\Windows.</summary>
@@ -29,6 +29,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         /// <summary>The data of a value as it would be shown, null for none.</summary>
         string Data(string path, string name);
+
+        /// <summary>The time of the last write of a key, in 100 ns since 1601.</summary>
+        long? LastWrite(string path);
 
         bool? FileExists(string path);
 
@@ -88,6 +91,21 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             RegistryValue value;
             bool isRead = Find(path, name, out value) == RegistryStatus.Success;
             return isRead ? RegistryData.Show(value.Name, value.Type, value.Data) : null;
+        }
+
+        public long? LastWrite(string path)
+        {
+            IRegistryKey key;
+            if (Open(path, out key) != RegistryStatus.Success)
+            {
+                return null;
+            }
+            using (key)
+            {
+                KeyInformation information;
+                bool isRead = key.Query(out information) == RegistryStatus.Success;
+                return isRead ? (long?)information.LastWrite : null;
+            }
         }
 
         public bool? FileExists(string path)

@@ -47,8 +47,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             @"^HKLM\\SYSTEM\\CCS\\Services\\[^\\]+(?:\\Parameters)?\z", Options);
 
         private static readonly Regex WideExclusion = new Regex(
-            @"^(?:[a-z]:\\?|[a-z]:\\(?:users|windows|programdata|temp)(?:\\[^\\]+)?\\?|\*+|\.?(?:exe|dll|ps1|js|vbs|bat))\z",
-            Options);
+            @"^(?:[a-z]:\\?|[a-z]:\\(?:users|windows|programdata|temp)(?:\\[^\\]+)?\\?|\*+|" +
+            @"\.?(?:exe|dll|ps1|js|vbs|bat))\z", Options);
 
         private readonly IRegistryFacts _facts;
 
@@ -80,7 +80,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             bool isHidden = name.IndexOf('\0') >= 0;
             for (int index = 0; index < name.Length && !isHidden; index++)
             {
-                if (char.IsHighSurrogate(name[index]) && index + 1 < name.Length && char.IsLowSurrogate(name[index + 1]))
+                if (index + 1 < name.Length && char.IsSurrogatePair(name[index], name[index + 1]))
                 {
                     index++;
                 }
@@ -120,6 +120,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private Judgement TaskValue(Entry entry, string key, string name)
         {
+            if (!Is(name, "Id") && !Is(name, "Index") && !Is(name, "Path"))
+            {
+                return null;
+            }
             int tree = key.IndexOf(Tree, StringComparison.OrdinalIgnoreCase);
             if (tree >= 0 && Is(name, "Id"))
             {
@@ -176,7 +180,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 return Exclusion(entry, key, name);
             }
-            if (!place.IsProgram)
+            string type = entry.Text("type");
+            if (!place.IsProgram || (type != "REG_SZ" && type != "REG_EXPAND_SZ" && type != "REG_MULTI_SZ"))
             {
                 return null;
             }
@@ -206,11 +211,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             if (Winlogon.IsMatch(key) && Is(name, "Shell") && !IsUsualShell(data))
             {
-                return Raise(entry, "high", "is started at each sign-in instead of or beside explorer.exe", "T1547.004");
+                return Raise(entry, "high", "is started at each sign-in instead of or beside explorer.exe",
+                    "T1547.004");
             }
             if (Winlogon.IsMatch(key) && Is(name, "Userinit") && !IsOnly(data, "userinit.exe"))
             {
-                return Raise(entry, "high", "is started at each sign-in instead of or beside userinit.exe", "T1547.004");
+                return Raise(entry, "high", "is started at each sign-in instead of or beside userinit.exe",
+                    "T1547.004");
             }
             if (Is(name, "AppInit_DLLs") && _facts.Data(key, "LoadAppInit_DLLs") == "1")
             {
@@ -220,7 +227,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 return Raise(entry, "high", "is run before anybody can sign in", "T1547.001");
             }
-            if (ServiceOrParameters.IsMatch(RegistryPlaces.Normal(key)) && (Is(name, "ImagePath") || Is(name, "ServiceDll")))
+            bool isProgram = Is(name, "ImagePath") || Is(name, "ServiceDll");
+            if (isProgram && ServiceOrParameters.IsMatch(RegistryPlaces.Normal(key)))
             {
                 return Service(entry, data);
             }
@@ -248,9 +256,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 bool exists = _facts.FileExists(program) == true;
                 if (exists || (writers != null && writers.Count > 0))
                 {
-                    return Judgement.Raise(Hijackable, "high", Printable.ShowPath(entry.Path) + " is '" + Shorten(data) +
+                    string message = Printable.ShowPath(entry.Path) + " is '" + Shorten(data) +
                         "' without quotation marks: Windows runs " + Printable.ShowPath(program) + " instead, which " +
-                        (exists ? "exists" : Join(writers) + " can create"), "T1574.009");
+                        (exists ? "exists" : Join(writers) + " can create");
+                    return Judgement.Raise(Hijackable, "high", message, "T1574.009");
                 }
             }
             return null;
@@ -261,7 +270,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             string normal = RegistryPlaces.Normal(key);
             const string prefix = @"USER_CLASSES\CLSID\";
-            if (!Is(name, RegistryPattern.DefaultValue) || !normal.StartsWith(prefix, StringComparison.OrdinalIgnoreCase))
+            bool isClass = normal.StartsWith(prefix, StringComparison.OrdinalIgnoreCase);
+            if (!isClass || !Is(name, RegistryPattern.DefaultValue))
             {
                 return null;
             }

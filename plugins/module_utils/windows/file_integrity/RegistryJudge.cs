@@ -13,6 +13,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.OrdinaryAccounts;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryExplanations;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryFacts;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryFirstLook;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern;
@@ -25,10 +26,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private const int LongestData = 200;
 
         private readonly RegistryFirstLook _firstLook;
+        private readonly RegistryExplanations _explanations;
 
-        public RegistryJudge(IRegistryFacts facts)
+        /// <summary>since: when the baseline was taken, in 100 ns since 1601; 0 when that is not known.</summary>
+        public RegistryJudge(IRegistryFacts facts, long since = 0)
         {
             _firstLook = new RegistryFirstLook(facts);
+            _explanations = new RegistryExplanations(facts, since);
         }
 
         public Judgement JudgeEntry(Entry entry, Watch watch)
@@ -48,6 +52,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             if (firstLook != null)
             {
                 return firstLook;
+            }
+            Judgement explanation = _explanations.Explain(change);
+            if (explanation != null)
+            {
+                return explanation;
             }
             if (current.Kind == EntryKinds.Key)
             {
@@ -130,16 +139,17 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private static Judgement Deleted(Change change, RegistryPlace place, string key, string name)
         {
             string path = Printable.ShowPath(change.Path);
-            bool hidesTask = place.Alert == RegistryPlaces.Task && name.Equals("SD", StringComparison.OrdinalIgnoreCase);
-            if (hidesTask)
+            bool isTask = place.Alert == RegistryPlaces.Task;
+            if (isTask && name.Equals("SD", StringComparison.OrdinalIgnoreCase))
             {
-                return Judgement.Raise(RegistryFirstLook.HiddenTask, "high", path + " was deleted: this hides the task " +
-                    "while it still runs, unless the task itself was deleted", "T1053.005", "T1564");
+                string message = path +
+                    " was deleted: this hides the task while it still runs, unless the task itself was deleted";
+                return Judgement.Raise(RegistryFirstLook.HiddenTask, "high", message, "T1053.005", "T1564");
             }
             bool defends = place.Alert == RegistryPlaces.Defence || place.Alert == RegistryPlaces.Authentication;
             string effect = Data(change.Before) + " " + place.Effect;
-            return Judgement.Raise(
-                place.Alert, defends ? place.Severity : "low", path + " was deleted: before, " + effect, place.Techniques);
+            string severity = defends ? place.Severity : "low";
+            return Judgement.Raise(place.Alert, severity, path + " was deleted: before, " + effect, place.Techniques);
         }
 
         private static string Data(Entry entry)

@@ -28,9 +28,11 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             new Regex(
                 @"^HKU\\([^\\\0]+)\\SOFTWARE\\Classes\0\\Registry\\User\\\1_Classes\z", Options),
             new Regex(
-                @"^HKLM\\SOFTWARE\\WOW6432Node\\Classes\0\\Registry\\Machine\\Software\\Classes\\WOW6432Node\z", Options),
+                @"^HKLM\\SOFTWARE\\WOW6432Node\\Classes\0\\Registry\\Machine\\Software\\Classes\\WOW6432Node\z",
+                Options),
             new Regex(
-                @"^HKLM\\SOFTWARE\\Classes\\WOW6432Node\0\\Registry\\Machine\\Software\\WOW6432Node\\Classes\z", Options),
+                @"^HKLM\\SOFTWARE\\Classes\\WOW6432Node\0\\Registry\\Machine\\Software\\WOW6432Node\\Classes\z",
+                Options),
             new Regex(@"^HKU\\S-1-5-18\0\\Registry\\User\\\.Default\z", Options)
         };
 

@@ -29,6 +29,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>The data names a program or library.</summary>
         public readonly bool IsProgram;
 
+        internal const RegexOptions Options =
+            RegexOptions.IgnoreCase | RegexOptions.CultureInvariant | RegexOptions.Singleline;
+
         private readonly Regex _key;
         private readonly string[] _values;
 
@@ -40,17 +43,17 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Techniques = techniques.Split('|');
             Effect = effect;
             IsProgram = isProgram;
-            _key = new Regex(
-                "^(?:" + key + @")\z", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant | RegexOptions.Singleline);
+            _key = new Regex("^(?:" + key + @")\z", Options);
             _values = values == null ? null : values.Split('|');
         }
 
-        internal bool Holds(string key, string value)
+        internal bool HasKey(string key)
         {
-            if (!_key.IsMatch(key))
-            {
-                return false;
-            }
+            return _key.IsMatch(key);
+        }
+
+        internal bool HasValue(string value)
+        {
             if (_values == null)
             {
                 return true;
@@ -117,7 +120,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 "says what Windows runs when the service fails"),
             Data(Service, "medium", "T1543.003", Services + @"[^\\]+", "ObjectName",
                 "is the account that the service runs as"),
-            Program(LoadedLibrary, "high", "T1547.012", Control + @"Print\\Environments\\.*\\Print Processors\\.*", "Driver",
+            Program(LoadedLibrary, "high", "T1547.012",
+                Control + @"Print\\Environments\\.*\\Print Processors\\.*", "Driver",
                 "is loaded by the print spooler as SYSTEM"),
             Program(LoadedLibrary, "high", "T1547.010", Control + @"Print\\(?:Monitors|Providers)(?:\\.*)?", null,
                 "is loaded by the print spooler as SYSTEM"),
@@ -138,7 +142,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 "replaces files at the next start"),
             Program(ImageOptions, "high", "T1546.012",
                 Nt + @"(?:Image File Execution Options|SilentProcessExit)(?:\\.*)?",
-                "Debugger|MonitorProcess|VerifierDlls", "is run or loaded in place of, or with, the program of the key"),
+                "Debugger|MonitorProcess|VerifierDlls",
+                "is run or loaded in place of, or with, the program of the key"),
             Data(ImageOptions, "medium", "T1546.012", Nt + @"(?:Image File Execution Options|SilentProcessExit)\\.*",
                 "GlobalFlag|ReportingMode|UseFilter|FilterFullPath",
                 "changes what Windows does when the program of the key starts or ends"),
@@ -149,8 +154,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 "is started as the shell"),
             Data(Defence, "medium", "T1547.004", Nt + "Winlogon", "AutoAdminLogon|DefaultUserName|LegalNotice*",
                 "decides who is signed in and how"),
-            Program(LogonProgram, "high", "T1547.014", Software + @"Microsoft\\Active Setup\\Installed Components\\[^\\]+",
-                "StubPath", "is run once for each account that signs in"),
+            Program(LogonProgram, "high", "T1547.014",
+                Software + @"Microsoft\\Active Setup\\Installed Components\\[^\\]+", "StubPath",
+                "is run once for each account that signs in"),
             Program(LogonProgram, "high", "T1037.001", @"USER\\Environment", "UserInitMprLogonScript",
                 "is run when the account signs in"),
             Program(LogonProgram, "medium", "T1546.002", @"USER\\(?:.*\\)?Control Panel\\Desktop", "SCRNSAVE.EXE",
@@ -162,7 +168,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Program(Authentication, "high", "T1547.005|T1547.002|T1556.002", Control + @"Lsa(?:\\OSConfig)?",
                 "Security Packages|Authentication Packages|Notification Packages",
                 "is loaded into lsass.exe, where it sees passwords"),
-            Data(Authentication, "high", "T1556|T1562", Control + "Lsa(?:\\\\.*)?", null,
+            Data(Authentication, "high", "T1556|T1562", Control + @"Lsa(?:\\.*)?", null,
                 "decides how passwords are checked and protected"),
             Program(Authentication, "high", "T1556.008", Services + @"[^\\]+\\NetworkProvider", "ProviderPath",
                 "is given passwords when somebody signs in"),
@@ -170,10 +176,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 "says which network providers are given passwords"),
             Data(Authentication, "high", "T1556|T1003.001", Control + @"SecurityProviders(?:\\.*)?", null,
                 "decides which security providers are loaded and whether WDigest keeps passwords readable"),
-            Program(Authentication, "high", "T1556", Windows + @"Authentication\\(?:Credential Provider.*|PLAP Providers.*)",
-                null, "is asked for credentials at the sign-in screen"),
+            Program(Authentication, "high", "T1556",
+                Windows + @"Authentication\\(?:Credential Provider.*|PLAP Providers.*)", null,
+                "is asked for credentials at the sign-in screen"),
             Program(Com, "high", "T1546.015",
-                Classes + @"CLSID\\[^\\]+\\(?:InprocServer32|LocalServer32|InprocHandler32|TreatAs|ScriptletURL).*", null,
+                Classes + @"CLSID\\[^\\]+\\(?:Inproc(?:Server|Handler)32|LocalServer32|TreatAs|ScriptletURL).*", null,
                 "is loaded where programs ask for this COM class"),
             Program(Com, "high", "T1546.001|T1548.002", Classes + @"[^\\]+\\shell\\.*", null,
                 "is run to open files of this kind"),
@@ -181,34 +188,47 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 "is loaded by each Office program"),
             Program(Office, "medium", "T1137.006", Software + @"Microsoft\\Office\\.*", null,
                 "is loaded by an Office program or decides what it may run"),
-            Program(Task, "medium", "T1053.005", Nt + @"Schedule\\TaskCache\\.*", null, "is part of a scheduled task"),
+            Data(Task, "medium", "T1053.005", Nt + @"Schedule\\TaskCache\\.*", null, "is part of a scheduled task"),
             Program(Wmi, "high", "T1546.003", Software + @"Microsoft\\Wbem\\.*", null,
                 "decides what WMI loads and runs"),
-            Data(Trust, "high", "T1553.004", @"(?:HKLM|USER)\\SOFTWARE\\(?:Policies\\)?Microsoft\\.*Certificates\\.*", null,
+            Data(Trust, "high", "T1553.004", Software + @"(?:Policies\\)?Microsoft\\.*Certificates\\.*", null,
                 "decides which certificates are trusted"),
             Program(Trust, "high", "T1553.003", Software + @"Microsoft\\Cryptography\\(?:OID|Providers)\\.*", null,
                 "verifies signatures of programs"),
             Data(Defence, "high", "T1562.001",
-                Software + @"(?:Policies\\)?Microsoft\\(?:Windows Defender|Microsoft Antimalware)\\(?:.*\\)?Exclusions.*",
-                null, "is not examined by Defender"),
+                Software + @"(?:Policies\\)?Microsoft\\Windows Defender\\(?:.*\\)?Exclusions.*", null,
+                "is not examined by Defender"),
             Data(Defence, "high", "T1562.001", Software + @"(?:Policies\\)?Microsoft\\Windows Defender(?:\\.*)?", null,
                 "decides what Defender does"),
             Data(Defence, "medium", "T1562.004", Services + @"SharedAccess\\Parameters\\FirewallPolicy(?:\\.*)?", null,
                 "decides what the firewall lets through"),
             Data(Defence, "high", "T1548.002|T1112", Windows + @"Policies\\System(?:\\.*)?", null,
                 "decides when Windows asks before a program gets administrative rights"),
-            Data(Defence, "high", "T1562.002|T1562.003", Software + @"Policies\\Microsoft\\Windows\\PowerShell(?:\\.*)?",
-                null, "decides what PowerShell logs and runs"),
+            Data(Defence, "high", "T1562.002|T1562.003",
+                Software + @"Policies\\Microsoft\\Windows\\PowerShell(?:\\.*)?", null,
+                "decides what PowerShell logs and runs"),
             Data(Defence, "high", "T1562.002", Services + @"EventLog(?:\\.*)?", null, "decides what is logged")
         };
+
+        [ThreadStatic]
+        private static string _lastKey;
+
+        [ThreadStatic]
+        private static RegistryPlace[] _lastPlaces;
 
         /// <summary>Return what is known of a key (value null) or a value; null for everything else.</summary>
         public static RegistryPlace Find(string key, string value)
         {
-            string normal = Normal(key);
-            foreach (RegistryPlace place in All)
+            // The values of a key come one after the other.
+            if (!string.Equals(key, _lastKey, StringComparison.Ordinal))
             {
-                if (place.Holds(normal, value))
+                string normal = Normal(key);
+                _lastPlaces = Array.FindAll(All, delegate(RegistryPlace place) { return place.HasKey(normal); });
+                _lastKey = key;
+            }
+            foreach (RegistryPlace place in _lastPlaces)
+            {
+                if (place.HasValue(value))
                 {
                     return place;
                 }

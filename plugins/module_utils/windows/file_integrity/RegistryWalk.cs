@@ -132,16 +132,16 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             return _exclusions.Key(path, name);
         }
 
-        /// <summary>Record that a path which the watch names is not there.</summary>
+        /// <summary>Record that a path which the watch names without a glob is not there.</summary>
         public void Absent(RegistryPattern pattern, string path, int index)
         {
+            if (RegistryPattern.IsGlob(pattern.Text))
+            {
+                return;
+            }
             for (int next = index + 1; next < pattern.Names.Length; next++)
             {
                 path += "\\" + pattern.Names[next];
-            }
-            if (RegistryPattern.IsGlob(path) || (pattern.Value != null && RegistryPattern.IsGlob(pattern.Value)))
-            {
-                return;
             }
             if (pattern.Value != null)
             {
@@ -171,7 +171,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     EmitValue(path, value);
                 }
             }
-            if (isAbsent && content.Problems.Count == 0 && !RegistryPattern.IsGlob(path + pattern.Value))
+            if (isAbsent && content.Problems.Count == 0 && !RegistryPattern.IsGlob(pattern.Text))
             {
                 string absent = path + "\\" + pattern.Value;
                 Emit(new Entry(EntryKinds.Absent, absent, new Dictionary<string, object>()), "");

@@ -48,7 +48,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         /// <summary>The owner's SID, null when the descriptor has none.</summary>
         public string Owner;
 
-        /// <summary>D:FLAGS(entries); "D:NO_ACCESS_CONTROL" without a DACL, which allows everybody everything.</summary>
+        /// <summary>D:FLAGS(entries); D:NO_ACCESS_CONTROL without a DACL, which allows everybody everything.
+        /// </summary>
         public string Dacl;
 
         /// <summary>Say whether there is a DACL: without one, everybody is allowed everything.</summary>
@@ -125,8 +126,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             string sid = Sid(data, position + 8, out length);
             text.Append('(').Append(type == 0 ? "A" : "D").Append(';').Append(FlagText(flags)).Append(';');
             string alias;
-            text.Append(
-                KeyRights.TryGetValue(mask, out alias) ? alias : "0x" + mask.ToString("x", CultureInfo.InvariantCulture));
+            string number = "0x" + mask.ToString("x", CultureInfo.InvariantCulture);
+            text.Append(KeyRights.TryGetValue(mask, out alias) ? alias : number);
             text.Append(";;;").Append(Aliases.TryGetValue(sid, out alias) ? alias : sid).Append(')');
             // 0x08: an entry that is only inherited does not apply to this key.
             if (type == 0 && (flags & 0x08) == 0)

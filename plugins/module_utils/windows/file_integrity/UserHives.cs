@@ -21,7 +21,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public string Profile;
     }
 
-    /// <summary>The hives of the accounts: HKU\SID exists while an account is signed in or a service runs as it.</summary>
+    /// <summary>The hives of accounts: HKU\SID exists while one is signed in or a service runs as it.</summary>
     public static class UserHives
     {
         private const string Profiles = @"SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList";

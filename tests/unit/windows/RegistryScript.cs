@@ -1,0 +1,357 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+using System;
+using System.Collections.Generic;
+using System.Threading;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Deadline;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryCollector;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryFacts;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryJudge;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
+using JsonObject = System.Collections.Generic.Dictionary<string, object>;
+
+/// <summary>What test_registry.py needs in C#: a recorded registry, and facts of a host that is not there.</summary>
+public static class RegistryScript
+{
+    /// <summary>Collect a watch from a recorded registry, and return entries and coverage.</summary>
+    public static JsonObject Collect(JsonObject tree, JsonObject watch, long limit, bool isLate)
+    {
+        Deadline deadline = new Deadline(isLate ? 0.001 : 0);
+        if (isLate)
+        {
+            Thread.Sleep(5);
+        }
+        ScopeCoverage coverage = new ScopeCoverage("watch");
+        List<object> entries = new List<object>();
+        using (RegistryCollector collector = new RegistryCollector(new RecordedRegistry(tree), (int)limit))
+        {
+            collector.Collect(WatchOf(watch), coverage, deadline, delegate(Entry entry) { entries.Add(entry); });
+        }
+        return new JsonObject { { "entries", entries }, { "coverage", coverage.Entry() } };
+    }
+
+    public static Judgement JudgeEntry(JsonObject facts, JsonObject entry)
+    {
+        return new RegistryJudge(new RecordedFacts(facts)).JudgeEntry(EntryOf(entry), new Watch());
+    }
+
+    public static Judgement JudgeChange(JsonObject facts, string kind, JsonObject before, JsonObject after, long since)
+    {
+        Change change = new Change { Kind = kind, Before = EntryOf(before), After = EntryOf(after) };
+        change.Path = change.Current.Path;
+        if (before != null && after != null)
+        {
+            change.Attributes = new[] { "content" };
+        }
+        return new RegistryJudge(new RecordedFacts(facts), since).JudgeChange(change, new Watch());
+    }
+
+    internal static Watch WatchOf(JsonObject fields)
+    {
+        Watch watch = new Watch { Name = "watch" };
+        foreach (string name in new[] { "registry", "exclude", "include", "attributes" })
+        {
+            List<string> texts = new List<string>();
+            object given;
+            foreach (object text in fields.TryGetValue(name, out given) ? (List<object>)given : new List<object>())
+            {
+                texts.Add((string)text);
+            }
+            switch (name)
+            {
+                case "registry":
+                    watch.Registry = texts;
+                    break;
+                case "exclude":
+                    watch.Exclude = texts;
+                    break;
+                case "include":
+                    watch.Include = texts;
+                    break;
+                default:
+                    watch.Attributes = texts.Count == 0 ? null : new HashSet<string>(texts);
+                    break;
+            }
+        }
+        object levels;
+        watch.Recurse = fields.TryGetValue("recurse", out levels) ? (int)(long)levels : -1;
+        return watch;
+    }
+
+    private static Entry EntryOf(JsonObject entry)
+    {
+        if (entry == null)
+        {
+            return null;
+        }
+        return new Entry((string)entry["kind"], (string)entry["path"], (JsonObject)entry["attributes"]);
+    }
+}
+
+/// <summary>Facts that a case gives; what it does not give is not known.</summary>
+internal sealed class RecordedFacts : IRegistryFacts
+{
+    private readonly JsonObject _facts;
+
+    public RecordedFacts(JsonObject facts)
+    {
+        _facts = facts;
+    }
+
+    public string SystemRoot
+    {
+        get { return @"C:\Windows"; }
+    }
+
+    public string Expand(string text)
+    {
+        return text.Replace("%SystemRoot%", SystemRoot).Replace("%ProgramData%", @"C:\ProgramData");
+    }
+
+    public bool? HasKey(string path)
+    {
+        return (bool?)Fact("keys", path);
+    }
+
+    public bool? HasValue(string path, string name)
+    {
+        return (bool?)Fact("values", path + "\\\\" + name);
+    }
+
+    public string Data(string path, string name)
+    {
+        return (string)Fact("data", path + "\\\\" + name);
+    }
+
+    public long? LastWrite(string path)
+    {
+        return (long?)Fact("last_writes", path);
+    }
+
+    public bool? FileExists(string path)
+    {
+        return (bool?)Fact("files", path);
+    }
+
+    public IList<string> Writers(string path)
+    {
+        List<object> names = (List<object>)Fact("writers", path);
+        return names == null ? null : names.ConvertAll(delegate(object name) { return (string)name; });
+    }
+
+    private object Fact(string kind, string name)
+    {
+        object group;
+        object fact = null;
+        if (_facts.TryGetValue(kind, out group))
+        {
+            ((JsonObject)group).TryGetValue(name, out fact);
+        }
+        return fact;
+    }
+}
+
+/// <summary>
+/// A registry of JSON objects. Of a key: keys, values (lists of name, type, base64), last_write, class, link, security
+/// (base64), denied (what cannot be read), gone (it vanishes once it is open), unstable (times that its counts lie).
+/// </summary>
+internal sealed class RecordedRegistry : IRegistry
+{
+    private readonly JsonObject _tree;
+
+    public RecordedRegistry(JsonObject tree)
+    {
+        _tree = tree;
+    }
+
+    public uint OpenRoot(string hive, out IRegistryKey key)
+    {
+        object root;
+        key = _tree.TryGetValue(hive, out root) ? new RecordedKey(this, (JsonObject)root) : null;
+        return key == null ? RegistryStatus.AccessDenied : RegistryStatus.Success;
+    }
+
+    public RecordedKey Resolve(string target)
+    {
+        string[] names = target.Split(new[] { '\\' }, 4);
+        IRegistryKey root;
+        IRegistryKey key = null;
+        if (OpenRoot(names[2].ToUpperInvariant() == "MACHINE" ? "HKLM" : "HKU", out root) == RegistryStatus.Success)
+        {
+            root.Open(names[3], true, out key);
+        }
+        return (RecordedKey)key;
+    }
+}
+
+internal sealed class RecordedKey : IRegistryKey
+{
+    private readonly RecordedRegistry _registry;
+    private readonly JsonObject _fields;
+
+    public RecordedKey(RecordedRegistry registry, JsonObject fields)
+    {
+        _registry = registry;
+        _fields = fields;
+    }
+
+    private bool IsGone
+    {
+        get { return _fields.ContainsKey("gone"); }
+    }
+
+    public uint Open(string name, bool followLink, out IRegistryKey key)
+    {
+        key = null;
+        string[] names = name.Split(new[] { '\\' }, 2);
+        JsonObject child = null;
+        foreach (KeyValuePair<string, object> each in Keys())
+        {
+            if (string.Equals(each.Key, names[0], StringComparison.OrdinalIgnoreCase))
+            {
+                child = (JsonObject)each.Value;
+            }
+        }
+        if (child == null || child.ContainsKey("never"))
+        {
+            return RegistryStatus.NameNotFound;
+        }
+        if (Denied(child, "all"))
+        {
+            return RegistryStatus.AccessDenied;
+        }
+        RecordedKey opened = new RecordedKey(_registry, child);
+        if (child.ContainsKey("link") && (followLink || names.Length > 1))
+        {
+            opened = _registry.Resolve((string)child["link"]);
+        }
+        if (names.Length > 1)
+        {
+            return opened.Open(names[1], followLink, out key);
+        }
+        key = opened;
+        return key == null ? RegistryStatus.NameNotFound : RegistryStatus.Success;
+    }
+
+    public uint Query(out KeyInformation information)
+    {
+        information = null;
+        if (IsGone)
+        {
+            return RegistryStatus.KeyDeleted;
+        }
+        if (Denied(_fields, "query"))
+        {
+            return RegistryStatus.AccessDenied;
+        }
+        object unstable;
+        long lies = _fields.TryGetValue("unstable", out unstable) ? (long)unstable : 0;
+        _fields["unstable"] = Math.Max(0, lies - 1);
+        object field;
+        information = new KeyInformation();
+        information.LastWrite = _fields.TryGetValue("last_write", out field) ? (long)field : 0;
+        information.Class = _fields.TryGetValue("class", out field) ? (string)field : "";
+        information.Subkeys = Keys().Count;
+        information.Values = Values().Count + (lies > 0 ? 1 : 0);
+        return RegistryStatus.Success;
+    }
+
+    public uint Subkey(int index, out string name)
+    {
+        name = null;
+        List<string> names = new List<string>(Keys().Keys);
+        if (index >= names.Count)
+        {
+            return RegistryStatus.NoMoreEntries;
+        }
+        name = names[index];
+        return RegistryStatus.Success;
+    }
+
+    public uint Value(int index, out RegistryValue value)
+    {
+        value = null;
+        List<List<object>> values = Values();
+        if (index >= values.Count)
+        {
+            return RegistryStatus.NoMoreEntries;
+        }
+        List<object> fields = values[index];
+        value = new RegistryValue { Name = (string)fields[0], Type = (uint)(long)fields[1] };
+        if (fields[2] is long)
+        {
+            value.Size = (long)fields[2];
+            return RegistryStatus.ValueTooLarge;
+        }
+        value.Data = Convert.FromBase64String((string)fields[2]);
+        value.Size = value.Data.Length;
+        return RegistryStatus.Success;
+    }
+
+    public uint Find(string name, out RegistryValue value)
+    {
+        uint status = RegistryStatus.Success;
+        value = null;
+        for (int index = 0; status != RegistryStatus.NoMoreEntries; index++)
+        {
+            status = Value(index, out value);
+            if (value != null && string.Equals(value.Name, name, StringComparison.OrdinalIgnoreCase))
+            {
+                return status;
+            }
+        }
+        return RegistryStatus.NameNotFound;
+    }
+
+    public uint Security(out byte[] descriptor)
+    {
+        object text;
+        descriptor = null;
+        if (Denied(_fields, "security") || !_fields.TryGetValue("security", out text))
+        {
+            return RegistryStatus.AccessDenied;
+        }
+        descriptor = Convert.FromBase64String((string)text);
+        return RegistryStatus.Success;
+    }
+
+    public void Dispose()
+    {
+    }
+
+    private static bool Denied(JsonObject fields, string what)
+    {
+        object denied;
+        return fields.TryGetValue("denied", out denied) && (string)denied == what;
+    }
+
+    private JsonObject Keys()
+    {
+        object keys;
+        return _fields.TryGetValue("keys", out keys) ? (JsonObject)keys : new JsonObject();
+    }
+
+    private List<List<object>> Values()
+    {
+        List<List<object>> values = new List<List<object>>();
+        object given;
+        foreach (object value in _fields.TryGetValue("values", out given) ? (List<object>)given : new List<object>())
+        {
+            values.Add((List<object>)value);
+        }
+        object link;
+        if (_fields.TryGetValue("link", out link))
+        {
+            string data = Convert.ToBase64String(System.Text.Encoding.Unicode.GetBytes((string)link));
+            values.Add(new List<object> { "SymbolicLinkValue", 6L, data });
+        }
+        return values;
+    }
+}

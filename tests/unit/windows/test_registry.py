@@ -1,0 +1,549 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The registry side of file integrity on Windows, on recorded registries: what is collected, and what it means."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import pathlib
+import struct
+import typing as t
+
+import pytest
+
+from tests.support.windows import toolchain
+from tests.unit.windows.driver import Driver, Outcome, call
+
+pytestmark = pytest.mark.requires(*toolchain.MONO)
+
+Tree = dict[str, t.Any]
+
+SYSTEM, ADMINISTRATORS, USERS = "S-1-5-18", "S-1-5-32-544", "S-1-5-32-545"
+ACCOUNT = "S-1-5-21-1-2-3-1001"
+RUN = r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Run"
+SERVICES = r"HKLM\SYSTEM\CurrentControlSet\Services"
+IMAGES = r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Image File Execution Options"
+WINLOGON = r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon"
+TASK_CACHE = r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Schedule\TaskCache"
+
+
+@pytest.fixture(scope="module")
+def driver() -> Driver:
+    script = pathlib.Path(__file__).with_name("RegistryScript.cs")
+    return Driver("file_integrity.RegistryCollector", "file_integrity.RegistryJudge", sources=[script])
+
+
+def text(value: str) -> str:
+    """Return the data of a REG_SZ."""
+    return base64.b64encode(f"{value}\0".encode("utf-16-le", "surrogatepass")).decode()
+
+
+def sid(name: str) -> bytes:
+    parts = [int(part) for part in name.split("-")[1:]]
+    revision, authority, rest = parts[0], parts[1], parts[2:]
+    return struct.pack(">BBHI", revision, len(rest), 0, authority) + struct.pack(f"<{len(rest)}I", *rest)
+
+
+def descriptor(owner: str, entries: t.Sequence[tuple[int, int, int, str]], control: int = 0x8004) -> str:
+    """Return a self-relative security descriptor; an entry is type, flags, mask and account."""
+    packed = b""
+    for kind, flags, mask, account in entries:
+        body = sid(account)
+        packed += struct.pack("<BBHI", kind, flags, 8 + len(body), mask) + body
+    acl = struct.pack("<BBHHH", 2, 0, 8 + len(packed), len(entries), 0) + packed
+    owned = sid(owner)
+    header = struct.pack("<BBHIIII", 1, 0, control, 20, 0, 0, 20 + len(owned))
+    return base64.b64encode(header + owned + acl).decode()
+
+
+def tree(path: str, fields: Tree) -> Tree:
+    """Return a registry with one key that has these fields."""
+    root: Tree = {}
+    key = root
+    *above, last = path.split("\\")
+    for name in above:
+        key = key.setdefault(name, {}).setdefault("keys", {})
+    key[last] = fields
+    return root
+
+
+def collected(
+    driver: Driver, recorded: Tree, *, limit: int = 1000, late: bool = False, **watch: t.Any
+) -> tuple[dict[str, dict[str, t.Any]], dict[str, t.Any]]:
+    """Return the entries by kind and path, and the coverage."""
+    result = driver.call("RegistryScript.Collect", recorded, watch, limit, late)
+    entries = {f"{entry['Kind']} {entry['Path']}": entry["Attributes"] for entry in result["entries"]}
+    assert len(entries) == len(result["entries"]), "an entry was emitted twice"
+    return entries, result["coverage"]
+
+
+def test_it_records_keys_and_values(driver: Driver) -> None:
+    security = descriptor(
+        ADMINISTRATORS, [(0, 0, 0x20019, USERS), (0, 0x12, 0xF003F, SYSTEM), (1, 2, 0x21, "S-1-5-21-7-8-9-500")], 0x9404
+    )
+    values = [
+        ["", 4, base64.b64encode(struct.pack("<I", 7)).decode()],
+        ["several", 7, base64.b64encode("a\0b c\0\0".encode("utf-16-le")).decode()],
+        ["odd", 77, base64.b64encode(b"\1\2").decode()],
+        ["long", 3, base64.b64encode(bytes(65)).decode()],
+        ["DefaultPassword", 1, text("hunter2")],
+        ["command", 1, text("x.exe --password=hunter2 /run")],
+    ]
+    registry = tree(RUN, {"values": values, "last_write": 5, "class": "c", "security": security})
+    entries, coverage = collected(driver, registry, registry=[RUN])
+    assert entries[f"key {RUN}"] == {
+        "last_write": 5,
+        "class": "c",
+        "owner": ADMINISTRATORS,
+        "dacl": "D:PAI(A;;KR;;;BU)(A;CIID;KA;;;SY)(D;CI;0x21;;;S-1-5-21-7-8-9-500)",
+    }
+    data = {key.rpartition("\\")[2]: value.get("data") for key, value in entries.items() if key.startswith("value ")}
+    assert data == {
+        "(Default)": "7",
+        "several": "a | b c",
+        "odd": "0102",
+        "long": None,
+        "DefaultPassword": None,
+        "command": "x.exe --password=*** /run",
+    }
+    assert entries[f"value {RUN}\\odd"]["type"] == "TYPE_0x4d"
+    assert entries[f"value {RUN}\\long"]["sha256"] == hashlib.sha256(bytes(65)).hexdigest()
+    assert coverage["status"] == "checked"
+    assert coverage["examined"] == len(entries)
+
+
+def test_no_two_values_share_a_path(driver: Driver) -> None:
+    names = ["", "(default)", "a\\b", "a<U+005C>b", "x\0y", "\ud800"]
+    registry = tree(
+        RUN, {"values": [[name, 1, text("x")] for name in names], "keys": {"a": {"values": [["b", 1, ""]]}}}
+    )
+    entries, _coverage = collected(driver, registry, registry=[RUN])
+    values = [key for key in entries if key.startswith("value ")]
+    assert sorted(value[len(RUN) + 7 :] for value in values) == sorted(
+        ["(Default)", "<U+0028>default)", "a<U+005C>b", "a<U+003C>U+005C>b", "x\0y", "\ud800", "a\\b"]
+    )
+
+
+def test_wildcards_levels_exclusions_and_inclusions(driver: Driver) -> None:
+    leaf = {"values": [["ImagePath", 1, text("x")], ["Start", 4, ""]], "keys": {"Deep": {"keys": {"Deeper": {}}}}}
+    registry = tree(SERVICES, {"keys": {"One": leaf, "Two": leaf, "Other": leaf}})
+    entries, _coverage = collected(
+        driver,
+        registry,
+        registry=[f"{SERVICES}\\?*o*", f"{SERVICES}\\One"],
+        recurse=1,
+        include=["image*"],
+        exclude=["Two"],
+    )
+    assert sorted(entries) == [
+        f"key {SERVICES}\\One",
+        f"key {SERVICES}\\One\\Deep",
+        f"value {SERVICES}\\One\\ImagePath",
+    ]
+    entries, _coverage = collected(
+        driver,
+        registry,
+        registry=[f"{SERVICES}\\*\\\\Start", f"{SERVICES}\\None\\\\Start", f"{SERVICES}\\One\\\\Nothing"],
+        exclude=[f"{SERVICES}\\*\\\\ImagePath", f"{SERVICES}\\Two"],
+    )
+    assert sorted(entries) == [
+        f"absent {SERVICES}\\None\\Start",
+        f"absent {SERVICES}\\One\\Nothing",
+        f"value {SERVICES}\\One\\Start",
+        f"value {SERVICES}\\Other\\Start",
+    ]
+
+
+def test_links_are_recorded_and_not_followed(driver: Driver) -> None:
+    registry = tree(RUN, {"values": [["x", 1, text("x")]], "keys": {"loop": {"link": "\\Registry\\Machine\\SOFTWARE"}}})
+    entries, _coverage = collected(driver, registry, registry=[RUN])
+    assert entries[f"key {RUN}\\loop"]["link"] == "\\Registry\\Machine\\SOFTWARE"
+    assert len(entries) == 3
+    # In the way of a watched path, one that is not Windows' own is recorded instead.
+    registry["HKLM"]["keys"]["SOFTWARE"]["keys"]["Evil"] = {"link": "\\Registry\\Machine\\SOFTWARE\\Microsoft"}
+    entries, coverage = collected(driver, registry, registry=["HKLM\\SOFTWARE\\Evil\\Windows\\CurrentVersion\\Run"])
+    assert list(entries) == ["key HKLM\\SOFTWARE\\Evil"]
+    assert "symbolic link" in coverage["skipped"][0]["reason"]
+    # The control set in use is such a link, and is followed.
+    registry = tree(r"HKLM\SYSTEM\ControlSet001\Services\One", {"values": [["Start", 4, ""]]})
+    registry["HKLM"]["keys"]["SYSTEM"]["keys"]["CurrentControlSet"] = {
+        "link": "\\Registry\\Machine\\System\\ControlSet001"
+    }
+    entries, coverage = collected(driver, registry, registry=[f"{SERVICES}\\*"], attributes=["type"])
+    assert sorted(entries) == [f"key {SERVICES}\\One", f"value {SERVICES}\\One\\Start"]
+    assert coverage["skipped"] == []
+
+
+def test_what_cannot_be_read_is_said_and_told_apart_from_what_is_absent(driver: Driver) -> None:
+    children = {
+        "Denied": {"denied": "all"},
+        "Hidden": {"denied": "query", "keys": {"Below": {"values": [["v", 1, text("x")]]}}},
+        "NoOwner": {"denied": "security"},
+        "Gone": {"gone": True, "values": [["v", 1, text("x")]]},
+        "Never": {"never": True},
+        "Busy": {"unstable": 2, "values": [["v", 1, text("x")]]},
+        "Restless": {"unstable": 99, "values": [["v", 1, text("x")]]},
+        "Large": {"values": [["v", 3, 20_000_000]]},
+    }
+    for fields in children.values():
+        fields.setdefault("security", descriptor(SYSTEM, []))
+    entries, coverage = collected(driver, tree(RUN, {"keys": children}), registry=[RUN], attributes=["owner", "size"])
+    reasons = {entry["subject"].rpartition("\\")[2]: entry["reason"] for entry in coverage["skipped"]}
+    assert set(reasons) == {"Run", "Denied", "Hidden", "NoOwner", "Restless", "v", "Below"}
+    assert "access is denied" in reasons["Denied"]
+    assert "access is denied" in reasons["Hidden"]
+    assert "20000000 bytes" in reasons["v"]
+    assert "changed in each of 3 attempts" in reasons["Restless"]
+    names = {key.rpartition("\\")[2] for key in entries if key.startswith("key ")}
+    assert names == {"Run", "Hidden", "Below", "NoOwner", "Busy", "Restless", "Large"}
+    assert coverage["status"] == "partial"
+
+
+def test_limits_are_named_in_the_coverage(driver: Driver) -> None:
+    keys = {f"k{number:03}": {"values": [["v", 1, text("x")]]} for number in range(50)}
+    registry = tree(RUN, {"keys": keys})
+    entries, coverage = collected(driver, registry, registry=[RUN], limit=10, attributes=["type"])
+    assert 10 <= len(entries) <= 12
+    assert [entry["reason"].split(";")[0] for entry in coverage["skipped"]] == [
+        "the watch has more than 10 keys and values"
+    ]
+    entries, coverage = collected(driver, registry, registry=[RUN], late=True, attributes=["type"])
+    assert entries == {}
+    assert "time budget" in coverage["skipped"][0]["reason"]
+
+
+def test_accounts_that_are_not_signed_in_are_named(driver: Driver) -> None:
+    run = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Run"
+    profiles = {
+        ACCOUNT: {"values": [["ProfileImagePath", 2, text("C:\\Users\\ann")]]},
+        "S-1-5-21-1-2-3-1002": {"values": [["ProfileImagePath", 2, text("C:\\Users\\bob")]]},
+        "S-1-5-21-1-2-3-1002.bak": {},
+    }
+    registry = tree(r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList", {"keys": profiles})
+    registry |= tree(f"HKU\\{ACCOUNT}\\{run}", {"values": [["x", 1, text("x.exe")]]})
+    registry["HKU"]["keys"][f"{ACCOUNT}_Classes"] = {}
+    registry["HKU"]["keys"]["S-1-5-18"] = {"link": "\\Registry\\User\\.Default"}
+    entries, coverage = collected(driver, registry, registry=[f"HKU\\*\\{run}"], attributes=["content"])
+    assert sorted(entries) == [f"key HKU\\{ACCOUNT}\\{run}", f"value HKU\\{ACCOUNT}\\{run}\\x"]
+    assert [(entry["subject"], "C:\\Users\\bob\\NTUSER.DAT" in entry["reason"]) for entry in coverage["skipped"]] == [
+        ("HKU\\S-1-5-21-1-2-3-1002", True)
+    ]
+
+
+def test_a_path_that_is_none_is_refused(driver: Driver) -> None:
+    outcomes = driver.run(
+        [call("RegistryScript.Collect", {}, {"registry": [path]}, 9, False) for path in (r"HKCU\X", "HKLM\\a\\\\", "x")]
+    )
+    assert [outcome.error for outcome in outcomes] == ["FormatException"] * 3
+
+
+def value(path: str, data: str, kind: str = "REG_SZ") -> Tree:
+    return {"kind": "value", "path": path, "attributes": {"type": kind, "data": data, "size": 2 * len(data)}}
+
+
+def key(path: str, **attributes: t.Any) -> Tree:
+    return {"kind": "key", "path": path, "attributes": attributes}
+
+
+ENCODED = "powershell -enc " + "QUJD" * 20
+
+WRONG_AT_FIRST_SIGHT: list[tuple[str, Tree, Tree, str, str]] = [
+    (
+        "debugger of sethc",
+        value(f"{IMAGES}\\sethc.exe\\Debugger", "cmd.exe"),
+        {},
+        "suspicious_registry_entry",
+        "critical",
+    ),
+    ("second shell", value(f"{WINLOGON}\\Shell", "explorer.exe, e.exe"), {}, "suspicious_registry_entry", "high"),
+    (
+        "second userinit",
+        value(f"{WINLOGON}\\Userinit", "C:\\Windows\\system32\\userinit.exe,e.exe,"),
+        {},
+        "suspicious_registry_entry",
+        "high",
+    ),
+    (
+        "AppInit library that is loaded",
+        value(r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Windows\AppInit_DLLs", "C:\\x.dll"),
+        {"data": {r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Windows\\LoadAppInit_DLLs": "1"}},
+        "suspicious_registry_entry",
+        "high",
+    ),
+    (
+        "service in a profile",
+        value(f"{SERVICES}\\x\\ImagePath", r"C:\Users\ann\AppData\Roaming\x.exe -s"),
+        {},
+        "suspicious_registry_entry",
+        "high",
+    ),
+    (
+        "service that users can replace",
+        value(f"{SERVICES}\\x\\ImagePath", r'"C:\Shop\x.exe" -s'),
+        {"writers": {r"C:\Shop\x.exe": ["Users"]}},
+        "hijackable_service",
+        "high",
+    ),
+    (
+        "service with blanks and no quotation marks",
+        value(f"{SERVICES}\\x\\ImagePath", r"C:\My Shop\bin\x.exe -s"),
+        {"writers": {"C:\\": ["authenticated users"]}},
+        "hijackable_service",
+        "high",
+    ),
+    (
+        "service key that users can change",
+        key(f"{SERVICES}\\x", dacl="D:(A;;KW;;;BU)"),
+        {},
+        "hijackable_service",
+        "high",
+    ),
+    (
+        "task without a security descriptor",
+        value(f"{TASK_CACHE}\\Tree\\Updates\\Id", "{1}"),
+        {"values": {f"{TASK_CACHE}\\Tree\\Updates\\\\SD": False}},
+        "hidden_scheduled_task",
+        "critical",
+    ),
+    (
+        "task without a file",
+        value(f"{TASK_CACHE}\\Tree\\A\\Updates\\Id", "{1}"),
+        {"files": {r"C:\Windows\System32\Tasks\A\Updates": False}},
+        "hidden_scheduled_task",
+        "medium",
+    ),
+    (
+        "task with the index 0",
+        value(f"{TASK_CACHE}\\Tree\\U\\Index", "0", "REG_DWORD"),
+        {},
+        "hidden_scheduled_task",
+        "high",
+    ),
+    (
+        "task that is not in the tree",
+        value(f"{TASK_CACHE}\\Tasks\\{{1}}\\Path", "\\A\\U"),
+        {"keys": {f"{TASK_CACHE}\\Tree\\A\\U": False}},
+        "hidden_scheduled_task",
+        "high",
+    ),
+    ("name with NUL", value(f"{RUN}\\a\0b", "x.exe"), {}, "hidden_registry_entry", "high"),
+    ("name with half a character", key(f"{RUN}\\a\udc00"), {}, "hidden_registry_entry", "high"),
+    ("link", key(RUN, link="\\Registry\\User\\x"), {}, "suspicious_registry_entry", "high"),
+    ("code in the command", value(f"{RUN}\\x", ENCODED), {}, "suspicious_registry_entry", "high"),
+    ("from elsewhere", value(f"{RUN}\\x", r"\\10.0.0.1\share\x.exe"), {}, "suspicious_registry_entry", "high"),
+    ("in a stream", value(f"{RUN}\\x", r"C:\a.txt:evil.exe"), {}, "suspicious_registry_entry", "high"),
+    ("where everybody writes", value(f"{RUN}\\x", r"C:\Users\Public\x.exe"), {}, "suspicious_registry_entry", "high"),
+    (
+        "second program at boot",
+        value(
+            r"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\BootExecute",
+            "autocheck autochk * | evil",
+            "REG_MULTI_SZ",
+        ),
+        {},
+        "suspicious_registry_entry",
+        "high",
+    ),
+    (
+        "class over the machine's",
+        value(f"HKU\\{ACCOUNT}_Classes\\CLSID\\{{1}}\\InprocServer32\\(Default)", r"C:\x.dll"),
+        {"data": {"HKLM\\SOFTWARE\\Classes\\CLSID\\{1}\\InprocServer32\\\\": r"C:\Windows\System32\y.dll"}},
+        "suspicious_registry_entry",
+        "high",
+    ),
+    (
+        "exclusion of a drive",
+        value("HKLM\\SOFTWARE\\Microsoft\\Windows Defender\\Exclusions\\Paths\\C:<U+005C>", "0", "REG_DWORD"),
+        {},
+        "suspicious_registry_entry",
+        "medium",
+    ),
+]
+
+ORDINARY: list[tuple[str, Tree, Tree]] = [
+    ("debugger of another program", value(f"{IMAGES}\\taskmgr.exe\\Debugger", r"C:\Tools\procexp.exe"), {}),
+    ("shell", value(f"{WINLOGON}\\Shell", "explorer.exe"), {}),
+    ("userinit", value(f"{WINLOGON}\\Userinit", "C:\\Windows\\system32\\userinit.exe,"), {}),
+    ("shell of Server Core", value(f"{WINLOGON}\\Shell", "cmd.exe"), {"files": {r"C:\Windows\explorer.exe": False}}),
+    (
+        "AppInit library that is not loaded",
+        value(r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Windows\AppInit_DLLs", "C:\\x.dll"),
+        {"data": {r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Windows\\LoadAppInit_DLLs": "0"}},
+    ),
+    ("driver", value(f"{SERVICES}\\x\\ImagePath", r"\SystemRoot\System32\drivers\x.sys"), {}),
+    (
+        "quoted service",
+        value(f"{SERVICES}\\x\\ImagePath", r'"C:\My Shop\x.exe" -s'),
+        {"writers": {"C:\\": ["Users"], r"C:\My Shop\x.exe": []}},
+    ),
+    ("service key", key(f"{SERVICES}\\x", dacl="D:(A;CIIO;KA;;;WD)(A;;KR;;;BU)(A;;KA;;;SY)"), {}),
+    (
+        "task",
+        value(f"{TASK_CACHE}\\Tree\\A\\Id", "{1}"),
+        {"values": {f"{TASK_CACHE}\\Tree\\A\\\\SD": True}, "files": {r"C:\Windows\System32\Tasks\A": True}},
+    ),
+    ("program of an account", value(f"{RUN}\\x", r"C:\Users\ann\AppData\Local\Microsoft\OneDrive\OneDrive.exe /b"), {}),
+    ("whole character", value(f"{RUN}\\\U0001f600", "x.exe"), {}),
+    ("boot", value(r"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\BootExecute", "autocheck autochk *"), {}),
+    (
+        "exclusion",
+        value("HKLM\\SOFTWARE\\Microsoft\\Windows Defender\\Exclusions\\Paths\\D:<U+005C>sql<U+005C>data", "0"),
+        {},
+    ),
+    ("what nobody knows", value(r"HKLM\SOFTWARE\Shop\Program", ENCODED), {}),
+    (
+        "system class link",
+        key(f"HKU\\{ACCOUNT}\\SOFTWARE\\Classes", link=f"\\Registry\\User\\{ACCOUNT}_Classes"),
+        {},
+    ),
+]
+
+
+def test_what_is_wrong_at_first_sight(driver: Driver) -> None:
+    cases = [
+        call("RegistryScript.JudgeEntry", facts, entry)
+        for _name, entry, facts, _alert, _severity in WRONG_AT_FIRST_SIGHT
+    ]
+    seen = {case[0]: verdict(outcome) for case, outcome in zip(WRONG_AT_FIRST_SIGHT, driver.run(cases), strict=True)}
+    assert seen == {name: (alert, severity) for name, _entry, _facts, alert, severity in WRONG_AT_FIRST_SIGHT}
+
+
+def test_what_is_ordinary(driver: Driver) -> None:
+    cases = [call("RegistryScript.JudgeEntry", facts, entry) for _name, entry, facts in ORDINARY]
+    seen = {
+        case[0]: outcome.result for case, outcome in zip(ORDINARY, driver.run(cases), strict=True) if outcome.result
+    }
+    assert seen == {}
+
+
+def verdict(outcome: Outcome) -> tuple[str, str] | None:
+    assert outcome.error is None, outcome
+    return outcome.result and (outcome.result["Alert"], outcome.result["Severity"])
+
+
+def test_what_changes_mean(driver: Driver) -> None:
+    lsa = r"HKLM\SYSTEM\CurrentControlSet\Control\Lsa\Security Packages"
+    user_run = f"HKU\\{ACCOUNT}\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run\\x"
+    cases: list[tuple[t.Any, ...]] = [
+        ("created", None, value(f"{RUN}\\x", r"C:\x.exe"), "persistence_run_key", "medium"),
+        ("created", None, value(user_run, r"C:\x.exe"), "persistence_run_key", "medium"),
+        (
+            "modified",
+            value(f"{RUN}\\x", "a"),
+            value(f"{RUN}\\x", r"C:\Windows\Temp\x"),
+            "suspicious_registry_entry",
+            "high",
+        ),
+        ("deleted", value(f"{RUN}\\x", "a"), None, "persistence_run_key", "low"),
+        ("created", None, key(f"{SERVICES}\\x"), "persistence_windows_service", "medium"),
+        (
+            "modified",
+            value(f"{SERVICES}\\x\\FailureCommand", ""),
+            value(f"{SERVICES}\\x\\FailureCommand", r"C:\x.exe"),
+            "persistence_windows_service",
+            "high",
+        ),
+        (
+            "modified",
+            key(f"{SERVICES}\\x", dacl="D:(A;;KA;;;SY)"),
+            key(f"{SERVICES}\\x", dacl="D:(A;;KA;;;WD)"),
+            "hijackable_service",
+            "high",
+        ),
+        (
+            "modified",
+            key(RUN, dacl="D:(A;;KR;;;BU)"),
+            key(RUN, dacl="D:(A;;0x20;;;BU)"),
+            "persistence_run_key",
+            "high",
+        ),
+        (
+            "modified",
+            value(lsa, "msv1_0", "REG_MULTI_SZ"),
+            value(lsa, "msv1_0 | e", "REG_MULTI_SZ"),
+            "windows_authentication_changed",
+            "high",
+        ),
+        (
+            "created",
+            None,
+            value(r"HKLM\SOFTWARE\Microsoft\Windows Defender\Exclusions\Paths\D:<U+005C>x", "0", "REG_DWORD"),
+            "windows_defence_changed",
+            "high",
+        ),
+        ("deleted", value(f"{TASK_CACHE}\\Tree\\A\\SD", "00", "REG_BINARY"), None, "hidden_scheduled_task", "high"),
+        (
+            "created",
+            None,
+            value(r"HKLM\SOFTWARE\WOW6432Node\Microsoft\NetSh\x", "x.dll"),
+            "persistence_loaded_library",
+            "high",
+        ),
+    ]
+    calls = [call("RegistryScript.JudgeChange", {}, kind, before, after, 0) for kind, before, after, *_rest in cases]
+    outcomes = driver.run(calls)
+    assert [verdict(outcome) for outcome in outcomes] == [(alert, severity) for *_rest, alert, severity in cases]
+    assert outcomes[0].result["Message"] == f"{RUN}\\x was added with 'C:\\x.exe': it is started at each sign-in"
+    assert outcomes[8].result["Message"] == (
+        f"{lsa} was changed from 'msv1_0' to 'msv1_0 | e': it is loaded into lsass.exe, where it sees passwords"
+    )
+
+
+def test_what_an_ordinary_day_brings_is_explained(driver: Driver) -> None:
+    hive = f"HKU\\{ACCOUNT}"
+    run = f"{hive}\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run"
+    template, session = f"{SERVICES}\\CDPUserSvc", f"{SERVICES}\\CDPUserSvc_3b1c7"
+    program = r"%SystemRoot%\system32\svchost.exe -k UnistackSvcGroup"
+    defender = r"C:\ProgramData\Microsoft\Windows Defender\Definition Updates\{1}\MpKslDrv.sys"
+    services = {
+        f"{template}\\\\Type": "96",
+        f"{template}\\\\ImagePath": program,
+        f"{session}\\\\ImagePath": program,
+        f"{SERVICES}\\MpKsl1\\\\ImagePath": defender,
+    }
+    cases: list[tuple[Tree, str, Tree | None, Tree | None, bool]] = [
+        ({"keys": {hive: False}}, "deleted", value(f"{run}\\x", "x.exe"), None, True),
+        ({"keys": {hive: True}}, "deleted", value(f"{run}\\x", "x.exe"), None, False),
+        (
+            {"last_writes": {f"{hive}\\Volatile Environment": 200, run: 50}},
+            "created",
+            None,
+            value(f"{run}\\x", "x.exe"),
+            True,
+        ),
+        # Written after the baseline; or the account was signed in all the time.
+        (
+            {"last_writes": {f"{hive}\\Volatile Environment": 200, run: 150}},
+            "created",
+            None,
+            value(f"{run}\\x", "x.exe"),
+            False,
+        ),
+        (
+            {"last_writes": {f"{hive}\\Volatile Environment": 90, run: 50}},
+            "created",
+            None,
+            value(f"{run}\\x", "x.exe"),
+            False,
+        ),
+        ({"data": services}, "created", None, key(session), True),
+        ({"data": services}, "deleted", key(session), None, True),
+        ({"data": {**services, f"{session}\\\\ImagePath": "e.exe"}}, "created", None, key(session), False),
+        ({"data": {**services, f"{template}\\\\Type": "32"}}, "created", None, key(session), False),
+        ({"data": services, "writers": {defender: []}}, "created", None, key(f"{SERVICES}\\MpKsl1"), True),
+        ({"data": services, "writers": {defender: ["Users"]}}, "created", None, key(f"{SERVICES}\\MpKsl1"), False),
+    ]
+    outcomes = driver.run([call("RegistryScript.JudgeChange", *case[:4], 100) for case in cases])
+    assert [outcome.result["Explained"] for outcome in outcomes] == [case[4] for case in cases]
+
+
+def test_a_damaged_descriptor_is_no_crash(driver: Driver) -> None:
+    whole = base64.b64decode(descriptor(ADMINISTRATORS, [(0, 0, 0x20019, USERS), (5, 0, 1, USERS)]))
+    damaged = [whole[:length] for length in range(len(whole))]
+    damaged += [whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :] for at in range(len(whole))]
+    function = "file_integrity.SecurityDescriptor.SecurityDescriptor.Parse"
+    outcomes = driver.run([call(function, base64.b64encode(data).decode()) for data in (whole, *damaged)])
+    assert outcomes[0].result["Dacl"].startswith("D:(A;;KR;;;BU)(#0500")
+    assert {outcome.error for outcome in outcomes} == {None, "FormatException"}
