@@ -328,7 +328,9 @@ def _executable(company: str, version: tuple[int, int, int, int]) -> bytes:
     header[152:154] = struct.pack("<H", 0x20B)
     header[260:264] = struct.pack("<I", 16)
     header[280:288] = struct.pack("<II", 0x1000, len(resources))
-    header[392:432] = b".rsrc\0\0\0" + struct.pack("<IIIIIIHHI", len(resources), 0x1000, len(resources), 1024, 0, 0, 0, 0, 0)
+    header[392:432] = b".rsrc\0\0\0" + struct.pack(
+        "<IIIIIIHHI", len(resources), 0x1000, len(resources), 1024, 0, 0, 0, 0, 0
+    )
     return bytes(header) + resources
 
 
