@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The file collector as a real Windows process: real files, links, locks and Authenticode signatures, by Wine.
 
-Wine shows a symbolic link to a file as that file, keeps no creation time and no alternate streams, and refuses to open a
-name with control characters: what it lacks is tested with recorded files in tests/unit/windows.
+Wine shows a symbolic link to a file as that file, keeps no creation time and no alternate streams, and refuses to open
+a name with control characters: what it lacks is tested with recorded files in tests/unit/windows.
 """
 
 from __future__ import annotations
@@ -129,7 +129,8 @@ def test_persistence_places(program: compiler.Program, disk: pathlib.Path) -> No
     paths = [*_PERSISTENCE.values(), r"%SystemRoot%\System32\sethc.exe", r"%windir%\system32\drivers\etc\hosts"]
     step = {"do": "collect", "paths": paths}
     first, second = map(_collected, _run(program, step, step, prefix=prefix))
-    assert first.entries and _differing(first, second) == {}
+    assert first.entries
+    assert _differing(first, second) == {}
 
     planted = {disk / name.format(user=user) for name in _PERSISTENCE}
     for file in planted:
@@ -279,7 +280,7 @@ def test_disturbed_while_read(
 
 
 def test_replaced_while_walked(program: compiler.Program, tmp_path: pathlib.Path) -> None:
-    """A directory that becomes a link between listing and opening does not lead out; a file that vanishes is no error."""
+    """A directory that becomes a link after it was listed does not lead out; a file that vanishes is no error."""
     watched = tmp_path / "watched"
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "secret").write_text("secret")

@@ -4,8 +4,8 @@
 """The file collector on recorded answers of Windows: what Wine does not have, and what an intruder or a cloud makes.
 
 A recorded node has ``name``, and ``children`` if it is a directory; optional are ``attributes``, ``listed`` (the
-attributes in the listing), ``content``, ``behind`` (the content that a filter driver shows), ``streams``, ``reparse`` and
-``descriptor`` (base64), ``size``, and the errors ``error`` (of opening), ``content_error``, ``read_error`` and
+attributes in the listing), ``content``, ``behind`` (the content that a filter driver shows), ``streams``, ``reparse``
+and ``descriptor`` (base64), ``size``, and the errors ``error`` (of opening), ``content_error``, ``read_error`` and
 ``streams_error``.
 """
 
@@ -49,7 +49,7 @@ _UNTRUSTED_ROOT = 0x800B0109
 
 _INSTALLER = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
 
-Node = t.Dict[str, t.Any]
+Node = dict[str, t.Any]
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_streams(program: compiler.Program) -> None:
 
 
 def test_reparse_points(program: compiler.Program) -> None:
-    """Links are recorded with their target and not followed; what a filter driver stores elsewhere is read by handle."""
+    """Links are recorded with their target and not followed; what a filter driver stores is read by handle."""
     collected = _collect(
         program,
         {
@@ -284,7 +284,7 @@ def test_patterns(program: compiler.Program) -> None:
 
 def test_damaged_structures(program: compiler.Program) -> None:
     """Reparse data and programs that are cut off or made up are never an exception."""
-    draw = random.Random(18)
+    draw = random.Random(18)  # noqa: S311 - the same damage in each run, nothing secret
     link = base64.b64decode(_reparse(0xA000000C, r"\??\C:\Windows"))
     executable = _executable("Contoso Ltd.", (1, 2, 3, 4))
     cases = []
@@ -417,7 +417,7 @@ def test_unsigned_among_signed(program: compiler.Program) -> None:
 
 
 def test_unsigned_tools_page_nobody(program: compiler.Program) -> None:
-    """Tools of third parties without signatures are silent: alone, in a directory of their own and beside signed ones."""
+    """Tools of third parties without signatures are silent: alone, among their own and beside signed ones."""
     tools = [{"path": rf"C:\Tools\{n}.exe", "signature": "none", "company": "Tool"} for n in range(30)]
     vendor = [_signed(rf"C:\Vendor\{number}.dll", "Vendor") for number in range(15)]
     library = {"path": r"C:\Vendor\zlib1.dll", "signature": "none"}

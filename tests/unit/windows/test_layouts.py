@@ -129,7 +129,7 @@ _KERNEL_OFFSETS = {
     "Registry.NativeKey.PartialData": ("KEY_VALUE_PARTIAL_INFORMATION", "Data"),
 }
 
-Member = t.Tuple[str, t.Optional[str]]
+Member = tuple[str, str | None]
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,8 @@ def _measured(headers: str, members: t.Collection[Member]) -> dict[Member, int]:
     ordered = sorted(members, key=str)
     values = (f"sizeof({struct})" if field is None else f"offsetof({struct}, {field})" for struct, field in ordered)
     # One more than each: the assembly abbreviates zeros.
-    source = f"{headers}#include <stddef.h>\nconst unsigned long long measured[] = {{ {', '.join(f'{v} + 1' for v in values)} }};\n"
+    numbers = ", ".join(f"{value} + 1" for value in values)
+    source = f"{headers}#include <stddef.h>\nconst unsigned long long measured[] = {{ {numbers} }};\n"
     assembly = subprocess.run(
         [_COMPILER, "-x", "c", "-S", "-w", "-D_WIN32_WINNT=0x0A00", "-o", "-", "-"],
         input=source,
@@ -158,9 +159,8 @@ def _measured(headers: str, members: t.Collection[Member]) -> dict[Member, int]:
         timeout=60,
     )
     assert assembly.returncode == 0, assembly.stderr
-    numbers = [int(number) - 1 for number in re.findall(r"^\s*\.quad\s+(\d+)", assembly.stdout, re.MULTILINE)]
-    assert len(numbers) == len(ordered)
-    return dict(zip(ordered, numbers, strict=True))
+    found = re.findall(r"^\s*\.quad\s+(\d+)", assembly.stdout, re.MULTILINE)
+    return {member: int(number) - 1 for member, number in zip(ordered, found, strict=True)}
 
 
 def test_every_struct_is_laid_out_as_in_the_headers(declared: dict[str, dict[str, t.Any]]) -> None:
