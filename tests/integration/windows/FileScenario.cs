@@ -86,8 +86,9 @@ public static class FileScenario
             case "grant":
                 FileInfo file = new FileInfo((string)step["path"]);
                 FileSecurity security = file.GetAccessControl();
+                SecurityIdentifier account = new SecurityIdentifier((string)step["sid"]);
                 security.AddAccessRule(new FileSystemAccessRule(
-                    new SecurityIdentifier((string)step["sid"]), FileSystemRights.FullControl, AccessControlType.Allow));
+                    account, FileSystemRights.FullControl, AccessControlType.Allow));
                 file.SetAccessControl(security);
                 return null;
             case "write":
@@ -141,6 +142,7 @@ public static class FileScenario
         }
         Dictionary<string, object> result = new Dictionary<string, object>();
         result["seconds"] = stopwatch.Elapsed.TotalSeconds;
+        result["peak"] = Process.GetCurrentProcess().PeakWorkingSet64;
         result["coverage"] = coverage.Entry();
         result["entries"] = entries;
         return Json.Write(result);
@@ -306,9 +308,9 @@ public static class FileScenario
             return _file.FinalPath(out path);
         }
 
-        public int List(ICollection<DirectoryItem> items)
+        public int List(ICollection<DirectoryItem> items, bool isFirst)
         {
-            return _file.List(items);
+            return _file.List(items, isFirst);
         }
 
         public int Reparse(out byte[] data)

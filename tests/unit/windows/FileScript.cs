@@ -127,7 +127,11 @@ public static class FileScript
         {
             read.Add(name);
         }
-        return new Dictionary<string, object> { { "entries", entries }, { "coverage", coverage.Entry() }, { "read", read } };
+        Dictionary<string, object> result = new Dictionary<string, object>();
+        result["entries"] = entries;
+        result["coverage"] = coverage.Entry();
+        result["read"] = read;
+        return result;
     }
 
     private static object Judge(Dictionary<string, object> single)
@@ -336,7 +340,8 @@ public sealed class RecordedFiles : IFiles, IFileSecurity, IStreams, IAuthentico
         {
             foreach (KeyValuePair<string, object> stream in (Dictionary<string, object>)recorded)
             {
-                streams.Add(new StreamItem { Name = ":" + stream.Key + ":$DATA", Size = ((string)stream.Value).Length });
+                int size = ((string)stream.Value).Length;
+                streams.Add(new StreamItem { Name = ":" + stream.Key + ":$DATA", Size = size });
             }
         }
         return 0;
@@ -368,7 +373,8 @@ public sealed class RecordedFiles : IFiles, IFileSecurity, IStreams, IAuthentico
         {
             return null;
         }
-        return new Verification { Status = (uint)FileScript.Number(node.Fields, name, 0), Signer = "Signer", Root = "AB" };
+        uint status = (uint)FileScript.Number(node.Fields, name, 0);
+        return new Verification { Status = status, Signer = "Signer", Root = "AB" };
     }
 }
 
@@ -410,13 +416,13 @@ public sealed class RecordedFile : IOpenFile
         return 0;
     }
 
-    public int List(ICollection<DirectoryItem> items)
+    public int List(ICollection<DirectoryItem> items, bool isFirst)
     {
         if (_use != FileUse.Content)
         {
             return FileErrors.AccessDenied;
         }
-        if (_isListed || Node.Children.Count == 0)
+        if ((_isListed && !isFirst) || Node.Children.Count == 0)
         {
             return FileErrors.NoMoreFiles;
         }

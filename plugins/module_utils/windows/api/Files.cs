@@ -37,7 +37,9 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
     /// <summary>What a handle is opened for.</summary>
     public enum FileUse
     {
-        /// <summary>Attributes and the security descriptor. Share modes of other programs do not prevent that.</summary>
+        /// <summary>
+        /// Attributes and the security descriptor. Share modes of other programs do not prevent that.
+        /// </summary>
         Attributes,
 
         /// <summary>That, and the content of a file or the names in a directory.</summary>
@@ -91,8 +93,10 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
         /// <summary>Return the path as the file system has it, without links (\\?\C:\Windows).</summary>
         int FinalPath(out string path);
 
-        /// <summary>Add the next names of a directory, without . and ..; NoMoreFiles after the last.</summary>
-        int List(ICollection<DirectoryItem> items);
+        /// <summary>
+        /// Add the next names of a directory, or the first ones again, without . and ..; NoMoreFiles after the last.
+        /// </summary>
+        int List(ICollection<DirectoryItem> items, bool isFirst);
 
         /// <summary>Return the REPARSE_DATA_BUFFER of a reparse point.</summary>
         int Reparse(out byte[] data);
@@ -231,6 +235,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
     internal sealed class NativeFile : IOpenFile
     {
         private const int IdBothDirectoryInfo = 10;
+        private const int IdBothDirectoryRestartInfo = 11;
         private const uint GetReparsePoint = 0x000900A8;
 
         // MAXIMUM_REPARSE_DATA_BUFFER_SIZE.
@@ -331,10 +336,11 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
             return 0;
         }
 
-        public int List(ICollection<DirectoryItem> items)
+        public int List(ICollection<DirectoryItem> items, bool isFirst)
         {
             byte[] data = _listing ?? (_listing = new byte[ListingSize]);
-            if (!GetFileInformationByHandleEx(_handle, IdBothDirectoryInfo, data, data.Length))
+            int kind = isFirst ? IdBothDirectoryRestartInfo : IdBothDirectoryInfo;
+            if (!GetFileInformationByHandleEx(_handle, kind, data, data.Length))
             {
                 return Marshal.GetLastWin32Error();
             }

@@ -19,8 +19,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 
     /// <summary>
-    /// Walks what the paths of a watch stand for. Each name is opened relative to the handle of its directory, a link is
-    /// recorded and never followed: what is replaced meanwhile cannot lead out of the watch.
+    /// Walks what the paths of a watch stand for. Each name is opened relative to the handle of its directory, a link
+    /// is recorded and never followed: what is replaced meanwhile cannot lead out of the watch.
     /// </summary>
     public sealed class FileWalk
     {
@@ -296,8 +296,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             List<DirectoryItem> items = new List<DirectoryItem>();
             int error;
-            while ((error = directory.List(items)) == 0)
+            bool isFirst = true;
+            while ((error = directory.List(items, isFirst)) == 0)
             {
+                isFirst = false;
                 foreach (DirectoryItem item in items)
                 {
                     if (IsOver)
