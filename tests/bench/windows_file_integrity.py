@@ -58,7 +58,7 @@ def run() -> dict[str, t.Any]:
 
 
 def _fill(root: pathlib.Path) -> int:
-    """Make files with the sizes of a Windows directory, one in twenty a signed program; return how many bytes they have."""
+    """Make files of usual sizes, one in twenty a signed program; return how many bytes they have."""
     draw = random.Random(18)  # noqa: S311 - the same tree in each run, nothing secret
     assemblies = sorted(toolchain.windows_runtime().assemblies.glob("*.dll"))
     total = 0

@@ -9,8 +9,10 @@ using System.Text;
 using Microsoft.Win32.SafeHandles;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileLinks;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileSecurity;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Hashing;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Streams;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
@@ -74,6 +76,8 @@ public static class FileScript
                 {
                     return "refused: " + error.Message;
                 }
+            case "servicing":
+                return Service(single);
             case "digest":
                 return Digest(Convert.FromBase64String((string)single["data"]));
             default:
@@ -171,6 +175,24 @@ public static class FileScript
         return judgement == null
             ? null
             : new List<object> { judgement.Explained, judgement.Package, judgement.Version, judgement.Message };
+    }
+
+    private static object Service(Dictionary<string, object> single)
+    {
+        RecordedRegistry registry = new RecordedRegistry((Dictionary<string, object>)single["registry"]);
+        Servicing servicing = new Servicing(registry, new RecordedLinks(single), @"C:\Windows");
+        Installation product = servicing.ProductSince((string)single["path"], 1000);
+        Dictionary<string, object> result = new Dictionary<string, object>();
+        result["in_store"] = servicing.IsInStore((string)single["path"]);
+        List<object> updates = new List<object>();
+        foreach (Installation update in servicing.UpdatesSince(1000))
+        {
+            updates.Add(new List<object> { update.Name, update.Version, update.Time });
+        }
+        result["updates"] = updates;
+        result["product"] = product == null ? null : new List<object> { product.Name, product.Version };
+        result["profiles"] = new List<object>(new HostPaths(registry).Profiles);
+        return result;
     }
 
     private static Entry ReadEntry(object given)
@@ -512,5 +534,131 @@ public sealed class RecordedServicing : IServicing
     private static Installation Read(List<object> recorded)
     {
         return new Installation { Name = (string)recorded[0], Version = (string)recorded[1], Time = (long)recorded[2] };
+    }
+}
+
+public sealed class RecordedLinks : IFileLinks
+{
+    private readonly Dictionary<string, object> _case;
+
+    public RecordedLinks(Dictionary<string, object> single)
+    {
+        _case = single;
+    }
+
+    public int List(string path, ICollection<string> names)
+    {
+        foreach (string name in FileScript.Texts(_case, "links"))
+        {
+            names.Add(name);
+        }
+        return names.Count == 0 ? FileErrors.FileNotFound : 0;
+    }
+}
+
+/// <summary>A recorded HKLM: paths of keys with their values, texts or numbers; "*" is the time of the last write.
+/// </summary>
+public sealed class RecordedRegistry : IRegistry
+{
+    public readonly Dictionary<string, object> Keys;
+
+    public RecordedRegistry(Dictionary<string, object> keys)
+    {
+        Keys = keys;
+    }
+
+    public uint OpenRoot(string hive, out IRegistryKey key)
+    {
+        key = new RecordedKey(this, "");
+        return RegistryStatus.Success;
+    }
+}
+
+public sealed class RecordedKey : IRegistryKey
+{
+    private readonly RecordedRegistry _registry;
+    private readonly string _path;
+    private readonly List<string> _subkeys = new List<string>();
+    private readonly Dictionary<string, object> _values;
+
+    public RecordedKey(RecordedRegistry registry, string path)
+    {
+        _registry = registry;
+        _path = path;
+        object values;
+        _values = registry.Keys.TryGetValue(path, out values)
+            ? (Dictionary<string, object>)values
+            : new Dictionary<string, object>();
+        foreach (string key in registry.Keys.Keys)
+        {
+            if (key.StartsWith(path + "\\", StringComparison.Ordinal))
+            {
+                string name = key.Substring(path.Length + 1).Split('\\')[0];
+                if (!_subkeys.Contains(name))
+                {
+                    _subkeys.Add(name);
+                }
+            }
+        }
+    }
+
+    public uint Open(string name, bool followLink, out IRegistryKey key)
+    {
+        string path = _path.Length == 0 ? name : _path + "\\" + name;
+        foreach (string existing in _registry.Keys.Keys)
+        {
+            if (existing == path || existing.StartsWith(path + "\\", StringComparison.Ordinal))
+            {
+                key = new RecordedKey(_registry, path);
+                return RegistryStatus.Success;
+            }
+        }
+        key = null;
+        return RegistryStatus.NameNotFound;
+    }
+
+    public uint Query(out KeyInformation information)
+    {
+        information = new KeyInformation { LastWrite = FileScript.Number(_values, "*", 0) };
+        return RegistryStatus.Success;
+    }
+
+    public uint Subkey(int index, out string name)
+    {
+        name = index < _subkeys.Count ? _subkeys[index] : null;
+        return name == null ? RegistryStatus.NoMoreEntries : RegistryStatus.Success;
+    }
+
+    public uint Value(int index, out RegistryValue value)
+    {
+        List<string> names = new List<string>(_values.Keys);
+        names.Remove("*");
+        value = null;
+        return index < names.Count ? Find(names[index], out value) : RegistryStatus.NoMoreEntries;
+    }
+
+    public uint Find(string name, out RegistryValue value)
+    {
+        object recorded;
+        value = null;
+        if (!_values.TryGetValue(name, out recorded))
+        {
+            return RegistryStatus.NameNotFound;
+        }
+        value = new RegistryValue { Name = name };
+        value.Data = recorded is long
+            ? BitConverter.GetBytes((uint)(long)recorded)
+            : Encoding.Unicode.GetBytes((string)recorded + "\0");
+        return RegistryStatus.Success;
+    }
+
+    public uint Security(out byte[] descriptor)
+    {
+        descriptor = null;
+        return RegistryStatus.AccessDenied;
+    }
+
+    public void Dispose()
+    {
     }
 }

@@ -493,6 +493,45 @@ def test_nothing_else_explains(program: compiler.Program, changed: dict[str, t.A
     assert _run(program, {**_UPDATE, **changed}) == [None]
 
 
+def test_records_of_installations(program: compiler.Program) -> None:
+    """Updates, products, the component store and the profiles are read where Windows records them."""
+    packages = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\Packages"
+    installer = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Installer\UserData\S-1-5-18"
+    profiles = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList"
+
+    def package(time: int, state: int = 0x70) -> dict[str, int]:
+        return {"CurrentState": state, "InstallTimeHigh": time >> 32, "InstallTimeLow": time & 0xFFFFFFFF}
+
+    late = 5 << 32
+    registry = {
+        rf"{packages}\Package_for_KB5034123~31bf3856ad364e35~amd64~~19041.1.1.2": package(late),
+        rf"{packages}\Package_for_RollupFix~31bf3856ad364e35~amd64~~19041.3930.1.7": package(late + 1),
+        rf"{packages}\Package_for_KB5000001~31bf3856ad364e35~amd64~~10.0.1.0": package(10),
+        rf"{packages}\Package_for_KB5000002~31bf3856ad364e35~amd64~~10.0.1.0": package(late, state=0x40),
+        rf"{installer}\Components\C1": {"P1": r"C:\Program Files\Contoso\contoso.exe"},
+        rf"{installer}\Products\P1\InstallProperties": {"DisplayName": "Contoso", "DisplayVersion": "7.1", "*": 2000},
+        profiles: {"Default": r"C:\Users\Default"},
+        rf"{profiles}\S-1-5-21-1": {"ProfileImagePath": r"C:\Users\ann"},
+        rf"{profiles}\S-1-5-21-2": {"State": 1},
+    }
+    case = {"do": "servicing", "registry": registry, "path": r"C:\Program Files\Contoso\lib.dll"}
+    links = [r"\Windows\System32\x.dll", r"\Windows\WinSxS\amd64_x\x.dll"]
+    product, stored, plain = _run(
+        program,
+        case,
+        {**case, "path": r"C:\Windows\System32\x.dll", "links": links},
+        {**case, "path": r"C:\x.dll", "links": [r"\Windows\WinSxSfake\x.dll"]},
+    )
+    assert product["updates"] == [
+        ["KB5034123", "19041.1.1.2", late],
+        ["Package_for_RollupFix", "19041.3930.1.7", late + 1],
+    ]
+    assert product["product"] == ["Contoso", "7.1"]
+    assert product["profiles"] == [r"C:\Users\Default", r"C:\Users\ann"]
+    assert [result["in_store"] for result in (product, stored, plain)] == [False, True, False]
+    assert plain["product"] is None
+
+
 def test_digest_can_be_used_again(program: compiler.Program) -> None:
     data = bytes(range(256)) * 5000
     (digest,) = _run(program, {"do": "digest", "data": base64.b64encode(data).decode()})

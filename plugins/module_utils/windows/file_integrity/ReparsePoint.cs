@@ -59,7 +59,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 
         /// <summary>
         /// Say whether the data behind it is a file of this volume, which its file system filter shows when it is
-        /// opened by handle without FILE_OPEN_REPARSE_POINT: deduplicated, compressed, tiered and cloud files, and layers.
+        /// opened by handle without FILE_OPEN_REPARSE_POINT: deduplicated, compressed, tiered and cloud files, and
+        /// layers.
         /// </summary>
         public bool HasContent
         {
