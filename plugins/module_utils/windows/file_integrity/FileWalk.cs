@@ -62,6 +62,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>Read all that a pattern stands for.</summary>
         public void Start(PathPattern pattern)
         {
+            if (IsFinished(pattern.Text))
+            {
+                return;
+            }
             uint type = _files.DriveType(pattern.Root);
             if (type != FixedDrive && type != NoDrive)
             {

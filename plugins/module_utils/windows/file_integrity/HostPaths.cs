@@ -138,6 +138,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
                 paths.Add(replaced);
                 return paths;
             }
+            if (host.Profiles.Count == 0)
+            {
+                missing = "USERPROFILE";
+            }
             foreach (string profile in host.Profiles)
             {
                 paths.Add(replaced.Replace(Profile, profile.TrimEnd('\\')));
