@@ -452,7 +452,8 @@ public sealed class RecordedFile : IOpenFile
         foreach (RecordedNode child in Node.Children)
         {
             uint listed = (uint)FileScript.Number(child.Fields, "listed", child.Attributes);
-            items.Add(new DirectoryItem { Name = child.Name, Attributes = listed });
+            ulong id = (ulong)FileScript.Number(child.Fields, "listed_id", child.Id);
+            items.Add(new DirectoryItem { Name = child.Name, Attributes = listed, Id = id });
         }
         return 0;
     }

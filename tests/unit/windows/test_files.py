@@ -212,7 +212,10 @@ def test_names_stay_apart(program: compiler.Program) -> None:
 
 
 def test_loops_and_limits(program: compiler.Program) -> None:
-    """A path with a separator in its name is none; too many files and too many levels end with a reason."""
+    """A replaced directory and a name with a separator lead nowhere; too many files end with a reason."""
+    swapped = _collect(program, {"name": "swapped", "listed_id": 1 << 40, "children": [{"name": "outside"}]})
+    assert set(swapped.entries) == {r"C:\Watched"}
+    assert "replaced" in swapped.skipped[r"C:\Watched\swapped"]
     hostile = _collect(program, {"name": r"..\..\Windows"}, {"name": "fine"})
     assert set(hostile.entries) == {r"C:\Watched", r"C:\Watched\fine"}
     many = _collect(program, *({"name": str(number)} for number in range(20)), limit=10)

@@ -104,6 +104,7 @@ _BEGINNINGS = {"Authenticode.CRYPT_PROVIDER_CERT", "Authenticode.CRYPT_PROVIDER_
 # FILE.CLASS.CONSTANT: the struct and field whose offset it is; without a field, the size of the struct.
 _OFFSETS = {
     "Files.NativeFile.AttributesOffset": ("FILE_ID_BOTH_DIR_INFO", "FileAttributes"),
+    "Files.NativeFile.IdOffset": ("FILE_ID_BOTH_DIR_INFO", "FileId"),
     "Files.NativeFile.NameLengthOffset": ("FILE_ID_BOTH_DIR_INFO", "FileNameLength"),
     "Files.NativeFile.NameOffset": ("FILE_ID_BOTH_DIR_INFO", "FileName"),
     "Streams.NativeStreams.NameLengthOffset": ("FILE_STREAM_INFO", "StreamNameLength"),

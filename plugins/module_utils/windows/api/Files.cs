@@ -64,6 +64,9 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
         /// <summary>As stored: it can hold lone surrogates and end in a blank or dot.</summary>
         public string Name;
         public uint Attributes;
+
+        /// <summary>As <see cref="FileFacts.Id"/>; 0 where the file system has none.</summary>
+        public ulong Id;
     }
 
     /// <summary>The files of a host. Methods return 0 or a Win32 error, with null results.</summary>
@@ -266,6 +269,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
         // Offsets in FILE_ID_BOTH_DIR_INFO (winbase.h).
         internal const int AttributesOffset = 56;
         internal const int NameLengthOffset = 60;
+        internal const int IdOffset = 96;
         internal const int NameOffset = 104;
 
         [DllImport("kernel32.dll", SetLastError = true)]
@@ -349,6 +353,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
             {
                 DirectoryItem item = new DirectoryItem();
                 item.Attributes = BitConverter.ToUInt32(data, position + AttributesOffset);
+                item.Id = BitConverter.ToUInt64(data, position + IdOffset);
                 item.Name = Text(data, position + NameOffset, BitConverter.ToInt32(data, position + NameLengthOffset));
                 if (item.Name != "." && item.Name != "..")
                 {

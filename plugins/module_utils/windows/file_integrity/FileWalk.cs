@@ -148,6 +148,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     return;
                 }
                 item.Attributes = facts.Attributes & ~FileAttribute.RecallOnOpen;
+                item.Id = facts.Id;
                 item.Name = StoredName(child, pattern.Names[index]);
             }
             if (index == pattern.Names.Length - 1)
@@ -197,11 +198,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             using (child)
             {
-                FileFacts facts;
-                error = child.Query(out facts);
-                if (error != 0)
+                FileFacts facts = FactsOf(child, path, item);
+                if (facts == null)
                 {
-                    NoteUnopened(path, error);
                     return;
                 }
                 if (((item.Attributes | facts.Attributes) & FileAttribute.Reparse) != 0)
@@ -258,8 +257,33 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             using (file)
             {
-                Take(file, path, item.Attributes, contentError, levels, depth);
+                if (!isListed || FactsOf(file, path, item) != null)
+                {
+                    Take(file, path, item.Attributes, contentError, levels, depth);
+                }
             }
+        }
+
+        /// <summary>
+        /// Return the facts of an open directory; null, with the reason in the coverage, when it is not the listed one
+        /// any more: even a system that follows links by itself does not lead out of the watch.
+        /// </summary>
+        private FileFacts FactsOf(IOpenFile file, string path, DirectoryItem item)
+        {
+            FileFacts facts;
+            int error = file.Query(out facts);
+            if (error != 0)
+            {
+                NoteUnopened(path, error);
+                return null;
+            }
+            // FILE_INVALID_FILE_ID is -1.
+            if (item.Id != 0 && item.Id != ulong.MaxValue && item.Id != facts.Id)
+            {
+                Skip(path, "it was replaced after its directory was listed");
+                return null;
+            }
+            return facts;
         }
 
         private void Take(IOpenFile file, string path, uint listed, int contentError, int levels, int depth)
