@@ -7,7 +7,6 @@ using System;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.IO;
-using System.Runtime.InteropServices;
 using System.Security.AccessControl;
 using System.Security.Principal;
 using System.Text;
@@ -35,10 +34,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 /// </summary>
 public static class FileScenario
 {
-    [DllImport("kernel32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
-    [return: MarshalAs(UnmanagedType.U1)]
-    private static extern bool CreateSymbolicLinkW(string link, string target, int flags);
-
     public static int Main(string[] arguments)
     {
         if (arguments.Length > 0 && arguments[0] == "hold")
@@ -86,8 +81,9 @@ public static class FileScenario
             case "grant":
                 FileInfo file = new FileInfo((string)step["path"]);
                 FileSecurity security = file.GetAccessControl();
+                SecurityIdentifier account = new SecurityIdentifier((string)step["sid"]);
                 security.AddAccessRule(new FileSystemAccessRule(
-                    new SecurityIdentifier((string)step["sid"]), FileSystemRights.FullControl, AccessControlType.Allow));
+                    account, FileSystemRights.FullControl, AccessControlType.Allow));
                 file.SetAccessControl(security);
                 return null;
             case "write":
@@ -141,6 +137,7 @@ public static class FileScenario
         }
         Dictionary<string, object> result = new Dictionary<string, object>();
         result["seconds"] = stopwatch.Elapsed.TotalSeconds;
+        result["peak"] = Process.GetCurrentProcess().PeakWorkingSet64;
         result["coverage"] = coverage.Entry();
         result["entries"] = entries;
         return Json.Write(result);
@@ -266,11 +263,11 @@ public static class FileScenario
             _isDone = true;
             if (_action == "replace")
             {
-                string target = Path.Combine(Path.GetDirectoryName(Path.GetDirectoryName(_path)), "outside");
-                Directory.Move(_path, _path + ".moved");
-                if (!CreateSymbolicLinkW(_path, target, 1))
+                // Wine makes no links: the test does it when it sees the one file, and says so by the other.
+                File.WriteAllText(_path + ".now", "");
+                for (int waited = 0; waited < 600 && !File.Exists(_path + ".done"); waited++)
                 {
-                    throw new IOException("no link could be made, error " + Marshal.GetLastWin32Error());
+                    Thread.Sleep(50);
                 }
             }
             else
@@ -306,9 +303,9 @@ public static class FileScenario
             return _file.FinalPath(out path);
         }
 
-        public int List(ICollection<DirectoryItem> items)
+        public int List(ICollection<DirectoryItem> items, bool isFirst)
         {
-            return _file.List(items);
+            return _file.List(items, isFirst);
         }
 
         public int Reparse(out byte[] data)

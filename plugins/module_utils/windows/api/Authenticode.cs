@@ -46,7 +46,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
         Verification Catalogue(IOpenFile file, string path, out bool isKnown);
     }
 
-    /// <summary>Signatures through wintrust.dll: no revocation list is fetched, certificates come from the cache.</summary>
+    /// <summary>
+    /// Signatures through wintrust.dll: no revocation list is fetched, certificates come from the cache.
+    /// </summary>
     public sealed class NativeAuthenticode : IAuthenticode, IDisposable
     {
         // WINTRUST_ACTION_GENERIC_VERIFY_V2 (softpub.h).
@@ -172,7 +174,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
             IntPtr admin, byte[] hash, int length, int flags, IntPtr previous);
 
         [DllImport("wintrust.dll", CharSet = CharSet.Unicode)]
-        private static extern bool CryptCATCatalogInfoFromContext(IntPtr catalogue, ref CATALOG_INFO information, int flags);
+        private static extern bool CryptCATCatalogInfoFromContext(
+            IntPtr catalogue, ref CATALOG_INFO information, int flags);
 
         [DllImport("wintrust.dll")]
         private static extern bool CryptCATAdminReleaseCatalogContext(IntPtr admin, IntPtr catalogue, int flags);
@@ -384,7 +387,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
 
         private static string Part(X500DistinguishedName name, string label)
         {
-            string text = name.Decode(X500DistinguishedNameFlags.UseNewLines | X500DistinguishedNameFlags.DoNotUseQuotes);
+            string text = name.Decode(
+                X500DistinguishedNameFlags.UseNewLines | X500DistinguishedNameFlags.DoNotUseQuotes);
             foreach (string line in text.Split('\n'))
             {
                 if (line.StartsWith(label, StringComparison.Ordinal))

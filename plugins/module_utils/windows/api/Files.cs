@@ -37,7 +37,9 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
     /// <summary>What a handle is opened for.</summary>
     public enum FileUse
     {
-        /// <summary>Attributes and the security descriptor. Share modes of other programs do not prevent that.</summary>
+        /// <summary>
+        /// Attributes and the security descriptor. Share modes of other programs do not prevent that.
+        /// </summary>
         Attributes,
 
         /// <summary>That, and the content of a file or the names in a directory.</summary>
@@ -62,6 +64,9 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
         /// <summary>As stored: it can hold lone surrogates and end in a blank or dot.</summary>
         public string Name;
         public uint Attributes;
+
+        /// <summary>As <see cref="FileFacts.Id"/>; 0 where the file system has none.</summary>
+        public ulong Id;
     }
 
     /// <summary>The files of a host. Methods return 0 or a Win32 error, with null results.</summary>
@@ -91,8 +96,10 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
         /// <summary>Return the path as the file system has it, without links (\\?\C:\Windows).</summary>
         int FinalPath(out string path);
 
-        /// <summary>Add the next names of a directory, without . and ..; NoMoreFiles after the last.</summary>
-        int List(ICollection<DirectoryItem> items);
+        /// <summary>
+        /// Add the next names of a directory, or the first ones again, without . and ..; NoMoreFiles after the last.
+        /// </summary>
+        int List(ICollection<DirectoryItem> items, bool isFirst);
 
         /// <summary>Return the REPARSE_DATA_BUFFER of a reparse point.</summary>
         int Reparse(out byte[] data);
@@ -231,6 +238,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
     internal sealed class NativeFile : IOpenFile
     {
         private const int IdBothDirectoryInfo = 10;
+        private const int IdBothDirectoryRestartInfo = 11;
         private const uint GetReparsePoint = 0x000900A8;
 
         // MAXIMUM_REPARSE_DATA_BUFFER_SIZE.
@@ -261,6 +269,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
         // Offsets in FILE_ID_BOTH_DIR_INFO (winbase.h).
         internal const int AttributesOffset = 56;
         internal const int NameLengthOffset = 60;
+        internal const int IdOffset = 96;
         internal const int NameOffset = 104;
 
         [DllImport("kernel32.dll", SetLastError = true)]
@@ -331,10 +340,11 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
             return 0;
         }
 
-        public int List(ICollection<DirectoryItem> items)
+        public int List(ICollection<DirectoryItem> items, bool isFirst)
         {
             byte[] data = _listing ?? (_listing = new byte[ListingSize]);
-            if (!GetFileInformationByHandleEx(_handle, IdBothDirectoryInfo, data, data.Length))
+            int kind = isFirst ? IdBothDirectoryRestartInfo : IdBothDirectoryInfo;
+            if (!GetFileInformationByHandleEx(_handle, kind, data, data.Length))
             {
                 return Marshal.GetLastWin32Error();
             }
@@ -343,6 +353,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
             {
                 DirectoryItem item = new DirectoryItem();
                 item.Attributes = BitConverter.ToUInt32(data, position + AttributesOffset);
+                item.Id = BitConverter.ToUInt64(data, position + IdOffset);
                 item.Name = Text(data, position + NameOffset, BitConverter.ToInt32(data, position + NameLengthOffset));
                 if (item.Name != "." && item.Name != "..")
                 {

@@ -51,8 +51,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         }
 
         /// <summary>
-        /// Read at most size bytes: what is appended meanwhile belongs to the next run. A file that is shorter by now is
-        /// read to its end.
+        /// Read at most size bytes: what is appended meanwhile belongs to the next run. A file that is shorter by now
+        /// is read to its end.
         /// </summary>
         public Content Read(IOpenFile file, long size, Deadline deadline)
         {

@@ -150,7 +150,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             return expanded;
         }
 
-        /// <summary>Say whether each path can come from one pattern only: they begin with different literal names.</summary>
+        /// <summary>
+        /// Say whether each path can come from one pattern only: they begin with different literal names.
+        /// </summary>
         private static bool IsUnique(List<PathPattern> patterns)
         {
             for (int left = 0; left < patterns.Count; left++)
@@ -176,7 +178,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 string one = left.Names[index];
                 string other = right.Names[index];
-                if (PathPattern.IsGlob(one) || PathPattern.IsGlob(other) || one.IndexOf('~') >= 0 || other.IndexOf('~') >= 0)
+                if (!IsOnlyName(one) || !IsOnlyName(other))
                 {
                     return false;
                 }
@@ -186,6 +188,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 }
             }
             return false;
+        }
+
+        /// <summary>Say whether no other text is this name: neither a glob nor, perhaps, an 8.3 name.</summary>
+        private static bool IsOnlyName(string name)
+        {
+            return !PathPattern.IsGlob(name) && name.IndexOf('~') < 0;
         }
     }
 }

@@ -46,7 +46,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
     /// <summary>Makes entries of open files. Not for use by several threads.</summary>
     public sealed class FileReader
     {
-        /// <summary>The content of larger sparse files, in bytes, is not read: a terabyte of them costs nothing.</summary>
+        /// <summary>
+        /// The content of larger sparse files, in bytes, is not read: a terabyte of them costs nothing.
+        /// </summary>
         public const long LargestSparse = 1L << 30;
 
         /// <summary>How many streams are read of one file.</summary>
@@ -275,7 +277,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             else if (point != null && !point.HasContent)
             {
-                problem = "it is a reparse point of the kind " + point.TagName + ", whose content only its driver reads";
+                problem = "only its driver reads the content of a reparse point of the kind " + point.TagName;
             }
             if (problem != null)
             {

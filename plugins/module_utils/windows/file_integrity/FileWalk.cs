@@ -19,8 +19,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 
     /// <summary>
-    /// Walks what the paths of a watch stand for. Each name is opened relative to the handle of its directory, a link is
-    /// recorded and never followed: what is replaced meanwhile cannot lead out of the watch.
+    /// Walks what the paths of a watch stand for. Each name is opened relative to the handle of its directory, a link
+    /// is recorded and never followed: what is replaced meanwhile cannot lead out of the watch.
     /// </summary>
     public sealed class FileWalk
     {
@@ -62,6 +62,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>Read all that a pattern stands for.</summary>
         public void Start(PathPattern pattern)
         {
+            if (IsFinished(pattern.Text))
+            {
+                return;
+            }
             uint type = _files.DriveType(pattern.Root);
             if (type != FixedDrive && type != NoDrive)
             {
@@ -144,6 +148,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     return;
                 }
                 item.Attributes = facts.Attributes & ~FileAttribute.RecallOnOpen;
+                item.Id = facts.Id;
                 item.Name = StoredName(child, pattern.Names[index]);
             }
             if (index == pattern.Names.Length - 1)
@@ -193,11 +198,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             using (child)
             {
-                FileFacts facts;
-                error = child.Query(out facts);
-                if (error != 0)
+                FileFacts facts = FactsOf(child, path, item);
+                if (facts == null)
                 {
-                    NoteUnopened(path, error);
                     return;
                 }
                 if (((item.Attributes | facts.Attributes) & FileAttribute.Reparse) != 0)
@@ -254,8 +257,33 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             using (file)
             {
-                Take(file, path, item.Attributes, contentError, levels, depth);
+                if (!isListed || FactsOf(file, path, item) != null)
+                {
+                    Take(file, path, item.Attributes, contentError, levels, depth);
+                }
             }
+        }
+
+        /// <summary>
+        /// Return the facts of an open directory; null, with the reason in the coverage, when it is not the listed one
+        /// any more: even a system that follows links by itself does not lead out of the watch.
+        /// </summary>
+        private FileFacts FactsOf(IOpenFile file, string path, DirectoryItem item)
+        {
+            FileFacts facts;
+            int error = file.Query(out facts);
+            if (error != 0)
+            {
+                NoteUnopened(path, error);
+                return null;
+            }
+            // FILE_INVALID_FILE_ID is -1.
+            if (item.Id != 0 && item.Id != ulong.MaxValue && item.Id != facts.Id)
+            {
+                Skip(path, "it was replaced after its directory was listed");
+                return null;
+            }
+            return facts;
         }
 
         private void Take(IOpenFile file, string path, uint listed, int contentError, int levels, int depth)
@@ -296,8 +324,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             List<DirectoryItem> items = new List<DirectoryItem>();
             int error;
-            while ((error = directory.List(items)) == 0)
+            bool isFirst = true;
+            while ((error = directory.List(items, isFirst)) == 0)
             {
+                isFirst = false;
                 foreach (DirectoryItem item in items)
                 {
                     if (IsOver)

@@ -14,7 +14,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
     /// <summary>What the variables in paths stand for on a host.</summary>
     public interface IHostPaths
     {
-        /// <summary>Return the value of a variable that is the same for every account; null where there is none.</summary>
+        /// <summary>
+        /// Return the value of a variable that is the same for every account; null where there is none.
+        /// </summary>
         string Variable(string name);
 
         /// <summary>The directories of the profiles of all accounts, signed in or not.</summary>
@@ -135,6 +137,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
             {
                 paths.Add(replaced);
                 return paths;
+            }
+            if (host.Profiles.Count == 0)
+            {
+                missing = "USERPROFILE";
             }
             foreach (string profile in host.Profiles)
             {

@@ -54,7 +54,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             {
                 if (name == "." || name == "..")
                 {
-                    throw new FormatException("path '" + text + "' has the name '" + name + "'; write the path it means");
+                    throw new FormatException(
+                        "path '" + text + "' has the name '" + name + "'; write the path it means");
                 }
                 if (name.IndexOf(':') >= 0 || name.IndexOf('\0') >= 0)
                 {

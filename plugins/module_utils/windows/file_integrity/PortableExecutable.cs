@@ -81,7 +81,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             _directoryCount = Math.Min(16, (int)Math.Min(16u, BitConverter.ToUInt32(_header, count)));
             _directoryCount = Math.Min(_directoryCount, (length - _directories) / 8);
             _sections = optional + BitConverter.ToUInt16(_header, header + 20);
-            _sectionCount = Math.Min(BitConverter.ToUInt16(_header, header + 6), Math.Max(0, (length - _sections) / 40));
+            int fitting = Math.Max(0, (length - _sections) / 40);
+            _sectionCount = Math.Min(BitConverter.ToUInt16(_header, header + 6), fitting);
             HasSignature = Directory(SecurityDirectory, 0) != 0 && Directory(SecurityDirectory, 4) != 0;
             ReadVersion();
             return true;
@@ -139,7 +140,9 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             Company = Value(block, read, "CompanyName");
         }
 
-        /// <summary>Return the offset of an entry of a resource directory, by its id or the first; -1 for none.</summary>
+        /// <summary>
+        /// Return the offset of an entry of a resource directory, by its id or the first; -1 for none.
+        /// </summary>
         private static int Child(byte[] tree, int length, int directory, uint? id)
         {
             if (directory + 16 > length)

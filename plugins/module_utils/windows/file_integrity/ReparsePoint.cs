@@ -48,7 +48,9 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             return new ReparsePoint(tag, tag == Symlink ? Name(data, SymlinkPath) : null);
         }
 
-        /// <summary>Say whether it names another path: a symbolic link, a junction, a mount point, a link of WSL.</summary>
+        /// <summary>
+        /// Say whether it names another path: a symbolic link, a junction, a mount point, a link of WSL.
+        /// </summary>
         public bool IsLink
         {
             // Where the tag is not known, nothing is followed.
@@ -56,8 +58,9 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         }
 
         /// <summary>
-        /// Say whether the data behind it is a file of this volume, which its file system filter shows when it is opened
-        /// by handle without FILE_OPEN_REPARSE_POINT: deduplicated, compressed, tiered and cloud files, and layers.
+        /// Say whether the data behind it is a file of this volume, which its file system filter shows when it is
+        /// opened by handle without FILE_OPEN_REPARSE_POINT: deduplicated, compressed, tiered and cloud files, and
+        /// layers.
         /// </summary>
         public bool HasContent
         {

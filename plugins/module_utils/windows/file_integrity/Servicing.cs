@@ -25,7 +25,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
         public long Time;
     }
 
-    /// <summary>What the host records of installations. An administrator can forge it: it never explains alone.</summary>
+    /// <summary>
+    /// What the host records of installations. An administrator can forge it: it never explains alone.
+    /// </summary>
     public interface IServicing
     {
         /// <summary>Say whether a file is a hard link of one in the component store.</summary>
@@ -34,7 +36,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
         /// <summary>The updates of Windows that were installed after a time, the oldest first.</summary>
         IList<Installation> UpdatesSince(long time);
 
-        /// <summary>The product that Windows Installer installed to a file's directory after a time; null for none.</summary>
+        /// <summary>
+        /// The product that Windows Installer installed to a file's directory after a time; null for none.
+        /// </summary>
         Installation ProductSince(string path, long time);
     }
 

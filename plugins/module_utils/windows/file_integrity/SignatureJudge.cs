@@ -72,8 +72,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             SignedGroup group = _likes.OfWindows(entry);
             if (group != null && group.IsSigned)
             {
-                return Judgement.Raise(
-                    Alert, "high", path + " belongs to Windows, whose programs are signed, and " + problem, Compromised);
+                string message = path + " belongs to Windows, whose programs are signed, and " + problem;
+                return Judgement.Raise(Alert, "high", message, Compromised);
             }
             group = _likes.Company(entry);
             if (group != null && group.IsSigned)
@@ -86,16 +86,16 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             string namesake = _likes.SignedNamesake(entry);
             if (namesake != null)
             {
+                string signed = Printable.ShowPath(namesake);
                 return Judgement.Raise(
-                    Alert, "high", path + " has the name of the signed program " + Printable.ShowPath(namesake) + ", and " +
-                    problem, Compromised, Masquerading);
+                    Alert, "high", path + " has the name of the signed program " + signed + ", and " + problem,
+                    Compromised, Masquerading);
             }
             group = _likes.Directory(entry);
             if (group != null && group.Signed >= DirectoryAtLeast && group.Signed >= DirectoryAtLeast * group.Unsigned)
             {
-                return Judgement.Raise(
-                    Alert, "low", path + " is in a directory whose " + Count(group) + " other programs are signed, and " +
-                    problem, Masquerading);
+                string place = path + " is in a directory whose " + Count(group) + " other programs are signed, and ";
+                return Judgement.Raise(Alert, "low", place + problem, Masquerading);
             }
             return null;
         }

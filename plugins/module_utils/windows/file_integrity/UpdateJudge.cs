@@ -47,7 +47,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         public Judgement JudgeChange(Change change, Watch watch)
         {
-            if (change.Kind != ChangeKinds.Modified || !IsReplaced(change) || !IsSamePublisher(change) || IsOlder(change))
+            if (change.Kind != ChangeKinds.Modified || !IsReplaced(change) || !IsSamePublisher(change) ||
+                IsOlder(change))
             {
                 return null;
             }
@@ -61,8 +62,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     name, Printable.Show(installation.Version), "explained by " + name + ", signed by " + publisher);
             }
             Judgement claim = Judgement.Explain(
-                publisher, version, "claimed by " + publisher + ": it signed the program before and now, but this host " +
-                "records no installation of it");
+                publisher, version, "claimed by " + publisher + ": it signed the program before and now, but this " +
+                "host records no installation of it");
             claim.Claimed = true;
             return claim;
         }
@@ -99,7 +100,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             Entry before = change.Before;
             Entry after = change.After;
-            return before.Text("signature") == SignatureWords.Valid && after.Text("signature") == SignatureWords.Valid &&
+            return before.Text("signature") == SignatureWords.Valid &&
+                after.Text("signature") == SignatureWords.Valid &&
                 Publisher(before) != null && Publisher(before) == Publisher(after) &&
                 before.Text("signer_root") != null && before.Text("signer_root") == after.Text("signer_root");
         }
@@ -109,7 +111,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             return entry.Text("signer_organisation") ?? entry.Text("signer");
         }
 
-        /// <summary>Say whether the version went back, as when a program with a known weakness is brought back.</summary>
+        /// <summary>
+        /// Say whether the version went back, as when a program with a known weakness is brought back.
+        /// </summary>
         private static bool IsOlder(Change change)
         {
             Version before;

@@ -1,0 +1,193 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Size and offsets of every struct that C# gives to Windows, compared with mingw-w64's headers for 64-bit Windows.
+
+A struct that a new edge declares has to be added to ``_STRUCTS``, and an offset that it reads by hand to ``_OFFSETS``.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import subprocess
+import typing as t
+
+import pytest
+
+from tests.support.windows import compiler, toolchain, utilities
+
+_COMPILER = "x86_64-w64-mingw32-gcc"
+
+pytestmark = pytest.mark.requires(*toolchain.MONO, f"command:{_COMPILER}")
+
+_WIN32 = """
+#include <winsock2.h>
+#include <windows.h>
+#include <winternl.h>
+#include <wintrust.h>
+#include <mscat.h>
+"""
+_KERNEL = "#include <ddk/ntifs.h>\n"
+
+_SECURITY_ATTRIBUTES = {"Length": "nLength", "Descriptor": "lpSecurityDescriptor", "InheritHandle": "bInheritHandle"}
+_FIND_DATA = {
+    "Attributes": "dwFileAttributes",
+    "CreationLow": "ftCreationTime.dwLowDateTime",
+    "CreationHigh": "ftCreationTime.dwHighDateTime",
+    "LastAccessLow": "ftLastAccessTime.dwLowDateTime",
+    "LastAccessHigh": "ftLastAccessTime.dwHighDateTime",
+    "LastWriteLow": "ftLastWriteTime.dwLowDateTime",
+    "LastWriteHigh": "ftLastWriteTime.dwHighDateTime",
+    "SizeHigh": "nFileSizeHigh",
+    "SizeLow": "nFileSizeLow",
+    "Reserved0": "dwReserved0",
+    "Reserved1": "dwReserved1",
+    "Name": "cFileName",
+    "AlternateName": "cAlternateFileName",
+}
+_VERSION = {
+    "Size": "dwOSVersionInfoSize",
+    "Major": "dwMajorVersion",
+    "Minor": "dwMinorVersion",
+    "Build": "dwBuildNumber",
+    "PlatformId": "dwPlatformId",
+    "ServicePack": "szCSDVersion",
+    "ServicePackMajor": "wServicePackMajor",
+    "ServicePackMinor": "wServicePackMinor",
+    "SuiteMask": "wSuiteMask",
+    "ProductType": "wProductType",
+    "Reserved": "wReserved",
+}
+_SYSTEM = {
+    "ProcessorArchitecture": "wProcessorArchitecture",
+    "Reserved": "wReserved",
+    "PageSize": "dwPageSize",
+    "MinimumApplicationAddress": "lpMinimumApplicationAddress",
+    "MaximumApplicationAddress": "lpMaximumApplicationAddress",
+    "ActiveProcessorMask": "dwActiveProcessorMask",
+    "NumberOfProcessors": "dwNumberOfProcessors",
+    "ProcessorType": "dwProcessorType",
+    "AllocationGranularity": "dwAllocationGranularity",
+    "ProcessorLevel": "wProcessorLevel",
+    "ProcessorRevision": "wProcessorRevision",
+}
+_SIGNER = {
+    "sftVerifyAsOfLow": "sftVerifyAsOf.dwLowDateTime",
+    "sftVerifyAsOfHigh": "sftVerifyAsOf.dwHighDateTime",
+}
+
+# FILE.STRUCT: the struct of the header, and the names of fields that are not the header's own.
+_STRUCTS: dict[str, tuple[str, dict[str, str]]] = {
+    "Authenticode.CATALOG_INFO": ("CATALOG_INFO", {}),
+    "Authenticode.CRYPT_PROVIDER_CERT": ("CRYPT_PROVIDER_CERT", {}),
+    "Authenticode.CRYPT_PROVIDER_SGNR": ("CRYPT_PROVIDER_SGNR", _SIGNER),
+    "Authenticode.WINTRUST_CATALOG_INFO": ("WINTRUST_CATALOG_INFO", {}),
+    "Authenticode.WINTRUST_DATA": ("WINTRUST_DATA", {}),
+    "Authenticode.WINTRUST_FILE_INFO": ("WINTRUST_FILE_INFO", {}),
+    "Files.BY_HANDLE_FILE_INFORMATION": ("BY_HANDLE_FILE_INFORMATION", {}),
+    "Files.IO_STATUS_BLOCK": ("IO_STATUS_BLOCK", {}),
+    "Files.OBJECT_ATTRIBUTES": ("OBJECT_ATTRIBUTES", {}),
+    "Files.UNICODE_STRING": ("UNICODE_STRING", {}),
+    "Machine.SystemInformation": ("SYSTEM_INFO", _SYSTEM),
+    "Machine.VersionInformation": ("OSVERSIONINFOEXW", _VERSION),
+    "Registry.ObjectAttributes": ("OBJECT_ATTRIBUTES", {}),
+    "Registry.UnicodeString": ("UNICODE_STRING", {}),
+    "StateFiles.FindData": ("WIN32_FIND_DATAW", _FIND_DATA),
+    "StateFiles.SecurityAttributes": ("SECURITY_ATTRIBUTES", _SECURITY_ATTRIBUTES),
+}
+
+# Only the beginning is declared: Windows makes them, so that their size says nothing.
+_BEGINNINGS = {"Authenticode.CRYPT_PROVIDER_CERT", "Authenticode.CRYPT_PROVIDER_SGNR"}
+
+# FILE.CLASS.CONSTANT: the struct and field whose offset it is; without a field, the size of the struct.
+_OFFSETS = {
+    "Files.NativeFile.AttributesOffset": ("FILE_ID_BOTH_DIR_INFO", "FileAttributes"),
+    "Files.NativeFile.IdOffset": ("FILE_ID_BOTH_DIR_INFO", "FileId"),
+    "Files.NativeFile.NameLengthOffset": ("FILE_ID_BOTH_DIR_INFO", "FileNameLength"),
+    "Files.NativeFile.NameOffset": ("FILE_ID_BOTH_DIR_INFO", "FileName"),
+    "Streams.NativeStreams.NameLengthOffset": ("FILE_STREAM_INFO", "StreamNameLength"),
+    "Streams.NativeStreams.NameOffset": ("FILE_STREAM_INFO", "StreamName"),
+    "Streams.NativeStreams.SizeOffset": ("FILE_STREAM_INFO", "StreamSize"),
+    "Privileges.Privileges.LuidAndAttributesSize": ("LUID_AND_ATTRIBUTES", None),
+}
+_KERNEL_OFFSETS = {
+    "Registry.NativeKey.KeyName": ("KEY_BASIC_INFORMATION", "Name"),
+    "Registry.NativeKey.KeyNameLength": ("KEY_BASIC_INFORMATION", "NameLength"),
+    "Registry.NativeKey.ClassOffset": ("KEY_FULL_INFORMATION", "ClassOffset"),
+    "Registry.NativeKey.ClassLength": ("KEY_FULL_INFORMATION", "ClassLength"),
+    "Registry.NativeKey.SubkeyCount": ("KEY_FULL_INFORMATION", "SubKeys"),
+    "Registry.NativeKey.ValueCount": ("KEY_FULL_INFORMATION", "Values"),
+    "Registry.NativeKey.ValueType": ("KEY_VALUE_FULL_INFORMATION", "Type"),
+    "Registry.NativeKey.FullDataOffset": ("KEY_VALUE_FULL_INFORMATION", "DataOffset"),
+    "Registry.NativeKey.FullDataLength": ("KEY_VALUE_FULL_INFORMATION", "DataLength"),
+    "Registry.NativeKey.FullNameLength": ("KEY_VALUE_FULL_INFORMATION", "NameLength"),
+    "Registry.NativeKey.FullName": ("KEY_VALUE_FULL_INFORMATION", "Name"),
+    "Registry.NativeKey.BasicNameLength": ("KEY_VALUE_BASIC_INFORMATION", "NameLength"),
+    "Registry.NativeKey.BasicName": ("KEY_VALUE_BASIC_INFORMATION", "Name"),
+    "Registry.NativeKey.PartialDataLength": ("KEY_VALUE_PARTIAL_INFORMATION", "DataLength"),
+    "Registry.NativeKey.PartialData": ("KEY_VALUE_PARTIAL_INFORMATION", "Data"),
+}
+
+Member = tuple[str, str | None]
+
+
+@pytest.fixture(scope="module")
+def declared() -> dict[str, dict[str, t.Any]]:
+    """Return what the C# declares: structs and constants."""
+    names = [f"api.{file.stem}" for file in sorted((utilities.DIRECTORY / "api").glob("*.cs"))]
+    script = pathlib.Path(__file__).with_name("LayoutScript.cs")
+    sources = [*utilities.sources("contracts.Json", *names), script]
+    output = compiler.compile_program(sources, compiler.Target.MONO).run().stdout
+    result: dict[str, dict[str, t.Any]] = json.loads(output)
+    return result
+
+
+def _measured(headers: str, members: t.Collection[Member]) -> dict[Member, int]:
+    """Return sizes and offsets as the compiler for 64-bit Windows has them."""
+    ordered = sorted(members, key=str)
+    values = (f"sizeof({struct})" if field is None else f"offsetof({struct}, {field})" for struct, field in ordered)
+    # One more than each: the assembly abbreviates zeros.
+    numbers = ", ".join(f"{value} + 1" for value in values)
+    source = f"{headers}#include <stddef.h>\nconst unsigned long long measured[] = {{ {numbers} }};\n"
+    assembly = subprocess.run(
+        [_COMPILER, "-x", "c", "-S", "-w", "-D_WIN32_WINNT=0x0A00", "-o", "-", "-"],
+        input=source,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert assembly.returncode == 0, assembly.stderr
+    found = re.findall(r"^\s*\.quad\s+(\d+)", assembly.stdout, re.MULTILINE)
+    return {member: int(number) - 1 for member, number in zip(ordered, found, strict=True)}
+
+
+def test_every_struct_is_laid_out_as_in_the_headers(declared: dict[str, dict[str, t.Any]]) -> None:
+    structs = declared["structs"]
+    assert set(structs) <= set(_STRUCTS), "add these to _STRUCTS"
+    expected: dict[tuple[str, str], Member] = {}
+    for name, fields in structs.items():
+        struct, renamed = _STRUCTS[name]
+        for field in fields:
+            if field or name not in _BEGINNINGS:
+                expected[name, field] = (struct, renamed.get(field, field) if field else None)
+    measured = _measured(_WIN32, set(expected.values()))
+    differing = {
+        f"{name}.{field}": (structs[name][field], measured[member])
+        for (name, field), member in expected.items()
+        if structs[name][field] != measured[member]
+    }
+    assert differing == {}
+    assert len(expected) > 60
+
+
+@pytest.mark.parametrize(("headers", "offsets"), [(_WIN32, _OFFSETS), (_KERNEL, _KERNEL_OFFSETS)])
+def test_offsets_are_those_of_the_headers(
+    declared: dict[str, dict[str, t.Any]], headers: str, offsets: dict[str, Member]
+) -> None:
+    constants = {name: value for name, value in declared["constants"].items() if name in offsets}
+    assert constants, "none of these constants exists any more"
+    measured = _measured(headers, {offsets[name] for name in constants})
+    assert constants == {name: measured[offsets[name]] for name in constants}
