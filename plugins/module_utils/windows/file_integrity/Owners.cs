@@ -33,14 +33,17 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
         }
 
-        /// <summary>Return the name of the watch that a path belongs to, null where none covers it.</summary>
-        public string Owner(string path)
+        /// <summary>
+        /// Return the name of the watch that a path belongs to, null where none covers it. isLeaf: a file or value, of
+        /// which a watch can include some names only.
+        /// </summary>
+        public string Owner(string path, bool isLeaf = true)
         {
             string[] parts = Split(path);
             Pattern best = null;
             foreach (Pattern pattern in _patterns)
             {
-                if ((best == null || pattern.Parts.Length >= best.Parts.Length) && pattern.Covers(path, parts))
+                if ((best == null || pattern.Parts.Length >= best.Parts.Length) && pattern.Covers(parts, isLeaf))
                 {
                     best = pattern;
                 }
@@ -115,7 +118,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 Parts = parts;
             }
 
-            public bool Covers(string path, string[] parts)
+            public bool Covers(string[] parts, bool isLeaf)
             {
                 if (parts.Length < Parts.Length || (Watch.Recurse >= 0 && parts.Length > Parts.Length + Watch.Recurse))
                 {
@@ -128,10 +131,20 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                         return false;
                     }
                 }
-                return !IsExcluded(path, parts);
+                return !IsExcluded(parts) && (!isLeaf || IsIncluded(parts));
             }
 
-            private bool IsExcluded(string path, string[] parts)
+            private bool IsIncluded(string[] parts)
+            {
+                bool included = Watch.Include.Count == 0;
+                foreach (string glob in Watch.Include)
+                {
+                    included |= Matches(glob, parts[parts.Length - 1]);
+                }
+                return included;
+            }
+
+            private bool IsExcluded(string[] parts)
             {
                 foreach (string glob in Watch.Exclude)
                 {

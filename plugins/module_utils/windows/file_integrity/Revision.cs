@@ -283,19 +283,25 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         // What an old watch covers was not there when it was recorded: the next comparison reports it.
         private static byte[] Added(byte[] line, Owners oldOwners)
         {
-            return oldOwners.Owner(Lines.Parse(line).Entry.Path) == null ? line : null;
+            Entry entry = Lines.Parse(line).Entry;
+            return oldOwners.Owner(entry.Path, IsLeaf(entry)) == null ? line : null;
         }
 
         private static byte[] Retained(byte[] before, byte[] now, Owners owners)
         {
             RecordedEntry old = Lines.Parse(before);
-            string owner = owners.Owner(old.Entry.Path);
+            string owner = owners.Owner(old.Entry.Path, IsLeaf(old.Entry));
             if (owner == null)
             {
                 return null;
             }
             Entry entry = now == null ? old.Entry : Attributes.Completed(old.Entry, Lines.Parse(now).Entry);
             return Lines.Write(entry, owner, old.Mark);
+        }
+
+        private static bool IsLeaf(Entry entry)
+        {
+            return entry.Kind != EntryKinds.Directory && entry.Kind != EntryKinds.Key;
         }
 
         private static List<Watch> Others(IEnumerable<Watch> old, IEnumerable<Watch> wanted)
