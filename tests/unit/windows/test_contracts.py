@@ -162,12 +162,8 @@ def check(case: dict[str, t.Any], expected: dict[str, t.Any], outcome: Outcome) 
 
 
 def test_each_group_of_cases_is_run() -> None:
-<<<<<<< HEAD
     # The last is for test_checkpoint.py.
     assert set(PYTHON) == set(CSHARP) == set(CASES) - {"about", "checkpoint"}
-=======
-    assert set(PYTHON) == set(CSHARP) == set(CASES) - {"about"}
->>>>>>> w-w4
     for cases in (CASES[group] for group in PYTHON):
         assert len({case["name"] for case in cases}) == len(cases)
         assert all(("csharp" in case) == ("why" in case) for case in cases)
