@@ -178,6 +178,7 @@ OBJECTS: t.Mapping[str, Shape] = {
             "name": "text",
             "path": "text",
             "type": "text",
+            "type_id": _numbers(10),
         },
         required=("name", "path"),
     ),
