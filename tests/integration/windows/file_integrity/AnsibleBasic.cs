@@ -16,6 +16,7 @@ namespace Ansible.Basic
         public IDictionary Params = new Dictionary<string, object>();
         public bool CheckMode = false;
         public bool DiffMode = false;
+        public int Verbosity = 0;
 
         public void FailJson(string message, Exception exception = null)
         {
