@@ -24,7 +24,11 @@ PYTHONS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "2.19": ("3.11",),
     "2.20": ("3.12", "3.13"),
     "2.21": ("3.13", "3.12"),
+    "2.22": ("3.13", "3.14"),
 }
+
+# A series of which the package index has no final release yet.
+_PREVIEWS: t.Final[t.Mapping[str, str]] = {"2.22": "ansible-core>=2.22.0rc1,<2.23"}
 
 # Its connection plugin is in ansible-core until 2.20.
 _MORE: t.Final[t.Mapping[str, str]] = dict.fromkeys(("2.18", "2.19", "2.20"), "paramiko>=3.4.1,<5")
@@ -110,7 +114,7 @@ def controller(version: str) -> Controller:
     more = [_MORE[version]] if version in _MORE else []
     directory = paths.cache() / "controllers" / f"{version}-python{python}-{_recipe(more)}"
     command = [commands.python(python) or python, str(_BOOTSTRAP), str(directory), "-r", str(_REQUIREMENTS)]
-    for package in (f"ansible-core~={version}.0", *more):
+    for package in (_PREVIEWS.get(version, f"ansible-core~={version}.0"), *more):
         command += ["--package", package]
     subprocess.run(command, stdin=subprocess.DEVNULL, check=True)
     compiled_once.install(directory)

@@ -64,11 +64,7 @@ class Runtime:
 @functools.cache
 def windows_runtime() -> Runtime:
     """Return the .NET runtime for Windows from the cache; download it once per machine, or skip the running test."""
-    directory = paths.cache() / "windows" / f"dotnet-{_RUNTIME_VERSION}"
-    with _lock(directory):
-        if not directory.exists():
-            _make_aside(directory, _download_runtime)
-    root = directory / "dotnetcore2" / "bin"
+    root = cached(f"dotnet-{_RUNTIME_VERSION}", _download_runtime) / "dotnetcore2" / "bin"
     return Runtime(root / "dotnet.exe", root / "shared" / "Microsoft.NETCore.App" / _RUNTIME_VERSION)
 
 
@@ -94,11 +90,7 @@ def shared_prefix() -> pathlib.Path:
     """Return the Wine prefix that all tests of this machine share; make it once."""
     version = subprocess.run(_wine("--version"), env=_base(), capture_output=True, text=True, check=True).stdout
     name = "".join(character for character in version.split()[0] if character.isalnum() or character in ".-")
-    directory = paths.cache() / "windows" / f"prefix-{name}-{_PREFIX_RECIPE}"
-    with _lock(directory):
-        if not directory.exists():
-            _make_aside(directory, _make_prefix)
-    return directory
+    return cached(f"prefix-{name}-{_PREFIX_RECIPE}", _make_prefix)
 
 
 def _make_prefix(directory: pathlib.Path) -> None:
@@ -207,19 +199,19 @@ def _program(name: str) -> str:
     return program
 
 
-@contextlib.contextmanager
-def _lock(directory: pathlib.Path) -> t.Iterator[None]:
-    """Let one process at a time make this directory of the cache."""
+def cached(name: str, make: t.Callable[[pathlib.Path], None]) -> pathlib.Path:
+    """Return a directory of this machine's cache; make it in an empty one first if it isn't there.
+
+    One process makes it while others wait. An attempt that was stopped leaves none of that name.
+    """
+    directory = paths.cache() / "windows" / name
     directory.parent.mkdir(parents=True, exist_ok=True)
     with open(f"{directory}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _make_aside(directory: pathlib.Path, make: t.Callable[[pathlib.Path], None]) -> None:
-    """Make a directory of the cache beside where it will be: an attempt that was stopped leaves none there."""
-    with tempfile.TemporaryDirectory(prefix=f"{directory.name}-", dir=directory.parent) as workspace:
-        finished = pathlib.Path(workspace) / "finished"
-        finished.mkdir()
-        make(finished)
-        finished.rename(directory)
+        if not directory.exists():
+            with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=directory.parent) as workspace:
+                finished = pathlib.Path(workspace) / "finished"
+                finished.mkdir()
+                make(finished)
+                finished.rename(directory)
+    return directory
