@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import functools
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -65,6 +66,9 @@ REFUSED_ABOVE = {
 }
 
 
+NO_PATHS = ["bulwark", "\\bulwark", "C:bulwark", "C:\\", "\\\\server\\share\\bulwark", "C:/bulwark", "C:\\a\\..\\b"]
+NO_PATHS += ["C:\\a.\\b", "C:\\a \\b", "C:\\a:b", "C:\\a\\\\b", "C:\\a\nb", "\\\\?\\C:\\bulwark", ""]
+NO_NAMES = ["..", ".", "", "a\\b", "a/b", "a:stream", "a ", "a.", "a\0"]
 # Of a directory with the mode 0755 under Wine: its user, SYSTEM, and everybody for reading.
 RECORDED = (
     "AQAEgBQAAAAAAAAAAAAAADAAAAABBQAAAAAABRUAAAAAAAAAAAAAAAAAAADoAwAAAgBUAAMAAAAAAxQA/wEfAAEBAAAAAAAFEgAAAAADJAD/AR8AAQUAAAAA"
@@ -153,13 +157,15 @@ def test_nobody_can_delete_the_root_of_a_drive(tmp_path: pathlib.Path) -> None:
     assert outcome.result == []
 
 
-@pytest.mark.parametrize("path", [ABOVE, ROOT, PART])
-def test_a_link_in_the_way_is_not_followed(path: str, tmp_path: pathlib.Path) -> None:
-    above = {ROOT: {}} if path == PART else {}
-    outcome = opened(tmp_path, {**above, path: {"link": True}})
-    assert outcome.message == (
+def test_a_link_in_the_way_is_not_followed(tmp_path: pathlib.Path) -> None:
+    paths = (ABOVE, ROOT, PART)
+    hosts: list[dict[str, dict[str, t.Any]]] = [{path: {"link": True}} for path in paths]
+    hosts[-1] = {ROOT: {}, **hosts[-1]}
+    outcomes = program().run([opening(tmp_path / str(number), host) for number, host in enumerate(hosts)])
+    assert [outcome.message for outcome in outcomes] == [
         f"{path} is a link or another reparse point, which is not followed; remove it, or set another state_dir"
-    )
+        for path in paths
+    ]
 
 
 def test_a_file_or_another_name_in_the_way_is_refused(tmp_path: pathlib.Path) -> None:
@@ -172,20 +178,17 @@ def test_a_file_or_another_name_in_the_way_is_refused(tmp_path: pathlib.Path) ->
     ]
 
 
-@pytest.mark.parametrize(
-    "root",
-    ["bulwark", "\\bulwark", "C:bulwark", "C:\\", "\\\\server\\share\\bulwark", "C:/bulwark", "C:\\a\\..\\b",
-     "C:\\a.\\b", "C:\\a \\b", "C:\\a:b", "C:\\a\\\\b", "C:\\a\nb", "\\\\?\\C:\\bulwark", ""],
-)  # fmt: skip
-def test_what_is_no_path_on_a_drive_is_refused(root: str, tmp_path: pathlib.Path) -> None:
-    outcome = opened(tmp_path, {}, root=root)
-    assert outcome.error == "StateException"
-    assert "set state_dir to an absolute one" in outcome.message or "set another state_dir" in outcome.message
+def test_what_is_no_path_on_a_drive_is_refused(tmp_path: pathlib.Path) -> None:
+    outcomes = program().run([opening(tmp_path / str(number), {}, root=root) for number, root in enumerate(NO_PATHS)])
+    for root, outcome in zip(NO_PATHS, outcomes, strict=True):
+        assert outcome.error == "StateException", root
+        assert re.search("set state_dir to an absolute one|set another state_dir", outcome.message), outcome.message
 
 
-@pytest.mark.parametrize("name", ["..", ".", "", "a\\b", "a/b", "a:stream", "a ", "a.", "a\0"])
-def test_a_name_leads_nowhere_else(name: str, tmp_path: pathlib.Path) -> None:
-    assert opened(tmp_path, {}, ["write", name, "x"]).error == "ArgumentException"
+def test_a_name_leads_nowhere_else(tmp_path: pathlib.Path) -> None:
+    names = enumerate(NO_NAMES)
+    outcomes = program().run([opening(tmp_path / str(number), {}, ["write", name, "x"]) for number, name in names])
+    assert [outcome.error for outcome in outcomes] == ["ArgumentException"] * len(NO_NAMES)
 
 
 def test_a_full_disk_leaves_the_former_content(tmp_path: pathlib.Path) -> None:
