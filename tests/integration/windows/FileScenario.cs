@@ -54,13 +54,13 @@ public static class FileScenario
         return 0;
     }
 
-    /// <summary>Hold a file exclusively until the file "stop" exists, for at most 30 seconds.</summary>
+    /// <summary>Hold a file exclusively until the file "stop" exists, for at most two minutes.</summary>
     private static int Hold(string path, string stop)
     {
         using (new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None))
         {
             File.WriteAllText(stop + ".ready", "");
-            for (int waited = 0; waited < 300 && !File.Exists(stop); waited++)
+            for (int waited = 0; waited < 1200 && !File.Exists(stop); waited++)
             {
                 Thread.Sleep(100);
             }
