@@ -2,6 +2,8 @@
 // GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
+// NoWarn -Name CS1702
+
 using System;
 using System.Collections.Generic;
 using System.Diagnostics;
@@ -23,8 +25,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using JsonObject = System.Collections.Generic.Dictionary<string, object>;
 
 /// <summary>
-/// What test_registry.py needs in C#: it writes to the real registry as an attacker does, with the native functions that
-/// take any name, and looks at it with the collector and the judge.
+/// What test_registry.py needs in C#: it writes to the real registry as an attacker does, with the native functions
+/// that take any name, and looks at it with the collector and the judge.
 /// </summary>
 public static class RegistryScenario
 {
@@ -62,7 +64,8 @@ public static class RegistryScenario
         out uint disposition);
 
     [DllImport("ntdll.dll")]
-    private static extern uint NtOpenKeyEx(out IntPtr handle, uint access, ref ObjectAttributes attributes, uint options);
+    private static extern uint NtOpenKeyEx(
+        out IntPtr handle, uint access, ref ObjectAttributes attributes, uint options);
 
     [DllImport("ntdll.dll")]
     private static extern uint NtSetValueKey(
