@@ -10,6 +10,7 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.bulwark.servers.plugins.plugin_utils import windows_platform
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import windows
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Request
 from ansible_collections.bulwark.servers.plugins.plugin_utils.transport.model import Tampered
 
@@ -48,12 +49,16 @@ class WindowsHost:
         """Return the result of each module; after the facts, which say whether any can run."""
         if self.facts is None and self.problem is None:
             self._learn_facts()
-        answers = {name: self._answer(name, request) for name, request in requests.items()}
-        self.answers.update(answers)
-        return answers
+        results = {name: self._result(name, request) for name, request in requests.items()}
+        self.answers.update(results)
+        return results
 
     def _learn_facts(self) -> None:
         result = self._attempt(self._run_facts)
+        if result.get("msg") == windows.CONSTRAINED:
+            # The rest of the result is PowerShell's own words for it.
+            self.problem = {"failed": True, "msg": windows.CONSTRAINED}
+            return
         if result.get("failed"):
             self.problem = result
             return
@@ -61,7 +66,7 @@ class WindowsHost:
         self.facts = dict(result.get("ansible_facts") or {})
         self.platform = dict(result.get("windows") or {})
 
-    def _answer(self, name: str, request: Request) -> dict[str, t.Any]:
+    def _result(self, name: str, request: Request) -> dict[str, t.Any]:
         if self.problem is not None:
             return dict(self.problem)
         remaining = None if self._deadline is None else self._deadline - self._clock()

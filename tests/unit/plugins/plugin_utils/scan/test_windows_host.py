@@ -10,6 +10,7 @@ import typing as t
 import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.bulwark.servers.plugins.plugin_utils import windows_platform
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import windows
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Request
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.windows_host import WindowsHost
 
@@ -68,6 +69,13 @@ def test_without_facts_no_module_is_asked(raised: Exception, is_unreachable: boo
     assert bool(answers["files"].get("unreachable")) is is_unreachable
     assert (host.reached, modules.asked) == (False, [])
     assert host.problem == answers["files"]
+
+
+def test_constrained_language_is_the_whole_problem() -> None:
+    failure = {"failed": True, "msg": windows.CONSTRAINED, "module_stderr": "+ FullyQualifiedErrorId : x"}
+    host = Modules(facts=failure).host()
+    assert host.ask(requests("files")) == {"files": {"failed": True, "msg": windows.CONSTRAINED}}
+    assert not host.reached
 
 
 def test_a_module_that_fails_ends_no_other() -> None:
