@@ -22,7 +22,7 @@ def library(target: Target) -> pathlib.Path:
     substitutes = execution.SUBSTITUTES
     if target is Target.MONO:
         # .NET Framework has the other substitutes.
-        substitutes = [file for file in substitutes if file.name == "Automation.cs"]
+        substitutes = tuple(file for file in substitutes if file.name == "Automation.cs")
     else:
         text = execution.without_access_list(text)
     sources = [execution.source_file("Ansible.Basic.cs", text), *substitutes]
