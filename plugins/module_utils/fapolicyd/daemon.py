@@ -175,8 +175,12 @@ def restart(unit: str = UNIT) -> None:
 
 
 def stop(unit: str = UNIT) -> None:
-    """Stop a unit. Raises DaemonError."""
+    """Stop a unit, and have systemd forget that it ended badly, where it did. Raises DaemonError.
+
+    fapolicyd may end with an error when it is stopped on a busy host; a unit nobody wants any more would alarm people.
+    """
     _do(STOPPING, "stop", unit)
+    _systemctl("reset-failed", unit)
 
 
 def words() -> str:

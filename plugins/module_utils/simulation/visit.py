@@ -53,12 +53,8 @@ def visit(cable: str, source: str, protocol: str, port: int) -> dict[str, t.Any]
         _ip("address", "add", HERE, "peer", source, "dev", inside)
         for end in (outside, inside):
             _ip("link", "set", end, "up")
-        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
-            sender.bind((outside, _IPV4))
-            packet = frame(_hardware(inside), _hardware(outside), source, HERE, protocol, port, payload)
-            begin = time.monotonic()
-            sender.send(packet)
-        time.sleep(0.1)
+        packet = frame(_hardware(inside), _hardware(outside), source, HERE, protocol, port, payload)
+        begin = _passed(outside, inside, packet)
         return {
             "boot": boot_id(),
             "source": source,
@@ -69,9 +65,32 @@ def visit(cable: str, source: str, protocol: str, port: int) -> dict[str, t.Any]
             "end": time.monotonic(),
         }
     except OSError as error:
-        raise VisitError("no packet could be sent into %s: %s" % (outside, error.strerror)) from error
+        raise VisitError("no packet came through %s: %s" % (outside, error.strerror or error)) from error
     finally:
         remove(cable)
+
+
+def _passed(outside: str, inside: str, packet: bytes) -> float:
+    """Send a packet into one end and return when, once it has come out of the other: a busy host takes its time.
+
+    Raises OSError and VisitError.
+    """
+    with _end(outside) as sender, _end(inside) as receiver:
+        receiver.settimeout(_SECONDS)
+        begin = time.monotonic()
+        sender.send(packet)
+        while receiver.recv(len(packet)) != packet:
+            if time.monotonic() - begin > _SECONDS:
+                raise VisitError("the packet that was sent into %s did not come out of %s" % (outside, inside))
+    # What sees packets here (packet(7)) does so just before the firewall.
+    time.sleep(0.1)
+    return begin
+
+
+def _end(interface: str) -> socket.socket:
+    opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    opened.bind((interface, _IPV4))
+    return opened
 
 
 def ends(cable: str) -> tuple[str, str]:

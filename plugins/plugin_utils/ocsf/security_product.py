@@ -87,7 +87,7 @@ class SecurityProduct(t.NamedTuple):
         event["metadata"]["loggers"] = [{"name": ours["name"], "product": dict(ours)}]
         if self.malware:
             event["malware"] = [_malware(each, self.description) for each in self.malware]
-        kept = {
+        details = {
             "id": self.description.id,
             "alert_uid": self.uid,
             "rule": self.rule,
@@ -95,7 +95,7 @@ class SecurityProduct(t.NamedTuple):
             "outcome": self.outcome,
             "reporter": self.reporter,
         }
-        event["unmapped"]["product"] = {key: value for key, value in kept.items() if value is not None}
+        event["unmapped"]["product"] = {key: value for key, value in details.items() if value is not None}
         if unknown:
             event["unmapped"]["product"]["unknown_techniques"] = list(unknown)
 

@@ -38,7 +38,7 @@ class Team(_team.Team):
         self.site, self.version, self.sockets = found, version, sockets
 
     def lock(self, **options: t.Any) -> dict[str, t.Any]:
-        fields = {"ports": [{"port": 22}], "state_dir": str(self.site.state), "confirm_within": 10, **options}
+        fields = {"ports": [{"port": 22}], "state_dir": str(self.site.state), "confirm_within": 30, **options}
         return {"bulwark.servers.jit_access": fields, "register": "locked"}
 
     def grant(self, **options: t.Any) -> dict[str, t.Any]:
@@ -99,7 +99,7 @@ def test_a_lock_that_shuts_the_controller_out_falls_back(team: Team) -> None:
     start = time.monotonic()
     code, said = team.run(
         {"ansible.builtin.ping": None},
-        {**team.lock(), "ignore_errors": True},
+        {**team.lock(confirm_within=10), "ignore_errors": True},
         # Through what is open again.
         {"ansible.builtin.ping": None},
         team.show("locked"),
@@ -162,7 +162,7 @@ def test_a_connection_that_ssh_shares_confirms_nothing(team: Team, tmp_path: pat
     variables = {"ansible_ssh_common_args": options, "ansible_ssh_args": ""}
     code, said = team.run(
         {"ansible.builtin.ping": None},
-        {**team.lock(), "ignore_errors": True},
+        {**team.lock(confirm_within=10), "ignore_errors": True},
         team.show("locked"),
         **variables,
     )
@@ -180,7 +180,7 @@ def test_a_connection_that_ssh_shares_confirms_nothing(team: Team, tmp_path: pat
 
 @pytest.mark.parametrize("team", [6], indirect=True)
 def test_a_controller_that_vanishes_leaves_no_lock_behind(team: Team) -> None:
-    process = team.start([team.lock()])
+    process = team.start([team.lock(confirm_within=20)])
     try:
         until(lambda: not team.site.stranger.connects(team.site.host, 22, team.version))
     finally:

@@ -111,17 +111,17 @@ def _elsewhere(process: Process) -> list[bytes]:
             known = Mounts()
             opened.callback(known.close)
             known.add(process.namespaces["mnt"], own)
-            place = taken(os.open(b"root", _procfs.DIRECTORY, dir_fd=own))
+            reached = taken(os.open(b"root", _procfs.DIRECTORY, dir_fd=own))
             for name in PATH.strip(b"/").split(b"/"):
-                if details.not_asked(known.of_open(place)) is not None:
+                if details.not_asked(known.of_open(reached)) is not None:
                     return []
-                place = taken(_safe_fs.pin(name, place))
-            if details.not_asked(known.of_open(place)) is not None:
+                reached = taken(_safe_fs.pin(name, reached))
+            if details.not_asked(known.of_open(reached)) is not None:
                 return []
-            status = os.fstat(place)
+            status = os.fstat(reached)
             if not stat.S_ISREG(status.st_mode) or _is_own(status):
                 return []
-            return _names(taken(os.open(_safe_fs.pinned_path(place), _FLAGS)))
+            return _names(taken(os.open(_safe_fs.pinned_path(reached), _FLAGS)))
         except OSError:
             return []
 

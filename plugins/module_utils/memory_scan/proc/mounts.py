@@ -99,9 +99,9 @@ class Mounts:
 
     def _mount_of(self, descriptor: int) -> int:
         with contextlib.suppress(OSError):
-            found = _MOUNT.search(_procfs.once(b"%d" % descriptor, self._own))
-            if found:
-                return int(found.group(1))
+            match = _MOUNT.search(_procfs.once(b"%d" % descriptor, self._own))
+            if match:
+                return int(match.group(1))
         return -1
 
 

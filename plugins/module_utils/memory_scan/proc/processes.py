@@ -278,18 +278,18 @@ def _is_settled(numbers: Stat) -> bool:
 
 def read_stat(directory: int) -> Stat:
     """Return the stat file of an open directory; OSError where the process has ended."""
-    found = _proc_status.parse_stat(_procfs.once(b"stat", directory))
-    if found is None:
+    numbers = _proc_status.parse_stat(_procfs.once(b"stat", directory))
+    if numbers is None:
         raise OSError(None, "its stat file is invalid")
-    return found
+    return numbers
 
 
 def read_status(directory: int) -> Status:
     """Return the status file of an open directory; OSError where the process has ended."""
-    found = _proc_status.parse_status(_procfs.once(b"status", directory, _MOST_STATUS))
-    if found is None:
+    status = _proc_status.parse_status(_procfs.once(b"status", directory, _MOST_STATUS))
+    if status is None:
         raise OSError(None, "its status file is invalid")
-    return found
+    return status
 
 
 def living_thread(root: int, directory: int, pid: int) -> int | None:

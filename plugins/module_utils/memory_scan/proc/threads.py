@@ -27,18 +27,18 @@ def read(directory: int) -> Threads:
     A thread that runs whenever it is asked is nowhere in particular, and is left out. So is one that ends meanwhile.
     """
     numbers = sorted(map(int, _procfs.listed(b"task", directory)))
-    found = []
+    waiting = []
     asked = numbers[:_MOST_THREADS]
     for _try in range(_TRIES):
         running = []
         for number in asked:
             try:
-                place = _proc_status.parse_syscall(_procfs.once(b"task/%d/syscall" % number, directory))
+                call = _proc_status.parse_syscall(_procfs.once(b"task/%d/syscall" % number, directory))
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if place is None:
+            if call is None:
                 running.append(number)
             else:
-                found.append(Thread(number, *place))
+                waiting.append(Thread(number, *call))
         asked = running
-    return Threads(tuple(found), len(numbers) > _MOST_THREADS)
+    return Threads(tuple(waiting), len(numbers) > _MOST_THREADS)
