@@ -18,7 +18,7 @@ import yaml
 
 from tests.integration.windows import _example
 from tests.support import paths
-from tests.support.controllers import Controller
+from tests.support.controllers import PYTHONS, Controller
 from tests.support.windows import literal_module, remoting, utilities
 
 _GUIDE = paths.ROOT / "docs" / "docsite" / "rst" / "windows.rst"
@@ -56,7 +56,7 @@ def test_the_guide_shows_every_sign_in() -> None:
     assert {_sign_in(variables) for variables in _guide_hosts().values()} == _SHOWN
 
 
-@pytest.mark.parametrize("version", ["2.18", "2.21"])
+@pytest.mark.parametrize("version", PYTHONS)
 def test_modules_arrive_whole_by_every_connection(
     version: str, controller: t.Callable[[str], Controller], tmp_path: pathlib.Path
 ) -> None:
