@@ -42,12 +42,9 @@ def _sign_in(variables: t.Mapping[str, t.Any]) -> tuple[str, str]:
 
 def _modules(collections: pathlib.Path) -> dict[str, pathlib.Path]:
     """Return the modules that no action runs, by their full names, and the example."""
-    plugins = paths.ROOT / "plugins"
-    ours = {
-        f"bulwark.servers.{file.stem}": file
-        for file in sorted((plugins / "modules").glob("*.ps1"))
-        if not (plugins / "action" / f"{file.stem}.py").exists()
-    }
+    routing = yaml.safe_load((paths.ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))["plugin_routing"]
+    files = sorted((paths.ROOT / "plugins" / "modules").glob("*.ps1"))
+    ours = {f"bulwark.servers.{file.stem}": file for file in files if file.stem not in routing["modules"]}
     example = collections / "ansible_collections" / "example" / "windows" / "plugins" / "modules" / "win_example.ps1"
     return {**ours, _example.MODULE: example}
 
