@@ -42,23 +42,30 @@ _CONSTRAINED = (
 )
 # What the wrappers of ansible-core print: 2.18 with the compiler's error on a German host, and later ones, which are
 # signed, for a module that is not.
+_ERROR_RECORD = "{message}\r\n    + CategoryInfo          : {category}\r\n    + FullyQualifiedErrorId : {id}\r\n\r\n"
+_NO_TYPE_TEXT = (
+    "Der Typ kann nicht hinzugefügt werden. Die Definition neuer Typen wird in diesem Sprachmodus nicht unterstützt."
+)
 _NO_TYPE = {
     "failed": True,
-    "msg": "internal error: failed to run exec_wrapper action module_powershell_wrapper: Der Typ kann nicht hinzugefügt"
-    " werden. Die Definition neuer Typen wird in diesem Sprachmodus nicht unterstützt.",
-    "exception": "Der Typ kann nicht hinzugefügt werden.\r\n    + CategoryInfo          : PermissionDenied: (:) [Add-Type],"
-    " PSNotSupportedException\r\n    + FullyQualifiedErrorId : CannotDefineNewType,"
-    "Microsoft.PowerShell.Commands.AddTypeCommand\r\n\r\nScriptStackTrace:\r\nat Add-CSharpType, <No file>: line 373\r\n",
+    "msg": f"internal error: failed to run exec_wrapper action module_powershell_wrapper: {_NO_TYPE_TEXT}",
+    "exception": _ERROR_RECORD.format(
+        message=_NO_TYPE_TEXT,
+        category="PermissionDenied: (:) [Add-Type], PSNotSupportedException",
+        id="CannotDefineNewType,Microsoft.PowerShell.Commands.AddTypeCommand",
+    ),
 }
 _UNSIGNED_TEXT = (
-    "Cannot run untrusted PowerShell script 'ansible_collections.bulwark.servers.plugins.modules.win_platform_facts.ps1'"
-    " in ConstrainedLanguage mode with module util imports."
+    "Cannot run untrusted PowerShell script"
+    " 'ansible_collections.bulwark.servers.plugins.modules.win_platform_facts.ps1' in ConstrainedLanguage mode with module"
+    " util imports."
 )
 _UNSIGNED = {
     "failed": True,
     "msg": f"failure during exec_wrapper: {_UNSIGNED_TEXT}",
-    "exception": f"{_UNSIGNED_TEXT}\r\n+ CategoryInfo          : OperationStopped: (:String) [], RuntimeException\r\n"
-    f"+ FullyQualifiedErrorId : {_UNSIGNED_TEXT}\r\n\r\nScriptStackTrace:\r\nat <ScriptBlock>, module_wrapper.ps1: line 186",
+    "exception": _ERROR_RECORD.format(
+        message=_UNSIGNED_TEXT, category="OperationStopped: (:String) [], RuntimeException", id=_UNSIGNED_TEXT
+    ),
 }
 
 

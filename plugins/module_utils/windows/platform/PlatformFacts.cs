@@ -14,7 +14,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Machi
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PowerShellHost;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Privileges;
 
-    /// <summary>The facts that name a Windows host's platform, in the words of Ansible's own facts where it has them.</summary>
+    /// <summary>
+    /// The facts that name a Windows host's platform, in the words of Ansible's own facts where it has them.
+    /// </summary>
     public sealed class PlatformFacts
     {
         private const string CurrentVersion = @"SOFTWARE\Microsoft\Windows NT\CurrentVersion";
@@ -136,7 +138,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Privi
 
         private string Architecture()
         {
-            // PROCESSOR_ARCHITECTURE_* (https://learn.microsoft.com/windows/win32/api/sysinfoapi/ns-sysinfoapi-system_info).
+            // PROCESSOR_ARCHITECTURE_*
+            // (https://learn.microsoft.com/windows/win32/api/sysinfoapi/ns-sysinfoapi-system_info).
             switch (_machine.Architecture())
             {
                 case 0:
