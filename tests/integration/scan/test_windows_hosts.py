@@ -57,8 +57,8 @@ _NO_TYPE = {
 }
 _UNSIGNED_TEXT = (
     "Cannot run untrusted PowerShell script"
-    " 'ansible_collections.bulwark.servers.plugins.modules.win_platform_facts.ps1' in ConstrainedLanguage mode with module"
-    " util imports."
+    " 'ansible_collections.bulwark.servers.plugins.modules.win_platform_facts.ps1' in ConstrainedLanguage mode with"
+    " module util imports."
 )
 _UNSIGNED = {
     "failed": True,
