@@ -217,6 +217,31 @@ def test_one_scan_has_linux_and_windows_hosts(site: Site, tmp_path: pathlib.Path
     assert "linux1" in page
 
 
+def test_what_limits_a_host_is_in_the_stored_coverage(site: Site) -> None:
+    limited = {
+        "product_type": "domain_controller",
+        "is_container": True,
+        "is_administrator": True,
+        "is_32bit_process": True,
+        "architecture": "64-bit",
+        "privileges": ["SeDebugPrivilege", "SeSecurityPrivilege"],
+    }
+    site.recorded.result("win_platform_facts", {**_FACTS, "windows": limited})
+    site.recorded.result("win_file_integrity", {"changed": False, "detections": [], "coverage": [_COVERAGE]})
+    options = {"bulwark_capabilities": "file_integrity", "file_integrity_default_watches": False}
+    said = site.play("2.21", "bulwark.servers.scan", "--limit", "win1", **options)
+    assert said.startswith("0 "), said
+    entry = site.coverage("2.21", "win1")["windows_platform"]
+    assert entry["status"] == "partial"
+    assert [each["subject"] for each in entry["skipped"]] == ["The account of the connection", "The PowerShell process"]
+    assert "lacks SeBackupPrivilege" in entry["skipped"][0]["reason"]
+    assert "32-bit process" in entry["skipped"][1]["reason"]
+    assert "domain controller" in entry["note"]
+    assert "container" in entry["note"]
+    # Who reads the scan's output sees the same.
+    assert "lacks SeBackupPrivilege" in said
+
+
 def test_playbooks_that_know_only_linux_leave_a_windows_host_out(site: Site) -> None:
     said = site.play("2.21", "bulwark.servers.simulate", "--limit", "win1", bulwark_simulate=True)
     assert said.startswith("0 "), said
