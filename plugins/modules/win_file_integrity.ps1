@@ -17,18 +17,15 @@ $spec = @{
                 exclude = @{ type = 'list'; elements = 'str'; default = @() }
                 include = @{ type = 'list'; elements = 'str'; default = @() }
                 recurse = @{ type = 'int'; default = -1 }
-                attributes = @{ type = 'list'; elements = 'str' }
-                category = @{ type = 'str'; default = 'other' }; alert = @{ type = 'raw' }; techniques = @{ type = 'raw' }
+                attributes = @{ type = 'list'; elements = 'str' }; category = @{ type = 'str'; default = 'other' }
+                alert = @{ type = 'raw' }; techniques = @{ type = 'raw' }
             }
         }
         disabled_watches = @{ type = 'list'; elements = 'str'; default = @() }
-        max_changes = @{ type = 'int'; default = 1000 }
-        time_budget = @{ type = 'int'; default = 0 }
+        max_changes = @{ type = 'int'; default = 1000 }; time_budget = @{ type = 'int'; default = 0 }
         state = @{ type = 'str'; choices = @('present', 'absent'); default = 'present' }
-        accept = @{ type = 'list'; elements = 'str' }
-        reason = @{ type = 'str' }; accepted_by = @{ type = 'str' }
-        default_watches = @{ type = 'bool'; default = $true }
-        lock_timeout = @{ type = 'int'; default = 60 }
+        accept = @{ type = 'list'; elements = 'str' }; reason = @{ type = 'str' }; accepted_by = @{ type = 'str' }
+        default_watches = @{ type = 'bool'; default = $true }; lock_timeout = @{ type = 'int'; default = 60 }
         _default_names = @{ type = 'list'; elements = 'str' }
         _expected_digests = @{ type = 'list'; elements = 'str' }
         _phase = @{ type = 'str'; choices = @('stage', 'commit', 'abort') }

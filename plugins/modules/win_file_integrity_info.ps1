@@ -17,8 +17,8 @@ $spec = @{
                 exclude = @{ type = 'list'; elements = 'str'; default = @() }
                 include = @{ type = 'list'; elements = 'str'; default = @() }
                 recurse = @{ type = 'int'; default = -1 }
-                attributes = @{ type = 'list'; elements = 'str' }
-                category = @{ type = 'str'; default = 'other' }; alert = @{ type = 'raw' }; techniques = @{ type = 'raw' }
+                attributes = @{ type = 'list'; elements = 'str' }; category = @{ type = 'str'; default = 'other' }
+                alert = @{ type = 'raw' }; techniques = @{ type = 'raw' }
             }
         }
         disabled_watches = @{ type = 'list'; elements = 'str'; default = @() }

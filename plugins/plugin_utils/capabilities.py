@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, looks
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.looks import Look
 
 # Ansible's fact ``system`` of a platform, where it is another word.
 _SYSTEMS = {"win32nt": "windows"}
@@ -42,14 +43,14 @@ class Capability:
     platforms: tuple[str, ...]
     playbooks: tuple[str, ...]
     state: tuple[str, ...]
-    looks: tuple[looks.Look, ...]
+    looks: tuple[Look, ...]
     checked_by_module: tuple[str, ...]
     has_fleet_findings: bool = False
     has_requirements: bool = False
     has_protection: bool = False
     on_request: bool = False
 
-    def looks_at(self, system: str | None) -> tuple[looks.Look, ...]:
+    def looks_at(self, system: str | None) -> tuple[Look, ...]:
         """Return the looks at hosts of a system, as Ansible's fact calls it; None stands for Linux."""
         platform = platform_of(system or "linux")
         return tuple(look for look in self.looks if platform in look.platforms)

@@ -79,6 +79,9 @@ def _hidden(known: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, str]]:
 
 def _notes(known: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     if known.get("product_type") == "domain_controller":
-        yield "This host is a domain controller: its accounts are those of the domain, and no scan reads the directory."
+        yield (
+            "This host is a domain controller: its accounts are those of the domain, and no scan reads the directory;"
+            " review them there."
+        )
     if known.get("is_container") is True:
         yield "This host is a container: it does not see the kernel and the drivers, so scan the host of the container."

@@ -49,8 +49,11 @@ class Recorded:
 
     def output(self, module: str, stdout: str, stderr: str = "", rc: int = 0) -> None:
         """Let PowerShell print this in place of a module's result, and end with rc."""
-        file = self._directory / f"{module}.json"
-        file.write_text(json.dumps({"stdout": stdout, "stderr": stderr, "rc": rc}), encoding="utf-8")
+        self.outputs(module, [(stdout, stderr, rc)])
+
+    def outputs(self, module: str, outputs: t.Sequence[tuple[str, str, int]]) -> None:
+        """Let the module's next calls print these, one each; the last one is for all that follow."""
+        (self._directory / f"{module}.json").write_text(json.dumps(outputs), encoding="utf-8")
 
     def calls(self) -> list[tuple[str, dict[str, t.Any]]]:
         """Return the modules that ran since the last time, with their options, and forget them."""
@@ -85,10 +88,13 @@ def _main(directory: pathlib.Path) -> int:
     module, arguments = _module(sys.stdin.buffer.read())
     with (directory / _CALLS).open("a", encoding="utf-8") as calls:
         calls.write(json.dumps([module, arguments]) + "\n")
-    recorded = json.loads((directory / f"{module}.json").read_text(encoding="utf-8"))
-    sys.stdout.write(recorded["stdout"])
-    sys.stderr.write(recorded["stderr"])
-    return int(recorded["rc"])
+    file = directory / f"{module}.json"
+    outputs = json.loads(file.read_text(encoding="utf-8"))
+    stdout, stderr, rc = outputs[0]
+    file.write_text(json.dumps(outputs[1:] or outputs), encoding="utf-8")
+    sys.stdout.write(stdout)
+    sys.stderr.write(stderr)
+    return int(rc)
 
 
 if __name__ == "__main__":

@@ -164,11 +164,8 @@ class CapabilityActionBase(SanitizingActionBase):
 
     def run_request(self, request: Request, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the result of the module that is asked for, in a task of its own."""
-        return t.cast(
-            "dict[str, t.Any]",
-            self._execute_module(
-                module_name=f"bulwark.servers.{request.module}", module_args=request.arguments, task_vars=task_vars
-            ),
+        return self._execute_module(
+            module_name=f"bulwark.servers.{request.module}", module_args=request.arguments, task_vars=task_vars
         )
 
     def _wrong_option(self) -> str | None:

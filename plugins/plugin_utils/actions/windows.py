@@ -27,10 +27,11 @@ _CONSTRAINED_IDS = re.compile(
     r"\w*ConstrainedLanguage\b|CannotDefineNewType\b|ConversionSupportedOnlyToCoreTypes\b"
     r"|Script(NotTrusted|Unsupported)\b|.{0,150}(inConstrainedLanguagemode|isnottrustedandcannotbeloaded)"
 )
-# PowerShell 7 shows no id, but has only English messages; ansible-core's own are in English, too.
+# PowerShell 7 shows no id, but has only English messages; ansible-core's own are in English, too. PowerShell 7 wraps
+# lines, and begins each with a bar.
 _CONSTRAINED_WORDS = re.compile(
     r"\bin this language mode\b|\bin ConstrainedLanguage mode\b|\bis not trusted (to run|and cannot be loaded)\b"
-    r"|\bis marked as unsupported in CLM mode\b"
+    r"|\bis marked as unsupported in CLM mode\b".replace(" ", r"[\s|]+")
 )
 _LONGEST = 100_000
 _COLLECTION = "bulwark.servers."

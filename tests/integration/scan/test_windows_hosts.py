@@ -11,8 +11,9 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import windows
 
-from tests.support.controllers import controller
+from tests.support.controllers import PYTHONS, controller
 from tests.support.recorded_powershell import VARIABLES, Recorded
 
 # One Ansible run after the other, in one worker.
@@ -39,6 +40,33 @@ _CONSTRAINED = (
     "At line:1 char:1\r\n    + CategoryInfo          : InvalidOperation: (:) [], RuntimeException\r\n"
     "    + FullyQualifiedErrorId : MethodInvocationNotSupportedInConstrainedLanguage\r\n"
 )
+# What the wrappers of ansible-core print: 2.18 with the compiler's error on a German host, and later ones, which are
+# signed, for a module that is not.
+_ERROR_RECORD = "{message}\r\n    + CategoryInfo          : {category}\r\n    + FullyQualifiedErrorId : {id}\r\n\r\n"
+_NO_TYPE_TEXT = (
+    "Der Typ kann nicht hinzugefügt werden. Die Definition neuer Typen wird in diesem Sprachmodus nicht unterstützt."
+)
+_NO_TYPE = {
+    "failed": True,
+    "msg": f"internal error: failed to run exec_wrapper action module_powershell_wrapper: {_NO_TYPE_TEXT}",
+    "exception": _ERROR_RECORD.format(
+        message=_NO_TYPE_TEXT,
+        category="PermissionDenied: (:) [Add-Type], PSNotSupportedException",
+        id="CannotDefineNewType,Microsoft.PowerShell.Commands.AddTypeCommand",
+    ),
+}
+_UNSIGNED_TEXT = (
+    "Cannot run untrusted PowerShell script"
+    " 'ansible_collections.bulwark.servers.plugins.modules.win_platform_facts.ps1' in ConstrainedLanguage mode with"
+    " module util imports."
+)
+_UNSIGNED = {
+    "failed": True,
+    "msg": f"failure during exec_wrapper: {_UNSIGNED_TEXT}",
+    "exception": _ERROR_RECORD.format(
+        message=_UNSIGNED_TEXT, category="OperationStopped: (:String) [], RuntimeException", id=_UNSIGNED_TEXT
+    ),
+}
 
 
 class Site:
@@ -49,8 +77,10 @@ class Site:
         self.recorded.result("win_platform_facts", _FACTS)
         self._directory = directory
         self._inventory = directory / "hosts.json"
+        watched = {"name": "own", "paths": [str(directory / "recorded")]}
         linux = {"ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3"}
-        hosts = {"win1": dict(VARIABLES), "linux1": linux}
+        windows = {**VARIABLES, "file_integrity_watches": [{"name": _WATCH, "paths": ["C:\\Program Files"]}]}
+        hosts = {"win1": windows, "linux1": {**linux, "file_integrity_watches": [watched]}}
         self._inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
 
     def play(self, version: str, playbook: str | pathlib.Path, *arguments: str, **variables: t.Any) -> str:
@@ -73,7 +103,8 @@ class Site:
         play.write_text(_READ_COVERAGE, encoding="utf-8")
         said = self.play(version, play, host=host, file=str(result))
         assert said.startswith("0 "), said
-        return {entry["scope"]: entry for entry in json.loads(result.read_text(encoding="utf-8"))}
+        capabilities = json.loads(result.read_text(encoding="utf-8"))
+        return {entry["scope"]: entry for capability in capabilities for entry in capability["entries"]}
 
 
 _READ_COVERAGE = """
@@ -132,6 +163,17 @@ def test_facts_come_from_our_own_module_whatever_become_says(site: Site, tmp_pat
     assert [module for module, _options in site.recorded.calls()] == ["win_platform_facts"]
 
 
+@pytest.mark.parametrize("version", PYTHONS)
+def test_every_form_of_constrained_language_says_the_way_out(site: Site, tmp_path: pathlib.Path, version: str) -> None:
+    errors = [("", _CONSTRAINED, 1), (json.dumps(_NO_TYPE), "", 1), (json.dumps(_UNSIGNED), "", 1)]
+    site.recorded.outputs("win_platform_facts", errors)
+    task = {"bulwark.servers.platform_facts": {}, "ignore_errors": True}
+    play = tmp_path / "facts.yml"
+    play.write_text(json.dumps([{"hosts": "win1", "gather_facts": False, "tasks": [task] * len(errors)}]))
+    said = site.play(version, play)
+    assert said.count(f'"msg": "{windows.CONSTRAINED}"') == len(errors), said
+
+
 @pytest.mark.parametrize("version", _OLDEST_AND_NEWEST)
 def test_constrained_language_is_the_reason_that_nothing_was_checked(site: Site, version: str) -> None:
     site.recorded.output("win_platform_facts", "", _CONSTRAINED, 1)
@@ -153,7 +195,7 @@ def test_one_scan_has_linux_and_windows_hosts(site: Site, tmp_path: pathlib.Path
     said = site.play(
         "2.21",
         "bulwark.servers.scan",
-        bulwark_capabilities="file_integrity,memory_scan",
+        bulwark_capabilities="file_integrity,app_control",
         bulwark_become=False,
         file_integrity_state_dir=str(tmp_path / "host"),
         file_integrity_default_watches=False,
@@ -162,15 +204,42 @@ def test_one_scan_has_linux_and_windows_hosts(site: Site, tmp_path: pathlib.Path
     calls = site.recorded.calls()
     assert [module for module, _options in calls] == ["win_platform_facts", "win_file_integrity", "win_file_integrity"]
     assert [options.get("_phase") for _module, options in calls[1:]] == ["stage", "commit"]
-    windows = site.coverage("2.21", "win1")
-    assert windows["memory_scan"]["reason"] == "Fileless attacks: this capability does not know the platform Win32NT."
-    assert windows[_WATCH]["status"] == "checked"
-    assert windows["windows_platform"]["skipped"][0]["subject"] == "The account of the connection"
+    covered = site.coverage("2.21", "win1")
+    reason = "Application control: this capability does not know the platform Win32NT."
+    assert covered["app_control"]["reason"] == reason
+    assert covered[_WATCH]["status"] == "checked"
+    assert covered["windows_platform"]["skipped"][0]["subject"] == "The account of the connection"
     linux = site.coverage("2.21", "linux1")
     assert "windows_platform" not in linux
+    assert linux["own"]["status"] == "checked"
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "win1" in page
     assert "linux1" in page
+
+
+def test_what_limits_a_host_is_in_the_stored_coverage(site: Site) -> None:
+    limited = {
+        "product_type": "domain_controller",
+        "is_container": True,
+        "is_administrator": True,
+        "is_32bit_process": True,
+        "architecture": "64-bit",
+        "privileges": ["SeDebugPrivilege", "SeSecurityPrivilege"],
+    }
+    site.recorded.result("win_platform_facts", {**_FACTS, "windows": limited})
+    site.recorded.result("win_file_integrity", {"changed": False, "detections": [], "coverage": [_COVERAGE]})
+    options = {"bulwark_capabilities": "file_integrity", "file_integrity_default_watches": False}
+    said = site.play("2.21", "bulwark.servers.scan", "--limit", "win1", **options)
+    assert said.startswith("0 "), said
+    entry = site.coverage("2.21", "win1")["windows_platform"]
+    assert entry["status"] == "partial"
+    assert [each["subject"] for each in entry["skipped"]] == ["The account of the connection", "The PowerShell process"]
+    assert "lacks SeBackupPrivilege" in entry["skipped"][0]["reason"]
+    assert "32-bit process" in entry["skipped"][1]["reason"]
+    assert "domain controller" in entry["note"]
+    assert "container" in entry["note"]
+    # Who reads the scan's output sees the same.
+    assert "lacks SeBackupPrivilege" in said
 
 
 def test_playbooks_that_know_only_linux_leave_a_windows_host_out(site: Site) -> None:

@@ -18,7 +18,7 @@ import yaml
 
 from tests.integration.windows import _example
 from tests.support import paths
-from tests.support.controllers import Controller
+from tests.support.controllers import PYTHONS, Controller
 from tests.support.windows import literal_module, remoting, utilities
 
 _GUIDE = paths.ROOT / "docs" / "docsite" / "rst" / "windows.rst"
@@ -42,12 +42,9 @@ def _sign_in(variables: t.Mapping[str, t.Any]) -> tuple[str, str]:
 
 def _modules(collections: pathlib.Path) -> dict[str, pathlib.Path]:
     """Return the modules that no action runs, by their full names, and the example."""
-    plugins = paths.ROOT / "plugins"
-    ours = {
-        f"bulwark.servers.{file.stem}": file
-        for file in sorted((plugins / "modules").glob("*.ps1"))
-        if not (plugins / "action" / f"{file.stem}.py").exists()
-    }
+    routing = yaml.safe_load((paths.ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))["plugin_routing"]
+    files = sorted((paths.ROOT / "plugins" / "modules").glob("*.ps1"))
+    ours = {f"bulwark.servers.{file.stem}": file for file in files if file.stem not in routing["modules"]}
     example = collections / "ansible_collections" / "example" / "windows" / "plugins" / "modules" / "win_example.ps1"
     return {**ours, _example.MODULE: example}
 
@@ -56,7 +53,7 @@ def test_the_guide_shows_every_sign_in() -> None:
     assert {_sign_in(variables) for variables in _guide_hosts().values()} == _SHOWN
 
 
-@pytest.mark.parametrize("version", ["2.18", "2.21"])
+@pytest.mark.parametrize("version", PYTHONS)
 def test_modules_arrive_whole_by_every_connection(
     version: str, controller: t.Callable[[str], Controller], tmp_path: pathlib.Path
 ) -> None:

@@ -101,7 +101,7 @@ def test_a_module_runs_and_fails_as_on_windows(
     assert "Unsupported parameters" in failures["unknown"]
     assert "colour" in failures["unknown"]
     assert failures["missing"] == "missing required arguments: name"
-    assert "value of mode must be one of: crash, fail, greet. Got no match for: other" in failures["no_choice"]
+    assert "value of mode must be one of: greet, fail, crash. Got no match for: other" in failures["no_choice"]
     assert "times" in failures["no_number"]
 
 

@@ -143,14 +143,15 @@ def compile_program(
 
 def _options(texts: t.Sequence[str], target: Target, references: t.Sequence[str]) -> list[str]:
     clr = "Framework" if target is Target.MONO else "Core"
-    named = [*references, *_named(_REFERENCE, texts, clr)]
     options = ["-langversion:5", "-optimize", "-noconfig", "-define:WINDOWS;AMD64", "-debug:pdbonly"]
     options += [f"-nowarn:{number}" for number in _named(_NO_WARNING, texts, clr)]
     if target is Target.MONO:
-        options += [f"-r:{name}" for name in dict.fromkeys(("System.dll", "System.Core.dll", *named))]
+        assemblies = ["System.dll", "System.Core.dll", *_named(_REFERENCE, texts, clr)]
     else:
-        options += ["-nostdlib", *(f"-r:{file}" for file in toolchain.windows_runtime().references())]
-    return options
+        # The runtime's own assemblies refer to several versions of each other, and at run time there is one of each.
+        options += ["-nostdlib", "-nowarn:1701,1702"]
+        assemblies = [str(file) for file in toolchain.windows_runtime().references()]
+    return [*options, *(f"-r:{assembly}" for assembly in dict.fromkeys((*assemblies, *references)))]
 
 
 def _named(pattern: re.Pattern[str], texts: t.Sequence[str], clr: str) -> list[str]:

@@ -16,10 +16,12 @@ import fcntl
 import functools
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import typing as t
 import zipfile
 
@@ -39,6 +41,7 @@ _DOWNLOAD_SECONDS = 300
 # A new prefix takes 7 s of a processor; more only on a machine that is shared.
 _PREFIX_SECONDS = 300
 _STOP_SECONDS = 60
+_POLL_SECONDS = 0.05
 
 # Part of the prefix's name in the cache; a change makes a new prefix.
 _PREFIX_RECIPE = "1"
@@ -104,19 +107,29 @@ def _make_prefix(directory: pathlib.Path) -> None:
 
 @functools.cache
 def keep_running(prefix: pathlib.Path | None = None) -> None:
-    """Keep the prefix's services running until this process ends, or ``private_prefix`` does.
+    """Start the prefix's services, and keep them running until this process ends, or ``private_prefix`` does.
 
     Otherwise they end with each Windows process, and the next one waits seconds for them.
     """
-    process = subprocess.Popen(
-        _wine("cmd"),
-        env=environment(prefix),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    # cmd reads its standard input and ends with it, also when this process is killed.
-    atexit.register(_end, process)
+    directory = prefix or shared_prefix()
+    # Debian's Wine makes a directory in /tmp for the services. Of two processes that do it at once, one fails.
+    with open(f"{directory}.services.lock", "w", encoding="utf-8") as lock, tempfile.TemporaryFile() as output:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen(
+            _wine("cmd"),
+            env=environment(directory),
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.DEVNULL,
+        )
+        # cmd reads its standard input and ends with it, also when this process is killed.
+        atexit.register(_end, process)
+        end = time.monotonic() + _PREFIX_SECONDS
+        # Once it prints, the services run.
+        while not os.fstat(output.fileno()).st_size:
+            assert process.poll() is None, f"cmd ended with {process.returncode} in {directory}"
+            assert time.monotonic() < end, f"the services of {directory} did not start in {_PREFIX_SECONDS} s"
+            time.sleep(_POLL_SECONDS)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -159,6 +172,11 @@ def private_prefix(directory: pathlib.Path) -> t.Iterator[pathlib.Path]:
             check=False,
             timeout=_STOP_SECONDS,
         )
+        # Debian's Wine leaves the directory of its services; this file has its name.
+        with contextlib.suppress(FileNotFoundError):
+            name = (directory / "wineserver").read_text(encoding="ascii").strip()
+            if re.fullmatch(r"wine-\w+", name):
+                shutil.rmtree(pathlib.Path("/tmp") / name, ignore_errors=True)
 
 
 def environment(prefix: pathlib.Path | None = None) -> dict[str, str]:

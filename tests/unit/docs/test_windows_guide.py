@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
+import subprocess
+import sys
 import typing as t
 
 import pytest
 import yaml
-from ansible import constants
-from ansible.executor import module_common
-from ansible.parsing.dataloader import DataLoader
-from ansible.playbook.play_context import PlayContext
-from ansible.plugins.loader import connection_loader, get_shell_plugin
-from ansible.template import Templar
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import windows
 
 from tests.support import paths
 
@@ -41,42 +37,82 @@ def _hosts() -> dict[str, dict[str, t.Any]]:
     return hosts
 
 
-def _connection(variables: t.Mapping[str, t.Any]) -> t.Any:
-    """Return the connection as Ansible makes it for a task, without connecting."""
+# Ansible's loader of collections would stay in the process of the tests, so that it is another one. For the hosts on
+# standard input, it makes each connection as for a task, without connecting. Then it builds what each module sends.
+_SHOW = """
+import json, pathlib, sys
+from ansible import constants
+from ansible.executor import module_common
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.loader import connection_loader, get_shell_plugin, init_plugin_loader
+from ansible.template import Templar
+init_plugin_loader()
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import windows
+
+connections = {}
+for name, (variables, options) in json.load(sys.stdin).items():
     play_context = PlayContext()
     play_context.shell = variables.get("ansible_shell_type")
     connection = connection_loader.get(variables["ansible_connection"], play_context, None)
-    connection.set_options(var_options=dict(variables))
-    return connection
+    connection.set_options(var_options=variables)
+    connections[name] = {
+        "windows": windows.is_windows(connection._shell),
+        "options": {option: connection.get_option(option) for option in options},
+        "variables": sorted(constants.config.get_plugin_vars("connection", connection._load_name)),
+    }
+payloads = {}
+for file in pathlib.Path(sys.argv[1]).glob("win_*.ps1"):
+    for shell in ("powershell", "cmd"):
+        built = module_common.modify_module(
+            module_name=f"ansible_collections.bulwark.servers.plugins.modules.{file.stem}",
+            module_path=str(file),
+            module_args={"_ansible_remote_tmp": "%TEMP%"},
+            templar=Templar(loader=DataLoader()),
+            shell_plugin=get_shell_plugin(shell_type=shell),
+        )
+        payloads[f"{file.stem} {shell}"] = json.loads(built.b_module_data.split(b"\\n\\0\\0\\0\\0\\n")[1])
+print(json.dumps([connections, payloads]))
+"""
+
+
+@functools.cache
+def _shown() -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    """Return what Ansible knows of each host's connection, and the payloads by module and shell."""
+    hosts = {name: (variables, list(_OPTIONS.get(name, ()))) for name, variables in _hosts().items()}
+    ended = subprocess.run(
+        [sys.executable, "-c", _SHOW, str(_MODULES)],
+        input=json.dumps(hosts),
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(paths.COLLECTIONS)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    connections, payloads = json.loads(ended.stdout)
+    return connections, payloads
 
 
 @pytest.mark.parametrize("host", sorted(_OPTIONS))
 def test_each_host_of_the_inventory_leads_to_windows_with_the_options_it_shows(host: str) -> None:
-    connection = _connection(_hosts()[host])
-    assert windows.is_windows(connection._shell)
-    assert {name: connection.get_option(name) for name in _OPTIONS[host]} == _OPTIONS[host]
+    connection = _shown()[0][host]
+    assert connection["windows"]
+    assert connection["options"] == _OPTIONS[host]
 
 
 def test_no_variable_of_the_inventory_is_misspelt() -> None:
     assert sorted(_hosts()) == sorted(_OPTIONS)
-    for variables in _hosts().values():
-        connection = _connection(variables)
-        known = constants.config.get_plugin_vars("connection", connection._load_name)
+    for name, variables in _hosts().items():
+        known = _shown()[0][name]["variables"]
         assert set(variables) - {"ansible_connection", "ansible_shell_type"} <= set(known)
 
 
 @pytest.mark.parametrize("module", sorted(file.stem for file in _MODULES.glob("win_*.ps1")))
-@pytest.mark.parametrize("shell", ["powershell", "cmd"])
-def test_every_connection_sends_the_same_payload(module: str, shell: str) -> None:
+def test_every_connection_sends_the_same_payload(module: str) -> None:
     """Its shell is cmd for winrm since ansible-core 2.21, and PowerShell for the others."""
-    built = module_common.modify_module(
-        module_name=f"ansible_collections.bulwark.servers.plugins.modules.{module}",
-        module_path=str(_MODULES / f"{module}.ps1"),
-        module_args={"_ansible_remote_tmp": "%TEMP%"},
-        templar=Templar(loader=DataLoader()),
-        shell_plugin=get_shell_plugin(shell_type=shell),
-    )
-    wrapper = json.loads(built.b_module_data.split(b"\n\0\0\0\0\n")[1])["actions"][0]
+    payloads = [_shown()[1][f"{module} {shell}"] for shell in ("powershell", "cmd")]
+    assert payloads[0] == payloads[1]
+    wrapper = payloads[0]["actions"][0]
     utilities = {name.rpartition(".windows.")[2] for name in wrapper["params"]["CSharpModules"]}
     assert wrapper["name"] == "module_wrapper.ps1"
     assert wrapper["params"]["Script"].endswith(f".{module}.ps1")

@@ -47,7 +47,7 @@ FLOORS = (
     ("plugin_utils", "capabilities"),
     ("plugin_utils", "finding_commands rule_facts simulation store threat_lists"),
     ("plugin_utils", "controls report"),
-    ("plugin_utils", "actions progress"),
+    ("plugin_utils", "actions progress windows_platform"),
     ("plugin_utils", "export scan"),
     ("plugin_utils", "protection"),
     ("plugin_utils", CAPABILITY),

@@ -6,11 +6,9 @@ using System;
 using System.Collections;
 using System.Collections.Generic;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.HostLimits;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.IHost;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Outcome;
 
-/// <summary>What test_outcome.py needs in C#: actions that return or throw, and hosts with recorded facts.</summary>
+/// <summary>What test_outcome.py needs in C#: actions that return or throw.</summary>
 public static class OutcomeScript
 {
     /// <summary>Return the outcome of an action that returns a result.</summary>
@@ -49,17 +47,6 @@ public static class OutcomeScript
         };
     }
 
-    /// <summary>Return the coverage of what a host with these facts keeps a module from seeing.</summary>
-    public static Dictionary<string, object> Limits(Dictionary<string, object> facts)
-    {
-        Dictionary<string, string> privileges = new Dictionary<string, string>
-        {
-            { HostLimits.BackupPrivilege, "files that only their owners may read" },
-            { HostLimits.DebugPrivilege, "the memory of processes of others" }
-        };
-        return HostLimits.Check(new RecordedHost(facts), privileges);
-    }
-
     private static Exception Make(string type, string message)
     {
         switch (type)
@@ -76,46 +63,6 @@ public static class OutcomeScript
                 return new OutOfMemoryException(message);
             default:
                 return new InvalidOperationException(message, new FormatException("inner " + message));
-        }
-    }
-
-    private sealed class RecordedHost : IHost
-    {
-        private readonly Dictionary<string, object> _facts;
-
-        public RecordedHost(Dictionary<string, object> facts)
-        {
-            _facts = facts;
-        }
-
-        public bool Is64BitWindows
-        {
-            get { return (bool)_facts["is_64_bit"]; }
-        }
-
-        public bool Is64BitProcess
-        {
-            get { return (bool)_facts["is_64_bit_process"]; }
-        }
-
-        public string ProductType
-        {
-            get { return (string)_facts["product_type"]; }
-        }
-
-        public bool IsContainer
-        {
-            get { return (bool)_facts["is_container"]; }
-        }
-
-        public bool IsAdministrator
-        {
-            get { return (bool)_facts["is_administrator"]; }
-        }
-
-        public bool EnablePrivilege(string name)
-        {
-            return ((List<object>)_facts["privileges"]).Contains(name);
         }
     }
 }

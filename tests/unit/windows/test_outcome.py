@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a Windows module returns for what its action returns or throws, and what limits it on a host."""
+"""What a Windows module returns for what its action returns or throws."""
 
 from __future__ import annotations
 
@@ -18,19 +18,11 @@ from tests.unit.windows import driver
 pytestmark = pytest.mark.requires(*toolchain.MONO)
 
 HERE = pathlib.Path(__file__).parent
-FACTS: dict[str, t.Any] = {
-    "is_64_bit": True,
-    "is_64_bit_process": True,
-    "product_type": "server",
-    "is_container": False,
-    "is_administrator": True,
-    "privileges": ["SeBackupPrivilege", "SeDebugPrivilege"],
-}
 
 
 @functools.cache
 def program() -> driver.Driver:
-    names = ("Errors", "HostLimits", "IHost", "Outcome")
+    names = ("Errors", "Outcome")
     return driver.Driver(*(f"contracts.{name}" for name in names), sources=[HERE / "OutcomeScript.cs"])
 
 
@@ -39,15 +31,6 @@ RESULTS: list[dict[str, t.Any]] = [
     {"changed": True, "diff": {"before": "", "after": "x"}},
     {"changed": True, "warnings": ["w"]},
     {"failed": True, "msg": "m", "warnings": ["w"]},
-]
-# What a host lacks: the facts, the subject in the coverage and part of its reason.
-LIMITS: list[tuple[dict[str, t.Any], str, str]] = [
-    ({"is_administrator": False}, "administrator", "the account is no administrator"),
-    ({"privileges": ["SeDebugPrivilege"]}, "SeBackupPrivilege", "cannot read files that only their owners may read"),
-    ({"privileges": ["SeBackupPrivilege"]}, "SeDebugPrivilege", "cannot read the memory of processes of others"),
-    ({"is_64_bit_process": False}, "64-bit Windows", "connect to the 64-bit one"),
-    ({"product_type": "domain_controller"}, "domain controller", "those of the domain"),
-    ({"is_container": True}, "container", "its host and other containers are not looked at"),
 ]
 
 
@@ -88,18 +71,3 @@ def test_memory_that_ran_out_says_what_to_do() -> None:
 def test_options_are_plain_values() -> None:
     options = program().call("OutcomeScript.Options")
     assert options == ["t", None, 5, True, False, ["a", "b"], [], [{"n": [1, 2.5]}], True, False]
-
-
-def test_a_host_without_limits_has_no_coverage_entry() -> None:
-    narrow = {**FACTS, "is_64_bit": False, "is_64_bit_process": False}
-    outcomes = program().run([driver.call("OutcomeScript.Limits", facts) for facts in (FACTS, narrow)])
-    assert outcomes == [driver.Outcome(None)] * 2
-
-
-def test_each_limit_is_a_clear_entry() -> None:
-    outcomes = program().run([driver.call("OutcomeScript.Limits", {**FACTS, **facts}) for facts, *_ in LIMITS])
-    for (_, subject, reason), outcome in zip(LIMITS, outcomes, strict=True):
-        entry = outcome.result
-        assert (entry["scope"], entry["status"], entry["skipped_count"]) == ("host", "partial", 1)
-        assert entry["skipped"][0]["subject"] == subject
-        assert reason in entry["skipped"][0]["reason"]

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 using System;
+using System.IO;
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
@@ -31,7 +32,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.M
         /// <summary>The DNS domain of the machine, empty without one.</summary>
         string Domain();
 
-        /// <summary>The address that packets to a distant address leave from, null without a route; none is sent.</summary>
+        /// <summary>The source address of packets to a distant host, null without a route; none is sent.</summary>
         string SourceAddress(bool version6);
     }
 
@@ -65,7 +66,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.M
             }
             catch (Exception error)
             {
-                if (error is SecurityException || error is UnauthorizedAccessException || error is System.IO.IOException)
+                if (error is SecurityException || error is UnauthorizedAccessException || error is IOException)
                     return null;
                 throw;
             }

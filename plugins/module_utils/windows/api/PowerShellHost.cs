@@ -16,7 +16,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.P
         /// <summary>As 5.1 or 7.4.6.</summary>
         string Version();
 
-        /// <summary>FullLanguage, ConstrainedLanguage, RestrictedLanguage or NoLanguage (about_Language_Modes).</summary>
+        /// <summary>FullLanguage, ConstrainedLanguage or another (about_Language_Modes).</summary>
         string LanguageMode();
 
         /// <summary>What App Control and AppLocker ask of PowerShell: None, Audit or Enforce.</summary>

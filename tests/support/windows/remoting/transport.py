@@ -42,6 +42,8 @@ def replace_psrp() -> None:
 
     def open_pool(self: t.Any, _application_arguments: t.Any = None) -> None:
         self.state = RunspacePoolState.OPENED
+        # Windows PowerShell 5.1 answers so (MS-PSRP, SESSION_CAPABILITY).
+        self.protocol_version, self.ps_version, self.serialization_version = "2.3", "2.0", "1.1.0.1"
 
     def close_pool(self: t.Any) -> None:
         self.state = RunspacePoolState.CLOSED
@@ -49,7 +51,8 @@ def replace_psrp() -> None:
     def invoke(self: t.Any, input: t.Any = None, *_others: t.Any, **_more: t.Any) -> list[str]:  # noqa: A002 - pypsrp's
         transport = self.runspace_pool.connection.transport
         script = self.commands[-1].cmd
-        _record(transport.endpoint, transport.auth, script, "\n".join(input or []).encode())
+        lines = [input] if isinstance(input, str) else input or []
+        _record(transport.endpoint, transport.auth, script, "\n".join(lines).encode())
         self.output = [_RESULT]
         return [_RESULT]
 
@@ -78,7 +81,9 @@ class _Shell:
         return '<r:Selector Name="ShellId">1</r:Selector>'
 
     def _command(self, message: ET.Element) -> str:
-        self.line, self.input = _text(message, "}Command"), b""
+        # The arguments have an element of their own.
+        arguments = [node.text or "" for node in message.iter() if node.tag.endswith("}Arguments")]
+        self.line, self.input = " ".join([_text(message, "}Command"), *arguments]), b""
         return "<r:CommandId>1</r:CommandId>"
 
     def _send(self, message: ET.Element) -> str:
@@ -86,7 +91,11 @@ class _Shell:
         return ""
 
     def _receive(self, _message: ET.Element) -> str:
-        _record(self.endpoint, self.authentication, command.script(self.line), self.input)
+        script = command.script(self.line)
+        # Until ansible-core 2.20, winrm starts a PowerShell for the one that a command line starts.
+        if script.startswith("PowerShell "):
+            script = command.script(script)
+        _record(self.endpoint, self.authentication, script, self.input)
         stream = base64.b64encode(_RESULT.encode()).decode()
         state = f'<r:CommandState State="{_SHELL}/CommandState/Done"><r:ExitCode>0</r:ExitCode></r:CommandState>'
         return f'<r:Stream Name="stdout">{stream}</r:Stream>{state}'

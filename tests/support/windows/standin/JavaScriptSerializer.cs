@@ -177,7 +177,7 @@ namespace System.Web.Script.Serialization
             else if (value.GetType().IsPrimitive || value is decimal)
                 builder.Append(Convert.ToString(value, CultureInfo.InvariantCulture));
             else
-                throw new ArgumentException("A result holds a " + value.GetType().FullName + ", which is no JSON value");
+                throw new ArgumentException("A result holds " + value.GetType().FullName + ", which is no JSON value");
         }
 
         private static void WriteTable(StringBuilder builder, IDictionary table)

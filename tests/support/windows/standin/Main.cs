@@ -28,8 +28,8 @@ public static class StandIn
             // The message of ansible-core's module wrapper around PowerShell's own of a method that throws.
             Dictionary<string, object> result = new Dictionary<string, object>();
             result["failed"] = true;
-            result["msg"] = "Unhandled exception while executing module: Exception calling \"Run\" with \"1\" argument(s): \""
-                + exception.Message + "\"";
+            result["msg"] = "Unhandled exception while executing module: "
+                + "Exception calling \"Run\" with \"1\" argument(s): \"" + exception.Message + "\"";
             result["exception"] = exception.ToString();
             Console.Out.WriteLine(AnsibleModule.ToJson(result));
             return 1;

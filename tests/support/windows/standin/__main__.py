@@ -13,6 +13,7 @@ import os
 import pathlib
 import sys
 import time
+import typing as t
 
 from tests.support.windows import literal_module
 from tests.support.windows.compiler import CompileError
@@ -25,7 +26,7 @@ def main(arguments: list[str]) -> int:
     host = json.loads(pathlib.Path(arguments[0]).read_text(encoding="utf-8"))
     original = os.environ.get("SSH_ORIGINAL_COMMAND", "")
     begin = time.monotonic()
-    request = {"command": original[:200]}
+    request: dict[str, t.Any] = {"command": original[:200]}
     try:
         command.check_bootstrap(command.script(original))
         content = sys.stdin.buffer.read()

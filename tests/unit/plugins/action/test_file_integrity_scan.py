@@ -59,6 +59,7 @@ class Site:
             check_mode=check_mode,
             delegate_to=None,
         )
+        action._connection = types.SimpleNamespace(_shell=None)
         arguments, problem = action.prepare(dict(_VARS))
         assert problem is None
         return action, arguments

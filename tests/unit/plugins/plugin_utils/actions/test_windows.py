@@ -28,6 +28,10 @@ _ADD_TYPE = (
 _SEVEN = (
     "InvalidOperation: Cannot invoke method. Method invocation is supported only on core types in this language mode."
 )
+_SEVEN_NARROW = (
+    "\x1b[31;1mInvalidOperation: \r\n\x1b[36;1mLine |\r\n   1 |  [Console]::InputEncoding\r\n     |  ~~~~\r\n"
+    "     | Cannot set property. Property setting is supported only on core types in this\r\n     | language mode.\r\n"
+)
 # Of ansible-core 2.19 and later, itself signed, for a module that is not.
 _UNSIGNED = f"Cannot run untrusted PowerShell script '{_MODULE}' in ConstrainedLanguage mode with module util imports."
 _NOT_TRUSTED = "failure during exec_wrapper: Provided script for 'module_wrapper.ps1' is not trusted to run."
@@ -75,6 +79,7 @@ def test_a_module_for_windows_is_not(module: str) -> None:
         {"msg": "MODULE FAILURE: No start of json char found", "module_stdout": "", "module_stderr": _GERMAN, "rc": 1},
         {"msg": "MODULE FAILURE", "module_stdout": "", "module_stderr": _ADD_TYPE, "rc": 1},
         {"msg": "MODULE FAILURE", "module_stdout": "", "module_stderr": _SEVEN, "rc": 1},
+        {"msg": "MODULE FAILURE", "module_stdout": "", "module_stderr": _SEVEN_NARROW, "rc": 1},
         {"msg": f"failure during exec_wrapper: {_UNSIGNED}", "exception": f"{_UNSIGNED}\r\nScriptStackTrace:\r\n"},
         {"msg": _NOT_TRUSTED, "exception": "    + FullyQualifiedErrorId : ScriptNotTrusted,Get-AnsibleScript\r\n"},
         {"exception": types.SimpleNamespace(event=types.SimpleNamespace(msg="failed", formatted_traceback=_ADD_TYPE))},
