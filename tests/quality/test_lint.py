@@ -48,7 +48,7 @@ def test_the_source_is_formatted() -> None:
 
 
 def test_the_types_are_right() -> None:
-    _tool("mypy", "-p", "ansible_collections.bulwark.servers.plugins", "-p", "tests.support", "-p", "tests.fleet")
+    _tool("mypy", "-p", "ansible_collections.bulwark.servers.plugins", "-p", "tests.support", "-p", "tests.fleet", "-p", "tests.windows")
 
 
 def test_the_types_of_the_set_up_are_right() -> None:

@@ -3,16 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the conformance kit.
 
-    python -m tests.windows.conformance run          INVENTORY, LIMIT and ARGS are environment variables, as for make scan
-    python -m tests.windows.conformance add FILE...  take records into Git and write the page of the documentation
-    python -m tests.windows.conformance page         write that page
+python -m tests.windows.conformance run          INVENTORY, LIMIT and ARGS are environment variables, as for make scan
+python -m tests.windows.conformance add FILE...  take records into Git and write the page of the documentation
+python -m tests.windows.conformance page         write that page
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
-import datetime
+import datetime as dt
 import json
 import os
 import pathlib
@@ -96,7 +96,7 @@ def _record(file: pathlib.Path, directory: pathlib.Path) -> bool:
     results = json.loads(file.read_text(encoding="utf-8"))
     version = yaml.safe_load((catalogue.ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
     try:
-        made = record.assemble(results, version, datetime.datetime.now(datetime.UTC))
+        made = record.assemble(results, version, dt.datetime.now(dt.UTC))
     except record.RecordError as error:
         _say(str(error))
         return False
@@ -109,7 +109,9 @@ def _record(file: pathlib.Path, directory: pathlib.Path) -> bool:
         if check["outcome"] != "passed":
             different = [item for item in check["evidence"] if not item["equal"]]
             values = [f"{item['name']} is {item['edge']} and not {item['second']}" for item in different]
-            _say(f"  {check['outcome'].replace('_', ' ')}: {check['id']}: {'; '.join([check['reason'], *values]).strip('; ')}")
+            _say(
+                f"  {check['outcome'].replace('_', ' ')}: {check['id']}: {'; '.join([check['reason'], *values]).strip('; ')}"
+            )
     left = results["cleaned"].get("left")
     if left != []:
         _say(f"{results['host']}: remove by hand: {', '.join(left or ['bulwark-conformance-' + results['id']])}")

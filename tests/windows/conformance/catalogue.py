@@ -55,7 +55,9 @@ MODULE_CHECKS = (
 def edges() -> tuple[str, ...]:
     """Return every edge: public members of the files below ``windows/api``, and the PowerShell modules."""
     modules = [file.stem for file in sorted(_MODULES.glob("win_*.ps1"))]
-    members = [f"{file.stem}.{name}" for file in sorted((_UTILITIES / "api").glob("*.cs")) for name in _members(_text(file))]
+    members = [
+        f"{file.stem}.{name}" for file in sorted((_UTILITIES / "api").glob("*.cs")) for name in _members(_text(file))
+    ]
     return (*modules, *members)
 
 

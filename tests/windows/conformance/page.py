@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import pathlib
 import typing as t
 
 from tests.windows.conformance import catalogue, record
@@ -34,9 +33,9 @@ not count.
 """
 
 
-def records(directory: pathlib.Path = RECORDS) -> list[record.Record]:
+def records() -> list[record.Record]:
     """Return the records in Git, oldest build first; raise record.RecordError."""
-    read = [record.read(file) for file in sorted(directory.glob("*.json"))]
+    read = [record.read(file) for file in sorted(RECORDS.glob("*.json"))]
     return sorted(read, key=lambda each: (*map(int, each.build.split(".")), each.name))
 
 
@@ -67,8 +66,7 @@ def _seen(edge: str, known: t.Sequence[record.Record]) -> str:
         outcome = each.outcome(edge)
         if outcome != "not_possible":
             state = "seen on" if outcome == "passed" else "fails on"
-            builds.setdefault(state if each.is_current(edge) else f"before its last change {state}", {})[each.build] = None
+            state = state if each.is_current(edge) else f"before its last change {state}"
+            builds.setdefault(state, {})[each.build] = None
     shown = [f"{state} {', '.join(builds[state])}" for state in sorted(builds)]
-    if not any(state == "seen on" for state in builds):
-        shown.append(NOT_SEEN if not any("seen on" in state for state in builds) else "not seen since then")
-    return "; ".join(shown)
+    return "; ".join(shown if "seen on" in builds else [*shown, NOT_SEEN])

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import hashlib
 import json
 import pathlib
@@ -71,7 +71,12 @@ _CHECK: t.Final[t.Mapping[str, _Valid]] = {
     "reason": _is(str),
     "evidence": _is(list),
 }
-_EVIDENCE: t.Final[t.Mapping[str, _Valid]] = {"name": _is(str), "edge": _is(str), "second": _is(str), "equal": _is(bool)}
+_EVIDENCE: t.Final[t.Mapping[str, _Valid]] = {
+    "name": _is(str),
+    "edge": _is(str),
+    "second": _is(str),
+    "equal": _is(bool),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,7 +178,7 @@ def digest(content: t.Mapping[str, t.Any]) -> str:
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
-def assemble(results: Json, collection: str, time: datetime.datetime) -> Json:
+def assemble(results: Json, collection: str, time: dt.datetime) -> Json:
     """Make the record of a host from what the playbook's tasks returned; raise RecordError where no host was seen.
 
     results: of each task by its name. collection: its version.

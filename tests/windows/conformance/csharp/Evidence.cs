@@ -4,7 +4,10 @@
 
 using System;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.Globalization;
+using System.Management.Automation;
+using System.Security.AccessControl;
 using System.Text.RegularExpressions;
 
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.Evidence
@@ -12,14 +15,6 @@ namespace ansible_collections.bulwark.conformance.plugins.module_utils.Evidence
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
-
-    /// <summary>This host cannot show the fact; the message says why.</summary>
-    public sealed class NotPossibleException : Exception
-    {
-        public NotPossibleException(string message) : base(message)
-        {
-        }
-    }
 
     /// <summary>One check of one edge of the Windows API, which is FILE.MEMBER of module_utils/windows/api.</summary>
     public sealed class Check
@@ -133,6 +128,74 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
                 return string.Join(" | ", sorted.ToArray());
             }
             return value == null ? "null" : Convert.ToString(value, CultureInfo.InvariantCulture);
+        }
+    }
+
+    /// <summary>Facts of this host without the collection's own edges.</summary>
+    public static class SecondWay
+    {
+        private const int ProgramMilliseconds = 30000;
+
+        private static readonly Regex AccessEntry = new Regex(@"\([^)]*\)");
+
+        /// <summary>
+        /// Return what an expression of PowerShell yields as text, evaluated by the PowerShell that runs this module.
+        /// </summary>
+        public static string PowerShell(string expression)
+        {
+            try
+            {
+                foreach (PSObject value in ScriptBlock.Create(expression).Invoke())
+                    return value == null ? null : Convert.ToString(value.BaseObject);
+                return null;
+            }
+            catch (NotSupportedException)
+            {
+                throw new NotPossibleException("no PowerShell runs this module");
+            }
+        }
+
+        /// <summary>Return what a program of System32 prints.</summary>
+        public static string Program(string name, string arguments)
+        {
+            ProcessStartInfo start = new ProcessStartInfo(
+                Environment.SystemDirectory + "\\" + name, arguments);
+            start.UseShellExecute = false;
+            start.CreateNoWindow = true;
+            start.RedirectStandardOutput = true;
+            using (Process process = Process.Start(start))
+            {
+                string text = process.StandardOutput.ReadToEnd();
+                if (!process.WaitForExit(ProgramMilliseconds) || process.ExitCode != 0)
+                    throw new NotPossibleException(name + " does not answer");
+                return text;
+            }
+        }
+
+        /// <summary>Return owner and entries of the DACL of a self-relative descriptor.</summary>
+        public static IList<string> Access(byte[] descriptor)
+        {
+            return Access(new RawSecurityDescriptor(descriptor, 0).GetSddlForm(
+                AccessControlSections.Owner | AccessControlSections.Access));
+        }
+
+        /// <summary>The same of .NET's own view. The flags of the whole DACL are left out, which .NET recomputes.
+        /// </summary>
+        public static IList<string> Access(ObjectSecurity security)
+        {
+            return Access(security.GetSecurityDescriptorSddlForm(
+                AccessControlSections.Owner | AccessControlSections.Access));
+        }
+
+        /// <summary>The same of a text in the security descriptor definition language.</summary>
+        public static IList<string> Access(string sddl)
+        {
+            List<string> parts = new List<string>();
+            int dacl = sddl.IndexOf("D:", StringComparison.Ordinal);
+            parts.Add(dacl < 0 ? sddl : sddl.Substring(0, dacl));
+            foreach (Match match in AccessEntry.Matches(sddl))
+                parts.Add(match.Value);
+            return parts;
         }
     }
 }

@@ -13,7 +13,6 @@ namespace ansible_collections.bulwark.conformance.plugins.module_utils.HostCheck
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
-using ansible_collections.bulwark.conformance.plugins.module_utils.SecondWay;
 using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Machine;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PowerShellHost;
@@ -25,6 +24,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
     {
         private const string CurrentVersion = @"SOFTWARE\Microsoft\Windows NT\CurrentVersion";
         private const string Control = @"SYSTEM\CurrentControlSet\Control\";
+        private const string Policy = "System.Management.Automation.Security.SystemPolicy";
         private const string Tcpip = @"SYSTEM\CurrentControlSet\Services\Tcpip\Parameters";
 
         [DllImport("shell32.dll")]
@@ -40,14 +40,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
         {
             return new[]
             {
-                new Check("machine_version", "Machine.Version", "the build and the product type of the registry", Version),
+                new Check("machine_version", "Machine.Version", "build and product type of the registry", Version),
                 new Check("machine_value", "Machine.LocalMachineValue", "the registry by NtQueryValueKey", Value),
-                new Check("machine_architecture", "Machine.Architecture", "the variable of all processes", Architecture),
+                new Check("machine_architecture", "Machine.Architecture", "a variable of the machine", Architecture),
                 new Check("machine_32bit", "Machine.Is32BitProcess", "Environment of .NET",
                     (workspace, evidence) => evidence.Same(
                         "32-bit process", new Machine().Is32BitProcess(), !Environment.Is64BitProcess)),
                 new Check("machine_domain", "Machine.Domain", "the registry",
-                    (workspace, evidence) => evidence.SamePrivate("domain", new Machine().Domain(), Text(Tcpip, "Domain") ?? "")),
+                    (workspace, evidence) => evidence.SamePrivate(
+                        "domain", new Machine().Domain(), Text(Tcpip, "Domain") ?? "")),
                 new Check("machine_source_4", "Machine.SourceAddress", "the addresses of the interfaces",
                     (workspace, evidence) => Source(false, evidence)),
                 new Check("machine_source_6", "Machine.SourceAddress", "the addresses of the interfaces",
@@ -58,7 +59,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
                 new Check("privileges_names", "Privileges.Names", "whoami.exe", Names),
                 new Check("powershell_edition", "PowerShellHost.Edition", "PSVersionTable of PowerShell",
                     (workspace, evidence) => evidence.Same(
-                        "edition", new PowerShellHost().Edition(), SecondWay.PowerShell("[string]$PSVersionTable.PSEdition"))),
+                        "edition", new PowerShellHost().Edition(),
+                        SecondWay.PowerShell("[string]$PSVersionTable.PSEdition"))),
                 new Check("powershell_version", "PowerShellHost.Version", "PSVersionTable of PowerShell",
                     (workspace, evidence) => evidence.Same(
                         "version", new PowerShellHost().Version(),
@@ -69,8 +71,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
                         SecondWay.PowerShell("$ExecutionContext.SessionState.LanguageMode.ToString()"))),
                 new Check("powershell_lockdown", "PowerShellHost.LockdownPolicy", "PowerShell's own call",
                     (workspace, evidence) => evidence.Same(
-                        "policy", new PowerShellHost().LockdownPolicy(), SecondWay.PowerShell(
-                            "[System.Management.Automation.Security.SystemPolicy]::GetSystemLockdownPolicy().ToString()")))
+                        "policy", new PowerShellHost().LockdownPolicy(),
+                        SecondWay.PowerShell("[string][" + Policy + "]::GetSystemLockdownPolicy()")))
             };
         }
 

@@ -15,7 +15,6 @@ namespace ansible_collections.bulwark.conformance.plugins.module_utils.RegistryC
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
-using ansible_collections.bulwark.conformance.plugins.module_utils.SecondWay;
 using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Privileges;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
@@ -37,11 +36,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
         {
             return new[]
             {
-                new Check("registry_open_root", "Registry.OpenRoot", "the subkeys that RegistryKey of .NET has", OpenRoot),
+                new Check("registry_open_root", "Registry.OpenRoot", "RegistryKey of .NET", OpenRoot),
                 new Check("registry_open_views", "Registry.Open", "keys of both views that were made", OpenViews),
                 new Check("registry_open_link", "Registry.Open", "a symbolic link that was made", OpenLink),
                 new Check("registry_open_denied", "Registry.Open", "a key whose DACL denies it to .NET", OpenDenied),
-                new Check("registry_query", "Registry.Query", "RegistryKey of .NET, a class that was set, the clock", Query),
+                new Check("registry_query", "Registry.Query", "RegistryKey of .NET, a class, the clock", Query),
                 new Check("registry_subkey", "Registry.Subkey", "RegistryKey of .NET", Subkey),
                 new Check("registry_value", "Registry.Value", "values of every type that were made", Value),
                 new Check("registry_value_nul", "Registry.Value", "a name with NUL that was made", ValueWithNul),
@@ -238,7 +237,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
         {
             using (RegistryKey key = Made(workspace, "subkeys"))
             {
-                foreach (string name in new[] { "a", "ends in a blank ", "\u00fcn\u0457c\u00f6de", new string('x', 255) })
+                foreach (string name in new[] { "a", "ends in a blank ", "\u00fc\u0457", new string('x', 255) })
                     key.CreateSubKey(name).Dispose();
                 List<string> names = new List<string>(key.GetSubKeyNames());
                 names.Add("0x8000001A");
@@ -257,7 +256,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
                 Set(key, expected, "", "default", RegistryValueKind.String, 1, Unicode("default\0"));
                 Set(key, expected, "text", "t\u00ebxt", RegistryValueKind.String, 1, Unicode("t\u00ebxt\0"));
                 Set(key, expected, "expand", "%x%", RegistryValueKind.ExpandString, 2, Unicode("%x%\0"));
-                Set(key, expected, "binary", new byte[] { 1, 0, 2 }, RegistryValueKind.Binary, 3, new byte[] { 1, 0, 2 });
+                Set(key, expected, "binary", new byte[] { 1, 0 }, RegistryValueKind.Binary, 3, new byte[] { 1, 0 });
                 Set(key, expected, "number", 258, RegistryValueKind.DWord, 4, new byte[] { 2, 1, 0, 0 });
                 Set(key, expected, "list", new[] { "a", "b" }, RegistryValueKind.MultiString, 7, Unicode("a\0b\0\0"));
                 Set(key, expected, "long", 258L, RegistryValueKind.QWord, 11, new byte[] { 2, 1, 0, 0, 0, 0, 0, 0 });

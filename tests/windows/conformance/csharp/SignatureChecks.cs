@@ -9,7 +9,6 @@ namespace ansible_collections.bulwark.conformance.plugins.module_utils.Signature
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
-using ansible_collections.bulwark.conformance.plugins.module_utils.SecondWay;
 using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
@@ -25,13 +24,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
         {
             return new[]
             {
-                new Check("signature_holds", "Authenticode.Embedded", "the class library of .NET, signed by Microsoft", Holds),
-                new Check("signature_broken", "Authenticode.Embedded", "a copy of it with one byte changed", Broken),
+                new Check("signature_holds", "Authenticode.Embedded", "a library that Microsoft signed", Holds),
+                new Check("signature_broken", "Authenticode.Embedded", "a copy with a byte changed", Broken),
                 new Check("signature_missing", "Authenticode.Embedded", "a file that nobody signed", Missing),
-                new Check("signature_signer", "Authenticode.Embedded", "Get-AuthenticodeSignature of PowerShell", Signer),
+                new Check("signature_signer", "Authenticode.Embedded", "Get-AuthenticodeSignature", Signer),
                 new Check("catalogue_known", "Authenticode.Catalogue", "a file that no catalogue has", Known),
-                new Check("catalogue_holds", "Authenticode.Catalogue", "Get-AuthenticodeSignature of PowerShell", Catalogue),
-                new Check("catalogue_broken", "Authenticode.Catalogue", "a copy of it with one byte changed", CatalogueBroken)
+                new Check("catalogue_holds", "Authenticode.Catalogue", "Get-AuthenticodeSignature", Catalogue),
+                new Check("catalogue_broken", "Authenticode.Catalogue", "a copy with a byte changed", CatalogueBroken)
             };
         }
 

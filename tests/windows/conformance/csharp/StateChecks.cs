@@ -14,7 +14,6 @@ namespace ansible_collections.bulwark.conformance.plugins.module_utils.StateChec
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
-using ansible_collections.bulwark.conformance.plugins.module_utils.SecondWay;
 using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.StateFiles;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.IStateFiles;
@@ -30,7 +29,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
             return new[]
             {
                 new Check("state_user_sid", "StateFiles.UserSid", "whoami.exe", UserSid),
-                new Check("state_create_directory", "StateFiles.CreateDirectory", "DirectoryInfo of .NET", CreateDirectory),
+                new Check("state_create", "StateFiles.CreateDirectory", "Directory of .NET", CreateDirectory),
                 new Check("state_private", "StateFiles.CreateDirectory", "the DACL that was asked for", IsPrivate),
                 new Check("state_open_directory", "StateFiles.OpenDirectory", "an attempt to rename it", OpenDirectory),
                 new Check("state_attributes", "StateFiles.Attributes", "DirectoryInfo of .NET", Attributes),

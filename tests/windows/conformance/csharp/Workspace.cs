@@ -13,9 +13,16 @@ using Microsoft.Win32;
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.Workspace
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
-using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.StateFiles;
+
+    /// <summary>This host cannot show the fact; the message says why.</summary>
+    public sealed class NotPossibleException : Exception
+    {
+        public NotPossibleException(string message) : base(message)
+        {
+        }
+    }
 
     /// <summary>
     /// The directory and the key of one run, which only SYSTEM and Administrators can use. Nothing else on the host is
@@ -63,7 +70,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
             get { return Key + @"\watched"; }
         }
 
-        /// <summary>Make the directory and the key with what win_file_integrity watches; all of it or nothing.</summary>
+        /// <summary>Make all that win_file_integrity watches, or nothing.</summary>
         public void Create()
         {
             if (!_files.CreateDirectory(Root))
@@ -169,21 +176,14 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
         /// <summary>Create a key with a class.</summary>
         public static void CreateKeyWithClass(string path, string name)
         {
-            IntPtr key;
-            uint disposition;
-            Check(RegCreateKeyExW(
-                LocalMachine, path, 0, name, 0, AllAccess | View64, IntPtr.Zero, out key, out disposition), path);
-            RegCloseKey(key);
+            CreateKey(path, name, 0);
         }
 
-        /// <summary>Create a symbolic link to a key (\Registry\Machine\...), run an action and delete the link.</summary>
+        /// <summary>Create a link to a key (\Registry\Machine\...), run an action and delete the link.</summary>
         public static void WithKeyLink(string path, string target, Action action)
         {
+            CreateKey(path, null, CreateLink);
             IntPtr key;
-            uint disposition;
-            Check(RegCreateKeyExW(
-                LocalMachine, path, 0, null, CreateLink, AllAccess | View64, IntPtr.Zero, out key, out disposition), path);
-            RegCloseKey(key);
             // The link itself: deleted through another handle, its target would be.
             Check(RegOpenKeyExW(LocalMachine, path, OpenLink, AllAccess | View64, out key), path);
             try
@@ -197,6 +197,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
                 NtDeleteKey(key);
                 RegCloseKey(key);
             }
+        }
+
+        private static void CreateKey(string path, string name, int options)
+        {
+            IntPtr key;
+            uint made;
+            Check(RegCreateKeyExW(
+                LocalMachine, path, 0, name, options, AllAccess | View64, IntPtr.Zero, out key, out made), path);
+            RegCloseKey(key);
         }
 
         /// <summary>Write a value whose name may hold NUL.</summary>
