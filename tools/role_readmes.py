@@ -25,8 +25,8 @@ _GUIDES = "https://github.com/bulwark-servers/bulwark.servers/blob/main/docs/doc
 _WIDTH = 120
 # Playbooks by the entries of `playbooks` in capability.yml that are not playbooks themselves.
 _PLAYBOOKS = {"remove_locks": "remove", "remove_rules": "remove"}
-# Ansible's markup: option, value, code, environment variable, module, return value, plugin; italics and bold.
-_CODE = re.compile(r"\b(?:O|V|C|E|M|RV|P)\(((?:[^()\\]|\\.)*)\)")
+# Ansible's markup: option, value, environment variable, return value; and code, module, plugin, which have no escapes.
+_CODE = re.compile(r"\b(?:(?:O|V|E|RV)\((?P<escaped>(?:[^()\\]|\\.)*)\)|(?:C|M|P)\((?P<plain>[^()]*)\))")
 _LINK = re.compile(r"\bL\(([^,()]*),\s*([^()]*)\)")
 _URL = re.compile(r"\bU\(([^()]*)\)")
 
@@ -79,7 +79,11 @@ def markdown(text: str) -> str:
     text = " ".join(text.split())
     shown, end = [], 0
     for match in _CODE.finditer(text):
-        shown += [_prose(text[end : match.start()]), _code(re.sub(r"\\(.)", r"\1", match[1]))]
+        escaped, plain = match["escaped"], match["plain"]
+        shown += [
+            _prose(text[end : match.start()]),
+            _code(re.sub(r"\\(.)", r"\1", escaped) if plain is None else plain),
+        ]
         end = match.end()
     return "".join([*shown, _prose(text[end:])])
 

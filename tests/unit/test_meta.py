@@ -54,9 +54,7 @@ def _options(path: pathlib.Path) -> set[str]:
     """Return the options of a module, with those of the fragments that its documentation extends."""
     text = path.read_text()
     documentation = (
-        yaml.safe_load(text)["DOCUMENTATION"]
-        if path.suffix == ".yml"
-        else yaml.safe_load(_text(text, "DOCUMENTATION"))
+        yaml.safe_load(text)["DOCUMENTATION"] if path.suffix == ".yml" else yaml.safe_load(_text(text, "DOCUMENTATION"))
     )
     options = set(documentation.get("options") or {})
     for fragment in documentation.get("extends_documentation_fragment") or ():

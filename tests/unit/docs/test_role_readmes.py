@@ -38,6 +38,7 @@ def test_the_guide_that_a_readme_links_is_there(role: str) -> None:
             "The module M(bulwark.servers.jit_open) reads E(HOME).",
             "The module `bulwark.servers.jit_open` reads `HOME`.",
         ),
+        (r"Below C(%ProgramData%\bulwark).", r"Below `%ProgramData%\bulwark`."),
         (r"One of V(f\(x\)) and C(a|b).", r"One of `f(x)` and `a\|b`."),
         (
             "See U(https://example.com/a) and L(this, https://example.com/b).",
