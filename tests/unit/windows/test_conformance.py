@@ -188,7 +188,7 @@ def test_an_edit_by_hand_is_refused(tmp_path: pathlib.Path) -> None:
 def test_what_is_no_json_is_refused(text: str, tmp_path: pathlib.Path) -> None:
     file = tmp_path / "win1.json"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(record.RecordError, match="win1.json"):
+    with pytest.raises(record.RecordError, match=r"win1\.json"):
         record.read(file)
 
 
@@ -282,6 +282,15 @@ def test_what_does_not_count_is_not_added(tmp_path: pathlib.Path, capsys: pytest
     assert kit.main(["add", str(_written(tmp_path, content))]) == 1
     assert "is of Wine" in capsys.readouterr().out
     assert sorted(page.RECORDS.iterdir()) == before
+
+
+@pytest.mark.parametrize("inventory", ["", "no/hosts.yml"])
+def test_a_run_without_an_inventory_says_what_is_missing(
+    inventory: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("INVENTORY", inventory)
+    assert kit.main(["run", "--build", str(tmp_path)]) == 1
+    assert capsys.readouterr().out.startswith(f"make windows-conformance: INVENTORY={inventory} does not exist")
 
 
 def test_the_make_target_runs_the_kit() -> None:

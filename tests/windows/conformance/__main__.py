@@ -29,6 +29,8 @@ import yaml
 from tests.windows.conformance import catalogue, page, record
 
 _PLAYBOOK = catalogue.KIT / "playbook.yml"
+# Ansible needs a locale that is UTF-8. With pipelining no file is sent to a host before it is run.
+_SETTINGS = {"ANSIBLE_PIPELINING": "True", "LC_ALL": "C.UTF-8"}
 _COLLECTION = pathlib.Path("ansible_collections", "bulwark", "conformance", "plugins")
 
 
@@ -54,9 +56,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(build: pathlib.Path, settings: t.Mapping[str, str]) -> int:
-    inventory = settings.get("INVENTORY")
-    if not inventory:
-        _say("make windows-conformance: name an inventory of Windows hosts with INVENTORY=FILE.")
+    inventory = settings.get("INVENTORY", "")
+    if "," not in inventory and not pathlib.Path(inventory or "none").exists():
+        _say(f"make windows-conformance: INVENTORY={inventory} does not exist; name a file with Windows hosts.")
         return 1
     records = build / "windows-conformance"
     records.mkdir(parents=True, exist_ok=True)
@@ -72,9 +74,11 @@ def _run(build: pathlib.Path, settings: t.Mapping[str, str]) -> int:
             command += ["--limit", settings["LIMIT"]]
         command += shlex.split(settings.get("ARGS", ""))
         paths = [str(build / "collections"), str(collections_path), settings.get("ANSIBLE_COLLECTIONS_PATH", "")]
-        environment = {**settings, "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(filter(None, paths))}
+        environment = {**_SETTINGS, **settings, "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(filter(None, paths))}
         code = subprocess.run(command, env=environment, check=False).returncode
         outcomes = [_record(file, records) for file in sorted(results.glob("*.json"))]
+    if code:
+        _say(f"Where a host was lost, remove by hand what is named bulwark-conformance-{variables['conformance_id']}.")
     return code or (0 if outcomes and all(outcomes) else 1)
 
 
@@ -109,9 +113,8 @@ def _record(file: pathlib.Path, directory: pathlib.Path) -> bool:
         if check["outcome"] != "passed":
             different = [item for item in check["evidence"] if not item["equal"]]
             values = [f"{item['name']} is {item['edge']} and not {item['second']}" for item in different]
-            _say(
-                f"  {check['outcome'].replace('_', ' ')}: {check['id']}: {'; '.join([check['reason'], *values]).strip('; ')}"
-            )
+            reason = "; ".join(filter(None, [check["reason"], *values]))
+            _say(f"  {check['outcome'].replace('_', ' ')}: {check['id']}: {reason}")
     left = results["cleaned"].get("left")
     if left != []:
         _say(f"{results['host']}: remove by hand: {', '.join(left or ['bulwark-conformance-' + results['id']])}")

@@ -18,6 +18,7 @@ ROOT = KIT.parents[2]
 CSHARP = KIT / "csharp"
 _MODULES = ROOT / "plugins" / "modules"
 _UTILITIES = ROOT / "plugins" / "module_utils" / "windows"
+_API = _UTILITIES / "api"
 _NAMESPACE = "ansible_collections.bulwark.servers.plugins.module_utils.windows"
 
 _TYPE = re.compile(r"    (?P<access>public|internal) (?:static |sealed )*(?P<kind>class|interface|struct|enum) \w+")
@@ -55,9 +56,7 @@ MODULE_CHECKS = (
 def edges() -> tuple[str, ...]:
     """Return every edge: public members of the files below ``windows/api``, and the PowerShell modules."""
     modules = [file.stem for file in sorted(_MODULES.glob("win_*.ps1"))]
-    members = [
-        f"{file.stem}.{name}" for file in sorted((_UTILITIES / "api").glob("*.cs")) for name in _members(_text(file))
-    ]
+    members = [f"{file.stem}.{name}" for file in sorted(_API.glob("*.cs")) for name in _members(_text(file))]
     return (*modules, *members)
 
 
@@ -88,8 +87,8 @@ def checks() -> tuple[Check, ...]:
 
 @functools.cache
 def sources() -> t.Mapping[str, str]:
-    """Return a digest of the code behind each module and each file of the API, by the first part of the edges' names."""
-    digests = {file.stem: _digest([file]) for file in sorted((_UTILITIES / "api").glob("*.cs"))}
+    """Return a digest of the code behind each module and each file of the API, by the first part of edges."""
+    digests = {file.stem: _digest([file]) for file in sorted(_API.glob("*.cs"))}
     for file in sorted(_MODULES.glob("win_*.ps1")):
         digests[file.stem] = _digest(sorted(_with_used(file)))
     return digests
