@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import secrets
 import subprocess
 import typing as t
 
@@ -70,8 +71,8 @@ def _run(
     )
 
 
-def _left(windows: host.WindowsHost) -> list[str]:
-    """Return what runs of the kit left in the disk and the registry of the host."""
+def _left(windows: host.WindowsHost, name: str) -> list[str]:
+    """Return what a run of the kit left in the disk and the registry of the host."""
     toolchain.keep_running()
     keys = subprocess.run(
         toolchain.wine_command("reg", "query", "HKLM\\SOFTWARE"),
@@ -82,15 +83,16 @@ def _left(windows: host.WindowsHost) -> list[str]:
         text=True,
         check=True,
     ).stdout.splitlines()
-    names = [path.name for path in (windows.prefix / "drive_c" / "ProgramData").iterdir()]
-    return [name for name in [*keys, *names] if "conformance" in name]
+    paths_left = (windows.prefix / "drive_c" / "ProgramData").iterdir()
+    return [left for left in [*keys, *map(str, paths_left)] if name in left]
 
 
 @pytest.mark.parametrize("version", ["2.18", "2.22"])
 def test_each_check_comes_out_under_wine_as_it_is_known_to(
     version: str, windows: host.WindowsHost, controller: t.Callable[[str], Controller], tmp_path: pathlib.Path
 ) -> None:
-    ended = _run(controller(version), windows, tmp_path)
+    identifier = secrets.token_hex(6)
+    ended = _run(controller(version), windows, tmp_path, f"-e conformance_id={identifier}")
     file = tmp_path / "windows-conformance" / f"{host.NAME}.json"
     content = json.loads(file.read_text(encoding="utf-8"))
     checks = {check["id"]: check for check in content["checks"]}
@@ -106,7 +108,7 @@ def test_each_check_comes_out_under_wine_as_it_is_known_to(
         record.read(file)
     assert ended.returncode == 1
     assert "Not for the documentation:" in ended.stdout
-    assert _left(windows) == []
+    assert _left(windows, identifier) == []
 
 
 def test_what_others_made_is_not_touched(
