@@ -14,6 +14,8 @@ import typing as t
 
 import pytest
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import windows
+
 from tests.support import paths
 from tests.support.windows import ansible_basic, compiler, literal_module, toolchain, utilities
 from tests.support.windows.compiler import Target
@@ -282,6 +284,15 @@ def test_what_does_not_count_is_not_added(tmp_path: pathlib.Path, capsys: pytest
     assert kit.main(["add", str(_written(tmp_path, content))]) == 1
     assert "is of Wine" in capsys.readouterr().out
     assert sorted(page.RECORDS.iterdir()) == before
+
+
+def test_the_pester_file_expects_the_errors_that_the_controller_knows() -> None:
+    text = (catalogue.KIT / "Modules.Tests.ps1").read_text(encoding="utf-8")
+    identifiers = re.findall(r"@\{ Id = '(\w+)'", text)
+    assert len(identifiers) == 2
+    for identifier in identifiers:
+        output = {"failed": True, "module_stderr": f"    + FullyQualifiedErrorId : {identifier}"}
+        assert windows.is_constrained(output)
 
 
 @pytest.mark.parametrize("inventory", ["", "no/hosts.yml"])
