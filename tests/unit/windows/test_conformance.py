@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The conformance kit has a check for each edge, refuses records that do not count, and the page says what they say."""
+"""The conformance kit checks each edge, refuses records that do not count, and the page says what the rest say."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import re
 import typing as t
 
 import pytest
-
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import windows
 
 from tests.support import paths
