@@ -30,14 +30,12 @@ _NO_POWERSHELL = "no PowerShell runs this module"
 _NO_STREAMS = "this file system has no alternate streams"
 # Every check that does not pass under Wine. Whatever is not here passed.
 _NOT_POSSIBLE = {
-    "files_open_link": _NO_LINKS,
     "files_final_link": _NO_LINKS,
     "files_reparse": _NO_LINKS,
     "state_open_read_link": _NO_LINKS,
     "file_links_list": "this system lists no hard links",
     "streams_list": _NO_STREAMS,
     "streams_open": _NO_STREAMS,
-    "streams_powershell": _NO_POWERSHELL,
     "signature_signer": _NO_POWERSHELL,
     "catalogue_holds": _NO_POWERSHELL,
     "catalogue_broken": _NO_POWERSHELL,
@@ -48,7 +46,7 @@ _NOT_POSSIBLE = {
     "privileges_names": "whoami.exe lists no privileges",
 }
 # Wine keeps rights as a Unix mode, and ignores SeBackupPrivilege in its registry.
-_FAILED = {"registry_open_denied", "state_private"}
+_FAILED = {"registry_open_denied", "state_create"}
 
 
 @pytest.fixture(scope="module")

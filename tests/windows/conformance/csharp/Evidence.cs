@@ -68,8 +68,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
     {
         private const int Longest = 400;
 
-        // A SID of an account or a domain names them for ever; the record is published.
-        private static readonly Regex Account = new Regex(@"S-1-5-21(-\d+)+");
+        // SIDs of accounts and domains, and directories of accounts: the record is published.
+        private static readonly Regex Account = new Regex(@"(?<=S-1-(5-21|12-1)-)[\d-]+|(?<=\\Users\\)[^\\]+");
 
         public readonly List<object> Entries = new List<object>();
 
@@ -102,7 +102,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         /// <summary>Return text for the record: printable, short and without SIDs of accounts.</summary>
         public static string Shown(string text)
         {
-            string shown = Printable.Show(Account.Replace(text, "S-1-5-21-..."));
+            string shown = Printable.Show(Account.Replace(text, "..."));
             return shown.Length <= Longest ? shown : shown.Substring(0, Longest) + "...";
         }
 

@@ -45,7 +45,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
             return new[]
             {
                 new Check("files_open", "Files.Open", "names that Win32 cannot open", Open),
-                new Check("files_open_link", "Files.Open", "File of .NET, of a symbolic link that was made", OpenLink),
                 new Check("files_find", "Files.Find", "a name in another case", Find),
                 new Check("files_drive_type", "Files.DriveType", "DriveInfo of .NET", DriveType),
                 new Check("files_handle", "Files.Handle", "GetFileType", Handle),
@@ -60,7 +59,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
                 new Check("file_security_read", "FileSecurity.Read", "FileSecurity of .NET", Security),
                 new Check("path_security_read", "PathSecurity.Read", "DirectorySecurity of .NET", PathAccess),
                 new Check("streams_list", "Streams.List", "an alternate stream that was made", Streams),
-                new Check("streams_powershell", "Streams.List", "Get-Item -Stream of PowerShell", StreamsOfPowerShell),
                 new Check("streams_open", "Streams.Open", "the bytes that were written", StreamContent),
                 new Check("hashing_sha256", "Hashing.Sha256", "the name of the class that Windows has",
                     (workspace, evidence) => evidence.Same("class", Digests.Sha256().GetType().Name, "BCryptDigest")),
@@ -83,9 +81,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
             foreach (string name in new[] { "ends in a blank ", "ends in a dot.", "nul.txt" })
             {
                 using (Stream stream = new NativeStateFiles().CreateNew(workspace.Files + "\\" + name))
-                {
                     stream.WriteByte(65);
-                }
             }
             using (IOpenFile directory = Workspace.Open(workspace.Files, FileUse.Content))
             {
@@ -100,19 +96,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
                         evidence.Same("size of '" + name + "'", facts.Size, 1);
                     }
                 }
-            }
-        }
-
-        private static void OpenLink(Workspace workspace, Evidence evidence)
-        {
-            string path = workspace.Files + @"\opened link";
-            Workspace.CreateSymbolicLink(path, Made(workspace, "open.txt"));
-            using (IOpenFile link = Workspace.Open(path, FileUse.Attributes))
-            {
-                FileFacts facts;
-                Workspace.Check(link.Query(out facts), path);
-                evidence.Same("attributes", (FileAttributes)facts.Attributes, File.GetAttributes(path));
-                evidence.Same("is a link", (facts.Attributes & (uint)FileAttributes.ReparsePoint) != 0, true);
             }
         }
 
@@ -314,26 +297,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
             evidence.Same("error of a missing file", new NativePathSecurity().Read(missing, out descriptor), 2);
         }
 
-        private static IList<string> StreamsOf(string path)
-        {
-            List<StreamItem> items = new List<StreamItem>();
-            using (IOpenFile file = Workspace.Open(path, FileUse.Content))
-            {
-                Workspace.Check(new NativeStreams(new NativeFiles()).List(file, items), "streams");
-            }
-            List<string> names = new List<string>();
-            foreach (StreamItem item in items)
-                names.Add(item.Name + " " + item.Size);
-            return names;
-        }
-
         private static string WithStream(Workspace workspace, string name)
         {
             string path = Made(workspace, name);
             using (Stream stream = new NativeStateFiles().CreateNew(path + ":hidden"))
-            {
                 stream.Write(Encoding.ASCII.GetBytes("hidden"), 0, 6);
-            }
             if (File.Exists(path + ":hidden") && Directory.GetFiles(workspace.Files, name + ":*").Length > 0)
                 throw new NotPossibleException("this file system has no alternate streams");
             return path;
@@ -341,25 +309,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
 
         private static void Streams(Workspace workspace, Evidence evidence)
         {
-            string path = WithStream(workspace, "streams.txt");
-            evidence.Same("streams", StreamsOf(path), new[] { "::$DATA " + Content.Length, ":hidden:$DATA 6" });
-        }
-
-        private static void StreamsOfPowerShell(Workspace workspace, Evidence evidence)
-        {
-            SecondWay.PowerShell("1");
-            string path = WithStream(workspace, "powershell.txt");
-            string second = SecondWay.PowerShell(
-                "(Get-Item -LiteralPath '" + path.Replace("'", "''") + "' -Stream * | Sort-Object -Property Stream |" +
-                " ForEach-Object { $_.Stream + ' ' + $_.Length }) -join '|'");
+            List<StreamItem> items = new List<StreamItem>();
+            using (IOpenFile file = Workspace.Open(WithStream(workspace, "streams.txt"), FileUse.Content))
+                evidence.Same("error", new NativeStreams(new NativeFiles()).List(file, items), 0);
             List<string> names = new List<string>();
-            foreach (string stream in StreamsOf(path))
-            {
-                // PowerShell names them :$DATA and hidden.
-                names.Add(stream.Substring(1).Replace("hidden:$DATA", "hidden"));
-            }
-            names.Sort(StringComparer.Ordinal);
-            evidence.Same("streams", string.Join("|", names.ToArray()), second);
+            foreach (StreamItem item in items)
+                names.Add(item.Name + " " + item.Size);
+            evidence.Same("streams", names, new[] { "::$DATA " + Content.Length, ":hidden:$DATA 6" });
         }
 
         private static void StreamContent(Workspace workspace, Evidence evidence)

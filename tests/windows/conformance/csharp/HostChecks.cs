@@ -92,9 +92,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
         {
             using (RegistryKey machine = RegistryKey.OpenBaseKey(RegistryHive.LocalMachine, RegistryView.Registry64))
             using (RegistryKey key = machine.OpenSubKey(path))
-            {
                 return key == null ? null : key.GetValue(name) as string;
-            }
         }
 
         private static void Version(Workspace workspace, Evidence evidence)

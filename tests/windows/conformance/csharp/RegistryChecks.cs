@@ -127,33 +127,23 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
                 narrow.SetValue("view", "32");
             }
             using (IRegistryKey key = Open(workspace.Key, true))
-            {
                 evidence.Same("SOFTWARE", TextOf(key, "view"), "64");
-            }
             using (IRegistryKey key = Open(workspace.Key.Replace(@"SOFTWARE\", @"SOFTWARE\WOW6432Node\"), true))
-            {
                 evidence.Same(@"SOFTWARE\WOW6432Node", TextOf(key, "view"), "32");
-            }
         }
 
         private static void OpenLink(Workspace workspace, Evidence evidence)
         {
             using (RegistryKey target = Made(workspace, "target"))
-            {
                 target.SetValue("name", "target");
-            }
             string link = workspace.Key + @"\link";
             string native = @"\Registry\Machine\" + workspace.Key + @"\target";
             Workspace.WithKeyLink(link, native, delegate
             {
                 using (IRegistryKey key = Open(link, false))
-                {
                     evidence.Same("the link itself", TextOf(key, "SymbolicLinkValue"), native);
-                }
                 using (IRegistryKey key = Open(link, true))
-                {
                     evidence.Same("its target", TextOf(key, "name"), "target");
-                }
             });
         }
 
@@ -180,9 +170,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
                 {
                     evidence.Same(".NET may not", IsDenied(path), true);
                     using (IRegistryKey opened = Open(path, true))
-                    {
                         evidence.Same("value", TextOf(opened, "name"), "denied");
-                    }
                 }
                 finally
                 {
@@ -199,9 +187,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
                 try
                 {
                     using (machine.OpenSubKey(path))
-                    {
                         return false;
-                    }
                 }
                 catch (SecurityException)
                 {
@@ -242,9 +228,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
                 List<string> names = new List<string>(key.GetSubKeyNames());
                 names.Add("0x8000001A");
                 using (IRegistryKey opened = Open(workspace.Key + @"\subkeys", true))
-                {
                     evidence.Same("names", Subkeys(opened), names);
-                }
             }
         }
 
@@ -316,9 +300,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
             byte[] data = new byte[LargeSize];
             new Random(1).NextBytes(data);
             using (RegistryKey key = Made(workspace, "find"))
-            {
                 key.SetValue("large", data, RegistryValueKind.Binary);
-            }
             using (IRegistryKey opened = Open(workspace.Key + @"\find", true))
             {
                 RegistryValue value;
@@ -336,9 +318,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
             {
                 byte[] descriptor;
                 Status(opened.Security(out descriptor));
-                RegistrySecurity second = key.GetAccessControl(
-                    AccessControlSections.Owner | AccessControlSections.Access);
-                evidence.Same("owner and DACL", SecondWay.Access(descriptor), SecondWay.Access(second));
+                Compare(descriptor, key, evidence);
             }
         }
 
@@ -350,10 +330,14 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
                 byte[] buffer = new byte[20];
                 byte[] descriptor;
                 Status(NativeKeySecurity.Read(key.Handle.DangerousGetHandle(), ref buffer, out descriptor));
-                RegistrySecurity second = key.GetAccessControl(
-                    AccessControlSections.Owner | AccessControlSections.Access);
-                evidence.Same("owner and DACL", SecondWay.Access(descriptor), SecondWay.Access(second));
+                Compare(descriptor, key, evidence);
             }
+        }
+
+        private static void Compare(byte[] descriptor, RegistryKey key, Evidence evidence)
+        {
+            RegistrySecurity second = key.GetAccessControl(AccessControlSections.Owner | AccessControlSections.Access);
+            evidence.Same("owner and DACL", SecondWay.Access(descriptor), SecondWay.Access(second));
         }
 
         private static void IsAbsent(Workspace workspace, Evidence evidence)

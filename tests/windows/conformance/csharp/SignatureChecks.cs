@@ -18,6 +18,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
     {
         // winerror.h
         private const uint NoSignature = 0x800B0100;
+        private const uint UnknownSubject = 0x800B0003;
         private const uint BadDigest = 0x80096010;
 
         public static Check[] All()
@@ -65,18 +66,14 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
         {
             using (NativeAuthenticode authenticode = new NativeAuthenticode())
             using (IOpenFile file = Workspace.Open(path, FileUse.Content))
-            {
                 return authenticode.Embedded(file, path);
-            }
         }
 
         private static Verification ByCatalogue(string path, out bool isKnown)
         {
             using (NativeAuthenticode authenticode = new NativeAuthenticode())
             using (IOpenFile file = Workspace.Open(path, FileUse.Content))
-            {
                 return authenticode.Catalogue(file, path, out isKnown);
-            }
         }
 
         private static string Shown(uint status)
@@ -99,19 +96,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
         private static void Missing(Workspace workspace, Evidence evidence)
         {
             Verification verification = Embedded(Unsigned(workspace));
-            evidence.Same("signed", verification.Signer == null && verification.Status != 0, true);
-            string program = Changed(workspace, Library) + ".exe";
-            File.WriteAllBytes(program, WithoutCertificates(File.ReadAllBytes(Library)));
-            evidence.Same("status of a program", Shown(Embedded(program).Status), Shown(NoSignature));
-        }
-
-        // Clear the entry of the certificate table in the optional header (PE format, IMAGE_DIRECTORY_ENTRY_SECURITY).
-        private static byte[] WithoutCertificates(byte[] program)
-        {
-            int header = BitConverter.ToInt32(program, 0x3C) + 24;
-            int directories = header + (BitConverter.ToInt16(program, header) == 0x20B ? 112 : 96);
-            Array.Clear(program, directories + 4 * 8, 8);
-            return program;
+            bool isUnsigned = verification.Status == NoSignature || verification.Status == UnknownSubject;
+            evidence.Same(Shown(verification.Status) + " is unsigned", isUnsigned, true);
+            evidence.Same("signer", verification.Signer, null);
         }
 
         private static void Signer(Workspace workspace, Evidence evidence)

@@ -29,8 +29,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
             return new[]
             {
                 new Check("state_user_sid", "StateFiles.UserSid", "whoami.exe", UserSid),
-                new Check("state_create", "StateFiles.CreateDirectory", "Directory of .NET", CreateDirectory),
-                new Check("state_private", "StateFiles.CreateDirectory", "the DACL that was asked for", IsPrivate),
+                new Check("state_create", "StateFiles.CreateDirectory", "the DACL that was asked for", CreateDirectory),
                 new Check("state_open_directory", "StateFiles.OpenDirectory", "an attempt to rename it", OpenDirectory),
                 new Check("state_attributes", "StateFiles.Attributes", "DirectoryInfo of .NET", Attributes),
                 new Check("state_final_path", "StateFiles.FinalPath", "the path of the directory", FinalPath),
@@ -63,13 +62,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         private static void CreateDirectory(Workspace workspace, Evidence evidence)
         {
             string path = Fresh(workspace, "state create");
-            evidence.Same("exists", Directory.Exists(path), true);
             evidence.Same("again", new NativeStateFiles().CreateDirectory(path), false);
-        }
-
-        private static void IsPrivate(Workspace workspace, Evidence evidence)
-        {
-            string path = Fresh(workspace, "state private");
             DirectorySecurity second = new DirectoryInfo(path).GetAccessControl(
                 AccessControlSections.Owner | AccessControlSections.Access);
             evidence.Same("owner and DACL", SecondWay.Access(Private), SecondWay.Access(second));
@@ -81,9 +74,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
             string path = Fresh(workspace, "state open");
             NativeStateFiles files = new NativeStateFiles();
             using (files.OpenDirectory(path))
-            {
                 evidence.Same("renamed while it is open", IsMoved(path), false);
-            }
             evidence.Same("renamed afterwards", IsMoved(path), true);
             evidence.Same("missing", files.OpenDirectory(path) == null, true);
         }
@@ -104,17 +95,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         private static void Attributes(Workspace workspace, Evidence evidence)
         {
             using (IStateDirectoryHandle directory = new NativeStateFiles().OpenDirectory(workspace.Root))
-            {
                 evidence.Same("attributes", directory.Attributes, new DirectoryInfo(workspace.Root).Attributes);
-            }
         }
 
         private static void FinalPath(Workspace workspace, Evidence evidence)
         {
             using (IStateDirectoryHandle directory = new NativeStateFiles().OpenDirectory(workspace.Root))
-            {
                 evidence.Same("path", directory.FinalPath.ToLowerInvariant(), workspace.Root.ToLowerInvariant());
-            }
         }
 
         private static void Descriptor(Workspace workspace, Evidence evidence)
@@ -227,9 +214,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
             }
             evidence.Same("opened afterwards", IsOpened(path), true);
             using (IDisposable again = files.TryLock(path))
-            {
                 evidence.Same("locked again", again != null, true);
-            }
         }
 
         private static bool IsOpened(string path)

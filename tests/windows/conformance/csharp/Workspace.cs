@@ -99,9 +99,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
         {
             File.WriteAllText(Watched + @"\changed.txt", "afterwards");
             using (RegistryKey key = CreateKey(WatchedKey, RegistryView.Registry64))
-            {
                 key.SetValue("changed", "afterwards");
-            }
         }
 
         /// <summary>Remove all of it, and say what is left.</summary>
@@ -109,7 +107,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
         {
             RemoveDirectory(Root);
             List<string> left = new List<string>();
-            foreach (RegistryView view in Views())
+            foreach (RegistryView view in new[] { RegistryView.Registry64, RegistryView.Registry32 })
             {
                 using (RegistryKey machine = RegistryKey.OpenBaseKey(RegistryHive.LocalMachine, view))
                 {
@@ -129,9 +127,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
         public static RegistryKey CreateKey(string path, RegistryView view)
         {
             using (RegistryKey machine = RegistryKey.OpenBaseKey(RegistryHive.LocalMachine, view))
-            {
                 return machine.CreateSubKey(path);
-            }
         }
 
         /// <summary>Open a file of this host for reading by a path with a drive.</summary>
@@ -228,14 +224,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
             {
                 pinned.Free();
             }
-        }
-
-        /// <summary>Both views where Windows has both.</summary>
-        private static RegistryView[] Views()
-        {
-            return Environment.Is64BitOperatingSystem
-                ? new[] { RegistryView.Registry64, RegistryView.Registry32 }
-                : new[] { RegistryView.Default };
         }
 
         // No link is followed, and paths are literal (\\?\), so that names which end in a blank or dot go, too.
