@@ -25,7 +25,8 @@ What was seen on Windows
 
 The collection reaches Windows by the edges in the table: its modules, and the members of the C# files in
 ``plugins/module_utils/windows/api``. The conformance kit compares each edge on a real host with a second, independent
-way to see the same fact. :ref:`Anybody with a Windows host can run it <ansible_collections.bulwark.servers.docsite.windows_conformance_kit>`.
+way to see the same fact. Anybody with a Windows host
+:ref:`can run it <ansible_collections.bulwark.servers.docsite.windows_conformance_kit>`.
 
 "seen on BUILD" means that every check of the edge passed on that build. Nothing is claimed beyond it. Runs under Wine
 do not count.
