@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import secrets
+import shlex
 import subprocess
 import typing as t
 
@@ -109,6 +110,19 @@ def test_each_check_comes_out_under_wine_as_it_is_known_to(
     assert _left(windows, identifier) == []
 
 
+def test_it_cleans_up_after_failures(
+    windows: host.WindowsHost, controller: t.Callable[[str], Controller], tmp_path: pathlib.Path
+) -> None:
+    identifier = secrets.token_hex(6)
+    nowhere = {"directory": "Q:\\nowhere", "key": "HKLM\\nowhere", "build": "1", "is_wine": True}
+    arguments = shlex.join(["-e", json.dumps({"conformance_id": identifier, "prepared": nowhere})])
+    assert _run(controller("2.22"), windows, tmp_path, arguments).returncode == 1
+    content = json.loads((tmp_path / "windows-conformance" / f"{host.NAME}.json").read_text(encoding="utf-8"))
+    failed = {check["id"] for check in content["checks"] if check["outcome"] == "failed"}
+    assert failed - _FAILED == {check.id for check in catalogue.MODULE_CHECKS}
+    assert _left(windows, identifier) == []
+
+
 def test_what_others_made_is_not_touched(
     windows: host.WindowsHost, controller: t.Callable[[str], Controller], tmp_path: pathlib.Path
 ) -> None:
@@ -119,7 +133,7 @@ def test_what_others_made_is_not_touched(
         ended = _run(controller("2.22"), windows, tmp_path, "-e conformance_id=00112233aabb")
         assert ended.returncode == 1
         assert "gives no record" in ended.stdout
-        assert "exists already; run the kit again" in ended.stdout
+        assert "or its key exists already; run the kit again" in ended.stdout
         assert (existing / "file").read_text(encoding="utf-8") == "of somebody else"
     finally:
         (existing / "file").unlink()

@@ -213,6 +213,10 @@ def _edge_checks(result: Json) -> list[Json]:
 
 
 def _module_checks(results: Json) -> list[Json]:
+    def has_baseline(task: str) -> tuple[str, t.Any, t.Any]:
+        # Without one nothing is compared, and so nothing changed.
+        return "baseline exists", (results[task].get("baseline") or {}).get("exists"), True
+
     changed = ["changed.txt", "changed"]
     facts = {
         "facts_build": [
@@ -222,9 +226,9 @@ def _module_checks(results: Json) -> list[Json]:
             ("created", results["taken"].get("created"), True),
             ("changed", results["taken"].get("changed"), True),
         ],
-        "baseline_same": [("changes", _changed(results["same"]), [])],
+        "baseline_same": [has_baseline("same"), ("changes", _changed(results["same"]), [])],
         "baseline_changes": [("changes", _changed(results["different"]), changed)],
-        "baseline_accepted": [("changes", _changed(results["accepted"]), [])],
+        "baseline_accepted": [has_baseline("accepted"), ("changes", _changed(results["accepted"]), [])],
         "baseline_removed": [
             ("changed", results["removed"].get("changed"), True),
             ("baseline exists", results["looked"].get("baseline_exists"), False),

@@ -8,6 +8,7 @@ using System.ComponentModel;
 using System.IO;
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Threading;
 using Microsoft.Win32;
 
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.Workspace
@@ -36,6 +37,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
         private const int CreateLink = 2;
         private const int OpenLink = 8;
         private const int LinkType = 6;
+        private static readonly RegistryView[] BothViews = { RegistryView.Registry64, RegistryView.Registry32 };
+
+        // A virus scanner may have a new file open for some time.
+        private const int RemoveAttempts = 10;
+        private const int RemovePause = 500;
         private static readonly IntPtr LocalMachine = new IntPtr(unchecked((int)0x80000002));
 
         private readonly NativeStateFiles _files = new NativeStateFiles();
@@ -73,8 +79,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
         /// <summary>Make all that win_file_integrity watches, or nothing.</summary>
         public void Create()
         {
-            if (!_files.CreateDirectory(Root))
-                throw new InvalidOperationException(Root + " exists already; run the kit again");
+            if (Array.Exists(BothViews, HasKey) || !_files.CreateDirectory(Root))
+                throw new InvalidOperationException(Root + " or its key exists already; run the kit again");
             try
             {
                 Directory.CreateDirectory(Files);
@@ -105,23 +111,35 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
         /// <summary>Remove all of it, and say what is left.</summary>
         public List<string> Remove()
         {
-            RemoveDirectory(Root);
             List<string> left = new List<string>();
-            foreach (RegistryView view in new[] { RegistryView.Registry64, RegistryView.Registry32 })
+            for (int attempt = 0; Directory.Exists(Root) && attempt < RemoveAttempts; attempt++)
             {
-                using (RegistryKey machine = RegistryKey.OpenBaseKey(RegistryHive.LocalMachine, view))
+                try
                 {
-                    machine.DeleteSubKeyTree(Key, false);
-                    using (RegistryKey key = machine.OpenSubKey(Key))
-                    {
-                        if (key != null)
-                            left.Add(view + @": HKLM\" + Key);
-                    }
+                    RemoveDirectory(Root);
+                }
+                catch (Win32Exception)
+                {
+                    Thread.Sleep(RemovePause);
                 }
             }
             if (Directory.Exists(Root))
                 left.Add(Root);
+            foreach (RegistryView view in BothViews)
+            {
+                using (RegistryKey machine = RegistryKey.OpenBaseKey(RegistryHive.LocalMachine, view))
+                    machine.DeleteSubKeyTree(Key, false);
+                if (HasKey(view))
+                    left.Add(view + @": HKLM\" + Key);
+            }
             return left;
+        }
+
+        private bool HasKey(RegistryView view)
+        {
+            using (RegistryKey machine = RegistryKey.OpenBaseKey(RegistryHive.LocalMachine, view))
+            using (RegistryKey key = machine.OpenSubKey(Key))
+                return key != null;
         }
 
         public static RegistryKey CreateKey(string path, RegistryView view)
