@@ -53,7 +53,7 @@ def _results(**changed: t.Any) -> dict[str, t.Any]:
         "prepared": {"build": "26100", "is_wine": False},
         "taken": {"created": True, "changed": True},
         "same": {"changes": [], "baseline": {"exists": True}},
-        "different": {"changes": changes},
+        "different": {"changes": changes, "baseline": {"exists": True}},
         "accept": {"changed": True},
         "accepted": {"changes": [], "baseline": {"exists": True}},
         "removed": {"changed": True},

@@ -213,52 +213,45 @@ def _edge_checks(result: Json) -> list[Json]:
 
 
 def _module_checks(results: Json) -> list[Json]:
-    def has_baseline(task: str) -> tuple[str, t.Any, t.Any]:
-        # Without one nothing is compared, and so nothing changed.
-        return "baseline exists", (results[task].get("baseline") or {}).get("exists"), True
-
-    changed = ["changed.txt", "changed"]
-    facts = {
-        "facts_build": [
-            ("build", results["platform"]["windows"].get("build"), results["prepared"].get("build")),
-        ],
-        "baseline_taken": [
-            ("created", results["taken"].get("created"), True),
-            ("changed", results["taken"].get("changed"), True),
-        ],
-        "baseline_same": [has_baseline("same"), ("changes", _changed(results["same"]), [])],
-        "baseline_changes": [("changes", _changed(results["different"]), changed)],
-        "baseline_accepted": [has_baseline("accepted"), ("changes", _changed(results["accepted"]), [])],
-        "baseline_removed": [
-            ("changed", results["removed"].get("changed"), True),
-            ("baseline exists", results["looked"].get("baseline_exists"), False),
-        ],
-    }
-    tasks = {
-        "facts_build": ("platform",),
-        "baseline_taken": ("taken",),
-        "baseline_same": ("same",),
-        "baseline_changes": ("different",),
-        "baseline_accepted": ("accept", "accepted"),
-        "baseline_removed": ("removed", "looked"),
+    # Of each check the tasks that must not fail, and facts by name: what a module returned, and what was made before.
+    # Without a baseline nothing is compared, so that nothing changed.
+    known: dict[str, tuple[tuple[str, ...], dict[str, tuple[t.Any, t.Any]]]] = {
+        "facts_build": (
+            ("platform", "prepared"),
+            {"build": (results["platform"]["windows"].get("build"), results["prepared"].get("build"))},
+        ),
+        "baseline_taken": (("taken",), {name: (results["taken"].get(name), True) for name in ("created", "changed")}),
+        "baseline_same": (("same",), _compared(results["same"], [])),
+        "baseline_changes": (("different",), _compared(results["different"], ["changed.txt", "changed"])),
+        "baseline_accepted": (("accept", "accepted"), _compared(results["accepted"], [])),
+        "baseline_removed": (
+            ("removed", "looked"),
+            {
+                "changed": (results["removed"].get("changed"), True),
+                "baseline exists": (results["looked"].get("baseline_exists"), False),
+            },
+        ),
     }
     checks = []
     for check in catalogue.MODULE_CHECKS:
+        tasks, facts = known[check.id]
         evidence = [
             {"name": name, "edge": json.dumps(edge), "second": json.dumps(second), "equal": edge == second}
-            for name, edge, second in facts[check.id]
+            for name, (edge, second) in facts.items()
         ]
-        reasons = [_message(results[task]) for task in tasks[check.id] if _is_failed(results[task])]
+        reasons = [_message(results[task]) for task in tasks if _is_failed(results[task])]
         outcome = "passed" if not reasons and all(item["equal"] for item in evidence) else "failed"
         reason = "; ".join(reasons)
         checks.append({"id": check.id, "edge": check.edge, "outcome": outcome, "reason": reason, "evidence": evidence})
     return checks
 
 
-def _changed(result: Json) -> list[str] | None:
-    """Return the last parts of the paths that a module reports as changed; None when it could not look."""
+def _compared(result: Json, expected: t.Sequence[str]) -> dict[str, tuple[t.Any, t.Any]]:
+    """Return the facts of a comparison with the baseline. expected: last parts of the paths that were changed."""
     changes = result.get("changes")
-    return None if changes is None else [re.split(r"[\\:]+", change["path"])[-1] for change in changes]
+    names = None if changes is None else [re.split(r"[\\:]+", change["path"])[-1] for change in changes]
+    exists = (result.get("baseline") or {}).get("exists")
+    return {"baseline exists": (exists, True), "changes": (names, expected)}
 
 
 def _is_failed(result: Json) -> bool:
