@@ -24,7 +24,7 @@ export INVENTORY LIMIT STORE REPORT ARGS
 
 .DEFAULT_GOAL := help
 .PHONY: help environment test-environment collection scan report shell test test-unit lint sanity bench fleet fleet-matrix \
-	fleet-down docs build clean
+	fleet-down windows-conformance docs build clean
 
 bootstrap = python=$${PYTHON:-$$(sh tools/python.sh)} && "$$python" tools/bootstrap.py
 run = $(BUILD)/env/bin/python
@@ -38,7 +38,7 @@ documented = $(BUILD)/docs/collections/ansible_collections/bulwark/servers
 of_documented = ANSIBLE_COLLECTIONS_PATH="$(abspath $(BUILD))/docs/collections"
 
 help: ## Show what there is to do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 environment: collection
 	@$(bootstrap) $(BUILD)/env -r requirements.txt -r requirements/controller.txt
@@ -83,6 +83,9 @@ fleet-matrix: collection ## Start one disposable host for each Python that targe
 
 fleet-down: ## Remove the disposable hosts and all that was started for them
 	@python=$${PYTHON:-$$(sh tools/python.sh)} && "$$python" -m tests.fleet down
+
+windows-conformance: environment ## See on Windows hosts what our C# relies on: INVENTORY=hosts.yml [LIMIT=...] [ARGS="..."]
+	@$(run) -m tests.windows.conformance run --build $(BUILD)
 
 docs: test-environment ## Render the collection's documentation to .build/docs
 	@rm -rf $(BUILD)/docs && mkdir -m 0755 -p $(documented)

@@ -48,7 +48,8 @@ def test_the_source_is_formatted() -> None:
 
 
 def test_the_types_are_right() -> None:
-    _tool("mypy", "-p", "ansible_collections.bulwark.servers.plugins", "-p", "tests.support", "-p", "tests.fleet")
+    packages = ("ansible_collections.bulwark.servers.plugins", "tests.support", "tests.fleet", "tests.windows")
+    _tool("mypy", *(word for package in packages for word in ("-p", package)))
 
 
 def test_the_types_of_the_set_up_are_right() -> None:

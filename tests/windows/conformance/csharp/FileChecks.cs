@@ -1,0 +1,360 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Runtime.InteropServices;
+using System.Security.AccessControl;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+
+namespace ansible_collections.bulwark.conformance.plugins.module_utils.FileChecks
+{
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
+using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileLinks;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileSecurity;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Hashing;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PathSecurity;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.StateFiles;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Streams;
+
+    /// <summary>Checks of Files, FileLinks, FileSecurity, PathSecurity, Streams and Hashing.</summary>
+    public static class FileChecks
+    {
+        private const string Content = "the content of a file";
+
+        // SHA-256 of "abc" and of a million times "a" (FIPS 180-2, appendix B).
+        private const string Abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        private const string Million = "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0";
+
+        [DllImport("kernel32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
+        private static extern bool GetVolumeInformationW(
+            string root, IntPtr name, int nameLength, out uint serial, out int longest, out int flags, IntPtr system,
+            int systemLength);
+
+        [DllImport("kernel32.dll")]
+        private static extern int GetFileType(SafeFileHandle handle);
+
+        public static Check[] All()
+        {
+            return new[]
+            {
+                new Check("files_open", "Files.Open", "names that Win32 cannot open", Open),
+                new Check("files_find", "Files.Find", "a name in another case", Find),
+                new Check("files_drive_type", "Files.DriveType", "DriveInfo of .NET", DriveType),
+                new Check("files_handle", "Files.Handle", "GetFileType", Handle),
+                new Check("files_query", "Files.Query", "FileInfo of .NET, a second hard link, the volume", Query),
+                new Check("files_final_path", "Files.FinalPath", "the path that was made", FinalPath),
+                new Check("files_final_link", "Files.FinalPath", "the target of a symbolic link", FinalLink),
+                new Check("files_list", "Files.List", "1,000 names that were made, and Directory of .NET", List),
+                new Check("files_reparse", "Files.Reparse", "the target of a symbolic link that was made", Reparse),
+                new Check("files_read", "Files.Read", "the bytes that were written", Read),
+                new Check("files_is_absent", "Files.IsAbsent", "File.Exists of .NET", IsAbsent),
+                new Check("file_links_list", "FileLinks.List", "two hard links that were made", Links),
+                new Check("file_security_read", "FileSecurity.Read", "FileSecurity of .NET", Security),
+                new Check("path_security_read", "PathSecurity.Read", "DirectorySecurity of .NET", PathAccess),
+                new Check("streams_list", "Streams.List", "an alternate stream that was made", Streams),
+                new Check("streams_open", "Streams.Open", "the bytes that were written", StreamContent),
+                new Check("hashing_sha256", "Hashing.Sha256", "the name of the class that Windows has",
+                    (workspace, evidence) => evidence.Same("class", Digests.Sha256().GetType().Name, "BCryptDigest")),
+                new Check("hashing_add", "Hashing.Add", "the digest of FIPS 180-2 of a million characters", Add),
+                new Check("hashing_finish", "Hashing.Finish", "the digests of FIPS 180-2, one after the other", Finish)
+            };
+        }
+
+        private static string Made(Workspace workspace, string name)
+        {
+            string path = workspace.Files + "\\" + name;
+            if (!File.Exists(path))
+                File.WriteAllText(path, Content);
+            return path;
+        }
+
+        private static void Open(Workspace workspace, Evidence evidence)
+        {
+            NativeFiles files = new NativeFiles();
+            foreach (string name in new[] { "ends in a blank ", "ends in a dot.", "nul.txt" })
+            {
+                using (Stream stream = new NativeStateFiles().CreateNew(workspace.Files + "\\" + name))
+                    stream.WriteByte(65);
+            }
+            using (IOpenFile directory = Workspace.Open(workspace.Files, FileUse.Content))
+            {
+                foreach (string name in new[] { "ends in a blank ", "ends in a dot.", "nul.txt" })
+                {
+                    IOpenFile file;
+                    evidence.Same("error of '" + name + "'", files.Open(directory, name, FileUse.Content, out file), 0);
+                    using (file)
+                    {
+                        FileFacts facts;
+                        file.Query(out facts);
+                        evidence.Same("size of '" + name + "'", facts.Size, 1);
+                    }
+                }
+            }
+        }
+
+        private static void Find(Workspace workspace, Evidence evidence)
+        {
+            Made(workspace, "find.txt");
+            using (IOpenFile directory = Workspace.Open(workspace.Files, FileUse.Attributes))
+            {
+                IOpenFile file;
+                int error = new NativeFiles().Find(directory, "FIND.TXT", FileUse.Content, out file);
+                evidence.Same("error", error, 0);
+                using (file)
+                {
+                    FileFacts facts;
+                    file.Query(out facts);
+                    evidence.Same("size", facts.Size, Content.Length);
+                }
+            }
+        }
+
+        private static void DriveType(Workspace workspace, Evidence evidence)
+        {
+            string root = workspace.Root.Substring(0, 3);
+            evidence.Same(root, new NativeFiles().DriveType(root), (int)new DriveInfo(root).DriveType);
+        }
+
+        private static void Handle(Workspace workspace, Evidence evidence)
+        {
+            using (IOpenFile file = Workspace.Open(Made(workspace, "handle.txt"), FileUse.Content))
+            {
+                // FILE_TYPE_DISK
+                evidence.Same("type", GetFileType(file.Handle), 1);
+            }
+        }
+
+        private static void Query(Workspace workspace, Evidence evidence)
+        {
+            string path = Made(workspace, "query.txt");
+            string other = path + ".link";
+            Workspace.CreateHardLink(other, path);
+            FileInfo information = new FileInfo(path);
+            FileFacts facts;
+            FileFacts otherFacts;
+            using (IOpenFile file = Workspace.Open(path, FileUse.Attributes))
+            using (IOpenFile otherFile = Workspace.Open(other, FileUse.Attributes))
+            {
+                Workspace.Check(file.Query(out facts), path);
+                Workspace.Check(otherFile.Query(out otherFacts), other);
+            }
+            evidence.Same("size", facts.Size, information.Length);
+            evidence.Same("attributes", facts.Attributes, (uint)information.Attributes);
+            evidence.Same("written", facts.Written, information.LastWriteTimeUtc.ToFileTimeUtc());
+            evidence.Same("created", facts.Created, information.CreationTimeUtc.ToFileTimeUtc());
+            evidence.Same("links", facts.Links, 2);
+            evidence.Same("id by the other name", facts.Id, otherFacts.Id);
+            evidence.Same("id is known", facts.Id != 0, true);
+            uint serial;
+            int ignored;
+            GetVolumeInformationW(
+                path.Substring(0, 3), IntPtr.Zero, 0, out serial, out ignored, out ignored, IntPtr.Zero, 0);
+            evidence.Same("volume", facts.Volume, serial);
+        }
+
+        private static void FinalPath(Workspace workspace, Evidence evidence)
+        {
+            string path = Made(workspace, "Final Path.txt");
+            using (IOpenFile file = Workspace.Open(path.ToUpperInvariant(), FileUse.Attributes))
+            {
+                string final;
+                Workspace.Check(file.FinalPath(out final), "path");
+                evidence.Same("path", final, @"\\?\" + path);
+            }
+        }
+
+        private static void FinalLink(Workspace workspace, Evidence evidence)
+        {
+            string path = Made(workspace, "target.txt");
+            string link = workspace.Files + @"\final link";
+            Workspace.CreateSymbolicLink(link, path);
+            using (IOpenFile opened = Workspace.Open(link, FileUse.Attributes))
+            {
+                IOpenFile file;
+                // An empty name opens what the link stands for.
+                Workspace.Check(new NativeFiles().Open(opened, "", FileUse.Attributes, out file), "target");
+                using (file)
+                {
+                    string final;
+                    Workspace.Check(file.FinalPath(out final), "path");
+                    evidence.Same("path", final, @"\\?\" + path);
+                }
+            }
+        }
+
+        private static void List(Workspace workspace, Evidence evidence)
+        {
+            string directory = workspace.Files + @"\many";
+            Directory.CreateDirectory(directory + @"\a directory");
+            for (int index = 1; index < 1000; index++)
+                File.WriteAllText(directory + @"\a rather long name of a file " + index, "");
+            List<DirectoryItem> items = new List<DirectoryItem>();
+            using (IOpenFile opened = Workspace.Open(directory, FileUse.Content))
+            {
+                int error;
+                bool isFirst = true;
+                while ((error = opened.List(items, isFirst)) == 0)
+                    isFirst = false;
+                evidence.Same("error after the last", error, FileErrors.NoMoreFiles);
+            }
+            List<string> names = new List<string>();
+            foreach (DirectoryItem item in items)
+            {
+                names.Add(item.Name);
+                if (item.Name == "a directory")
+                    evidence.Same("attributes", item.Attributes, (uint)File.GetAttributes(directory + @"\a directory"));
+            }
+            List<string> second = new List<string>();
+            foreach (string path in Directory.GetFileSystemEntries(directory))
+                second.Add(Path.GetFileName(path));
+            evidence.Same("count", names.Count, 1000);
+            names.Sort(StringComparer.Ordinal);
+            second.Sort(StringComparer.Ordinal);
+            evidence.Same("all names", string.Join("|", names.ToArray()) == string.Join("|", second.ToArray()), true);
+        }
+
+        private static void Reparse(Workspace workspace, Evidence evidence)
+        {
+            string target = Made(workspace, "reparse.txt");
+            string link = workspace.Files + @"\reparse link";
+            Workspace.CreateSymbolicLink(link, target);
+            using (IOpenFile opened = Workspace.Open(link, FileUse.Attributes))
+            {
+                byte[] data;
+                evidence.Same("error", opened.Reparse(out data), 0);
+                // IO_REPARSE_TAG_SYMLINK
+                evidence.Same("tag", BitConverter.ToUInt32(data, 0), 0xA000000Cu);
+                evidence.Same("holds the target", Encoding.Unicode.GetString(data).Contains(target), true);
+            }
+        }
+
+        private static void Read(Workspace workspace, Evidence evidence)
+        {
+            using (IOpenFile file = Workspace.Open(Made(workspace, "read.txt"), FileUse.Content))
+            {
+                byte[] buffer = new byte[64];
+                int count;
+                evidence.Same("error", file.Read(4, buffer, out count), 0);
+                evidence.Same("from position 4", Encoding.ASCII.GetString(buffer, 0, count), Content.Substring(4));
+                evidence.Same("error behind the end", file.Read(1000, buffer, out count), 0);
+                evidence.Same("count behind the end", count, 0);
+            }
+        }
+
+        private static void IsAbsent(Workspace workspace, Evidence evidence)
+        {
+            IOpenFile file;
+            using (IOpenFile directory = Workspace.Open(workspace.Files, FileUse.Attributes))
+            {
+                int error = new NativeFiles().Open(directory, "missing", FileUse.Content, out file);
+                bool exists = File.Exists(workspace.Files + @"\missing");
+                evidence.Same("name, error " + error, FileErrors.IsAbsent(error), !exists);
+                error = new NativeFiles().Open(directory, @"missing\name", FileUse.Content, out file);
+                evidence.Same("directory, error " + error, FileErrors.IsAbsent(error), true);
+            }
+        }
+
+        private static void Links(Workspace workspace, Evidence evidence)
+        {
+            string path = Made(workspace, "links.txt");
+            Workspace.CreateHardLink(path + ".other", path);
+            List<string> names = new List<string>();
+            int error = new NativeFileLinks().List(path, names);
+            if (error == FileErrors.CallNotImplemented)
+                throw new NotPossibleException("this system lists no hard links");
+            evidence.Same("error", error, 0);
+            evidence.Same("names", names, new[] { path.Substring(2), path.Substring(2) + ".other" });
+        }
+
+        private static void Security(Workspace workspace, Evidence evidence)
+        {
+            string path = Made(workspace, "security.txt");
+            using (IOpenFile file = Workspace.Open(path, FileUse.Attributes))
+            {
+                byte[] descriptor;
+                evidence.Same("error", new NativeFileSecurity().Read(file, out descriptor), 0);
+                FileSecurity second = new FileInfo(path).GetAccessControl(
+                    AccessControlSections.Owner | AccessControlSections.Access);
+                evidence.Same("owner and DACL", SecondWay.Access(descriptor), SecondWay.Access(second));
+            }
+        }
+
+        private static void PathAccess(Workspace workspace, Evidence evidence)
+        {
+            byte[] descriptor;
+            evidence.Same("error", new NativePathSecurity().Read(workspace.Files, out descriptor), 0);
+            DirectorySecurity second = new DirectoryInfo(workspace.Files).GetAccessControl(
+                AccessControlSections.Owner | AccessControlSections.Access);
+            evidence.Same("owner and DACL", SecondWay.Access(descriptor), SecondWay.Access(second));
+            string missing = workspace.Files + @"\missing";
+            evidence.Same("error of a missing file", new NativePathSecurity().Read(missing, out descriptor), 2);
+        }
+
+        private static string WithStream(Workspace workspace, string name)
+        {
+            string path = Made(workspace, name);
+            using (Stream stream = new NativeStateFiles().CreateNew(path + ":hidden"))
+                stream.Write(Encoding.ASCII.GetBytes("hidden"), 0, 6);
+            if (File.Exists(path + ":hidden") && Directory.GetFiles(workspace.Files, name + ":*").Length > 0)
+                throw new NotPossibleException("this file system has no alternate streams");
+            return path;
+        }
+
+        private static void Streams(Workspace workspace, Evidence evidence)
+        {
+            List<StreamItem> items = new List<StreamItem>();
+            using (IOpenFile file = Workspace.Open(WithStream(workspace, "streams.txt"), FileUse.Content))
+                evidence.Same("error", new NativeStreams(new NativeFiles()).List(file, items), 0);
+            List<string> names = new List<string>();
+            foreach (StreamItem item in items)
+                names.Add(item.Name + " " + item.Size);
+            evidence.Same("streams", names, new[] { "::$DATA " + Content.Length, ":hidden:$DATA 6" });
+        }
+
+        private static void StreamContent(Workspace workspace, Evidence evidence)
+        {
+            using (IOpenFile file = Workspace.Open(WithStream(workspace, "stream.txt"), FileUse.Content))
+            {
+                IOpenFile stream;
+                NativeStreams streams = new NativeStreams(new NativeFiles());
+                evidence.Same("error", streams.Open(file, ":hidden:$DATA", out stream), 0);
+                using (stream)
+                {
+                    byte[] buffer = new byte[64];
+                    int count;
+                    Workspace.Check(stream.Read(0, buffer, out count), "read");
+                    evidence.Same("content", Encoding.ASCII.GetString(buffer, 0, count), "hidden");
+                }
+            }
+        }
+
+        private static void Add(Workspace workspace, Evidence evidence)
+        {
+            byte[] buffer = Encoding.ASCII.GetBytes(new string('a', 1000) + "not this");
+            using (IDigest digest = Digests.Sha256())
+            {
+                for (int index = 0; index < 1000; index++)
+                    digest.Add(buffer, 1000);
+                evidence.Same("a million characters", digest.Finish(), Million);
+            }
+        }
+
+        private static void Finish(Workspace workspace, Evidence evidence)
+        {
+            using (IDigest digest = Digests.Sha256())
+            {
+                digest.Add(Encoding.ASCII.GetBytes("not used again"), 14);
+                digest.Finish();
+                digest.Add(Encoding.ASCII.GetBytes("abc"), 3);
+                evidence.Same("abc", digest.Finish(), Abc);
+            }
+        }
+    }
+}

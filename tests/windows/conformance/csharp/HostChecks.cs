@@ -1,0 +1,164 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+using System;
+using System.Collections.Generic;
+using System.Net.NetworkInformation;
+using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.Win32;
+
+namespace ansible_collections.bulwark.conformance.plugins.module_utils.HostChecks
+{
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
+using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Machine;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PowerShellHost;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Privileges;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
+
+    /// <summary>Checks of Machine, Privileges and PowerShellHost.</summary>
+    public static class HostChecks
+    {
+        private const string CurrentVersion = @"SOFTWARE\Microsoft\Windows NT\CurrentVersion";
+        private const string Control = @"SYSTEM\CurrentControlSet\Control\";
+        private const string Policy = "System.Management.Automation.Security.SystemPolicy";
+        private const string Tcpip = @"SYSTEM\CurrentControlSet\Services\Tcpip\Parameters";
+
+        [DllImport("shell32.dll")]
+        private static extern bool IsUserAnAdmin();
+
+        [DllImport("kernel32.dll", CharSet = CharSet.Unicode)]
+        private static extern IntPtr GetModuleHandleW(string name);
+
+        [DllImport("kernel32.dll", CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
+        private static extern IntPtr GetProcAddress(IntPtr module, string name);
+
+        public static Check[] All()
+        {
+            return new[]
+            {
+                new Check("machine_version", "Machine.Version", "build and product type of the registry", Version),
+                new Check("machine_value", "Machine.LocalMachineValue", "the registry by NtQueryValueKey", Value),
+                new Check("machine_architecture", "Machine.Architecture", "a variable of the machine", Architecture),
+                new Check("machine_32bit", "Machine.Is32BitProcess", "Environment of .NET",
+                    (workspace, evidence) => evidence.Same(
+                        "32-bit process", new Machine().Is32BitProcess(), !Environment.Is64BitProcess)),
+                new Check("machine_domain", "Machine.Domain", "the registry",
+                    (workspace, evidence) => evidence.SamePrivate(
+                        "domain", new Machine().Domain(), Text(Tcpip, "Domain") ?? "")),
+                new Check("machine_source_4", "Machine.SourceAddress", "the addresses of the interfaces",
+                    (workspace, evidence) => Source(false, evidence)),
+                new Check("machine_source_6", "Machine.SourceAddress", "the addresses of the interfaces",
+                    (workspace, evidence) => Source(true, evidence)),
+                new Check("privileges_administrator", "Privileges.IsAdministrator", "IsUserAnAdmin",
+                    (workspace, evidence) => evidence.Same(
+                        "administrator", new Privileges().IsAdministrator(), IsUserAnAdmin())),
+                new Check("privileges_names", "Privileges.Names", "whoami.exe", Names),
+                new Check("powershell_edition", "PowerShellHost.Edition", "PSVersionTable of PowerShell",
+                    (workspace, evidence) => evidence.Same(
+                        "edition", new PowerShellHost().Edition(),
+                        SecondWay.PowerShell("[string]$PSVersionTable.PSEdition"))),
+                new Check("powershell_version", "PowerShellHost.Version", "PSVersionTable of PowerShell",
+                    (workspace, evidence) => evidence.Same(
+                        "version", new PowerShellHost().Version(),
+                        SecondWay.PowerShell("$PSVersionTable.PSVersion.ToString()"))),
+                new Check("powershell_language", "PowerShellHost.LanguageMode", "the session of PowerShell",
+                    (workspace, evidence) => evidence.Same(
+                        "language mode", new PowerShellHost().LanguageMode(),
+                        SecondWay.PowerShell("$ExecutionContext.SessionState.LanguageMode.ToString()"))),
+                new Check("powershell_lockdown", "PowerShellHost.LockdownPolicy", "PowerShell's own call",
+                    (workspace, evidence) => evidence.Same(
+                        "policy", new PowerShellHost().LockdownPolicy(),
+                        SecondWay.PowerShell("[string][" + Policy + "]::GetSystemLockdownPolicy()")))
+            };
+        }
+
+        /// <summary>Say whether Wine takes the place of Windows.</summary>
+        public static bool IsWine()
+        {
+            return GetProcAddress(GetModuleHandleW("ntdll.dll"), "wine_get_version") != IntPtr.Zero;
+        }
+
+        /// <summary>The build as the registry has it.</summary>
+        public static string Build()
+        {
+            return Text(CurrentVersion, "CurrentBuildNumber");
+        }
+
+        private static string Text(string path, string name)
+        {
+            using (RegistryKey machine = RegistryKey.OpenBaseKey(RegistryHive.LocalMachine, RegistryView.Registry64))
+            using (RegistryKey key = machine.OpenSubKey(path))
+                return key == null ? null : key.GetValue(name) as string;
+        }
+
+        private static void Version(Workspace workspace, Evidence evidence)
+        {
+            int[] version = new Machine().Version();
+            evidence.Same("build", version[2], Build());
+            // VER_NT_WORKSTATION, VER_NT_DOMAIN_CONTROLLER, VER_NT_SERVER
+            int product = Array.IndexOf(
+                new[] { "", "WinNT", "LanmanNT", "ServerNT" }, Text(Control + "ProductOptions", "ProductType"));
+            evidence.Same("product type", version[3], product);
+        }
+
+        private static void Value(Workspace workspace, Evidence evidence)
+        {
+            IRegistryKey root;
+            IRegistryKey key;
+            RegistryValue value = null;
+            if (new NativeRegistry().OpenRoot("HKLM", out root) == 0 && root.Open(CurrentVersion, true, out key) == 0)
+            {
+                key.Find("ProductName", out value);
+                key.Dispose();
+                root.Dispose();
+            }
+            string second = value == null ? null : Encoding.Unicode.GetString(value.Data).TrimEnd('\0');
+            evidence.Same("ProductName", new Machine().LocalMachineValue(CurrentVersion, "ProductName"), second);
+            evidence.Same("a missing one", new Machine().LocalMachineValue(CurrentVersion, "missing"), null);
+        }
+
+        private static void Architecture(Workspace workspace, Evidence evidence)
+        {
+            string second = Text(Control + @"Session Manager\Environment", "PROCESSOR_ARCHITECTURE");
+            // PROCESSOR_ARCHITECTURE_*
+            int number = second == "AMD64" ? 9 : second == "ARM64" ? 12 : second == "x86" ? 0 : -1;
+            evidence.Same(second ?? "unknown", new Machine().Architecture(), number);
+        }
+
+        private static void Source(bool isVersion6, Evidence evidence)
+        {
+            string address = new Machine().SourceAddress(isVersion6);
+            string second = null;
+            bool hasGateway = false;
+            foreach (NetworkInterface card in NetworkInterface.GetAllNetworkInterfaces())
+            {
+                IPInterfaceProperties properties = card.GetIPProperties();
+                foreach (UnicastIPAddressInformation own in properties.UnicastAddresses)
+                    second = own.Address.ToString() == address ? address : second;
+                foreach (GatewayIPAddressInformation gateway in properties.GatewayAddresses)
+                    hasGateway |= gateway.Address.ToString().Contains(":") == isVersion6;
+            }
+            if (address == null && !hasGateway)
+                throw new NotPossibleException("this host has no route");
+            evidence.SamePrivate("address", address, second);
+        }
+
+        private static void Names(Workspace workspace, Evidence evidence)
+        {
+            List<string> second = new List<string>();
+            foreach (string line in SecondWay.Program("whoami.exe", "/priv /fo csv /nh").Split('\n'))
+            {
+                string[] fields = line.Split('"');
+                if (fields.Length > 1)
+                    second.Add(fields[1]);
+            }
+            if (second.Count == 0)
+                throw new NotPossibleException("whoami.exe lists no privileges");
+            evidence.Same("privileges", new Privileges().Names(), second);
+        }
+    }
+}
