@@ -15,6 +15,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Evidence;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileReader;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Lines;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
@@ -23,9 +24,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
     public sealed class Acceptance
     {
         private const int ShownPaths = 10;
-
-        // FILE_ATTRIBUTE_OFFLINE and FILE_ATTRIBUTE_RECALL_ON_DATA_ACCESS: the content is in the cloud and not read.
-        private const long Offline = 0x1000 | 0x400000;
 
         private readonly HashSet<string> _names = new HashSet<string>();
         private readonly HashSet<string> _matched = new HashSet<string>();
@@ -250,7 +248,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Entry after = change.After;
             return after != null && after.Kind == EntryKinds.File && after.Text("sha256") == null
                 && (change.Before == null || change.Before.Text("sha256") != null)
-                && ((after.Number("attributes") ?? 0) & Offline) == 0;
+                && !FileAttribute.IsRemote((uint)(after.Number("attributes") ?? 0), 0);
         }
 
         private static string Shown(List<string> names)

@@ -64,8 +64,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             if (before.Kind != after.Kind)
             {
-                string kind = before.Kind == EntryKinds.Absent ? ChangeKinds.Created : ChangeKinds.ReplacedType;
-                Emit(kind, watch, before, after);
+                Emit(ChangeKinds.ReplacedType, watch, before, after);
                 return true;
             }
             if (Attributes.Differing(before, after).Length == 0)

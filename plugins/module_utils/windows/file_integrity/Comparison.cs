@@ -41,6 +41,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private readonly List<Watch> _watches;
         private readonly Classifier _classifier;
         private readonly RunCoverage _coverage;
+        private readonly HashSet<string> _hives = new HashSet<string>();
         private Review _review;
 
         public Comparison(Options options, Opened opened, StateDirectory state, Host host, Deadline deadline)
@@ -198,9 +199,14 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 return false;
             }
             bool? exists = _host.Presence.Exists(entry);
-            if (exists == false || entry.Kind == EntryKinds.Absent)
+            if (exists == false)
             {
-                return exists == false;
+                return true;
+            }
+            if (exists == null && entry.Path.StartsWith("HKU\\", StringComparison.Ordinal))
+            {
+                NoteHive(watch, string.Join("\\", entry.Path.Split('\\'), 0, 2));
+                return false;
             }
             _coverage.Skip(
                 watch,
@@ -209,6 +215,16 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     ? "it is there, but was not read, so that it is not compared"
                     : "the host does not let it be read, so that it is not compared");
             return false;
+        }
+
+        // One sentence for all that is in the hive of an account, unless the collector said it already.
+        private void NoteHive(string watch, string hive)
+        {
+            if (_hives.Add(watch + "\n" + hive) && !_coverage.HasSkipped(watch, Printable.ShowPath(hive)))
+            {
+                _coverage.Skip(
+                    watch, Printable.ShowPath(hive), "the account is not signed in, so that its keys are not compared");
+            }
         }
 
         private void NoteOtherWatches()

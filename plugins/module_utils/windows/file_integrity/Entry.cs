@@ -16,9 +16,6 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         public const string Link = "link";
         public const string Key = "key";
         public const string Value = "value";
-
-        /// <summary>A path that a watch names and the host does not have.</summary>
-        public const string Absent = "absent";
     }
 
     /// <summary>One file, directory, registry key or value as it was recorded or is now.</summary>

@@ -14,6 +14,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern;
 
     /// <summary>Changes as detections, with OCSF evidence (https://schema.ocsf.io/1.5.0/objects).</summary>
     public static class Evidence
@@ -202,8 +203,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 case EntryKinds.Value:
                     evidence["reg_value"] = Value(entry);
                     break;
-                case EntryKinds.Absent:
-                    break;
                 default:
                     evidence["file"] = File(entry);
                     break;
@@ -224,9 +223,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             int end = entry.Path.LastIndexOf('\\');
             Dictionary<string, object> value = new Dictionary<string, object>();
-            value["name"] = Printable.ShowPath(entry.Path.Substring(end + 1));
+            value["name"] = Printable.ShowPath(RegistryPattern.ValueName(entry.Path.Substring(end + 1)));
             value["path"] = Printable.ShowPath(end < 0 ? entry.Path : entry.Path.Substring(0, end));
-            value["is_default"] = entry.Path.EndsWith("\\(Default)", StringComparison.Ordinal);
+            value["is_default"] = entry.Path.EndsWith("\\" + RegistryPattern.DefaultValue, StringComparison.Ordinal);
             string type = entry.Text("type");
             if (type != null)
             {

@@ -135,20 +135,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             return true;
         }
 
-        // A key and a value can have the same path, and what is absent is of neither kind.
+        // A key and a value can have the same path.
         private static char Space(string kind)
         {
-            switch (kind)
-            {
-                case EntryKinds.Key:
-                    return 'k';
-                case EntryKinds.Value:
-                    return 'v';
-                case EntryKinds.Absent:
-                    return 'x';
-                default:
-                    return 'f';
-            }
+            return kind == EntryKinds.Key ? 'k' : kind == EntryKinds.Value ? 'v' : 'f';
         }
     }
 }

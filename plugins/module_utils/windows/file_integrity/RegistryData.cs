@@ -20,8 +20,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         /// <summary>What stands between the strings of a REG_MULTI_SZ; no file name can hold it.</summary>
         public const string Separator = " | ";
 
-        // In bytes. Longer text and binary data are known by their digest only.
-        private const int LongestText = 4096;
+        /// <summary>In bytes. Longer text is known by its digest only.</summary>
+        public const int LongestText = 4096;
+
+        // Longer binary data is known by its digest only.
         private const int LongestBinary = 64;
 
         private static readonly string[] Types =

@@ -170,17 +170,25 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private Judgement Program(Entry entry, string key, string name)
         {
             string data = entry.Text("data");
-            RegistryPlace place = string.IsNullOrEmpty(data) ? null : RegistryPlaces.Find(key, name);
+            RegistryPlace place = data == "" ? null : RegistryPlaces.Find(key, name);
             if (place == null)
             {
                 return null;
+            }
+            string type = entry.Text("type");
+            if (data == null)
+            {
+                bool isLong = entry.Number("size") > RegistryData.LongestText && place.IsProgram
+                    && (type == "REG_SZ" || type == "REG_EXPAND_SZ");
+                return !isLong ? null : Judgement.Raise(Suspicious, "high", Printable.ShowPath(entry.Path) + " has " +
+                    entry.Number("size") + " bytes, which " + place.Effect + ": no command is so long, and what it " +
+                    "starts is hidden in it", place.Techniques);
             }
             string text = Printable.ParsePath(data);
             if (place.Alert == RegistryPlaces.Defence)
             {
                 return Exclusion(entry, key, name);
             }
-            string type = entry.Text("type");
             if (!place.IsProgram || (type != "REG_SZ" && type != "REG_EXPAND_SZ" && type != "REG_MULTI_SZ"))
             {
                 return null;
@@ -287,7 +295,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private Judgement Exclusion(Entry entry, string key, string name)
         {
             bool isExclusion = key.IndexOf(@"\Exclusions\", StringComparison.OrdinalIgnoreCase) >= 0;
-            if (!isExclusion || !WideExclusion.IsMatch(name.Replace("<U+005C>", "\\")))
+            if (!isExclusion || !WideExclusion.IsMatch(RegistryPattern.ValueName(name)))
             {
                 return null;
             }

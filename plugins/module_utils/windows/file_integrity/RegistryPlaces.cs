@@ -10,6 +10,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 
     /// <summary>What Windows does with the values of some keys, and so what a change of them means.</summary>
     public sealed class RegistryPlace
@@ -60,7 +61,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             foreach (string glob in _values)
             {
-                if (value != null && RegistryPattern.Matches(glob, value))
+                if (value != null && Glob.Matches(glob, value))
                 {
                     return true;
                 }

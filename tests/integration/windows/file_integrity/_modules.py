@@ -13,6 +13,8 @@ import subprocess
 import typing as t
 import uuid
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import windows_watches
+
 from tests.support.windows import compiler, toolchain, utilities
 
 _HERE = pathlib.Path(__file__).parent
@@ -20,6 +22,9 @@ _REG_SECONDS = 60
 
 APPLY = "win_file_integrity"
 LOOK = "win_file_integrity_info"
+
+# Wine shows the time of the last write as that of the creation.
+_ATTRIBUTES = [name for name in windows_watches.ATTRIBUTES if name != "created"]
 
 Result = dict[str, t.Any]
 
@@ -44,7 +49,7 @@ class World:
         self.state = self.disk / "state"
         self.key = f"HKLM\\SOFTWARE\\{self.name}"
         self.watches: list[dict[str, t.Any]] = [
-            {"name": "app", "paths": [toolchain.windows_path(self.files)]},
+            {"name": "app", "paths": [toolchain.windows_path(self.files)], "attributes": _ATTRIBUTES},
             {"name": "key", "registry": [self.key]},
         ]
         self.expected: list[str] | None = None
