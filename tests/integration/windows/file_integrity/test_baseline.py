@@ -65,7 +65,7 @@ def test_changes_are_reported_accepted_and_then_gone(world: World) -> None:
         ("created", world.key + "\\below\\created"),
     }
     assert "content" in found[("modified", world.path("changed.txt"))]
-    assert found[("modified", world.key + "\\changed")] == ["content"]
+    assert found[("modified", world.key + "\\changed")] == ["content", "size"]
     # The directory is one finding with what is below it, but each file stays its own.
     assert len(looked["detections"]) == len(found)
     renamed = next(change for change in looked["changes"] if change["kind"] == "renamed")
