@@ -399,6 +399,11 @@ ORDINARY: list[tuple[str, Tree, Tree]] = [
     ),
     ("what nobody knows", value(r"HKLM\SOFTWARE\Shop\Program", ENCODED), {}),
     (
+        "key that both views share",
+        key(r"HKLM\SOFTWARE\Classes\Wow6432Node\AppId", link=r"\Registry\Machine\Software\Classes\AppId"),
+        {},
+    ),
+    (
         "system class link",
         key(f"HKU\\{ACCOUNT}\\SOFTWARE\\Classes", link=f"\\Registry\\User\\{ACCOUNT}_Classes"),
         {},
