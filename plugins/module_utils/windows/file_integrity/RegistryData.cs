@@ -44,6 +44,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 
         private const string SecretWords = "(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[-_]?key|access[-_]?key)";
 
+        // One of them is in all that SecretOption matches.
+        private static readonly string[] SecretHints = { "pass", "pwd", "secret", "token", "key" };
+
         // --password X, /password:X; pwd=X
         private static readonly Regex SecretOption = new Regex(
             @"((?:(?<=^|\s)(?:--?|/)[\w-]{0,40}?" + SecretWords + @"(?:[=:]|\s+)|\b\w{0,40}?" + SecretWords +
@@ -157,11 +160,16 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         private static string Safe(string text)
         {
             string masked = text;
-            if (text.Length > 6)
+            if (Array.Exists(SecretHints, delegate(string hint) { return Has(masked, hint); }))
             {
-                masked = SecretInAddress.Replace(SecretOption.Replace(text, Mask), Mask);
+                masked = SecretOption.Replace(masked, Mask);
             }
-            return Printable.ShowPath(masked);
+            return Printable.ShowPath(Has(masked, "://") ? SecretInAddress.Replace(masked, Mask) : masked);
+        }
+
+        private static bool Has(string text, string part)
+        {
+            return text.IndexOf(part, StringComparison.OrdinalIgnoreCase) >= 0;
         }
 
         private static string Hex(byte[] data)
