@@ -37,7 +37,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private static readonly Regex Literal = new Regex(
             @"\G(?:[A-Za-z0-9 ](?![*+?{])|\\\\)*", RegexOptions.CultureInvariant);
 
-        private readonly Regex _key;
+        private readonly string _pattern;
+        private Regex _key;
 
         // What the key has to begin with, as most keys of a host do not: much cheaper than an expression.
         private readonly string[] _beginnings;
@@ -51,7 +52,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Techniques = techniques.Split('|');
             Effect = effect;
             IsProgram = isProgram;
-            _key = new Regex("^(?:" + key + @")\z", Options);
+            _pattern = "^(?:" + key + @")\z";
             _beginnings = Beginnings(key);
             _values = values == null ? null : values.Split('|');
         }
@@ -62,6 +63,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 if (key.StartsWith(beginning, StringComparison.OrdinalIgnoreCase))
                 {
+                    _key = _key ?? new Regex(_pattern, Options);
                     return _key.IsMatch(key);
                 }
             }
