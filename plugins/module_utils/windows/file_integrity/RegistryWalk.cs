@@ -93,7 +93,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private readonly int _limit;
         private readonly RegistryExclusions _exclusions;
         private readonly bool _withSecurity;
-        private readonly HashSet<string> _emitted = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        // By case: what .NET takes for the same name can be two names to the registry.
+        private readonly HashSet<string> _emitted = new HashSet<string>(StringComparer.Ordinal);
         private bool _hasLeft;
         private int _most;
 
