@@ -132,7 +132,7 @@ def test_a_name_of_another_case_is_renamed_although_windows_finds_the_old_one() 
 def test_the_severity_follows_what_changed(
     change: list[list[Entry]], watch: dict[str, t.Any], alert: str | None, severity: str | None
 ) -> None:
-    result = compare(*change, **watch)
+    result = compare(change[0], change[1], **watch)
     found = [(detection["alert"], detection["severity"]) for detection in result["detections"]]
     assert found == ([] if alert is None else [(alert, severity)])
 

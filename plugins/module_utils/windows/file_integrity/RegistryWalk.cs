@@ -253,8 +253,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Entry entry = _entries.OfValue(RegistryPattern.ValuePath(key, value.Name), value, _watch);
             if (value.Data == null)
             {
-                _coverage.Skip(entry.Shown, "its " + value.Size + " bytes are more than the " + NativeRegistry.LargestValue +
-                    " that are read; only its type and size are compared");
+                _coverage.Skip(entry.Shown, "its " + value.Size + " bytes are more than the " +
+                    NativeRegistry.LargestValue + " that are read; only its type and size are compared");
             }
             Emit(entry, EntryKinds.Value);
         }

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collection's own watches on a whole Wine prefix: silent where nothing happened, and loud where somebody persists."""
+"""The collection's own watches on a whole Wine prefix: an untouched one is silent, an attacker's places are alerts."""
 
 from __future__ import annotations
 
