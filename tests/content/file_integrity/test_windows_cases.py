@@ -14,7 +14,7 @@ import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content, fields
 
 from tests.support.windows import toolchain
 from tests.unit.windows import driver as drivers
@@ -264,7 +264,7 @@ def test_every_alert_of_windows_has_cases_for_and_against() -> None:
     of_windows = {
         alert.id
         for alert in catalogue.load()
-        if alert.capability == content.CAPABILITY and alert.platforms == ("windows",)
+        if alert.capability == fields.CAPABILITY and alert.platforms == ("windows",)
     }
     assert set(CASES) == of_windows
     assert [alert for alert, (case, _) in CASES.items() if case.alert != alert] == []
