@@ -227,16 +227,7 @@ CASES: dict[str, tuple[Case, Case]] = {
 def verdicts() -> list[t.Any]:
     """Return alert, severity, message and techniques of each case, as it comes."""
     here = pathlib.Path(__file__)
-    names = (
-        "Changes",
-        "Classifier",
-        "Definitions",
-        "Owners",
-        "RegistryCollector",
-        "RegistryJudge",
-        "SignatureJudge",
-        "SignedLikes",
-    )
+    names = ("Changes", "Classifier", "Definitions", "Owners", "RegistryCollector", "RegistryJudge", "SignatureJudge")
     script = pathlib.Path(drivers.__file__).with_name("RegistryScript.cs")
     driver = drivers.Driver(
         *(f"file_integrity.{name}" for name in names), sources=[script, here.with_name("WindowsCases.cs")]
