@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import typing as t
 
@@ -49,12 +50,16 @@ def merge_watches(
     the watch and the field.
     """
     check = windows_watches.checked_watch if platform == WINDOWS else checked_watch
-    names = [watch["name"] for watch in defaults]
-    for name in disabled:
-        if defaults and name not in names:
-            raise ContentError(
-                f"disabled_watches: '{name}' is not a default watch; there are {', '.join(sorted(names))}"
-            )
+    if defaults:
+        # One variable serves the hosts of all platforms in an inventory.
+        every_name = {watch["name"] for each in (LINUX, WINDOWS) for watch in load_watches(each)}
+        every_name |= {watch["name"] for watch in defaults}
+        for name in disabled:
+            if name not in every_name:
+                nearest = difflib.get_close_matches(str(name), every_name) or sorted(w["name"] for w in defaults)
+                raise ContentError(
+                    f"disabled_watches: '{name}' is not a default watch; did you mean {', '.join(nearest)}?"
+                )
     merged = [dict(watch) for watch in defaults if watch["name"] not in disabled]
     taken = {watch["name"] for watch in merged}
     for position, fields in enumerate(extra, 1):

@@ -24,9 +24,9 @@ _EXPLAINED_LIMIT = 2_000
 # It is searched for, and an index holds no more: a third of PostgreSQL's page of 8,192 bytes.
 _BY_LIMIT = 300
 _EXAMPLES_LIMIT = 3
-# What comes between a directory and its content, on Linux and (as ``printable`` shows a backslash) on Windows, and
-# between an archive or an image and what is in it.
-_SEPARATORS = ("/", "\\\\", "!")
+# What comes between a directory and its content, on Linux and on Windows (whose paths are shown with single
+# backslashes, other texts with doubled ones), and between an archive or an image and what is in it.
+_SEPARATORS = ("/", "\\", "!")
 
 Entry = dict[str, t.Any]
 

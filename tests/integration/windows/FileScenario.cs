@@ -123,8 +123,10 @@ public static class FileScenario
             FileReader reader = new FileReader(
                 files, new NativeFileSecurity(), new NativeStreams(files), authenticode, digest);
             FileCollector collector = new FileCollector(files, new HostPaths(new NativeRegistry()), reader);
+            List<Entry> collected = new List<Entry>();
+            collector.Collect(watch, coverage, new Deadline(seconds), collected.Add);
             SignatureJudge judge = new SignatureJudge(collector.Likes);
-            collector.Collect(watch, coverage, new Deadline(seconds), delegate(Entry entry)
+            foreach (Entry entry in collected)
             {
                 Judgement judgement = judge.JudgeEntry(entry, watch);
                 Dictionary<string, object> written = new Dictionary<string, object>();
@@ -133,7 +135,7 @@ public static class FileScenario
                 written["attributes"] = entry.Attributes;
                 written["alert"] = judgement == null ? null : judgement.Severity + ": " + judgement.Message;
                 entries.Add(written);
-            });
+            }
         }
         Dictionary<string, object> result = new Dictionary<string, object>();
         result["seconds"] = stopwatch.Elapsed.TotalSeconds;

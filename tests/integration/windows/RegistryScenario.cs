@@ -147,9 +147,7 @@ public static class RegistryScenario
                 {
                     DeleteBelow(key, path);
                 }
-                IntPtr handle = Opened(path);
-                Check(NtDeleteKey(handle), "delete");
-                NtClose(handle);
+                Remove(path);
             }
         }
     }
@@ -354,7 +352,7 @@ public static class RegistryScenario
 
     private static RegistryJudge Judge()
     {
-        return new RegistryJudge(new HostRegistryFacts(new NativeRegistry(), new NativePathSecurity()));
+        return new RegistryJudge(new HostRegistryFacts(new NativeRegistry(), new NativePathSecurity(), @"C:\windows"));
     }
 
     private static void Snapshot(List<object> watches, Dictionary<string, Entry> entries)
@@ -435,14 +433,24 @@ public static class RegistryScenario
                     DeleteBelow(child, childPath);
                 }
             }
-            else
-            {
-                Protect(childPath, "D:(A;;KA;;;WD)");
-            }
-            IntPtr handle = Opened(childPath);
-            Check(NtDeleteKey(handle), "delete");
+            Remove(childPath);
+        }
+    }
+
+    // Of a key whose DACL denies it, the DACL is replaced first.
+    private static void Remove(string path)
+    {
+        IntPtr handle = Opened(path);
+        uint status = NtDeleteKey(handle);
+        NtClose(handle);
+        if (status == RegistryStatus.AccessDenied)
+        {
+            Protect(path, "D:(A;;KA;;;WD)");
+            handle = Opened(path);
+            status = NtDeleteKey(handle);
             NtClose(handle);
         }
+        Check(status, "delete");
     }
 
     private static IntPtr Created(string path, uint options)

@@ -234,7 +234,7 @@ def test_names_links_and_content(program: compiler.Program, tmp_path: pathlib.Pa
 
 
 def test_globs_exclusions_and_limits(program: compiler.Program, tmp_path: pathlib.Path) -> None:
-    """Globs, levels, exclusions and inclusions choose what is read; a missing path is an entry of its own."""
+    """Globs, levels, exclusions and inclusions choose what is read."""
     for name in ("a/one.exe", "a/two.txt", "a/cache/three.exe", "b/deep/four.exe", "b/.git/five.exe"):
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -256,9 +256,8 @@ def test_globs_exclusions_and_limits(program: compiler.Program, tmp_path: pathli
     assert every.kinds(folder) == {r"a\one.exe": "file", r"b\deep\four.exe": "file"}
     assert shallow.kinds(folder) == {"a": "directory", "b": "directory"}
     assert {path for path, kind in included.kinds(folder).items() if kind == "file"} == {r"a\two.txt"}
-    assert {entry["kind"] for entry in named.entries.values()} == {"absent", "file"}
-    assert rf"{folder}\a\one.exe" in named.entries
-    assert {path for path, entry in refused.entries.items() if entry["kind"] == "absent"} == {r"Q:\nothing"}
+    assert list(named.entries) == [rf"{folder}\a\one.exe"]
+    assert refused.entries == {}
     assert set(refused.reasons()) == {r"\\server\share\x", "relative", r"%NoSuchVariable%\x"}
     assert not late.entries
     assert list(late.reasons()) == [folder]

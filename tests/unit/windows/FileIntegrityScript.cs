@@ -13,6 +13,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Classifier;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Header;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Lines;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Owners;
@@ -86,19 +87,19 @@ public static class FileIntegrityScript
         return new List<object> { sorted, files };
     }
 
-    /// <summary>Return the watch that each path belongs to.</summary>
-    public static object Owned(List<object> watches, List<object> paths)
+    /// <summary>Return the watch that each entry, a list of kind and path, belongs to.</summary>
+    public static object Owned(List<object> watches, List<object> entries)
     {
         List<Watch> made = new List<Watch>();
         foreach (object watch in watches)
         {
             made.Add(ToWatch((Dictionary<string, object>)watch));
         }
-        Owners owners = new Owners(made);
+        Owners owners = new Owners(made, new TwoProfiles());
         List<object> names = new List<object>();
-        foreach (object path in paths)
+        foreach (List<object> entry in entries)
         {
-            names.Add(owners.Owner((string)path));
+            names.Add(owners.Owner(new Entry((string)entry[0], (string)entry[1], new Dictionary<string, object>())));
         }
         return names;
     }
@@ -204,5 +205,19 @@ public static class FileIntegrityScript
             entries[entry.Path] = entry;
         }
         return entries;
+    }
+}
+
+/// <summary>A host with two accounts.</summary>
+public sealed class TwoProfiles : IHostPaths
+{
+    public IList<string> Profiles
+    {
+        get { return new[] { @"C:\Users\ann", @"C:\Users\bob" }; }
+    }
+
+    public string Variable(string name)
+    {
+        return name == "SystemRoot" ? @"C:\Windows" : null;
     }
 }

@@ -36,6 +36,9 @@ public sealed class PlainStateFiles : IStateFiles
     /// <summary>The call at which the process is killed, 0 for none.</summary>
     public int KilledAt;
 
+    /// <summary>A path that somebody has open to read: it can be moved and not replaced.</summary>
+    public string IsRead;
+
     /// <summary>Bytes that the disk has room for.</summary>
     public long Space = Int64.MaxValue;
 
@@ -116,6 +119,8 @@ public sealed class PlainStateFiles : IStateFiles
     public void Replace(string source, string target)
     {
         Step();
+        if (target == IsRead && File.Exists(Local(target)))
+            throw new System.ComponentModel.Win32Exception(5);
         File.Delete(Local(target));
         File.Move(Local(source), Local(target));
     }

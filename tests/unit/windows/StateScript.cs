@@ -70,6 +70,44 @@ public static class StateScript
         }
     }
 
+    /// <summary>
+    /// Replace a file that somebody reads, once whole and then killed at each of the last calls; returns what is read
+    /// afterwards, and the number of files.
+    /// </summary>
+    public static List<object> ReplaceWhatIsRead(string directory)
+    {
+        List<object> results = new List<object>();
+        int calls = 0;
+        for (int left = 0; left < 5; left++)
+        {
+            string workspace = directory + "/" + left;
+            Directory.CreateDirectory(workspace + "/C");
+            PlainStateFiles files = new PlainStateFiles(workspace);
+            using (StateDirectory state = StateDirectory.Open(files, Root, "part", true))
+                state.Write("file", Encoding.UTF8.GetBytes("former"));
+            PlainStateFiles killed = new PlainStateFiles(workspace) { IsRead = Root + "\\part\\file" };
+            killed.KilledAt = left == 0 ? 0 : calls - left + 1;
+            try
+            {
+                using (StateDirectory state = StateDirectory.Open(killed, Root, "part", true))
+                    state.Write("file", Encoding.UTF8.GetBytes("new"));
+            }
+            catch (KilledException)
+            {
+            }
+            calls = left == 0 ? killed.Calls : calls;
+            using (StateDirectory state = StateDirectory.Open(files, Root, "part", true))
+            {
+                string read = Encoding.UTF8.GetString(state.Read("file"));
+                state.Write("file", Encoding.UTF8.GetBytes("next"));
+                results.Add(read + " " + Encoding.UTF8.GetString(state.Read("file")));
+                state.Remove("file");
+                results.Add(state.Read("file") == null);
+            }
+        }
+        return results;
+    }
+
     /// <summary>Lock twice; returns the message of the second attempt, then whether it works after the first ended.
     /// </summary>
     public static List<object> LockTwice(string directory)

@@ -120,7 +120,7 @@ def test_a_name_of_another_case_is_renamed_although_windows_finds_the_old_one() 
             "registry_entry_deleted",
             "medium",
         ),
-        ([[["key", "HKLM\\a", {}]], [["key", "HKLM\\a", {"link": "x"}]]], {}, None, None),
+        ([[["key", "HKLM\\a", {}]], [["key", "HKLM\\a", {"link": "x"}]]], {}, "registry_key_redirected", "high"),
         (
             [[["key", "HKLM\\a", {"link": "x"}]], [["key", "HKLM\\a", {"link": "y"}]]],
             {},
@@ -132,14 +132,15 @@ def test_a_name_of_another_case_is_renamed_although_windows_finds_the_old_one() 
 def test_the_severity_follows_what_changed(
     change: list[list[Entry]], watch: dict[str, t.Any], alert: str | None, severity: str | None
 ) -> None:
-    result = compare(*change, **watch)
+    result = compare(change[0], change[1], **watch)
     found = [(detection["alert"], detection["severity"]) for detection in result["detections"]]
     assert found == ([] if alert is None else [(alert, severity)])
 
 
 def test_detections_are_findings_of_ocsf_with_ids_to_accept() -> None:
+    # As the collector records it.
     before = [value("HKLM\\k\\v", data="old"), ["key", "HKLM\\k", {"dacl": "D:"}], file("C:\\a")]
-    after = [value("HKLM\\k\\v", data="\u202enew"), ["key", "HKLM\\k", {"dacl": "D:P"}], file("C:\\a", size=4)]
+    after = [value("HKLM\\k\\v", data="<U+202E>new"), ["key", "HKLM\\k", {"dacl": "D:P"}], file("C:\\a", size=4)]
     result = compare(before, after)
     findings = events.findings(result["detections"], catalogue.load(), events.Device("host"), 1.0)
     shown = {finding["finding_info"]["title"]: finding["evidences"][0] for finding in findings}
@@ -157,6 +158,16 @@ def test_of_many_changes_the_most_severe_are_listed_and_all_are_counted() -> Non
     assert [change["kind"] for change in result["changes"]] == ["deleted", "created", "created"]
     mass = [detection for detection in result["detections"] if detection["alert"] == "fim_mass_change"]
     assert [detection["count"] for detection in mass] == [301]
+
+
+def test_a_flood_of_one_account_does_not_crowd_out_what_changed_elsewhere() -> None:
+    run = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run"
+    flood = [["key", f"HKU\\S-1-5-21-1\\{run}\\{number}", {"link": "x"}] for number in range(500)]
+    old = [[kind, path, {}] for kind, path, _attributes in flood]
+    machine = value(f"HKLM\\{run}\\evil")
+    result = compare(old, [*flood, machine], limit=10)
+    assert f"HKLM\\{run}\\evil" in [change["path"] for change in result["changes"]]
+    assert len(result["changes"]) == 10
 
 
 def test_a_new_directory_speaks_for_those_below_it_and_files_for_themselves() -> None:
@@ -181,24 +192,38 @@ def test_every_name_is_recorded_as_it_is(name: str) -> None:
     assert script().call(f"{_SCRIPT}.Rewritten", "file", path, {"size": 1})[:4] == [path, "file", {"size": 1}, False]
 
 
-def test_a_path_belongs_to_the_most_specific_watch() -> None:
+def test_an_entry_belongs_to_the_most_specific_watch() -> None:
     watches = [
         {"name": "all", "paths": ["C:\\"]},
         {"name": "app", "paths": ["C:\\App"], "exclude": ["cache", "C:\\App\\tmp\\*"]},
         {"name": "top", "paths": ["C:\\App\\top"], "recurse": 0},
+        {"name": "start", "paths": ["%APPDATA%\\Start"], "include": ["*.exe"]},
+        {"name": "deep", "paths": ["C:\\App\\**\\x.cfg"]},
         {"name": "key", "registry": ["HKU\\*\\Software\\Run"]},
+        {"name": "flat", "registry": ["HKLM\\Flat", "HKLM\\One\\\\v*"], "recurse": 0, "exclude": ["HKLM\\Flat\\\\no"]},
     ]
-    paths = {
-        "C:\\x": "all",
-        "c:\\app\\y": "app",
-        "C:\\App\\cache\\z": "all",
-        "C:\\App\\tmp\\z": "all",
-        "C:\\App\\top": "top",
-        "C:\\App\\top\\z": "app",
-        "HKU\\S-1-5\\Software\\Run\\v": "key",
-        "HKLM\\Software\\Run": None,
+    entries = {
+        ("file", "C:\\x"): "all",
+        ("file", "c:\\app\\y"): "app",
+        ("file", "C:\\App\\cache\\z"): "all",
+        ("file", "C:\\App\\tmp\\z"): "all",
+        ("directory", "C:\\App\\top"): "top",
+        ("file", "C:\\App\\top\\z"): "app",
+        ("file", "C:\\App\\a\\b\\x.cfg"): "deep",
+        # Of every account, not only the one that runs the scan.
+        ("file", "C:\\Users\\bob\\AppData\\Roaming\\Start\\a.exe"): "start",
+        ("file", "C:\\Users\\ann\\AppData\\Roaming\\Start\\a.txt"): "all",
+        ("value", "HKU\\S-1-5\\Software\\Run\\v"): "key",
+        ("key", "HKLM\\Software\\Run"): None,
+        # The values of a key are no level below it.
+        ("value", "HKLM\\Flat\\v"): "flat",
+        ("value", "HKLM\\Flat\\no"): None,
+        ("key", "HKLM\\Flat\\k"): None,
+        ("value", "HKLM\\One\\v1"): "flat",
+        ("value", "HKLM\\One\\w"): None,
     }
-    assert script().call(f"{_SCRIPT}.Owned", watches, list(paths)) == list(paths.values())
+    owned = script().call(f"{_SCRIPT}.Owned", watches, [list(entry) for entry in entries])
+    assert dict(zip(entries, owned, strict=True)) == entries
 
 
 def test_half_a_million_entries_take_little_memory(tmp_path: pathlib.Path) -> None:

@@ -97,16 +97,23 @@ def _reparse(tag: int, target: str = "") -> str:
     return base64.b64encode(struct.pack("<IHH", tag, len(data), 0) + data).decode()
 
 
-@pytest.mark.parametrize("attributes", [_OFFLINE, _RECALL_ON_DATA_ACCESS])
+@pytest.mark.parametrize("attributes", [_OFFLINE | _REPARSE, _RECALL_ON_DATA_ACCESS])
 def test_offline_files_are_never_read(program: compiler.Program, attributes: int) -> None:
     """Content that is elsewhere is not fetched, nor are the names of such a directory; both are in the coverage."""
     collected = _collect(
         program,
-        {"name": "cloud", "attributes": attributes, "content": "secret"},
-        {"name": "folder", "attributes": _DIRECTORY | attributes, "children": [{"name": "below"}]},
+        {"name": "cloud", "attributes": attributes, "content": "secret", "reparse": _reparse(0x9000301A)},
+        {
+            "name": "folder",
+            "attributes": _DIRECTORY | attributes,
+            "children": [{"name": "below"}],
+            "reparse": _reparse(0x9000301A),
+        },
         {"name": "here", "content": "here"},
+        # The attribute alone, which everybody can set, hides nothing.
+        {"name": "marked", "attributes": _OFFLINE, "content": "replaced"},
     )
-    assert collected.read == ["here"]
+    assert collected.read == ["here", "marked"]
     assert collected.entries[r"C:\Watched\cloud"][1]["size"] == len("secret")
     assert "sha256" not in collected.entries[r"C:\Watched\cloud"][1]
     assert set(collected.skipped) == {r"C:\Watched\cloud", r"C:\Watched\folder"}
@@ -439,6 +446,19 @@ def test_lone_unsigned_in_a_signed_directory(program: compiler.Program) -> None:
     assert alerts[stray["path"]].startswith("low: ")
 
 
+def test_microsofts_name_under_another_root_is_an_alert(program: compiler.Program) -> None:
+    """A signature that this host trusts, because its own root was added, does not make a program Microsoft's."""
+    forged = _signed(r"C:\Windows\System32\evil.dll", "Microsoft Corporation", signer_root="AB" * 20)
+    real = _signed(
+        r"C:\Windows\System32\real.dll",
+        "Microsoft Corporation",
+        signer_root="3B1EFD3A66EA28B16697394703A72CA340A05BD5",
+    )
+    alerts, _ = _alerts(program, forged, real, _signed(r"C:\App\other.exe", signer_root="AB" * 20))
+    assert list(alerts) == [forged["path"]]
+    assert "none of Microsoft's" in alerts[forged["path"]]
+
+
 def test_planting_many_is_not_silent(program: compiler.Program) -> None:
     """Whoever plants so many that a signature is no longer the rule has that in the coverage."""
     like = [_signed(rf"C:\App\{number}.exe") for number in range(4)]
@@ -449,7 +469,7 @@ def test_planting_many_is_not_silent(program: compiler.Program) -> None:
     assert "4 of its programs are signed and 20 are not" in skipped[0]["reason"]
 
 
-_BEFORE = _signed(r"C:\Windows\System32\x.dll", "Microsoft", sha256="a", file_version="10.0.1.1")
+_BEFORE = _signed(r"C:\Windows\System32\x.dll", "Microsoft", sha256="a", file_version="10.0.1.1", original_name="x.dll")
 _AFTER = {**_BEFORE, "sha256": "b", "file_version": "10.0.1.2"}
 _UPDATE = {
     "do": "update",
@@ -470,6 +490,9 @@ def test_updates_explain(program: compiler.Program) -> None:
         {**_UPDATE, "in_store": False, "product": ["Contoso Suite", "7.1", 1200]},
         {**_UPDATE, "in_store": False, "product": ["Contoso Suite", "7.1", 800]},
     )
+    nameless = [{n: v for n, v in each.items() if n != "original_name"} for each in (_BEFORE, _AFTER)]
+    (unnamed,) = _run(program, {**_UPDATE, "before": nameless[0], "after": nameless[1]})
+    assert unnamed[:2] == [False, "Microsoft"]
     assert explained == [True, "KB5000002", "1.2", "explained by KB5000002, signed by Microsoft"]
     assert product[:3] == [True, "Contoso Suite", "7.1"]
     assert claimed[:2] == [False, "Microsoft"]
@@ -489,6 +512,8 @@ def test_updates_explain(program: compiler.Program) -> None:
         {"attributes": ["content", "streams"]},
         {"attributes": ["mtime"]},
         {"kind": "created"},
+        # Another program that the same publisher signed, as a command prompt in the place of sethc.exe.
+        {"after": {**_AFTER, "original_name": "Cmd.Exe"}},
     ],
 )
 def test_nothing_else_explains(program: compiler.Program, changed: dict[str, t.Any]) -> None:
@@ -525,6 +550,9 @@ def test_records_of_installations(program: compiler.Program) -> None:
         {**case, "path": r"C:\Windows\System32\x.dll", "links": links},
         {**case, "path": r"C:\x.dll", "links": [r"\Windows\WinSxSfake\x.dll"]},
     )
+    # A hard link to another program of the store is none of the store's.
+    (linked,) = _run(program, {**case, "path": r"C:\Windows\System32\sethc.exe", "links": links})
+    assert linked["in_store"] is False
     assert product["updates"] == [
         ["KB5034123", "19041.1.1.2", late],
         ["Package_for_RollupFix", "19041.3930.1.7", late + 1],

@@ -91,7 +91,6 @@ _STRUCTS: dict[str, tuple[str, dict[str, str]]] = {
     "Authenticode.WINTRUST_CATALOG_INFO": ("WINTRUST_CATALOG_INFO", {}),
     "Authenticode.WINTRUST_DATA": ("WINTRUST_DATA_8", {}),
     "Authenticode.WINTRUST_FILE_INFO": ("WINTRUST_FILE_INFO", {}),
-    "Files.BY_HANDLE_FILE_INFORMATION": ("BY_HANDLE_FILE_INFORMATION", {}),
     "Files.IO_STATUS_BLOCK": ("IO_STATUS_BLOCK", {}),
     "Files.OBJECT_ATTRIBUTES": ("OBJECT_ATTRIBUTES", {}),
     "Files.UNICODE_STRING": ("UNICODE_STRING", {}),
@@ -108,6 +107,10 @@ _BEGINNINGS = {"Authenticode.CRYPT_PROVIDER_CERT", "Authenticode.CRYPT_PROVIDER_
 
 # FILE.CLASS.CONSTANT: the struct and field whose offset it is; without a field, the size of the struct.
 _OFFSETS = {
+    "Files.NativeFile.WrittenOffset": ("FILE_BASIC_INFO", "LastWriteTime"),
+    "Files.NativeFile.BasicAttributesOffset": ("FILE_BASIC_INFO", "FileAttributes"),
+    "Files.NativeFile.SizeOffset": ("FILE_STANDARD_INFO", "EndOfFile"),
+    "Files.NativeFile.LinksOffset": ("FILE_STANDARD_INFO", "NumberOfLinks"),
     "Files.NativeFile.AttributesOffset": ("FILE_ID_BOTH_DIR_INFO", "FileAttributes"),
     "Files.NativeFile.IdOffset": ("FILE_ID_BOTH_DIR_INFO", "FileId"),
     "Files.NativeFile.NameLengthOffset": ("FILE_ID_BOTH_DIR_INFO", "FileNameLength"),
@@ -118,6 +121,7 @@ _OFFSETS = {
     "Privileges.Privileges.LuidAndAttributesSize": ("LUID_AND_ATTRIBUTES", None),
 }
 _KERNEL_OFFSETS = {
+    "Files.NativeFile.SerialOffset": ("FILE_FS_VOLUME_INFORMATION", "VolumeSerialNumber"),
     "Registry.NativeKey.KeyName": ("KEY_BASIC_INFORMATION", "Name"),
     "Registry.NativeKey.KeyNameLength": ("KEY_BASIC_INFORMATION", "NameLength"),
     "Registry.NativeKey.ClassOffset": ("KEY_FULL_INFORMATION", "ClassOffset"),

@@ -149,8 +149,6 @@ def test_wildcards_levels_exclusions_and_inclusions(driver: Driver) -> None:
         exclude=[f"{SERVICES}\\*\\\\ImagePath", f"{SERVICES}\\Two"],
     )
     assert sorted(entries) == [
-        f"absent {SERVICES}\\None\\Start",
-        f"absent {SERVICES}\\One\\Nothing",
         f"value {SERVICES}\\One\\Start",
         f"value {SERVICES}\\Other\\Start",
     ]
@@ -177,7 +175,7 @@ def test_links_are_recorded_and_not_followed(driver: Driver) -> None:
 
 
 def test_what_cannot_be_read_is_said_and_told_apart_from_what_is_absent(driver: Driver) -> None:
-    children = {
+    children: dict[str, Tree] = {
         "Denied": {"denied": "all"},
         "Hidden": {"denied": "query", "keys": {"Below": {"values": [["v", 1, text("x")]]}}},
         "NoOwner": {"denied": "security"},
@@ -328,6 +326,13 @@ WRONG_AT_FIRST_SIGHT: list[tuple[str, Tree, Tree, str, str]] = [
         "hidden_scheduled_task",
         "high",
     ),
+    (
+        "command that is padded until it is not shown",
+        {"kind": "value", "path": f"{RUN}\\x", "attributes": {"type": "REG_SZ", "size": 9000}},
+        {},
+        "suspicious_registry_entry",
+        "high",
+    ),
     ("name with NUL", value(f"{RUN}\\a\0b", "x.exe"), {}, "hidden_registry_entry", "high"),
     ("name with half a character", key(f"{RUN}\\a\udc00"), {}, "hidden_registry_entry", "high"),
     ("link", key(RUN, link="\\Registry\\User\\x"), {}, "suspicious_registry_entry", "high"),
@@ -393,6 +398,11 @@ ORDINARY: list[tuple[str, Tree, Tree]] = [
         {},
     ),
     ("what nobody knows", value(r"HKLM\SOFTWARE\Shop\Program", ENCODED), {}),
+    (
+        "key that both views share",
+        key(r"HKLM\SOFTWARE\Classes\Wow6432Node\AppId", link=r"\Registry\Machine\Software\Classes\AppId"),
+        {},
+    ),
     (
         "system class link",
         key(f"HKU\\{ACCOUNT}\\SOFTWARE\\Classes", link=f"\\Registry\\User\\{ACCOUNT}_Classes"),
@@ -491,7 +501,7 @@ def test_what_changes_mean(driver: Driver) -> None:
     )
 
 
-def test_what_an_ordinary_day_brings_is_explained(driver: Driver) -> None:
+def test_what_an_ordinary_day_brings_is_explained_or_claimed(driver: Driver) -> None:
     hive = f"HKU\\{ACCOUNT}"
     run = f"{hive}\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run"
     template, session = f"{SERVICES}\\CDPUserSvc", f"{SERVICES}\\CDPUserSvc_3b1c7"
@@ -500,43 +510,53 @@ def test_what_an_ordinary_day_brings_is_explained(driver: Driver) -> None:
     services = {
         f"{template}\\\\Type": "96",
         f"{template}\\\\ImagePath": program,
-        f"{session}\\\\ImagePath": program,
         f"{SERVICES}\\MpKsl1\\\\ImagePath": defender,
     }
-    cases: list[tuple[Tree, str, Tree | None, Tree | None, bool]] = [
-        ({"keys": {hive: False}}, "deleted", value(f"{run}\\x", "x.exe"), None, True),
-        ({"keys": {hive: True}}, "deleted", value(f"{run}\\x", "x.exe"), None, False),
-        (
-            {"last_writes": {f"{hive}\\Volatile Environment": 200, run: 50}},
-            "created",
-            None,
-            value(f"{run}\\x", "x.exe"),
-            True,
-        ),
+    of_session: Tree = {"data": services, "keys": {template: True}}
+    signed_in, written = f"{hive}\\Volatile Environment", value(f"{run}\\x", "x.exe")
+    explained, claimed, nothing = (True, False), (False, True), None
+    cases: list[tuple[Tree, str, Tree | None, Tree | None, tuple[bool, bool] | None]] = [
+        # An account can set the time of the last write in its own hive, so that it proves nothing.
+        ({"last_writes": {signed_in: 200, run: 50}}, "created", None, written, claimed),
         # Written after the baseline; or the account was signed in all the time.
-        (
-            {"last_writes": {f"{hive}\\Volatile Environment": 200, run: 150}},
-            "created",
-            None,
-            value(f"{run}\\x", "x.exe"),
-            False,
-        ),
-        (
-            {"last_writes": {f"{hive}\\Volatile Environment": 90, run: 50}},
-            "created",
-            None,
-            value(f"{run}\\x", "x.exe"),
-            False,
-        ),
-        ({"data": services}, "created", None, key(session), True),
-        ({"data": services}, "deleted", key(session), None, True),
-        ({"data": {**services, f"{session}\\\\ImagePath": "e.exe"}}, "created", None, key(session), False),
-        ({"data": {**services, f"{template}\\\\Type": "32"}}, "created", None, key(session), False),
-        ({"data": services, "writers": {defender: []}}, "created", None, key(f"{SERVICES}\\MpKsl1"), True),
-        ({"data": services, "writers": {defender: ["Users"]}}, "created", None, key(f"{SERVICES}\\MpKsl1"), False),
+        ({"last_writes": {signed_in: 200, run: 150}}, "created", None, written, nothing),
+        ({"last_writes": {signed_in: 90, run: 50}}, "created", None, written, nothing),
+        ({"keys": {hive: False}}, "deleted", written, None, nothing),
+        (of_session, "created", None, key(session), explained),
+        (of_session, "created", None, value(f"{session}\\ImagePath", program), explained),
+        (of_session, "created", None, value(f"{session}\\Type", "224", "REG_DWORD"), explained),
+        (of_session, "deleted", key(session), None, explained),
+        # What the template does not have, whatever else is alike.
+        (of_session, "created", None, value(f"{session}\\ImagePath", "e.exe"), nothing),
+        (of_session, "created", None, value(f"{session}\\Type", "16", "REG_DWORD"), nothing),
+        (of_session, "created", None, value(f"{session}\\ServiceDll", "e.dll"), nothing),
+        (of_session, "created", None, value(f"{session}\\Performance\\Library", "e.dll"), nothing),
+        (of_session, "modified", key(session, dacl="D:"), key(session, dacl="D:(A;;KA;;;WD)"), nothing),
+        ({"data": {**services, f"{template}\\\\Type": "32"}}, "created", None, key(session), nothing),
+        # An administrator can write where Defender does.
+        ({"data": services, "writers": {defender: []}}, "created", None, key(f"{SERVICES}\\MpKsl1"), claimed),
+        ({"data": services, "writers": {defender: ["Users"]}}, "created", None, key(f"{SERVICES}\\MpKsl1"), nothing),
     ]
     outcomes = driver.run([call("RegistryScript.JudgeChange", *case[:4], 100) for case in cases])
-    assert [outcome.result["Explained"] for outcome in outcomes] == [case[4] for case in cases]
+    seen = [
+        (result["Explained"], result["Claimed"]) if (result := outcome.result) and result["Alert"] is None else None
+        for outcome in outcomes
+    ]
+    assert seen == [case[4] for case in cases]
+
+
+def test_an_account_that_fills_its_hive_hides_nothing_of_others(driver: Driver) -> None:
+    run = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Run"
+    flood = {"values": [[f"v{number}", 1, text("x")] for number in range(500)]}
+    registry = tree(f"HKU\\A\\{run}", {"keys": {f"k{number}": flood for number in range(5)}})
+    registry["HKU"]["keys"] |= tree(f"HKU\\B\\{run}", {"values": [["b", 1, text("x")]]})["HKU"]["keys"]
+    registry |= tree(RUN, {"values": [["machine", 1, text("x")]]})
+    entries, coverage = collected(
+        driver, registry, registry=[f"HKU\\*\\{run}", RUN], limit=1000, attributes=["content"]
+    )
+    assert f"value HKU\\B\\{run}\\b" in entries
+    assert f"value {RUN}\\machine" in entries
+    assert any("the account has more than 100" in entry["reason"] for entry in coverage["skipped"])
 
 
 def test_a_damaged_descriptor_is_no_crash(driver: Driver) -> None:

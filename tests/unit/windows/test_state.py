@@ -213,6 +213,12 @@ def test_a_kill_at_any_call_leaves_one_whole_content(tmp_path: pathlib.Path) -> 
     assert set(following) == {"next 1"}
 
 
+def test_what_somebody_reads_is_moved_aside_and_never_lost(tmp_path: pathlib.Path) -> None:
+    results = program().call("StateScript.ReplaceWhatIsRead", str(tmp_path))
+    assert results[::2] == ["new next", "new next", "former next", "former next", "former next"]
+    assert set(results[1::2]) == {True}
+
+
 def test_a_second_writer_waits_and_says_so(tmp_path: pathlib.Path) -> None:
     message, after = program().call("StateScript.LockTwice", str(tmp_path))
     assert message == (

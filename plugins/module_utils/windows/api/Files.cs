@@ -46,7 +46,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
         Content
     }
 
-    /// <summary>What GetFileInformationByHandle returns; times are in 100 ns since 1601, UTC.</summary>
+    /// <summary>What Windows records of an open file; times are in 100 ns since 1601, UTC.</summary>
     public sealed class FileFacts
     {
         public uint Attributes;
@@ -157,7 +157,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
             uint options);
 
         [DllImport("ntdll.dll")]
-        private static extern int RtlNtStatusToDosError(uint status);
+        internal static extern int RtlNtStatusToDosError(uint status);
 
         [DllImport("kernel32.dll", CharSet = CharSet.Unicode)]
         private static extern uint GetDriveTypeW(string root);
@@ -182,20 +182,20 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
         {
             uint options = name.Length == 0 ? Options : Options | OpenReparsePoint;
             uint wanted = Synchronize | ReadAttributes | (use == FileUse.Content ? ReadData : 0);
-            SafeFileHandle root = directory == null ? null : directory.Handle;
-            int error = OpenHandle(root, name, wanted | ReadControl, flags, options, out file);
+            int error = OpenHandle(directory, name, wanted | ReadControl, flags, options, out file);
             if (error == FileErrors.AccessDenied)
             {
                 // The owner's DACL can deny READ_CONTROL alone.
-                error = OpenHandle(root, name, wanted, flags, options, out file);
+                error = OpenHandle(directory, name, wanted, flags, options, out file);
             }
             return error;
         }
 
         private static int OpenHandle(
-            SafeFileHandle root, string name, uint access, uint flags, uint options, out IOpenFile file)
+            IOpenFile directory, string name, uint access, uint flags, uint options, out IOpenFile file)
         {
             file = null;
+            SafeFileHandle root = directory == null ? null : directory.Handle;
             string full = root == null ? @"\??\" + name : name;
             if (full.Length > 32766)
             {
@@ -224,7 +224,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
                 {
                     return RtlNtStatusToDosError(status);
                 }
-                file = new NativeFile(new SafeFileHandle(handle, true));
+                file = new NativeFile(new SafeFileHandle(handle, true), directory);
                 return 0;
             }
             finally
@@ -251,20 +251,24 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
 
         private readonly SafeFileHandle _handle;
 
-        [StructLayout(LayoutKind.Sequential, Pack = 4)]
-        internal struct BY_HANDLE_FILE_INFORMATION
-        {
-            public uint dwFileAttributes;
-            public long ftCreationTime;
-            public long ftLastAccessTime;
-            public long ftLastWriteTime;
-            public uint dwVolumeSerialNumber;
-            public uint nFileSizeHigh;
-            public uint nFileSizeLow;
-            public uint nNumberOfLinks;
-            public uint nFileIndexHigh;
-            public uint nFileIndexLow;
-        }
+        // Classes of NtQueryInformationFile and NtQueryVolumeInformationFile, and offsets in what they return (wdm.h).
+        // They ask neither for the path nor each time for the volume, as GetFileInformationByHandle does.
+        private const int BasicInformation = 4;
+        private const int StandardInformation = 5;
+        private const int InternalInformation = 6;
+        private const int VolumeInformation = 1;
+        internal const int WrittenOffset = 16;
+        internal const int BasicAttributesOffset = 32;
+        internal const int SizeOffset = 8;
+        internal const int LinksOffset = 16;
+        internal const int SerialOffset = 8;
+        private const int BufferOverflow = unchecked((int)0x80000005);
+
+        [ThreadStatic]
+        private static byte[] _information;
+
+        private readonly NativeFile _root;
+        private uint? _serial;
 
         // Offsets in FILE_ID_BOTH_DIR_INFO (winbase.h).
         internal const int AttributesOffset = 56;
@@ -272,9 +276,13 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
         internal const int IdOffset = 96;
         internal const int NameOffset = 104;
 
-        [DllImport("kernel32.dll", SetLastError = true)]
-        private static extern bool GetFileInformationByHandle(
-            SafeFileHandle handle, out BY_HANDLE_FILE_INFORMATION information);
+        [DllImport("ntdll.dll")]
+        private static extern int NtQueryInformationFile(
+            SafeFileHandle handle, out NativeFiles.IO_STATUS_BLOCK block, byte[] data, int length, int kind);
+
+        [DllImport("ntdll.dll")]
+        private static extern int NtQueryVolumeInformationFile(
+            SafeFileHandle handle, out NativeFiles.IO_STATUS_BLOCK block, byte[] data, int length, int kind);
 
         [DllImport("kernel32.dll", SetLastError = true)]
         private static extern bool GetFileInformationByHandleEx(
@@ -293,9 +301,12 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
         private static extern bool ReadFile(
             SafeFileHandle handle, byte[] buffer, int length, out int count, ref NativeOverlapped position);
 
-        public NativeFile(SafeFileHandle handle)
+        /// <summary>directory: what it was opened in, and so on one volume with; null for a root.</summary>
+        public NativeFile(SafeFileHandle handle, IOpenFile directory)
         {
+            NativeFile above = directory as NativeFile;
             _handle = handle;
+            _root = above == null ? this : above._root;
         }
 
         public SafeFileHandle Handle
@@ -306,20 +317,45 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
         public int Query(out FileFacts facts)
         {
             facts = null;
-            BY_HANDLE_FILE_INFORMATION information;
-            if (!GetFileInformationByHandle(_handle, out information))
+            byte[] data = _information ?? (_information = new byte[1024]);
+            NativeFiles.IO_STATUS_BLOCK block;
+            FileFacts read = new FileFacts();
+            int status = NtQueryInformationFile(_handle, out block, data, data.Length, BasicInformation);
+            if (status == 0)
             {
-                return Marshal.GetLastWin32Error();
+                read.Created = BitConverter.ToInt64(data, 0);
+                read.Written = BitConverter.ToInt64(data, WrittenOffset);
+                read.Attributes = BitConverter.ToUInt32(data, BasicAttributesOffset);
+                status = NtQueryInformationFile(_handle, out block, data, data.Length, StandardInformation);
             }
-            facts = new FileFacts();
-            facts.Attributes = information.dwFileAttributes;
-            facts.Created = information.ftCreationTime;
-            facts.Written = information.ftLastWriteTime;
-            facts.Size = (long)(((ulong)information.nFileSizeHigh << 32) | information.nFileSizeLow);
-            facts.Links = information.nNumberOfLinks;
-            facts.Volume = information.dwVolumeSerialNumber;
-            facts.Id = ((ulong)information.nFileIndexHigh << 32) | information.nFileIndexLow;
-            return 0;
+            if (status == 0)
+            {
+                read.Size = BitConverter.ToInt64(data, SizeOffset);
+                read.Links = BitConverter.ToUInt32(data, LinksOffset);
+                status = NtQueryInformationFile(_handle, out block, data, data.Length, InternalInformation);
+            }
+            if (status == 0)
+            {
+                read.Id = BitConverter.ToUInt64(data, 0);
+                status = _root.ReadSerial(out read.Volume);
+            }
+            facts = status == 0 ? read : null;
+            return status == 0 ? 0 : NativeFiles.RtlNtStatusToDosError((uint)status);
+        }
+
+        private int ReadSerial(out uint serial)
+        {
+            int status = 0;
+            if (!_serial.HasValue)
+            {
+                byte[] data = new byte[1024];
+                NativeFiles.IO_STATUS_BLOCK block;
+                status = NtQueryVolumeInformationFile(_handle, out block, data, data.Length, VolumeInformation);
+                status = status == BufferOverflow ? 0 : status;
+                _serial = BitConverter.ToUInt32(data, SerialOffset);
+            }
+            serial = _serial.Value;
+            return status;
         }
 
         public int FinalPath(out string path)

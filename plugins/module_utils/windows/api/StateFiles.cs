@@ -129,7 +129,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
             SafeFileHandle handle = Open(path, GenericWrite, 0, CreateNewFile, OpenReparsePoint);
             if (handle == null)
                 throw new Win32Exception(PathNotFound);
-            return new FileStream(handle, FileAccess.Write);
+            return new WholeFileStream(handle);
         }
 
         public void Replace(string source, string target)
@@ -270,6 +270,27 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
             SetLastError = true)]
         private static extern bool ConvertStringSecurityDescriptorToSecurityDescriptor(
             string text, int revision, out IntPtr descriptor, out uint size);
+    }
+
+    /// <summary>A file whose writes fail when only a part of the bytes fits on the disk.</summary>
+    internal sealed class WholeFileStream : FileStream
+    {
+        // HRESULT_FROM_WIN32(ERROR_DISK_FULL)
+        private const int DiskFull = unchecked((int)0x80070070);
+
+        // Without a buffer of its own, so that Position is what was written.
+        public WholeFileStream(SafeFileHandle handle)
+            : base(handle, FileAccess.Write, 1)
+        {
+        }
+
+        public override void Write(byte[] buffer, int offset, int count)
+        {
+            long end = Position + count;
+            base.Write(buffer, offset, count);
+            if (Position != end)
+                throw new IOException("There is not enough space on the disk.", DiskFull);
+        }
     }
 
     internal sealed class NativeStateDirectory : IStateDirectoryHandle

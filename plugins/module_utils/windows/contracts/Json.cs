@@ -342,17 +342,21 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         private static void AppendString(StringBuilder text, string value)
         {
             text.Append('"');
-            foreach (char unit in value)
+            int plain = 0;
+            for (int position = 0; position < value.Length; position++)
             {
+                char unit = value[position];
+                if (unit >= 0x20 && unit < 0x7F && unit != '"' && unit != '\\')
+                    continue;
+                text.Append(value, plain, position - plain);
+                plain = position + 1;
                 int index = "\"\\\b\f\n\r\t".IndexOf(unit);
                 if (index >= 0)
                     text.Append('\\').Append("\"\\bfnrt"[index]);
-                else if (unit >= 0x20 && unit < 0x7F)
-                    text.Append(unit);
                 else
                     text.Append("\\u").Append(((int)unit).ToString("x4", CultureInfo.InvariantCulture));
             }
-            text.Append('"');
+            text.Append(value, plain, value.Length - plain).Append('"');
         }
     }
 }

@@ -32,6 +32,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         // A virus scanner may have a new file open for some time: 20 * 100 ms.
         private const int ReplaceAttempts = 20;
 
+        // From this attempt on, somebody is taken to read the former content.
+        private const int AsideAttempts = 5;
+
         private readonly IStateFiles _files;
         private readonly List<IStateDirectoryHandle> _handles;
 
@@ -117,7 +120,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         {
             string path = StatePath.Join(Path, name);
             FileAttributes attributes = 0;
-            Stream stream = Explained(path, delegate { return _files.OpenRead(path, out attributes); });
+            Stream stream = Explained(path, delegate
+            {
+                Stream current = _files.OpenRead(path, out attributes);
+                return current == null && attributes == 0 ? _files.OpenRead(Former(path), out attributes) : current;
+            });
             if (stream == null && attributes != 0)
                 throw new DamagedException(
                     path + " is not a regular file; find out who made it, and remove it");
@@ -154,7 +161,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         public bool Remove(string name)
         {
             string path = StatePath.Join(Path, name);
-            return Explained(path, delegate { return _files.Delete(path); });
+            return Explained(path, delegate { return _files.Delete(Former(path)) | _files.Delete(path); });
         }
 
         /// <summary>Return the names of the files.</summary>
@@ -270,7 +277,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
             {
                 try
                 {
-                    _files.Replace(temporary, path);
+                    if (attempt >= AsideAttempts)
+                        MoveAside(temporary, path);
+                    else
+                        _files.Replace(temporary, path);
                     return;
                 }
                 catch (Exception error)
@@ -280,6 +290,29 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
                 }
                 Thread.Sleep(LockPoll);
             }
+        }
+
+        // A name whose file is read cannot be replaced, only moved: a reader that takes long keeps the former content.
+        // OpenRead finds it under its other name if this process is killed between the two.
+        private void MoveAside(string temporary, string path)
+        {
+            string former = Former(path);
+            _files.Replace(path, former);
+            try
+            {
+                _files.Replace(temporary, path);
+            }
+            catch
+            {
+                _files.Replace(former, path);
+                throw;
+            }
+            DeleteQuietly(former);
+        }
+
+        private static string Former(string path)
+        {
+            return path + ".former";
         }
 
         private void DeleteQuietly(string path)

@@ -11,10 +11,10 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Evidence;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileReader;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Lines;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
@@ -23,9 +23,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
     public sealed class Acceptance
     {
         private const int ShownPaths = 10;
-
-        // FILE_ATTRIBUTE_OFFLINE and FILE_ATTRIBUTE_RECALL_ON_DATA_ACCESS: the content is in the cloud and not read.
-        private const long Offline = 0x1000 | 0x400000;
 
         private readonly HashSet<string> _names = new HashSet<string>();
         private readonly HashSet<string> _matched = new HashSet<string>();
@@ -78,7 +75,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             if (IsUnread(change))
             {
                 // Whoever accepts it would accept content that nobody has seen.
-                _unread.Add(Printable.ShowPath(change.Path));
+                _unread.Add(change.Current.Shown);
                 return;
             }
             if (change.Before != null)
@@ -175,7 +172,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     {
                         Dictionary<string, object> item = new Dictionary<string, object>();
                         item["id"] = change.Id;
-                        item["path"] = Printable.ShowPath(change.Path);
+                        item["path"] = change.Current.Shown;
                         item["kind"] = change.Kind;
                         item["explained"] = which == 1;
                         described.Add(item);
@@ -224,15 +221,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             if (entry != null)
             {
-                text.Append(Printable.ShowPath(entry.Path)).Append(": ");
+                text.Append(entry.Shown).Append(": ");
                 text.Append(Json.Write(Evidence.Side(change, entry))).Append('\n');
             }
         }
 
         private bool IsNamed(Change change)
         {
-            bool named = Matches(change.Id) | Matches(Printable.ShowPath(change.Path));
-            return (change.Before != null && Matches(Printable.ShowPath(change.Before.Path))) | named;
+            bool named = Matches(change.Id) | Matches(change.Current.Shown);
+            return (change.Before != null && Matches(change.Before.Shown)) | named;
         }
 
         private bool Matches(string name)
@@ -250,7 +247,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Entry after = change.After;
             return after != null && after.Kind == EntryKinds.File && after.Text("sha256") == null
                 && (change.Before == null || change.Before.Text("sha256") != null)
-                && ((after.Number("attributes") ?? 0) & Offline) == 0;
+                && !FileAttribute.IsRemote((uint)(after.Number("attributes") ?? 0), 0);
         }
 
         private static string Shown(List<string> names)

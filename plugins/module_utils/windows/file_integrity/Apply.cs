@@ -197,11 +197,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 string name = HostState.FileName(options);
                 string stagedName = HostState.StagedName(options);
                 using (state.Lock(options.Baseline + ".lock", options.LockTimeout))
-                using (Baseline current = Baseline.Open(state, name))
                 {
-                    if (current != null && current.Seal == options.Digest)
+                    string seal = null;
+                    using (Baseline current = Baseline.Open(state, name))
                     {
-                        return Committed(false, current);
+                        seal = current == null ? null : current.Seal;
+                        if (current != null && seal == options.Digest)
+                        {
+                            return Committed(false, current);
+                        }
                     }
                     using (Baseline staged = Baseline.Open(state, stagedName))
                     {
@@ -210,7 +214,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                             throw new StateException(
                                 "the staged baseline is not there any more, or is another one; run the task again");
                         }
-                        if (staged.Header.Parent == (current == null ? null : current.Seal))
+                        if (staged.Header.Parent == seal)
                         {
                             state.Replace(name, staged.CopyTo);
                             state.Remove(stagedName);

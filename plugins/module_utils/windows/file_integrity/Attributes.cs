@@ -25,9 +25,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         // Of another type in the registry, the data that is shown is another one, too.
         private static readonly HashSet<string> OfContent = new HashSet<string> { "sha256", "data" };
 
+        // What is only recorded where there is one: without it before, it is new.
+        private static readonly string[] Redirections = { "link", "reparse" };
+
         /// <summary>
         /// Return the names that differ, sorted; "content" stands for digest and data. What one side does not know is
-        /// not compared.
+        /// not compared, except for a link or reparse point that appears.
         /// </summary>
         public static string[] Differing(Entry before, Entry after)
         {
@@ -42,6 +45,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 if (!Same(attribute.Value, now))
                 {
                     names[Shown(attribute.Key)] = true;
+                }
+            }
+            foreach (string name in Redirections)
+            {
+                if (after.Attributes.ContainsKey(name) && !before.Attributes.ContainsKey(name))
+                {
+                    names[name] = true;
                 }
             }
             string[] differing = new string[names.Count];

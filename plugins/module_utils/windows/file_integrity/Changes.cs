@@ -64,8 +64,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             if (before.Kind != after.Kind)
             {
-                string kind = before.Kind == EntryKinds.Absent ? ChangeKinds.Created : ChangeKinds.ReplacedType;
-                Emit(kind, watch, before, after);
+                Emit(ChangeKinds.ReplacedType, watch, before, after);
                 return true;
             }
             if (Attributes.Differing(before, after).Length == 0)
@@ -138,7 +137,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             identity.Add(change.Path);
             identity.Add(change.Before == null ? null : change.Before.Path);
             identity.Add(Attributes.State(change.After));
-            using (SHA256 hash = SHA256.Create())
+            using (SHA256 hash = new SHA256CryptoServiceProvider())
             {
                 byte[] digest = hash.ComputeHash(Encoding.ASCII.GetBytes(Json.Write(identity)));
                 return BitConverter.ToString(digest, 0, 16).Replace("-", "").ToLowerInvariant();

@@ -41,6 +41,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private readonly List<Watch> _watches;
         private readonly Classifier _classifier;
         private readonly RunCoverage _coverage;
+        private readonly HashSet<string> _hives = new HashSet<string>();
         private Review _review;
 
         public Comparison(Options options, Opened opened, StateDirectory state, Host host, Deadline deadline)
@@ -184,7 +185,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 _coverage.Skip(
                     now.Watch,
-                    Printable.ShowPath(now.Entry.Path),
+                    now.Entry.Shown,
                     "its content could not be read when the baseline was taken, so that it is not compared");
             }
         }
@@ -194,21 +195,36 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             if (_deadline.Passed)
             {
-                _coverage.Skip(watch, Printable.ShowPath(entry.Path), _deadline.Reason);
+                _coverage.Skip(watch, entry.Shown, _deadline.Reason);
                 return false;
             }
             bool? exists = _host.Presence.Exists(entry);
-            if (exists == false || entry.Kind == EntryKinds.Absent)
+            if (exists == false)
             {
-                return exists == false;
+                return true;
+            }
+            if (exists == null && entry.Path.StartsWith("HKU\\", StringComparison.Ordinal))
+            {
+                NoteHive(watch, string.Join("\\", entry.Path.Split('\\'), 0, 2));
+                return false;
             }
             _coverage.Skip(
                 watch,
-                Printable.ShowPath(entry.Path),
+                entry.Shown,
                 exists == true
                     ? "it is there, but was not read, so that it is not compared"
                     : "the host does not let it be read, so that it is not compared");
             return false;
+        }
+
+        // One sentence for all that is in the hive of an account, unless the collector said it already.
+        private void NoteHive(string watch, string hive)
+        {
+            if (_hives.Add(watch + "\n" + hive) && !_coverage.HasSkipped(watch, Printable.ShowPath(hive)))
+            {
+                _coverage.Skip(
+                    watch, Printable.ShowPath(hive), "the account is not signed in, so that its keys are not compared");
+            }
         }
 
         private void NoteOtherWatches()

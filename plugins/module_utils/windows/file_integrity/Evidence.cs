@@ -14,6 +14,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern;
 
     /// <summary>Changes as detections, with OCSF evidence (https://schema.ocsf.io/1.5.0/objects).</summary>
     public static class Evidence
@@ -57,7 +58,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             evidence["data"] = data;
             return Detections.Make(
                 judgement.Alert,
-                Printable.ShowPath(change.Path),
+                change.Current.Shown,
                 change.Watch,
                 new[] { evidence },
                 severity: judgement.Severity,
@@ -65,7 +66,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 techniques: judgement.Techniques);
         }
 
-        /// <summary>Return the detection of a watch with more changes than are listed.</summary>
+        /// <summary>Return the detection of a watch with more changes than are listed. paths: shown ones.</summary>
         public static Dictionary<string, object> MassDetection(
             string watch, IDictionary<string, long> counts, long listed, IList<string> paths)
         {
@@ -81,7 +82,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 if (shown.Count < ShownPaths)
                 {
-                    shown.Add(Printable.ShowPath(path));
+                    shown.Add(path);
                 }
             }
             Dictionary<string, object> data = new Dictionary<string, object>();
@@ -132,13 +133,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 message: "Changed entries: " + count + "; " + claim["message"] + ".");
         }
 
-        /// <summary>Return an attribute as people read it.</summary>
-        public static object Shown(object value)
+        // Of the registry, texts are recorded as they are shown.
+        private static object Shown(object value, bool isShown)
         {
             string text = value as string;
             if (text != null)
             {
-                return Printable.ShowPath(text);
+                return isShown ? Entry.Again(text) : Printable.ShowPath(text);
             }
             List<object> list = value as List<object>;
             if (list == null)
@@ -148,7 +149,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             List<object> shown = new List<object>();
             foreach (object item in list)
             {
-                shown.Add(Shown(item));
+                shown.Add(Shown(item, isShown));
             }
             return shown;
         }
@@ -164,7 +165,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 bool isContent = attribute.Key == "sha256" || attribute.Key == "data";
                 if (all || names.Contains(isContent ? Attributes.Content : attribute.Key))
                 {
-                    side[attribute.Key] = Shown(attribute.Value);
+                    side[attribute.Key] = Shown(attribute.Value, entry.IsRegistry);
                 }
             }
             return side;
@@ -178,7 +179,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             data["change_id"] = change.Id;
             if (change.Before != null && change.Before.Path != change.Path)
             {
-                data["previous_path"] = Printable.ShowPath(change.Before.Path);
+                data["previous_path"] = change.Before.Shown;
             }
             if (change.Before != null && change.Kind != ChangeKinds.Suspicious)
             {
@@ -202,8 +203,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 case EntryKinds.Value:
                     evidence["reg_value"] = Value(entry);
                     break;
-                case EntryKinds.Absent:
-                    break;
                 default:
                     evidence["file"] = File(entry);
                     break;
@@ -214,7 +213,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private static Dictionary<string, object> Key(Entry entry)
         {
             Dictionary<string, object> key = new Dictionary<string, object>();
-            key["path"] = Printable.ShowPath(entry.Path);
+            key["path"] = entry.Shown;
             SetTime(key, "modified_time", entry.Number("last_write"));
             SetText(key, "security_descriptor", entry.Text("dacl"));
             return key;
@@ -224,9 +223,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             int end = entry.Path.LastIndexOf('\\');
             Dictionary<string, object> value = new Dictionary<string, object>();
-            value["name"] = Printable.ShowPath(entry.Path.Substring(end + 1));
+            value["name"] = Printable.ShowPath(RegistryPattern.ValueName(entry.Path.Substring(end + 1)));
             value["path"] = Printable.ShowPath(end < 0 ? entry.Path : entry.Path.Substring(0, end));
-            value["is_default"] = entry.Path.EndsWith("\\(Default)", StringComparison.Ordinal);
+            value["is_default"] = entry.Path.EndsWith("\\" + RegistryPattern.DefaultValue, StringComparison.Ordinal);
             string type = entry.Text("type");
             if (type != null)
             {
@@ -234,7 +233,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 value["type"] = type;
                 value["type_id"] = TypeIds.TryGetValue(type, out number) ? number : 99L;
             }
-            SetText(value, "data", entry.Text("data"));
+            if (entry.Text("data") != null)
+            {
+                value["data"] = Entry.Again(entry.Text("data"));
+            }
             return value;
         }
 
@@ -245,7 +247,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             file["name"] = Printable.ShowPath(end < 0 || end + 1 == entry.Path.Length
                 ? entry.Path
                 : entry.Path.Substring(end + 1));
-            file["path"] = Printable.ShowPath(entry.Path);
+            file["path"] = entry.Shown;
             file["type_id"] = entry.Kind == EntryKinds.Directory ? 2L : entry.Kind == EntryKinds.Link ? 7L : 1L;
             long? size = entry.Number("size");
             if (size.HasValue)

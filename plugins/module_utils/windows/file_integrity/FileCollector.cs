@@ -48,11 +48,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Likes = new SignedLikes(host.Variable("SystemRoot"));
         }
 
-        /// <summary>
-        /// The programs of all watches that were read. Those whose signature does not hold are emitted at the end of
-        /// their watch, so that a judge knows their like when it sees them.
-        /// </summary>
-        public SignedLikes Likes { get; private set; }
+        /// <summary>The programs of all watches that were read since it was set.</summary>
+        public SignedLikes Likes;
 
         /// <summary>Return a collector of this host's files.</summary>
         public static FileCollector OfHost(IRegistry registry)
@@ -77,19 +74,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             PathFilter filter = new PathFilter(Expanded(watch.Exclude, coverage), watch.Include);
             _reader.Begin(watch, coverage, deadline);
-            List<Entry> waiting = new List<Entry>();
             Action<Entry> observe = delegate(Entry entry)
             {
                 Likes.Observe(entry);
-                string signature = entry.Text("signature");
-                if (signature == SignatureWords.None || signature == SignatureWords.Invalid)
-                {
-                    waiting.Add(entry);
-                }
-                else
-                {
-                    emit(entry);
-                }
+                emit(entry);
             };
             FileWalk walk = new FileWalk(
                 _files, _reader, watch, filter, coverage, deadline, observe, _limit, IsUnique(patterns));
@@ -101,10 +89,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     continue;
                 }
                 walk.Start(pattern);
-            }
-            foreach (Entry entry in waiting)
-            {
-                emit(entry);
             }
             Likes.NoteMixed(coverage);
         }
@@ -193,7 +177,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>Say whether no other text is this name: neither a glob nor, perhaps, an 8.3 name.</summary>
         private static bool IsOnlyName(string name)
         {
-            return !PathPattern.IsGlob(name) && name.IndexOf('~') < 0;
+            return !Glob.IsGlob(name) && name.IndexOf('~') < 0;
         }
     }
 }

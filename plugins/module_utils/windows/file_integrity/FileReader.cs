@@ -36,10 +36,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public const uint RecallOnOpen = 0x40000;
         public const uint RecallOnDataAccess = 0x400000;
 
-        /// <summary>Say whether reading would fetch data that is not on this host.</summary>
+        /// <summary>
+        /// Say whether reading would fetch data that is not on this host. Everybody who may write a file can set
+        /// OFFLINE: it only counts for a reparse point, as what keeps data elsewhere makes them.
+        /// </summary>
         public static bool IsRemote(uint attributes, uint listed)
         {
-            return ((attributes | listed) & (Offline | RecallOnDataAccess)) != 0 || (listed & RecallOnOpen) != 0;
+            uint either = attributes | listed;
+            return (either & RecallOnDataAccess) != 0 || (listed & RecallOnOpen) != 0
+                || ((either & Offline) != 0 && (either & Reparse) != 0);
         }
     }
 

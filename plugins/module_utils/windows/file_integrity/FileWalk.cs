@@ -79,7 +79,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             if (error != 0)
             {
                 NoteUnopened(pattern.Root, error);
-                NoteAbsent(pattern, pattern.Root.TrimEnd('\\'), 0, error);
                 return;
             }
             using (root)
@@ -102,7 +101,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 return;
             }
-            if (!PathPattern.IsGlob(name))
+            if (!Glob.IsGlob(name))
             {
                 FindName(directory, path, pattern, index, depth);
                 return;
@@ -114,11 +113,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             EachName(directory, path, delegate(DirectoryItem item)
             {
-                if (isLast && (isAnyDepth || PathPattern.Matches(name, item.Name)))
+                if (isLast && (isAnyDepth || Glob.Matches(name, item.Name)))
                 {
                     Visit(directory, path, item, isAnyDepth ? -1 : _watch.Recurse, depth);
                 }
-                else if (!isLast && (isAnyDepth || PathPattern.Matches(name, item.Name)))
+                else if (!isLast && (isAnyDepth || Glob.Matches(name, item.Name)))
                 {
                     Enter(directory, path, item, pattern, isAnyDepth ? index : index + 1, depth + 1);
                 }
@@ -134,7 +133,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             if (error != 0)
             {
                 NoteUnopened(childPath, error);
-                NoteAbsent(pattern, path, index, error);
                 return;
             }
             DirectoryItem item = new DirectoryItem();
@@ -178,7 +176,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             IOpenFile parent, string parentPath, DirectoryItem item, PathPattern pattern, int index, int depth)
         {
             string path = parentPath + "\\" + item.Name;
-            bool isGlob = PathPattern.IsGlob(pattern.Names[index - 1]) || pattern.Names[index] == PathPattern.AnyDepth;
+            bool isGlob = Glob.IsGlob(pattern.Names[index - 1]) || pattern.Names[index] == PathPattern.AnyDepth;
             if ((item.Attributes & FileAttribute.Directory) == 0 || depth > MostLevels ||
                 (isGlob && _filter.IsExcluded(path, item.Name)))
             {
@@ -380,17 +378,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 Skip(path, "it cannot be opened: " + ContentReader.Describe(error));
             }
-        }
-
-        /// <summary>Emit that a path does not exist, when no part of its pattern is a glob.</summary>
-        private void NoteAbsent(PathPattern pattern, string path, int index, int error)
-        {
-            if (!FileErrors.IsAbsent(error) || Array.Exists(pattern.Names, PathPattern.IsGlob))
-            {
-                return;
-            }
-            string missing = path + "\\" + string.Join("\\", pattern.Names, index, pattern.Names.Length - index);
-            Emit(new Entry(EntryKinds.Absent, missing, new Dictionary<string, object>()));
         }
 
         private void Skip(string path, string reason)

@@ -12,8 +12,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileLinks;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PathSecurity;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileCollector;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ICollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Presence;
@@ -36,9 +36,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// </summary>
         public Func<long, IList<IJudge>> NewJudges = delegate { return new List<IJudge>(); };
 
-        /// <summary>Is given each entry of a run, before any is judged for good.</summary>
-        public Action<Entry> Observe = delegate { };
         public IPresence Presence;
+        public IHostPaths Paths;
         public bool IsAdministrator;
 
         /// <summary>A 32-bit process on a 64-bit Windows, to which other files are shown.</summary>
@@ -58,22 +57,22 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             NativeRegistry registry = new NativeRegistry();
             Host host = new Host();
-            SignedLikes likes = null;
-            string root = Environment.GetEnvironmentVariable("SystemRoot");
+            FileCollector files = FileCollector.OfHost(registry);
+            string root = Environment.GetFolderPath(Environment.SpecialFolder.Windows);
             host.NewJudges = delegate(long since)
             {
-                likes = new SignedLikes(root);
-                IRegistryFacts facts = new HostRegistryFacts(registry, new NativePathSecurity());
+                files.Likes = new SignedLikes(root);
+                IRegistryFacts facts = new HostRegistryFacts(registry, new NativePathSecurity(), root);
                 IServicing servicing = new Servicing(registry, new NativeFileLinks(), root);
                 return new IJudge[]
                 {
-                    new SignatureJudge(likes), new UpdateJudge(servicing, since), new RegistryJudge(facts)
+                    new SignatureJudge(files.Likes), new UpdateJudge(servicing, since), new RegistryJudge(facts, since)
                 };
             };
-            host.Observe = delegate(Entry entry) { likes.Observe(entry); };
-            host.Collectors.Add(FileCollector.OfHost(registry));
+            host.Collectors.Add(files);
             host.Collectors.Add(new RegistryCollector(registry));
             host.Presence = new HostPresence(registry);
+            host.Paths = new HostPaths(registry);
             host.IsEmulated = Environment.Is64BitOperatingSystem && !Environment.Is64BitProcess;
             using (WindowsIdentity identity = WindowsIdentity.GetCurrent())
             {

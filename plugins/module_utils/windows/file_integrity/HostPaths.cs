@@ -23,10 +23,24 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
         IList<string> Profiles { get; }
     }
 
-    /// <summary>Variables of this process, and the profiles of HKLM\...\ProfileList.</summary>
+    /// <summary>Windows' own directories, variables of this process, and the profiles of ProfileList.</summary>
     public sealed class HostPaths : IHostPaths
     {
         private const string ProfileList = @"SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList";
+
+        // An account can set variables of these names, and so lead a watch elsewhere.
+        private static readonly Dictionary<string, Environment.SpecialFolder> Folders =
+            new Dictionary<string, Environment.SpecialFolder>(StringComparer.OrdinalIgnoreCase)
+            {
+                { "SystemRoot", Environment.SpecialFolder.Windows },
+                { "windir", Environment.SpecialFolder.Windows },
+                { "ProgramData", Environment.SpecialFolder.CommonApplicationData },
+                { "ALLUSERSPROFILE", Environment.SpecialFolder.CommonApplicationData },
+                { "ProgramFiles", Environment.SpecialFolder.ProgramFiles },
+                { "ProgramFiles(x86)", Environment.SpecialFolder.ProgramFilesX86 },
+                { "CommonProgramFiles", Environment.SpecialFolder.CommonProgramFiles },
+                { "CommonProgramFiles(x86)", Environment.SpecialFolder.CommonProgramFilesX86 }
+            };
 
         private readonly IRegistry _registry;
         private List<string> _profiles;
@@ -38,14 +52,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
 
         public string Variable(string name)
         {
-            // In a 32-bit process, ProgramFiles is the directory of 32-bit programs.
-            bool is64 = name.Equals("ProgramFiles", StringComparison.OrdinalIgnoreCase) ||
-                name.Equals("CommonProgramFiles", StringComparison.OrdinalIgnoreCase);
-            string wide = name.Equals("ProgramFiles", StringComparison.OrdinalIgnoreCase)
-                ? "ProgramW6432"
-                : "CommonProgramW6432";
-            string value = is64 ? Environment.GetEnvironmentVariable(wide) : null;
-            return string.IsNullOrEmpty(value) ? Environment.GetEnvironmentVariable(name) : value;
+            Environment.SpecialFolder folder;
+            string path = Folders.TryGetValue(name, out folder) ? Environment.GetFolderPath(folder) : null;
+            if (string.Equals(name, "SystemDrive", StringComparison.OrdinalIgnoreCase))
+            {
+                path = Environment.GetFolderPath(Environment.SpecialFolder.Windows).Substring(0, 2);
+            }
+            return string.IsNullOrEmpty(path) ? Environment.GetEnvironmentVariable(name) : path;
         }
 
         public IList<string> Profiles

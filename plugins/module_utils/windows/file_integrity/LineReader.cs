@@ -24,7 +24,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         {
             _stream = stream;
             _longest = longest;
-            _hash = digests ? SHA256.Create() : null;
+            // SHA256.Create is refused where FIPS mode is on.
+            _hash = digests ? new SHA256CryptoServiceProvider() : null;
         }
 
         /// <summary>Return the next line without its end, null after the last. Raises FormatException.</summary>

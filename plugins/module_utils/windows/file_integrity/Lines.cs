@@ -48,10 +48,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             StringBuilder text = new StringBuilder(256);
             text.Append("[\"").Append(Space(entry.Kind)).Append("\",");
-            text.Append(Json.Write(entry.Path)).Append(",\"").Append(entry.Kind).Append("\",");
-            text.Append(Json.Write(watch)).Append(',').Append(Json.Write(entry.Attributes)).Append(',');
-            text.Append(Json.Write(mark)).Append(']');
-            return Encoding.ASCII.GetBytes(text.ToString());
+            JsonWriter.Append(text, entry.Path, 0);
+            text.Append(",\"").Append(entry.Kind).Append("\",");
+            JsonWriter.Append(text, watch, 0);
+            JsonWriter.Append(text.Append(','), entry.Attributes, 0);
+            JsonWriter.Append(text.Append(','), mark, 0);
+            return Encoding.ASCII.GetBytes(text.Append(']').ToString());
         }
 
         /// <summary>Return what a line says. Raises FormatException when it is none.</summary>
@@ -135,20 +137,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             return true;
         }
 
-        // A key and a value can have the same path, and what is absent is of neither kind.
+        // A key and a value can have the same path.
         private static char Space(string kind)
         {
-            switch (kind)
-            {
-                case EntryKinds.Key:
-                    return 'k';
-                case EntryKinds.Value:
-                    return 'v';
-                case EntryKinds.Absent:
-                    return 'x';
-                default:
-                    return 'f';
-            }
+            return kind == EntryKinds.Key ? 'k' : kind == EntryKinds.Value ? 'v' : 'f';
         }
     }
 }

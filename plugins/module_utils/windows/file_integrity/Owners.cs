@@ -8,158 +8,192 @@ using System.Collections.Generic;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Owners
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.PathPattern;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 
     /// <summary>
-    /// Says which watch a path belongs to where several cover it: the one with the most specific path, and of equally
-    /// specific ones the later. Paths and keys are compared without case, as Windows does.
+    /// Says which watch an entry belongs to where several cover it: the one with the most specific path, and of equally
+    /// specific ones the later.
     /// </summary>
     public sealed class Owners
     {
-        private readonly List<Pattern> _patterns = new List<Pattern>();
+        private readonly List<Area> _areas = new List<Area>();
 
-        public Owners(IEnumerable<Watch> watches)
+        public Owners(IEnumerable<Watch> watches, IHostPaths paths)
         {
             foreach (Watch watch in watches)
             {
-                foreach (string path in watch.Paths)
+                List<string> excluded = Expanded(watch.Exclude, paths);
+                PathFilter filter = new PathFilter(excluded, watch.Include);
+                foreach (string path in Expanded(watch.Paths, paths))
                 {
-                    Add(watch, Environment.ExpandEnvironmentVariables(path).Replace('/', '\\'));
+                    AddFiles(watch, path, filter);
                 }
+                RegistryExclusions exclusions = new RegistryExclusions(watch.Exclude);
                 foreach (string key in watch.Registry)
                 {
-                    Add(watch, key.Replace("\\\\", "\\"));
+                    _areas.Add(new KeyArea(watch, RegistryPattern.Parse(key), exclusions));
                 }
             }
         }
 
-        /// <summary>
-        /// Return the name of the watch that a path belongs to, null where none covers it. isLeaf: a file or value, of
-        /// which a watch can include some names only.
-        /// </summary>
-        public string Owner(string path, bool isLeaf = true)
+        /// <summary>Return the name of the watch that an entry belongs to, null where none covers it.</summary>
+        public string Owner(Entry entry)
         {
-            string[] parts = Split(path);
-            Pattern best = null;
-            foreach (Pattern pattern in _patterns)
+            string[] parts = entry.Path.TrimEnd('\\').Split('\\');
+            Area best = null;
+            foreach (Area area in _areas)
             {
-                if ((best == null || pattern.Parts.Length >= best.Parts.Length) && pattern.Covers(parts, isLeaf))
+                bool isBetter = best == null || area.Names.Length >= best.Names.Length;
+                if (isBetter && area.Covers(entry, parts))
                 {
-                    best = pattern;
+                    best = area;
                 }
             }
             return best == null ? null : best.Watch.Name;
         }
 
-        private void Add(Watch watch, string pattern)
+        private void AddFiles(Watch watch, string path, PathFilter filter)
         {
-            _patterns.Add(new Pattern(watch, Split(pattern)));
-        }
-
-        private static string[] Split(string path)
-        {
-            if (path.StartsWith("\\\\?\\", StringComparison.Ordinal))
+            try
             {
-                path = path.Substring(4);
+                _areas.Add(new FileArea(watch, PathPattern.Parse(path), filter));
             }
-            return path.TrimEnd('\\').Split('\\');
-        }
-
-        /// <summary>Say whether a glob with * and ? matches a name.</summary>
-        public static bool Matches(string glob, string name)
-        {
-            int star = -1;
-            int retry = 0;
-            int position = 0;
-            int index = 0;
-            while (index < name.Length)
+            catch (FormatException)
             {
-                char wanted = position < glob.Length ? glob[position] : '\0';
-                if (position < glob.Length && wanted == '*')
-                {
-                    star = position++;
-                    retry = index;
-                }
-                else if (position < glob.Length && (wanted == '?' || Folded(wanted) == Folded(name[index])))
-                {
-                    position++;
-                    index++;
-                }
-                else if (star >= 0)
-                {
-                    position = star + 1;
-                    index = ++retry;
-                }
-                else
-                {
-                    return false;
-                }
+                // The collector says so in the coverage; nothing is ever read there.
             }
-            while (position < glob.Length && glob[position] == '*')
-            {
-                position++;
-            }
-            return position == glob.Length;
         }
 
-        private static char Folded(char character)
+        private static List<string> Expanded(IEnumerable<string> globs, IHostPaths paths)
         {
-            return char.ToUpperInvariant(character);
+            List<string> expanded = new List<string>();
+            foreach (string glob in globs)
+            {
+                string missing;
+                expanded.AddRange(PathVariables.Expand(glob, paths, out missing));
+            }
+            return expanded;
         }
 
-        private sealed class Pattern
+        private abstract class Area
         {
             public readonly Watch Watch;
-            public readonly string[] Parts;
+            public readonly string[] Names;
 
-            public Pattern(Watch watch, string[] parts)
+            protected Area(Watch watch, string[] names)
             {
                 Watch = watch;
-                Parts = parts;
+                Names = names;
             }
 
-            public bool Covers(string[] parts, bool isLeaf)
+            public abstract bool Covers(Entry entry, string[] parts);
+        }
+
+        private sealed class FileArea : Area
+        {
+            private readonly string _root;
+            private readonly PathFilter _filter;
+
+            public FileArea(Watch watch, PathPattern pattern, PathFilter filter) : base(watch, pattern.Names)
             {
-                if (parts.Length < Parts.Length || (Watch.Recurse >= 0 && parts.Length > Parts.Length + Watch.Recurse))
+                _root = pattern.Root.TrimEnd('\\');
+                _filter = filter;
+            }
+
+            public override bool Covers(Entry entry, string[] parts)
+            {
+                bool isIn = !entry.IsRegistry && parts[0].Equals(_root, StringComparison.OrdinalIgnoreCase)
+                    && Reaches(0, parts, 1);
+                string name = parts[parts.Length - 1];
+                if (!isIn || (entry.Kind != EntryKinds.Directory && !_filter.IsIncluded(name)))
                 {
                     return false;
                 }
-                for (int i = 0; i < Parts.Length; i++)
+                string path = parts[0];
+                for (int index = 1; index < parts.Length; index++)
                 {
-                    if (!Matches(Parts[i], parts[i]))
+                    path += "\\" + parts[index];
+                    if (index >= Names.Length && _filter.IsExcluded(path, parts[index]))
                     {
                         return false;
                     }
                 }
-                return !IsExcluded(parts) && (!isLeaf || IsIncluded(parts));
+                return true;
             }
 
-            private bool IsIncluded(string[] parts)
+            private bool Reaches(int name, string[] parts, int part)
             {
-                bool included = Watch.Include.Count == 0;
-                foreach (string glob in Watch.Include)
+                if (name == Names.Length)
                 {
-                    included |= Matches(glob, parts[parts.Length - 1]);
+                    return Watch.Recurse < 0 || parts.Length - part <= Watch.Recurse;
                 }
-                return included;
+                if (Names[name] != PathPattern.AnyDepth)
+                {
+                    return part < parts.Length && Glob.Matches(Names[name], parts[part])
+                        && Reaches(name + 1, parts, part + 1);
+                }
+                bool reaches = name == Names.Length - 1;
+                for (int next = part; next < parts.Length && !reaches; next++)
+                {
+                    reaches = Reaches(name + 1, parts, next);
+                }
+                return reaches;
+            }
+        }
+
+        private sealed class KeyArea : Area
+        {
+            private readonly RegistryPattern _pattern;
+            private readonly RegistryExclusions _exclusions;
+
+            public KeyArea(Watch watch, RegistryPattern pattern, RegistryExclusions exclusions)
+                : base(watch, pattern.Names)
+            {
+                _pattern = pattern;
+                _exclusions = exclusions;
             }
 
-            private bool IsExcluded(string[] parts)
+            public override bool Covers(Entry entry, string[] parts)
             {
-                foreach (string glob in Watch.Exclude)
+                bool isValue = entry.Kind == EntryKinds.Value;
+                int below = parts.Length - 1 - Names.Length - (isValue ? 1 : 0);
+                if (!entry.IsRegistry || below < 0 || parts[0] != _pattern.Hive)
                 {
-                    bool isPath = glob.IndexOf('\\') >= 0;
-                    string whole = isPath ? Environment.ExpandEnvironmentVariables(glob) : null;
-                    for (int i = Parts.Length - 1; i < parts.Length; i++)
+                    return false;
+                }
+                for (int index = 0; index < Names.Length; index++)
+                {
+                    if (!Glob.Matches(Names[index], parts[index + 1]))
                     {
-                        string name = isPath ? string.Join("\\", parts, 0, i + 1) : parts[i];
-                        if (Matches(whole ?? glob, name))
-                        {
-                            return true;
-                        }
+                        return false;
                     }
                 }
-                return false;
+                string key = RegistryPattern.ParentOf(entry.Path);
+                string name = isValue ? RegistryPattern.ValueName(parts[parts.Length - 1]) : null;
+                if (_pattern.Value != null)
+                {
+                    return isValue && below == 0 && Glob.Matches(_pattern.Value, RegistryPattern.Shown(name))
+                        && !_exclusions.Value(key, name);
+                }
+                if (Watch.Recurse >= 0 && below > Watch.Recurse)
+                {
+                    return false;
+                }
+                string path = parts[0];
+                for (int index = 1; index < parts.Length - (isValue ? 1 : 0); index++)
+                {
+                    path += "\\" + parts[index];
+                    if (index > Names.Length && _exclusions.Key(path, parts[index]))
+                    {
+                        return false;
+                    }
+                }
+                return !isValue || (Glob.IsListed(Watch.Include, RegistryPattern.Shown(name))
+                    && !_exclusions.Value(key, name));
             }
         }
     }

@@ -7,6 +7,9 @@ using System.Collections.Generic;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.PathPattern
 {
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
+
     /// <summary>
     /// The path of a watch without variables: C:\NAME\NAME, where * and ? stand for characters of one name and ** for
     /// any number of directories.
@@ -14,8 +17,6 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
     public sealed class PathPattern
     {
         public const string AnyDepth = "**";
-
-        private static readonly char[] Wildcards = { '*', '?' };
 
         /// <summary>As it was written, without variables.</summary>
         public readonly string Text;
@@ -70,12 +71,6 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             return new PathPattern(text, char.ToUpperInvariant(path[0]) + @":\", names.ToArray());
         }
 
-        /// <summary>Say whether a text has characters that stand for others.</summary>
-        public static bool IsGlob(string text)
-        {
-            return text.IndexOfAny(Wildcards) >= 0;
-        }
-
         /// <summary>Say whether a whole path matches this pattern, or lies below what matches it.</summary>
         public bool Covers(string path)
         {
@@ -85,42 +80,6 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             }
             string[] parts = path.Length == 3 ? new string[0] : path.Substring(3).Split('\\');
             return Covers(0, parts, 0);
-        }
-
-        /// <summary>Say whether a name matches a glob; case does not matter, as in Windows.</summary>
-        public static bool Matches(string glob, string name)
-        {
-            int star = -1;
-            int retry = 0;
-            int position = 0;
-            int index = 0;
-            while (index < name.Length)
-            {
-                if (position < glob.Length && glob[position] == '*')
-                {
-                    star = position++;
-                    retry = index;
-                }
-                else if (position < glob.Length && (glob[position] == '?' || IsSame(glob[position], name[index])))
-                {
-                    position++;
-                    index++;
-                }
-                else if (star >= 0)
-                {
-                    position = star + 1;
-                    index = ++retry;
-                }
-                else
-                {
-                    return false;
-                }
-            }
-            while (position < glob.Length && glob[position] == '*')
-            {
-                position++;
-            }
-            return position == glob.Length;
         }
 
         private bool Covers(int name, string[] parts, int part)
@@ -138,7 +97,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
                     }
                     return false;
                 }
-                if (part == parts.Length || !Matches(Names[name], parts[part]))
+                if (part == parts.Length || !Glob.Matches(Names[name], parts[part]))
                 {
                     return false;
                 }
@@ -152,11 +111,6 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         {
             char upper = char.ToUpperInvariant(character);
             return upper >= 'A' && upper <= 'Z';
-        }
-
-        private static bool IsSame(char left, char right)
-        {
-            return left == right || char.ToUpperInvariant(left) == char.ToUpperInvariant(right);
         }
     }
 
@@ -189,7 +143,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         {
             foreach (string glob in _names)
             {
-                if (PathPattern.Matches(glob, name))
+                if (Glob.Matches(glob, name))
                 {
                     return true;
                 }
@@ -207,18 +161,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         /// <summary>Say whether a file with this name is part of the watch.</summary>
         public bool IsIncluded(string name)
         {
-            if (_include == null || _include.Count == 0)
-            {
-                return true;
-            }
-            foreach (string glob in _include)
-            {
-                if (PathPattern.Matches(glob, name))
-                {
-                    return true;
-                }
-            }
-            return false;
+            return Glob.IsListed(_include, name);
         }
     }
 }

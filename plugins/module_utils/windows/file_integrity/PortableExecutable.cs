@@ -36,6 +36,9 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         /// <summary>CompanyName; null where the program has none.</summary>
         public string Company;
 
+        /// <summary>OriginalFilename, by which the program was built; null where it has none.</summary>
+        public string OriginalName;
+
         /// <summary>The version of the file as four numbers; null where the program has none.</summary>
         public string Version;
 
@@ -138,6 +141,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             int read = _read(version, block);
             ReadFixed(block, read);
             Company = Value(block, read, "CompanyName");
+            OriginalName = Value(block, read, "OriginalFilename");
         }
 
         /// <summary>

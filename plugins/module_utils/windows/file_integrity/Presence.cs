@@ -10,11 +10,12 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern;
 
     /// <summary>Says whether something that a run did not read is still there.</summary>
     public interface IPresence
     {
-        /// <summary>Null where the host does not let this be known.</summary>
+        /// <summary>Null where the host does not let this be known, as of an account that is signed out.</summary>
         bool? Exists(Entry entry);
     }
 
@@ -59,58 +60,43 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
         }
 
-        // The name of a value can hold backslashes, so that only the registry knows where the key ends.
         private bool? KeyOrValue(Entry entry)
         {
             if (entry.Kind == EntryKinds.Key)
             {
                 return Find(entry.Path, null);
             }
-            bool? exists = false;
-            for (int end = entry.Path.LastIndexOf('\\'); end > 0; end = entry.Path.LastIndexOf('\\', end - 1))
-            {
-                bool? here = Find(entry.Path.Substring(0, end), entry.Path.Substring(end + 1));
-                if (here == true)
-                {
-                    return true;
-                }
-                exists = here == null ? null : exists;
-            }
-            return exists;
+            string name = RegistryPattern.ValueName(RegistryPattern.NameOf(entry.Path));
+            return Find(RegistryPattern.ParentOf(entry.Path), name);
         }
 
         private bool? Find(string path, string value)
         {
-            string[] names = path.Split(new[] { '\\' }, 2);
-            IRegistryKey root;
-            if (_registry.OpenRoot(names[0], out root) != RegistryStatus.Success)
+            string[] names = path.Split(new[] { '\\' }, 3);
+            IRegistryKey key;
+            uint status = _registry.OpenRoot(names[0], out key);
+            for (int index = 1; index < names.Length && status == RegistryStatus.Success; index++)
             {
-                return null;
-            }
-            using (root)
-            {
-                IRegistryKey opened = null;
-                uint status = names.Length < 2 ? RegistryStatus.Success : root.Open(names[1], false, out opened);
-                using (opened)
+                using (IRegistryKey parent = key)
                 {
-                    if (status != RegistryStatus.Success)
-                    {
-                        return RegistryStatus.IsAbsent(status) ? (bool?)false : null;
-                    }
-                    return value == null ? true : HasValue(opened ?? root, value);
+                    status = parent.Open(names[index], false, out key);
+                }
+                if (index == 1 && names[0] == "HKU" && status != RegistryStatus.Success)
+                {
+                    // The hive of an account comes with its sign-in and goes with its sign-out.
+                    return null;
                 }
             }
-        }
-
-        private static bool? HasValue(IRegistryKey key, string name)
-        {
-            RegistryValue value;
-            uint status = key.Find(name == "(Default)" ? "" : name, out value);
-            if (status == RegistryStatus.Success || status == RegistryStatus.ValueTooLarge)
+            using (key)
             {
-                return true;
+                RegistryValue unused;
+                if (status == RegistryStatus.Success && value != null)
+                {
+                    status = key.Find(value, out unused);
+                }
             }
-            return RegistryStatus.IsAbsent(status) ? (bool?)false : null;
+            bool exists = status == RegistryStatus.Success || status == RegistryStatus.ValueTooLarge;
+            return exists || RegistryStatus.IsAbsent(status) ? (bool?)exists : null;
         }
     }
 }

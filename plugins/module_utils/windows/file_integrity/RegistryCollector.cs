@@ -43,14 +43,21 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public void Collect(Watch watch, ScopeCoverage coverage, Deadline deadline, Action<Entry> emit)
         {
             RegistryWalk walk = new RegistryWalk(_reader, _entries, watch, coverage, deadline, emit, _limit);
-            bool usersWanted = false;
+            List<RegistryPattern> patterns = new List<RegistryPattern>();
             foreach (string text in watch.Registry)
             {
-                RegistryPattern pattern = RegistryPattern.Parse(text);
-                usersWanted = usersWanted || IsForEveryUser(pattern);
+                patterns.Add(RegistryPattern.Parse(text));
+            }
+            // What only administrators write comes before what accounts can fill.
+            List<RegistryPattern> ordered = patterns.FindAll(
+                delegate(RegistryPattern pattern) { return pattern.Hive != "HKU"; });
+            ordered.AddRange(patterns.FindAll(
+                delegate(RegistryPattern pattern) { return pattern.Hive == "HKU"; }));
+            foreach (RegistryPattern pattern in ordered)
+            {
                 if (walk.IsOver)
                 {
-                    walk.Leave(text);
+                    walk.Leave(pattern.Text);
                     continue;
                 }
                 IRegistryKey root;
@@ -65,7 +72,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     Expand(walk, coverage, root, pattern.Hive, pattern, 0);
                 }
             }
-            if (usersWanted)
+            if (patterns.Exists(IsForEveryUser))
             {
                 SkipUnloaded(coverage);
             }
@@ -112,28 +119,37 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 return;
             }
             string glob = pattern.Names[index];
-            if (!RegistryPattern.IsGlob(glob))
+            if (!Glob.IsGlob(glob))
             {
-                Enter(walk, coverage, parent, path, glob, pattern, index, false);
+                Enter(walk, coverage, parent, path, glob, pattern, index);
                 return;
             }
+            bool isHive = index == 0 && pattern.Hive == "HKU";
             foreach (string name in walk.Subkeys(parent, path))
             {
+                if (index == 0)
+                {
+                    walk.Share(isHive);
+                }
                 if (walk.IsOver)
                 {
                     walk.Leave(path);
                     return;
                 }
-                if (RegistryPattern.Matches(glob, name) && !walk.IsExcluded(path + "\\" + name, name))
+                if (Glob.Matches(glob, name) && !walk.IsExcluded(path + "\\" + name, name))
                 {
-                    Enter(walk, coverage, parent, path, name, pattern, index, true);
+                    Enter(walk, coverage, parent, path, name, pattern, index);
                 }
+            }
+            if (index == 0)
+            {
+                walk.Share(false);
             }
         }
 
         private static void Enter(
             RegistryWalk walk, ScopeCoverage coverage, IRegistryKey parent, string path, string name,
-            RegistryPattern pattern, int index, bool isMatch)
+            RegistryPattern pattern, int index)
         {
             string childPath = path + "\\" + name;
             bool isLast = index == pattern.Names.Length - 1;
@@ -144,10 +160,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 if (!RegistryStatus.IsAbsent(status))
                 {
                     walk.Skip(childPath, "the key cannot be opened: " + RegistryKeyReader.Describe(status));
-                }
-                else if (!isMatch)
-                {
-                    walk.Absent(pattern, childPath, index);
                 }
                 return;
             }

@@ -20,8 +20,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         /// <summary>What stands between the strings of a REG_MULTI_SZ; no file name can hold it.</summary>
         public const string Separator = " | ";
 
-        // In bytes. Longer text and binary data are known by their digest only.
-        private const int LongestText = 4096;
+        /// <summary>In bytes. Longer text is known by its digest only.</summary>
+        public const int LongestText = 4096;
+
+        // Longer binary data is known by its digest only.
         private const int LongestBinary = 64;
 
         private static readonly string[] Types =
@@ -41,6 +43,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
             RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
 
         private const string SecretWords = "(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[-_]?key|access[-_]?key)";
+
+        // One of them is in all that SecretOption matches.
+        private static readonly string[] SecretHints = { "pass", "pwd", "secret", "token", "key" };
 
         // --password X, /password:X; pwd=X
         private static readonly Regex SecretOption = new Regex(
@@ -155,11 +160,16 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         private static string Safe(string text)
         {
             string masked = text;
-            if (text.Length > 6)
+            if (Array.Exists(SecretHints, delegate(string hint) { return Has(masked, hint); }))
             {
-                masked = SecretInAddress.Replace(SecretOption.Replace(text, Mask), Mask);
+                masked = SecretOption.Replace(masked, Mask);
             }
-            return Printable.ShowPath(masked);
+            return Printable.ShowPath(Has(masked, "://") ? SecretInAddress.Replace(masked, Mask) : masked);
+        }
+
+        private static bool Has(string text, string part)
+        {
+            return text.IndexOf(part, StringComparison.OrdinalIgnoreCase) >= 0;
         }
 
         private static string Hex(byte[] data)

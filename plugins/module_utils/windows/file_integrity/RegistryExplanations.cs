@@ -17,11 +17,16 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryFacts;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern;
 
-    /// <summary>Changes of the registry that an ordinary day brings, each proven by what the host shows.</summary>
+    /// <summary>
+    /// Changes of the registry that an ordinary day brings. What an intruder could bring likewise is only claimed.
+    /// </summary>
     public sealed class RegistryExplanations
     {
         // SERVICE_USER_SERVICE (winnt.h): a template, of which each session gets an instance.
         private const int UserService = 0x40;
+
+        // SERVICE_USERSERVICE_INSTANCE
+        private const int UserServiceInstance = 0x80;
 
         private const RegexOptions Options =
             RegexOptions.IgnoreCase | RegexOptions.CultureInvariant | RegexOptions.Singleline;
@@ -52,38 +57,29 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         }
 
         /// <summary>
-        /// The hive of an account comes with its sign-in and goes with its sign-out. What is in it already when the
-        /// baseline is taken, by the time of the last write of the key, is no change. An account can set this time in
-        /// its own hive: what is suspicious in itself is judged before.
+        /// The hive of an account comes with its sign-in. What was in it before the baseline was taken, by the time of
+        /// the last write of the key, is only claimed to be no change: an account can set this time in its own hive.
         /// </summary>
         private Judgement Session(Change change)
         {
             Match match = Hive.Match(change.Path);
-            if (!match.Success)
+            if (!match.Success || change.Kind != ChangeKinds.Created || _since <= 0)
             {
                 return null;
             }
             string hive = match.Groups[1].Value;
-            string sid = hive.Substring(4);
-            if (change.Kind == ChangeKinds.Deleted && _facts.HasKey(match.Value) == false)
-            {
-                return Judgement.Explain("sign-out of " + sid, null, "explained by the sign-out of " + sid);
-            }
-            if (change.Kind != ChangeKinds.Created || _since <= 0)
-            {
-                return null;
-            }
             string key = change.After.Kind == EntryKinds.Key ? change.Path : RegistryPattern.ParentOf(change.Path);
             // Windows makes this key anew at each sign-in.
             long? signIn = _facts.LastWrite(hive + @"\Volatile Environment");
             bool isOlder = signIn > _since && _facts.LastWrite(key) <= _since;
-            return isOlder ? Judgement.Explain("sign-in of " + sid, null, "explained by the sign-in of " + sid) : null;
+            return isOlder ? Claim("sign-in of " + hive.Substring(4)) : null;
         }
 
+        /// <summary>Of a service of each session, an instance explains what its template has likewise.</summary>
         private Judgement SessionService(Change change)
         {
             Match match = Instance.Match(change.Path);
-            if (!match.Success)
+            if (!match.Success || (change.Kind == ChangeKinds.Modified && change.After.Kind == EntryKinds.Key))
             {
                 return null;
             }
@@ -92,7 +88,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             bool isTemplate = int.TryParse(
                 _facts.Data(template, "Type"), NumberStyles.None, CultureInfo.InvariantCulture, out type) &&
                 (type & UserService) != 0;
-            if (!isTemplate || (change.After != null && !RunsTheSame(match.Value, template)))
+            if (!isTemplate || (change.After != null && !IsOfTemplate(change.After, match, type)))
             {
                 return null;
             }
@@ -101,17 +97,25 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 "explained by the service " + name + ", of which each session gets an instance");
         }
 
-        private bool RunsTheSame(string instance, string template)
+        private bool IsOfTemplate(Entry entry, Match instance, int type)
         {
-            return _facts.Data(instance, "ImagePath") == _facts.Data(template, "ImagePath") &&
-                _facts.Data(instance + @"\Parameters", "ServiceDll") ==
-                _facts.Data(template + @"\Parameters", "ServiceDll") &&
-                _facts.Data(instance, "FailureCommand") == _facts.Data(template, "FailureCommand");
+            string path = instance.Groups[1].Value + entry.Path.Substring(instance.Length);
+            if (entry.Kind == EntryKinds.Key)
+            {
+                return _facts.HasKey(path) == true;
+            }
+            string data = entry.Text("data");
+            string name = RegistryPattern.ValueName(RegistryPattern.NameOf(path));
+            if (name.Equals("Type", StringComparison.OrdinalIgnoreCase) && entry.Path.Length == instance.Length + 5)
+            {
+                return data == (type | UserServiceInstance).ToString(CultureInfo.InvariantCulture);
+            }
+            return data != null && data == _facts.Data(RegistryPattern.ParentOf(path), name);
         }
 
         /// <summary>
         /// Defender installs a driver with each update of its definitions and moves its services with each update of
-        /// its platform, into directories where only it may write.
+        /// its platform, into directories where only it may write. Whoever administrates the host can do it likewise.
         /// </summary>
         private Judgement Antivirus(Change change)
         {
@@ -125,14 +129,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             string defender = _facts.Expand(@"%ProgramData%\Microsoft\Windows Defender\");
             bool isDefenders = command.Program.StartsWith(defender, StringComparison.OrdinalIgnoreCase) &&
                 command.Program.IndexOf(@"\..", StringComparison.Ordinal) < 0;
-            if (!isDefenders)
-            {
-                return null;
-            }
-            IList<string> writers = _facts.Writers(command.Program);
-            return writers != null && writers.Count == 0
-                ? Judgement.Explain("update of Defender", null, "explained by an update of Defender")
-                : null;
+            IList<string> writers = isDefenders ? _facts.Writers(command.Program) : null;
+            return writers != null && writers.Count == 0 ? Claim("update of Defender") : null;
+        }
+
+        private static Judgement Claim(string by)
+        {
+            Judgement claim = Judgement.Explain(by, null, "claimed to come with the " + by);
+            claim.Claimed = true;
+            return claim;
         }
     }
 }

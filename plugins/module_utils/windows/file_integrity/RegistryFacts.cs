@@ -46,11 +46,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private readonly IPathSecurity _files;
         private readonly string _systemRoot;
 
-        public HostRegistryFacts(IRegistry registry, IPathSecurity files)
+        /// <summary>systemRoot: the Windows directory, without a backslash at its end.</summary>
+        public HostRegistryFacts(IRegistry registry, IPathSecurity files, string systemRoot)
         {
             _registry = registry;
             _files = files;
-            _systemRoot = Environment.GetEnvironmentVariable("SystemRoot") ?? @"C:\Windows";
+            _systemRoot = systemRoot;
         }
 
         public string SystemRoot

@@ -86,13 +86,14 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private static bool ReadValues(IRegistryKey key, KeyContent content)
         {
-            for (int index = 0;; index++)
+            // What is added after the count was read belongs to the next run.
+            for (int index = 0; index < content.Information.Values; index++)
             {
                 RegistryValue value;
                 uint status = key.Value(index, out value);
                 if (status == RegistryStatus.NoMoreEntries)
                 {
-                    return index == content.Information.Values;
+                    return false;
                 }
                 if (status != RegistryStatus.ValueTooLarge && !Succeeded(status, content, "its values"))
                 {
@@ -108,17 +109,18 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     content.Values.Add(value);
                 }
             }
+            return true;
         }
 
         private static bool ReadSubkeys(IRegistryKey key, KeyContent content)
         {
-            for (int index = 0;; index++)
+            for (int index = 0; content.Information == null || index < content.Information.Subkeys; index++)
             {
                 string name;
                 uint status = key.Subkey(index, out name);
                 if (status == RegistryStatus.NoMoreEntries)
                 {
-                    return content.Information == null || index == content.Information.Subkeys;
+                    return content.Information == null;
                 }
                 if (!Succeeded(status, content, "its subkeys"))
                 {
@@ -126,6 +128,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 }
                 content.Subkeys.Add(name);
             }
+            return true;
         }
 
         private void ReadSecurity(IRegistryKey key, KeyContent content)

@@ -35,6 +35,9 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
                 Options),
             // Keys that both views share (Microsoft Learn, "Registry Keys Affected by WOW64").
             new Regex(@"^HKLM\\SOFTWARE\\WOW6432Node\\(.+)\0\\Registry\\Machine\\Software\\\1\z", Options),
+            new Regex(
+                @"^HKLM\\SOFTWARE\\Classes\\WOW6432Node\\(.+)\0\\Registry\\Machine\\Software\\Classes\\\1\z",
+                Options),
             new Regex(@"^HKU\\S-1-5-18\0\\Registry\\User\\\.Default\z", Options)
         };
 

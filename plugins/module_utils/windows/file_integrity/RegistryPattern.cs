@@ -8,6 +8,9 @@ using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern
 {
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
+
     /// <summary>
     /// A registry path of a watch: HKLM\KEY or HKU\*\KEY, where * and ? stand for characters of one name, and
     /// KEY\\NAME for values.
@@ -63,69 +66,36 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             return new RegistryPattern(text, hive, names, value);
         }
 
-        /// <summary>Say whether a text has characters that stand for others.</summary>
-        public static bool IsGlob(string text)
-        {
-            return text.IndexOf('*') >= 0 || text.IndexOf('?') >= 0;
-        }
-
-        /// <summary>Say whether a name matches a glob; case does not matter, as in the registry.</summary>
-        public static bool Matches(string glob, string name)
-        {
-            int star = -1;
-            int retry = 0;
-            int position = 0;
-            int index = 0;
-            while (index < name.Length)
-            {
-                if (position < glob.Length && glob[position] == '*')
-                {
-                    star = position++;
-                    retry = index;
-                }
-                else if (position < glob.Length && (glob[position] == '?' || IsSame(glob[position], name[index])))
-                {
-                    position++;
-                    index++;
-                }
-                else if (star >= 0)
-                {
-                    position = star + 1;
-                    index = ++retry;
-                }
-                else
-                {
-                    return false;
-                }
-            }
-            while (position < glob.Length && glob[position] == '*')
-            {
-                position++;
-            }
-            return position == glob.Length;
-        }
-
         /// <summary>
         /// Return the path of a value. A backslash in its name is written &lt;U+005C&gt;, and a name that looks like
         /// that or like the default value's is escaped too: no two values have one path.
         /// </summary>
         public static string ValuePath(string key, string name)
         {
-            if (name.Length == 0)
+            string text = Shown(name);
+            if (name.Length > 0 && string.Equals(name, DefaultValue, StringComparison.OrdinalIgnoreCase))
             {
-                return key + "\\" + DefaultValue;
+                text = "<U+0028>" + name.Substring(1);
             }
-            if (string.Equals(name, DefaultValue, StringComparison.OrdinalIgnoreCase))
+            else if (name.IndexOf('\\') >= 0 || name.IndexOf("<U+", StringComparison.Ordinal) >= 0)
             {
-                return key + "\\<U+0028>" + name.Substring(1);
+                text = name.Replace("<U+", "<U+003C>U+").Replace("\\", "<U+005C>");
             }
-            if (name.IndexOf('\\') < 0 && name.IndexOf("<U+", StringComparison.Ordinal) < 0)
-            {
-                return key + "\\" + name;
-            }
-            StringBuilder text = new StringBuilder(key).Append('\\');
-            text.Append(name.Replace("<U+", "<U+003C>U+").Replace("\\", "<U+005C>"));
-            return text.ToString();
+            return key + "\\" + text;
+        }
+
+        /// <summary>Return the name that a value has in the registry from the last name of its path.</summary>
+        public static string ValueName(string shown)
+        {
+            return shown == DefaultValue
+                ? ""
+                : shown.Replace("<U+0028>", "(").Replace("<U+005C>", "\\").Replace("<U+003C>", "<");
+        }
+
+        /// <summary>Return the name of a value as watches write it: that of the default value is empty.</summary>
+        public static string Shown(string name)
+        {
+            return name.Length == 0 ? DefaultValue : name;
         }
 
         /// <summary>Return the name of the value or key that a path ends in.</summary>
@@ -154,11 +124,6 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
                 default:
                     return null;
             }
-        }
-
-        private static bool IsSame(char left, char right)
-        {
-            return left == right || char.ToUpperInvariant(left) == char.ToUpperInvariant(right);
         }
     }
 
@@ -195,7 +160,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         /// <summary>Say whether a value is left out; the name is the default value's where it is empty.</summary>
         public bool Value(string key, string name)
         {
-            string shown = name.Length == 0 ? RegistryPattern.DefaultValue : name;
+            string shown = RegistryPattern.Shown(name);
             return HasName(shown) || IsListed(_values, key, shown);
         }
 
@@ -203,7 +168,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         {
             foreach (string glob in _names)
             {
-                if (RegistryPattern.Matches(glob, name))
+                if (Glob.Matches(glob, name))
                 {
                     return true;
                 }
@@ -220,7 +185,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             string[] parts = key.Split('\\');
             foreach (RegistryPattern pattern in patterns)
             {
-                if (IsSame(pattern, parts) && (value == null || RegistryPattern.Matches(pattern.Value, value)))
+                if (IsSame(pattern, parts) && (value == null || Glob.Matches(pattern.Value, value)))
                 {
                     return true;
                 }
@@ -236,7 +201,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             }
             for (int index = 0; index < pattern.Names.Length; index++)
             {
-                if (!RegistryPattern.Matches(pattern.Names[index], parts[index + 1]))
+                if (!Glob.Matches(pattern.Names[index], parts[index + 1]))
                 {
                     return false;
                 }

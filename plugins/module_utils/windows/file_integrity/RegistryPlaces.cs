@@ -10,6 +10,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 
     /// <summary>What Windows does with the values of some keys, and so what a change of them means.</summary>
     public sealed class RegistryPlace
@@ -32,7 +33,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         internal const RegexOptions Options =
             RegexOptions.IgnoreCase | RegexOptions.CultureInvariant | RegexOptions.Singleline;
 
-        private readonly Regex _key;
+        // Letters, digits and blanks that stand for themselves, and backslashes.
+        private static readonly Regex Literal = new Regex(
+            @"\G(?:[A-Za-z0-9 ](?![*+?{])|\\\\)*", RegexOptions.CultureInvariant);
+
+        private readonly string _pattern;
+        private Regex _key;
+
+        // What the key has to begin with, as most keys of a host do not: much cheaper than an expression.
+        private readonly string[] _beginnings;
         private readonly string[] _values;
 
         internal RegistryPlace(
@@ -43,13 +52,39 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Techniques = techniques.Split('|');
             Effect = effect;
             IsProgram = isProgram;
-            _key = new Regex("^(?:" + key + @")\z", Options);
+            _pattern = "^(?:" + key + @")\z";
+            _beginnings = Beginnings(key);
             _values = values == null ? null : values.Split('|');
         }
 
         internal bool HasKey(string key)
         {
-            return _key.IsMatch(key);
+            foreach (string beginning in _beginnings)
+            {
+                if (key.StartsWith(beginning, StringComparison.OrdinalIgnoreCase))
+                {
+                    _key = _key ?? new Regex(_pattern, Options);
+                    return _key.IsMatch(key);
+                }
+            }
+            return false;
+        }
+
+        /// <summary>Return the texts with which an expression begins: one, or (?:ONE|OTHER) and what follows.</summary>
+        private static string[] Beginnings(string key)
+        {
+            int position = 0;
+            string[] beginnings = { "" };
+            if (key.StartsWith("(?:", StringComparison.Ordinal))
+            {
+                position = key.IndexOf(')') + 1;
+                beginnings = key.Substring(3, position - 4).Split('|');
+            }
+            Match literal = Literal.Match(key, position);
+            return Array.ConvertAll(beginnings, delegate(string beginning)
+            {
+                return (beginning + literal.Value).Replace(@"\\", @"\");
+            });
         }
 
         internal bool HasValue(string value)
@@ -60,7 +95,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             foreach (string glob in _values)
             {
-                if (value != null && RegistryPattern.Matches(glob, value))
+                if (value != null && Glob.Matches(glob, value))
                 {
                     return true;
                 }
@@ -239,12 +274,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>Return a key without view and control set, and with USER for the hive of an account.</summary>
         public static string Normal(string key)
         {
-            string path = View.Replace(key, "");
+            bool hasView = key.IndexOf("WOW6432Node", StringComparison.OrdinalIgnoreCase) >= 0;
+            string path = hasView ? View.Replace(key, "") : key;
             if (path.StartsWith("HKU", StringComparison.OrdinalIgnoreCase))
             {
                 return User.Replace(path, UserName);
             }
-            return ControlSet.Replace(path, @"HKLM\SYSTEM\CCS");
+            return path.StartsWith(@"HKLM\SYSTEM", StringComparison.OrdinalIgnoreCase)
+                ? ControlSet.Replace(path, @"HKLM\SYSTEM\CCS")
+                : path;
         }
 
         private static string UserName(Match match)

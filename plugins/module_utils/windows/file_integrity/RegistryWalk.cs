@@ -81,6 +81,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
     /// <summary>One run over the keys of one watch: its limits, exclusions, and what was emitted already.</summary>
     public sealed class RegistryWalk
     {
+        // The largest part of the limit that one of them gets.
+        private const int Hives = 10;
+
         private readonly RegistryKeyReader _reader;
         private readonly KeyEntries _entries;
         private readonly Watch _watch;
@@ -90,8 +93,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private readonly int _limit;
         private readonly RegistryExclusions _exclusions;
         private readonly bool _withSecurity;
-        private readonly HashSet<string> _emitted = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        // By case: what .NET takes for the same name can be two names to the registry.
+        private readonly HashSet<string> _emitted = new HashSet<string>(StringComparer.Ordinal);
         private bool _hasLeft;
+        private int _most;
 
         public RegistryWalk(
             RegistryKeyReader reader, KeyEntries entries, Watch watch, ScopeCoverage coverage, Deadline deadline,
@@ -104,6 +109,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             _deadline = deadline;
             _emit = emit;
             _limit = limit;
+            _most = limit;
             _exclusions = new RegistryExclusions(watch.Exclude);
             _withSecurity = watch.Records("owner") || watch.Records("dacl");
         }
@@ -111,7 +117,16 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>Say whether the time or the number of entries of this watch is used up.</summary>
         public bool IsOver
         {
-            get { return _deadline.Passed || _emitted.Count >= _limit; }
+            get { return _deadline.Passed || _emitted.Count >= _most; }
+        }
+
+        /// <summary>
+        /// Allow the hive that is read next a part of the limit only, so that an account which fills its own does not
+        /// keep the others from being read. false: the limit counts again.
+        /// </summary>
+        public void Share(bool isHive)
+        {
+            _most = isHive ? Math.Min(_limit, _emitted.Count + Math.Max(1, _limit / Hives)) : _limit;
         }
 
         /// <summary>Name in the coverage what is left out because the walk is over.</summary>
@@ -119,6 +134,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             Skip(path, _deadline.Passed
                 ? _deadline.Reason
+                : _emitted.Count < _limit
+                ? "the account has more than " + _limit / Hives + " keys and values there, and the rest was not read"
                 : "the watch has more than " + _limit + " keys and values; give it fewer paths or more exclusions");
         }
 
@@ -132,24 +149,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             return _exclusions.Key(path, name);
         }
 
-        /// <summary>Record that a path which the watch names without a glob is not there.</summary>
-        public void Absent(RegistryPattern pattern, string path, int index)
-        {
-            if (RegistryPattern.IsGlob(pattern.Text))
-            {
-                return;
-            }
-            for (int next = index + 1; next < pattern.Names.Length; next++)
-            {
-                path += "\\" + pattern.Names[next];
-            }
-            if (pattern.Value != null)
-            {
-                path += "\\" + pattern.Value;
-            }
-            Emit(new Entry(EntryKinds.Absent, path, new Dictionary<string, object>()), "");
-        }
-
         /// <summary>Read a key that a pattern stands for, and below it as deep as the watch says.</summary>
         public void Start(IRegistryKey key, string path, RegistryPattern pattern)
         {
@@ -161,20 +160,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             KeyContent content = _reader.Read(key, false, true, false);
             Report(content, path);
-            bool isAbsent = true;
             foreach (RegistryValue value in content.Values)
             {
-                string name = value.Name.Length == 0 ? RegistryPattern.DefaultValue : value.Name;
-                if (RegistryPattern.Matches(pattern.Value, name))
+                if (Glob.Matches(pattern.Value, RegistryPattern.Shown(value.Name)))
                 {
-                    isAbsent = false;
                     EmitValue(path, value);
                 }
-            }
-            if (isAbsent && content.Problems.Count == 0 && !RegistryPattern.IsGlob(pattern.Text))
-            {
-                string absent = path + "\\" + pattern.Value;
-                Emit(new Entry(EntryKinds.Absent, absent, new Dictionary<string, object>()), "");
             }
         }
 
@@ -255,34 +246,17 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private void EmitValue(string key, RegistryValue value)
         {
-            if (!IsIncluded(value.Name) || _exclusions.Value(key, value.Name))
+            if (!Glob.IsListed(_watch.Include, RegistryPattern.Shown(value.Name)) || _exclusions.Value(key, value.Name))
             {
                 return;
             }
-            string path = RegistryPattern.ValuePath(key, value.Name);
+            Entry entry = _entries.OfValue(RegistryPattern.ValuePath(key, value.Name), value, _watch);
             if (value.Data == null)
             {
-                Skip(path, "its " + value.Size + " bytes are more than the " + NativeRegistry.LargestValue +
-                    " that are read; only its type and size are compared");
+                _coverage.Skip(entry.Shown, "its " + value.Size + " bytes are more than the " +
+                    NativeRegistry.LargestValue + " that are read; only its type and size are compared");
             }
-            Emit(_entries.OfValue(path, value, _watch), EntryKinds.Value);
-        }
-
-        private bool IsIncluded(string name)
-        {
-            if (_watch.Include.Count == 0)
-            {
-                return true;
-            }
-            string shown = name.Length == 0 ? RegistryPattern.DefaultValue : name;
-            foreach (string glob in _watch.Include)
-            {
-                if (RegistryPattern.Matches(glob, shown))
-                {
-                    return true;
-                }
-            }
-            return false;
+            Emit(entry, EntryKinds.Value);
         }
 
         private void Report(KeyContent content, string path)

@@ -129,7 +129,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 {
                     if (reviewed.Change.Watch == omitted.Key)
                     {
-                        paths.Add(reviewed.Change.Path);
+                        paths.Add(reviewed.Change.Current.Shown);
                     }
                 }
                 detections.Add(Evidence.MassDetection(omitted.Key, _kinds[omitted.Key], paths.Count, paths));
@@ -179,7 +179,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 Change change = reviewed.Change;
                 Dictionary<string, object> described = new Dictionary<string, object>();
                 described["id"] = change.Id;
-                described["path"] = Printable.ShowPath(change.Path);
+                described["path"] = change.Current.Shown;
                 described["kind"] = change.Kind;
                 described["attributes"] = new List<object>(change.Attributes);
                 described["watch"] = change.Watch;
@@ -188,7 +188,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 described["message"] = reviewed.Judgement.Message;
                 if (change.Kind == ChangeKinds.Renamed)
                 {
-                    described["previous_path"] = Printable.ShowPath(change.Before.Path);
+                    described["previous_path"] = change.Before.Shown;
                 }
                 changes.Add(described);
             }
@@ -224,13 +224,40 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
         }
 
+        // The most severe; but whoever writes where one account may write must not crowd out what changed elsewhere.
         private void Shorten()
         {
             _listed.Sort(Reviewed.Compare);
-            if (_listed.Count > _limit)
+            if (_listed.Count <= _limit)
             {
-                _listed.RemoveRange(_limit, _listed.Count - _limit);
+                return;
             }
+            Dictionary<string, int> counts = new Dictionary<string, int>();
+            foreach (Reviewed reviewed in _listed)
+            {
+                counts[Source(reviewed.Change)] = 0;
+            }
+            int share = _limit / (2 * counts.Count);
+            List<Reviewed> first = new List<Reviewed>();
+            List<Reviewed> others = new List<Reviewed>();
+            foreach (Reviewed reviewed in _listed)
+            {
+                string source = Source(reviewed.Change);
+                (counts[source] < share ? first : others).Add(reviewed);
+                counts[source]++;
+            }
+            first.AddRange(others.GetRange(0, _limit - first.Count));
+            first.Sort(Reviewed.Compare);
+            _listed = first;
+        }
+
+        // A watch, and the account below whose profile or hive the change is.
+        private static string Source(Change change)
+        {
+            string[] names = change.Path.Split('\\');
+            bool isOfAccount = names.Length > 2
+                && (names[0] == "HKU" || names[1].Equals("Users", StringComparison.OrdinalIgnoreCase));
+            return change.Watch + "\n" + (isOfAccount ? names[names[0] == "HKU" ? 1 : 2] : "");
         }
 
         // Of new directories and keys the topmost speaks for those below it; each file and value stays a finding.
@@ -295,7 +322,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 List<object> paths = (List<object>)group["paths"];
                 if (paths.Count < ShownPaths)
                 {
-                    paths.Add(Printable.ShowPath(change.Path));
+                    paths.Add(change.Current.Shown);
                 }
             }
 

@@ -217,6 +217,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     }
                     seal = writer.Finish();
                     header.Entries = writer.Entries;
+                    // Windows replaces no file that is open. The lock keeps other writers out.
+                    _opened.Dispose();
                 });
             result["changed"] = true;
             result["written"] = seal;
@@ -250,15 +252,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         }
 
         // Existing entries stay as they are, so that no change that waits for review is accepted.
-        private static IEnumerable<byte[]> Extended(
+        private IEnumerable<byte[]> Extended(
             IEnumerable<byte[]> recorded,
             IEnumerable<byte[]> current,
             IList<Watch> old,
             IList<Watch> wanted,
             Review review)
         {
-            Owners oldOwners = new Owners(old);
-            Owners owners = new Owners(wanted);
+            Owners oldOwners = new Owners(old, _host.Paths);
+            Owners owners = new Owners(wanted, _host.Paths);
             using (IEnumerator<byte[]> before = recorded.GetEnumerator())
             using (IEnumerator<byte[]> now = Noted(current, review).GetEnumerator())
             {
@@ -284,24 +286,19 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private static byte[] Added(byte[] line, Owners oldOwners)
         {
             Entry entry = Lines.Parse(line).Entry;
-            return oldOwners.Owner(entry.Path, IsLeaf(entry)) == null ? line : null;
+            return oldOwners.Owner(entry) == null ? line : null;
         }
 
         private static byte[] Retained(byte[] before, byte[] now, Owners owners)
         {
             RecordedEntry old = Lines.Parse(before);
-            string owner = owners.Owner(old.Entry.Path, IsLeaf(old.Entry));
+            string owner = owners.Owner(old.Entry);
             if (owner == null)
             {
                 return null;
             }
             Entry entry = now == null ? old.Entry : Attributes.Completed(old.Entry, Lines.Parse(now).Entry);
             return Lines.Write(entry, owner, old.Mark);
-        }
-
-        private static bool IsLeaf(Entry entry)
-        {
-            return entry.Kind != EntryKinds.Directory && entry.Kind != EntryKinds.Key;
         }
 
         private static List<Watch> Others(IEnumerable<Watch> old, IEnumerable<Watch> wanted)

@@ -74,6 +74,17 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
         }
 
+        /// <summary>Say whether a watch names a subject among what it left out.</summary>
+        public bool HasSkipped(string watch, string subject)
+        {
+            ScopeCoverage scope;
+            List<object> skipped = ByName.TryGetValue(watch, out scope)
+                ? (List<object>)scope.Entry()["skipped"]
+                : new List<object>();
+            return skipped.Exists(
+                delegate(object item) { return subject.Equals(((Dictionary<string, object>)item)["subject"]); });
+        }
+
         /// <summary>Say of each watch that a user wrote that nothing matched it.</summary>
         public void NoteUnmatched(ICollection<string> defaultNames, Func<string, bool> hasChanges)
         {

@@ -30,7 +30,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
     /// </summary>
     public interface IServicing
     {
-        /// <summary>Say whether a file is a hard link of one in the component store.</summary>
+        /// <summary>Say whether a file is a hard link of one with its name in the component store.</summary>
         bool IsInStore(string path);
 
         /// <summary>The updates of Windows that were installed after a time, the oldest first.</summary>
@@ -79,7 +79,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
             }
             foreach (string name in names)
             {
-                if (name.StartsWith(_store, StringComparison.OrdinalIgnoreCase))
+                if (name.StartsWith(_store, StringComparison.OrdinalIgnoreCase)
+                    && string.Equals(FileOf(name), FileOf(path), StringComparison.OrdinalIgnoreCase))
                 {
                     return true;
                 }
@@ -247,6 +248,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
             string read = new string(text);
             int end = read.IndexOf('\0');
             return end < 0 ? read : read.Substring(0, end);
+        }
+
+        private static string FileOf(string path)
+        {
+            return path.Substring(path.LastIndexOf('\\') + 1);
         }
 
         private static string DirectoryOf(string path)

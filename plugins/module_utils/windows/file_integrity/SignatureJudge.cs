@@ -2,6 +2,8 @@
 // GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
+using System;
+using System.Collections.Generic;
 using System.Globalization;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignatureJudge
@@ -28,6 +30,17 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private const string Compromised = "T1554";
         private const string InvalidSignature = "T1036.001";
         private const string Masquerading = "T1036.005";
+
+        private const string Microsoft = "Microsoft Corporation";
+
+        // SHA-1 thumbprints of the roots that sign Microsoft's own programs (Microsoft PKI repository): Root Authority,
+        // Root Certificate Authority of 2001, 2010 and 2011, Identity Verification 2020.
+        private static readonly HashSet<string> Roots = new HashSet<string>(StringComparer.OrdinalIgnoreCase)
+        {
+            "A43489159A520F0D93D032CCAF37E7FE20A8B419", "CDD4EEAE6000AC7F40C3802C171E30148030C072",
+            "3B1EFD3A66EA28B16697394703A72CA340A05BD5", "8F43288AD272F3103B6FB1428485EA3014C0BCFE",
+            "F40042E2E5F7E8EF8189FED15519AECE42C3BFA2"
+        };
 
         // A directory says little by itself: a vendor's may have free libraries that nobody signed.
         private const int DirectoryAtLeast = 20;
@@ -58,11 +71,20 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public Judgement JudgeEntry(Entry entry, Watch watch)
         {
             string signature = entry.Kind == EntryKinds.File ? entry.Text("signature") : null;
+            string root = entry.Text("signer_root");
+            string organisation = entry.Text("signer_organisation") ?? entry.Text("signer");
+            if (signature == SignatureWords.Valid && root != null && organisation == Microsoft && !Roots.Contains(root))
+            {
+                return Judgement.Raise(
+                    Alert, "high", entry.Shown + " is signed in the name of " + Microsoft +
+                    " by a certificate whose root " + root + " is none of Microsoft's, but is trusted by this host",
+                    Compromised, InvalidSignature);
+            }
             if (signature != SignatureWords.Invalid && signature != SignatureWords.None)
             {
                 return null;
             }
-            string path = Printable.ShowPath(entry.Path);
+            string path = entry.Shown;
             string problem = Problem(entry, signature);
             if (entry.Text("signature_status") == "content_changed")
             {

@@ -83,7 +83,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         /// <summary>
         /// Add signature, signature_status, signer, signer_organisation, signer_thumbprint, signer_root and catalogue
-        /// (bool), of programs also company and file_version, to attributes.
+        /// (bool), of programs also company, original_name and file_version, to attributes.
         /// </summary>
         public void Read(IOpenFile file, string path, bool isExecutable, Dictionary<string, object> attributes)
         {
@@ -100,6 +100,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             if (program != null)
             {
                 Add(attributes, "company", program.Company);
+                Add(attributes, "original_name", program.OriginalName);
                 Add(attributes, "file_version", program.Version);
             }
             bool isKnown = true;

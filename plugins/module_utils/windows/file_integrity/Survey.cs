@@ -45,7 +45,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Func<Stream> temporary)
         {
             _watches = watches;
-            _owners = new Owners(all);
+            _owners = new Owners(all, host.Paths);
             _host = host;
             _classifier = classifier;
             _state = state;
@@ -99,14 +99,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 return;
             }
-            _host.Observe(entry);
             // Whether a program is suspicious is only known when all were seen; only these are judged again.
             bool isCandidate = _classifier.Mark(entry, watch).Length > 0 || entry.Text("signature") == "none"
                 || entry.Text("signature") == "invalid";
-            if (entry.Kind == EntryKinds.Absent && !isCandidate)
-            {
-                return;
-            }
             try
             {
                 _sorter.Add(Lines.Write(entry, watch.Name, isCandidate ? Lines.Suspicious : ""));
@@ -140,7 +135,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             RecordedEntry first = Lines.Parse(one);
             RecordedEntry second = Lines.Parse(other);
-            return _owners.Owner(first.Entry.Path) == second.Watch ? other : one;
+            return _owners.Owner(first.Entry) == second.Watch ? other : one;
         }
     }
 }

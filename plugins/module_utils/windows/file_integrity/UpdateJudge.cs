@@ -19,7 +19,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
     /// <summary>
     /// Explains changed programs: signed now as before by one publisher, whose chain ends in the same certificate, not
     /// older than before, and installed since by an update or a product. Without a record of an installation the change
-    /// is only claimed. Names and versions count as the signature covers them.
+    /// is only claimed. Names and versions count as the signature covers them: another program of the publisher, put
+    /// in the place of this one, is not explained.
     /// </summary>
     public sealed class UpdateJudge : IJudge
     {
@@ -47,14 +48,16 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         public Judgement JudgeChange(Change change, Watch watch)
         {
+            string original = change.After == null ? null : change.After.Text("original_name");
             if (change.Kind != ChangeKinds.Modified || !IsReplaced(change) || !IsSamePublisher(change) ||
-                IsOlder(change))
+                IsOlder(change) || original != change.Before.Text("original_name"))
             {
                 return null;
             }
             string version = change.After.Text("file_version") ?? "";
             string publisher = Printable.Show(Publisher(change.After));
-            Installation installation = Find(change.Path);
+            // Without a name that is signed, another file of the publisher could have taken its place.
+            Installation installation = original == null ? null : Find(change.Path);
             if (installation != null)
             {
                 string name = Printable.Show(installation.Name);

@@ -56,4 +56,68 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             return Attributes.Contains(attribute == "sha256" || attribute == "data" ? "content" : attribute);
         }
     }
+
+    /// <summary>Globs of one name, with * and ? for characters. Case does not matter, as in Windows.</summary>
+    public static class Glob
+    {
+        private static readonly char[] Wildcards = { '*', '?' };
+
+        /// <summary>Say whether a text has characters that stand for others.</summary>
+        public static bool IsGlob(string text)
+        {
+            return text.IndexOfAny(Wildcards) >= 0;
+        }
+
+        /// <summary>Say whether a name matches a glob.</summary>
+        public static bool Matches(string glob, string name)
+        {
+            int star = -1;
+            int retry = 0;
+            int position = 0;
+            int index = 0;
+            while (index < name.Length)
+            {
+                if (position < glob.Length && glob[position] == '*')
+                {
+                    star = position++;
+                    retry = index;
+                }
+                else if (position < glob.Length && (glob[position] == '?' || IsSame(glob[position], name[index])))
+                {
+                    position++;
+                    index++;
+                }
+                else if (star >= 0)
+                {
+                    position = star + 1;
+                    index = ++retry;
+                }
+                else
+                {
+                    return false;
+                }
+            }
+            while (position < glob.Length && glob[position] == '*')
+            {
+                position++;
+            }
+            return position == glob.Length;
+        }
+
+        /// <summary>Say whether one of the globs matches, or there is none.</summary>
+        public static bool IsListed(ICollection<string> globs, string name)
+        {
+            bool isListed = globs == null || globs.Count == 0;
+            foreach (string glob in globs ?? new string[0])
+            {
+                isListed = isListed || Matches(glob, name);
+            }
+            return isListed;
+        }
+
+        private static bool IsSame(char left, char right)
+        {
+            return left == right || char.ToUpperInvariant(left) == char.ToUpperInvariant(right);
+        }
+    }
 }

@@ -9,6 +9,7 @@ using System.Text;
 
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Outcome;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.State;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Apply;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Host;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Look;
@@ -20,6 +21,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 /// </summary>
 public static class Calls
 {
+    private static readonly List<Stream> Held = new List<Stream>();
+
     public static int Main()
     {
         StreamReader input = new StreamReader(Console.OpenStandardInput(), new UTF8Encoding(false));
@@ -40,6 +43,13 @@ public static class Calls
     {
         object value;
         Dictionary<string, object> parameters = (Dictionary<string, object>)asked["params"];
+        if ((string)asked["module"] == "hold")
+        {
+            // As another comparison has it open, until this process ends.
+            StateDirectory state = StateDirectory.Open((string)parameters["state_dir"], "file_integrity", false);
+            Held.Add(state.OpenRead("default.baseline"));
+            return new Dictionary<string, object>();
+        }
         bool checkMode = asked.TryGetValue("check_mode", out value) && true.Equals(value);
         ModuleCall call = new ModuleCall(parameters, checkMode, true);
         Exception unexpected;

@@ -13,8 +13,11 @@ import subprocess
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 
 from tests.integration.windows.file_integrity._modules import APPLY, LOOK, World, alerts, changes, program
+from tests.integration.windows.test_registry import Registry, do
 from tests.support.windows import toolchain
 
 pytestmark = pytest.mark.requires(*toolchain.WINE)
@@ -65,7 +68,7 @@ def test_changes_are_reported_accepted_and_then_gone(world: World) -> None:
         ("created", world.key + "\\below\\created"),
     }
     assert "content" in found[("modified", world.path("changed.txt"))]
-    assert found[("modified", world.key + "\\changed")] == ["content"]
+    assert found[("modified", world.key + "\\changed")] == ["content", "size"]
     # The directory is one finding with what is below it, but each file stays its own.
     assert len(looked["detections"]) == len(found)
     renamed = next(change for change in looked["changes"] if change["kind"] == "renamed")
@@ -260,6 +263,61 @@ def test_a_kill_at_any_moment_leaves_the_old_baseline(world: World) -> None:
     assert world.look()["changes"] == []
     names = set(os.listdir(world.baseline().parent))
     assert names <= {"default.baseline", "default.lock"}, names
+
+
+def test_a_comparison_that_takes_long_keeps_nobody_from_accepting(world: World) -> None:
+    world.apply()
+    world.set_value("changed", "after")
+    world.set_value("created", "after")
+    accept = world.params(accept=["all"], reason="r", accepted_by="a")
+    hold: tuple[str, dict[str, t.Any], bool] = ("hold", world.params(), False)
+    _held, accepted, looked = world.call(hold, (APPLY, accept, False), (LOOK, world.params(), False))
+    assert accepted["accepted_count"] == 2, accepted
+    assert looked["changes"] == []
+    assert set(os.listdir(world.baseline().parent)) == {"default.baseline", "default.lock"}
+
+
+_HOSTILE = (
+    "nul\0name",
+    "half\ud800",
+    "new\nline\rreturn",
+    "\x1b[2J\x1b]0;title\x07",
+    "\u202egnp.exe",
+    "C:\\Users",
+    "<U+005C>",
+    "(default)",
+    "",
+    '","v","value","key",{},""]',
+    "HKLM\\SOFTWARE\\other: was accepted",
+    "{{ lookup('pipe', 'id') }}",
+)
+
+
+def test_hostile_names_are_reported_shown_and_accepted(world: World) -> None:
+    registry = Registry()
+    write = [do("Write", world.key, name, 1, f"before {name}") for name in _HOSTILE]
+    registry.run(*write)
+    world.apply()
+    # What most programs cannot open is an alert as long as nobody accepts it.
+    assert [change["alert"] for change in world.look()["changes"]] == ["hidden_registry_entry"] * 2
+    registry.run(*(do("Write", world.key, name, 1, "after") for name in _HOSTILE))
+    changed = world.look()
+    assert {change["kind"] for change in changed["changes"]} == {"modified"}
+    assert len({change["path"] for change in changed["changes"]}) == len(_HOSTILE)
+    assert all(change["path"].isprintable() for change in changed["changes"])
+    findings = events.findings(changed["detections"], catalogue.load(), events.Device("host"), 1.0)
+    assert len({finding["finding_info"]["uid"] for finding in findings}) == len(findings) == len(_HOSTILE)
+    assert [finding["unmapped"].get("notes") for finding in findings] == [None] * len(_HOSTILE)
+    paths = [change["path"] for change in changed["changes"]]
+    accepted, looked = world.call(
+        (APPLY, world.params(accept=paths, reason="r", accepted_by="a"), False), (LOOK, world.params(), False)
+    )
+    assert accepted["accepted_count"] == len(_HOSTILE)
+    assert looked["changes"] == []
+    registry.run(*(do("DeleteValue", world.key, name) for name in _HOSTILE))
+    deleted = world.look()
+    assert [change["kind"] for change in deleted["changes"]] == ["deleted"] * len(_HOSTILE)
+    registry.run(do("Delete", world.key))
 
 
 @pytest.mark.requires("root", "command:mount")

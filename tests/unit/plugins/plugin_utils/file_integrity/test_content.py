@@ -169,10 +169,16 @@ def test_an_error_names_the_watch_and_the_field(watch: t.Any, message: str) -> N
 
 
 def test_a_default_that_is_disabled_must_exist() -> None:
-    with pytest.raises(
-        ContentError, match="disabled_watches: 'corn' is not a default watch; there are access_control, "
-    ):
+    with pytest.raises(ContentError, match="disabled_watches: 'corn' is not a default watch; did you mean cron"):
         file_integrity.merge_watches(file_integrity.load_watches(), ["corn"], [])
+
+
+def test_one_list_of_disabled_watches_serves_the_hosts_of_all_platforms() -> None:
+    disabled = ["cron", "run_keys"]
+    for platform, name in ((file_integrity.LINUX, "cron"), (file_integrity.WINDOWS, "run_keys")):
+        defaults = file_integrity.load_watches(platform)
+        merged = file_integrity.merge_watches(defaults, disabled, [], platform)
+        assert [watch["name"] for watch in defaults if watch not in merged] == [name]
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,12 @@ def test_every_watch_says_how_severe_a_change_is_and_what_attackers_do_there() -
         assert "windows" in catalogue.load().alert(watch["alert"]["id"]).platforms, watch["name"]
 
 
+def test_no_name_that_an_attacker_chooses_is_left_out() -> None:
+    # A bare name leaves out keys and files of that name at every level, as an add-in named LoadBehavior.
+    bare = [glob for watch in windows_watches.load_watches() for glob in watch.get("exclude", ()) if "\\" not in glob]
+    assert bare == []
+
+
 def test_users_add_and_disable_watches() -> None:
     mine = {"name": "shop", "paths": "C:\\Shop", "registry": ["HKLM\\SOFTWARE\\Shop\\\\Key"], "recurse": "1"}
     defaults = content.load_watches(content.WINDOWS)

@@ -63,6 +63,10 @@ def test_a_reason_is_one_line(reason: str, line: str) -> None:
         ("container:shop:1", "container:shop:12!openssl", True),
         ("/opt", "/opt/a.war", False),
         ("/opt", "/optional", True),
+        ("C:\\App", "C:\\App\\a.exe", False),
+        ("C:\\App", "C:\\Apple", True),
+        ("HKU\\S-1-5-21-1", "HKU\\S-1-5-21-1\\Software\\Run", False),
+        ("C:\\\\App", "C:\\\\App\\\\a.exe", False),
     ],
 )
 def test_what_was_skipped_keeps_all_that_is_in_it(skipped: str, subject: str, is_gone: bool) -> None:
