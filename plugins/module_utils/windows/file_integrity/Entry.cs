@@ -16,9 +16,12 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         public const string Link = "link";
         public const string Key = "key";
         public const string Value = "value";
+
+        /// <summary>An instance in the repository of WMI: WMI\NAMESPACE\CLASS.KEY="x".</summary>
+        public const string Wmi = "wmi";
     }
 
-    /// <summary>One file, directory, registry key or value as it was recorded or is now.</summary>
+    /// <summary>One file, directory, registry key or value, or instance of WMI as it was recorded or is now.</summary>
     public sealed class Entry
     {
         public readonly string Kind;

@@ -1,0 +1,349 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+using System;
+using System.Collections.Generic;
+using System.Security.Principal;
+using System.Text;
+using System.Threading;
+
+//NoWarn -Name CS1702 -CLR Core
+
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.WmiCollector
+{
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Wmi;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Deadline;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ICollector;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryData;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
+
+    /// <summary>Reads the event subscriptions of WMI: consumers and their providers, filters and bindings.</summary>
+    public sealed class WmiCollector : ICollector
+    {
+        public const string Filter = "__EventFilter";
+        public const string Binding = "__FilterToConsumerBinding";
+
+        /// <summary>In characters. Of a longer property this much is recorded; the digest has all of it.</summary>
+        public const int LongestText = 4096;
+
+        private readonly Func<IWmi> _open;
+        private readonly double _seconds;
+        private readonly int _limit;
+        private readonly Dictionary<string, string> _triggers =
+            new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+
+        private readonly List<Reading> _readings = new List<Reading>();
+        private bool _isUnclear;
+
+        /// <summary>
+        /// open: begins a session. seconds: how long one reading may take. limit: how many namespaces are read, how
+        /// many instances of a class in one of them, and a tenth of the instances in all.
+        /// </summary>
+        public WmiCollector(Func<IWmi> open, double seconds = 60, int limit = 2000)
+        {
+            _open = open;
+            _seconds = seconds;
+            _limit = limit;
+        }
+
+        public void Collect(Watch watch, ScopeCoverage coverage, Deadline deadline, Action<Entry> emit)
+        {
+            if (watch.Wmi.Count == 0)
+            {
+                return;
+            }
+            double left = deadline.Seconds > 0 ? Math.Max(0, deadline.Seconds - deadline.Elapsed) : double.MaxValue;
+            Reading reading = new Reading(_open, watch, _limit);
+            // A call can block for as long as the service or a provider wants; then its thread is left behind.
+            Thread thread = new Thread(reading.Run) { IsBackground = true };
+            thread.Start();
+            if (!thread.Join(TimeSpan.FromSeconds(Math.Min(left, _seconds))))
+            {
+                reading.Stop(left < _seconds ? deadline.Reason : "it was not read within " + _seconds + " s");
+            }
+            foreach (KeyValuePair<string, string> problem in reading.Problems)
+            {
+                coverage.Skip(Printable.ShowPath(problem.Key), problem.Value);
+            }
+            if (!reading.HasRead && reading.Problems.Count > 0 && watch.Paths.Count + watch.Registry.Count == 0)
+            {
+                coverage.Fail("WMI could not be asked: " + reading.Problems[0].Value);
+            }
+            _readings.Add(reading);
+            Bind(reading.Instances);
+            foreach (KeyValuePair<string, WmiInstance> instance in reading.Instances)
+            {
+                Entry entry = EntryOf(instance.Key, instance.Value);
+                if (!WmiWatch.IsExcluded(watch, entry.Path))
+                {
+                    coverage.Examined++;
+                    emit(entry);
+                }
+            }
+        }
+
+        /// <summary>
+        /// Return the query that starts a consumer, "" where it is not known, null where nothing starts the consumer.
+        /// </summary>
+        public string Trigger(Entry consumer)
+        {
+            string query;
+            return _triggers.TryGetValue(consumer.Path, out query) ? query : _isUnclear ? "" : null;
+        }
+
+        /// <summary>Say of an entry that was not read whether it is there; null where that is not known.</summary>
+        public bool? Exists(Entry entry)
+        {
+            string path = entry.Text("namespace") ?? "";
+            bool isGone = _readings.Exists(delegate(Reading reading) { return reading.IsGone(path); });
+            return isGone ? false : (bool?)null;
+        }
+
+        private void Bind(List<KeyValuePair<string, WmiInstance>> instances)
+        {
+            Dictionary<string, string> queries = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+            HashSet<string> paths = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+            foreach (KeyValuePair<string, WmiInstance> instance in instances)
+            {
+                string path = PathOf(instance.Key, instance.Value);
+                paths.Add(path);
+                queries[path] = Shown(Property(instance.Value, "Query"));
+            }
+            foreach (KeyValuePair<string, WmiInstance> instance in instances)
+            {
+                if (instance.Value.Class != Binding)
+                {
+                    continue;
+                }
+                string consumer = Resolve(Property(instance.Value, "Consumer"), instance.Key);
+                string query;
+                queries.TryGetValue(Resolve(Property(instance.Value, "Filter"), instance.Key), out query);
+                _triggers[consumer] = query ?? "";
+                // WMI knows more ways to write a path: one that names nothing that was read can stand for anything.
+                _isUnclear |= !paths.Contains(consumer);
+            }
+        }
+
+        // \\HOST\root\x:CLASS.KEY="y" or, in the binding's own namespace, CLASS.KEY="y".
+        private static string Resolve(string reference, string place)
+        {
+            int quote = reference.IndexOf('"');
+            int colon = reference.LastIndexOf(':', quote < 0 ? Math.Max(0, reference.Length - 1) : quote);
+            string before = colon < 0 ? place : reference.Substring(0, colon);
+            int host = before.StartsWith(@"\\", StringComparison.Ordinal) ? before.IndexOf('\\', 2) : -1;
+            return @"WMI\" + before.Substring(host + 1) + "\\" + reference.Substring(colon + 1);
+        }
+
+        private static string Property(WmiInstance instance, string name)
+        {
+            object value;
+            return instance.Properties.TryGetValue(name, out value) ? value as string ?? "" : "";
+        }
+
+        private static string PathOf(string place, WmiInstance instance)
+        {
+            string path = @"WMI\" + place + "\\" + (instance.RelativePath ?? instance.Class);
+            return path.Length <= LongestText ? path : path.Substring(0, LongestText) + " " + Digest(path);
+        }
+
+        private static Entry EntryOf(string place, WmiInstance instance)
+        {
+            Dictionary<string, object> attributes = new Dictionary<string, object>();
+            Dictionary<string, object> whole = new Dictionary<string, object>();
+            Dictionary<string, object> data = new Dictionary<string, object>();
+            foreach (KeyValuePair<string, object> property in instance.Properties)
+            {
+                byte[] bytes = property.Value as byte[];
+                if (property.Value != null && property.Key != "CreatorSID")
+                {
+                    object value = bytes == null ? property.Value : BitConverter.ToString(bytes);
+                    whole[property.Key] = value;
+                    data[property.Key] = Shown(value as string ?? Json.Write(value));
+                }
+                else if (bytes != null)
+                {
+                    attributes["owner"] = Account(bytes);
+                }
+            }
+            string content = Json.Write(whole);
+            attributes["namespace"] = place;
+            attributes["class"] = instance.Class;
+            attributes["sha256"] = Digest(content);
+            attributes["size"] = (long)content.Length;
+            attributes["data"] = data;
+            return new Entry(EntryKinds.Wmi, PathOf(place, instance), attributes);
+        }
+
+        private static string Shown(string text)
+        {
+            return RegistryData.Safe(text.Length <= LongestText ? text : text.Substring(0, LongestText) + "...");
+        }
+
+        private static string Account(byte[] sid)
+        {
+            try
+            {
+                return new SecurityIdentifier(sid, 0).Value;
+            }
+            catch (ArgumentException)
+            {
+                return BitConverter.ToString(sid);
+            }
+        }
+
+        private static string Digest(string text)
+        {
+            using (RegistryData digests = new RegistryData())
+            {
+                return digests.Digest(Encoding.Unicode.GetBytes(text));
+            }
+        }
+
+        /// <summary>One reading, on a thread of its own until it is stopped.</summary>
+        private sealed class Reading
+        {
+            private const int Running = 4;
+            private const string Below = "__NAMESPACE";
+
+            private static readonly string[] Classes =
+            {
+                "__EventConsumer", Filter, Binding, "__EventConsumerProviderRegistration", Below
+            };
+
+            // Where attackers and Microsoft's examples put them: these are read first.
+            private static readonly string[] Usual = { @"root\cimv2", @"root\default", @"root\subscription" };
+
+            private readonly Func<IWmi> _open;
+            private readonly Watch _watch;
+            private readonly int _limit;
+            private readonly List<string> _namespaces = new List<string> { "root" };
+            private readonly HashSet<string> _complete = new HashSet<string>();
+            private bool _isListed;
+            private bool _isOver;
+
+            /// <summary>What was read, with its namespace.</summary>
+            public readonly List<KeyValuePair<string, WmiInstance>> Instances =
+                new List<KeyValuePair<string, WmiInstance>>();
+
+            public readonly List<KeyValuePair<string, string>> Problems = new List<KeyValuePair<string, string>>();
+
+            public Reading(Func<IWmi> open, Watch watch, int limit)
+            {
+                _open = open;
+                _watch = watch;
+                _limit = limit;
+            }
+
+            public bool HasRead
+            {
+                get { return _complete.Count > 0; }
+            }
+
+            /// <summary>Change nothing any more.</summary>
+            public void Stop(string reason)
+            {
+                Skip("WMI", reason);
+                lock (Problems)
+                {
+                    _isOver = true;
+                }
+            }
+
+            /// <summary>Say whether what was not read of a namespace is not there.</summary>
+            public bool IsGone(string path)
+            {
+                return WmiWatch.Covers(_watch, path) && !_isOver
+                    && (_complete.Contains(path) || (_isListed && !_namespaces.Contains(path)));
+            }
+
+            public void Run()
+            {
+                try
+                {
+                    using (IWmi wmi = _open())
+                    {
+                        _isListed = wmi.ServiceState() == Running;
+                        if (!_isListed)
+                        {
+                            Skip("WMI", "its service Winmgmt is not running, and a scan does not start it");
+                            return;
+                        }
+                        for (int index = 0; index < _namespaces.Count; index++)
+                        {
+                            Read(wmi, _namespaces[index]);
+                        }
+                    }
+                }
+                catch (Exception error)
+                {
+                    // Whatever it is, it would end the whole process.
+                    _isListed = false;
+                    Skip("WMI", error.Message);
+                }
+            }
+
+            private void Skip(string subject, string reason)
+            {
+                lock (Problems)
+                {
+                    if (!_isOver)
+                    {
+                        Problems.Add(new KeyValuePair<string, string>(subject, reason));
+                    }
+                }
+            }
+
+            private void Read(IWmi wmi, string path)
+            {
+                bool isWatched = WmiWatch.Covers(_watch, path);
+                bool isComplete = isWatched;
+                int status = 0;
+                for (int index = isWatched ? 0 : Classes.Length - 1; index < Classes.Length && !_isOver; index++)
+                {
+                    List<WmiInstance> instances = new List<WmiInstance>();
+                    bool isList = Classes[index] == Below;
+                    int most = isList ? _limit - _namespaces.Count : Math.Min(_limit, 10 * _limit - Instances.Count);
+                    bool hasFailed = status < 0 && status != WmiStatus.InvalidClass;
+                    status = hasFailed ? status : wmi.Instances(path, Classes[index], most, instances);
+                    isComplete &= status == 0;
+                    _isListed &= status == 0 || !isList;
+                    if (status != 0 && !hasFailed)
+                    {
+                        Skip(path + "\\" + Classes[index], WmiStatus.Describe(status));
+                    }
+                    lock (Problems)
+                    {
+                        Take(path, isList, instances);
+                    }
+                }
+                if (isComplete)
+                {
+                    _complete.Add(path);
+                }
+            }
+
+            private void Take(string path, bool isList, List<WmiInstance> instances)
+            {
+                foreach (WmiInstance instance in instances)
+                {
+                    string child = path + "\\" + Property(instance, "Name");
+                    if (!isList && !_isOver)
+                    {
+                        Instances.Add(new KeyValuePair<string, WmiInstance>(path, instance));
+                    }
+                    else if (!_isOver && WmiWatch.Reaches(_watch, child))
+                    {
+                        bool isUsual = Array.IndexOf(Usual, child.ToLowerInvariant()) >= 0;
+                        _namespaces.Insert(isUsual ? 1 : _namespaces.Count, child);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Text;
+
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.WmiJudge
+{
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.CommandLine;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryData;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryFacts;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.WmiCollector;
+
+    /// <summary>Says what event subscriptions of WMI, and the files that it compiles again, mean (T1546.003).</summary>
+    public sealed class WmiJudge : IJudge
+    {
+        public const string Alert = "persistence_wmi";
+
+        private const int LongestCommand = 400;
+        private const int LongestQuery = 200;
+        private const int LargestMof = 4 << 20;
+
+        // Whatever class has them: of a class that is derived from the usual ones, WMI runs them as well.
+        private static readonly string[] Commands =
+        {
+            "ExecutablePath", "CommandLineTemplate", "ScriptFileName", "ScriptText"
+        };
+
+        // Windows brings these: all that is not null, false, 0 or empty, as Get-WmiObject shows it.
+        private static readonly string[] OfWindows =
+        {
+            "NTEventLogEventConsumer.Name=\"SCM Event Log Consumer\"|EventType=1|Name=SCM Event Log Consumer|" +
+            "NameOfUserSIDProperty=sid|SourceName=Service Control Manager",
+            "__EventFilter.Name=\"SCM Event Log Filter\"|EventNamespace=root\\cimv2|Name=SCM Event Log Filter|" +
+            "Query=select * from MSFT_SCMEventLogEvent|QueryLanguage=WQL",
+            "__FilterToConsumerBinding.Consumer=\"NTEventLogEventConsumer.Name=\\\"SCM Event Log Consumer\\\"\"," +
+            "Filter=\"__EventFilter.Name=\\\"SCM Event Log Filter\\\"\"|Consumer=NTEventLogEventConsumer.Name=" +
+            "\"SCM Event Log Consumer\"|Filter=__EventFilter.Name=\"SCM Event Log Filter\""
+        };
+
+        // Of Windows 7; what it runs is not there, and whoever puts it there runs it.
+        private const string KernelCapture =
+            "CommandLineEventConsumer.Name=\"BVTConsumer\"|CommandLineTemplate=cscript KernCap.vbs|Name=BVTConsumer|" +
+            "Priority=32|WorkingDirectory=C:\\tools\\kernrate";
+
+        private readonly IRegistryFacts _facts;
+        private readonly Func<Entry, string> _trigger;
+        private readonly Func<string, byte[]> _read;
+
+        /// <summary>trigger: what <see cref="WmiCollector.Trigger"/> says. read: returns a file, null if it cannot.
+        /// </summary>
+        public WmiJudge(IRegistryFacts facts, Func<Entry, string> trigger, Func<string, byte[]> read = null)
+        {
+            _facts = facts;
+            _trigger = trigger;
+            _read = read ?? ReadFile;
+        }
+
+        public Judgement JudgeEntry(Entry entry, Watch watch)
+        {
+            string command = entry.Kind == EntryKinds.Wmi ? Command(entry) : null;
+            string query = command == null ? null : _trigger(entry);
+            bool isHarmless = query != null && Content(entry).Equals(KernelCapture, StringComparison.OrdinalIgnoreCase)
+                && _facts.FileExists(@"C:\tools\kernrate\KernCap.vbs") == false;
+            if (query == null || isHarmless)
+            {
+                return null;
+            }
+            string suspicion = Suspicion(entry);
+            string message = Printable.ShowPath(entry.Path) + " runs '" + Shorten(command, LongestCommand) + "'" +
+                (query == "" ? "" : " on '" + Shorten(query, LongestQuery) + "'") +
+                (suspicion == null ? ": check who made it" : ", and " + suspicion);
+            return Judgement.Raise(Alert, suspicion == null ? "medium" : "high", message, "T1546.003");
+        }
+
+        public Judgement JudgeChange(Change change, Watch watch)
+        {
+            Entry entry = change.Current;
+            if (entry.Kind == EntryKinds.Wmi)
+            {
+                return Instance(change, entry);
+            }
+            string directory = _facts.SystemRoot + @"\System32\wbem\AutoRecover\";
+            bool isMof = entry.Kind == EntryKinds.File && change.After != null && change.Kind != ChangeKinds.Renamed
+                && change.Path.StartsWith(directory, StringComparison.OrdinalIgnoreCase)
+                && Array.TrueForAll(change.Attributes, IsOfContent) && IsPlainMof(change.After);
+            return !isMof ? null : Judgement.Raise(
+                Alert, "low", Printable.ShowPath(change.Path) + " was " + change.Kind +
+                ": WMI compiles it again when its repository is lost; it defines no event subscription", "T1546.003");
+        }
+
+        private static Judgement Instance(Change change, Entry entry)
+        {
+            string path = Printable.ShowPath(entry.Path);
+            if (change.Kind == ChangeKinds.Created && Array.IndexOf(OfWindows, Content(entry)) >= 0)
+            {
+                return Judgement.Explain("Windows", null, "explained by Windows, which logs its services' events so");
+            }
+            string command = Command(entry);
+            string type = entry.Text("class");
+            string effect = command != null ? "it runs '" + Shorten(command, LongestCommand) + "'"
+                : type == WmiCollector.Filter ? "it waits for '" + Shorten(Property(entry, "Query"), LongestQuery) + "'"
+                : type == WmiCollector.Binding ? "an event of this filter starts this consumer"
+                : "check what it does with events";
+            bool isSmall = change.After == null || (type == WmiCollector.Filter && change.Before == null);
+            string severity = isSmall ? "low" : command != null ? "high" : "medium";
+            string verb = change.After == null ? " was deleted: before, " : " was " + change.Kind + ": ";
+            return Judgement.Raise(Alert, severity, path + verb + effect, "T1546.003");
+        }
+
+        private string Suspicion(Entry entry)
+        {
+            string suspicion = null;
+            foreach (string name in Commands)
+            {
+                string text = Property(entry, name);
+                bool isCut = text.Length > WmiCollector.LongestText && name != "ScriptText";
+                suspicion = suspicion ?? (isCut ? "no command is so long: what it starts is hidden in it" :
+                    CommandLine.Parse(Printable.ParsePath(text), _facts.SystemRoot, _facts.Expand).Suspicion());
+            }
+            return suspicion;
+        }
+
+        // What a consumer runs; null for one that runs nothing.
+        private static string Command(Entry entry)
+        {
+            List<string> commands = new List<string>();
+            foreach (string name in Commands)
+            {
+                string text = Property(entry, name);
+                if (text.Length > 0)
+                {
+                    commands.Add(text);
+                }
+            }
+            return commands.Count == 0 ? null : string.Join(" | ", commands);
+        }
+
+        private static string Property(Entry entry, string name)
+        {
+            foreach (KeyValuePair<string, object> property in Data(entry))
+            {
+                if (property.Key.Equals(name, StringComparison.OrdinalIgnoreCase))
+                {
+                    return property.Value as string ?? "";
+                }
+            }
+            return "";
+        }
+
+        private static Dictionary<string, object> Data(Entry entry)
+        {
+            object data;
+            entry.Attributes.TryGetValue("data", out data);
+            return data as Dictionary<string, object> ?? new Dictionary<string, object>();
+        }
+
+        private static string Content(Entry entry)
+        {
+            List<string> names = new List<string>(Data(entry).Keys);
+            names.Sort(string.CompareOrdinal);
+            string prefix = @"WMI\root\subscription\";
+            bool isUsual = entry.Path.StartsWith(prefix, StringComparison.OrdinalIgnoreCase);
+            string content = isUsual ? entry.Path.Substring(prefix.Length) : entry.Path;
+            foreach (string name in names)
+            {
+                string text = Property(entry, name);
+                if (Array.IndexOf(new[] { "", "false", "0", "[]", "[\"\"]" }, text) < 0)
+                {
+                    content += "|" + name + "=" + text.Replace(@"\\", @"\");
+                }
+            }
+            return content;
+        }
+
+        private static bool IsOfContent(string attribute)
+        {
+            return Array.IndexOf(new[] { "content", "size", "mtime", "created", "attributes" }, attribute) >= 0;
+        }
+
+        // As it was recorded, and without what makes a subscription, in text of any encoding.
+        private bool IsPlainMof(Entry entry)
+        {
+            byte[] content = _read(entry.Path);
+            if (content == null)
+            {
+                return false;
+            }
+            using (RegistryData digests = new RegistryData())
+            {
+                if (digests.Digest(content) != entry.Text("sha256"))
+                {
+                    return false;
+                }
+            }
+            string text = Encoding.GetEncoding(28591).GetString(content).Replace("\0", "");
+            bool isPlain = !text.StartsWith("FOMB", StringComparison.Ordinal);
+            foreach (string name in new[] { "EventConsumer", "EventFilter", "FilterToConsumer" })
+            {
+                isPlain &= text.IndexOf(name, StringComparison.OrdinalIgnoreCase) < 0;
+            }
+            return isPlain;
+        }
+
+        private static byte[] ReadFile(string path)
+        {
+            try
+            {
+                return new FileInfo(path).Length > LargestMof ? null : File.ReadAllBytes(path);
+            }
+            catch (Exception error)
+            {
+                if (error is IOException || error is UnauthorizedAccessException || error is ArgumentException
+                    || error is NotSupportedException)
+                {
+                    return null;
+                }
+                throw;
+            }
+        }
+
+        private static string Shorten(string text, int longest)
+        {
+            return text.Length <= longest ? text : text.Substring(0, longest) + "...";
+        }
+    }
+}
