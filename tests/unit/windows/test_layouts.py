@@ -140,7 +140,7 @@ _KERNEL_OFFSETS = {
 # FILE.CLASS.CONSTANT: the table of methods of a COM interface, and the method whose position in it this is.
 _SLOTS = {
     "Wmi.NativeWmi.ConnectServerSlot": ("IWbemLocatorVtbl", "ConnectServer"),
-    "Wmi.NativeWmi.CreateInstanceEnumSlot": ("IWbemServicesVtbl", "CreateInstanceEnum"),
+    "Wmi.NativeWmi.ExecQuerySlot": ("IWbemServicesVtbl", "ExecQuery"),
     "Wmi.NativeWmi.EnumNextSlot": ("IEnumWbemClassObjectVtbl", "Next"),
     "Wmi.NativeWmi.GetSlot": ("IWbemClassObjectVtbl", "Get"),
     "Wmi.NativeWmi.BeginEnumerationSlot": ("IWbemClassObjectVtbl", "BeginEnumeration"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import json
 import pathlib
 import typing as t
 
@@ -306,13 +307,15 @@ def test_a_provider_of_consumers_is_reported() -> None:
     assert [severity for severity, _message in found(compare(host(), wmi)).values()] == ["medium"]
 
 
-@pytest.mark.parametrize("state", [0, 1, 3, 7])
-def test_a_service_that_does_not_run_is_coverage_and_deletes_nothing(state: int) -> None:
+@pytest.mark.parametrize(
+    ("state", "reason"), [(0, "cannot be read"), (1, "not running"), (3, "not running"), (7, "not running")]
+)
+def test_a_service_that_does_not_run_is_coverage_and_deletes_nothing(state: int, reason: str) -> None:
     stopped = {"state": state}
     result = collect(stopped)
     assert result["asked"] == []
     assert result["coverage"]["status"] == "not_checked"
-    assert "Winmgmt is not running" in result["coverage"]["reason"]
+    assert reason in result["coverage"]["reason"]
     assert compare(attack(), stopped)["detections"] == []
 
 
@@ -384,19 +387,32 @@ def test_names_and_texts_are_bounded_escaped_and_masked() -> None:
     trigger = event_filter("t")
     result = collect(host([evil], [trigger], [binding(evil[1], trigger[1])]))
     (entry,) = [entry for entry in result["entries"] if "CommandLineEventConsumer" in entry["path"][:60]]
-    assert len(entry["path"]) < 4300
+    assert len(entry["path"]) < 2200
     data = entry["attributes"]["data"]["CommandLineTemplate"]
     assert "hunter2" not in str(result)
     assert data.startswith("x.exe --password=*** <U+001B>[2J")
-    assert len(data) < 4200
+    assert len(data) < 2200
     assert "\u202e" not in entry["message"]
-    assert len(entry["message"]) < 6000
+    assert len(entry["message"]) < 3000
     other = command(name + "2", "x.exe")
     paths = [entry["path"] for entry in collect(host([evil, other]))["entries"]]
     assert len(set(paths)) == len(paths), "what is cut stays told apart"
     # The digest is over all of it.
     longer = command(name, "x.exe --password=hunter2 \x1b[2J" + "y" * 100_001)
     assert len(compare(host([evil]), host([longer]))["detections"]) == 1
+
+
+def test_a_class_with_endless_properties_hides_no_command_and_damages_no_baseline() -> None:
+    properties = {f"A{number}{'x' * 90}": "\u202e" * 5000 for number in range(5000)}
+    trigger = event_filter("t")
+    for more in (properties, {"A" * 100_000: "x"}, dict(list(properties.items())[:60])):
+        evil = command("x", "cmd /c C:\\Tools\\x.exe", **more)
+        result = collect(host([evil], [trigger], [binding(evil[1], trigger[1])]))
+        ((severity, message),) = suspicious(result)
+        assert (severity, "'cmd /c C:\\Tools\\x.exe'" in message) == ("medium", True)
+        assert len(json.dumps(result["entries"])) < 20_000
+    deep = {**host(), "root": namespaces("subscription", "n" * 1001)}
+    assert skipped(collect(deep)) == [(f"root\\{'n' * 995}", "its path is too long")]
 
 
 def test_a_watch_reads_only_its_namespaces() -> None:

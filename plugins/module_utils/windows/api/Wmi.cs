@@ -29,13 +29,18 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.W
         {
             switch (unchecked((uint)status))
             {
-                case More: return "there are too many";
-                case TimedOut: return "WMI does not answer in time";
-                case 0x80041003: case 0x80070005: return "access is denied";
-                case 0x8004100E: return "there is no such namespace";
-                case 0x80041010: return "there is no such class";
-                case 0x800706BA: return "the service does not answer";
-                default: return "WMI returned error 0x" + status.ToString("X8");
+                case More:
+                    return "there are too many";
+                case TimedOut:
+                    return "WMI does not answer in time";
+                case 0x80041003:
+                    return "access is denied";
+                case 0x8004100E:
+                    return "there is no such namespace";
+                case 0x80041010:
+                    return "there is no such class";
+                default:
+                    return "WMI returned error 0x" + status.ToString("X8");
             }
         }
     }
@@ -58,7 +63,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.W
     {
         // Positions in the vtables of IWbemLocator, IWbemServices, IEnumWbemClassObject and IWbemClassObject.
         private const int ConnectServerSlot = 3;
-        private const int CreateInstanceEnumSlot = 18;
+        private const int ExecQuerySlot = 20;
         private const int EnumNextSlot = 4;
         private const int GetSlot = 4;
         private const int BeginEnumerationSlot = 8;
@@ -67,8 +72,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.W
         // At most two minutes instead of for ever (WBEM_FLAG_CONNECT_USE_MAX_WAIT).
         private const int MaxWait = 0x80;
 
-        // WBEM_FLAG_RETURN_IMMEDIATELY and WBEM_FLAG_FORWARD_ONLY; deep is 0.
-        private const int SemiSynchronous = 0x10 | 0x20;
+        // WBEM_FLAG_RETURN_IMMEDIATELY, WBEM_FLAG_FORWARD_ONLY and WBEM_FLAG_ENSURE_LOCATABLE.
+        private const int SemiSynchronous = 0x10 | 0x20 | 0x100;
         private const int NonSystemOnly = 0x40;
         private const int NoMoreData = 0x40005;
         private const int NextMilliseconds = 5000;
@@ -83,8 +88,9 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.W
             IntPtr self, [MarshalAs(UnmanagedType.BStr)] string path, IntPtr user, IntPtr password, IntPtr locale,
             int flags, IntPtr authority, IntPtr context, out IntPtr services);
 
-        private delegate int CreateInstanceEnum(
-            IntPtr self, [MarshalAs(UnmanagedType.BStr)] string name, int flags, IntPtr context, out IntPtr instances);
+        private delegate int ExecQuery(
+            IntPtr self, [MarshalAs(UnmanagedType.BStr)] string language, [MarshalAs(UnmanagedType.BStr)] string query,
+            int flags, IntPtr context, out IntPtr instances);
 
         private delegate int EnumNext(IntPtr self, int milliseconds, int count, out IntPtr instance, out int returned);
 
@@ -140,8 +146,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.W
             IntPtr list = IntPtr.Zero;
             if (status == 0)
             {
-                status = Slot<CreateInstanceEnum>(_services, CreateInstanceEnumSlot)(
-                    _services, name, SemiSynchronous, IntPtr.Zero, out list);
+                status = Slot<ExecQuery>(_services, ExecQuerySlot)(
+                    _services, "WQL", "SELECT * FROM " + name, SemiSynchronous, IntPtr.Zero, out list);
             }
             if (status != 0)
                 return status;
@@ -246,7 +252,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.W
                 return (double)(float)value;
             Array elements = value as Array;
             if (elements == null)
-                return value is IConvertible ? (object)Convert.ToInt64(value) : null;
+                return value is IConvertible ? (object)Convert.ToInt64(value) : value.GetType().Name;
             List<object> list = new List<object>();
             foreach (object element in elements)
                 list.Add(Plain(element));

@@ -29,8 +29,18 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public const string Filter = "__EventFilter";
         public const string Binding = "__FilterToConsumerBinding";
 
+        /// <summary>Properties that say what a consumer runs. Of a class derived from the usual ones, too.</summary>
+        public static readonly string[] Commands =
+        {
+            "ExecutablePath", "CommandLineTemplate", "ScriptFileName", "ScriptText"
+        };
+
         /// <summary>In characters. Of a longer property this much is recorded; the digest has all of it.</summary>
-        public const int LongestText = 4096;
+        public const int LongestText = 2048;
+
+        // In characters: all properties beside the commands, as a finding shows them.
+        private const int Room = 8192;
+        private const int LongestNamespace = 1000;
 
         private readonly Func<IWmi> _open;
         private readonly double _seconds;
@@ -149,7 +159,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private static string PathOf(string place, WmiInstance instance)
         {
             string path = @"WMI\" + place + "\\" + (instance.RelativePath ?? instance.Class);
-            return path.Length <= LongestText ? path : path.Substring(0, LongestText) + " " + Digest(path);
+            return path.Length <= LongestText ? path : path.Substring(0, LongestText) + " " + Digest(Json.Write(path));
         }
 
         private static Entry EntryOf(string place, WmiInstance instance)
@@ -157,6 +167,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Dictionary<string, object> attributes = new Dictionary<string, object>();
             Dictionary<string, object> whole = new Dictionary<string, object>();
             Dictionary<string, object> data = new Dictionary<string, object>();
+            int room = Room;
             foreach (KeyValuePair<string, object> property in instance.Properties)
             {
                 byte[] bytes = property.Value as byte[];
@@ -164,7 +175,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 {
                     object value = bytes == null ? property.Value : BitConverter.ToString(bytes);
                     whole[property.Key] = value;
-                    data[property.Key] = Shown(value as string ?? Json.Write(value));
+                    string text = Shown(value as string ?? Json.Write(value));
+                    bool isCommand = IsCommand(property.Key);
+                    room -= isCommand ? 0 : property.Key.Length + text.Length;
+                    if (isCommand || room >= 0)
+                    {
+                        data[property.Key] = text;
+                    }
                 }
                 else if (bytes != null)
                 {
@@ -173,7 +190,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             string content = Json.Write(whole);
             attributes["namespace"] = place;
-            attributes["class"] = instance.Class;
+            attributes["class"] = Shown(instance.Class ?? "");
             attributes["sha256"] = Digest(content);
             attributes["size"] = (long)content.Length;
             attributes["data"] = data;
@@ -183,6 +200,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private static string Shown(string text)
         {
             return RegistryData.Safe(text.Length <= LongestText ? text : text.Substring(0, LongestText) + "...");
+        }
+
+        private static bool IsCommand(string name)
+        {
+            return Array.Exists(
+                Commands, delegate(string other) { return other.Equals(name, StringComparison.OrdinalIgnoreCase); });
         }
 
         private static string Account(byte[] sid)
@@ -268,10 +291,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 {
                     using (IWmi wmi = _open())
                     {
-                        _isListed = wmi.ServiceState() == Running;
+                        int state = wmi.ServiceState();
+                        _isListed = state == Running;
                         if (!_isListed)
                         {
-                            Skip("WMI", "its service Winmgmt is not running, and a scan does not start it");
+                            Skip("WMI", state == 0 ? "the state of its service Winmgmt cannot be read"
+                                : "its service Winmgmt is not running, and a scan does not start it");
                             return;
                         }
                         for (int index = 0; index < _namespaces.Count; index++)
@@ -336,6 +361,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     if (!isList && !_isOver)
                     {
                         Instances.Add(new KeyValuePair<string, WmiInstance>(path, instance));
+                    }
+                    else if (!_isOver && child.Length > LongestNamespace)
+                    {
+                        _isListed = false;
+                        Skip(child.Substring(0, LongestNamespace), "its path is too long");
                     }
                     else if (!_isOver && WmiWatch.Reaches(_watch, child))
                     {

@@ -29,12 +29,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private const int LongestQuery = 200;
         private const int LargestMof = 4 << 20;
 
-        // Whatever class has them: of a class that is derived from the usual ones, WMI runs them as well.
-        private static readonly string[] Commands =
-        {
-            "ExecutablePath", "CommandLineTemplate", "ScriptFileName", "ScriptText"
-        };
-
         // Windows brings these: all that is not null, false, 0 or empty, as Get-WmiObject shows it.
         private static readonly string[] OfWindows =
         {
@@ -51,6 +45,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private const string KernelCapture =
             "CommandLineEventConsumer.Name=\"BVTConsumer\"|CommandLineTemplate=cscript KernCap.vbs|Name=BVTConsumer|" +
             "Priority=32|WorkingDirectory=C:\\tools\\kernrate";
+
+        private static readonly Dictionary<string, object> NoData = new Dictionary<string, object>();
 
         private readonly IRegistryFacts _facts;
         private readonly Func<Entry, string> _trigger;
@@ -90,9 +86,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 return Instance(change, entry);
             }
             string directory = _facts.SystemRoot + @"\System32\wbem\AutoRecover\";
-            bool isMof = entry.Kind == EntryKinds.File && change.After != null && change.Kind != ChangeKinds.Renamed
-                && change.Path.StartsWith(directory, StringComparison.OrdinalIgnoreCase)
-                && Array.TrueForAll(change.Attributes, IsOfContent) && IsPlainMof(change.After);
+            bool isWritten = change.Kind == ChangeKinds.Created || change.Kind == ChangeKinds.Modified;
+            bool isMof = isWritten && entry.Kind == EntryKinds.File
+                && change.Path.StartsWith(directory, StringComparison.OrdinalIgnoreCase) && Array.TrueForAll(change.Attributes, IsOfContent)
+                && IsPlainMof(entry);
             return !isMof ? null : Judgement.Raise(
                 Alert, "low", Printable.ShowPath(change.Path) + " was " + change.Kind +
                 ": WMI compiles it again when its repository is lost; it defines no event subscription", "T1546.003");
@@ -120,7 +117,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private string Suspicion(Entry entry)
         {
             string suspicion = null;
-            foreach (string name in Commands)
+            foreach (string name in WmiCollector.Commands)
             {
                 string text = Property(entry, name);
                 bool isCut = text.Length > WmiCollector.LongestText && name != "ScriptText";
@@ -133,50 +130,41 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         // What a consumer runs; null for one that runs nothing.
         private static string Command(Entry entry)
         {
-            List<string> commands = new List<string>();
-            foreach (string name in Commands)
-            {
-                string text = Property(entry, name);
-                if (text.Length > 0)
-                {
-                    commands.Add(text);
-                }
-            }
-            return commands.Count == 0 ? null : string.Join(" | ", commands);
+            string[] texts = Array.ConvertAll(
+                WmiCollector.Commands, delegate(string name) { return Property(entry, name); });
+            texts = Array.FindAll(texts, delegate(string text) { return text.Length > 0; });
+            return texts.Length == 0 ? null : string.Join(" | ", texts);
         }
 
         private static string Property(Entry entry, string name)
         {
-            foreach (KeyValuePair<string, object> property in Data(entry))
-            {
-                if (property.Key.Equals(name, StringComparison.OrdinalIgnoreCase))
-                {
-                    return property.Value as string ?? "";
-                }
-            }
-            return "";
+            string text;
+            return Data(entry).TryGetValue(name, out text) ? text : "";
         }
 
-        private static Dictionary<string, object> Data(Entry entry)
+        private static SortedDictionary<string, string> Data(Entry entry)
         {
+            SortedDictionary<string, string> texts =
+                new SortedDictionary<string, string>(StringComparer.OrdinalIgnoreCase);
             object data;
             entry.Attributes.TryGetValue("data", out data);
-            return data as Dictionary<string, object> ?? new Dictionary<string, object>();
+            foreach (KeyValuePair<string, object> property in data as Dictionary<string, object> ?? NoData)
+            {
+                texts[property.Key] = property.Value as string ?? "";
+            }
+            return texts;
         }
 
         private static string Content(Entry entry)
         {
-            List<string> names = new List<string>(Data(entry).Keys);
-            names.Sort(string.CompareOrdinal);
             string prefix = @"WMI\root\subscription\";
             bool isUsual = entry.Path.StartsWith(prefix, StringComparison.OrdinalIgnoreCase);
             string content = isUsual ? entry.Path.Substring(prefix.Length) : entry.Path;
-            foreach (string name in names)
+            foreach (KeyValuePair<string, string> property in Data(entry))
             {
-                string text = Property(entry, name);
-                if (Array.IndexOf(new[] { "", "false", "0", "[]", "[\"\"]" }, text) < 0)
+                if (Array.IndexOf(new[] { "", "false", "0", "[]", "[\"\"]" }, property.Value) < 0)
                 {
-                    content += "|" + name + "=" + text.Replace(@"\\", @"\");
+                    content += "|" + property.Key + "=" + property.Value.Replace(@"\\", @"\");
                 }
             }
             return content;
@@ -217,14 +205,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 return new FileInfo(path).Length > LargestMof ? null : File.ReadAllBytes(path);
             }
-            catch (Exception error)
+            catch (Exception)
             {
-                if (error is IOException || error is UnauthorizedAccessException || error is ArgumentException
-                    || error is NotSupportedException)
-                {
-                    return null;
-                }
-                throw;
+                // Whatever it is, the file counts as one that holds subscriptions.
+                return null;
             }
         }
 
