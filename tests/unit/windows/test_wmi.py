@@ -338,6 +338,19 @@ def test_what_cannot_be_read_is_coverage(replies: Wmi, subject: str, reason: str
     assert len(suspicious(result)) == 1
 
 
+def test_a_consumer_whose_binding_may_be_unread_counts_as_bound() -> None:
+    evil = command("x", "C:\\Tools\\x.exe")
+    wmi = host([evil])
+    assert suspicious(collect(wmi)) == []
+    wmi["root\\default"] = {BINDING: DENIED}
+    assert [severity for severity, _message in suspicious(collect(wmi))] == ["medium"]
+
+
+def test_a_namespace_without_a_name_is_no_loop() -> None:
+    wmi = host(more={"root\\default": namespaces("")})
+    assert collect(wmi)["coverage"]["status"] == "checked"
+
+
 def test_what_was_not_read_is_not_deleted() -> None:
     def denied(name: str) -> Wmi:
         wmi = host()

@@ -153,7 +153,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             private readonly string _glob;
 
-            public WmiArea(Watch watch, string glob) : base(watch, glob.Split('\\'))
+            // In a namespace * also stands for backslashes: what is before it says how specific the glob is.
+            public WmiArea(Watch watch, string glob)
+                : base(watch, glob.Split('*', '?')[0].TrimEnd('\\').Split('\\'))
             {
                 _glob = glob;
             }

@@ -38,6 +38,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>In characters. Of a longer property this much is recorded; the digest has all of it.</summary>
         public const int LongestText = 2048;
 
+        private static readonly HashSet<string> CommandNames =
+            new HashSet<string>(Commands, StringComparer.OrdinalIgnoreCase);
+
         // In characters: all properties beside the commands, as a finding shows them.
         private const int Room = 8192;
         private const int LongestNamespace = 1000;
@@ -87,6 +90,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             _readings.Add(reading);
             Bind(reading.Instances);
+            // What was not read can be a binding.
+            _isUnclear |= reading.Problems.Count > 0;
             foreach (KeyValuePair<string, WmiInstance> instance in reading.Instances)
             {
                 Entry entry = EntryOf(instance.Key, instance.Value);
@@ -176,7 +181,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     object value = bytes == null ? property.Value : BitConverter.ToString(bytes);
                     whole[property.Key] = value;
                     string text = Shown(value as string ?? Json.Write(value));
-                    bool isCommand = IsCommand(property.Key);
+                    bool isCommand = CommandNames.Contains(property.Key);
                     room -= isCommand ? 0 : property.Key.Length + text.Length;
                     if (isCommand || room >= 0)
                     {
@@ -200,12 +205,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private static string Shown(string text)
         {
             return RegistryData.Safe(text.Length <= LongestText ? text : text.Substring(0, LongestText) + "...");
-        }
-
-        private static bool IsCommand(string name)
-        {
-            return Array.Exists(
-                Commands, delegate(string other) { return other.Equals(name, StringComparison.OrdinalIgnoreCase); });
         }
 
         private static string Account(byte[] sid)
@@ -309,7 +308,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 {
                     // Whatever it is, it would end the whole process.
                     _isListed = false;
-                    Skip("WMI", error.Message);
+                    Skip("WMI", Printable.ShowPath(error.Message));
                 }
             }
 
@@ -357,7 +356,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 foreach (WmiInstance instance in instances)
                 {
-                    string child = path + "\\" + Property(instance, "Name");
+                    string name = Property(instance, "Name");
+                    string child = path + "\\" + name;
                     if (!isList && !_isOver)
                     {
                         Instances.Add(new KeyValuePair<string, WmiInstance>(path, instance));
@@ -367,7 +367,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                         _isListed = false;
                         Skip(child.Substring(0, LongestNamespace), "its path is too long");
                     }
-                    else if (!_isOver && WmiWatch.Reaches(_watch, child))
+                    else if (!_isOver && name.Length > 0 && WmiWatch.Reaches(_watch, child))
                     {
                         bool isUsual = Array.IndexOf(Usual, child.ToLowerInvariant()) >= 0;
                         _namespaces.Insert(isUsual ? 1 : _namespaces.Count, child);

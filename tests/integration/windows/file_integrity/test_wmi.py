@@ -100,6 +100,14 @@ def test_a_subscription_from_before_the_baseline_is_reported_until_it_is_accepte
     assert silent["detections"] == []
 
 
+def test_of_two_watches_the_one_with_the_more_specific_namespace_has_a_subscription(world: World) -> None:
+    world.watches = [{"name": "other", "wmi": ["ROOT\\Subscription"]}, *world.watches]
+    params = world.params()
+    first, found = run((APPLY, params, recorded.host()), (LOOK, params, recorded.attack()))
+    assert first["baseline"]["entries"] == 3
+    assert {change["watch"] for change in found["changes"]} == {"other"}
+
+
 def test_the_module_itself_asks_this_machine(world: World) -> None:
     made = world.apply()
     assert made["baseline"]["entries"] == 0
