@@ -131,28 +131,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         /// <summary>Say whether a watch covers a namespace (root\cimv2).</summary>
         public static bool Covers(Watch watch, string path)
         {
-            foreach (string glob in watch.Wmi)
-            {
-                if (Glob.Matches(glob, path))
-                {
-                    return !IsExcluded(watch, @"WMI\" + path);
-                }
-            }
-            return false;
-        }
-
-        /// <summary>Say whether a watch covers a namespace or can cover one below it.</summary>
-        public static bool Reaches(Watch watch, string path)
-        {
-            bool reaches = false;
-            foreach (string glob in watch.Wmi)
-            {
-                int end = glob.IndexOfAny(new[] { '*', '?' });
-                string start = end < 0 ? glob : glob.Substring(0, end);
-                reaches |= start.StartsWith(path, StringComparison.OrdinalIgnoreCase) ||
-                    (end >= 0 && path.StartsWith(start, StringComparison.OrdinalIgnoreCase));
-            }
-            return reaches && !IsExcluded(watch, @"WMI\" + path);
+            return Glob.IsListed(watch.Wmi, path) && !IsExcluded(watch, @"WMI\" + path);
         }
 
         /// <summary>Say whether a watch leaves out a path (WMI\root\cimv2\...) or a namespace above it.</summary>

@@ -29,29 +29,28 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public const string Filter = "__EventFilter";
         public const string Binding = "__FilterToConsumerBinding";
 
-        /// <summary>Properties that say what a consumer runs. Of a class derived from the usual ones, too.</summary>
+        /// <summary>In characters. Of a longer property this much is recorded; the digest has all of it.</summary>
+        public const int LongestText = 2048;
+
+        /// <summary>Properties that say what a consumer runs, also one of a class of somebody's own.</summary>
         public static readonly string[] Commands =
         {
             "ExecutablePath", "CommandLineTemplate", "ScriptFileName", "ScriptText"
         };
 
-        /// <summary>In characters. Of a longer property this much is recorded; the digest has all of it.</summary>
-        public const int LongestText = 2048;
-
         private static readonly HashSet<string> CommandNames =
             new HashSet<string>(Commands, StringComparer.OrdinalIgnoreCase);
 
-        // In characters: all properties beside the commands, as a finding shows them.
+        // In characters, of all properties beside the commands: findings show them.
         private const int Room = 8192;
-        private const int LongestNamespace = 1000;
 
         private readonly Func<IWmi> _open;
         private readonly double _seconds;
         private readonly int _limit;
+        private readonly List<Reading> _readings = new List<Reading>();
         private readonly Dictionary<string, string> _triggers =
             new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 
-        private readonly List<Reading> _readings = new List<Reading>();
         private bool _isUnclear;
 
         /// <summary>
@@ -68,38 +67,27 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public void Collect(Watch watch, ScopeCoverage coverage, Deadline deadline, Action<Entry> emit)
         {
             if (watch.Wmi.Count == 0)
-            {
                 return;
-            }
             double left = deadline.Seconds > 0 ? Math.Max(0, deadline.Seconds - deadline.Elapsed) : double.MaxValue;
-            Reading reading = new Reading(_open, watch, _limit);
+            Reading reading = new Reading(watch, _limit);
             // A call can block for as long as the service or a provider wants; then its thread is left behind.
-            Thread thread = new Thread(reading.Run) { IsBackground = true };
+            Thread thread = new Thread(delegate() { reading.Run(_open); }) { IsBackground = true };
             thread.Start();
             if (!thread.Join(TimeSpan.FromSeconds(Math.Min(left, _seconds))))
-            {
                 reading.Stop(left < _seconds ? deadline.Reason : "it was not read within " + _seconds + " s");
-            }
             foreach (KeyValuePair<string, string> problem in reading.Problems)
-            {
-                coverage.Skip(Printable.ShowPath(problem.Key), problem.Value);
-            }
+                coverage.Skip(Printable.ShowPath(problem.Key), Printable.ShowPath(problem.Value));
             if (!reading.HasRead && reading.Problems.Count > 0 && watch.Paths.Count + watch.Registry.Count == 0)
-            {
-                coverage.Fail("WMI could not be asked: " + reading.Problems[0].Value);
-            }
+                coverage.Fail("WMI could not be asked: " + Printable.ShowPath(reading.Problems[0].Value));
             _readings.Add(reading);
-            Bind(reading.Instances);
-            // What was not read can be a binding.
-            _isUnclear |= reading.Problems.Count > 0;
+            Bind(reading);
             foreach (KeyValuePair<string, WmiInstance> instance in reading.Instances)
             {
                 Entry entry = EntryOf(instance.Key, instance.Value);
-                if (!WmiWatch.IsExcluded(watch, entry.Path))
-                {
-                    coverage.Examined++;
-                    emit(entry);
-                }
+                if (WmiWatch.IsExcluded(watch, entry.Path))
+                    continue;
+                coverage.Examined++;
+                emit(entry);
             }
         }
 
@@ -115,34 +103,29 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>Say of an entry that was not read whether it is there; null where that is not known.</summary>
         public bool? Exists(Entry entry)
         {
-            string path = entry.Text("namespace") ?? "";
+            string path = entry.Text("namespace");
             bool isGone = _readings.Exists(delegate(Reading reading) { return reading.IsGone(path); });
             return isGone ? false : (bool?)null;
         }
 
-        private void Bind(List<KeyValuePair<string, WmiInstance>> instances)
+        private void Bind(Reading reading)
         {
             Dictionary<string, string> queries = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
-            HashSet<string> paths = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
-            foreach (KeyValuePair<string, WmiInstance> instance in instances)
-            {
-                string path = PathOf(instance.Key, instance.Value);
-                paths.Add(path);
-                queries[path] = Shown(Property(instance.Value, "Query"));
-            }
-            foreach (KeyValuePair<string, WmiInstance> instance in instances)
+            foreach (KeyValuePair<string, WmiInstance> instance in reading.Instances)
+                queries[PathOf(instance.Key, instance.Value)] = Shown(Property(instance.Value, "Query"));
+            foreach (KeyValuePair<string, WmiInstance> instance in reading.Instances)
             {
                 if (instance.Value.Class != Binding)
-                {
                     continue;
-                }
                 string consumer = Resolve(Property(instance.Value, "Consumer"), instance.Key);
                 string query;
                 queries.TryGetValue(Resolve(Property(instance.Value, "Filter"), instance.Key), out query);
                 _triggers[consumer] = query ?? "";
                 // WMI knows more ways to write a path: one that names nothing that was read can stand for anything.
-                _isUnclear |= !paths.Contains(consumer);
+                _isUnclear |= !queries.ContainsKey(consumer);
             }
+            // What was not read can be a binding.
+            _isUnclear |= reading.Problems.Count > 0;
         }
 
         // \\HOST\root\x:CLASS.KEY="y" or, in the binding's own namespace, CLASS.KEY="y".
@@ -176,21 +159,17 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             foreach (KeyValuePair<string, object> property in instance.Properties)
             {
                 byte[] bytes = property.Value as byte[];
-                if (property.Value != null && property.Key != "CreatorSID")
+                object value = bytes == null ? property.Value : BitConverter.ToString(bytes);
+                if (property.Key == "CreatorSID" && IsSid(bytes))
+                    attributes["owner"] = new SecurityIdentifier(bytes, 0).Value;
+                else if (value != null)
                 {
-                    object value = bytes == null ? property.Value : BitConverter.ToString(bytes);
-                    whole[property.Key] = value;
                     string text = Shown(value as string ?? Json.Write(value));
                     bool isCommand = CommandNames.Contains(property.Key);
                     room -= isCommand ? 0 : property.Key.Length + text.Length;
-                    if (isCommand || room >= 0)
-                    {
-                        data[property.Key] = text;
-                    }
-                }
-                else if (bytes != null)
-                {
-                    attributes["owner"] = Account(bytes);
+                    whole[property.Key] = value;
+                    bool isShown = isCommand || room >= 0;
+                    data[isShown ? property.Key : "..."] = isShown ? text : "more properties";
                 }
             }
             string content = Json.Write(whole);
@@ -202,35 +181,28 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             return new Entry(EntryKinds.Wmi, PathOf(place, instance), attributes);
         }
 
+        private static bool IsSid(byte[] bytes)
+        {
+            return bytes != null && bytes.Length >= 8 && bytes[0] == 1 && bytes[1] <= 15
+                && bytes.Length == 8 + 4 * bytes[1];
+        }
+
         private static string Shown(string text)
         {
             return RegistryData.Safe(text.Length <= LongestText ? text : text.Substring(0, LongestText) + "...");
         }
 
-        private static string Account(byte[] sid)
-        {
-            try
-            {
-                return new SecurityIdentifier(sid, 0).Value;
-            }
-            catch (ArgumentException)
-            {
-                return BitConverter.ToString(sid);
-            }
-        }
-
         private static string Digest(string text)
         {
             using (RegistryData digests = new RegistryData())
-            {
                 return digests.Digest(Encoding.Unicode.GetBytes(text));
-            }
         }
 
-        /// <summary>One reading, on a thread of its own until it is stopped.</summary>
+        /// <summary>One reading, on a thread of its own until it is stopped. Namespaces are in lower case.</summary>
         private sealed class Reading
         {
             private const int Running = 4;
+            private const int LongestNamespace = 1000;
             private const string Below = "__NAMESPACE";
 
             private static readonly string[] Classes =
@@ -238,28 +210,32 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 "__EventConsumer", Filter, Binding, "__EventConsumerProviderRegistration", Below
             };
 
-            // Where attackers and Microsoft's examples put them: these are read first.
-            private static readonly string[] Usual = { @"root\cimv2", @"root\default", @"root\subscription" };
-
-            private readonly Func<IWmi> _open;
             private readonly Watch _watch;
             private readonly int _limit;
-            private readonly List<string> _namespaces = new List<string> { "root" };
             private readonly HashSet<string> _complete = new HashSet<string>();
+            private readonly List<string> _namespaces = new List<string>();
+            private readonly bool _isForAll;
             private bool _isListed;
             private bool _isOver;
+
+            public readonly List<KeyValuePair<string, string>> Problems = new List<KeyValuePair<string, string>>();
 
             /// <summary>What was read, with its namespace.</summary>
             public readonly List<KeyValuePair<string, WmiInstance>> Instances =
                 new List<KeyValuePair<string, WmiInstance>>();
 
-            public readonly List<KeyValuePair<string, string>> Problems = new List<KeyValuePair<string, string>>();
-
-            public Reading(Func<IWmi> open, Watch watch, int limit)
+            public Reading(Watch watch, int limit)
             {
-                _open = open;
                 _watch = watch;
                 _limit = limit;
+                List<string> globs = new List<string>(watch.Wmi);
+                _isForAll = globs.Exists(Glob.IsGlob);
+                // Every Windows has these, and attackers and Microsoft's examples use them: they come first.
+                foreach (string usual in new[] { @"root\subscription", @"root\default", @"root\cimv2" })
+                    Add(usual, WmiWatch.Covers(watch, usual));
+                Add("root", _isForAll);
+                foreach (string glob in globs)
+                    Add(glob, !Glob.IsGlob(glob));
             }
 
             public bool HasRead
@@ -272,54 +248,36 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 Skip("WMI", reason);
                 lock (Problems)
-                {
                     _isOver = true;
-                }
             }
 
             /// <summary>Say whether what was not read of a namespace is not there.</summary>
             public bool IsGone(string path)
             {
-                return WmiWatch.Covers(_watch, path) && !_isOver
+                return !_isOver && WmiWatch.Covers(_watch, path)
                     && (_complete.Contains(path) || (_isListed && !_namespaces.Contains(path)));
             }
 
-            public void Run()
+            public void Run(Func<IWmi> open)
             {
                 try
                 {
-                    using (IWmi wmi = _open())
+                    using (IWmi wmi = open())
                     {
                         int state = wmi.ServiceState();
-                        _isListed = state == Running;
-                        if (!_isListed)
-                        {
+                        _isListed = _isForAll && state == Running;
+                        for (int index = 0; index < _namespaces.Count && state == Running; index++)
+                            Read(wmi, _namespaces[index]);
+                        if (state != Running)
                             Skip("WMI", state == 0 ? "the state of its service Winmgmt cannot be read"
                                 : "its service Winmgmt is not running, and a scan does not start it");
-                            return;
-                        }
-                        for (int index = 0; index < _namespaces.Count; index++)
-                        {
-                            Read(wmi, _namespaces[index]);
-                        }
                     }
                 }
                 catch (Exception error)
                 {
                     // Whatever it is, it would end the whole process.
                     _isListed = false;
-                    Skip("WMI", Printable.ShowPath(error.Message));
-                }
-            }
-
-            private void Skip(string subject, string reason)
-            {
-                lock (Problems)
-                {
-                    if (!_isOver)
-                    {
-                        Problems.Add(new KeyValuePair<string, string>(subject, reason));
-                    }
+                    Skip("WMI", error.Message);
                 }
             }
 
@@ -327,51 +285,55 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 bool isWatched = WmiWatch.Covers(_watch, path);
                 bool isComplete = isWatched;
-                int status = 0;
-                for (int index = isWatched ? 0 : Classes.Length - 1; index < Classes.Length && !_isOver; index++)
+                foreach (string name in Classes)
                 {
+                    bool isList = name == Below;
+                    if (_isOver || !(isList ? _isForAll : isWatched))
+                        continue;
                     List<WmiInstance> instances = new List<WmiInstance>();
-                    bool isList = Classes[index] == Below;
                     int most = isList ? _limit - _namespaces.Count : Math.Min(_limit, 10 * _limit - Instances.Count);
-                    bool hasFailed = status < 0 && status != WmiStatus.InvalidClass;
-                    status = hasFailed ? status : wmi.Instances(path, Classes[index], most, instances);
+                    int status = wmi.Instances(path, name, most, instances);
+                    bool isFailed = status < 0 && status != WmiStatus.InvalidClass;
                     isComplete &= status == 0;
-                    _isListed &= status == 0 || !isList;
-                    if (status != 0 && !hasFailed)
-                    {
-                        Skip(path + "\\" + Classes[index], WmiStatus.Describe(status));
-                    }
+                    _isListed &= status == 0 || !(isList || isFailed);
+                    if (status != 0)
+                        Skip(path + "\\" + name, WmiStatus.Describe(status));
+                    if (isFailed)
+                        break;
                     lock (Problems)
-                    {
-                        Take(path, isList, instances);
-                    }
+                        instances.ForEach(delegate(WmiInstance instance) { Take(path, isList, instance); });
                 }
                 if (isComplete)
-                {
                     _complete.Add(path);
-                }
             }
 
-            private void Take(string path, bool isList, List<WmiInstance> instances)
+            private void Take(string path, bool isList, WmiInstance instance)
             {
-                foreach (WmiInstance instance in instances)
+                string name = Property(instance, "Name");
+                if (isList)
                 {
-                    string name = Property(instance, "Name");
                     string child = path + "\\" + name;
-                    if (!isList && !_isOver)
-                    {
-                        Instances.Add(new KeyValuePair<string, WmiInstance>(path, instance));
-                    }
-                    else if (!_isOver && child.Length > LongestNamespace)
-                    {
-                        _isListed = false;
-                        Skip(child.Substring(0, LongestNamespace), "its path is too long");
-                    }
-                    else if (!_isOver && name.Length > 0 && WmiWatch.Reaches(_watch, child))
-                    {
-                        bool isUsual = Array.IndexOf(Usual, child.ToLowerInvariant()) >= 0;
-                        _namespaces.Insert(isUsual ? 1 : _namespaces.Count, child);
-                    }
+                    Add(child, name.Length > 0 && !WmiWatch.IsExcluded(_watch, @"WMI\" + child));
+                }
+                else if (!_isOver)
+                    Instances.Add(new KeyValuePair<string, WmiInstance>(path, instance));
+            }
+
+            private void Add(string path, bool isWanted)
+            {
+                string lower = path.ToLowerInvariant();
+                if (isWanted && path.Length > LongestNamespace)
+                    Skip(path.Substring(0, LongestNamespace), "its path is too long");
+                else if (isWanted && !_namespaces.Contains(lower))
+                    _namespaces.Add(lower);
+            }
+
+            private void Skip(string subject, string reason)
+            {
+                lock (Problems)
+                {
+                    if (!_isOver)
+                        Problems.Add(new KeyValuePair<string, string>(subject, reason));
                 }
             }
         }

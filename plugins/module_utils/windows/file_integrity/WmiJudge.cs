@@ -28,23 +28,27 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private const int LongestCommand = 400;
         private const int LongestQuery = 200;
         private const int LargestMof = 4 << 20;
+        private const string Usual = @"WMI\root\subscription\";
+
+        private static readonly string[] OfContent = { "content", "size", "mtime", "created", "attributes" };
 
         // Windows brings these: all that is not null, false, 0 or empty, as Get-WmiObject shows it.
         private static readonly string[] OfWindows =
         {
-            "NTEventLogEventConsumer.Name=\"SCM Event Log Consumer\"|EventType=1|Name=SCM Event Log Consumer|" +
+            Usual + "NTEventLogEventConsumer.Name=\"SCM Event Log Consumer\"|EventType=1|Name=SCM Event Log Consumer|" +
             "NameOfUserSIDProperty=sid|SourceName=Service Control Manager",
-            "__EventFilter.Name=\"SCM Event Log Filter\"|EventNamespace=root\\cimv2|Name=SCM Event Log Filter|" +
-            "Query=select * from MSFT_SCMEventLogEvent|QueryLanguage=WQL",
-            "__FilterToConsumerBinding.Consumer=\"NTEventLogEventConsumer.Name=\\\"SCM Event Log Consumer\\\"\"," +
-            "Filter=\"__EventFilter.Name=\\\"SCM Event Log Filter\\\"\"|Consumer=NTEventLogEventConsumer.Name=" +
-            "\"SCM Event Log Consumer\"|Filter=__EventFilter.Name=\"SCM Event Log Filter\""
+            Usual + "__EventFilter.Name=\"SCM Event Log Filter\"|EventNamespace=root\\cimv2|" +
+            "Name=SCM Event Log Filter|Query=select * from MSFT_SCMEventLogEvent|QueryLanguage=WQL",
+            Usual + "__FilterToConsumerBinding.Consumer=\"NTEventLogEventConsumer.Name=\\\"SCM Event Log " +
+            "Consumer\\\"\",Filter=\"__EventFilter.Name=\\\"SCM Event Log Filter\\\"\"|" +
+            "Consumer=NTEventLogEventConsumer.Name=\"SCM Event Log Consumer\"|" +
+            "Filter=__EventFilter.Name=\"SCM Event Log Filter\""
         };
 
         // Of Windows 7; what it runs is not there, and whoever puts it there runs it.
         private const string KernelCapture =
-            "CommandLineEventConsumer.Name=\"BVTConsumer\"|CommandLineTemplate=cscript KernCap.vbs|Name=BVTConsumer|" +
-            "Priority=32|WorkingDirectory=C:\\tools\\kernrate";
+            Usual + "CommandLineEventConsumer.Name=\"BVTConsumer\"|CommandLineTemplate=cscript KernCap.vbs|" +
+            "Name=BVTConsumer|Priority=32|WorkingDirectory=C:\\tools\\kernrate";
 
         private static readonly Dictionary<string, object> NoData = new Dictionary<string, object>();
 
@@ -68,9 +72,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             bool isHarmless = query != null && Content(entry).Equals(KernelCapture, StringComparison.OrdinalIgnoreCase)
                 && _facts.FileExists(@"C:\tools\kernrate\KernCap.vbs") == false;
             if (query == null || isHarmless)
-            {
                 return null;
-            }
             string suspicion = Suspicion(entry);
             string message = Printable.ShowPath(entry.Path) + " runs '" + Shorten(command, LongestCommand) + "'" +
                 (query == "" ? "" : " on '" + Shorten(query, LongestQuery) + "'") +
@@ -80,32 +82,20 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         public Judgement JudgeChange(Change change, Watch watch)
         {
-            Entry entry = change.Current;
-            if (entry.Kind == EntryKinds.Wmi)
+            string path = Printable.ShowPath(change.Path);
+            if (change.Current.Kind != EntryKinds.Wmi)
             {
-                return Instance(change, entry);
+                return !IsPlainMof(change) ? null : Judgement.Raise(
+                    Alert, "low", path + " was " + change.Kind + ": WMI compiles it again when its repository is " +
+                    "lost; it defines no event subscription", "T1546.003");
             }
-            string directory = _facts.SystemRoot + @"\System32\wbem\AutoRecover\";
-            bool isWritten = change.Kind == ChangeKinds.Created || change.Kind == ChangeKinds.Modified;
-            bool isMof = isWritten && entry.Kind == EntryKinds.File
-                && change.Path.StartsWith(directory, StringComparison.OrdinalIgnoreCase) && Array.TrueForAll(change.Attributes, IsOfContent)
-                && IsPlainMof(entry);
-            return !isMof ? null : Judgement.Raise(
-                Alert, "low", Printable.ShowPath(change.Path) + " was " + change.Kind +
-                ": WMI compiles it again when its repository is lost; it defines no event subscription", "T1546.003");
-        }
-
-        private static Judgement Instance(Change change, Entry entry)
-        {
-            string path = Printable.ShowPath(entry.Path);
-            if (change.Kind == ChangeKinds.Created && Array.IndexOf(OfWindows, Content(entry)) >= 0)
-            {
+            if (change.Kind == ChangeKinds.Created && Array.IndexOf(OfWindows, Content(change.After)) >= 0)
                 return Judgement.Explain("Windows", null, "explained by Windows, which logs its services' events so");
-            }
-            string command = Command(entry);
-            string type = entry.Text("class");
+            string command = Command(change.Current);
+            string type = change.Current.Text("class");
+            string query = Shorten(Property(change.Current, "Query"), LongestQuery);
             string effect = command != null ? "it runs '" + Shorten(command, LongestCommand) + "'"
-                : type == WmiCollector.Filter ? "it waits for '" + Shorten(Property(entry, "Query"), LongestQuery) + "'"
+                : type == WmiCollector.Filter ? "it waits for '" + query + "'"
                 : type == WmiCollector.Binding ? "an event of this filter starts this consumer"
                 : "check what it does with events";
             bool isSmall = change.After == null || (type == WmiCollector.Filter && change.Before == null);
@@ -144,59 +134,47 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private static SortedDictionary<string, string> Data(Entry entry)
         {
+            object data;
             SortedDictionary<string, string> texts =
                 new SortedDictionary<string, string>(StringComparer.OrdinalIgnoreCase);
-            object data;
             entry.Attributes.TryGetValue("data", out data);
             foreach (KeyValuePair<string, object> property in data as Dictionary<string, object> ?? NoData)
-            {
                 texts[property.Key] = property.Value as string ?? "";
-            }
             return texts;
         }
 
         private static string Content(Entry entry)
         {
-            string prefix = @"WMI\root\subscription\";
-            bool isUsual = entry.Path.StartsWith(prefix, StringComparison.OrdinalIgnoreCase);
-            string content = isUsual ? entry.Path.Substring(prefix.Length) : entry.Path;
+            string content = entry.Path;
             foreach (KeyValuePair<string, string> property in Data(entry))
             {
                 if (Array.IndexOf(new[] { "", "false", "0", "[]", "[\"\"]" }, property.Value) < 0)
-                {
                     content += "|" + property.Key + "=" + property.Value.Replace(@"\\", @"\");
-                }
             }
             return content;
         }
 
-        private static bool IsOfContent(string attribute)
+        // As it was recorded, by nobody new, and without what makes a subscription, in text of any encoding.
+        private bool IsPlainMof(Change change)
         {
-            return Array.IndexOf(new[] { "content", "size", "mtime", "created", "attributes" }, attribute) >= 0;
-        }
-
-        // As it was recorded, and without what makes a subscription, in text of any encoding.
-        private bool IsPlainMof(Entry entry)
-        {
-            byte[] content = _read(entry.Path);
-            if (content == null)
-            {
+            string directory = _facts.SystemRoot + @"\System32\wbem\AutoRecover\";
+            bool isOfContent = Array.TrueForAll(
+                change.Attributes, delegate(string name) { return Array.IndexOf(OfContent, name) >= 0; });
+            bool isWritten = change.Kind == ChangeKinds.Created || change.Kind == ChangeKinds.Modified;
+            if (!isWritten || !isOfContent || change.After.Kind != EntryKinds.File
+                || !change.Path.StartsWith(directory, StringComparison.OrdinalIgnoreCase))
                 return false;
-            }
+            byte[] content = _read(change.Path) ?? new byte[0];
+            string text = Encoding.GetEncoding(28591).GetString(content).Replace("\0", "");
+            string[] names = { "EventConsumer", "EventFilter", "FilterToConsumer" };
             using (RegistryData digests = new RegistryData())
             {
-                if (digests.Digest(content) != entry.Text("sha256"))
-                {
-                    return false;
-                }
+                return content.Length > 0 && digests.Digest(content) == change.After.Text("sha256")
+                    && !text.StartsWith("FOMB", StringComparison.Ordinal) && !Array.Exists(names, delegate(string name)
+                    {
+                        return text.IndexOf(name, StringComparison.OrdinalIgnoreCase) >= 0;
+                    });
             }
-            string text = Encoding.GetEncoding(28591).GetString(content).Replace("\0", "");
-            bool isPlain = !text.StartsWith("FOMB", StringComparison.Ordinal);
-            foreach (string name in new[] { "EventConsumer", "EventFilter", "FilterToConsumer" })
-            {
-                isPlain &= text.IndexOf(name, StringComparison.OrdinalIgnoreCase) < 0;
-            }
-            return isPlain;
         }
 
         private static byte[] ReadFile(string path)
@@ -207,7 +185,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             catch (Exception)
             {
-                // Whatever it is, the file counts as one that holds subscriptions.
+                // Whatever it is, the file counts as one that makes subscriptions.
                 return null;
             }
         }
