@@ -223,6 +223,36 @@ def test_however_a_binding_names_its_consumer(reference: str) -> None:
     assert suspicious(collect(host([evil], [trigger]))) == [], "nothing starts it"
 
 
+def test_no_reference_ends_the_reading() -> None:
+    odd = [
+        "",
+        ":",
+        '"',
+        "\\",
+        "\\\\",
+        "\\\\x",
+        "\\\\x:",
+        ':"',
+        '":',
+        "\0",
+        "\ud800:",
+        "a" * 100_000,
+        None,
+        7,
+        [1, None, "x"],
+    ]
+    bindings = [
+        [BINDING, f"{BINDING}.Consumer={number}", {"Consumer": value, "Filter": value, "CreatorSID": "sid:AQ=="}]
+        for number, value in enumerate(odd)
+    ]
+    nameless = [[None, None, {"ScriptText": 7}], ["", "", {}]]
+    result = collect(host(nameless, [], bindings))
+    assert len(result["entries"]) == 3 + len(odd) + len(nameless)
+    assert result["coverage"]["status"] == "checked"
+    # A script that is a number runs nothing that WMI knows, and is shown.
+    assert [severity for severity, _message in suspicious(result)] == ["medium"]
+
+
 def test_a_binding_in_another_namespace_starts_a_consumer_too() -> None:
     evil = command("x", "C:\\Tools\\x.exe")
     elsewhere = binding(f"\\\\.\\root\\subscription:{evil[1]}", f'\\\\.\\root\\subscription:{FILTER}.Name="t"')
