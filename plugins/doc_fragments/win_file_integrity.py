@@ -26,8 +26,9 @@ options:
     type: path
   watches:
     description:
-      - The files and registry keys to watch. The action plugin of M(bulwark.servers.win_file_integrity) adds the
-        collection's own watches; see its O(bulwark.servers.win_file_integrity#module:default_watches).
+      - The files, registry keys and namespaces of WMI to watch. The action plugin of
+        M(bulwark.servers.win_file_integrity) adds the collection's own watches; see its
+        O(bulwark.servers.win_file_integrity#module:default_watches).
       - If several watches cover a path, it belongs to the watch with the most specific path, and is recorded once.
         Among equally specific paths the later one in the list wins.
       - A path that does not exist is no error; a file or key that appears there later is reported as created.
@@ -56,10 +57,20 @@ options:
         type: list
         elements: str
         default: []
+      wmi:
+        description:
+          - Namespaces of WMI, as globs that begin with C(root). Their event subscriptions are watched. These are
+            consumers, filters, bindings and consumer providers.
+          - C(*) also stands for backslashes, so that C(root\*) is every namespace below C(root).
+          - O(watches[].include), O(watches[].recurse) and O(watches[].attributes) have no effect on them.
+        type: list
+        elements: str
+        default: []
       exclude:
         description:
           - Globs of entries to leave out, with everything below them. A glob with a backslash is matched against the
             whole path, one without against the name at any depth.
+          - Only a glob that begins with C(WMI\\) leaves out something of WMI, as C(WMI\root\ccm).
         type: list
         elements: str
         default: []

@@ -14,6 +14,7 @@ $spec = @{
                 name = @{ type = 'str'; required = $true }
                 paths = @{ type = 'list'; elements = 'str'; default = @() }
                 registry = @{ type = 'list'; elements = 'str'; default = @() }
+                wmi = @{ type = 'list'; elements = 'str'; default = @() }
                 exclude = @{ type = 'list'; elements = 'str'; default = @() }
                 include = @{ type = 'list'; elements = 'str'; default = @() }
                 recurse = @{ type = 'int'; default = -1 }

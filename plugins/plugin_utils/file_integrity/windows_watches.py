@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Load and check the watches of Windows hosts: their paths and registry keys are other texts than those of Linux."""
+"""Load and check the watches of Windows hosts: other paths than those of Linux, registry keys and WMI."""
 
 from __future__ import annotations
 
@@ -51,11 +51,12 @@ CATEGORIES = (
 
 _FIELDS = frozenset(
     (
-        *("name", "paths", "registry", "exclude", "include", "recurse"),
+        *("name", "paths", "registry", "wmi", "exclude", "include", "recurse"),
         *("attributes", "category", "alert", "techniques"),
     )
 )
 _ABSOLUTE = re.compile(r"(?:[A-Za-z]:[\\/]|%[A-Za-z0-9_()]+%(?:[\\/]|\Z)|\\\\)")
+_NAMESPACE = re.compile(r"root\*?(?:\\[^\\/:]+)*", re.IGNORECASE)
 _HIVES = ("HKLM", "HKEY_LOCAL_MACHINE", "HKU", "HKEY_USERS")
 
 
@@ -94,7 +95,7 @@ def checked_watch(fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]
     if unknown:
         raise ContentError(f"{where}: '{unknown[0]}' is not a field; there are {', '.join(sorted(_FIELDS))}")
     watch = dict(fields)
-    for field in ("paths", "registry", "exclude", "include", "attributes"):
+    for field in ("paths", "registry", "wmi", "exclude", "include", "attributes"):
         if field in fields:
             watch[field] = linux_fields.texts_of(fields, field, where)
     _check_places(watch, where)
@@ -108,13 +109,18 @@ def checked_watch(fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]
 
 
 def _check_places(watch: t.Mapping[str, t.Any], where: str) -> None:
-    if not watch.get("paths") and not watch.get("registry"):
-        raise ContentError(f"{where}: paths and registry are missing; name at least one path or key")
+    if not any(watch.get(field) for field in ("paths", "registry", "wmi")):
+        raise ContentError(f"{where}: paths, registry and wmi are missing; name at least one path, key or namespace")
     for path in watch.get("paths", ()):
         if not _ABSOLUTE.match(path):
             raise ContentError(f"{where}: path '{visible(path, 200)}' is not absolute; begin with C:\\ or %SystemRoot%")
     for key in watch.get("registry", ()):
         _check_key(key, where)
+    for namespace in watch.get("wmi", ()):
+        if not _NAMESPACE.fullmatch(namespace):
+            raise ContentError(
+                f"{where}: wmi '{visible(namespace, 200)}' is not a namespace; write root\\subscription or root\\*"
+            )
     for attribute in watch.get("attributes", ()):
         if attribute not in ATTRIBUTES:
             raise ContentError(f"{where}: attributes: '{attribute}' is not one of {', '.join(ATTRIBUTES)}")

@@ -35,6 +35,7 @@ _WIN32 = """
 typedef struct { WINTRUST_DATA; void *pSignatureSettings; } WINTRUST_DATA_8;
 """
 _KERNEL = "#include <ntifs.h>\n"
+_COM = "#include <windows.h>\n#include <wbemcli.h>\n"
 
 _SECURITY_ATTRIBUTES = {"Length": "nLength", "Descriptor": "lpSecurityDescriptor", "InheritHandle": "bInheritHandle"}
 _FIND_DATA = {
@@ -139,6 +140,16 @@ _KERNEL_OFFSETS = {
     "Registry.NativeKey.PartialData": ("KEY_VALUE_PARTIAL_INFORMATION", "Data"),
 }
 
+# FILE.CLASS.CONSTANT: the table of methods of a COM interface, and the method whose position in it this is.
+_SLOTS = {
+    "Wmi.NativeWmi.ConnectServerSlot": ("IWbemLocatorVtbl", "ConnectServer"),
+    "Wmi.NativeWmi.ExecQuerySlot": ("IWbemServicesVtbl", "ExecQuery"),
+    "Wmi.NativeWmi.EnumNextSlot": ("IEnumWbemClassObjectVtbl", "Next"),
+    "Wmi.NativeWmi.GetSlot": ("IWbemClassObjectVtbl", "Get"),
+    "Wmi.NativeWmi.BeginEnumerationSlot": ("IWbemClassObjectVtbl", "BeginEnumeration"),
+    "Wmi.NativeWmi.NextSlot": ("IWbemClassObjectVtbl", "Next"),
+}
+
 Member = tuple[str, str | None]
 
 
@@ -212,3 +223,11 @@ def test_offsets_are_those_of_the_headers(
     assert constants, "none of these constants exists any more"
     measured = _measured(headers, {offsets[name] for name in constants})
     assert constants == {name: measured[offsets[name]] for name in constants}
+
+
+def test_methods_of_com_interfaces_are_where_the_headers_have_them(declared: dict[str, dict[str, t.Any]]) -> None:
+    constants = {name: value for name, value in declared["constants"].items() if name.endswith("Slot")}
+    assert set(constants) == set(_SLOTS), "add these to _SLOTS"
+    measured = _measured(_COM, set(_SLOTS.values()))
+    pointer = 8
+    assert constants == {name: measured[member] // pointer for name, member in _SLOTS.items()}

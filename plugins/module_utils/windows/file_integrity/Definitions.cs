@@ -29,17 +29,17 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 IDictionary fields = option as IDictionary;
                 if (fields == null)
                 {
-                    throw new UsageException("watches: an entry is not a watch; give each name and paths or registry");
+                    throw new UsageException("watches: an entry is not a watch; give each name and paths, registry or wmi");
                 }
                 Watch watch = FromData(fields);
                 if (watch.Name.Trim().Length == 0)
                 {
                     throw new UsageException("a watch has no name; give it one");
                 }
-                if (watch.Paths.Count == 0 && watch.Registry.Count == 0)
+                if (watch.Paths.Count + watch.Registry.Count + watch.Wmi.Count == 0)
                 {
                     throw new UsageException(
-                        "watch '" + watch.Name + "' has neither paths nor registry; name at least one");
+                        "watch '" + watch.Name + "' has no paths, registry or wmi; name at least one");
                 }
                 if (watch.Recurse < -1)
                 {
@@ -64,6 +64,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             watch.Name = fields["name"] as string ?? "";
             watch.Paths = Texts(fields["paths"]) ?? new List<string>();
             watch.Registry = Texts(fields["registry"]) ?? new List<string>();
+            watch.Wmi = Texts(fields["wmi"]) ?? new List<string>();
             watch.Exclude = Texts(fields["exclude"]) ?? new List<string>();
             watch.Include = Texts(fields["include"]) ?? new List<string>();
             watch.Techniques = Texts(fields["techniques"]) ?? new List<string>();
@@ -226,6 +227,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             data["name"] = watch.Name;
             data["paths"] = List(watch.Paths);
             data["registry"] = List(watch.Registry);
+            data["wmi"] = List(watch.Wmi);
             data["exclude"] = List(watch.Exclude);
             data["include"] = List(watch.Include);
             data["recurse"] = (long)watch.Recurse;

@@ -19,9 +19,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         public const string Link = "link";
         public const string Key = "key";
         public const string Value = "value";
+
+        /// <summary>An instance in the repository of WMI: WMI\NAMESPACE\CLASS.KEY="x".</summary>
+        public const string Wmi = "wmi";
     }
 
-    /// <summary>One file, directory, registry key or value as it was recorded or is now.</summary>
+    /// <summary>One file, directory, registry key or value, or instance of WMI as it was recorded or is now.</summary>
     public sealed class Entry
     {
         public readonly string Kind;

@@ -203,6 +203,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 case EntryKinds.Value:
                     evidence["reg_value"] = Value(entry);
                     break;
+                case EntryKinds.Wmi:
+                    // OCSF has no object for it; "data" says all.
+                    break;
                 default:
                     evidence["file"] = File(entry);
                     break;

@@ -12,6 +12,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileLinks;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PathSecurity;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Wmi;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileCollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ICollector;
@@ -24,6 +25,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignatureJudge;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignedLikes;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.UpdateJudge;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.WmiCollector;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.WmiJudge;
 
     /// <summary>What a run uses of the host: what reads it, what judges it, and what the process may see.</summary>
     public sealed class Host : IDisposable
@@ -58,6 +61,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             NativeRegistry registry = new NativeRegistry();
             Host host = new Host();
             FileCollector files = FileCollector.OfHost(registry);
+            WmiCollector wmi = new WmiCollector(delegate { return new NativeWmi(); });
             string root = Environment.GetFolderPath(Environment.SpecialFolder.Windows);
             host.NewJudges = delegate(long since)
             {
@@ -66,12 +70,14 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 IServicing servicing = new Servicing(registry, new NativeFileLinks(), root);
                 return new IJudge[]
                 {
+                    new WmiJudge(facts, wmi.Trigger),
                     new SignatureJudge(files.Likes), new UpdateJudge(servicing, since), new RegistryJudge(facts, since)
                 };
             };
             host.Collectors.Add(files);
             host.Collectors.Add(new RegistryCollector(registry));
-            host.Presence = new HostPresence(registry);
+            host.Collectors.Add(wmi);
+            host.Presence = new HostPresence(registry, wmi);
             host.Paths = new HostPaths(registry);
             host.IsEmulated = Environment.Is64BitOperatingSystem && !Environment.Is64BitProcess;
             using (WindowsIdentity identity = WindowsIdentity.GetCurrent())

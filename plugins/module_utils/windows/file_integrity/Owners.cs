@@ -37,6 +37,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 {
                     _areas.Add(new KeyArea(watch, RegistryPattern.Parse(key), exclusions));
                 }
+                foreach (string glob in watch.Wmi)
+                {
+                    _areas.Add(new WmiArea(watch, glob));
+                }
             }
         }
 
@@ -142,6 +146,24 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     reaches = Reaches(name + 1, parts, next);
                 }
                 return reaches;
+            }
+        }
+
+        private sealed class WmiArea : Area
+        {
+            private readonly string _glob;
+
+            // In a namespace * also stands for backslashes: what is before it says how specific the glob is.
+            public WmiArea(Watch watch, string glob)
+                : base(watch, glob.Split('*', '?')[0].TrimEnd('\\').Split('\\'))
+            {
+                _glob = glob;
+            }
+
+            public override bool Covers(Entry entry, string[] parts)
+            {
+                return entry.Kind == EntryKinds.Wmi && Glob.Matches(_glob, entry.Text("namespace") ?? "")
+                    && !WmiWatch.IsExcluded(Watch, entry.Path);
             }
         }
 

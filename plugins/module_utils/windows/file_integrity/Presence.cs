@@ -11,6 +11,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.WmiCollector;
 
     /// <summary>Says whether something that a run did not read is still there.</summary>
     public interface IPresence
@@ -19,18 +20,24 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         bool? Exists(Entry entry);
     }
 
-    /// <summary>Asks the file system and the registry of this host.</summary>
+    /// <summary>Asks the file system, the registry and what was read of WMI.</summary>
     public sealed class HostPresence : IPresence
     {
         private readonly IRegistry _registry;
+        private readonly WmiCollector _wmi;
 
-        public HostPresence(IRegistry registry)
+        public HostPresence(IRegistry registry, WmiCollector wmi)
         {
             _registry = registry;
+            _wmi = wmi;
         }
 
         public bool? Exists(Entry entry)
         {
+            if (entry.Kind == EntryKinds.Wmi)
+            {
+                return _wmi.Exists(entry);
+            }
             return entry.IsRegistry ? KeyOrValue(entry) : Node(entry.Path);
         }
 

@@ -157,7 +157,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
             return !isText || !Command.IsMatch(Text(data, data.Length));
         }
 
-        private static string Safe(string text)
+        /// <summary>Return a text with its passwords masked, escaped so that it can be shown.</summary>
+        public static string Safe(string text)
         {
             string masked = text;
             if (Array.Exists(SecretHints, delegate(string hint) { return Has(masked, hint); }))

@@ -101,6 +101,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 {
                     scope.Skip(Printable.ShowPath(path), Unmatched);
                 }
+                foreach (string path in watch.Wmi)
+                {
+                    scope.Skip(Printable.ShowPath(path), Unmatched);
+                }
                 foreach (string key in watch.Registry)
                 {
                     scope.Skip(Printable.ShowPath(key), Unmatched);

@@ -2,6 +2,7 @@
 // GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
+using System;
 using System.Collections.Generic;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch
@@ -19,6 +20,9 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 
         /// <summary>Registry keys: globs as Sysmon writes keys (HKLM\KEY, HKU\*\KEY); KEY\\NAME is one value.</summary>
         public IList<string> Registry = new List<string>();
+
+        /// <summary>Namespaces of WMI (root\subscription) in whose globs * also stands for backslashes.</summary>
+        public IList<string> Wmi = new List<string>();
 
         /// <summary>Globs of paths, keys or bare names that are left out.</summary>
         public IList<string> Exclude = new List<string>();
@@ -118,6 +122,34 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         private static bool IsSame(char left, char right)
         {
             return left == right || char.ToUpperInvariant(left) == char.ToUpperInvariant(right);
+        }
+    }
+
+    /// <summary>Which namespaces and instances of WMI a watch covers.</summary>
+    public static class WmiWatch
+    {
+        /// <summary>Say whether a watch covers a namespace (root\cimv2).</summary>
+        public static bool Covers(Watch watch, string path)
+        {
+            return Glob.IsListed(watch.Wmi, path) && !IsExcluded(watch, @"WMI\" + path);
+        }
+
+        /// <summary>Say whether a watch leaves out a path (WMI\root\cimv2\...) or a namespace above it.</summary>
+        public static bool IsExcluded(Watch watch, string path)
+        {
+            foreach (string glob in watch.Exclude)
+            {
+                // Whoever names a consumer must not hide it behind a glob that is meant for files.
+                bool isOfWmi = glob.StartsWith(@"WMI\", StringComparison.OrdinalIgnoreCase);
+                for (int end = path.Length; isOfWmi && end > 0; end = path.LastIndexOf('\\', end - 1))
+                {
+                    if (Glob.Matches(glob, path.Substring(0, end)))
+                    {
+                        return true;
+                    }
+                }
+            }
+            return false;
         }
     }
 }

@@ -86,6 +86,11 @@ def test_no_name_that_an_attacker_chooses_is_left_out() -> None:
     assert bare == []
 
 
+@pytest.mark.parametrize("namespace", ["root", "ROOT\\CIMV2", "root\\*", "root*", "root\\Microsoft\\*\\v2"])
+def test_namespaces_of_wmi_are_globs(namespace: str) -> None:
+    assert windows_watches.checked_watch({"name": "x", "wmi": namespace}, "x")["wmi"] == [namespace]
+
+
 def test_users_add_and_disable_watches() -> None:
     mine = {"name": "shop", "paths": "C:\\Shop", "registry": ["HKLM\\SOFTWARE\\Shop\\\\Key"], "recurse": "1"}
     defaults = content.load_watches(content.WINDOWS)
@@ -98,12 +103,16 @@ def test_users_add_and_disable_watches() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"name": "x"}, "name at least one path or key"),
+        ({"name": "x"}, "name at least one path, key or namespace"),
         ({"name": "x", "paths": ["/etc"]}, "not absolute"),
         ({"name": "x", "paths": ["Shop"]}, "not absolute"),
         ({"name": "x", "registry": ["HKCU\\X"]}, "does not begin with HKLM or HKU"),
         ({"name": "x", "registry": ["HKLM\\\\"]}, "empty name"),
         ({"name": "x", "registry": ["HKLM\\a\\\\"]}, "empty name"),
+        *(
+            ({"name": "x", "wmi": [namespace]}, "is not a namespace")
+            for namespace in ("cimv2", "\\\\.\\root\\cimv2", "root/cimv2", "root\\", "rooted", "root:x")
+        ),
         ({"name": "x", "paths": ["C:\\X"], "attributes": ["inode"]}, "'inode' is not one of"),
         ({"name": "x", "paths": ["C:\\X"], "hashes": ["sha1"]}, "'hashes' is not a field"),
         ({"name": "x", "paths": ["C:\\X"], "alert": "nothing"}, "'nothing' is not an alert"),
