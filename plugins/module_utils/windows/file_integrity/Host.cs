@@ -6,9 +6,6 @@ using System;
 using System.Collections.Generic;
 using System.Security.Principal;
 
-// WindowsIdentity comes with references to the same version of assemblies that compilers take for another one.
-//NoWarn -Name CS1702 -CLR Core
-
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Host
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
