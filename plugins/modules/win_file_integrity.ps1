@@ -35,7 +35,7 @@ $spec = @{
         _digest = @{ type = 'str' }; _compare = @{ type = 'bool'; default = $false }
     }
     required_by = @{ accept = @('reason', 'accepted_by') }
-    supports_check_mode = $true
+    supports_check_mode = $true; no_log = $true
 }
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 [ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Apply.Apply]::Run($module)

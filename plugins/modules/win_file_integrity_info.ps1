@@ -28,7 +28,7 @@ $spec = @{
         _default_names = @{ type = 'list'; elements = 'str' }
         _expected_digests = @{ type = 'list'; elements = 'str' }
     }
-    supports_check_mode = $true
+    supports_check_mode = $true; no_log = $true
 }
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 [ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Look.Look]::Run($module)
