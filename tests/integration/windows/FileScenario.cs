@@ -11,9 +11,11 @@ using System.Security.Principal;
 using System.Text;
 using System.Threading;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.BackgroundMode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileSecurity;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Hashing;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PathSecurity;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Streams;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
@@ -24,6 +26,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileReader;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Presence;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignatureJudge;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 
@@ -88,6 +91,20 @@ public static class FileScenario
             case "write":
                 File.WriteAllText((string)step["path"], (string)step["text"]);
                 return null;
+            case "exists":
+                HostPresence presence = new HostPresence(new NativeFiles(), new NativeRegistry());
+                Entry asked = new Entry("file", (string)step["path"], new Dictionary<string, object>());
+                return Json.Write(presence.Exists(asked));
+            case "descriptor":
+                byte[] descriptor;
+                uint error = new NativePathSecurity().Read((string)step["path"], out descriptor);
+                return Json.Write(error == 0 ? (object)(descriptor.Length > 20) : (long)error);
+            case "background":
+                using (new BackgroundMode())
+                using (new BackgroundMode())
+                {
+                    return Json.Write((long)Thread.CurrentThread.ManagedThreadId);
+                }
             case "collect":
                 return Collect(step);
             case "walk":

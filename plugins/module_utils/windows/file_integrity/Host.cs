@@ -9,7 +9,9 @@ using System.Security.Principal;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Host
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.BackgroundMode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileLinks;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PathSecurity;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileCollector;
@@ -35,6 +37,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// changes, in 100 ns since 1601.
         /// </summary>
         public Func<long, IList<IJudge>> NewJudges = delegate { return new List<IJudge>(); };
+
+        /// <summary>Return what lets this thread give way to others until it is disposed; null for nothing.</summary>
+        public Func<IDisposable> Background = delegate { return null; };
 
         public IPresence Presence;
         public IHostPaths Paths;
@@ -71,7 +76,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             };
             host.Collectors.Add(files);
             host.Collectors.Add(new RegistryCollector(registry));
-            host.Presence = new HostPresence(registry);
+            host.Background = delegate { return new BackgroundMode(); };
+            host.Presence = new HostPresence(new NativeFiles(), registry);
             host.Paths = new HostPaths(registry);
             host.IsEmulated = Environment.Is64BitOperatingSystem && !Environment.Is64BitProcess;
             using (WindowsIdentity identity = WindowsIdentity.GetCurrent())

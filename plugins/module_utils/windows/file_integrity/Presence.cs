@@ -3,11 +3,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 using System;
-using System.IO;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Presence
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern;
@@ -22,10 +22,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
     /// <summary>Asks the file system and the registry of this host.</summary>
     public sealed class HostPresence : IPresence
     {
+        private readonly IFiles _files;
         private readonly IRegistry _registry;
 
-        public HostPresence(IRegistry registry)
+        public HostPresence(IFiles files, IRegistry registry)
         {
+            _files = files;
             _registry = registry;
         }
 
@@ -34,29 +36,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             return entry.IsRegistry ? KeyOrValue(entry) : Node(entry.Path);
         }
 
-        private static bool? Node(string path)
+        private bool? Node(string path)
         {
-            try
+            IOpenFile file;
+            int error = _files.Open(null, path, FileUse.Attributes, out file);
+            using (file)
             {
-                File.GetAttributes(path.StartsWith("\\\\", StringComparison.Ordinal) ? path : "\\\\?\\" + path);
-                return true;
-            }
-            catch (FileNotFoundException)
-            {
-                return false;
-            }
-            catch (DirectoryNotFoundException)
-            {
-                return false;
-            }
-            catch (Exception error)
-            {
-                if (error is IOException || error is UnauthorizedAccessException || error is ArgumentException
-                    || error is NotSupportedException)
-                {
-                    return null;
-                }
-                throw;
+                return error == 0 || FileErrors.IsAbsent(error) ? (bool?)(error == 0) : null;
             }
         }
 
