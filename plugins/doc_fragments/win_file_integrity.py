@@ -119,6 +119,11 @@ options:
       - The names of the collection's own watches. Only the action plugin sets it.
     type: list
     elements: str
+  _microsoft_roots:
+    description:
+      - SHA-1 thumbprints of Microsoft's root certificates. Only the action plugin sets it.
+    type: list
+    elements: str
   _expected_digests:
     description:
       - The controller's seals for this baseline. Only the action plugin sets it.

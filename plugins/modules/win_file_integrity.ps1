@@ -29,7 +29,7 @@ $spec = @{
         reason = @{ type = 'str' }; accepted_by = @{ type = 'str' }
         default_watches = @{ type = 'bool'; default = $true }
         lock_timeout = @{ type = 'int'; default = 60 }
-        _default_names = @{ type = 'list'; elements = 'str' }
+        _default_names = @{ type = 'list'; elements = 'str' }; _microsoft_roots = @{ type = 'list'; elements = 'str' }
         _expected_digests = @{ type = 'list'; elements = 'str' }
         _phase = @{ type = 'str'; choices = @('stage', 'commit', 'abort') }
         _digest = @{ type = 'str' }; _compare = @{ type = 'bool'; default = $false }

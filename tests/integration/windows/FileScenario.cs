@@ -141,7 +141,7 @@ public static class FileScenario
             FileCollector collector = new FileCollector(files, new HostPaths(new NativeRegistry()), reader);
             List<Entry> collected = new List<Entry>();
             collector.Collect(watch, coverage, new Deadline(seconds), collected.Add);
-            SignatureJudge judge = new SignatureJudge(collector.Likes);
+            SignatureJudge judge = new SignatureJudge(collector.Likes, new string[0]);
             foreach (Entry entry in collected)
             {
                 Judgement judgement = judge.JudgeEntry(entry, watch);
@@ -227,7 +227,7 @@ public static class FileScenario
 
         public int Open(IOpenFile directory, string name, FileUse use, out IOpenFile file)
         {
-            bool isWanted = name == _name;
+            bool isWanted = name == _name || (name.Length == 0 && directory is DisturbedFile);
             if (isWanted && (_action == "replace" || _action == "delete"))
             {
                 Disturb();

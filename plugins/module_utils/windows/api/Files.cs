@@ -4,6 +4,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Threading;
 using Microsoft.Win32.SafeHandles;
@@ -28,6 +29,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
         public const int VirusDeleted = 226;
         public const int DeletePending = 303;
         public const int OplockBreak = 742;
+        public const int Cancelled = 1223;
         public const int FileEncrypted = 6002;
 
         /// <summary>Say whether the error means that there is no such file, or none any more.</summary>
@@ -59,6 +61,12 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
         public long Links;
         public uint Volume;
         public ulong Id;
+
+        /// <summary>How ids of this volume begin.</summary>
+        public string VolumeText
+        {
+            get { return Volume.ToString("x8", CultureInfo.InvariantCulture) + "-"; }
+        }
     }
 
     /// <summary>One name in a directory, as FILE_ID_BOTH_DIR_INFO has it.</summary>

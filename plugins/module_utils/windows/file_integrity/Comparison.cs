@@ -52,7 +52,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             _host = host;
             _deadline = deadline;
             _watches = Definitions.WithMeaningOf(_baseline.Header.Watches, options.Watches);
-            _classifier = new Classifier(_watches, host.NewJudges(_baseline.Header.Since));
+            _classifier = new Classifier(_watches, host.NewJudges(options, _baseline.Header.Since));
             _coverage = new RunCoverage(_watches, host, deadline);
         }
 

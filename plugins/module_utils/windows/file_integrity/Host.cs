@@ -18,6 +18,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ICollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Options;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Presence;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryCollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryFacts;
@@ -33,10 +34,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public IList<ICollector> Collectors = new List<ICollector>();
 
         /// <summary>
-        /// Return the judges of a run, asked in order. Called once a run, with the time since which updates explain
-        /// changes, in 100 ns since 1601.
+        /// Return the judges of a run, asked in order. Called once a run, with its options and the time since which
+        /// updates explain changes, in 100 ns since 1601.
         /// </summary>
-        public Func<long, IList<IJudge>> NewJudges = delegate { return new List<IJudge>(); };
+        public Func<Options, long, IList<IJudge>> NewJudges = delegate { return new List<IJudge>(); };
 
         /// <summary>Return what lets this thread give way to others until it is disposed; null for nothing.</summary>
         public Func<IDisposable> Background = delegate { return null; };
@@ -64,14 +65,16 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Host host = new Host();
             FileCollector files = FileCollector.OfHost(registry);
             string root = Environment.GetFolderPath(Environment.SpecialFolder.Windows);
-            host.NewJudges = delegate(long since)
+            host.NewJudges = delegate(Options options, long since)
             {
                 files.Likes = new SignedLikes(root);
                 IRegistryFacts facts = new HostRegistryFacts(registry, new NativePathSecurity(), root);
                 IServicing servicing = new Servicing(registry, new NativeFileLinks(), root);
                 return new IJudge[]
                 {
-                    new SignatureJudge(files.Likes), new UpdateJudge(servicing, since), new RegistryJudge(facts, since)
+                    new SignatureJudge(files.Likes, options.MicrosoftRoots),
+                    new UpdateJudge(servicing, since, options.MicrosoftRoots, host.Paths),
+                    new RegistryJudge(facts, since)
                 };
             };
             host.Collectors.Add(files);

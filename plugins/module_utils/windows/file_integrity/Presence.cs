@@ -33,16 +33,36 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         public bool? Exists(Entry entry)
         {
-            return entry.IsRegistry ? KeyOrValue(entry) : Node(entry.Path);
+            return entry.IsRegistry ? KeyOrValue(entry) : Node(entry);
         }
 
-        private bool? Node(string path)
+        private bool? Node(Entry entry)
         {
             IOpenFile file;
-            int error = _files.Open(null, path, FileUse.Attributes, out file);
+            int error = _files.Open(null, entry.Path, FileUse.Attributes, out file);
             using (file)
             {
-                return error == 0 || FileErrors.IsAbsent(error) ? (bool?)(error == 0) : null;
+                if (FileErrors.IsAbsent(error) && IsOnDrive(entry))
+                {
+                    return false;
+                }
+                return error == 0 ? (bool?)true : null;
+            }
+        }
+
+        // A volume that is mounted in a directory, as a profile can be, goes with all that is in it.
+        private bool IsOnDrive(Entry entry)
+        {
+            string id = entry.Text("file_id");
+            IOpenFile root;
+            if (id == null || _files.Open(null, entry.Path.Substring(0, 3), FileUse.Attributes, out root) != 0)
+            {
+                return true;
+            }
+            using (root)
+            {
+                FileFacts facts;
+                return root.Query(out facts) != 0 || id.StartsWith(facts.VolumeText, StringComparison.Ordinal);
             }
         }
 
