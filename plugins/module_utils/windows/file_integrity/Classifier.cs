@@ -8,7 +8,6 @@ using System.Collections.Generic;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Classifier
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Attributes;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
@@ -105,7 +104,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private static Judgement Unexplained(Change change, Watch watch)
         {
             bool isRegistry = change.Current.IsRegistry;
-            string shown = Printable.ShowPath(change.Path);
+            string shown = change.Current.Shown;
             switch (change.Kind)
             {
                 case ChangeKinds.Created:
@@ -114,7 +113,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     string deleted = isRegistry ? "registry_entry_deleted" : "fim_file_deleted";
                     return Own(watch, deleted, 2, shown + " is gone");
                 case ChangeKinds.Renamed:
-                    string old = Printable.ShowPath(change.Before.Path);
+                    string old = change.Before.Shown;
                     return Own(watch, "fim_file_renamed", 1, shown + " was " + old + " before");
                 case ChangeKinds.ReplacedType:
                     bool isLink = change.After.Kind == EntryKinds.Link;

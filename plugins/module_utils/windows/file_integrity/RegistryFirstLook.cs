@@ -93,7 +93,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 return null;
             }
-            return Judgement.Raise(Hidden, "high", Printable.ShowPath(entry.Path) +
+            return Judgement.Raise(Hidden, "high", entry.Shown +
                 " has a name that the registry editor and most programs cannot open", "T1564", "T1112");
         }
 
@@ -102,7 +102,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             string link = entry.Text("link");
             if (link != null && !RegistryLinks.IsKnown(entry.Path, Printable.ParsePath(link)))
             {
-                return Judgement.Raise(Suspicious, "high", Printable.ShowPath(entry.Path) +
+                return Judgement.Raise(Suspicious, "high", entry.Shown +
                     " is a symbolic link to " + link + ": programs that read the key get another one", "T1112");
             }
             if (ServiceKey.IsMatch(RegistryPlaces.Normal(entry.Path)))
@@ -110,7 +110,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 List<string> writers = OrdinaryAccounts.KeyWriters(entry.Text("dacl"));
                 if (writers.Count > 0)
                 {
-                    return Judgement.Raise(Hijackable, "high", Printable.ShowPath(entry.Path) +
+                    return Judgement.Raise(Hijackable, "high", entry.Shown +
                         " can be changed by " + Join(writers) + ", who can so run programs as the service",
                         "T1574.011");
                 }
@@ -180,7 +180,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 bool isLong = entry.Number("size") > RegistryData.LongestText && place.IsProgram
                     && (type == "REG_SZ" || type == "REG_EXPAND_SZ");
-                return !isLong ? null : Judgement.Raise(Suspicious, "high", Printable.ShowPath(entry.Path) + " has " +
+                return !isLong ? null : Judgement.Raise(Suspicious, "high", entry.Shown + " has " +
                     entry.Number("size") + " bytes, which " + place.Effect + ": no command is so long, and what it " +
                     "starts is hidden in it", place.Techniques);
             }
@@ -203,7 +203,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 string suspicion = CommandLine.Parse(part, _facts.SystemRoot, _facts.Expand).Suspicion();
                 if (suspicion != null)
                 {
-                    return Judgement.Raise(Suspicious, "high", Printable.ShowPath(entry.Path) + " names '" +
+                    return Judgement.Raise(Suspicious, "high", entry.Shown + " names '" +
                         Shorten(data) + "', which " + place.Effect + ", and " + suspicion, place.Techniques);
                 }
             }
@@ -248,13 +248,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             CommandLine command = CommandLine.Parse(data, _facts.SystemRoot, _facts.Expand);
             if (command.IsInProfile)
             {
-                return Judgement.Raise(Suspicious, "high", Printable.ShowPath(entry.Path) + " is '" + Shorten(data) +
+                return Judgement.Raise(Suspicious, "high", entry.Shown + " is '" + Shorten(data) +
                     "': the program of a service lies in the profile of an account", "T1543.003");
             }
             IList<string> writers = _facts.Writers(command.Program);
             if (writers != null && writers.Count > 0)
             {
-                return Judgement.Raise(Hijackable, "high", Printable.ShowPath(entry.Path) + " is '" + Shorten(data) +
+                return Judgement.Raise(Hijackable, "high", entry.Shown + " is '" + Shorten(data) +
                     "': " + Join(writers) + " can replace this program of a service", "T1574.010");
             }
             foreach (string program in command.Hijacks())
@@ -264,7 +264,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 bool exists = _facts.FileExists(program) == true;
                 if (exists || (writers != null && writers.Count > 0))
                 {
-                    string message = Printable.ShowPath(entry.Path) + " is '" + Shorten(data) +
+                    string message = entry.Shown + " is '" + Shorten(data) +
                         "' without quotation marks: Windows runs " + Printable.ShowPath(program) + " instead, which " +
                         (exists ? "exists" : Join(writers) + " can create");
                     return Judgement.Raise(Hijackable, "high", message, "T1574.009");
@@ -299,7 +299,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 return null;
             }
-            return Judgement.Raise(Suspicious, "medium", Printable.ShowPath(entry.Path) +
+            return Judgement.Raise(Suspicious, "medium", entry.Shown +
                 " excludes so much from Defender's examination that programs of attackers fit in", "T1562.001");
         }
 
@@ -339,7 +339,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private static Judgement Raise(Entry entry, string severity, string effect, params string[] techniques)
         {
-            return Judgement.Raise(Suspicious, severity, Printable.ShowPath(entry.Path) + " is '" +
+            return Judgement.Raise(Suspicious, severity, entry.Shown + " is '" +
                 Shorten(entry.Text("data")) + "', which " + effect, techniques);
         }
 

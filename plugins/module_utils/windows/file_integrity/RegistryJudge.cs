@@ -8,7 +8,6 @@ using System.Collections.Generic;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryJudge
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
@@ -74,7 +73,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private static Judgement Key(Change change)
         {
-            string path = Printable.ShowPath(change.Path);
+            string path = change.Current.Shown;
             List<string> before = change.Before == null
                 ? new List<string>()
                 : OrdinaryAccounts.KeyWriters(change.Before.Text("dacl"));
@@ -118,7 +117,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private static Judgement Written(Change change, RegistryPlace place)
         {
-            string path = Printable.ShowPath(change.Path);
+            string path = change.Current.Shown;
             string now = Data(change.After);
             string sentence;
             if (change.Before == null || change.Before.Kind != EntryKinds.Value)
@@ -138,7 +137,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private static Judgement Deleted(Change change, RegistryPlace place, string key, string name)
         {
-            string path = Printable.ShowPath(change.Path);
+            string path = change.Current.Shown;
             bool isTask = place.Alert == RegistryPlaces.Task;
             if (isTask && name.Equals("SD", StringComparison.OrdinalIgnoreCase))
             {

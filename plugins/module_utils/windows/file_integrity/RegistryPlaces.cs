@@ -274,7 +274,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>Return a key without view and control set, and with USER for the hive of an account.</summary>
         public static string Normal(string key)
         {
-            string path = key.IndexOf("WOW6432Node", StringComparison.OrdinalIgnoreCase) < 0 ? key : View.Replace(key, "");
+            bool hasView = key.IndexOf("WOW6432Node", StringComparison.OrdinalIgnoreCase) >= 0;
+            string path = hasView ? View.Replace(key, "") : key;
             if (path.StartsWith("HKU", StringComparison.OrdinalIgnoreCase))
             {
                 return User.Replace(path, UserName);
