@@ -718,8 +718,8 @@ def test_programs_of_services(program: compiler.Program) -> None:
     """A new one of Microsoft's comes with an update, or is claimed; a deleted one matters while a service names it."""
     path = r"C:\Windows\System32\drivers\new.sys"
     entry = _signed(path, "Microsoft Corporation", signer_root=_ROOT)
-    new = {"do": "update", "kind": "created", "after": entry, "paths": ["%Services%"], "roots": [_ROOT]}
-    new |= {"in_store": True, "updates": [["KB5000002", "1.2", 1100]]}
+    new: dict[str, t.Any] = {"do": "update", "kind": "created", "after": entry, "paths": ["%Services%"]}
+    new |= {"roots": [_ROOT], "in_store": True, "updates": [["KB5000002", "1.2", 1100]]}
     updated, claimed, foreign, unsigned, elsewhere = _run(
         program,
         new,
