@@ -705,6 +705,13 @@ def test_revoked_content_that_stays_is_an_alert(program: compiler.Program) -> No
     assert _run(program, case) == ["fim_signature_mismatch"]
 
 
+def test_content_that_stays_under_a_forged_signature_is_an_alert(program: compiler.Program) -> None:
+    before = {**_VALID, "signer_organisation": "Microsoft Corporation", "signer_root": _ROOT}
+    after = {**before, "signer_root": "CD" * 20, "signer_thumbprint": "9"}
+    case = {**_UPDATE, "before": before, "after": after, "attributes": ["signature", "signer_root"], "roots": [_ROOT]}
+    assert _run(program, case) == ["fim_signature_mismatch"]
+
+
 def test_another_root_of_microsofts_is_the_same_publisher(program: compiler.Program) -> None:
     before = {**_BEFORE, "signer_root": _ROOT}
     after = {**_AFTER, "signer_root": _NEWER_ROOT}
@@ -733,9 +740,11 @@ def test_programs_of_services(program: compiler.Program) -> None:
     assert (foreign, unsigned, elsewhere) == (None, None, None)
     gone = {**new, "kind": "deleted", "before": entry}
     del gone["after"]
-    uninstalled, deleted = _run(program, {**gone, "services": []}, {**gone, "services": [path]})
+    uninstalled, deleted, unread = (
+        _run(program, {**gone, "services": services})[0] for services in ([r"C:\x.exe"], [path], [])
+    )
     assert uninstalled[:2] == [True, "services"]
-    assert deleted is None
+    assert (deleted, unread) == (None, None)
 
 
 def test_the_name_of_a_startup_folder_is_explained(program: compiler.Program) -> None:

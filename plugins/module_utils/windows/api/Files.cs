@@ -188,6 +188,12 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
         [DllImport("kernel32.dll", CharSet = CharSet.Unicode)]
         private static extern int GetFullPathNameW(string path, int length, [Out] char[] full, IntPtr name);
 
+        public NativeFiles()
+        {
+            // A run begins: by psrp, a process has several.
+            _waited = 0;
+        }
+
         public int Open(IOpenFile directory, string name, FileUse use, out IOpenFile file)
         {
             // Names are opened as they are listed: in case-sensitive directories, case tells files apart.

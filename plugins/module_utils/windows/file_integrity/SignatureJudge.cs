@@ -68,7 +68,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             string digest = change.After.Text("sha256");
             bool isSame = change.Before != null && digest != null && change.Before.Text("sha256") == digest;
-            if (isSame && change.Before.Text("signature") == SignatureWords.Valid && !IsWithdrawn(change.After))
+            bool isLost = change.Before != null && change.Before.Text("signature") == SignatureWords.Valid &&
+                change.After.Text("signature") != SignatureWords.Valid;
+            if (isSame && isLost && !IsWithdrawn(change.After))
             {
                 // A catalogue that is gone or not found says nothing of content that was signed.
                 return null;

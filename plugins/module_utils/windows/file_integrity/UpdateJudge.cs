@@ -78,7 +78,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 case ChangeKinds.Created:
                     return StartupFolder(change.After) ?? (isOfService ? OfService(change.After) : null);
                 case ChangeKinds.Deleted:
-                    return isOfService && !_paths.Services.Contains(change.Path)
+                    ICollection<string> services = _paths.Services;
+                    return isOfService && services.Count > 0 && !services.Contains(change.Path)
                         ? Judgement.Explain("services", "", "explained by the services, of which none names it now")
                         : null;
                 case ChangeKinds.Modified:
