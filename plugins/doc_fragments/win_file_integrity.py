@@ -42,9 +42,10 @@ options:
       paths:
         description:
           - Absolute paths as globs. C(*) and C(?) match within one path component.
-          - Environment variables of the machine such as C(%SystemRoot%) are replaced. A leading C(~\) is the profile of
-            each account.
-          - A link is recorded as a link and not followed.
+          - Environment variables of the machine such as C(%SystemRoot%) are replaced. C(%USERPROFILE%), C(%APPDATA%)
+            and C(%LOCALAPPDATA%) stand for those of each account, signed in or not.
+          - C(%Services%) as a whole path stands for every program, library and driver that a service names.
+          - A link is recorded as a link and not followed. A volume that is mounted in a directory of a path is read.
         type: list
         elements: str
         default: []
@@ -95,6 +96,8 @@ options:
             V(dacl), V(link), V(owner), V(size) and V(type).
           - Times, size and links of a directory or key are never compared. They follow from changes in it, which are
             reported themselves.
+          - V(attributes) are read-only, hidden, system and encrypted. Backups, indexing, compression and deduplication
+            change the others.
         type: list
         elements: str
       category:
@@ -128,6 +131,11 @@ options:
   _default_names:
     description:
       - The names of the collection's own watches. Only the action plugin sets it.
+    type: list
+    elements: str
+  _microsoft_roots:
+    description:
+      - SHA-1 thumbprints of Microsoft's root certificates. Only the action plugin sets it.
     type: list
     elements: str
   _expected_digests:

@@ -27,13 +27,13 @@ $spec = @{
         state = @{ type = 'str'; choices = @('present', 'absent'); default = 'present' }
         accept = @{ type = 'list'; elements = 'str' }; reason = @{ type = 'str' }; accepted_by = @{ type = 'str' }
         default_watches = @{ type = 'bool'; default = $true }; lock_timeout = @{ type = 'int'; default = 60 }
-        _default_names = @{ type = 'list'; elements = 'str' }
+        _default_names = @{ type = 'list'; elements = 'str' }; _microsoft_roots = @{ type = 'list'; elements = 'str' }
         _expected_digests = @{ type = 'list'; elements = 'str' }
         _phase = @{ type = 'str'; choices = @('stage', 'commit', 'abort') }
         _digest = @{ type = 'str' }; _compare = @{ type = 'bool'; default = $false }
     }
     required_by = @{ accept = @('reason', 'accepted_by') }
-    supports_check_mode = $true
+    supports_check_mode = $true; no_log = $true
 }
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 [ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Apply.Apply]::Run($module)

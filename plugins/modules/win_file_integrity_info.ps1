@@ -26,10 +26,10 @@ $spec = @{
         max_changes = @{ type = 'int'; default = 1000 }
         time_budget = @{ type = 'int'; default = 0 }
         default_watches = @{ type = 'bool'; default = $false }
-        _default_names = @{ type = 'list'; elements = 'str' }
+        _default_names = @{ type = 'list'; elements = 'str' }; _microsoft_roots = @{ type = 'list'; elements = 'str' }
         _expected_digests = @{ type = 'list'; elements = 'str' }
     }
-    supports_check_mode = $true
+    supports_check_mode = $true; no_log = $true
 }
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 [ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Look.Look]::Run($module)

@@ -52,6 +52,7 @@ class SanitizingActionBase(ActionBase):  # type: ignore[misc]  # Ansible ships n
 
     def _execute_module(self, module_name: str | None = None, **given: t.Any) -> dict[str, t.Any]:
         windows.refuse_linux_modules(self._connection, module_name or self._task.action)
+        windows.separate_modules(self._connection)
         return t.cast("dict[str, t.Any]", super()._execute_module(module_name=module_name, **given))
 
     def _parse_returned_data(self, res: dict[str, t.Any], *arguments: t.Any) -> t.Any:

@@ -34,6 +34,8 @@ _CONSTRAINED_WORDS = re.compile(
     r"|\bis marked as unsupported in CLM mode\b".replace(" ", r"[\s|]+")
 )
 _LONGEST = 100_000
+# An attribute of a connection.
+_RAN_MODULE = "_bulwark_ran_module"
 _COLLECTION = "bulwark.servers."
 _FOR_WINDOWS = f"{_COLLECTION}win_"
 
@@ -53,6 +55,19 @@ def leave_out_become(connection: t.Any) -> None:
         return
     if str(getattr(become, "name", "")).rpartition(".")[2] != _RUNAS:
         connection.set_become_plugin(None)
+
+
+def separate_modules(connection: t.Any) -> None:
+    """Give the next module a process of its own, by psrp too; call it before each module.
+
+    psrp runs all modules of a connection in one process. PowerShell keeps the first Ansible.Basic.AnsibleModule there,
+    so that the C# of a second module, compiled with its own, refuses the object that its PowerShell makes.
+    """
+    if str(getattr(connection, "transport", "")).rpartition(".")[2] != "psrp":
+        return
+    if getattr(connection, _RAN_MODULE, False):
+        connection.reset()
+    setattr(connection, _RAN_MODULE, True)
 
 
 def refuse_linux_modules(connection: t.Any, module: str) -> None:

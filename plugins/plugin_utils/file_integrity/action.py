@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import windows
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.baseline import BaselineActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content, windows_watches
 
 _PREFIX = "win_"
 # How a Linux host is read. On Windows one process reads every file, at the priority that the connection gives it.
@@ -48,6 +48,7 @@ class FileIntegrityActionBase(BaselineActionBase):
         if asked is not None:
             arguments["watches"] = asked
         if platform == content.WINDOWS:
+            arguments["_microsoft_roots"] = list(windows_watches.load_microsoft_roots())
             return {name: value for name, value in arguments.items() if name not in _LINUX_ONLY}
         arguments["_derived"] = content.load_derived()
         return arguments

@@ -15,6 +15,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity imp
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown import visible
 
 FILE = catalogue.CONTENT / linux_fields.CAPABILITY / "watches_windows.yml"
+ROOTS_FILE = FILE.with_name("microsoft_roots.yml")
 
 # What a watch can select. Of files, of keys, and of values; "content" is the digest and the data that is shown.
 ATTRIBUTES = (
@@ -55,6 +56,7 @@ _FIELDS = frozenset(
         *("attributes", "category", "alert", "techniques"),
     )
 )
+_THUMBPRINT = re.compile(r"[0-9A-F]{40}\Z")
 _ABSOLUTE = re.compile(r"(?:[A-Za-z]:[\\/]|%[A-Za-z0-9_()]+%(?:[\\/]|\Z)|\\\\)")
 _NAMESPACE = re.compile(r"root\*?(?:\\[^\\/:]+)*", re.IGNORECASE)
 _HIVES = ("HKLM", "HKEY_LOCAL_MACHINE", "HKU", "HKEY_USERS")
@@ -63,6 +65,18 @@ _HIVES = ("HKLM", "HKEY_LOCAL_MACHINE", "HKU", "HKEY_USERS")
 def load_watches() -> list[dict[str, t.Any]]:
     """Return the collection's watches for Windows as the module takes them; raise ContentError when one is wrong."""
     return [dict(watch) for watch in _default_watches()]
+
+
+@functools.lru_cache(maxsize=1)
+def load_microsoft_roots() -> tuple[str, ...]:
+    """Return the thumbprints of Microsoft's root certificates; raise ContentError when one is none."""
+    roots = catalogue.read(ROOTS_FILE)
+    if not isinstance(roots, dict):
+        raise ContentError(f"{ROOTS_FILE.name}: a mapping of thumbprints is needed, not {type(roots).__name__}")
+    for thumbprint in roots:
+        if not isinstance(thumbprint, str) or not _THUMBPRINT.match(thumbprint):
+            raise ContentError(f"{ROOTS_FILE.name}: '{visible(thumbprint, 80)}' is not a SHA-1 thumbprint in capitals")
+    return tuple(roots)
 
 
 @functools.lru_cache(maxsize=1)

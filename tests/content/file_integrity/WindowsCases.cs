@@ -41,7 +41,7 @@ public static class WindowsCases
         {
             signed.Observe(EntryOf((JsonObject)like));
         }
-        IJudge[] judges = { new SignatureJudge(signed), new RegistryJudge(new RecordedFacts(facts), 100) };
+        IJudge[] judges = { new SignatureJudge(signed, new string[0]), new RegistryJudge(new RecordedFacts(facts), 100) };
         Classifier classifier = new Classifier(made, judges);
         List<object> verdict = null;
         Changes changes = new Changes(delegate { return true; }, delegate(Change change)
@@ -88,6 +88,11 @@ public static class WindowsCases
         public IList<string> Profiles
         {
             get { return new[] { @"C:\Users\ann" }; }
+        }
+
+        public ICollection<string> Services
+        {
+            get { return new[] { @"C:\App\service.exe" }; }
         }
 
         public string Variable(string name)

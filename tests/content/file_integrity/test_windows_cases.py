@@ -134,6 +134,14 @@ CASES: dict[str, tuple[Case, Case]] = {
         Case("accessibility_tool_replaced", file(rf"{_SYSTEM}\sethc.exe"), file(rf"{_SYSTEM}\sethc.exe", "b")),
         Case("fim_permissions_changed", file(rf"{_SYSTEM}\sethc.exe"), file(rf"{_SYSTEM}\sethc.exe", dacl="D:P")),
     ),
+    "service_program_changed": (
+        Case("service_program_changed", file(r"C:\App\service.exe"), file(r"C:\App\service.exe", "b")),
+        Case(None, None, file(r"C:\App\other.exe")),
+    ),
+    "fim_malware": (
+        Case("fim_malware", None, file(rf"{_START}\Startup\x.exe", malware=True)),
+        Case("persistence_startup_file", None, file(rf"{_START}\Startup\x.exe")),
+    ),
     "windows_authentication_changed": (
         Case("windows_authentication_changed", None, value(rf"{_CONTROL}\Lsa\Security Packages", "x", "REG_MULTI_SZ")),
         Case(None, None, value(rf"{_CONTROL}\Lsa\LsaPid", "700", "REG_DWORD")),

@@ -1,7 +1,6 @@
 // Copyright: bulwark.servers contributors
 // GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
-// NoWarn -Name CS1702
 
 using System;
 using System.Collections.Generic;
@@ -12,9 +11,11 @@ using System.Security.Principal;
 using System.Text;
 using System.Threading;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.BackgroundMode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileSecurity;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Hashing;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PathSecurity;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Streams;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
@@ -25,6 +26,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileReader;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Presence;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignatureJudge;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 
@@ -89,6 +91,20 @@ public static class FileScenario
             case "write":
                 File.WriteAllText((string)step["path"], (string)step["text"]);
                 return null;
+            case "exists":
+                HostPresence presence = new HostPresence(new NativeFiles(), new NativeRegistry());
+                Entry asked = new Entry("file", (string)step["path"], new Dictionary<string, object>());
+                return Json.Write(presence.Exists(asked));
+            case "descriptor":
+                byte[] descriptor;
+                uint error = new NativePathSecurity().Read((string)step["path"], out descriptor);
+                return Json.Write(error == 0 ? (object)(descriptor.Length > 20) : (long)error);
+            case "background":
+                using (new BackgroundMode())
+                using (new BackgroundMode())
+                {
+                    return Json.Write((long)Thread.CurrentThread.ManagedThreadId);
+                }
             case "collect":
                 return Collect(step);
             case "walk":
@@ -125,7 +141,7 @@ public static class FileScenario
             FileCollector collector = new FileCollector(files, new HostPaths(new NativeRegistry()), reader);
             List<Entry> collected = new List<Entry>();
             collector.Collect(watch, coverage, new Deadline(seconds), collected.Add);
-            SignatureJudge judge = new SignatureJudge(collector.Likes);
+            SignatureJudge judge = new SignatureJudge(collector.Likes, new string[0]);
             foreach (Entry entry in collected)
             {
                 Judgement judgement = judge.JudgeEntry(entry, watch);
@@ -211,7 +227,7 @@ public static class FileScenario
 
         public int Open(IOpenFile directory, string name, FileUse use, out IOpenFile file)
         {
-            bool isWanted = name == _name;
+            bool isWanted = name == _name || (name.Length == 0 && directory is DisturbedFile);
             if (isWanted && (_action == "replace" || _action == "delete"))
             {
                 Disturb();

@@ -26,7 +26,14 @@ from tests.support.windows import compiler, toolchain, utilities
 pytestmark = pytest.mark.requires(*toolchain.WINE)
 
 _HERE = pathlib.Path(__file__).parent
-_UTILITIES = ("contracts.Json", "file_integrity.FileCollector", "file_integrity.SignatureJudge")
+_UTILITIES = (
+    "contracts.Json",
+    "api.BackgroundMode",
+    "api.PathSecurity",
+    "file_integrity.FileCollector",
+    "file_integrity.Presence",
+    "file_integrity.SignatureJudge",
+)
 
 # Seconds that a process may take to start on a machine that is shared; it takes less than one.
 _PATIENCE = 120
@@ -231,6 +238,21 @@ def test_names_links_and_content(program: compiler.Program, tmp_path: pathlib.Pa
     assert plain["links"] == 2
     # Wine opens no such name; nothing is silently left out.
     assert list(collected.reasons()) == [rf"{folder}\<U+0001>control"]
+
+
+def test_what_was_not_read_is_there_or_not(program: compiler.Program, tmp_path: pathlib.Path) -> None:
+    """Asked without the class library, which knows no \\?\\ in the process of Windows PowerShell 5.1."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "file").write_text("x")
+    below = toolchain.windows_path(tmp_path)
+    paths = (rf"{below}\there", rf"{below}\THERE\file", rf"{below}\there\other", rf"{below}\gone\file", r"Q:\file")
+    steps = [{"do": "exists", "path": path} for path in paths]
+    steps += [{"do": "descriptor", "path": path} for path in (paths[1], rf"{below}/there/./file", paths[2], paths[3])]
+    steps += [{"do": "descriptor", "path": path} for path in (r"\\127.0.0.1\share\file", r"\\.\pipe\x")]
+    # It is switched off again, also where it was switched on twice.
+    steps.append({"do": "background"})
+    *results, _thread = _run(program, *steps)
+    assert results == [True, True, False, False, False, True, True, 2, 3, 123, 123]
 
 
 def test_globs_exclusions_and_limits(program: compiler.Program, tmp_path: pathlib.Path) -> None:

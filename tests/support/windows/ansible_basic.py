@@ -13,12 +13,12 @@ from tests.support.windows import compiler
 from tests.support.windows.compiler import Target
 from tests.support.windows.standin import execution
 
-_SOURCES = pathlib.Path(ansible.__file__).parent / "module_utils" / "csharp"
+SOURCES = pathlib.Path(ansible.__file__).parent / "module_utils" / "csharp"
 
 
 def library(target: Target) -> pathlib.Path:
     """Return the library, with what stands in for PowerShell's assembly."""
-    text = (_SOURCES / "Ansible.Basic.cs").read_text(encoding="utf-8-sig")
+    text = (SOURCES / "Ansible.Basic.cs").read_text(encoding="utf-8-sig")
     substitutes = execution.SUBSTITUTES
     if target is Target.MONO:
         # .NET Framework has the other substitutes.

@@ -39,6 +39,8 @@ _RUN_SECONDS = 180
 _REFERENCE = re.compile(r"//\s*AssemblyReference\s+-Name\s+([\w.]+)(?:\s+-CLR\s+(Core|Framework))?")
 _NO_WARNING = re.compile(r"//\s*NoWarn\s+-Name\s+CS(\d+)(?:\s+-CLR\s+(Core|Framework))?")
 
+_VERSIONS = ("1701", "1702")
+
 _RUNTIME_CONFIGURATION = {
     "runtimeOptions": {
         "tfm": "netcoreapp3.1",
@@ -144,14 +146,28 @@ def compile_program(
 def _options(texts: t.Sequence[str], target: Target, references: t.Sequence[str]) -> list[str]:
     clr = "Framework" if target is Target.MONO else "Core"
     options = ["-langversion:5", "-optimize", "-noconfig", "-define:WINDOWS;AMD64", "-debug:pdbonly"]
-    options += [f"-nowarn:{number}" for number in _named(_NO_WARNING, texts, clr)]
+    suppressed = _named(_NO_WARNING, texts, clr)
+    if target is Target.WINDOWS:
+        # Ansible.Basic suppresses it for the whole compilation: assemblies of .NET Core refer to several versions.
+        suppressed = sorted({*suppressed, *_VERSIONS})
+    options += [f"-nowarn:{number}" for number in suppressed]
     if target is Target.MONO:
-        assemblies = ["System.dll", "System.Core.dll", *_named(_REFERENCE, texts, clr)]
+        named = ["System.dll", "System.Core.dll", *references, *_named(_REFERENCE, texts, clr)]
+        options += [f"-r:{name}" for name in dict.fromkeys(named)]
     else:
-        # The runtime's own assemblies refer to several versions of each other, and at run time there is one of each.
-        options += ["-nostdlib", "-nowarn:1701,1702"]
-        assemblies = [str(file) for file in toolchain.windows_runtime().references()]
-    return [*options, *(f"-r:{assembly}" for assembly in dict.fromkeys((*assemblies, *references)))]
+        files = [*references, *toolchain.windows_runtime().references()]
+        options += ["-nostdlib", *(f"-r:{file}" for file in files)]
+    return options
+
+
+def check_suppressed_warnings(texts: t.Iterable[str]) -> None:
+    """Raise CompileError for a warning that sources of one compilation suppress twice.
+
+    PowerShell 7 then ends with an exception of a dictionary: AddType.psm1 adds each name to one without looking.
+    """
+    numbers = [match[1] for text in texts for match in _NO_WARNING.finditer(text) if match[2] in (None, "Core")]
+    if len(numbers) != len(set(numbers)):
+        raise CompileError(f"PowerShell 7 refuses a warning that is suppressed twice, of CS{', CS'.join(numbers)}")
 
 
 def _named(pattern: re.Pattern[str], texts: t.Sequence[str], clr: str) -> list[str]:

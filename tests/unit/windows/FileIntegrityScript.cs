@@ -216,6 +216,11 @@ public sealed class TwoProfiles : IHostPaths
         get { return new[] { @"C:\Users\ann", @"C:\Users\bob" }; }
     }
 
+    public ICollection<string> Services
+    {
+        get { return new string[0]; }
+    }
+
     public string Variable(string name)
     {
         return name == "SystemRoot" ? @"C:\Windows" : null;

@@ -25,6 +25,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.PathPattern;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.PortableExecutable;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Presence;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ReparsePoint;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Servicing;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignatureJudge;
@@ -78,6 +79,11 @@ public static class FileScript
                 }
             case "servicing":
                 return Service(single);
+            case "exists":
+                Entry entry = ReadEntry(single["entry"]);
+                RecordedFiles files = new RecordedFiles(
+                    new RecordedNode((Dictionary<string, object>)single["tree"]), single);
+                return new HostPresence(files, null, null).Exists(entry);
             case "digest":
                 return Digest(Convert.FromBase64String((string)single["data"]));
             default:
@@ -148,11 +154,11 @@ public static class FileScript
             entries.Add(entry);
             likes.Observe(entry);
         }
-        SignatureJudge judge = new SignatureJudge(likes);
+        SignatureJudge judge = new SignatureJudge(likes, Texts(single, "roots"));
         Dictionary<string, object> alerts = new Dictionary<string, object>();
         foreach (Entry entry in entries)
         {
-            Judgement judgement = judge.JudgeEntry(entry, new Watch());
+            Judgement judgement = judge.JudgeEntry(entry, ReadWatch(single));
             if (judgement != null)
             {
                 alerts[entry.Path] = judgement.Severity + ": " + judgement.Message;
@@ -167,13 +173,19 @@ public static class FileScript
     {
         Change change = new Change();
         change.Kind = (string)single["kind"];
-        change.Before = ReadEntry(single["before"]);
-        change.After = ReadEntry(single["after"]);
-        change.Path = change.After.Path;
+        change.Before = single.ContainsKey("before") ? ReadEntry(single["before"]) : null;
+        change.After = single.ContainsKey("after") ? ReadEntry(single["after"]) : null;
+        change.Path = change.Current.Path;
         change.Attributes = new List<string>(Texts(single, "attributes")).ToArray();
-        Judgement judgement = new UpdateJudge(new RecordedServicing(single), 1000).JudgeChange(change, new Watch());
+        IList<string> roots = Texts(single, "roots");
+        RecordedFiles paths = new RecordedFiles(null, single);
+        Watch watch = ReadWatch(single);
+        Judgement judgement =
+            new SignatureJudge(new SignedLikes(@"C:\Windows"), roots).JudgeChange(change, watch) ??
+            new UpdateJudge(new RecordedServicing(single), 1000, roots, paths).JudgeChange(change, watch);
         return judgement == null
             ? null
+            : judgement.Alert != null ? (object)judgement.Alert
             : new List<object> { judgement.Explained, judgement.Package, judgement.Version, judgement.Message };
     }
 
@@ -191,8 +203,19 @@ public static class FileScript
         }
         result["updates"] = updates;
         result["product"] = product == null ? null : new List<object> { product.Name, product.Version };
-        result["profiles"] = new List<object>(new HostPaths(registry).Profiles);
+        HostPaths paths = new HostPaths(registry);
+        result["profiles"] = new List<object>(paths.Profiles);
+        result["services"] = new List<object>(paths.Services);
         return result;
+    }
+
+    private static Watch ReadWatch(Dictionary<string, object> single)
+    {
+        IList<string> alert = Texts(single, "alert");
+        Watch watch = new Watch { Paths = Texts(single, "paths") };
+        watch.Alert = alert.Count == 0 ? null : alert[0];
+        watch.Severity = alert.Count == 0 ? null : alert[1];
+        return watch;
     }
 
     private static Entry ReadEntry(object given)
@@ -286,6 +309,11 @@ public sealed class RecordedFiles : IFiles, IFileSecurity, IStreams, IAuthentico
         get { return FileScript.Texts(_case, "profiles"); }
     }
 
+    public ICollection<string> Services
+    {
+        get { return FileScript.Texts(_case, "services"); }
+    }
+
     public string Variable(string name)
     {
         return name == "SystemRoot" ? @"C:\Windows" : null;
@@ -311,6 +339,18 @@ public sealed class RecordedFiles : IFiles, IFileSecurity, IStreams, IAuthentico
         file = null;
         RecordedNode node = directory == null ? _root : null;
         string behind = null;
+        if (directory == null)
+        {
+            object volumes;
+            bool isVolume = _case.TryGetValue("volumes", out volumes) && name.StartsWith("Volume");
+            Dictionary<string, object> volume = isVolume ? (Dictionary<string, object>)volumes : null;
+            node = isVolume ? new RecordedNode((Dictionary<string, object>)volume[name]) : node;
+            foreach (string part in isVolume ? new string[0] : name.Substring(3).Split('\\'))
+            {
+                node = part.Length == 0 || node == null ? node : node.Children.Find(
+                    delegate(RecordedNode child) { return string.Equals(child.Name, part, StringComparison.OrdinalIgnoreCase); });
+            }
+        }
         if (directory != null && name.Length == 0)
         {
             node = ((RecordedFile)directory).Node;
@@ -383,10 +423,10 @@ public sealed class RecordedFiles : IFiles, IFileSecurity, IStreams, IAuthentico
         return Recorded(((RecordedFile)file).Node, "embedded") ?? new Verification { Status = 0x800B0100 };
     }
 
-    public Verification Catalogue(IOpenFile file, string path, out bool isKnown)
+    public Verification Catalogue(IOpenFile file, string path, Func<bool> mayGoOn, out int error)
     {
-        isKnown = FileScript.Number(_case, "catalogues", 1) != 0;
-        return Recorded(((RecordedFile)file).Node, "catalogue");
+        error = (int)FileScript.Number(_case, "catalogue_error", 0);
+        return error != 0 ? null : Recorded(((RecordedFile)file).Node, "catalogue");
     }
 
     private static Verification Recorded(RecordedNode node, string name)

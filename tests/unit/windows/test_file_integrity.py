@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import pathlib
 import random
 import typing as t
@@ -168,6 +169,18 @@ def test_a_flood_of_one_account_does_not_crowd_out_what_changed_elsewhere() -> N
     result = compare(old, [*flood, machine], limit=10)
     assert f"HKLM\\{run}\\evil" in [change["path"] for change in result["changes"]]
     assert len(result["changes"]) == 10
+
+
+def test_what_is_listed_fits_into_a_result() -> None:
+    """Long lists of streams are counted, and what changed elsewhere stays listed."""
+    streams = [[f"{number}{'x' * 250}", 1, "ab" * 32] for number in range(200)]
+    created = [file(rf"C:\{number}", streams=streams, sha256=f"{number:064x}") for number in range(100)]
+    result = compare([], [*created, file(r"C:\other", sha256="b" * 64)], limit=1000)
+    assert len(json.dumps(result["detections"])) < 5 << 20
+    assert any(change["path"] == r"C:\other" for change in result["changes"])
+    (mass,) = [each for each in result["detections"] if each["alert"] == "fim_mass_change"]
+    assert mass["count"] == 101
+    assert len(result["changes"]) < 101
 
 
 def test_a_new_directory_speaks_for_those_below_it_and_files_for_themselves() -> None:

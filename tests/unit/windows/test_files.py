@@ -30,6 +30,7 @@ _SCRIPT = pathlib.Path(__file__).with_name("FileScript.cs")
 _UTILITIES = (
     "contracts.Json",
     "file_integrity.FileCollector",
+    "file_integrity.Presence",
     "file_integrity.SignatureJudge",
     "file_integrity.UpdateJudge",
 )
@@ -46,8 +47,13 @@ _RECALL_ON_DATA_ACCESS = 0x400000
 _NO_SIGNATURE = 0x800B0100
 _BAD_DIGEST = 0x80096010
 _UNTRUSTED_ROOT = 0x800B0109
+_EXPIRED = 0x800B0101
+_REVOKED = 0x800B010C
 
 _INSTALLER = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
+
+# What Windows' own folder is on Linux.
+_ENVIRONMENT = {"SystemRoot": r"C:\Windows"}
 
 Node = dict[str, t.Any]
 
@@ -59,7 +65,7 @@ def program() -> compiler.Program:
 
 def _run(program: compiler.Program, *cases: dict[str, t.Any]) -> list[t.Any]:
     lines = "".join(f"{json.dumps(case)}\n" for case in cases)
-    results = [json.loads(line) for line in program.run(input=lines).stdout.splitlines()]
+    results = [json.loads(line) for line in program.run(input=lines, environment=_ENVIRONMENT).stdout.splitlines()]
     assert len(results) == len(cases)
     return results
 
@@ -185,6 +191,81 @@ def test_reparse_points(program: compiler.Program) -> None:
     assert sorted(collected.read) == ["deduplicated", "hydrated"]
     assert collected.entries[r"C:\Watched\deduplicated"][1]["sha256"] == _sha256("whole")
     assert list(collected.skipped) == [r"C:\Watched\alias.exe"]
+
+
+def test_what_windows_changes_by_itself_is_not_recorded(program: compiler.Program) -> None:
+    """Attributes of backups, indexing, compression and deduplication; programs that hide that they are compressed."""
+    hidden = 0x2
+    by_itself = 0x20 | _SPARSE | 0x800 | 0x2000 | 0x80000
+    collected = _collect(
+        program,
+        {"name": "compressed", "content": "\0\0\0\0", "behind": "MZ as run"},
+        {"name": "plain", "content": "x", "attributes": hidden},
+        {"name": "worked on", "content": "x", "attributes": hidden | by_itself},
+        {"name": "deduplicated", "attributes": hidden | _REPARSE, "behind": "x", "reparse": _reparse(0x80000013)},
+    )
+    assert collected.entries[r"C:\Watched\compressed"][1]["sha256"] == _sha256("MZ as run")
+    plain, worked_on, deduplicated = (
+        {name: value for name, value in collected.entries[rf"C:\Watched\{name}"][1].items() if name != "file_id"}
+        for name in ("plain", "worked on", "deduplicated")
+    )
+    assert plain == worked_on == deduplicated
+    assert plain["attributes"] == hidden
+
+
+def test_directories_of_filters_are_read(program: compiler.Program) -> None:
+    """The root directory of OneDrive is a reparse point and no link."""
+    folder: Node = {
+        "name": "OneDrive",
+        "attributes": _DIRECTORY | _REPARSE,
+        "reparse": _reparse(0x9000601A),
+        "children": [{"name": "profile.ps1", "content": "x"}],
+    }
+    collected = _collect(program, folder)
+    assert collected.entries[r"C:\Watched\OneDrive\profile.ps1"][1]["sha256"] == _sha256("x")
+    assert collected.skipped == {}
+
+
+def test_malware_that_the_antivirus_program_keeps_is_an_alert(program: compiler.Program) -> None:
+    collected = _collect(program, {"name": "evil.exe", "content_error": 225})
+    path = r"C:\Watched\evil.exe"
+    assert "antivirus" in collected.skipped[path]
+    alerts, _ = _alerts(program, {"path": path, **collected.entries[path][1]})
+    assert alerts[path].startswith("high: ")
+
+
+def test_mounted_profiles(program: compiler.Program) -> None:
+    """A volume in the place of a profile is part of a watch; other links below a glob end there, and are no entries."""
+    volume = "Volume{01234567-89ab-cdef-0123-456789abcdef}\\"
+    link = {"attributes": _DIRECTORY | _REPARSE, "children": []}
+    mounted = {**link, "name": "mounted", "reparse": _reparse(0xA0000003, rf"\??\{volume}")}
+    inside = {**link, "name": "inside", "reparse": _reparse(0xA0000003, rf"\??\{volume}Users")}
+    junction = {**link, "name": "junction", "reparse": _reparse(0xA0000003, r"\??\D:\x")}
+    plain = {"name": "plain", "children": [{"name": "Startup", "children": [{"name": "a.lnk", "content": "a"}]}]}
+    collected = _collect(
+        program,
+        mounted,
+        inside,
+        junction,
+        plain,
+        paths=[r"C:\Watched\*\Startup"],
+        volumes={volume: {"name": "", "children": [{"name": "startup", "children": [{"name": "b", "content": "b"}]}]}},
+    )
+    names = (r"mounted\startup", r"mounted\startup\b", r"plain\Startup", r"plain\Startup\a.lnk")
+    assert set(collected.entries) == {rf"C:\Watched\{name}" for name in names}
+    assert set(collected.skipped) == {r"C:\Watched\inside", r"C:\Watched\junction"}
+
+
+def test_what_is_gone_and_what_went_with_its_volume(program: compiler.Program) -> None:
+    tree = {"name": "", "children": [{"name": "Users", "children": [{"name": "a", "error": 5}]}]}
+    entries = [
+        {"path": r"C:\users"},
+        {"path": r"C:\Users\b", "file_id": "00000000-0000000000000001"},
+        {"path": r"C:\Users\b", "file_id": "00000001-0000000000000001"},
+        {"path": r"C:\Users\a"},
+    ]
+    results = _run(program, *({"do": "exists", "tree": tree, "entry": entry} for entry in entries))
+    assert results == [True, False, None, None]
 
 
 def test_unreadable_content(program: compiler.Program) -> None:
@@ -379,8 +460,41 @@ def test_signatures(program: compiler.Program) -> None:
     own = known.entries[r"C:\Watched\own"][1]
     assert (own["signature_status"], own["company"]) == ("untrusted_root", "Contoso Ltd.")
     assert known.entries[r"C:\Watched\catalogue"][1]["catalogue"] is True
-    unknown = _collect(program, *nodes, catalogues=0)
-    assert unknown.entries[r"C:\Watched\unsigned"][1]["signature"] == "unknown"
+    unknown = _collect(program, *nodes, catalogue_error=1722)
+    assert "signature" not in unknown.entries[r"C:\Watched\unsigned"][1]
+    assert unknown.entries[r"C:\Watched\embedded.txt"][1]["signature"] == "valid"
+    assert "error 1722" in unknown.skipped[r"C:\Watched\unsigned"]
+
+
+def test_one_signature_that_holds_is_enough(program: compiler.Program) -> None:
+    """As for Windows; a file that was changed, or a revoked certificate, is no matter of catalogues."""
+    signed = bytearray(_executable("Contoso Ltd.", (1, 0, 0, 0)))
+    signed[296:304] = struct.pack("<II", 4096, 512)
+    content = signed.decode("latin-1")
+    collected = _collect(
+        program,
+        {"name": "expired", "content": content, "embedded": _EXPIRED, "catalogue": 0},
+        {"name": "unlisted", "content": content, "embedded": _EXPIRED},
+        {"name": "both", "content": content, "embedded": _EXPIRED, "catalogue": _UNTRUSTED_ROOT},
+        {"name": "changed", "content": content, "embedded": _BAD_DIGEST, "catalogue": 0},
+        {"name": "revoked", "content": content, "embedded": _REVOKED, "catalogue": 0},
+        {"name": "huge", "content": content, "size": 2 << 30, "embedded": 0},
+    )
+    states = {
+        path.rsplit("\\", 1)[1]: (attributes.get("signature"), attributes.get("signature_status"))
+        for path, (_, attributes) in collected.entries.items()
+    }
+    assert states == {
+        "Watched": (None, None),
+        "expired": ("valid", None),
+        "unlisted": ("invalid", "expired"),
+        "both": ("invalid", "expired"),
+        "changed": ("invalid", "content_changed"),
+        "revoked": ("invalid", "revoked"),
+        "huge": (None, None),
+    }
+    assert "1 GiB" in collected.skipped[r"C:\Watched\huge"]
+    assert "sha256" in collected.entries[r"C:\Watched\huge"][1]
 
 
 def _signed(path: str, company: str = "Contoso", **attributes: t.Any) -> dict[str, t.Any]:
@@ -394,8 +508,15 @@ def _signed(path: str, company: str = "Contoso", **attributes: t.Any) -> dict[st
     }
 
 
-def _alerts(program: compiler.Program, *entries: dict[str, t.Any]) -> tuple[dict[str, str], list[dict[str, str]]]:
-    ((alerts, skipped),) = _run(program, {"do": "judge", "entries": list(entries)})
+_ROOT = "3B1EFD3A66EA28B16697394703A72CA340A05BD5"
+_NEWER_ROOT = "06F1AA330B927B753A40E68CDF22E34BCBEF3352"
+
+
+def _alerts(
+    program: compiler.Program, *entries: dict[str, t.Any], **options: t.Any
+) -> tuple[dict[str, str], list[dict[str, str]]]:
+    case = {"do": "judge", "entries": list(entries), "roots": [_ROOT, _NEWER_ROOT], **options}
+    ((alerts, skipped),) = _run(program, case)
     return alerts, skipped
 
 
@@ -449,14 +570,31 @@ def test_lone_unsigned_in_a_signed_directory(program: compiler.Program) -> None:
 def test_microsofts_name_under_another_root_is_an_alert(program: compiler.Program) -> None:
     """A signature that this host trusts, because its own root was added, does not make a program Microsoft's."""
     forged = _signed(r"C:\Windows\System32\evil.dll", "Microsoft Corporation", signer_root="AB" * 20)
-    real = _signed(
-        r"C:\Windows\System32\real.dll",
-        "Microsoft Corporation",
-        signer_root="3B1EFD3A66EA28B16697394703A72CA340A05BD5",
-    )
+    real = _signed(r"C:\Windows\System32\real.dll", "Microsoft Corporation", signer_root=_ROOT)
     alerts, _ = _alerts(program, forged, real, _signed(r"C:\App\other.exe", signer_root="AB" * 20))
     assert list(alerts) == [forged["path"]]
     assert "none of Microsoft's" in alerts[forged["path"]]
+    # Without the controller's list nothing is said of roots.
+    assert _alerts(program, forged, roots=[]) == ({}, [])
+
+
+def test_a_tool_under_another_name_is_an_alert_on_the_first_look(program: compiler.Program) -> None:
+    """A command prompt in the place of an accessibility tool has a signature that holds."""
+
+    def microsoft(path: str, original: str) -> dict[str, t.Any]:
+        return _signed(path, "Microsoft Corporation", signer_root=_ROOT, original_name=original)
+
+    replaced = microsoft(r"C:\Windows\System32\sethc.exe", "Cmd.Exe.MUI")
+    clean = [
+        microsoft(r"C:\Windows\System32\cmd.exe", "Cmd.Exe"),
+        microsoft(r"C:\Windows\SysWOW64\WindowsPowerShell\v1.0\powershell.exe", "PowerShell.EXE.MUI"),
+        microsoft(r"C:\Windows\System32\Narrator.exe", "SR.exe"),
+        microsoft(r"C:\Tools\shell.exe", "Cmd.Exe"),
+    ]
+    alerts, _ = _alerts(program, replaced, *clean, alert=["accessibility_tool_replaced", "critical"])
+    assert list(alerts) == [replaced["path"]]
+    assert alerts[replaced["path"]].startswith("critical: ")
+    assert _alerts(program, replaced)[0][replaced["path"]].startswith("high: ")
 
 
 def test_planting_many_is_not_silent(program: compiler.Program) -> None:
@@ -519,6 +657,135 @@ def test_updates_explain(program: compiler.Program) -> None:
 def test_nothing_else_explains(program: compiler.Program, changed: dict[str, t.Any]) -> None:
     """Neither the records of an update nor names explain what another publisher, root or version signed, or nobody."""
     assert _run(program, {**_UPDATE, **changed}) == [None]
+
+
+_VALID = {**_BEFORE, "signer_thumbprint": "1", "links": 1}
+
+
+@pytest.mark.parametrize(
+    ("after", "attributes", "is_explained"),
+    [
+        ({"signer_thumbprint": "2", "catalogue": True}, ["catalogue", "signer_thumbprint"], True),
+        ({"links": 2}, ["links"], True),
+        ({"file_id": "2", "mtime": 2}, ["file_id", "mtime"], True),
+        # Windows judges otherwise, or finds no catalogue: counted, and no alert.
+        ({"signature": "none"}, ["signature"], False),
+        ({"signature": "invalid", "signature_status": "expired"}, ["signature", "signature_status"], False),
+    ],
+)
+def test_signed_content_that_stays_is_no_alert(
+    program: compiler.Program, after: dict[str, t.Any], attributes: list[str], is_explained: bool
+) -> None:
+    (judgement,) = _run(program, {**_UPDATE, "before": _VALID, "after": {**_VALID, **after}, "attributes": attributes})
+    assert judgement[0] is is_explained
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "attributes"),
+    [
+        ({}, {"dacl": "x"}, ["dacl"]),
+        ({}, {"streams": []}, ["streams"]),
+        # The times alone: whoever set them wanted that.
+        ({}, {"mtime": 2}, ["mtime"]),
+        # A root certificate of an intruder makes it valid.
+        ({"signature": "none"}, {"signer_root": "CD"}, ["signature", "signer_root"]),
+        ({}, {"signer_root": "CD", "signer_organisation": "Contoso"}, ["signer_organisation", "signer_root"]),
+    ],
+)
+def test_but_what_else_changes_of_it_is(
+    program: compiler.Program, before: dict[str, t.Any], after: dict[str, t.Any], attributes: list[str]
+) -> None:
+    case = {**_UPDATE, "before": {**_VALID, **before}, "after": {**_VALID, **after}, "attributes": attributes}
+    assert _run(program, case) == [None]
+
+
+def test_revoked_content_that_stays_is_an_alert(program: compiler.Program) -> None:
+    after = {**_VALID, "signature": "invalid", "signature_status": "content_changed"}
+    case = {**_UPDATE, "before": _VALID, "after": after, "attributes": ["signature", "signature_status"]}
+    assert _run(program, case) == ["fim_signature_mismatch"]
+
+
+def test_content_that_stays_under_a_forged_signature_is_an_alert(program: compiler.Program) -> None:
+    before = {**_VALID, "signer_organisation": "Microsoft Corporation", "signer_root": _ROOT}
+    after = {**before, "signer_root": "CD" * 20, "signer_thumbprint": "9"}
+    case = {**_UPDATE, "before": before, "after": after, "attributes": ["signature", "signer_root"], "roots": [_ROOT]}
+    assert _run(program, case) == ["fim_signature_mismatch"]
+
+
+def test_another_root_of_microsofts_is_the_same_publisher(program: compiler.Program) -> None:
+    before = {**_BEFORE, "signer_root": _ROOT}
+    after = {**_AFTER, "signer_root": _NEWER_ROOT}
+    case = {**_UPDATE, "before": before, "after": after, "attributes": ["content", "signer_root"]}
+    explained, unknown = _run(program, {**case, "roots": [_ROOT, _NEWER_ROOT]}, {**case, "roots": [_ROOT]})
+    assert explained[:2] == [True, "KB5000002"]
+    assert unknown is None
+
+
+def test_programs_of_services(program: compiler.Program) -> None:
+    """A new one of Microsoft's comes with an update, or is claimed; a deleted one matters while a service names it."""
+    path = r"C:\Windows\System32\drivers\new.sys"
+    entry = _signed(path, "Microsoft Corporation", signer_root=_ROOT)
+    new: dict[str, t.Any] = {"do": "update", "kind": "created", "after": entry, "paths": ["%Services%"]}
+    new |= {"roots": [_ROOT], "in_store": True, "updates": [["KB5000002", "1.2", 1100]]}
+    updated, claimed, foreign, unsigned, elsewhere = _run(
+        program,
+        new,
+        {**new, "in_store": False},
+        {**new, "after": {**entry, "signer_organisation": "Contoso"}},
+        {**new, "after": {"path": path}},
+        {**new, "paths": [path]},
+    )
+    assert updated == [True, "KB5000002", "1.2", "explained by KB5000002, signed by Microsoft Corporation"]
+    assert claimed[:2] == [False, "Microsoft Corporation"]
+    assert (foreign, unsigned, elsewhere) == (None, None, None)
+    gone = {**new, "kind": "deleted", "before": entry}
+    del gone["after"]
+    uninstalled, deleted, unread = (
+        _run(program, {**gone, "services": services})[0] for services in ([r"C:\x.exe"], [path], [])
+    )
+    assert uninstalled[:2] == [True, "services"]
+    assert (deleted, unread) == (None, None)
+
+
+def test_the_name_of_a_startup_folder_is_explained(program: compiler.Program) -> None:
+    """desktop.ini as Windows writes it for each account, and no other content, name or stream."""
+    name = "[.ShellClassInfo]\r\nLocalizedResourceName=@%SystemRoot%\\system32\\shell32.dll,-21787\r\n"
+    content = b"\xff\xfe" + f"\r\n{name}".encode("utf-16-le")
+    entry = {"path": r"C:\Users\x\Startup\desktop.ini", "sha256": hashlib.sha256(content).hexdigest(), "streams": []}
+    new = {**_UPDATE, "kind": "created", "attributes": []}
+    explained, *others = _run(
+        program,
+        {**new, "after": entry},
+        {**new, "after": {**entry, "sha256": "ab"}},
+        {**new, "after": {**entry, "path": r"C:\Users\x\Startup\x.lnk"}},
+        {**new, "after": {**entry, "streams": [["x", 1, "ab"]]}},
+    )
+    assert explained[:2] == [True, "Windows"]
+    assert others == [None, None, None]
+
+
+def test_services_name_programs(program: compiler.Program) -> None:
+    services = r"SYSTEM\CurrentControlSet\Services"
+    registry = {
+        rf"{services}\a": {"ImagePath": r'"C:\Program Files\A\a.exe" -x', "Type": 16},
+        rf"{services}\b": {"ImagePath": r"%SystemRoot%\System32\svchost.exe -k b", "Type": 32},
+        rf"{services}\b\Parameters": {"ServiceDll": r"%SystemRoot%\System32\b.dll"},
+        rf"{services}\c": {"ImagePath": r"\SystemRoot\System32\drivers\c.sys", "Type": 1},
+        rf"{services}\d": {"Type": 1},
+        rf"{services}\e": {"ImagePath": r"\??\C:\E\e.sys", "ServiceDll": r"C:\E\*.dll", "Type": 2},
+        rf"{services}\f": {"Type": 16},
+    }
+    (result,) = _run(program, {"do": "servicing", "registry": registry, "path": r"C:\x"})
+    assert sorted(result["services"]) == sorted(
+        [
+            r"C:\Program Files\A\a.exe",
+            r"C:\Windows\System32\svchost.exe",
+            r"C:\Windows\System32\b.dll",
+            r"C:\Windows\System32\drivers\c.sys",
+            r"C:\Windows\System32\drivers\d.sys",
+            r"C:\E\e.sys",
+        ]
+    )
 
 
 def test_records_of_installations(program: compiler.Program) -> None:

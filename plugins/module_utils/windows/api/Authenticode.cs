@@ -40,10 +40,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
         Verification Embedded(IOpenFile file, string path);
 
         /// <summary>
-        /// Verify an open file by the catalogues of this host. Null when no catalogue has its digest. isKnown is false
-        /// where catalogues cannot be asked.
+        /// Verify an open file by the catalogues of this host. Null when no catalogue has its digest, or with a Win32
+        /// error when they cannot be asked. mayGoOn: asked before each reading of the file; Cancelled if it is false.
         /// </summary>
-        Verification Catalogue(IOpenFile file, string path, out bool isKnown);
+        Verification Catalogue(IOpenFile file, string path, Func<bool> mayGoOn, out int error);
     }
 
     /// <summary>
@@ -63,11 +63,16 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
         // WTD_REVOCATION_CHECK_NONE | WTD_CACHE_ONLY_URL_RETRIEVAL | WTD_DISABLE_MD2_MD4.
         private const uint ProviderFlags = 0x10 | 0x1000 | 0x2000;
 
+        private const int BadFormat = 193;
+        private const int NotFound = 1168;
+
+        // One is the rule; several updates can list the same file.
+        private const int MostCatalogues = 20;
+
         private static readonly string[] Algorithms = { "SHA256", "SHA1" };
 
         private readonly IntPtr[] _catalogues = new IntPtr[2];
         private readonly bool _hasAlgorithms;
-        private readonly bool _hasCatalogues;
 
         [StructLayout(LayoutKind.Sequential)]
         internal struct WINTRUST_FILE_INFO
@@ -161,17 +166,21 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
         [DllImport("wintrust.dll")]
         private static extern bool CryptCATAdminReleaseContext(IntPtr admin, int flags);
 
-        [DllImport("wintrust.dll")]
+        [DllImport("kernel32.dll")]
+        private static extern bool SetFilePointerEx(
+            SafeFileHandle file, long distance, IntPtr position, int method);
+
+        [DllImport("wintrust.dll", SetLastError = true)]
         private static extern bool CryptCATAdminCalcHashFromFileHandle(
             SafeFileHandle file, ref int length, byte[] hash, int flags);
 
-        [DllImport("wintrust.dll")]
+        [DllImport("wintrust.dll", SetLastError = true)]
         private static extern bool CryptCATAdminCalcHashFromFileHandle2(
             IntPtr admin, SafeFileHandle file, ref int length, byte[] hash, int flags);
 
-        [DllImport("wintrust.dll")]
+        [DllImport("wintrust.dll", SetLastError = true)]
         private static extern IntPtr CryptCATAdminEnumCatalogFromHash(
-            IntPtr admin, byte[] hash, int length, int flags, IntPtr previous);
+            IntPtr admin, byte[] hash, int length, int flags, ref IntPtr previous);
 
         [DllImport("wintrust.dll", CharSet = CharSet.Unicode)]
         private static extern bool CryptCATCatalogInfoFromContext(
@@ -187,7 +196,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
                 _hasAlgorithms = true;
                 for (int index = 0; index < Algorithms.Length; index++)
                 {
-                    _hasCatalogues |= CryptCATAdminAcquireContext2(
+                    CryptCATAdminAcquireContext2(
                         out _catalogues[index], IntPtr.Zero, Algorithms[index], IntPtr.Zero, 0);
                 }
             }
@@ -195,7 +204,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
             {
                 // Before Windows 8, and where only the older API is rebuilt: it knows SHA-1 alone.
                 _hasAlgorithms = false;
-                _hasCatalogues = CryptCATAdminAcquireContext(out _catalogues[0], IntPtr.Zero, 0);
+                CryptCATAdminAcquireContext(out _catalogues[0], IntPtr.Zero, 0);
             }
         }
 
@@ -210,6 +219,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
                 subject[0].pcwszFilePath = name;
                 subject[0].hFile = file.Handle.DangerousGetHandle();
                 subject[0].pgKnownSubject = IntPtr.Zero;
+                Rewind(file);
                 return Verify(ChoiceFile, pinned.AddrOfPinnedObject());
             }
             finally
@@ -220,38 +230,82 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
             }
         }
 
-        public Verification Catalogue(IOpenFile file, string path, out bool isKnown)
+        public Verification Catalogue(IOpenFile file, string path, Func<bool> mayGoOn, out int error)
         {
-            isKnown = false;
-            for (int index = 0; index < _catalogues.Length; index++)
+            error = FileErrors.CallNotImplemented;
+            bool isAnswered = false;
+            foreach (IntPtr admin in _catalogues)
             {
-                IntPtr admin = _catalogues[index];
-                byte[] hash = admin == IntPtr.Zero ? null : Hash(admin, file);
-                if (hash == null)
+                if (admin == IntPtr.Zero)
                 {
                     continue;
                 }
-                isKnown = true;
-                IntPtr catalogue = CryptCATAdminEnumCatalogFromHash(admin, hash, hash.Length, 0, IntPtr.Zero);
-                if (catalogue == IntPtr.Zero)
+                if (!mayGoOn())
                 {
-                    continue;
+                    error = FileErrors.Cancelled;
+                    return null;
                 }
-                try
+                byte[] hash = Hash(admin, file);
+                Verification verification = null;
+                if (hash != null)
                 {
-                    CATALOG_INFO information = new CATALOG_INFO();
-                    information.cbStruct = (uint)Marshal.SizeOf(typeof(CATALOG_INFO));
-                    if (CryptCATCatalogInfoFromContext(catalogue, ref information, 0))
-                    {
-                        return Member(admin, information.wszCatalogFile, hash, file, path);
-                    }
+                    verification = Listed(admin, hash, file, path, out error);
                 }
-                finally
+                else
                 {
-                    CryptCATAdminReleaseCatalogContext(admin, catalogue, 0);
+                    // What Windows takes for no program, no catalogue lists as one.
+                    int reported = Marshal.GetLastWin32Error() & 0xFFFF;
+                    error = reported == BadFormat ? 0 : Math.Max(1, reported);
+                }
+                isAnswered |= error == 0;
+                // An old or incomplete Windows knows no catalogues of this algorithm.
+                if (verification != null || (error != 0 && error != FileErrors.InvalidParameter))
+                {
+                    return verification;
                 }
             }
+            error = isAnswered ? 0 : error;
             return null;
+        }
+
+        /// <summary>Verify by the catalogues that have a digest until one holds; null where none has it.</summary>
+        private static Verification Listed(IntPtr admin, byte[] hash, IOpenFile file, string path, out int error)
+        {
+            error = 0;
+            Verification verification = null;
+            // Each call releases the one before.
+            IntPtr catalogue = IntPtr.Zero;
+            for (int count = 0; count < MostCatalogues; count++)
+            {
+                catalogue = CryptCATAdminEnumCatalogFromHash(admin, hash, hash.Length, 0, ref catalogue);
+                if (catalogue == IntPtr.Zero)
+                {
+                    // Anything else than that there is none, also as an HRESULT, says that the service was not asked.
+                    int reported = Marshal.GetLastWin32Error() & 0xFFFF;
+                    bool isNone = reported == NotFound || reported == FileErrors.FileNotFound ||
+                        reported == FileErrors.NoMoreFiles;
+                    error = isNone || verification != null ? 0 : Math.Max(1, reported);
+                    return verification;
+                }
+                CATALOG_INFO information = new CATALOG_INFO();
+                information.cbStruct = (uint)Marshal.SizeOf(typeof(CATALOG_INFO));
+                if (CryptCATCatalogInfoFromContext(catalogue, ref information, 0))
+                {
+                    verification = Member(admin, information.wszCatalogFile, hash, file, path);
+                }
+                if (verification != null && verification.Status == 0)
+                {
+                    break;
+                }
+            }
+            CryptCATAdminReleaseCatalogContext(admin, catalogue, 0);
+            return verification;
+        }
+
+        // Reading moves the pointer, and readers of scripts begin at it.
+        private static void Rewind(IOpenFile file)
+        {
+            SetFilePointerEx(file.Handle, 0, IntPtr.Zero, 0);
         }
 
         public void Dispose()
@@ -270,6 +324,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
         {
             byte[] buffer = new byte[64];
             int length = buffer.Length;
+            Rewind(file);
             bool computed = _hasAlgorithms
                 ? CryptCATAdminCalcHashFromFileHandle2(admin, file.Handle, ref length, buffer, 0)
                 : CryptCATAdminCalcHashFromFileHandle(file.Handle, ref length, buffer, 0);
@@ -307,6 +362,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
                 subject[0].cbCalculatedFileHash = (uint)hash.Length;
                 subject[0].pcCatalogContext = IntPtr.Zero;
                 subject[0].hCatAdmin = admin;
+                Rewind(file);
                 return Verify(ChoiceCatalogue, pinned.AddrOfPinnedObject());
             }
             finally

@@ -9,6 +9,9 @@ using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileLinks
 {
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
+
     /// <summary>The names of files.</summary>
     public interface IFileLinks
     {
@@ -39,17 +42,27 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
             StringBuilder name = new StringBuilder(Longest);
             int length = Longest;
             IntPtr find;
-            try
+            IOpenFile held;
+            int problem = NativeFiles.Follow(path, out held);
+            if (problem != 0)
             {
-                find = FindFirstFileNameW(@"\\?\" + path, 0, ref length, name);
+                return problem;
             }
-            catch (EntryPointNotFoundException)
+            // While it is open, nobody gets an oplock that the next call would wait for.
+            using (held)
             {
-                return NotImplemented;
-            }
-            if (find == Invalid)
-            {
-                return Marshal.GetLastWin32Error();
+                try
+                {
+                    find = FindFirstFileNameW(@"\\?\" + path, 0, ref length, name);
+                }
+                catch (EntryPointNotFoundException)
+                {
+                    return NotImplemented;
+                }
+                if (find == Invalid)
+                {
+                    return Marshal.GetLastWin32Error();
+                }
             }
             try
             {

@@ -4,6 +4,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Threading;
 using Microsoft.Win32.SafeHandles;
@@ -24,7 +25,11 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
         public const int InvalidParameter = 87;
         public const int CallNotImplemented = 120;
         public const int InvalidName = 123;
+        public const int VirusInfected = 225;
+        public const int VirusDeleted = 226;
         public const int DeletePending = 303;
+        public const int OplockBreak = 742;
+        public const int Cancelled = 1223;
         public const int FileEncrypted = 6002;
 
         /// <summary>Say whether the error means that there is no such file, or none any more.</summary>
@@ -56,6 +61,12 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
         public long Links;
         public uint Volume;
         public ulong Id;
+
+        /// <summary>How ids of this volume begin.</summary>
+        public string VolumeText
+        {
+            get { return Volume.ToString("x8", CultureInfo.InvariantCulture) + "-"; }
+        }
     }
 
     /// <summary>One name in a directory, as FILE_ID_BOTH_DIR_INFO has it.</summary>
@@ -73,7 +84,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
     public interface IFiles
     {
         /// <summary>
-        /// Open a name in a directory, or, without a directory, the root of a drive (C:\). A reparse point is opened
+        /// Open a name in a directory, or, without a directory, a path (C:\NAME) as it is. A reparse point is opened
         /// itself. An empty name opens what the directory's handle is, with the data that a reparse point stands for.
         /// </summary>
         int Open(IOpenFile directory, string name, FileUse use, out IOpenFile file);
@@ -120,10 +131,22 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
         private const uint ReadData = 1;
         private const uint ShareAll = 7;
 
-        // FILE_SYNCHRONOUS_IO_NONALERT, FILE_OPEN_FOR_BACKUP_INTENT and FILE_OPEN_NO_RECALL.
-        private const uint Options = 0x20 | 0x4000 | 0x400000;
+        // FILE_SYNCHRONOUS_IO_NONALERT, FILE_COMPLETE_IF_OPLOCKED, FILE_OPEN_FOR_BACKUP_INTENT and FILE_OPEN_NO_RECALL.
+        private const uint Options = 0x20 | 0x100 | 0x4000 | 0x400000;
         private const uint OpenReparsePoint = 0x200000;
         private const uint CaseInsensitive = 0x40;
+
+        private const uint StatusDeletePending = 0xC0000056;
+        private const int BadPathName = 161;
+        private const string MachineDevices = @"\GLOBAL??\";
+
+        // Who honours oplocks gives them up within milliseconds; who does not may delay a run by this time in all.
+        private const int OplockMilliseconds = 2000;
+        private const int AllOplocksMilliseconds = 10000;
+        private const int PauseMilliseconds = 20;
+
+        [ThreadStatic]
+        private static int _waited;
 
         [StructLayout(LayoutKind.Sequential)]
         internal struct UNICODE_STRING
@@ -162,6 +185,15 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
         [DllImport("kernel32.dll", CharSet = CharSet.Unicode)]
         private static extern uint GetDriveTypeW(string root);
 
+        [DllImport("kernel32.dll", CharSet = CharSet.Unicode)]
+        private static extern int GetFullPathNameW(string path, int length, [Out] char[] full, IntPtr name);
+
+        public NativeFiles()
+        {
+            // A run begins: by psrp, a process has several.
+            _waited = 0;
+        }
+
         public int Open(IOpenFile directory, string name, FileUse use, out IOpenFile file)
         {
             // Names are opened as they are listed: in case-sensitive directories, case tells files apart.
@@ -178,25 +210,70 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
             return GetDriveTypeW(root);
         }
 
+        /// <summary>
+        /// Open a path (C:\NAME, as Win32 reads it) for its attributes and follow links; waits for nobody's oplock.
+        /// </summary>
+        internal static int Follow(string path, out IOpenFile file)
+        {
+            file = null;
+            char[] full = new char[32768];
+            int length = GetFullPathNameW(path, full.Length, full, IntPtr.Zero);
+            path = length > 0 && length < full.Length ? new string(full, 0, length) : "";
+            if (path.Length < 3 || path[1] != ':' || path[2] != '\\')
+            {
+                return FileErrors.InvalidName;
+            }
+            return OpenPatiently(
+                null, path, Synchronize | ReadAttributes | ReadControl, CaseInsensitive, Options, out file);
+        }
+
         private static int Open(IOpenFile directory, string name, FileUse use, uint flags, out IOpenFile file)
         {
             uint options = name.Length == 0 ? Options : Options | OpenReparsePoint;
             uint wanted = Synchronize | ReadAttributes | (use == FileUse.Content ? ReadData : 0);
-            int error = OpenHandle(directory, name, wanted | ReadControl, flags, options, out file);
-            if (error == FileErrors.AccessDenied)
+            int error = OpenPatiently(directory, name, wanted | ReadControl, flags, options, out file);
+            if (error == FileErrors.AccessDenied || (error == FileErrors.OplockBreak && use == FileUse.Attributes))
             {
-                // The owner's DACL can deny READ_CONTROL alone.
-                error = OpenHandle(directory, name, wanted, flags, options, out file);
+                // The owner's DACL can deny READ_CONTROL alone. Without it, no oplock is in the way.
+                error = OpenPatiently(directory, name, wanted, flags, options, out file);
             }
             return error;
         }
 
-        private static int OpenHandle(
+        private static int OpenPatiently(
             IOpenFile directory, string name, uint access, uint flags, uint options, out IOpenFile file)
+        {
+            int limit = Math.Min(AllOplocksMilliseconds, _waited + OplockMilliseconds);
+            while (true)
+            {
+                int error;
+                if (directory != null)
+                {
+                    error = OpenHandle(directory, name, access, flags, options, out file);
+                }
+                else
+                {
+                    // Drives of the machine: one that only this sign-in has, by SUBST, must not hide them.
+                    error = OpenHandle(null, MachineDevices + name, access, flags, options, out file);
+                    if (FileErrors.IsAbsent(error) || error == FileErrors.InvalidName || error == BadPathName)
+                    {
+                        error = OpenHandle(null, @"\??\" + name, access, flags, options, out file);
+                    }
+                }
+                if (error != FileErrors.OplockBreak || _waited >= limit)
+                {
+                    return error;
+                }
+                Thread.Sleep(PauseMilliseconds);
+                _waited += PauseMilliseconds;
+            }
+        }
+
+        private static int OpenHandle(
+            IOpenFile directory, string full, uint access, uint flags, uint options, out IOpenFile file)
         {
             file = null;
             SafeFileHandle root = directory == null ? null : directory.Handle;
-            string full = root == null ? @"\??\" + name : name;
             if (full.Length > 32766)
             {
                 return FileErrors.InvalidName;
@@ -222,7 +299,15 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
                 GC.KeepAlive(root);
                 if (status != 0)
                 {
-                    return RtlNtStatusToDosError(status);
+                    if ((int)status > 0)
+                    {
+                        // STATUS_OPLOCK_BREAK_IN_PROGRESS: reading the open file would wait for the oplock's owner.
+                        new SafeFileHandle(handle, true).Dispose();
+                        return FileErrors.OplockBreak;
+                    }
+                    return status == StatusDeletePending
+                        ? FileErrors.DeletePending
+                        : RtlNtStatusToDosError(status);
                 }
                 file = new NativeFile(new SafeFileHandle(handle, true), directory);
                 return 0;

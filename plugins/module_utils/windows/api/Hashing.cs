@@ -22,8 +22,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.H
     public static class Digests
     {
         /// <summary>
-        /// Return Windows' own SHA-256 (bcrypt.dll, which uses the processor's instructions and is allowed in FIPS
-        /// mode, where SHA256.Create of .NET Framework raises an exception); without it the managed one.
+        /// Return Windows' own SHA-256 (bcrypt.dll, which uses the processor's instructions); without it that of the
+        /// class library.
         /// </summary>
         public static IDigest Sha256()
         {

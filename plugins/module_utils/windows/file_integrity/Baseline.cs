@@ -152,7 +152,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
     public sealed class BaselineWriter
     {
         private readonly Stream _stream;
-        private readonly SHA256 _hash = new SHA256CryptoServiceProvider();
+        private readonly SHA256 _hash = SHA256.Create();
         private readonly byte[] _buffer = new byte[1 << 16];
         private int _used;
         private byte[] _before;

@@ -137,7 +137,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             identity.Add(change.Path);
             identity.Add(change.Before == null ? null : change.Before.Path);
             identity.Add(Attributes.State(change.After));
-            using (SHA256 hash = new SHA256CryptoServiceProvider())
+            using (SHA256 hash = SHA256.Create())
             {
                 byte[] digest = hash.ComputeHash(Encoding.ASCII.GetBytes(Json.Write(identity)));
                 return BitConverter.ToString(digest, 0, 16).Replace("-", "").ToLowerInvariant();

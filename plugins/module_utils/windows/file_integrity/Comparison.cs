@@ -52,7 +52,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             _host = host;
             _deadline = deadline;
             _watches = Definitions.WithMeaningOf(_baseline.Header.Watches, options.Watches);
-            _classifier = new Classifier(_watches, host.NewJudges(_baseline.Header.Since));
+            _classifier = new Classifier(_watches, host.NewJudges(options, _baseline.Header.Since));
             _coverage = new RunCoverage(_watches, host, deadline);
         }
 
@@ -99,7 +99,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 _coverage.Skip(
                     omitted.Key,
                     omitted.Key,
-                    omitted.Value + " changes are counted, not listed: max_changes is " + _options.MaxChanges);
+                    omitted.Value + " changes are counted, not listed: max_changes is " + _options.MaxChanges
+                    + ", and what is listed has at most 4 MB");
             }
             _review.Explain(_coverage.ByName);
             NoteOtherWatches();

@@ -104,6 +104,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 case FileErrors.SharingViolation:
                 case FileErrors.LockViolation:
                     return "another program has it open exclusively";
+                case FileErrors.OplockBreak:
+                    return "another program holds an oplock on it and does not give it up";
+                case FileErrors.VirusInfected:
+                case FileErrors.VirusDeleted:
+                    return "the antivirus program of this host takes it for malware";
                 case FileErrors.FileEncrypted:
                     return "it is encrypted for another account";
                 default:

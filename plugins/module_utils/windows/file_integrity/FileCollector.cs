@@ -33,6 +33,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>How many files and directories are read of one watch at most.</summary>
         public const long LargestWatch = 1000000;
 
+        // Each is compared with each.
+        private const int MostCompared = 1000;
+
         private readonly IFiles _files;
         private readonly IHostPaths _host;
         private readonly FileReader _reader;
@@ -139,6 +142,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// </summary>
         private static bool IsUnique(List<PathPattern> patterns)
         {
+            if (patterns.Count > MostCompared)
+            {
+                return false;
+            }
             for (int left = 0; left < patterns.Count; left++)
             {
                 for (int right = left + 1; right < patterns.Count; right++)

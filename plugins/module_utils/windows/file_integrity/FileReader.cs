@@ -56,11 +56,20 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// </summary>
         public const long LargestSparse = 1L << 30;
 
+        /// <summary>
+        /// The signatures of larger files, in bytes, are not verified: Windows hashes them up to three times more.
+        /// </summary>
+        public const long LargestSigned = 1L << 30;
+
         /// <summary>How many streams are read of one file.</summary>
         public const int MostStreams = 200;
 
         private const string OwnStream = "::$DATA";
         private const int Attempts = 3;
+
+        // READONLY, HIDDEN, SYSTEM, DIRECTORY and ENCRYPTED. The others change by themselves, or by backups, indexing,
+        // compression and deduplication.
+        private const uint Compared = 0x1 | 0x2 | 0x4 | 0x10 | 0x4000;
 
         private readonly IFiles _files;
         private readonly IFileSecurity _security;
@@ -98,9 +107,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         /// <summary>
         /// Return the entry of an open file, null when it vanished. listed: the attributes that the listing of its
-        /// directory gave. contentError: the error because of which it is open for its attributes only, else 0.
+        /// directory gave.
         /// </summary>
-        public Entry Read(IOpenFile file, string path, uint listed, int contentError)
+        public Entry Read(IOpenFile file, string path, uint listed)
         {
             FileFacts facts;
             int error = file.Query(out facts);
@@ -118,7 +127,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 byte[] data;
                 point = ReparsePoint.Parse(file.Reparse(out data) == 0 ? data : null);
-                Record(attributes, "reparse", new List<object> { point.Target, point.TagName });
+                if (point.IsLink || !point.HasContent)
+                {
+                    Record(attributes, "reparse", new List<object> { point.Target, point.TagName });
+                }
             }
             AddFacts(attributes, facts);
             ReadSecurity(file, path, attributes);
@@ -138,7 +150,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             Record(attributes, "size", facts.Size);
             Record(attributes, "links", facts.Links);
-            if (WantsContent && !ReadContent(file, path, facts, point, isRemote, contentError, attributes))
+            if (WantsContent && !ReadContent(file, path, facts, point, isRemote, attributes))
             {
                 return null;
             }
@@ -147,11 +159,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private void AddFacts(Dictionary<string, object> attributes, FileFacts facts)
         {
-            Record(attributes, "attributes", (long)facts.Attributes);
+            Record(attributes, "attributes", (long)(facts.Attributes & Compared));
             Record(attributes, "created", facts.Created);
             Record(attributes, "mtime", facts.Written);
-            Record(attributes, "file_id", string.Format(
-                CultureInfo.InvariantCulture, "{0:x8}-{1:x16}", facts.Volume, facts.Id));
+            string id = facts.Id.ToString("x16", CultureInfo.InvariantCulture);
+            Record(attributes, "file_id", facts.VolumeText + id);
         }
 
         private void ReadSecurity(IOpenFile file, string path, Dictionary<string, object> attributes)
@@ -264,7 +276,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         /// <summary>Add sha256 and signature; false when the file vanished.</summary>
         private bool ReadContent(
-            IOpenFile file, string path, FileFacts facts, ReparsePoint point, bool isRemote, int contentError,
+            IOpenFile file, string path, FileFacts facts, ReparsePoint point, bool isRemote,
             Dictionary<string, object> attributes)
         {
             string problem = null;
@@ -276,10 +288,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 problem = "it is a sparse file of more than 1 GiB, whose content is not read";
             }
-            else if (contentError != 0)
-            {
-                problem = "its content cannot be read: " + ContentReader.Describe(contentError);
-            }
             else if (point != null && !point.HasContent)
             {
                 problem = "only its driver reads the content of a reparse point of the kind " + point.TagName;
@@ -289,14 +297,20 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 Skip(path, problem);
                 return true;
             }
-            if (point == null)
-            {
-                return ReadStable(file, path, facts, attributes);
-            }
+            // Compressed programs of Windows hide that they are reparse points: only opened anew, and not as reparse
+            // points, do they surely have the content that programs read.
             IOpenFile behind;
             int error = _files.Open(file, "", FileUse.Content, out behind);
             if (error != 0)
             {
+                if (FileErrors.IsAbsent(error))
+                {
+                    return false;
+                }
+                if (error == FileErrors.VirusInfected || error == FileErrors.VirusDeleted)
+                {
+                    attributes["malware"] = true;
+                }
                 Skip(path, "its content cannot be read: " + ContentReader.Describe(error));
                 return true;
             }
@@ -338,7 +352,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     Record(attributes, "sha256", content.Sha256);
                     if (content.IsProgram && _watch.Records("signature"))
                     {
-                        _signatures.Read(file, path, content.IsExecutable, attributes);
+                        ReadSignature(file, path, facts.Size, content.IsExecutable, attributes);
                     }
                     return true;
                 }
@@ -348,6 +362,22 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     return !FileErrors.IsAbsent(error);
                 }
                 facts = after;
+            }
+        }
+
+        private void ReadSignature(
+            IOpenFile file, string path, long size, bool isExecutable, Dictionary<string, object> attributes)
+        {
+            if (size > LargestSigned)
+            {
+                Skip(path, "its signature is not verified, because it has more than 1 GiB");
+                return;
+            }
+            int error = _signatures.Read(file, path, isExecutable, _deadline, attributes);
+            if (error != 0)
+            {
+                string reason = error == FileErrors.Cancelled ? _deadline.Reason : ContentReader.Describe(error);
+                Skip(path, "whether a catalogue of this host has a signature for it is not known: " + reason);
             }
         }
 

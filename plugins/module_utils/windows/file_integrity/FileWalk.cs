@@ -4,6 +4,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Text.RegularExpressions;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileWalk
 {
@@ -16,6 +17,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileReader;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.PathPattern;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ReparsePoint;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 
     /// <summary>
@@ -26,6 +28,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
     {
         /// <summary>Directories below this many others are skipped: each level holds a handle.</summary>
         public const int MostLevels = 512;
+
+        // What mountvol makes: the root of a volume, and nothing below it.
+        private static readonly Regex Volume = new Regex(@"^\\\?\?\\Volume\{[0-9A-Fa-f-]{36}\}\\\z");
 
         private const uint FixedDrive = 3;
         private const uint NoDrive = 1;
@@ -203,14 +208,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 }
                 if (((item.Attributes | facts.Attributes) & FileAttribute.Reparse) != 0)
                 {
-                    Entry entry = _reader.Read(child, path, item.Attributes, 0);
+                    Entry entry = _reader.Read(child, path, item.Attributes);
                     if (entry != null && entry.Kind == EntryKinds.Link)
                     {
-                        Emit(entry);
-                        if (!isGlob)
-                        {
-                            Skip(path, "it is a link, which is not followed; watch the path that it leads to");
-                        }
+                        EnterLink(child, entry, pattern, index, depth);
                         return;
                     }
                 }
@@ -219,6 +220,32 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     Descend(child, path, pattern, index, depth);
                 }
             }
+        }
+
+        /// <summary>
+        /// Go on in a volume that is mounted in a directory, as the profile of an account that is signed in can be. Any
+        /// other link ends there: accounts could lead a watch elsewhere.
+        /// </summary>
+        private void EnterLink(IOpenFile link, Entry entry, PathPattern pattern, int index, int depth)
+        {
+            byte[] data;
+            string target = link.Reparse(out data) == 0 ? ReparsePoint.Parse(data).Target : null;
+            bool isAnyDepth = pattern.Names[index - 1] == PathPattern.AnyDepth;
+            IOpenFile volume;
+            if (!isAnyDepth && target != null && Volume.IsMatch(target) &&
+                _files.Open(null, target.Substring(4), FileUse.Content, out volume) == 0)
+            {
+                using (volume)
+                {
+                    Descend(volume, entry.Path, pattern, index, depth);
+                }
+                return;
+            }
+            if (!Glob.IsGlob(pattern.Names[index - 1]))
+            {
+                Emit(entry);
+            }
+            Skip(entry.Path, "it is a link, which is not followed; watch the path that it leads to");
         }
 
         /// <summary>Read a listed name, and what is below it.</summary>
@@ -236,10 +263,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 return;
             }
             bool isListed = isDirectory && levels != 0;
-            bool isRead = !isDirectory && _reader.WantsContent;
-            bool isPlain = (item.Attributes & FileAttribute.Reparse) == 0 &&
-                !FileAttribute.IsRemote(item.Attributes, item.Attributes);
-            FileUse use = isPlain && (isListed || isRead) ? FileUse.Content : FileUse.Attributes;
+            bool isHere = !FileAttribute.IsRemote(item.Attributes, item.Attributes);
+            FileUse use = isListed && isHere ? FileUse.Content : FileUse.Attributes;
             IOpenFile file;
             int error = _files.Open(directory, item.Name, use, out file);
             int contentError = 0;
@@ -275,8 +300,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 NoteUnopened(path, error);
                 return null;
             }
-            // FILE_INVALID_FILE_ID is -1.
-            if (item.Id != 0 && item.Id != ulong.MaxValue && item.Id != facts.Id)
+            if (IsId(item.Id) && IsId(facts.Id) && item.Id != facts.Id)
             {
                 Skip(path, "it was replaced after its directory was listed");
                 return null;
@@ -284,9 +308,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             return facts;
         }
 
+        /// <summary>ReFS has longer ids, and FILE_INVALID_FILE_ID (-1) for what does not fit.</summary>
+        private static bool IsId(ulong id)
+        {
+            return id != 0 && id != ulong.MaxValue;
+        }
+
         private void Take(IOpenFile file, string path, uint listed, int contentError, int levels, int depth)
         {
-            Entry entry = _reader.Read(file, path, listed, contentError);
+            Entry entry = _reader.Read(file, path, listed);
             if (entry == null)
             {
                 return;

@@ -9,7 +9,9 @@ using System.Security.Principal;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Host
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.BackgroundMode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileLinks;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PathSecurity;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Wmi;
@@ -17,6 +19,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ICollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Options;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Presence;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryCollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryFacts;
@@ -34,10 +37,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public IList<ICollector> Collectors = new List<ICollector>();
 
         /// <summary>
-        /// Return the judges of a run, asked in order. Called once a run, with the time since which updates explain
-        /// changes, in 100 ns since 1601.
+        /// Return the judges of a run, asked in order. Called once a run, with its options and the time since which
+        /// updates explain changes, in 100 ns since 1601.
         /// </summary>
-        public Func<long, IList<IJudge>> NewJudges = delegate { return new List<IJudge>(); };
+        public Func<Options, long, IList<IJudge>> NewJudges = delegate { return new List<IJudge>(); };
+
+        /// <summary>Return what lets this thread give way to others until it is disposed; null for nothing.</summary>
+        public Func<IDisposable> Background = delegate { return null; };
 
         public IPresence Presence;
         public IHostPaths Paths;
@@ -63,7 +69,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             FileCollector files = FileCollector.OfHost(registry);
             WmiCollector wmi = new WmiCollector(delegate { return new NativeWmi(); });
             string root = Environment.GetFolderPath(Environment.SpecialFolder.Windows);
-            host.NewJudges = delegate(long since)
+            host.NewJudges = delegate(Options options, long since)
             {
                 files.Likes = new SignedLikes(root);
                 IRegistryFacts facts = new HostRegistryFacts(registry, new NativePathSecurity(), root);
@@ -71,13 +77,16 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 return new IJudge[]
                 {
                     new WmiJudge(facts, wmi.Trigger),
-                    new SignatureJudge(files.Likes), new UpdateJudge(servicing, since), new RegistryJudge(facts, since)
+                    new SignatureJudge(files.Likes, options.MicrosoftRoots),
+                    new UpdateJudge(servicing, since, options.MicrosoftRoots, host.Paths),
+                    new RegistryJudge(facts, since)
                 };
             };
             host.Collectors.Add(files);
             host.Collectors.Add(new RegistryCollector(registry));
             host.Collectors.Add(wmi);
-            host.Presence = new HostPresence(registry, wmi);
+            host.Background = delegate { return new BackgroundMode(); };
+            host.Presence = new HostPresence(new NativeFiles(), registry, wmi);
             host.Paths = new HostPaths(registry);
             host.IsEmulated = Environment.Is64BitOperatingSystem && !Environment.Is64BitProcess;
             using (WindowsIdentity identity = WindowsIdentity.GetCurrent())

@@ -10,6 +10,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.CommandLine;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 
     /// <summary>What the variables in paths stand for on a host.</summary>
     public interface IHostPaths
@@ -21,6 +23,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
 
         /// <summary>The directories of the profiles of all accounts, signed in or not.</summary>
         IList<string> Profiles { get; }
+
+        /// <summary>The programs, libraries and drivers that services name; see %Services%.</summary>
+        ICollection<string> Services { get; }
     }
 
     /// <summary>Windows' own directories, variables of this process, and the profiles of ProfileList.</summary>
@@ -42,8 +47,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
                 { "CommonProgramFiles(x86)", Environment.SpecialFolder.CommonProgramFilesX86 }
             };
 
+        private const string ServiceKeys = @"SYSTEM\CurrentControlSet\Services";
+
         private readonly IRegistry _registry;
         private List<string> _profiles;
+        private HashSet<string> _services;
 
         public HostPaths(IRegistry registry)
         {
@@ -66,64 +74,120 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
             get { return _profiles ?? (_profiles = ReadProfiles()); }
         }
 
+        public ICollection<string> Services
+        {
+            get { return _services ?? (_services = ReadServices()); }
+        }
+
         private List<string> ReadProfiles()
         {
             List<string> profiles = new List<string>();
+            Action<IRegistryKey, string> add = delegate(IRegistryKey key, string value)
+            {
+                string path = PathVariables.Replace(Text(key, value), this);
+                if (!string.IsNullOrEmpty(path) && !profiles.Contains(path))
+                {
+                    profiles.Add(path);
+                }
+            };
+            // Default: what every new account gets.
+            EachSubkey(
+                ProfileList,
+                delegate(IRegistryKey list) { add(list, "Default"); },
+                delegate(string name, IRegistryKey profile) { add(profile, "ProfileImagePath"); });
+            return profiles;
+        }
+
+        private HashSet<string> ReadServices()
+        {
+            HashSet<string> programs = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+            string root = Variable("SystemRoot");
+            Func<string, string> expand = delegate(string text) { return PathVariables.Replace(text, this) ?? text; };
+            Action<string> add = delegate(string command)
+            {
+                string program = CommandLine.Parse(command, root, expand).Program;
+                // No file has a wildcard in its name, and here it would stand for others.
+                if (program.Length > 0 && !Glob.IsGlob(program))
+                {
+                    programs.Add(program);
+                }
+            };
+            EachSubkey(ServiceKeys, null, delegate(string name, IRegistryKey service)
+            {
+                string image = Text(service, "ImagePath");
+                RegistryValue type;
+                bool isDriver = service.Find("Type", out type) == RegistryStatus.Success && type.Data != null &&
+                    type.Data.Length == 4 && BitConverter.ToUInt32(type.Data, 0) <= 2;
+                add(image.Length == 0 && isDriver ? @"System32\drivers\" + name + ".sys" : image);
+                add(Text(service, "ServiceDll"));
+                IRegistryKey parameters;
+                if (service.Open("Parameters", false, out parameters) == RegistryStatus.Success)
+                {
+                    using (parameters)
+                    {
+                        add(Text(parameters, "ServiceDll"));
+                    }
+                }
+            });
+            return programs;
+        }
+
+        private void EachSubkey(string path, Action<IRegistryKey> above, Action<string, IRegistryKey> act)
+        {
             IRegistryKey machine;
             if (_registry.OpenRoot("HKLM", out machine) != RegistryStatus.Success)
             {
-                return profiles;
+                return;
             }
             using (machine)
             {
-                IRegistryKey list;
-                if (machine.Open(ProfileList, true, out list) != RegistryStatus.Success)
+                IRegistryKey parent;
+                if (machine.Open(path, true, out parent) != RegistryStatus.Success)
                 {
-                    return profiles;
+                    return;
                 }
-                using (list)
+                using (parent)
                 {
-                    string name;
-                    // Default: what every new account gets.
-                    Add(profiles, list, "Default");
-                    for (int index = 0; list.Subkey(index, out name) == RegistryStatus.Success; index++)
+                    if (above != null)
                     {
-                        IRegistryKey profile;
-                        if (list.Open(name, false, out profile) == RegistryStatus.Success)
+                        above(parent);
+                    }
+                    string name;
+                    for (int index = 0; parent.Subkey(index, out name) == RegistryStatus.Success; index++)
+                    {
+                        IRegistryKey key;
+                        if (parent.Open(name, false, out key) == RegistryStatus.Success)
                         {
-                            using (profile)
+                            using (key)
                             {
-                                Add(profiles, profile, "ProfileImagePath");
+                                act(name, key);
                             }
                         }
                     }
                 }
             }
-            return profiles;
         }
 
-        private void Add(List<string> profiles, IRegistryKey key, string value)
+        // Up to the first NUL, as Windows reads it; "" for what is not there.
+        private static string Text(IRegistryKey key, string value)
         {
             RegistryValue read;
             if (key.Find(value, out read) != RegistryStatus.Success || read.Data == null)
             {
-                return;
+                return "";
             }
             char[] text = new char[read.Data.Length / 2];
             Buffer.BlockCopy(read.Data, 0, text, 0, text.Length * 2);
-            string path = new string(text);
-            int end = path.IndexOf('\0');
-            path = PathVariables.Replace(end < 0 ? path : path.Substring(0, end), this);
-            if (!string.IsNullOrEmpty(path) && !profiles.Contains(path))
-            {
-                profiles.Add(path);
-            }
+            return new string(text).Split('\0')[0];
         }
     }
 
     /// <summary>Replaces %NAME% in the paths of watches.</summary>
     public static class PathVariables
     {
+        /// <summary>As a whole path: every program, library and driver that a service names.</summary>
+        public const string Services = "%Services%";
+
         private const string Profile = "%USERPROFILE%";
 
         private static readonly Dictionary<string, string> OfProfiles =
@@ -141,6 +205,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
         public static List<string> Expand(string path, IHostPaths host, out string missing)
         {
             List<string> paths = new List<string>();
+            if (string.Equals(path, Services, StringComparison.OrdinalIgnoreCase))
+            {
+                paths.AddRange(host.Services);
+                missing = null;
+                return paths;
+            }
             string replaced = Replace(path, host, out missing);
             if (missing != null)
             {

@@ -24,8 +24,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         {
             _stream = stream;
             _longest = longest;
-            // SHA256.Create is refused where FIPS mode is on.
-            _hash = digests ? new SHA256CryptoServiceProvider() : null;
+            _hash = digests ? SHA256.Create() : null;
         }
 
         /// <summary>Return the next line without its end, null after the last. Raises FormatException.</summary>

@@ -31,6 +31,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public int TimeBudget;
         public int MaxChanges;
         public HashSet<string> DefaultNames = new HashSet<string>();
+
+        /// <summary>SHA-1 thumbprints of the certificates in which chains of Microsoft's own programs end.</summary>
+        public HashSet<string> MicrosoftRoots;
         public bool IsAbsent;
         public List<string> Accept = new List<string>();
         public string Reason;
@@ -77,6 +80,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             CheckAcceptance(options);
             options.Expected = Texts(parameters, "_expected_digests");
             options.DefaultNames = new HashSet<string>(Texts(parameters, "_default_names") ?? new List<string>());
+            options.MicrosoftRoots = new HashSet<string>(
+                Texts(parameters, "_microsoft_roots") ?? new List<string>(), StringComparer.OrdinalIgnoreCase);
             options.Phase = Text(parameters, "_phase");
             options.Digest = Text(parameters, "_digest");
             options.Compares = parameters["_compare"] is bool && (bool)parameters["_compare"];

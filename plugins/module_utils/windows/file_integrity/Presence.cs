@@ -3,11 +3,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 using System;
-using System.IO;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Presence
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern;
@@ -23,11 +23,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
     /// <summary>Asks the file system, the registry and what was read of WMI.</summary>
     public sealed class HostPresence : IPresence
     {
+        private readonly IFiles _files;
         private readonly IRegistry _registry;
         private readonly WmiCollector _wmi;
 
-        public HostPresence(IRegistry registry, WmiCollector wmi)
+        public HostPresence(IFiles files, IRegistry registry, WmiCollector wmi)
         {
+            _files = files;
             _registry = registry;
             _wmi = wmi;
         }
@@ -38,32 +40,36 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 return _wmi.Exists(entry);
             }
-            return entry.IsRegistry ? KeyOrValue(entry) : Node(entry.Path);
+            return entry.IsRegistry ? KeyOrValue(entry) : Node(entry);
         }
 
-        private static bool? Node(string path)
+        private bool? Node(Entry entry)
         {
-            try
+            IOpenFile file;
+            int error = _files.Open(null, entry.Path, FileUse.Attributes, out file);
+            using (file)
             {
-                File.GetAttributes(path.StartsWith("\\\\", StringComparison.Ordinal) ? path : "\\\\?\\" + path);
+                if (FileErrors.IsAbsent(error) && IsOnDrive(entry))
+                {
+                    return false;
+                }
+                return error == 0 ? (bool?)true : null;
+            }
+        }
+
+        // A volume that is mounted in a directory, as a profile can be, goes with all that is in it.
+        private bool IsOnDrive(Entry entry)
+        {
+            string id = entry.Text("file_id");
+            IOpenFile root;
+            if (id == null || _files.Open(null, entry.Path.Substring(0, 3), FileUse.Attributes, out root) != 0)
+            {
                 return true;
             }
-            catch (FileNotFoundException)
+            using (root)
             {
-                return false;
-            }
-            catch (DirectoryNotFoundException)
-            {
-                return false;
-            }
-            catch (Exception error)
-            {
-                if (error is IOException || error is UnauthorizedAccessException || error is ArgumentException
-                    || error is NotSupportedException)
-                {
-                    return null;
-                }
-                throw;
+                FileFacts facts;
+                return root.Query(out facts) != 0 || id.StartsWith(facts.VolumeText, StringComparison.Ordinal);
             }
         }
 

@@ -58,8 +58,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 
         private const string Mask = "$1***";
 
-        // The provider of Windows: SHA256Managed is refused where FIPS mode is on.
-        private readonly HashAlgorithm _sha256 = new SHA256CryptoServiceProvider();
+        private readonly HashAlgorithm _sha256 = SHA256.Create();
 
         /// <summary>Return the name of a type, and TYPE_0xN for one that Windows does not define.</summary>
         public static string TypeName(uint type)

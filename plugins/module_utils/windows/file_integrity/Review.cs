@@ -9,6 +9,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Classifier;
@@ -34,6 +35,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
     /// <summary>Sorts changes into findings and explanations, in memory that does not grow with their number.</summary>
     public sealed class Review
     {
+        /// <summary>How many characters the listed changes have at most, of which a result has two descriptions.
+        /// </summary>
+        public const int MostCharacters = 4 << 20;
+
         private const int ShownPaths = 10;
 
         private readonly Classifier _classifier;
@@ -96,6 +101,29 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public void Finish()
         {
             Shorten();
+            LeaveOutLarge();
+        }
+
+        // The largest: whoever makes names and lists long leaves room for what changed elsewhere.
+        private void LeaveOutLarge()
+        {
+            long characters = 0;
+            List<KeyValuePair<int, Reviewed>> sizes = new List<KeyValuePair<int, Reviewed>>();
+            foreach (Reviewed reviewed in _listed)
+            {
+                int size = Json.Write(Evidence.ChangeDetection(reviewed.Change, reviewed.Judgement, 0)).Length;
+                sizes.Add(new KeyValuePair<int, Reviewed>(size, reviewed));
+                characters += size;
+            }
+            sizes.Sort(delegate(KeyValuePair<int, Reviewed> one, KeyValuePair<int, Reviewed> other)
+            {
+                return other.Key.CompareTo(one.Key);
+            });
+            for (int index = 0; characters > MostCharacters; index++)
+            {
+                characters -= sizes[index].Key;
+                _listed.Remove(sizes[index].Value);
+            }
         }
 
         /// <summary>Return a detection for each listed change, and one for each watch of which some are not.</summary>

@@ -26,31 +26,38 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>The alert in the catalogue.</summary>
         public const string Alert = "fim_signature_mismatch";
 
-        // T1554 Compromise Host Software Binary, T1036.001 Invalid Code Signature, T1036.005 Match Legitimate Name.
+        private const string Malware = "fim_malware";
+
+        // T1554 Compromise Host Software Binary, T1036.001 Invalid Code Signature, T1036.005 Match Legitimate Name,
+        // T1036.003 Rename System Utilities.
         private const string Compromised = "T1554";
         private const string InvalidSignature = "T1036.001";
         private const string Masquerading = "T1036.005";
+        private const string RenamedTool = "T1036.003";
 
-        private const string Microsoft = "Microsoft Corporation";
+        internal const string Microsoft = "Microsoft Corporation";
 
-        // SHA-1 thumbprints of the roots that sign Microsoft's own programs (Microsoft PKI repository): Root Authority,
-        // Root Certificate Authority of 2001, 2010 and 2011, Identity Verification 2020.
-        private static readonly HashSet<string> Roots = new HashSet<string>(StringComparer.OrdinalIgnoreCase)
+        // Programs of Windows that run what they are told, by the names in their version information.
+        private static readonly HashSet<string> Tools = new HashSet<string>(StringComparer.OrdinalIgnoreCase)
         {
-            "A43489159A520F0D93D032CCAF37E7FE20A8B419", "CDD4EEAE6000AC7F40C3802C171E30148030C072",
-            "3B1EFD3A66EA28B16697394703A72CA340A05BD5", "8F43288AD272F3103B6FB1428485EA3014C0BCFE",
-            "F40042E2E5F7E8EF8189FED15519AECE42C3BFA2"
+            "cmd.exe", "powershell.exe", "explorer.exe", "taskmgr.exe", "mmc.exe", "regedit.exe", "wscript.exe",
+            "cscript.exe", "mshta.exe", "rundll32.exe", "conhost.exe"
         };
 
         // A directory says little by itself: a vendor's may have free libraries that nobody signed.
         private const int DirectoryAtLeast = 20;
 
         private readonly SignedLikes _likes;
+        private readonly ICollection<string> _roots;
 
-        /// <summary>likes: has observed the programs of the watch before one of them is judged.</summary>
-        public SignatureJudge(SignedLikes likes)
+        /// <summary>
+        /// likes: has observed the programs of the watch before one of them is judged. roots: SHA-1 thumbprints of
+        /// Microsoft's root certificates; empty where they are not known.
+        /// </summary>
+        public SignatureJudge(SignedLikes likes, ICollection<string> roots)
         {
             _likes = likes;
+            _roots = roots;
         }
 
         public Judgement JudgeChange(Change change, Watch watch)
@@ -59,8 +66,17 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 return null;
             }
+            string digest = change.After.Text("sha256");
+            bool isSame = change.Before != null && digest != null && change.Before.Text("sha256") == digest;
+            bool isLost = change.Before != null && change.Before.Text("signature") == SignatureWords.Valid &&
+                change.After.Text("signature") != SignatureWords.Valid;
+            if (isSame && isLost && !IsWithdrawn(change.After))
+            {
+                // A catalogue that is gone or not found says nothing of content that was signed.
+                return null;
+            }
             // Another change of a program that was accepted as it is says nothing of its signature.
-            bool isProgram = change.Kind != ChangeKinds.Modified;
+            bool isProgram = change.Kind != ChangeKinds.Modified || change.After.Attributes.ContainsKey("malware");
             foreach (string attribute in change.Attributes)
             {
                 isProgram |= attribute == "content" || attribute == "sha256" || attribute == "signature";
@@ -70,15 +86,30 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         public Judgement JudgeEntry(Entry entry, Watch watch)
         {
+            if (entry.Attributes.ContainsKey("malware"))
+            {
+                return Judgement.Raise(
+                    Malware, "high", Printable.ShowPath(entry.Path) + " is malware for the antivirus program of this " +
+                    "host, which lets nobody read it", "T1204.002");
+            }
             string signature = entry.Kind == EntryKinds.File ? entry.Text("signature") : null;
             string root = entry.Text("signer_root");
-            string organisation = entry.Text("signer_organisation") ?? entry.Text("signer");
-            if (signature == SignatureWords.Valid && root != null && organisation == Microsoft && !Roots.Contains(root))
+            bool isMicrosoft = signature == SignatureWords.Valid &&
+                (entry.Text("signer_organisation") ?? entry.Text("signer")) == Microsoft;
+            if (isMicrosoft && root != null && _roots.Count > 0 && !_roots.Contains(root))
             {
                 return Judgement.Raise(
                     Alert, "high", entry.Shown + " is signed in the name of " + Microsoft +
                     " by a certificate whose root " + root + " is none of Microsoft's, but is trusted by this host",
                     Compromised, InvalidSignature);
+            }
+            string original = isMicrosoft ? OriginalName(entry) : null;
+            if (original != null && Tools.Contains(original) && _likes.IsOfWindows(entry.Path) &&
+                !string.Equals(original, SignedLikes.NameOf(entry.Path), StringComparison.OrdinalIgnoreCase))
+            {
+                return Judgement.Raise(
+                    watch.Alert ?? Alert, watch.Severity ?? "high", Printable.ShowPath(entry.Path) +
+                    " is another program of Windows: its signed name is " + original, Compromised, RenamedTool);
             }
             if (signature != SignatureWords.Invalid && signature != SignatureWords.None)
             {
@@ -120,6 +151,19 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 return Judgement.Raise(Alert, "low", place + problem, Masquerading);
             }
             return null;
+        }
+
+        private static string OriginalName(Entry entry)
+        {
+            string name = entry.Text("original_name") ?? "";
+            return name.EndsWith(".mui", StringComparison.OrdinalIgnoreCase) ? name.Substring(0, name.Length - 4) : name;
+        }
+
+        /// <summary>Say whether a signature does not hold for a reason that has to do with the program.</summary>
+        internal static bool IsWithdrawn(Entry entry)
+        {
+            string status = entry.Text("signature_status");
+            return status == "content_changed" || status == "revoked" || status == "distrusted";
         }
 
         private static string Problem(Entry entry, string signature)

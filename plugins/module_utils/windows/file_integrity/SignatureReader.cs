@@ -2,6 +2,7 @@
 // GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
+using System;
 using System.Collections.Generic;
 using System.Globalization;
 
@@ -10,6 +11,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Deadline;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.PortableExecutable;
 
     /// <summary>The values of an entry's attribute signature.</summary>
@@ -23,9 +25,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         /// <summary>Neither the file nor a catalogue of this host has a signature for it.</summary>
         public const string None = "none";
-
-        /// <summary>This host could not say.</summary>
-        public const string Unknown = "unknown";
     }
 
     /// <summary>What WinVerifyTrust returns (winerror.h).</summary>
@@ -46,6 +45,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public static bool IsUnsigned(uint status)
         {
             return status == NoSignature || status == UnknownForm || status == UnknownProvider;
+        }
+
+        /// <summary>Say whether a catalogue cannot make a file with this status of its own signature trusted.</summary>
+        public static bool IsFinal(uint status)
+        {
+            return status == Trusted || status == BadDigest || status == Revoked || status == ExplicitDistrust;
         }
 
         /// <summary>Return a short name of a status.</summary>
@@ -83,9 +88,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         /// <summary>
         /// Add signature, signature_status, signer, signer_organisation, signer_thumbprint, signer_root and catalogue
-        /// (bool), of programs also company, original_name and file_version, to attributes.
+        /// (bool), of programs also company, original_name and file_version, to attributes. Returns 0 or a Win32 error,
+        /// without signature, where this host could not say; Cancelled after the deadline.
         /// </summary>
-        public void Read(IOpenFile file, string path, bool isExecutable, Dictionary<string, object> attributes)
+        public int Read(
+            IOpenFile file, string path, bool isExecutable, Deadline deadline, Dictionary<string, object> attributes)
         {
             PortableExecutable program = isExecutable ? PortableExecutable.Parse(delegate(long position, byte[] buffer)
             {
@@ -95,7 +102,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             if (isExecutable && program == null)
             {
                 // A program of DOS, which cannot be signed.
-                return;
+                return 0;
             }
             if (program != null)
             {
@@ -103,20 +110,34 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 Add(attributes, "original_name", program.OriginalName);
                 Add(attributes, "file_version", program.Version);
             }
-            bool isKnown = true;
-            bool isEmbedded = program == null || program.HasSignature;
-            Verification verification = isEmbedded ? _authenticode.Embedded(file, path) : null;
-            if (verification == null || TrustStatus.IsUnsigned(verification.Status))
+            if (deadline.Passed)
             {
-                isEmbedded = false;
-                verification = _authenticode.Catalogue(file, path, out isKnown);
+                return FileErrors.Cancelled;
             }
-            if (verification == null || TrustStatus.IsUnsigned(verification.Status))
+            Verification verification = program == null || program.HasSignature
+                ? _authenticode.Embedded(file, path)
+                : null;
+            verification = verification != null && TrustStatus.IsUnsigned(verification.Status) ? null : verification;
+            bool isCatalogue = false;
+            int error = 0;
+            if (verification == null || !TrustStatus.IsFinal(verification.Status))
             {
-                attributes["signature"] = isKnown ? SignatureWords.None : SignatureWords.Unknown;
-                return;
+                // One of both that holds is enough for Windows: drivers keep a catalogue when their own has expired.
+                Func<bool> mayGoOn = delegate { return !deadline.Passed; };
+                Verification listed = _authenticode.Catalogue(file, path, mayGoOn, out error);
+                isCatalogue = listed != null && !TrustStatus.IsUnsigned(listed.Status) &&
+                    (verification == null || listed.Status == TrustStatus.Trusted);
+                verification = isCatalogue ? listed : verification;
             }
-            attributes["catalogue"] = !isEmbedded;
+            if (verification == null)
+            {
+                if (error == 0)
+                {
+                    attributes["signature"] = SignatureWords.None;
+                }
+                return error;
+            }
+            attributes["catalogue"] = isCatalogue;
             bool isTrusted = verification.Status == TrustStatus.Trusted;
             attributes["signature"] = isTrusted ? SignatureWords.Valid : SignatureWords.Invalid;
             if (!isTrusted)
@@ -127,6 +148,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Add(attributes, "signer_organisation", verification.Organisation);
             Add(attributes, "signer_thumbprint", verification.Thumbprint);
             Add(attributes, "signer_root", verification.Root);
+            return 0;
         }
 
         private static void Add(Dictionary<string, object> attributes, string name, string value)

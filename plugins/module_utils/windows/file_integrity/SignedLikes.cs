@@ -76,7 +76,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public void Observe(Entry entry)
         {
             string signature = entry.Kind == EntryKinds.File ? entry.Text("signature") : null;
-            if (signature == null || signature == SignatureWords.Unknown)
+            if (signature == null)
             {
                 return;
             }
@@ -153,7 +153,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
         }
 
-        private bool IsOfWindows(string path)
+        internal bool IsOfWindows(string path)
         {
             return path.StartsWith(_systemRoot, StringComparison.OrdinalIgnoreCase);
         }
@@ -187,7 +187,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             return end < 0 ? "" : path.Substring(0, end);
         }
 
-        private static string NameOf(string path)
+        internal static string NameOf(string path)
         {
             return path.Substring(path.LastIndexOf('\\') + 1);
         }

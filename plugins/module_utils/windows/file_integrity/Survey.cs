@@ -55,12 +55,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>Read the host. scopes: the coverage of each watch, in order.</summary>
         public void Run(IList<ScopeCoverage> scopes, Deadline deadline)
         {
-            for (int i = 0; i < _watches.Count; i++)
+            using (_host.Background())
             {
-                Watch watch = _watches[i];
-                foreach (ICollector collector in _host.Collectors)
+                for (int i = 0; i < _watches.Count; i++)
                 {
-                    collector.Collect(watch, scopes[i], deadline, delegate(Entry entry) { Add(watch, entry); });
+                    Watch watch = _watches[i];
+                    foreach (ICollector collector in _host.Collectors)
+                    {
+                        collector.Collect(watch, scopes[i], deadline, delegate(Entry entry) { Add(watch, entry); });
+                    }
                 }
             }
         }

@@ -11,8 +11,10 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Servicing;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignatureJudge;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignatureReader;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 
@@ -28,17 +30,39 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private static readonly HashSet<string> Replaced = new HashSet<string>(StringComparer.Ordinal)
         {
             "content", "sha256", "size", "mtime", "created", "file_id", "links", "attributes", "signature", "signer",
-            "signer_thumbprint", "catalogue", "company", "file_version"
+            "signer_thumbprint", "signer_root", "catalogue", "company", "file_version"
         };
+
+        // How Windows judges a signature, which changes without the file.
+        private static readonly HashSet<string> Judged = new HashSet<string>(StringComparer.Ordinal)
+        {
+            "signature", "signature_status", "signer", "signer_organisation", "signer_thumbprint", "signer_root",
+            "catalogue", "links"
+        };
+
+        // What follows where the same content is installed again, as another file.
+        private static readonly HashSet<string> Again = new HashSet<string>(StringComparer.Ordinal)
+        {
+            "file_id", "mtime", "created"
+        };
+
+        // desktop.ini of every startup folder, which only names it in the language of who looks.
+        private const string StartupName = "cdb11958506a5ba5478e22ed472fa3ae422fe9916d674f290207e1fc29ae5a76";
 
         private readonly IServicing _servicing;
         private readonly long _since;
+        private readonly ICollection<string> _roots;
+        private readonly IHostPaths _paths;
 
-        /// <summary>since: when the baseline was made, in 100 ns since 1601, UTC.</summary>
-        public UpdateJudge(IServicing servicing, long since)
+        /// <summary>
+        /// since: when the baseline was made, in 100 ns since 1601, UTC. roots: as SignatureJudge has them.
+        /// </summary>
+        public UpdateJudge(IServicing servicing, long since, ICollection<string> roots, IHostPaths paths)
         {
             _servicing = servicing;
             _since = since;
+            _roots = roots;
+            _paths = paths;
         }
 
         public Judgement JudgeEntry(Entry entry, Watch watch)
@@ -48,41 +72,122 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         public Judgement JudgeChange(Change change, Watch watch)
         {
-            string original = change.After == null ? null : change.After.Text("original_name");
-            if (change.Kind != ChangeKinds.Modified || !IsReplaced(change) || !IsSamePublisher(change) ||
-                IsOlder(change) || original != change.Before.Text("original_name"))
+            bool isOfService = watch.Paths.Contains(PathVariables.Services);
+            switch (change.Kind)
+            {
+                case ChangeKinds.Created:
+                    return StartupFolder(change.After) ?? (isOfService ? OfService(change.After) : null);
+                case ChangeKinds.Deleted:
+                    ICollection<string> services = _paths.Services;
+                    return isOfService && services.Count > 0 && !services.Contains(change.Path)
+                        ? Judgement.Explain("services", "", "explained by the services, of which none names it now")
+                        : null;
+                case ChangeKinds.Modified:
+                    return SameContent(change) ?? Replacement(change);
+                default:
+                    return null;
+            }
+        }
+
+        private Judgement Replacement(Change change)
+        {
+            string original = change.After.Text("original_name");
+            if (!IsReplaced(change) || !IsSamePublisher(change) || IsOlder(change) ||
+                original != change.Before.Text("original_name"))
             {
                 return null;
             }
-            string version = change.After.Text("file_version") ?? "";
-            string publisher = Printable.Show(Publisher(change.After));
             // Without a name that is signed, another file of the publisher could have taken its place.
-            Installation installation = original == null ? null : Find(change.Path);
-            if (installation != null)
+            return Installed(original == null ? null : Find(change.Path), change.After) ??
+                Claim(change.After, "it signed the program before and now, but this host records no installation of it");
+        }
+
+        private static Judgement StartupFolder(Entry entry)
+        {
+            object streams;
+            bool isPlain = !entry.Attributes.TryGetValue("streams", out streams) || ((IList<object>)streams).Count == 0;
+            return isPlain && entry.Text("sha256") == StartupName &&
+                entry.Path.EndsWith(@"\desktop.ini", StringComparison.OrdinalIgnoreCase)
+                ? Judgement.Explain("Windows", "", "explained by Windows: every startup folder has this file")
+                : null;
+        }
+
+        /// <summary>
+        /// Judge a program that a service newly names. That service is a change of its own; here only Microsoft's.
+        /// </summary>
+        private Judgement OfService(Entry entry)
+        {
+            string root = entry.Text("signer_root");
+            if (entry.Text("signature") != SignatureWords.Valid || root == null || !_roots.Contains(root) ||
+                entry.Text("signer_organisation") != SignatureJudge.Microsoft)
             {
-                string name = Printable.Show(installation.Name);
-                return Judgement.Explain(
-                    name, Printable.Show(installation.Version), "explained by " + name + ", signed by " + publisher);
+                return null;
             }
-            Judgement claim = Judgement.Explain(
-                publisher, version, "claimed by " + publisher + ": it signed the program before and now, but this " +
-                "host records no installation of it");
+            return Installed(Update(entry.Path), entry) ??
+                Claim(entry, "it signed the program, but this host records no installation of it");
+        }
+
+        /// <summary>Judge a file that only Windows' judgement of its signature changed of.</summary>
+        private Judgement SameContent(Change change)
+        {
+            Entry before = change.Before;
+            Entry after = change.After;
+            string digest = after.Text("sha256");
+            if (digest == null || digest != before.Text("sha256") || before.Text("signature") == null ||
+                after.Text("signature") == null || SignatureJudge.IsWithdrawn(after))
+            {
+                return null;
+            }
+            bool isAnother = Array.IndexOf(change.Attributes, "file_id") >= 0;
+            foreach (string attribute in change.Attributes)
+            {
+                if (!Judged.Contains(attribute) && !(isAnother && Again.Contains(attribute)))
+                {
+                    return null;
+                }
+            }
+            string publisher = Publisher(after) ?? Publisher(before) ?? "Windows";
+            if (IsSamePublisher(change))
+            {
+                return Judgement.Explain(
+                    Printable.Show(publisher), "", "explained by its content, which is the same, signed by the same");
+            }
+            // A certificate that was added could have made it valid.
+            return after.Text("signature") == SignatureWords.Valid
+                ? null
+                : Claim(after, "its content is the same, but Windows finds no signature that holds for it any more");
+        }
+
+        private static Judgement Installed(Installation installation, Entry entry)
+        {
+            if (installation == null)
+            {
+                return null;
+            }
+            string name = Printable.Show(installation.Name);
+            string message = "explained by " + name + ", signed by " + Printable.Show(Publisher(entry));
+            return Judgement.Explain(name, Printable.Show(installation.Version), message);
+        }
+
+        private static Judgement Claim(Entry entry, string reason)
+        {
+            string publisher = Printable.Show(Publisher(entry) ?? "Windows");
+            string version = entry.Text("file_version") ?? "";
+            Judgement claim = Judgement.Explain(publisher, version, "claimed by " + publisher + ": " + reason);
             claim.Claimed = true;
             return claim;
         }
 
         private Installation Find(string path)
         {
-            if (_servicing.IsInStore(path))
-            {
-                IList<Installation> updates = _servicing.UpdatesSince(_since);
-                // The last one is cumulative.
-                if (updates.Count > 0)
-                {
-                    return updates[updates.Count - 1];
-                }
-            }
-            return _servicing.ProductSince(path, _since);
+            return Update(path) ?? _servicing.ProductSince(path, _since);
+        }
+
+        private Installation Update(string path)
+        {
+            IList<Installation> updates = _servicing.UpdatesSince(_since);
+            // The last one is cumulative.
+            return updates.Count > 0 && _servicing.IsInStore(path) ? updates[updates.Count - 1] : null;
         }
 
         private static bool IsReplaced(Change change)
@@ -99,14 +204,20 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             return hasContent;
         }
 
-        private static bool IsSamePublisher(Change change)
+        private bool IsSamePublisher(Change change)
         {
             Entry before = change.Before;
             Entry after = change.After;
             return before.Text("signature") == SignatureWords.Valid &&
                 after.Text("signature") == SignatureWords.Valid &&
                 Publisher(before) != null && Publisher(before) == Publisher(after) &&
-                before.Text("signer_root") != null && before.Text("signer_root") == after.Text("signer_root");
+                IsSameRoot(before.Text("signer_root"), after.Text("signer_root"));
+        }
+
+        private bool IsSameRoot(string before, string after)
+        {
+            return before != null && after != null &&
+                (before == after || (_roots.Contains(before) && _roots.Contains(after)));
         }
 
         private static string Publisher(Entry entry)

@@ -8,8 +8,6 @@ using System.Security.Principal;
 using System.Text;
 using System.Threading;
 
-//NoWarn -Name CS1702 -CLR Core
-
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.WmiCollector
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.

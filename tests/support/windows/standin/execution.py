@@ -51,9 +51,10 @@ def run(payload: Payload, prefix: pathlib.Path) -> subprocess.CompletedProcess[s
 
 
 def program_of(module: literal_module.LiteralModule, utilities: t.Mapping[str, str]) -> compiler.Program:
-    """Compile the program that makes the module's call; raise CompileError."""
+    """Compile the program that makes the module's call; raise CompileError, also for what PowerShell 7 refuses."""
     texts = {name: without_access_list(text) for name, text in utilities.items()}
     texts["Main.cs"] = _MAIN.read_text(encoding="utf-8").replace(_CALL, f"{module.call}.Run")
+    compiler.check_suppressed_warnings(texts.values())
     files = [source_file(name, text) for name, text in sorted(texts.items())]
     return compiler.compile_program([*files, *SUBSTITUTES], compiler.Target.WINDOWS, warnings_are_errors=False)
 

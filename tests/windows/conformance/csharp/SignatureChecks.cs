@@ -69,11 +69,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
                 return authenticode.Embedded(file, path);
         }
 
-        private static Verification ByCatalogue(string path, out bool isKnown)
+        private static Verification ByCatalogue(string path, out int error)
         {
             using (NativeAuthenticode authenticode = new NativeAuthenticode())
             using (IOpenFile file = Workspace.Open(path, FileUse.Content))
-                return authenticode.Catalogue(file, path, out isKnown);
+                return authenticode.Catalogue(file, path, () => true, out error);
         }
 
         private static string Shown(uint status)
@@ -122,16 +122,16 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
 
         private static void Known(Workspace workspace, Evidence evidence)
         {
-            bool isKnown;
-            Verification verification = ByCatalogue(Unsigned(workspace), out isKnown);
-            evidence.Same("catalogues answer", isKnown, true);
+            int error;
+            Verification verification = ByCatalogue(Unsigned(workspace), out error);
+            evidence.Same("error", error, 0);
             evidence.Same("no catalogue has it", verification == null, true);
         }
 
         private static void Catalogue(Workspace workspace, Evidence evidence)
         {
-            bool isKnown;
-            Compare(Notepad, NotepadSignature(), ByCatalogue(Notepad, out isKnown), evidence);
+            int error;
+            Compare(Notepad, NotepadSignature(), ByCatalogue(Notepad, out error), evidence);
         }
 
         private static string NotepadSignature()
@@ -144,10 +144,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
 
         private static void CatalogueBroken(Workspace workspace, Evidence evidence)
         {
-            bool isKnown;
+            int error;
             NotepadSignature();
-            evidence.Same("untouched", ByCatalogue(Notepad, out isKnown) != null, true);
-            evidence.Same("changed", ByCatalogue(Changed(workspace, Notepad), out isKnown) != null, false);
+            evidence.Same("untouched", ByCatalogue(Notepad, out error) != null, true);
+            evidence.Same("changed", ByCatalogue(Changed(workspace, Notepad), out error) != null, false);
         }
     }
 }

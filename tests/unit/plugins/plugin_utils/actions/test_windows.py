@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions import result, windows
 
 _MODULE = "ansible_collections.bulwark.servers.plugins.modules.win_platform_facts.ps1"
@@ -66,6 +67,27 @@ def test_a_module_for_linux_is_refused_on_windows(module: str) -> None:
     windows.refuse_linux_modules(connection(False, None), module)
     with pytest.raises(AnsibleActionFail, match=rf"{module} does not run on Windows"):
         windows.refuse_linux_modules(connection(True, None), module)
+
+
+@pytest.mark.parametrize(("transport", "resets"), [("psrp", 2), ("ansible.builtin.psrp", 2), ("winrm", 0), ("ssh", 0)])
+def test_each_module_of_psrp_gets_a_process_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, transport: str, resets: int
+) -> None:
+    """Also when several actions, each with this one connection, run the modules of one task."""
+    made = connection(True, None)
+    made.transport = transport
+    calls: list[str] = []
+    made.reset = lambda: calls.append("reset")
+    monkeypatch.setattr(ActionBase, "_execute_module", lambda _self, module_name, **_given: calls.append(module_name))
+    modules = ["win_platform_facts", "win_file_integrity", "win_file_integrity_info"]
+    for module in modules:
+        action = result.SanitizingActionBase.__new__(result.SanitizingActionBase)
+        action._connection = made
+        action._execute_module(f"bulwark.servers.{module}")
+    expected = [f"bulwark.servers.{module}" for module in modules]
+    if resets:
+        expected = [expected[0], "reset", expected[1], "reset", expected[2]]
+    assert calls == expected
 
 
 @pytest.mark.parametrize("module", ["bulwark.servers.win_platform_facts", "ansible.windows.setup"])
