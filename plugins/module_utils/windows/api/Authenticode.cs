@@ -98,6 +98,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
             public IntPtr hCatAdmin;
         }
 
+        // As before Windows 8, which added settings for files with several signatures; cbStruct says which it is.
         [StructLayout(LayoutKind.Sequential)]
         internal struct WINTRUST_DATA
         {
@@ -113,7 +114,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
             public IntPtr pwszURLReference;
             public uint dwProvFlags;
             public uint dwUIContext;
-            public IntPtr pSignatureSettings;
         }
 
         [StructLayout(LayoutKind.Sequential, CharSet = CharSet.Unicode)]
@@ -390,7 +390,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
             data.pSIPClientData = IntPtr.Zero;
             data.pwszURLReference = IntPtr.Zero;
             data.dwUIContext = 0;
-            data.pSignatureSettings = IntPtr.Zero;
             Guid action = Action;
             Verification verification = new Verification();
             verification.Status = WinVerifyTrust(new IntPtr(-1), ref action, ref data);
