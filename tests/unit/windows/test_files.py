@@ -469,9 +469,7 @@ def test_planting_many_is_not_silent(program: compiler.Program) -> None:
     assert "4 of its programs are signed and 20 are not" in skipped[0]["reason"]
 
 
-_BEFORE = _signed(
-    r"C:\Windows\System32\x.dll", "Microsoft", sha256="a", file_version="10.0.1.1", original_name="x.dll"
-)
+_BEFORE = _signed(r"C:\Windows\System32\x.dll", "Microsoft", sha256="a", file_version="10.0.1.1", original_name="x.dll")
 _AFTER = {**_BEFORE, "sha256": "b", "file_version": "10.0.1.2"}
 _UPDATE = {
     "do": "update",

@@ -4,6 +4,8 @@
 
 using System;
 using System.Collections.Generic;
+using System.Security.Cryptography;
+using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Classifier
 {
@@ -75,10 +77,24 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 Judgement judgement = judge.JudgeEntry(entry, watch);
                 if (judgement != null)
                 {
-                    return judgement.Alert == null ? "" : Lines.Suspicious + judgement.Alert;
+                    return judgement.Alert == null ? "" : Lines.Suspicious + judgement.Alert + Reason(entry, judgement);
                 }
             }
             return "";
+        }
+
+        // What was accepted is one reason, not all that can be wrong with the same data. Of files all reasons are in it.
+        private static string Reason(Entry entry, Judgement judgement)
+        {
+            if (!entry.IsRegistry)
+            {
+                return "";
+            }
+            using (SHA256 hash = SHA256.Create())
+            {
+                byte[] digest = hash.ComputeHash(Encoding.UTF8.GetBytes(Printable.Show(judgement.Message)));
+                return " " + BitConverter.ToString(digest, 0, 16).Replace("-", "").ToLowerInvariant();
+            }
         }
 
         /// <summary>Return how severe it is, as a number to compare.</summary>
@@ -136,7 +152,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 case EntryKinds.Directory:
                     return Judgement.Raise(DirectoryCreated, "informational", "Directory " + shown + " is new");
                 case EntryKinds.Key:
-                    return watch.Alert == null
+                    // Of such a watch only values mean something.
+                    return watch.Alert == null || watch.Include.Count > 0
                         ? Judgement.Raise(KeyCreated, "low", "Registry key " + shown + " is new")
                         : Own(watch, KeyCreated, 0, "Registry key " + shown + " is new");
                 case EntryKinds.Value:

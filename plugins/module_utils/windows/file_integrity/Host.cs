@@ -12,8 +12,9 @@ using System.Security.Principal;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Host
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileLinks;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PathSecurity;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileCollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
@@ -35,9 +36,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         /// <summary>
         /// Return the judges of a run, asked in order. Called once a run, with the time since which updates explain
-        /// changes, in 100 ns since 1601.
+        /// changes, in 100 ns since 1601, and what says whether the baseline has entries of the hive HKU\SID.
         /// </summary>
-        public Func<long, IList<IJudge>> NewJudges = delegate { return new List<IJudge>(); };
+        public Func<long, Func<string, bool>, IList<IJudge>> NewJudges = delegate { return new List<IJudge>(); };
+
+        private readonly List<IDisposable> _owned = new List<IDisposable>();
 
         public IPresence Presence;
         public IHostPaths Paths;
@@ -62,14 +65,17 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Host host = new Host();
             FileCollector files = FileCollector.OfHost(registry);
             string root = Environment.GetFolderPath(Environment.SpecialFolder.Windows);
-            host.NewJudges = delegate(long since)
+            NativeAuthenticode authenticode = new NativeAuthenticode();
+            host._owned.Add(authenticode);
+            host.NewJudges = delegate(long since, Func<string, bool> isRecorded)
             {
                 files.Likes = new SignedLikes(root);
-                IRegistryFacts facts = new HostRegistryFacts(registry, new NativePathSecurity(), root);
+                IRegistryFacts facts = new HostRegistryFacts(registry, new NativeFiles(), authenticode, root);
                 IServicing servicing = new Servicing(registry, new NativeFileLinks(), root);
                 return new IJudge[]
                 {
-                    new SignatureJudge(files.Likes), new UpdateJudge(servicing, since), new RegistryJudge(facts, since)
+                    new SignatureJudge(files.Likes), new UpdateJudge(servicing, since),
+                    new RegistryJudge(facts, since, isRecorded)
                 };
             };
             host.Collectors.Add(files);
@@ -88,6 +94,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         public void Dispose()
         {
+            _owned.ForEach(delegate(IDisposable owned) { owned.Dispose(); });
             foreach (ICollector collector in Collectors)
             {
                 IDisposable owned = collector as IDisposable;
