@@ -173,6 +173,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 return Judgement.Raise(
                     "registry_key_redirected", "high", "Registry key " + shown + " leads to another key", "T1112");
             }
+            string code = change.After.Text("code_sha256");
+            if (code != null && code == change.Before.Text("code_sha256") && watch.Alert != null
+                && !names.Overlaps(new[] { "owner", "dacl", "streams", "reparse" }))
+            {
+                return Judgement.Raise(
+                    watch.Alert, "medium", shown + " was changed, but no module, filter or handler in it");
+            }
             if (names.Contains(Attributes.Content) || names.Contains("streams") || names.Contains("reparse")
                 || (isRegistry && names.Contains("type")) || names.Contains("signature"))
             {

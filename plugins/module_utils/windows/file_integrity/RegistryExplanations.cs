@@ -53,6 +53,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             @"^HKLM\\SYSTEM\\CurrentControlSet\\Services\\[^\\]+", Options);
 
         private static readonly Regex ScanDriver = new Regex(@"\\MpKsl[0-9a-f]{8}\z", Options);
+
+        private static readonly Regex ScanDriverFile = new Regex(
+            @"\\Definition Updates\\\{[^\\]+\}\\MpKsl[^\\]*\.sys\z", Options);
+
         private static readonly Regex StartupFolder = new Regex(@"\\Explorer\\(?:User )?Shell Folders\\Startup\z", Options);
         private static readonly Regex RunOnce = new Regex(@"\\CurrentVersion\\RunOnce\\[^\\]+\z", Options);
         private static readonly Regex HiveList = new Regex(@"\\Control\\hivelist\\[^\\]+\z", Options);
@@ -233,7 +237,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 return null;
             }
             // The file of a driver is gone once it is loaded.
-            bool isGone = ScanDriver.IsMatch(match.Value) && _facts.FileExists(program) == false;
+            bool isGone = ScanDriver.IsMatch(match.Value) && ScanDriverFile.IsMatch(program) &&
+                _facts.FileExists(program) == false;
             bool isSafe = IsSafe(RegistryPattern.ParentOf(program)) && (isGone || IsSafe(program));
             return isSafe && (isGone || _facts.Signer(program) == "Microsoft Corporation")
                 ? Claim("updates of Defender")
