@@ -571,7 +571,7 @@ def test_digest_can_be_used_again(program: compiler.Program) -> None:
 
 def test_the_code_in_the_configuration_of_iis_is_told_from_its_sites(program: compiler.Program) -> None:
     def code(text: str) -> str | None:
-        config = {"name": "applicationHost.config", "content": text}
+        config: Node = {"name": "applicationHost.config", "content": text}
         for name in ("config", "inetsrv"):
             config = {"name": name, "attributes": _DIRECTORY, "children": [config]}
         entries = _collect(program, config).entries

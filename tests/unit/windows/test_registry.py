@@ -176,7 +176,7 @@ def test_links_are_recorded_and_not_followed(driver: Driver) -> None:
 
 
 def test_what_cannot_be_read_is_said_and_told_apart_from_what_is_absent(driver: Driver) -> None:
-    children = {
+    children: Tree = {
         "Denied": {"denied": "all"},
         "Hidden": {"denied": "query", "keys": {"Below": {"values": [["v", 1, text("x")]]}}},
         "NoOwner": {"denied": "security"},
@@ -534,7 +534,7 @@ def test_what_an_ordinary_day_brings_is_explained_or_claimed(driver: Driver) -> 
         "keys": {template: True},
         "bytes": {f"{template}\\\\ImagePath": text(program), f"{template}\\Security\\\\Security": text("s" * 99)},
     }
-    safe = {directory: []}
+    safe: Tree = {directory: []}
     signed_in, written = f"{hive}\\Volatile Environment", value(f"{run}\\x", "x.exe")
     explained, claimed, nothing = (True, False), (False, True), None
     cases: list[tuple[Tree, str, Tree | None, Tree | None, tuple[bool, bool] | None]] = [
