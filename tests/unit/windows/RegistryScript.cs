@@ -74,13 +74,6 @@ public static class RegistryScript
         return new JsonObject { { "detections", review.Detections() }, { "doubts", review.DoubtsSignatures } };
     }
 
-    /// <summary>Return the mark of an entry, as the baseline has it.</summary>
-    public static string Mark(JsonObject facts, JsonObject entry)
-    {
-        IJudge[] judges = { new RegistryJudge(new RecordedFacts(facts)) };
-        return new Classifier(new Watch[0], judges).Mark(EntryOf(entry), new Watch());
-    }
-
     /// <summary>Return the hive that a line of the baseline is from.</summary>
     public static string Hive(JsonObject entry)
     {

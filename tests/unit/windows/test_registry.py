@@ -685,22 +685,6 @@ def test_a_new_task_or_service_is_told_with_what_it_runs_and_no_more(driver: Dri
     assert {detection["subject"] for detection in detections if "TaskCache\\Tasks" in detection["subject"]} == {task}
 
 
-def test_each_reason_is_accepted_by_itself(driver: Driver) -> None:
-    image = value(f"{SERVICES}\\x\\ImagePath", r"C:\My Shop\x.exe")
-    facts = [
-        {"writers": {"C:\\": ["Users"]}},
-        {"writers": {"C:\\": ["Users"]}},
-        {"writers": {r"C:\My Shop\x.exe": ["Users"]}},
-        {},
-    ]
-    marks = [outcome.result for outcome in driver.run([call("RegistryScript.Mark", fact, image) for fact in facts])]
-    assert marks[0] == marks[1]
-    assert marks[0].startswith("m:hijackable_service ")
-    assert marks[2].startswith("m:hijackable_service ")
-    assert marks[2] != marks[0]
-    assert marks[3] == ""
-
-
 def test_hives_are_known_by_the_lines_of_the_baseline(driver: Driver) -> None:
     paths = {
         f"HKU\\{ACCOUNT}\\Environment\\x": f"HKU\\{ACCOUNT}",
