@@ -222,7 +222,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             string name = isValue ? RegistryPattern.NameOf(change.Path) : "";
             bool isMoved = Is(name, "ImagePath") && change.After != null;
             bool isInstalled = change.Kind == ChangeKinds.Created &&
-                (!isValue || (Is(name, "Type") && change.After.Text("data") == "1"));
+                (!isValue || (Is(name, "Type") && change.After.Text("data") == "1") ||
+                (Is(name, "Start") && ScanDriver.IsMatch(match.Value)));
             bool isDirect = (isValue ? RegistryPattern.ParentOf(change.Path) : change.Path).Length == match.Length;
             if (!isDirect || !(isInstalled || isMoved))
             {
@@ -363,7 +364,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private Judgement Signed(string command, bool isOfMachine)
         {
             CommandLine parsed = Parse(command);
-            string program = parsed.Program;
+            // Classes name libraries of Windows without a directory.
+            bool isBare = isOfMachine && parsed.Program.Length > 0 && parsed.Program.IndexOf('\\') < 0;
+            string program = (isBare ? _facts.SystemRoot + @"\System32\" : "") + parsed.Program;
             string severity;
             bool isSafe = !parsed.HasShortName && parsed.Suspicion(out severity) == null &&
                 (!isOfMachine || (IsSafe(program) && IsSafe(RegistryPattern.ParentOf(program))));

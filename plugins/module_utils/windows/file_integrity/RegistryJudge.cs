@@ -33,8 +33,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private static readonly Regex Provider = new Regex(
             @"\\Authentication\\(?:Credential Providers|Credential Provider Filters|PLAP Providers)\\[^\\]+\z", Options);
 
-        private static readonly Regex NewClass = new Regex(
-            @"^HKLM\\SOFTWARE\\Classes\\(?:WOW6432Node\\)?CLSID\\", Options);
+        // New classes, logs and filters of files that software brings: they replace none.
+        private static readonly Regex Additions = new Regex(
+            @"^HKLM\\(?:SOFTWARE\\Classes\\(?:WOW6432Node\\)?CLSID\\|SYSTEM\\CurrentControlSet\\Services\\(?:" +
+            @"EventLog\\(?!(?:Application|Security|System|Setup|Windows PowerShell)\\)|" +
+            @"[^\\]+\\(?<filter>Instances)\\))", Options);
 
         private readonly RegistryFirstLook _firstLook;
         private readonly RegistryExplanations _explanations;
@@ -196,10 +199,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 sentence = path + " was changed from " + Data(change.Before) + " to " + now;
             }
-            // A class that no program knows yet replaces none.
-            bool isNewClass = place.Alert == RegistryPlaces.Com && change.Kind == ChangeKinds.Created &&
-                NewClass.IsMatch(change.Path);
-            return Judgement.Raise(place.Alert, isNewClass ? "low" : place.Severity, sentence + ": it " + place.Effect, place.Techniques);
+            Match addition = change.Kind == ChangeKinds.Created ? Additions.Match(change.Path) : Match.Empty;
+            string severity = !addition.Success ? place.Severity : addition.Groups["filter"].Success ? "medium" : "low";
+            return Judgement.Raise(place.Alert, severity, sentence + ": it " + place.Effect, place.Techniques);
         }
 
         private Judgement Deleted(Change change, RegistryPlace place, string key, string name)

@@ -10,7 +10,8 @@ using System.Text;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.TaskData
 {
     /// <summary>
-    /// Reads the binary values of scheduled tasks in the task cache (GDATA, "A deep dive into the task cache", 2022).
+    /// Reads the binary values of scheduled tasks in the task cache, as researchers of G DATA published their layout
+    /// (cyber.wtf, "Windows registry analysis: tasks", 2022).
     /// </summary>
     public static class TaskData
     {
