@@ -37,6 +37,21 @@ _UTILITIES = (
     "UpdateJudge",
 )
 
+_NT = "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"
+_ACCOUNT = "HKU\\S-1-5-21-1-2-3-1105"
+# What cases write for the beginnings of paths.
+_SHORT = {
+    "CACHE": f"{_NT}\\Schedule\\TaskCache",
+    "NT": _NT,
+    "SERVICES": "HKLM\\SYSTEM\\CurrentControlSet\\Services",
+    "CONTROL": "HKLM\\SYSTEM\\CurrentControlSet\\Control",
+    "CERTIFICATES": "HKLM\\SOFTWARE\\Microsoft\\SystemCertificates",
+    "ANN": _ACCOUNT,
+    "ANN_Classes": f"{_ACCOUNT}_Classes",
+}
+# The thumbprint of a certificate whose bytes are "foo".
+_FOO = hashlib.sha1(b"foo", usedforsecurity=False).hexdigest()
+
 
 @dataclasses.dataclass(frozen=True)
 class Case:
@@ -56,12 +71,24 @@ class Case:
 def load() -> tuple[Case, ...]:
     """Return all cases: under each alert, what raises it and what does not."""
     cases: list[Case] = []
-    for alert, groups in catalogue.read(CASES).items():
+    for alert, groups in _whole(catalogue.read(CASES)).items():
         cases += [Case(alert, fields, alert, fields["severity"]) for fields in groups["raised"]]
         cases += [
             Case(alert, fields, fields["becomes"], fields.get("severity")) for fields in groups.get("not_raised", ())
         ]
     return tuple(cases)
+
+
+def _whole(data: t.Any) -> t.Any:
+    """Return data with whole paths and thumbprints."""
+    if isinstance(data, dict):
+        return {_whole(key): _whole(item) for key, item in data.items()}
+    if isinstance(data, list):
+        return [_whole(item) for item in data]
+    if not isinstance(data, str):
+        return data
+    first, divider, rest = data.replace("FOO", _FOO).partition("\\")
+    return f"{_SHORT.get(first, first)}{divider}{rest}" if divider else first
 
 
 @functools.cache
