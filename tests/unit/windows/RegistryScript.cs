@@ -59,7 +59,7 @@ public static class RegistryScript
         return new RegistryJudge(new RecordedFacts(facts), since).JudgeChange(change, new Watch());
     }
 
-    /// <summary>Return the detections of entries that came and went; doubts: whether signatures prove nothing.</summary>
+    /// <summary>Return the detections of what came and went; doubts: whether signatures prove nothing.</summary>
     public static JsonObject Detections(JsonObject facts, List<object> before, List<object> after)
     {
         Watch watch = new Watch { Name = "watch", Alert = "persistence_scheduled_task", Severity = "medium" };

@@ -83,7 +83,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             return "";
         }
 
-        // What was accepted is one reason, not all that can be wrong with the same data. Of files all reasons are in it.
+        // What was accepted is one reason, not all that can be wrong with the same data. Of files, another reason is
+        // another attribute.
         private static string Reason(Entry entry, Judgement judgement)
         {
             if (!entry.IsRegistry)

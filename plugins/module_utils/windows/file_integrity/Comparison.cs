@@ -57,7 +57,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             _deadline = deadline;
             _watches = Definitions.WithMeaningOf(_baseline.Header.Watches, options.Watches);
             _classifier = new Classifier(
-                _watches, host.NewJudges(_baseline.Header.Since, delegate(string hive) { return _recorded.Contains(hive); }));
+                _watches, host.NewJudges(_baseline.Header.Since, _recorded.Contains));
             _coverage = new RunCoverage(_watches, host, deadline);
         }
 
@@ -121,8 +121,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 {
                     if (watch.Paths.Count > 0)
                     {
-                        _coverage.Skip(watch.Name, watch.Name, "what verifies signatures on this host was changed: see " +
-                            "the findings of windows_trust_changed; signatures and what they explain prove nothing");
+                        _coverage.Skip(
+                            watch.Name,
+                            watch.Name,
+                            "what verifies signatures on this host was changed: see the findings of "
+                            + "windows_trust_changed; signatures and what they explain prove nothing");
                     }
                 }
             }

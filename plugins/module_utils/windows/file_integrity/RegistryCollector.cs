@@ -111,8 +111,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             if (files.Count > 0)
             {
                 string more = files.Count > NamedHives ? " and " + (files.Count - NamedHives) + " more" : "";
-                coverage.Skip(UserHives.Subject, "registry files of accounts that are not signed in, and of the default " +
-                    "profile, are not loaded and were not read (" + files.Count + "): " + string.Join(
+                coverage.Skip(UserHives.Subject, "registry files of accounts that are not signed in, and of the " +
+                    "default profile, are not loaded and were not read (" + files.Count + "): " + string.Join(
                         ", ", files.GetRange(0, Math.Min(files.Count, NamedHives)).ToArray()) + more);
             }
         }
@@ -147,8 +147,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 }
                 if (isHive && !UserHives.IsAccount(name))
                 {
-                    walk.Skip(path + "\\" + name, "a program loaded this registry file for a while: it is of no account " +
-                        "that is signed in, and was not read");
+                    walk.Skip(path + "\\" + name, "a program loaded this registry file for a while: it is of no " +
+                        "account that is signed in, and was not read");
                     continue;
                 }
                 if (Glob.Matches(glob, name) && !walk.IsExcluded(path + "\\" + name, name))

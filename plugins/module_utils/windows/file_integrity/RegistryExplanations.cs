@@ -57,7 +57,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private static readonly Regex ScanDriverFile = new Regex(
             @"\\Definition Updates\\\{[^\\]+\}\\MpKsl[^\\]*\.sys\z", Options);
 
-        private static readonly Regex StartupFolder = new Regex(@"\\Explorer\\(?:User )?Shell Folders\\Startup\z", Options);
+        private static readonly Regex StartupFolder = new Regex(
+            @"\\Explorer\\(?:User )?Shell Folders\\Startup\z", Options);
+
         private static readonly Regex RunOnce = new Regex(@"\\CurrentVersion\\RunOnce\\[^\\]+\z", Options);
         private static readonly Regex HiveList = new Regex(@"\\Control\\hivelist\\[^\\]+\z", Options);
         private static readonly Regex Volume = new Regex(@"\\Device\\HarddiskVolume\d+\\", Options);
@@ -106,8 +108,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>Return what explains a change, null when nothing does.</summary>
         public Judgement Explain(Change change, Watch watch)
         {
+            bool isValue = change.Current.Kind == EntryKinds.Value;
             return Session(change) ?? SessionService(change) ?? Defender(change) ?? OfAccount(change, watch) ??
-                UpdateTask(change) ?? Root(change) ?? (change.Current.Kind == EntryKinds.Value ? OfValue(change) : null);
+                UpdateTask(change) ?? Root(change) ?? (isValue ? OfValue(change) : null);
         }
 
         /// <summary>
@@ -140,7 +143,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             if (change.After.Kind == EntryKinds.Key)
             {
-                return watch.Alert == null || change.After.Text("link") != null ? null : Judgement.Explain(
+                bool isKnown = watch.Alert != null && RegistryPlaces.Knows(change.Path);
+                return !isKnown || change.After.Text("link") != null ? null : Judgement.Explain(
                     "accounts that signed in", null, "a key starts nothing; its values are changes of their own");
             }
             string data = Data(change.After);
@@ -153,7 +157,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             bool isUsual = StartupFolder.IsMatch(change.Path) &&
                 (Is(data, profile + "\\" + Startup) || Is(data, @"%USERPROFILE%\" + Startup));
             Match cleaning = RunOnce.IsMatch(change.Path) ? OneDriveCleaning.Match(data) : Match.Empty;
-            if (cleaning.Success && Is(cleaning.Groups[1].Value, profile) && data.IndexOf("..", StringComparison.Ordinal) < 0)
+            bool isBelow = data.IndexOf("..", StringComparison.Ordinal) < 0;
+            if (cleaning.Success && isBelow && Is(cleaning.Groups[1].Value, profile))
             {
                 return Judgement.Explain("updates of OneDrive", null, "explained by what updates of OneDrive clean up");
             }

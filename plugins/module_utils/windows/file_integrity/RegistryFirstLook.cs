@@ -276,7 +276,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             if (Is(name, "UseLogonCredential") && data == "1")
             {
-                return Raise(entry, "medium", "keeps passwords readable in the memory of lsass.exe", "T1003.001", "T1112");
+                return Raise(entry, "medium", "keeps passwords readable in the memory of lsass.exe", "T1003.001",
+                    "T1112");
             }
             if (Is(name, "DisableRestrictedAdmin") && data == "0")
             {
@@ -318,8 +319,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             if (key.EndsWith(@"\Session Manager\AppCertDlls", StringComparison.OrdinalIgnoreCase))
             {
-                return Raise(entry, "high", "is loaded into every program that starts another, and hardly any software " +
-                    "uses it", "T1546.009");
+                return Raise(entry, "high", "is loaded into every program that starts another, and hardly any " +
+                    "software uses it", "T1546.009");
             }
             if (Is(name, "BootExecute") && !IsUsualBoot(data))
             {
@@ -373,7 +374,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             const string classes = @"USER_CLASSES\CLSID\";
             const string own = @"USER\SOFTWARE\Classes\CLSID\";
             string prefix = normal.StartsWith(classes, StringComparison.OrdinalIgnoreCase) ? classes : own;
-            if (!normal.StartsWith(prefix, StringComparison.OrdinalIgnoreCase) || !Is(name, RegistryPattern.DefaultValue))
+            bool isClass = normal.StartsWith(prefix, StringComparison.OrdinalIgnoreCase);
+            if (!isClass || !Is(name, RegistryPattern.DefaultValue))
             {
                 return null;
             }

@@ -31,7 +31,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private const RegexOptions Options = RegexOptions.IgnoreCase | RegexOptions.CultureInvariant;
 
         private static readonly Regex Provider = new Regex(
-            @"\\Authentication\\(?:Credential Providers|Credential Provider Filters|PLAP Providers)\\[^\\]+\z", Options);
+            @"\\Authentication\\(?:Credential Providers|Credential Provider Filters|PLAP Providers)\\[^\\]+\z",
+            Options);
 
         // New classes, logs and filters of files that software brings: they replace none.
         private static readonly Regex Additions = new Regex(
@@ -117,7 +118,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             bool isTyped = Array.IndexOf(change.Attributes, "type") >= 0;
             if (!isTyped && (before == "2" || before == "3") && (now == "2" || now == "3"))
             {
-                return Judgement.Explain("services", null, "explained by services that start by themselves or on demand");
+                return Judgement.Explain(
+                    "services", null, "explained by services that start by themselves or on demand");
             }
             if (isTyped || (before != "4" && now != "4"))
             {

@@ -162,7 +162,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 "says who may start, stop and change the service"),
             Data(Service, "medium", "T1543.003", Services + @"[^\\]+", "Start|Type",
                 "decides whether and how the service or driver is started"),
-            Data(Service, "medium", "T1543.003", Nt + "Svchost", null, "names the services that svchost.exe runs together"),
+            Data(Service, "medium", "T1543.003", Nt + "Svchost", null,
+                "names the services that svchost.exe runs together"),
             Data(Defence, "high", "T1562.001", Services + @"[^\\]+\\Instances\\[^\\]+", "Altitude",
                 "orders the drivers that see files; of two with the same, one is not loaded"),
             Data(Defence, "high", "T1565.001", Services + @"Tcpip\\Parameters", "DataBasePath",
@@ -170,7 +171,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Program(LoadedLibrary, "high", "T1574", Services + @"RemoteAccess\\RouterManagers\\[^\\]+", "DLLPath",
                 "is loaded by the service for remote access"),
             Program(LoadedLibrary, "medium", "T1547.012", Control + @"Print\\Environments\\.*\\Drivers\\.*",
-                "Driver|Configuration File|Data File|Dependent Files|Monitor", "is loaded by the print spooler as SYSTEM"),
+                "Driver|Configuration File|Data File|Dependent Files|Monitor",
+                "is loaded by the print spooler as SYSTEM"),
             Data(LoadedLibrary, "medium", "T1574.007", Control + @"Session Manager\\Environment", "Path|PSModulePath",
                 "says where Windows looks for programs and modules"),
             Program(LoadedLibrary, "high", "T1547.012",
@@ -270,7 +272,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 "decides what PowerShell logs and runs"),
             Data(Defence, "high", "T1562.002",
                 @"(?:HKLM\\SYSTEM\\CCS\\Services\\EventLog|HKLM\\SYSTEM\\CCS\\Control\\WMI\\Autologger|" +
-                @"HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\WINEVT|HKLM\\SECURITY\\Policy\\PolAdtEv)(?:\\.*)?",
+                @"HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\WINEVT|HKLM\\SECURITY\\Policy\\PolAdtEv)" +
+                @"(?:\\.*)?",
                 null, "decides what is logged")
         };
 
@@ -300,10 +303,18 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             return null;
         }
 
+        /// <summary>Say whether values of a key mean something that is known.</summary>
+        public static bool Knows(string key)
+        {
+            Find(key, null);
+            return _lastPlaces.Length > 0;
+        }
+
         /// <summary>Return a key without view and control set, and with USER for the hive of an account.</summary>
         public static string Normal(string key)
         {
-            string path = key.IndexOf("WOW6432Node", StringComparison.OrdinalIgnoreCase) < 0 ? key : View.Replace(key, "");
+            bool hasView = key.IndexOf("WOW6432Node", StringComparison.OrdinalIgnoreCase) >= 0;
+            string path = hasView ? View.Replace(key, "") : key;
             if (path.StartsWith("HKU", StringComparison.OrdinalIgnoreCase))
             {
                 return User.Replace(path, UserName);
