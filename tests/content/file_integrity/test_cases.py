@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
-from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content
+from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content, fields
 
 from tests.content.file_integrity import harness, test_engine_alerts, windows_harness
 
@@ -27,7 +27,7 @@ def test_a_case(case: harness.Case) -> None:
 
 
 def test_every_alert_has_cases_for_and_against() -> None:
-    mine = [alert for alert in catalogue.load() if alert.capability == content.CAPABILITY]
+    mine = [alert for alert in catalogue.load() if alert.capability == fields.CAPABILITY]
     only_windows = {alert.id for alert in mine if set(alert.platforms) == {content.WINDOWS}}
     windows = windows_harness.load()
     assert {case.alert for case in windows if case.becomes == case.alert} == only_windows

@@ -132,14 +132,15 @@ def test_a_name_of_another_case_is_renamed_although_windows_finds_the_old_one() 
 def test_the_severity_follows_what_changed(
     change: list[list[Entry]], watch: dict[str, t.Any], alert: str | None, severity: str | None
 ) -> None:
-    result = compare(*change, **watch)
+    result = compare(change[0], change[1], **watch)
     found = [(detection["alert"], detection["severity"]) for detection in result["detections"]]
     assert found == ([] if alert is None else [(alert, severity)])
 
 
 def test_detections_are_findings_of_ocsf_with_ids_to_accept() -> None:
+    # As the collector records it.
     before = [value("HKLM\\k\\v", data="old"), ["key", "HKLM\\k", {"dacl": "D:"}], file("C:\\a")]
-    after = [value("HKLM\\k\\v", data="\u202enew"), ["key", "HKLM\\k", {"dacl": "D:P"}], file("C:\\a", size=4)]
+    after = [value("HKLM\\k\\v", data="<U+202E>new"), ["key", "HKLM\\k", {"dacl": "D:P"}], file("C:\\a", size=4)]
     result = compare(before, after)
     findings = events.findings(result["detections"], catalogue.load(), events.Device("host"), 1.0)
     shown = {finding["finding_info"]["title"]: finding["evidences"][0] for finding in findings}

@@ -176,7 +176,7 @@ def test_links_are_recorded_and_not_followed(driver: Driver) -> None:
 
 
 def test_what_cannot_be_read_is_said_and_told_apart_from_what_is_absent(driver: Driver) -> None:
-    children: Tree = {
+    children: dict[str, Tree] = {
         "Denied": {"denied": "all"},
         "Hidden": {"denied": "query", "keys": {"Below": {"values": [["v", 1, text("x")]]}}},
         "NoOwner": {"denied": "security"},

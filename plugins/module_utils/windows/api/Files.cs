@@ -251,8 +251,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
 
         private readonly SafeFileHandle _handle;
 
-        // Classes of NtQueryInformationFile and NtQueryVolumeInformationFile, and offsets in what they return (wdm.h). By
-        // themselves, they ask neither for the path nor each time for the volume, as GetFileInformationByHandle does.
+        // Classes of NtQueryInformationFile and NtQueryVolumeInformationFile, and offsets in what they return (wdm.h).
+        // They ask neither for the path nor each time for the volume, as GetFileInformationByHandle does.
         private const int BasicInformation = 4;
         private const int StandardInformation = 5;
         private const int InternalInformation = 6;

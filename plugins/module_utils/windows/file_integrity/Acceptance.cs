@@ -11,7 +11,6 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Evidence;
@@ -76,7 +75,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             if (IsUnread(change))
             {
                 // Whoever accepts it would accept content that nobody has seen.
-                _unread.Add(Printable.ShowPath(change.Path));
+                _unread.Add(change.Current.Shown);
                 return;
             }
             if (change.Before != null)
@@ -173,7 +172,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     {
                         Dictionary<string, object> item = new Dictionary<string, object>();
                         item["id"] = change.Id;
-                        item["path"] = Printable.ShowPath(change.Path);
+                        item["path"] = change.Current.Shown;
                         item["kind"] = change.Kind;
                         item["explained"] = which == 1;
                         described.Add(item);
@@ -222,15 +221,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             if (entry != null)
             {
-                text.Append(Printable.ShowPath(entry.Path)).Append(": ");
+                text.Append(entry.Shown).Append(": ");
                 text.Append(Json.Write(Evidence.Side(change, entry))).Append('\n');
             }
         }
 
         private bool IsNamed(Change change)
         {
-            bool named = Matches(change.Id) | Matches(Printable.ShowPath(change.Path));
-            return (change.Before != null && Matches(Printable.ShowPath(change.Before.Path))) | named;
+            bool named = Matches(change.Id) | Matches(change.Current.Shown);
+            return (change.Before != null && Matches(change.Before.Shown)) | named;
         }
 
         private bool Matches(string name)

@@ -10,7 +10,6 @@ using System.Text;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Classifier
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Attributes;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
@@ -93,7 +92,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             using (SHA256 hash = SHA256.Create())
             {
-                byte[] digest = hash.ComputeHash(Encoding.UTF8.GetBytes(Printable.Show(judgement.Message)));
+                byte[] digest = hash.ComputeHash(Encoding.UTF8.GetBytes(judgement.Message));
                 return " " + BitConverter.ToString(digest, 0, 16).Replace("-", "").ToLowerInvariant();
             }
         }
@@ -122,7 +121,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private static Judgement Unexplained(Change change, Watch watch)
         {
             bool isRegistry = change.Current.IsRegistry;
-            string shown = Printable.ShowPath(change.Path);
+            string shown = change.Current.Shown;
             switch (change.Kind)
             {
                 case ChangeKinds.Created:
@@ -131,7 +130,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     string deleted = isRegistry ? "registry_entry_deleted" : "fim_file_deleted";
                     return Own(watch, deleted, 2, shown + " is gone");
                 case ChangeKinds.Renamed:
-                    string old = Printable.ShowPath(change.Before.Path);
+                    string old = change.Before.Shown;
                     return Own(watch, "fim_file_renamed", 1, shown + " was " + old + " before");
                 case ChangeKinds.ReplacedType:
                     bool isLink = change.After.Kind == EntryKinds.Link;

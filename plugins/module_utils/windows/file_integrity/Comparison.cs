@@ -212,7 +212,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 _coverage.Skip(
                     now.Watch,
-                    Printable.ShowPath(now.Entry.Path),
+                    now.Entry.Shown,
                     "its content could not be read when the baseline was taken, so that it is not compared");
             }
         }
@@ -222,7 +222,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             if (_deadline.Passed)
             {
-                _coverage.Skip(watch, Printable.ShowPath(entry.Path), _deadline.Reason);
+                _coverage.Skip(watch, entry.Shown, _deadline.Reason);
                 return false;
             }
             bool? exists = _host.Presence.Exists(entry);
@@ -237,7 +237,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             _coverage.Skip(
                 watch,
-                Printable.ShowPath(entry.Path),
+                entry.Shown,
                 exists == true
                     ? "it is there, but was not read, so that it is not compared"
                     : "the host does not let it be read, so that it is not compared");

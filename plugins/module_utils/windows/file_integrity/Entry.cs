@@ -6,6 +6,9 @@ using System.Collections.Generic;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry
 {
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
+
     /// <summary>The kinds that an <see cref="Entry"/> can have.</summary>
     public static class EntryKinds
     {
@@ -48,6 +51,22 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         {
             object value;
             return Attributes.TryGetValue(name, out value) && value is long ? (long?)(long)value : null;
+        }
+
+        /// <summary>The path for people and findings; what a value's name has escaped stays as it is.</summary>
+        public string Shown
+        {
+            get
+            {
+                int end = Kind == EntryKinds.Value ? Path.LastIndexOf('\\') + 1 : Path.Length;
+                return Printable.ShowPath(Path.Substring(0, end)) + Again(Path.Substring(end));
+            }
+        }
+
+        /// <summary>Escape what is not escaped yet.</summary>
+        public static string Again(string shown)
+        {
+            return Printable.ShowPath(shown).Replace("<U+003C>U+", "<U+");
         }
 
         /// <summary>Say whether this is a key or a value of the registry.</summary>

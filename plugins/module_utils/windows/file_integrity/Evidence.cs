@@ -58,7 +58,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             evidence["data"] = data;
             return Detections.Make(
                 judgement.Alert,
-                Printable.ShowPath(change.Path),
+                change.Current.Shown,
                 change.Watch,
                 new[] { evidence },
                 severity: judgement.Severity,
@@ -66,7 +66,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 techniques: judgement.Techniques);
         }
 
-        /// <summary>Return the detection of a watch with more changes than are listed.</summary>
+        /// <summary>Return the detection of a watch with more changes than are listed. paths: shown ones.</summary>
         public static Dictionary<string, object> MassDetection(
             string watch, IDictionary<string, long> counts, long listed, IList<string> paths)
         {
@@ -82,7 +82,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 if (shown.Count < ShownPaths)
                 {
-                    shown.Add(Printable.ShowPath(path));
+                    shown.Add(path);
                 }
             }
             Dictionary<string, object> data = new Dictionary<string, object>();
@@ -133,13 +133,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 message: "Changed entries: " + count + "; " + claim["message"] + ".");
         }
 
-        /// <summary>Return an attribute as people read it.</summary>
-        public static object Shown(object value)
+        // Of the registry, texts are recorded as they are shown.
+        private static object Shown(object value, bool isShown)
         {
             string text = value as string;
             if (text != null)
             {
-                return Printable.ShowPath(text);
+                return isShown ? Entry.Again(text) : Printable.ShowPath(text);
             }
             List<object> list = value as List<object>;
             if (list == null)
@@ -149,7 +149,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             List<object> shown = new List<object>();
             foreach (object item in list)
             {
-                shown.Add(Shown(item));
+                shown.Add(Shown(item, isShown));
             }
             return shown;
         }
@@ -165,7 +165,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 bool isContent = attribute.Key == "sha256" || attribute.Key == "data";
                 if (all || names.Contains(isContent ? Attributes.Content : attribute.Key))
                 {
-                    side[attribute.Key] = Shown(attribute.Value);
+                    side[attribute.Key] = Shown(attribute.Value, entry.IsRegistry);
                 }
             }
             return side;
@@ -179,7 +179,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             data["change_id"] = change.Id;
             if (change.Before != null && change.Before.Path != change.Path)
             {
-                data["previous_path"] = Printable.ShowPath(change.Before.Path);
+                data["previous_path"] = change.Before.Shown;
             }
             if (change.Before != null && change.Kind != ChangeKinds.Suspicious)
             {
@@ -213,7 +213,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private static Dictionary<string, object> Key(Entry entry)
         {
             Dictionary<string, object> key = new Dictionary<string, object>();
-            key["path"] = Printable.ShowPath(entry.Path);
+            key["path"] = entry.Shown;
             SetTime(key, "modified_time", entry.Number("last_write"));
             SetText(key, "security_descriptor", entry.Text("dacl"));
             return key;
@@ -233,7 +233,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 value["type"] = type;
                 value["type_id"] = TypeIds.TryGetValue(type, out number) ? number : 99L;
             }
-            SetText(value, "data", entry.Text("data"));
+            if (entry.Text("data") != null)
+            {
+                value["data"] = Entry.Again(entry.Text("data"));
+            }
             return value;
         }
 
@@ -244,7 +247,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             file["name"] = Printable.ShowPath(end < 0 || end + 1 == entry.Path.Length
                 ? entry.Path
                 : entry.Path.Substring(end + 1));
-            file["path"] = Printable.ShowPath(entry.Path);
+            file["path"] = entry.Shown;
             file["type_id"] = entry.Kind == EntryKinds.Directory ? 2L : entry.Kind == EntryKinds.Link ? 7L : 1L;
             long? size = entry.Number("size");
             if (size.HasValue)

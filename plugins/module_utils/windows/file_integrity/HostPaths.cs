@@ -23,7 +23,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
         IList<string> Profiles { get; }
     }
 
-    /// <summary>Windows' own directories, variables of this process, and the profiles of HKLM\...\ProfileList.</summary>
+    /// <summary>Windows' own directories, variables of this process, and the profiles of ProfileList.</summary>
     public sealed class HostPaths : IHostPaths
     {
         private const string ProfileList = @"SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList";

@@ -112,7 +112,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 return null;
             }
-            return Judgement.Raise(Hidden, "high", RegistryPattern.Show(entry) +
+            return Judgement.Raise(Hidden, "high", entry.Shown +
                 " has a name that the registry editor and most programs cannot open", "T1564", "T1112");
         }
 
@@ -121,12 +121,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             string link = entry.Text("link");
             if (link != null && !RegistryLinks.IsKnown(entry.Path, Printable.ParsePath(link)))
             {
-                return Judgement.Raise(Suspicious, "high", RegistryPattern.Show(entry) +
+                return Judgement.Raise(Suspicious, "high", entry.Shown +
                     " is a symbolic link to " + link + ": programs that read the key get another one", "T1112");
             }
             if (NoLog.IsMatch(RegistryPlaces.Normal(entry.Path)))
             {
-                return Judgement.Raise(RegistryPlaces.Defence, "high", RegistryPattern.Show(entry) +
+                return Judgement.Raise(RegistryPlaces.Defence, "high", entry.Shown +
                     " exists: Windows takes itself for an installer and logs no security events", "T1562.002");
             }
             if (ServiceKey.IsMatch(RegistryPlaces.Normal(entry.Path)))
@@ -134,7 +134,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 List<string> writers = OrdinaryAccounts.KeyWriters(entry.Text("dacl"));
                 if (writers.Count > 0)
                 {
-                    return Judgement.Raise(Hijackable, Severity(writers), RegistryPattern.Show(entry) +
+                    return Judgement.Raise(Hijackable, Severity(writers), entry.Shown +
                         " can be changed by " + Join(writers) + ", who can so run programs as the service",
                         "T1574.011");
                 }
@@ -213,10 +213,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     && (type == "REG_SZ" || type == "REG_EXPAND_SZ" || place.Alert == RegistryPlaces.Task);
                 if (!isLong && place.IsProgram && place.Alert == RegistryPlaces.Task)
                 {
-                    return Judgement.Raise(Suspicious, "low", RegistryPattern.Show(entry) +
+                    return Judgement.Raise(Suspicious, "low", entry.Shown +
                         " is not of a form that is known, so that what the task runs is not checked", "T1053.005");
                 }
-                return !isLong ? null : Judgement.Raise(Suspicious, "high", RegistryPattern.Show(entry) + " has " +
+                return !isLong ? null : Judgement.Raise(Suspicious, "high", entry.Shown + " has " +
                     entry.Number("size") + " bytes, which " + place.Effect + ": no command is so long, and what it " +
                     "starts is hidden in it", place.Techniques);
             }
@@ -257,7 +257,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 }
                 if (suspicion != null)
                 {
-                    return Judgement.Raise(Suspicious, severity, RegistryPattern.Show(entry) + " names '" +
+                    return Judgement.Raise(Suspicious, severity, entry.Shown + " names '" +
                         Shorten(data) + "', which " + place.Effect + ", and " + suspicion, place.Techniques);
                 }
             }
@@ -291,7 +291,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             string unknown = Array.Find(
                 data.Split(new[] { RegistryData.Separator }, StringSplitOptions.None),
                 delegate(string package) { return !Packages.Contains(package.Trim()); });
-            return unknown == null ? null : Judgement.Raise(Suspicious, "medium", RegistryPattern.Show(entry) +
+            return unknown == null ? null : Judgement.Raise(Suspicious, "medium", entry.Shown +
                 " names '" + Printable.ShowPath(unknown) + "', which Windows does not bring: it is loaded into " +
                 "lsass.exe, where it sees passwords", "T1547.005", "T1547.002", "T1556.002");
         }
@@ -339,13 +339,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             CommandLine command = Parse(data);
             if (command.IsInProfile)
             {
-                return Judgement.Raise(Suspicious, "high", RegistryPattern.Show(entry) + " is '" + Shorten(data) +
+                return Judgement.Raise(Suspicious, "high", entry.Shown + " is '" + Shorten(data) +
                     "': the program of a service lies in the profile of an account", "T1543.003");
             }
             List<string> writers = Groups(command.Program);
             if (writers.Count > 0)
             {
-                return Judgement.Raise(Hijackable, Severity(writers), RegistryPattern.Show(entry) + " is '" +
+                return Judgement.Raise(Hijackable, Severity(writers), entry.Shown + " is '" +
                     Shorten(data) + "': " + Join(writers) + " can replace this program of a service", "T1574.010");
             }
             // The kernel takes the path of a driver as it is.
@@ -358,7 +358,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 bool exists = _facts.FileExists(program) == true;
                 if (exists || writers.Count > 0)
                 {
-                    string message = RegistryPattern.Show(entry) + " is '" + Shorten(data) +
+                    string message = entry.Shown + " is '" + Shorten(data) +
                         "' without quotation marks: Windows runs " + Printable.ShowPath(program) + " instead, which " +
                         (exists ? "exists" : Join(writers) + " can create");
                     return Judgement.Raise(Hijackable, exists ? "high" : Severity(writers), message, "T1574.009");
@@ -407,7 +407,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 isWide = Groups(excluded).Count > 0;
             }
-            return !isWide ? null : Judgement.Raise(Suspicious, "medium", RegistryPattern.Show(entry) +
+            return !isWide ? null : Judgement.Raise(Suspicious, "medium", entry.Shown +
                 " excludes so much from Defender's examination that programs of attackers fit in", "T1562.001");
         }
 
@@ -447,7 +447,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private static Judgement Raise(Entry entry, string severity, string effect, params string[] techniques)
         {
-            return Judgement.Raise(Suspicious, severity, RegistryPattern.Show(entry) + " is '" +
+            return Judgement.Raise(Suspicious, severity, entry.Shown + " is '" +
                 Shorten(entry.Text("data")) + "', which " + effect, techniques);
         }
 

@@ -135,7 +135,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private Judgement Key(Change change)
         {
-            string path = RegistryPattern.Show(change.Current);
+            string path = change.Current.Shown;
             List<string> before = change.Before == null
                 ? new List<string>()
                 : OrdinaryAccounts.KeyWriters(change.Before.Text("dacl"));
@@ -186,7 +186,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private static Judgement Written(Change change, RegistryPlace place)
         {
-            string path = RegistryPattern.Show(change.Current);
+            string path = change.Current.Shown;
             string now = Data(change.After);
             string sentence;
             if (change.Before == null || change.Before.Kind != EntryKinds.Value)
@@ -208,7 +208,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private Judgement Deleted(Change change, RegistryPlace place, string key, string name)
         {
-            string path = RegistryPattern.Show(change.Current);
+            string path = change.Current.Shown;
             bool isTask = place.Alert == RegistryPlaces.Task;
             if (isTask && _facts.HasKey(key) != false && name.Equals("SD", StringComparison.OrdinalIgnoreCase))
             {

@@ -9,8 +9,6 @@ using System.Text;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 
     /// <summary>
@@ -92,15 +90,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             return shown == DefaultValue
                 ? ""
                 : shown.Replace("<U+0028>", "(").Replace("<U+005C>", "\\").Replace("<U+003C>", "<");
-        }
-
-        /// <summary>Return the path of a key, or of a value, as people read it.</summary>
-        public static string Show(Entry entry)
-        {
-            return entry.Kind != EntryKinds.Value
-                ? Printable.ShowPath(entry.Path)
-                : Printable.ShowPath(ParentOf(entry.Path)) + "\\" +
-                    Printable.ShowPath(Shown(ValueName(NameOf(entry.Path))));
         }
 
         /// <summary>Return the name of a value as watches write it: that of the default value is empty.</summary>

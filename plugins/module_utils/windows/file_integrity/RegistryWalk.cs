@@ -269,13 +269,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 return;
             }
-            string path = RegistryPattern.ValuePath(key, value.Name);
+            Entry entry = _entries.OfValue(RegistryPattern.ValuePath(key, value.Name), value, _watch);
             if (value.Data == null)
             {
-                Skip(path, "its " + value.Size + " bytes are more than the " + NativeRegistry.LargestValue +
-                    " that are read; only its type and size are compared");
+                _coverage.Skip(entry.Shown, "its " + value.Size + " bytes are more than the " +
+                    NativeRegistry.LargestValue + " that are read; only its type and size are compared");
             }
-            Emit(_entries.OfValue(path, value, _watch), EntryKinds.Value);
+            Emit(entry, EntryKinds.Value);
         }
 
         private void Report(KeyContent content, string path)

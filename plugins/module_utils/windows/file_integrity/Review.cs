@@ -134,7 +134,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 {
                     if (reviewed.Change.Watch == omitted.Key)
                     {
-                        paths.Add(reviewed.Change.Path);
+                        paths.Add(reviewed.Change.Current.Shown);
                     }
                 }
                 detections.Add(Evidence.MassDetection(omitted.Key, _kinds[omitted.Key], paths.Count, paths));
@@ -184,7 +184,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 Change change = reviewed.Change;
                 Dictionary<string, object> described = new Dictionary<string, object>();
                 described["id"] = change.Id;
-                described["path"] = Printable.ShowPath(change.Path);
+                described["path"] = change.Current.Shown;
                 described["kind"] = change.Kind;
                 described["attributes"] = new List<object>(change.Attributes);
                 described["watch"] = change.Watch;
@@ -193,7 +193,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 described["message"] = reviewed.Judgement.Message;
                 if (change.Kind == ChangeKinds.Renamed)
                 {
-                    described["previous_path"] = Printable.ShowPath(change.Before.Path);
+                    described["previous_path"] = change.Before.Shown;
                 }
                 changes.Add(described);
             }
@@ -332,7 +332,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 List<object> paths = (List<object>)group["paths"];
                 if (paths.Count < ShownPaths)
                 {
-                    paths.Add(Printable.ShowPath(change.Path));
+                    paths.Add(change.Current.Shown);
                 }
             }
 

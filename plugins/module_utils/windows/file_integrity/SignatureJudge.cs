@@ -76,7 +76,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             if (signature == SignatureWords.Valid && root != null && organisation == Microsoft && !Roots.Contains(root))
             {
                 return Judgement.Raise(
-                    Alert, "high", Printable.ShowPath(entry.Path) + " is signed in the name of " + Microsoft +
+                    Alert, "high", entry.Shown + " is signed in the name of " + Microsoft +
                     " by a certificate whose root " + root + " is none of Microsoft's, but is trusted by this host",
                     Compromised, InvalidSignature);
             }
@@ -84,7 +84,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 return null;
             }
-            string path = Printable.ShowPath(entry.Path);
+            string path = entry.Shown;
             string problem = Problem(entry, signature);
             if (entry.Text("signature_status") == "content_changed")
             {

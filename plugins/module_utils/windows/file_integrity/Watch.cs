@@ -57,7 +57,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         }
     }
 
-    /// <summary>Globs of one name, in which * and ? stand for characters. Case does not matter, as in Windows.</summary>
+    /// <summary>Globs of one name, with * and ? for characters. Case does not matter, as in Windows.</summary>
     public static class Glob
     {
         private static readonly char[] Wildcards = { '*', '?' };

@@ -22,7 +22,10 @@ APPLY = "win_file_integrity"
 LOOK = "win_file_integrity_info"
 
 # Without created: Wine shows the time of the last write as that of the creation.
-_ATTRIBUTES = "attributes size mtime content owner dacl streams reparse links file_id signer signature".split()
+_ATTRIBUTES = [
+    *("attributes", "size", "mtime", "content", "owner", "dacl"),
+    *("streams", "reparse", "links", "file_id", "signer", "signature"),
+]
 
 Result = dict[str, t.Any]
 
