@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import content, fields
 
-from tests.content.file_integrity import harness, test_engine_alerts
+from tests.content.file_integrity import harness, test_engine_alerts, windows_harness
 
 ALL = harness.load()
 
@@ -27,12 +27,15 @@ def test_a_case(case: harness.Case) -> None:
 
 
 def test_every_alert_has_cases_for_and_against() -> None:
+    mine = [alert for alert in catalogue.load() if alert.capability == fields.CAPABILITY]
+    only_windows = {alert.id for alert in mine if set(alert.platforms) == {content.WINDOWS}}
+    windows = windows_harness.load()
+    assert {case.alert for case in windows if case.becomes == case.alert} == only_windows
+    assert {case.alert for case in windows if case.becomes != case.alert} == only_windows
+
     raised = {case.alert for case in ALL if case.becomes == case.alert}
     not_raised = {case.alert for case in ALL if case.becomes != case.alert}
-    # Those that only Windows has are in test_windows_cases.py.
-    alerts = {
-        alert.id for alert in catalogue.load() if alert.capability == fields.CAPABILITY and "linux" in alert.platforms
-    }
+    alerts = {alert.id for alert in mine} - only_windows
     # The controller raises that one (tests/unit/plugins/plugin_utils/scan/test_tampering.py), of no change of a file.
     proven = test_engine_alerts.PROVEN | {"scan_code_changed"}
     assert raised | proven == alerts

@@ -15,7 +15,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Backg
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileSecurity;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Hashing;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PathSecurity;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Streams;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
@@ -92,13 +91,9 @@ public static class FileScenario
                 File.WriteAllText((string)step["path"], (string)step["text"]);
                 return null;
             case "exists":
-                HostPresence presence = new HostPresence(new NativeFiles(), new NativeRegistry());
+                HostPresence presence = new HostPresence(new NativeFiles(), new NativeRegistry(), null);
                 Entry asked = new Entry("file", (string)step["path"], new Dictionary<string, object>());
                 return Json.Write(presence.Exists(asked));
-            case "descriptor":
-                byte[] descriptor;
-                uint error = new NativePathSecurity().Read((string)step["path"], out descriptor);
-                return Json.Write(error == 0 ? (object)(descriptor.Length > 20) : (long)error);
             case "background":
                 using (new BackgroundMode())
                 using (new BackgroundMode())

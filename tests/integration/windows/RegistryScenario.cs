@@ -8,7 +8,8 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Threading;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PathSecurity;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
@@ -350,7 +351,8 @@ public static class RegistryScenario
 
     private static RegistryJudge Judge()
     {
-        return new RegistryJudge(new HostRegistryFacts(new NativeRegistry(), new NativePathSecurity(), @"C:\windows"));
+        return new RegistryJudge(new HostRegistryFacts(
+            new NativeRegistry(), new NativeFiles(), new NativeAuthenticode(), @"C:\windows"));
     }
 
     private static void Snapshot(List<object> watches, Dictionary<string, Entry> entries)

@@ -47,7 +47,7 @@ PLACES: list[tuple[str, str, int, str, str]] = [
     (rf"{NT}\Winlogon", "Shell", SZ, r"explorer.exe, C:\e.exe", "suspicious_registry_entry"),
     (rf"{NT}\Windows", "AppInit_DLLs", SZ, r"C:\e.dll", "suspicious_registry_entry"),
     (rf"{NT}\Windows", "LoadAppInit_DLLs", DWORD, "1", "persistence_loaded_library"),
-    (rf"{CONTROL}\Session Manager\AppCertDlls", "e", SZ, r"C:\e.dll", "persistence_loaded_library"),
+    (rf"{CONTROL}\Session Manager\AppCertDlls", "e", SZ, r"C:\e.dll", "suspicious_registry_entry"),
     (rf"{CONTROL}\Session Manager", "BootExecute", MULTI, "evil *", "suspicious_registry_entry"),
     (rf"{CONTROL}\Lsa", "Notification Packages", MULTI, "scecli\0evil", "windows_authentication_changed"),
     (rf"{CONTROL}\Print\Monitors\Evil", "Driver", SZ, "e.dll", "persistence_loaded_library"),
@@ -69,7 +69,7 @@ PLACES: list[tuple[str, str, int, str, str]] = [
         r"C:\Users",
         DWORD,
         "0",
-        "suspicious_registry_entry",
+        "windows_defence_changed",
     ),
     (rf"{NT}\Schedule\TaskCache\Tree\Evil", "Id", SZ, "{B}", "hidden_scheduled_task"),
     (

@@ -5,15 +5,21 @@
 using System;
 using System.Collections.Generic;
 using System.Threading;
+using Microsoft.Win32.SafeHandles;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Changes;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Classifier;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Deadline;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Lines;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryCollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryFacts;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryJudge;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Review;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 using JsonObject = System.Collections.Generic.Dictionary<string, object>;
 
@@ -51,6 +57,41 @@ public static class RegistryScript
             change.Attributes = new[] { "content" };
         }
         return new RegistryJudge(new RecordedFacts(facts), since).JudgeChange(change, new Watch());
+    }
+
+    /// <summary>Return the detections of what came and went; doubts: whether signatures prove nothing.</summary>
+    public static JsonObject Detections(JsonObject facts, List<object> before, List<object> after)
+    {
+        Watch watch = new Watch { Name = "watch", Alert = "persistence_scheduled_task", Severity = "medium" };
+        watch.Include = new List<string> { "*" };
+        IJudge[] judges = { new RegistryJudge(new RecordedFacts(facts)) };
+        Review review = new Review(new Classifier(new[] { watch }, judges), 1000, null);
+        Changes changes = new Changes(delegate { return true; }, review.Take);
+        before.ForEach(delegate(object entry) { changes.Missing("watch", EntryOf((JsonObject)entry)); });
+        after.ForEach(delegate(object entry) { changes.Created("watch", EntryOf((JsonObject)entry)); });
+        changes.Finish();
+        review.Finish();
+        return new JsonObject { { "detections", review.Detections() }, { "doubts", review.DoubtsSignatures } };
+    }
+
+    /// <summary>Return the hive that a line of the baseline is from.</summary>
+    public static string Hive(JsonObject entry)
+    {
+        return Lines.Hive(Lines.Write(EntryOf(entry), "watch", ""));
+    }
+
+    /// <summary>Ask for the writers, the existence and the signer of paths; return what is opened for that.</summary>
+    public static List<object> Opened(List<object> paths)
+    {
+        LinkedFiles files = new LinkedFiles();
+        IRegistryFacts facts = new HostRegistryFacts(null, files, null, @"C:\Windows");
+        foreach (string path in paths)
+        {
+            facts.Writers(path);
+            facts.FileExists(path);
+            facts.Signer(path);
+        }
+        return files.Opened;
     }
 
     internal static Watch WatchOf(JsonObject fields)
@@ -95,66 +136,61 @@ public static class RegistryScript
     }
 }
 
-/// <summary>Facts that a case gives; what it does not give is not known.</summary>
-internal sealed class RecordedFacts : IRegistryFacts
+/// <summary>A disk C: and a network drive N:, on which every name is a link.</summary>
+internal sealed class LinkedFiles : IFiles, IOpenFile
 {
-    private readonly JsonObject _facts;
+    public readonly List<object> Opened = new List<object>();
 
-    public RecordedFacts(JsonObject facts)
+    public SafeFileHandle Handle
     {
-        _facts = facts;
+        get { return null; }
     }
 
-    public string SystemRoot
+    public int Open(IOpenFile directory, string name, FileUse use, out IOpenFile file)
     {
-        get { return @"C:\Windows"; }
+        Opened.Add(name);
+        file = this;
+        return 0;
     }
 
-    public string Expand(string text)
+    public int Find(IOpenFile directory, string name, FileUse use, out IOpenFile file)
     {
-        return text.Replace("%SystemRoot%", SystemRoot).Replace("%ProgramData%", @"C:\ProgramData");
+        return Open(directory, name, use, out file);
     }
 
-    public bool? HasKey(string path)
+    public uint DriveType(string root)
     {
-        return (bool?)Fact("keys", path);
+        return root == "C:\\" ? 3u : 4u;
     }
 
-    public bool? HasValue(string path, string name)
+    public int Query(out FileFacts facts)
     {
-        return (bool?)Fact("values", path + "\\\\" + name);
+        facts = new FileFacts { Attributes = 0x410 };
+        return 0;
     }
 
-    public string Data(string path, string name)
+    public int FinalPath(out string path)
     {
-        return (string)Fact("data", path + "\\\\" + name);
+        throw new NotSupportedException();
     }
 
-    public long? LastWrite(string path)
+    public int List(ICollection<DirectoryItem> items, bool isFirst)
     {
-        return (long?)Fact("last_writes", path);
+        throw new NotSupportedException();
     }
 
-    public bool? FileExists(string path)
+    public int Reparse(out byte[] data)
     {
-        return (bool?)Fact("files", path);
+        throw new NotSupportedException();
     }
 
-    public IList<string> Writers(string path)
+    public int Read(long position, byte[] buffer, out int count)
     {
-        List<object> names = (List<object>)Fact("writers", path);
-        return names == null ? null : names.ConvertAll(delegate(object name) { return (string)name; });
+        throw new NotSupportedException();
     }
 
-    private object Fact(string kind, string name)
+    public void Dispose()
     {
-        object group;
-        object fact = null;
-        if (_facts.TryGetValue(kind, out group))
-        {
-            ((JsonObject)group).TryGetValue(name, out fact);
-        }
-        return fact;
     }
 }
 

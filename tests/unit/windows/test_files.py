@@ -834,3 +834,27 @@ def test_digest_can_be_used_again(program: compiler.Program) -> None:
     data = bytes(range(256)) * 5000
     (digest,) = _run(program, {"do": "digest", "data": base64.b64encode(data).decode()})
     assert digest == hashlib.sha256(data).hexdigest()
+
+
+def test_the_code_in_the_configuration_of_iis_is_told_from_its_sites(program: compiler.Program) -> None:
+    def code(text: str) -> str | None:
+        config: Node = {"name": "applicationHost.config", "content": text}
+        for name in ("config", "inetsrv"):
+            config = {"name": name, "attributes": _DIRECTORY, "children": [config]}
+        entries = _collect(program, config).entries
+        digest = entries[r"C:\Watched\inetsrv\config\applicationHost.config"][1].get("code_sha256")
+        assert digest is None or isinstance(digest, str)
+        return digest
+
+    modules = '<globalModules>\n<add name="a" image="a.dll" />\n</globalModules>'
+    base = code(f"<c>{modules}<sites></sites></c>")
+    assert base is not None
+    assert code(f'<c>{modules}<sites><site name="new"/></sites></c>') == base
+    for other in (
+        f"<c>{modules.replace('a.dll', 'b.dll')}<sites></sites></c>",
+        f"<c>{modules}<sites></sites><location><modules><add/></modules></location></c>",
+        f'<c>{modules}<sites></sites><handlers configSource="x.config"/></c>',
+        f'<c>{modules}<sites configSource="x.config"></sites></c>',
+        f'<!DOCTYPE c [<!ENTITY x SYSTEM "x">]><c>{modules}<sites></sites></c>',
+    ):
+        assert code(other) != base, other

@@ -30,9 +30,6 @@ _WIN32 = """
 #include <winternl.h>
 #include <wintrust.h>
 #include <mscat.h>
-/* The header ends before the member that Windows 8 added
-   (https://learn.microsoft.com/windows/win32/api/wintrust/ns-wintrust-wintrust_data). */
-typedef struct { WINTRUST_DATA; void *pSignatureSettings; } WINTRUST_DATA_8;
 """
 _KERNEL = "#include <ntifs.h>\n"
 _COM = "#include <windows.h>\n#include <wbemcli.h>\n"
@@ -90,7 +87,7 @@ _STRUCTS: dict[str, tuple[str, dict[str, str]]] = {
     "Authenticode.CRYPT_PROVIDER_CERT": ("CRYPT_PROVIDER_CERT", {}),
     "Authenticode.CRYPT_PROVIDER_SGNR": ("CRYPT_PROVIDER_SGNR", _SIGNER),
     "Authenticode.WINTRUST_CATALOG_INFO": ("WINTRUST_CATALOG_INFO", {}),
-    "Authenticode.WINTRUST_DATA": ("WINTRUST_DATA_8", {}),
+    "Authenticode.WINTRUST_DATA": ("WINTRUST_DATA", {}),
     "Authenticode.WINTRUST_FILE_INFO": ("WINTRUST_FILE_INFO", {}),
     "Files.IO_STATUS_BLOCK": ("IO_STATUS_BLOCK", {}),
     "Files.OBJECT_ATTRIBUTES": ("OBJECT_ATTRIBUTES", {}),

@@ -31,8 +31,9 @@ TASK_CACHE = r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Schedule\TaskCa
 
 @pytest.fixture(scope="module")
 def driver() -> Driver:
-    script = pathlib.Path(__file__).with_name("RegistryScript.cs")
-    return Driver("file_integrity.RegistryCollector", "file_integrity.RegistryJudge", sources=[script])
+    scripts = [pathlib.Path(__file__).with_name(name) for name in ("RegistryScript.cs", "RecordedFacts.cs")]
+    names = ("Changes", "RegistryCollector", "RegistryJudge", "Review", "TaskData")
+    return Driver(*(f"file_integrity.{name}" for name in names), sources=scripts)
 
 
 def text(value: str) -> str:
@@ -219,15 +220,25 @@ def test_accounts_that_are_not_signed_in_are_named(driver: Driver) -> None:
         "S-1-5-21-1-2-3-1002": {"values": [["ProfileImagePath", 2, text("C:\\Users\\bob")]]},
         "S-1-5-21-1-2-3-1002.bak": {},
     }
-    registry = tree(r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList", {"keys": profiles})
+    default = [["Default", 2, text("C:\\Users\\Default")]]
+    registry = tree(
+        r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList", {"keys": profiles, "values": default}
+    )
     registry |= tree(f"HKU\\{ACCOUNT}\\{run}", {"values": [["x", 1, text("x.exe")]]})
     registry["HKU"]["keys"][f"{ACCOUNT}_Classes"] = {}
     registry["HKU"]["keys"]["S-1-5-18"] = {"link": "\\Registry\\User\\.Default"}
     entries, coverage = collected(driver, registry, registry=[f"HKU\\*\\{run}"], attributes=["content"])
+    # A tool that repairs images loads hives under names of its own for a while.
+    registry["HKU"]["keys"]["OFFLINE"] = registry["HKU"]["keys"][ACCOUNT]
+    same, tool = collected(driver, registry, registry=[f"HKU\\*\\{run}"], attributes=["content"])
+    assert same == entries
+    assert [entry["subject"] for entry in tool["skipped"]] == ["HKU\\OFFLINE", "HKU"]
     assert sorted(entries) == [f"key HKU\\{ACCOUNT}\\{run}", f"value HKU\\{ACCOUNT}\\{run}\\x"]
-    assert [(entry["subject"], "C:\\Users\\bob\\NTUSER.DAT" in entry["reason"]) for entry in coverage["skipped"]] == [
-        ("HKU\\S-1-5-21-1-2-3-1002", True)
-    ]
+    # All in one, so that a server with many accounts says more than their names.
+    ((subject, reason),) = [(entry["subject"], entry["reason"]) for entry in coverage["skipped"]]
+    assert subject == "HKU"
+    assert "C:\\Users\\bob\\NTUSER.DAT" in reason
+    assert "C:\\Users\\Default\\NTUSER.DAT" in reason
 
 
 def test_a_path_that_is_none_is_refused(driver: Driver) -> None:
@@ -238,7 +249,9 @@ def test_a_path_that_is_none_is_refused(driver: Driver) -> None:
 
 
 def value(path: str, data: str, kind: str = "REG_SZ") -> Tree:
-    return {"kind": "value", "path": path, "attributes": {"type": kind, "data": data, "size": 2 * len(data)}}
+    digest = hashlib.sha256(base64.b64decode(text(data))).hexdigest()
+    attributes = {"type": kind, "data": data, "size": 2 * len(data), "sha256": digest}
+    return {"kind": "value", "path": path, "attributes": attributes}
 
 
 def key(path: str, **attributes: t.Any) -> Tree:
@@ -371,7 +384,11 @@ ORDINARY: list[tuple[str, Tree, Tree]] = [
     ("debugger of another program", value(f"{IMAGES}\\taskmgr.exe\\Debugger", r"C:\Tools\procexp.exe"), {}),
     ("shell", value(f"{WINLOGON}\\Shell", "explorer.exe"), {}),
     ("userinit", value(f"{WINLOGON}\\Userinit", "C:\\Windows\\system32\\userinit.exe,"), {}),
-    ("shell of Server Core", value(f"{WINLOGON}\\Shell", "cmd.exe"), {"files": {r"C:\Windows\explorer.exe": False}}),
+    (
+        "shell of Server Core",
+        value(f"{WINLOGON}\\Shell", "cmd.exe"),
+        {"data": {r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\\InstallationType": "Server Core"}},
+    ),
     (
         "AppInit library that is not loaded",
         value(r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Windows\AppInit_DLLs", "C:\\x.dll"),
@@ -507,12 +524,17 @@ def test_what_an_ordinary_day_brings_is_explained_or_claimed(driver: Driver) -> 
     template, session = f"{SERVICES}\\CDPUserSvc", f"{SERVICES}\\CDPUserSvc_3b1c7"
     program = r"%SystemRoot%\system32\svchost.exe -k UnistackSvcGroup"
     defender = r"C:\ProgramData\Microsoft\Windows Defender\Definition Updates\{1}\MpKslDrv.sys"
+    driver_key, directory = f"{SERVICES}\\MpKsl0a1b2c3d", defender.rpartition("\\")[0]
     services = {
         f"{template}\\\\Type": "96",
-        f"{template}\\\\ImagePath": program,
-        f"{SERVICES}\\MpKsl1\\\\ImagePath": defender,
+        f"{driver_key}\\\\ImagePath": defender,
     }
-    of_session: Tree = {"data": services, "keys": {template: True}}
+    of_session: Tree = {
+        "data": services,
+        "keys": {template: True},
+        "bytes": {f"{template}\\\\ImagePath": text(program), f"{template}\\Security\\\\Security": text("s" * 99)},
+    }
+    safe: Tree = {directory: []}
     signed_in, written = f"{hive}\\Volatile Environment", value(f"{run}\\x", "x.exe")
     explained, claimed, nothing = (True, False), (False, True), None
     cases: list[tuple[Tree, str, Tree | None, Tree | None, tuple[bool, bool] | None]] = [
@@ -533,9 +555,22 @@ def test_what_an_ordinary_day_brings_is_explained_or_claimed(driver: Driver) -> 
         (of_session, "created", None, value(f"{session}\\Performance\\Library", "e.dll"), nothing),
         (of_session, "modified", key(session, dacl="D:"), key(session, dacl="D:(A;;KA;;;WD)"), nothing),
         ({"data": {**services, f"{template}\\\\Type": "32"}}, "created", None, key(session), nothing),
-        # An administrator can write where Defender does.
-        ({"data": services, "writers": {defender: []}}, "created", None, key(f"{SERVICES}\\MpKsl1"), claimed),
-        ({"data": services, "writers": {defender: ["Users"]}}, "created", None, key(f"{SERVICES}\\MpKsl1"), nothing),
+        # Too long to be shown; the digest tells.
+        (of_session, "created", None, value(f"{session}\\Security\\Security", "s" * 99), explained),
+        (of_session, "created", None, value(f"{session}\\Security\\Security", "t" * 99), nothing),
+        # An administrator can write where Defender does. The file is gone once it is loaded.
+        ({"data": services, "writers": safe, "files": {defender: False}}, "created", None, key(driver_key), claimed),
+        (
+            {
+                "data": services,
+                "writers": {**safe, defender: ["Users"]},
+                "signers": {defender: "Microsoft Corporation"},
+            },
+            *("created", None, key(driver_key), nothing),
+        ),
+        ({"data": services, "writers": {**safe, defender: []}}, "created", None, key(driver_key), nothing),
+        ({}, "deleted", key(driver_key), None, explained),
+        ({}, "deleted", key(f"{SERVICES}\\WinDefend"), None, nothing),
     ]
     outcomes = driver.run([call("RegistryScript.JudgeChange", *case[:4], 100) for case in cases])
     seen = [
@@ -548,13 +583,13 @@ def test_what_an_ordinary_day_brings_is_explained_or_claimed(driver: Driver) -> 
 def test_an_account_that_fills_its_hive_hides_nothing_of_others(driver: Driver) -> None:
     run = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Run"
     flood = {"values": [[f"v{number}", 1, text("x")] for number in range(500)]}
-    registry = tree(f"HKU\\A\\{run}", {"keys": {f"k{number}": flood for number in range(5)}})
-    registry["HKU"]["keys"] |= tree(f"HKU\\B\\{run}", {"values": [["b", 1, text("x")]]})["HKU"]["keys"]
+    registry = tree(f"HKU\\{ACCOUNT}\\{run}", {"keys": {f"k{number}": flood for number in range(5)}})
+    registry["HKU"]["keys"] |= tree(f"HKU\\{SYSTEM}\\{run}", {"values": [["b", 1, text("x")]]})["HKU"]["keys"]
     registry |= tree(RUN, {"values": [["machine", 1, text("x")]]})
     entries, coverage = collected(
         driver, registry, registry=[f"HKU\\*\\{run}", RUN], limit=1000, attributes=["content"]
     )
-    assert f"value HKU\\B\\{run}\\b" in entries
+    assert f"value HKU\\{SYSTEM}\\{run}\\b" in entries
     assert f"value {RUN}\\machine" in entries
     assert any("the account has more than 100" in entry["reason"] for entry in coverage["skipped"])
 
@@ -567,3 +602,123 @@ def test_a_damaged_descriptor_is_no_crash(driver: Driver) -> None:
     outcomes = driver.run([call(function, base64.b64encode(data).decode()) for data in (whole, *damaged)])
     assert outcomes[0].result["Dacl"].startswith("D:(A;;KR;;;BU)(#0500")
     assert {outcome.error for outcome in outcomes} == {None, "FormatException"}
+
+
+def padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 8)
+
+
+def word(number: int) -> bytes:
+    return struct.pack("<Q", number)
+
+
+def triggers(account: str, flags: int, *, version: int = 0x17) -> bytes:
+    """Return the value Triggers of a task without triggers (the layout that the researchers of G DATA published)."""
+    names = [padded(word(len(name)) + name) for name in ("Author".encode("utf-16-le"), b"")]
+    data = word(version) + bytes(32) + word(flags | 0xFFFFFFFF00000000) + word(7)
+    data += b"".join(names[: version - 0x15]) + word(0) + word(0) + word(1)
+    packed = sid(account)
+    return data + word(len(packed)) + padded(packed) + word(0)
+
+
+def test_what_a_task_runs_and_as_whom_is_read_from_the_task_cache(driver: Driver) -> None:
+    context = struct.pack("<HI", 3, 22) + "LocalSystem".encode("utf-16-le")
+
+    def strings(*texts: str) -> bytes:
+        encoded = [item.encode("utf-16-le") for item in texts]
+        return b"".join(struct.pack("<I", len(item)) + item for item in encoded)
+
+    programs = context + b"\x66\x66" + strings("", r"C:\My Shop\x.exe", "/password:hunter2 /q", "") + bytes(2)
+    programs += b"\x66\x66" + strings("i", "x.exe", "", r"C:\Users\Public") + bytes(2)
+    handler = context + b"\x77\x77" + strings("") + bytes(range(16)) + strings("$(Arg0)")
+    key_path = f"{TASK_CACHE}\\Tasks\\{{1}}"
+    principal = triggers(SYSTEM, 0x1800000)
+    blobs = {"Actions": programs, "Triggers": principal, "Hash": bytes(70)}
+    values = [[name, 3, base64.b64encode(data).decode()] for name, data in blobs.items()]
+    entries, _coverage = collected(driver, tree(key_path, {"values": values}), registry=[key_path])
+    shown = {path.rpartition("\\")[2]: entry for path, entry in entries.items() if path.startswith("value ")}
+    assert shown["Actions"]["data"] == r'"C:\My Shop\x.exe" /password:*** /q | x.exe (in C:\Users\Public\)'
+    assert shown["Actions"]["sha256"] == hashlib.sha256(programs).hexdigest()
+    assert shown["Triggers"]["data"] == "as S-1-5-18, with highest privileges, hidden"
+    # Another time is no other principal.
+    other = principal[:8] + b"\1" * 32 + principal[40:]
+    values = [["Triggers", 3, base64.b64encode(other).decode()]]
+    entries, _coverage = collected(driver, tree(key_path, {"values": values}), registry=[key_path])
+    assert entries[f"value {key_path}\\Triggers"] == shown["Triggers"]
+
+    damaged = [programs[:length] for length in range(len(programs))]
+    damaged += [programs[:at] + b"\xff" * 4 + programs[at + 4 :] for at in range(0, len(programs), 3)]
+    function = "file_integrity.TaskData.TaskData.{}"
+    calls = [call(function.format("Actions"), base64.b64encode(data).decode(), " | ") for data in (handler, *damaged)]
+    outcomes = driver.run(calls)
+    assert outcomes[0].result == "{03020100-0504-0706-0809-0A0B0C0D0E0F} $(Arg0)"
+    assert {outcome.error for outcome in outcomes} == {None}
+    damaged = [principal[:length] for length in range(0, len(principal) - 8, 5)]
+    calls = [call(function.format("Principal"), base64.b64encode(data).decode()) for data in damaged]
+    assert {(outcome.result, outcome.error) for outcome in driver.run(calls)} == {(None, None)}
+
+
+def test_a_new_task_or_service_is_told_with_what_it_runs_and_no_more(driver: Driver) -> None:
+    task, node = f"{TASK_CACHE}\\Tasks\\{{1}}", f"{TASK_CACHE}\\Tree\\A"
+    parts = [value(f"{task}\\{name}", "x") for name in ("Author", "Path", "Triggers", "URI")]
+    parts += [value(f"{node}\\{name}", "x") for name in ("Id", "Index", "SD")]
+    run = value(f"{task}\\Actions", r"C:\Tools\x.exe", "REG_BINARY")
+    service = f"{SERVICES}\\x"
+    parts += [value(f"{service}\\{name}", "16") for name in ("ObjectName", "Start", "Type")]
+    parts += [key(f"{service}\\Parameters"), key(f"{service}\\Security"), value(f"{service}\\Security\\Security", "x")]
+    image = value(f"{service}\\ImagePath", r"C:\Tools\y.exe")
+    loaded = value(f"{service}\\Environment", "COR_PROFILER=x", "REG_MULTI_SZ")
+    added = [key(task), key(node), run, key(service), image, loaded, *parts]
+    detections = driver.call("RegistryScript.Detections", {}, [], added)["detections"]
+    assert sorted(detection["subject"] for detection in detections) == sorted(
+        entry["path"] for entry in (key(task), key(node), run, key(service), image, loaded)
+    )
+    below = {detection["subject"]: detection["evidences"][0]["data"].get("below") for detection in detections}
+    assert (below[task], below[node], below[service]) == (5, 3, 8)
+    # The same values in a key that was there are findings.
+    detections = driver.call("RegistryScript.Detections", {}, [], parts)["detections"]
+    assert len([detection for detection in detections if "\\Services\\" not in detection["subject"]]) == 7
+    # So are those that go although their key stays.
+    gone = [key(task), *parts, run]
+    absent = {"keys": {task: False, node: False}}
+    detections = driver.call("RegistryScript.Detections", absent, gone, [])["detections"]
+    assert {detection["subject"] for detection in detections if "TaskCache\\Tasks" in detection["subject"]} == {task}
+
+
+def test_hives_are_known_by_the_lines_of_the_baseline(driver: Driver) -> None:
+    paths = {
+        f"HKU\\{ACCOUNT}\\Environment\\x": f"HKU\\{ACCOUNT}",
+        f"HKU\\{ACCOUNT}_Classes\\CLSID": f"HKU\\{ACCOUNT}",
+        f"HKU\\{ACCOUNT}": f"HKU\\{ACCOUNT}",
+        r"HKU\.DEFAULT\x": None,
+        f"HKLM\\HKU\\{ACCOUNT}": None,
+        "x": None,
+    }
+    calls = [call("RegistryScript.Hive", entry) for path in paths for entry in (key(path), value(path, "x"))]
+    assert [outcome.result for outcome in driver.run(calls)] == [hive for hive in paths.values() for _kind in range(2)]
+
+
+def test_what_verifies_signatures_makes_them_doubtful(driver: Driver) -> None:
+    provider = r"HKLM\SOFTWARE\Microsoft\Cryptography\OID\EncodingType 0\CryptSIPDllVerifyIndirectData\{1}\Dll"
+    for path, doubts in ((provider, True), (f"{RUN}\\Dll", False)):
+        assert driver.call("RegistryScript.Detections", {}, [], [value(path, "x.dll")])["doubts"] is doubts
+
+
+def test_a_secret_is_masked_and_a_path_or_address_is_not(driver: Driver) -> None:
+    commands = {
+        "x.exe --token=hunter2 -q": "x.exe --token=*** -q",
+        "x.exe --token=http://10.0.0.1/a": "x.exe --token=http://10.0.0.1/a",
+        r"cmd /c set a_token=1&C:\Users\Public\x.exe": r"cmd /c set a_token=1&C:\Users\Public\x.exe",
+        "x.exe --token=http://ann:hunter2@host/": "x.exe --token=http://ann:***@host/",
+    }
+    values = [[f"v{number}", 1, text(command)] for number, command in enumerate(commands)]
+    entries, _coverage = collected(driver, tree(RUN, {"values": values}), registry=[RUN], attributes=["content"])
+    shown = [entries[f"value {RUN}\\v{number}"]["data"] for number in range(len(commands))]
+    assert shown == list(commands.values())
+
+
+def test_no_path_of_the_registry_leads_to_another_host(driver: Driver) -> None:
+    remote = [r"\\10.0.0.1\share\x.exe", r"\\.\pipe\x", r"N:\x.exe", "x.exe", "", r"\Device\Mup\h\x.exe", r"C:x.exe"]
+    assert driver.call("RegistryScript.Opened", remote) == []
+    # Nothing behind a link is opened, which could lead there.
+    assert driver.call("RegistryScript.Opened", [r"C:\link\x.exe"]) == ["C:\\", "link"] * 3

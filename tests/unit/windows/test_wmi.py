@@ -53,7 +53,7 @@ def script() -> Driver:
     names = ("Changes", "Classifier", "Definitions", "Lines", "Review", "WmiCollector", "WmiJudge", "RegistryCollector")
     return Driver(
         *(f"file_integrity.{name}" for name in (*names, "RegistryJudge")),
-        sources=[here.with_name("WmiScript.cs"), here.with_name("RegistryScript.cs")],
+        sources=[here.with_name(name) for name in ("WmiScript.cs", "RegistryScript.cs", "RecordedFacts.cs")],
     )
 
 

@@ -23,7 +23,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         };
 
         // Of another type in the registry, the data that is shown is another one, too.
-        private static readonly HashSet<string> OfContent = new HashSet<string> { "sha256", "data" };
+        private static readonly HashSet<string> OfContent = new HashSet<string>
+        {
+            "sha256", "data", "code_sha256"
+        };
 
         // What is only recorded where there is one: without it before, it is new.
         private static readonly string[] Redirections = { "link", "reparse" };

@@ -4,6 +4,8 @@
 
 using System;
 using System.Collections.Generic;
+using System.Security.Cryptography;
+using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Classifier
 {
@@ -74,10 +76,25 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 Judgement judgement = judge.JudgeEntry(entry, watch);
                 if (judgement != null)
                 {
-                    return judgement.Alert == null ? "" : Lines.Suspicious + judgement.Alert;
+                    return judgement.Alert == null ? "" : Lines.Suspicious + judgement.Alert + Reason(entry, judgement);
                 }
             }
             return "";
+        }
+
+        // What was accepted is one reason, not all that can be wrong with the same data. Of files, another reason is
+        // another attribute.
+        private static string Reason(Entry entry, Judgement judgement)
+        {
+            if (!entry.IsRegistry)
+            {
+                return "";
+            }
+            using (SHA256 hash = SHA256.Create())
+            {
+                byte[] digest = hash.ComputeHash(Encoding.UTF8.GetBytes(judgement.Message));
+                return " " + BitConverter.ToString(digest, 0, 16).Replace("-", "").ToLowerInvariant();
+            }
         }
 
         /// <summary>Return how severe it is, as a number to compare.</summary>
@@ -135,7 +152,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 case EntryKinds.Directory:
                     return Judgement.Raise(DirectoryCreated, "informational", "Directory " + shown + " is new");
                 case EntryKinds.Key:
-                    return watch.Alert == null
+                    // Of such a watch only values mean something.
+                    return watch.Alert == null || watch.Include.Count > 0
                         ? Judgement.Raise(KeyCreated, "low", "Registry key " + shown + " is new")
                         : Own(watch, KeyCreated, 0, "Registry key " + shown + " is new");
                 case EntryKinds.Value:
@@ -154,6 +172,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 return Judgement.Raise(
                     "registry_key_redirected", "high", "Registry key " + shown + " leads to another key", "T1112");
+            }
+            string code = change.After.Text("code_sha256");
+            if (code != null && code == change.Before.Text("code_sha256") && watch.Alert != null
+                && !names.Overlaps(new[] { "owner", "dacl", "streams", "reparse" }))
+            {
+                return Judgement.Raise(
+                    watch.Alert, "medium", shown + " was changed, but no module, filter or handler in it");
             }
             if (names.Contains(Attributes.Content) || names.Contains("streams") || names.Contains("reparse")
                 || (isRegistry && names.Contains("type")) || names.Contains("signature"))

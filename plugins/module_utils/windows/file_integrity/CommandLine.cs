@@ -22,11 +22,17 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             @"^[a-z]:\\(users\\public\\|windows\\temp\\|windows\\tasks\\|windows\\tracing\\|temp\\|perflogs\\|" +
             @"\$recycle\.bin\\|programdata\\[^\\]*$|users\\[^\\]+\\(appdata\\local\\temp|downloads)\\)", Options);
 
+        // The same anywhere in a command. Not an account's Temp: installers clean up there with RunOnce.
+        private static readonly Regex SharedArgument = new Regex(
+            @"(?<![a-z])[a-z]:\\(?:users\\public|windows\\(?:temp|tasks|tracing)|perflogs|\$recycle\.bin)\\", Options);
+
+        private static readonly Regex ShortName = new Regex(@"\\[^\\]{1,6}~\d", Options);
+
         private static readonly Regex Remote = new Regex(@"^\\\\(?![?.]\\)[^\\]+\\", Options);
 
         // A script in the command itself, or one fetched from elsewhere: T1059, T1218, T1105.
         private static readonly Regex Inline = new Regex(
-            @"\bhttps?://|\b(?:javascript|vbscript):|\s[-/]e(?:nc|ncodedcommand|c)?\s+[a-z0-9+/=]{24,}|" +
+            @"\bhttps?://|\b(?:javascript|vbscript):|\s[-/\u2013-\u2015]e(?:c|n[a-z]*)?[\s:]+[""']?[a-z0-9+/=]{24,}|" +
             @"\bfrombase64string\b|[a-z0-9+/]{120,}={0,2}", Options);
 
         // FILE.TXT:STREAM, but not C:\ and no ??:\ prefix.
@@ -73,9 +79,19 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             get { return InProfile.IsMatch(Program); }
         }
 
-        /// <summary>Return what is suspicious as a clause such as "it lies in ...", null when nothing is.</summary>
-        public string Suspicion()
+        /// <summary>Say whether the path has names as MS-DOS wrote them (PROGRA~1), which may lead anywhere.</summary>
+        public bool HasShortName
         {
+            get { return ShortName.IsMatch(Program); }
+        }
+
+        /// <summary>
+        /// Return what is suspicious as a clause such as "it lies in ...", null when nothing is. severity: high, or
+        /// medium where ordinary programs do it, too.
+        /// </summary>
+        public string Suspicion(out string severity)
+        {
+            severity = "high";
             if (Remote.IsMatch(Program))
             {
                 return "it is loaded from another computer";
@@ -92,7 +108,14 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             {
                 return "it lies where every account may write files";
             }
-            return null;
+            severity = "medium";
+            if (Program.StartsWith(@"\\?\", StringComparison.Ordinal))
+            {
+                return "it is named by a device, which hides where it lies";
+            }
+            return SharedArgument.IsMatch(Resolve(Text))
+                ? "its arguments name a file where every account may write files"
+                : null;
         }
 
         /// <summary>
@@ -102,7 +125,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         public IList<string> Hijacks()
         {
             List<string> programs = new List<string>();
-            if (IsQuoted || Program.Length < 3 || Program[1] != ':')
+            // The kernel loads a driver by exactly this name.
+            if (IsQuoted || Program.Length < 3 || Program[1] != ':' || Text[0] == '\\')
             {
                 return programs;
             }
@@ -122,21 +146,46 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
         // Drivers are named as the kernel sees them, or below the Windows directory.
         private static string Absolute(string program, string systemRoot)
         {
-            string path = program.Trim();
+            string path = program.Trim().Replace("\"", "").Replace('/', '\\');
             bool isNative = path.StartsWith(@"\??\", StringComparison.Ordinal);
-            if (isNative || path.StartsWith(@"\\?\", StringComparison.Ordinal))
+            if (isNative || path.StartsWith(@"\\?\", StringComparison.Ordinal) ||
+                path.StartsWith(@"\\.\", StringComparison.Ordinal))
             {
-                path = path.Substring(4);
+                string rest = path.Substring(4);
+                bool isDrive = rest.Length > 1 && rest[1] == ':';
+                bool isRemote = rest.StartsWith(@"UNC\", StringComparison.OrdinalIgnoreCase);
+                path = isDrive ? rest : isRemote ? "\\" + rest.Substring(3) : @"\\?\" + rest;
             }
             if (path.StartsWith(@"\SystemRoot\", StringComparison.OrdinalIgnoreCase))
             {
-                return systemRoot + path.Substring(11);
+                path = systemRoot + path.Substring(11);
             }
-            if (path.StartsWith(@"system32\", StringComparison.OrdinalIgnoreCase))
+            else if (path.StartsWith(@"system32\", StringComparison.OrdinalIgnoreCase) ||
+                path.StartsWith(@"SysWOW64\", StringComparison.OrdinalIgnoreCase))
             {
-                return systemRoot + "\\" + path;
+                path = systemRoot + "\\" + path;
             }
-            return path;
+            return path.Length > 2 && path[1] == ':' && path[2] == '\\' ? Resolve(path) : path;
+        }
+
+        // By the text alone, as Windows does: . and .., and blanks and dots at the end of a name.
+        private static string Resolve(string path)
+        {
+            List<string> names = new List<string>();
+            foreach (string part in path.Replace("\"", "").Replace('/', '\\').Split('\\'))
+            {
+                string name = part.TrimEnd(' ', '.');
+                if (part.Trim() == "..")
+                {
+                    bool isDrive = names.Count == 0 || names[names.Count - 1].EndsWith(":", StringComparison.Ordinal);
+                    names.RemoveRange(names.Count - (isDrive ? 0 : 1), isDrive ? 0 : 1);
+                }
+                else if (name.Length > 0)
+                {
+                    names.Add(name);
+                }
+            }
+            return string.Join("\\", names.ToArray());
         }
     }
 }

@@ -28,6 +28,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Review;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RunCoverage;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Survey;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.UserHives;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 
     /// <summary>One comparison of the host with a baseline that is believed.</summary>
@@ -42,6 +43,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private readonly Classifier _classifier;
         private readonly RunCoverage _coverage;
         private readonly HashSet<string> _hives = new HashSet<string>();
+
+        // The hives of accounts of which the baseline has entries.
+        private readonly HashSet<string> _recorded = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         private Review _review;
 
         public Comparison(Options options, Opened opened, StateDirectory state, Host host, Deadline deadline)
@@ -52,7 +56,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             _host = host;
             _deadline = deadline;
             _watches = Definitions.WithMeaningOf(_baseline.Header.Watches, options.Watches);
-            _classifier = new Classifier(_watches, host.NewJudges(options, _baseline.Header.Since));
+            _classifier = new Classifier(
+                _watches, host.NewJudges(options, _baseline.Header.Since, _recorded.Contains));
             _coverage = new RunCoverage(_watches, host, deadline);
         }
 
@@ -80,6 +85,14 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             _review = new Review(_classifier, _options.MaxChanges, consider);
             Changes changes = new Changes(IsGone, _review.Take);
+            foreach (byte[] line in _baseline.Entries())
+            {
+                string hive = Lines.Hive(line);
+                if (hive != null)
+                {
+                    _recorded.Add(hive);
+                }
+            }
             using (Survey survey = new Survey(
                 _watches,
                 _watches,
@@ -103,6 +116,20 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     + ", and what is listed has at most 4 MB");
             }
             _review.Explain(_coverage.ByName);
+            if (_review.DoubtsSignatures)
+            {
+                foreach (Watch watch in _watches)
+                {
+                    if (watch.Paths.Count > 0)
+                    {
+                        _coverage.Skip(
+                            watch.Name,
+                            watch.Name,
+                            "what verifies signatures on this host was changed: see the findings of "
+                            + "windows_trust_changed; signatures and what they explain prove nothing");
+                    }
+                }
+            }
             NoteOtherWatches();
         }
 
@@ -221,7 +248,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         // One sentence for all that is in the hive of an account, unless the collector said it already.
         private void NoteHive(string watch, string hive)
         {
-            if (_hives.Add(watch + "\n" + hive) && !_coverage.HasSkipped(watch, Printable.ShowPath(hive)))
+            if (_hives.Add(watch + "\n" + hive) && !_coverage.HasSkipped(watch, Printable.ShowPath(hive))
+                && !_coverage.HasSkipped(watch, UserHives.Subject))
             {
                 _coverage.Skip(
                     watch, Printable.ShowPath(hive), "the account is not signed in, so that its keys are not compared");

@@ -48,7 +48,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             if (below > 0)
             {
                 data["below"] = below;
-                message += "; also new below it: " + below;
+                message += "; also " + (change.Kind == ChangeKinds.Deleted ? "gone" : "new") + " below it: " + below;
             }
             foreach (KeyValuePair<string, object> item in judgement.Evidence ?? new Dictionary<string, object>())
             {

@@ -21,6 +21,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ReparsePoint;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SecurityDescriptor;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.IisConfiguration;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignatureReader;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 
@@ -350,6 +351,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                     Record(attributes, "size", facts.Size);
                     Record(attributes, "mtime", facts.Written);
                     Record(attributes, "sha256", content.Sha256);
+                    string code = IisConfiguration.IsOf(path) ? IisConfiguration.CodeDigest(file, facts.Size) : null;
+                    if (code != null && _watch.Records("sha256"))
+                    {
+                        attributes["code_sha256"] = code;
+                    }
                     if (content.IsProgram && _watch.Records("signature"))
                     {
                         ReadSignature(file, path, facts.Size, content.IsExecutable, attributes);

@@ -9,10 +9,10 @@ using System.Security.Principal;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Host
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.BackgroundMode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileLinks;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PathSecurity;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Wmi;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileCollector;
@@ -37,13 +37,16 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public IList<ICollector> Collectors = new List<ICollector>();
 
         /// <summary>
-        /// Return the judges of a run, asked in order. Called once a run, with its options and the time since which
-        /// updates explain changes, in 100 ns since 1601.
+        /// Return the judges of a run, asked in order. Called once a run, with its options, the time since which updates
+        /// explain changes, in 100 ns since 1601, and what says whether the baseline has entries of the hive HKU\SID.
         /// </summary>
-        public Func<Options, long, IList<IJudge>> NewJudges = delegate { return new List<IJudge>(); };
+        public Func<Options, long, Func<string, bool>, IList<IJudge>> NewJudges =
+            delegate { return new List<IJudge>(); };
 
         /// <summary>Return what lets this thread give way to others until it is disposed; null for nothing.</summary>
         public Func<IDisposable> Background = delegate { return null; };
+
+        private readonly List<IDisposable> _owned = new List<IDisposable>();
 
         public IPresence Presence;
         public IHostPaths Paths;
@@ -69,17 +72,19 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             FileCollector files = FileCollector.OfHost(registry);
             WmiCollector wmi = new WmiCollector(delegate { return new NativeWmi(); });
             string root = Environment.GetFolderPath(Environment.SpecialFolder.Windows);
-            host.NewJudges = delegate(Options options, long since)
+            NativeAuthenticode authenticode = new NativeAuthenticode();
+            host._owned.Add(authenticode);
+            host.NewJudges = delegate(Options options, long since, Func<string, bool> isRecorded)
             {
                 files.Likes = new SignedLikes(root);
-                IRegistryFacts facts = new HostRegistryFacts(registry, new NativePathSecurity(), root);
+                IRegistryFacts facts = new HostRegistryFacts(registry, new NativeFiles(), authenticode, root);
                 IServicing servicing = new Servicing(registry, new NativeFileLinks(), root);
                 return new IJudge[]
                 {
                     new WmiJudge(facts, wmi.Trigger),
                     new SignatureJudge(files.Likes, options.MicrosoftRoots),
                     new UpdateJudge(servicing, since, options.MicrosoftRoots, host.Paths),
-                    new RegistryJudge(facts, since)
+                    new RegistryJudge(facts, since, isRecorded)
                 };
             };
             host.Collectors.Add(files);
@@ -100,6 +105,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         public void Dispose()
         {
+            _owned.ForEach(delegate(IDisposable owned) { owned.Dispose(); });
             foreach (ICollector collector in Collectors)
             {
                 IDisposable owned = collector as IDisposable;

@@ -38,6 +38,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>Only the host's own records explain it: it is counted in a finding about its package.</summary>
         public bool Claimed;
 
+        /// <summary>A part of the key or directory it is in: counted with that where all of it came or went.</summary>
+        public bool IsPart;
+
         public static Judgement Raise(string alert, string severity, string message, params string[] techniques)
         {
             return new Judgement { Alert = alert, Severity = severity, Message = message, Techniques = techniques };

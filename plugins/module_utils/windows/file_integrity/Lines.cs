@@ -19,7 +19,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         public readonly string Watch;
 
         /// <summary>
-        /// Empty, "m:ALERT" for an entry that is suspicious by itself, "a:ALERT" once that is accepted.
+        /// Empty, "m:ALERT REASON" for an entry that is suspicious by itself, "a:ALERT REASON" once that is accepted.
         /// </summary>
         public readonly string Mark;
 
@@ -74,6 +74,19 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 throw new FormatException("a line of the baseline has a field of another type");
             }
             return new RecordedEntry(new Entry(kind, path, attributes), watch, mark);
+        }
+
+        /// <summary>Return the hive of an account (HKU\SID) that a line is from; null for any other.</summary>
+        public static string Hive(byte[] line)
+        {
+            const int start = 13;
+            bool isOfHive = line.Length > start && Encoding.ASCII.GetString(line, 5, start - 5) == "\"HKU\\\\S-";
+            int end = start;
+            while (isOfHive && end < line.Length && line[end] != '"' && line[end] != '\\' && line[end] != '_')
+            {
+                end++;
+            }
+            return isOfHive ? "HKU\\S-" + Encoding.ASCII.GetString(line, start, end - start) : null;
         }
 
         /// <summary>Order two lines by their bytes.</summary>

@@ -5,6 +5,7 @@
 using System;
 using System.Collections.Generic;
 using System.Globalization;
+using System.Text.RegularExpressions;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.OrdinaryAccounts
 {
@@ -28,16 +29,49 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             { "S-1-5-32-545", "Users" }, { "BU", "Users" }, { "S-1-5-32-546", "Guests" }, { "BG", "Guests" }
         };
 
-        /// <summary>Return the name of a group of ordinary accounts, null for any other account.</summary>
+        // Groups that administrators fill or that few programs are in.
+        private static readonly Dictionary<string, string> Small = new Dictionary<string, string>
+        {
+            { "S-1-5-32-555", "Remote Desktop Users" }, { "S-1-5-32-556", "Network Configuration Operators" },
+            { "S-1-5-3", "batch jobs" }, { "S-1-5-6", "services" }, { "SU", "services" },
+            { "S-1-5-113", "local accounts" }, { "S-1-15-2-1", "all app packages" }, { "AC", "all app packages" }
+        };
+
+        // Administrator, and the groups that administrate domains.
+        private static readonly Regex Administrators = new Regex("-(?:500|512|516|518|519)$");
+
+        private const string Account = "the account ";
+
+        /// <summary>Say whether a name is that of a single account.</summary>
+        public static bool IsAccount(string name)
+        {
+            return name.StartsWith(Account, StringComparison.Ordinal);
+        }
+
+        /// <summary>Say whether one of the names stands for all accounts or nearly so.</summary>
+        public static bool AreMany(ICollection<string> names)
+        {
+            bool areMany = false;
+            foreach (string name in names)
+            {
+                areMany |= name == "Domain Users" || Names.ContainsValue(name);
+            }
+            return areMany;
+        }
+
+        /// <summary>Return the name of a group of ordinary accounts or such an account, null for any other.</summary>
         public static string Name(string sid)
         {
             string name;
-            if (Names.TryGetValue(sid, out name))
+            if (Names.TryGetValue(sid, out name) || Small.TryGetValue(sid, out name))
             {
                 return name;
             }
-            bool isDomain = sid.StartsWith("S-1-5-21-", StringComparison.Ordinal);
-            return isDomain && sid.EndsWith("-513", StringComparison.Ordinal) ? "Domain Users" : null;
+            if (!sid.StartsWith("S-1-5-21-", StringComparison.Ordinal) || Administrators.IsMatch(sid))
+            {
+                return null;
+            }
+            return sid.EndsWith("-513", StringComparison.Ordinal) ? "Domain Users" : Account + sid;
         }
 
         /// <summary>Return which groups of ordinary accounts have any of the rights, each once.</summary>

@@ -27,6 +27,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         /// <summary>How many keys and values are read of one watch at most.</summary>
         public const int LargestWatch = 500000;
 
+        private const int NamedHives = 20;
+
         private readonly IRegistry _registry;
         private readonly int _limit;
         private readonly KeyEntries _entries = new KeyEntries();
@@ -100,11 +102,18 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 coverage.Skip("HKU", "which accounts are not signed in is not known: the list of profiles cannot be " +
                     "read, " + RegistryKeyReader.Describe(_unloadedStatus));
             }
+            List<string> files = new List<string>();
             foreach (UnloadedHive hive in _unloaded)
             {
-                string file = hive.Profile.Length == 0 ? "NTUSER.DAT" : hive.Profile + @"\NTUSER.DAT";
-                coverage.Skip(@"HKU\" + hive.Sid, "the account is not signed in: its registry file " +
-                    Printable.ShowPath(file) + " is not loaded and was not read");
+                string profile = hive.Profile.Length > 0 ? hive.Profile : hive.Sid;
+                files.Add(Printable.ShowPath((profile.Length > 0 ? profile : "the default profile") + @"\NTUSER.DAT"));
+            }
+            if (files.Count > 0)
+            {
+                string more = files.Count > NamedHives ? " and " + (files.Count - NamedHives) + " more" : "";
+                coverage.Skip(UserHives.Subject, "registry files of accounts that are not signed in, and of the " +
+                    "default profile, are not loaded and were not read (" + files.Count + "): " + string.Join(
+                        ", ", files.GetRange(0, Math.Min(files.Count, NamedHives)).ToArray()) + more);
             }
         }
 
@@ -135,6 +144,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 {
                     walk.Leave(path);
                     return;
+                }
+                if (isHive && !UserHives.IsAccount(name))
+                {
+                    walk.Skip(path + "\\" + name, "a program loaded this registry file for a while: it is of no " +
+                        "account that is signed in, and was not read");
+                    continue;
                 }
                 if (Glob.Matches(glob, name) && !walk.IsExcluded(path + "\\" + name, name))
                 {

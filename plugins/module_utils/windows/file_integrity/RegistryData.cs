@@ -47,10 +47,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         // One of them is in all that SecretOption matches.
         private static readonly string[] SecretHints = { "pass", "pwd", "secret", "token", "key" };
 
-        // --password X, /password:X; pwd=X
+        // --password X, /password:X; pwd=X. Not a path or address: whoever names its option "token" must not hide it.
         private static readonly Regex SecretOption = new Regex(
             @"((?:(?<=^|\s)(?:--?|/)[\w-]{0,40}?" + SecretWords + @"(?:[=:]|\s+)|\b\w{0,40}?" + SecretWords +
-            @"\s?[=:]\s?)[""']?)[^\s""'|]+",
+            @"\s?[=:]\s?)[""']?)(?![^\s""'|]*(?::[\\/]|\\\\))[^\s""'|]+",
             RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
 
         private static readonly Regex SecretInAddress = new Regex(

@@ -38,7 +38,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         // T1546.008: what the sign-in screen starts as SYSTEM for whoever sits there.
         private static readonly Regex AccessibilityTool = new Regex(
             @"\\(?:Image File Execution Options|SilentProcessExit)\\" +
-            @"(?:sethc|utilman|osk|magnify|narrator|displayswitch|atbroker)\.exe\z", Options);
+            @"(?:sethc|utilman|osk|magnify|narrator|displayswitch|atbroker)\.exe(?:\\[^\\]+)?\z", Options);
 
         private static readonly Regex Winlogon = new Regex(@"\\Windows NT\\CurrentVersion\\Winlogon\z", Options);
         private static readonly Regex ServiceKey = new Regex(@"^HKLM\\SYSTEM\\CCS\\Services\\[^\\]+\z", Options);
@@ -46,9 +46,28 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private static readonly Regex ServiceOrParameters = new Regex(
             @"^HKLM\\SYSTEM\\CCS\\Services\\[^\\]+(?:\\Parameters)?\z", Options);
 
+        private const string Interpreters = "cmd|powershell|pwsh|rundll32|regsvr32|wscript|cscript|mshta|msbuild";
+
+        // Drives, what accounts write to, kinds of programs and scripts, and programs that run others' code.
         private static readonly Regex WideExclusion = new Regex(
-            @"^(?:[a-z]:\\?|[a-z]:\\(?:users|windows|programdata|temp)(?:\\[^\\]+)?\\?|\*+|" +
-            @"\.?(?:exe|dll|ps1|js|vbs|bat))\z", Options);
+            @"^(?:[a-z]:\\?|[a-z]:\\(?:windows|programdata)\\?|[a-z]:\\(?:users|temp)(?:\\[^\\]+){0,1}\\?|" +
+            @"[a-z]:\\users\\[^\\]+\\(?:appdata(?:\\[^\\]+(?:\\temp)?)?|downloads)\\?|" +
+            @"%(?:temp|tmp|(?:local)?appdata|userprofile|public|programdata|systemroot|windir|systemdrive)%\\?|\*+|" +
+            @"\.?(?:exe|dll|com|scr|sys|cpl|msi|bat|cmd|ps1|psm1|js|jse|vbs|vbe|wsf|hta|lnk|tmp)|" +
+            @"(?:.*\\)?(?:" + Interpreters + @")\.exe)\z", Options);
+
+        // What other software puts there, ordinary accounts may not write.
+        private static readonly Regex SystemDirectory = new Regex(@"^[a-z]:\\(?:windows|programdata)\\", Options);
+
+        // What Windows and its own features put there; anything else is a library of that name in System32.
+        private static readonly HashSet<string> Packages = new HashSet<string>(StringComparer.OrdinalIgnoreCase)
+        {
+            "", "\"\"", "msv1_0", "kerberos", "schannel", "wdigest", "tspkg", "pku2u", "cloudap", "livessp", "negoexts",
+            "scecli", "rassfm", "SshdPinAuthLsa"
+        };
+
+        private static readonly Regex PackageKey = new Regex(@"\\Control\\Lsa(?:\\OSConfig)?\z", Options);
+        private static readonly Regex NoLog = new Regex(@"^HKLM\\SYSTEM\\CCS\\Control\\MiniNt\z", Options);
 
         private readonly IRegistryFacts _facts;
 
@@ -105,12 +124,17 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 return Judgement.Raise(Suspicious, "high", entry.Shown +
                     " is a symbolic link to " + link + ": programs that read the key get another one", "T1112");
             }
+            if (NoLog.IsMatch(RegistryPlaces.Normal(entry.Path)))
+            {
+                return Judgement.Raise(RegistryPlaces.Defence, "high", entry.Shown +
+                    " exists: Windows takes itself for an installer and logs no security events", "T1562.002");
+            }
             if (ServiceKey.IsMatch(RegistryPlaces.Normal(entry.Path)))
             {
                 List<string> writers = OrdinaryAccounts.KeyWriters(entry.Text("dacl"));
                 if (writers.Count > 0)
                 {
-                    return Judgement.Raise(Hijackable, "high", entry.Shown +
+                    return Judgement.Raise(Hijackable, Severity(writers), entry.Shown +
                         " can be changed by " + Join(writers) + ", who can so run programs as the service",
                         "T1574.011");
                 }
@@ -146,8 +170,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 return null;
             }
-            return Judgement.Raise(HiddenTask, "high", "the scheduled task " + path +
-                " is hidden: it is in the task cache and not in its tree", "T1053.005", "T1564");
+            // The scheduler takes its tasks from these; what is in none is left of an old Windows.
+            string id = key.Substring(tasks + Tasks.Length);
+            bool isRun = Array.Exists(new[] { "Boot", "Logon", "Plain", "Maintenance" }, delegate(string list)
+            {
+                return _facts.HasKey(key.Substring(0, tasks) + Cache + list + "\\" + id) != false;
+            });
+            return Judgement.Raise(HiddenTask, isRun ? "high" : "low", "the scheduled task " + path +
+                " is hidden: it is in the task cache and not in its tree" +
+                (isRun ? "" : ", nor in a list of tasks that run"), "T1053.005", "T1564");
         }
 
         // The task scheduler does not list a task whose SD value is gone, and runs it all the same (Tarrask, 2022).
@@ -179,7 +210,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             if (data == null)
             {
                 bool isLong = entry.Number("size") > RegistryData.LongestText && place.IsProgram
-                    && (type == "REG_SZ" || type == "REG_EXPAND_SZ");
+                    && (type == "REG_SZ" || type == "REG_EXPAND_SZ" || place.Alert == RegistryPlaces.Task);
+                if (!isLong && place.IsProgram && place.Alert == RegistryPlaces.Task)
+                {
+                    return Judgement.Raise(Suspicious, "low", entry.Shown +
+                        " is not of a form that is known, so that what the task runs is not checked", "T1053.005");
+                }
                 return !isLong ? null : Judgement.Raise(Suspicious, "high", entry.Shown + " has " +
                     entry.Number("size") + " bytes, which " + place.Effect + ": no command is so long, and what it " +
                     "starts is hidden in it", place.Techniques);
@@ -189,7 +225,17 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 return Exclusion(entry, key, name);
             }
-            if (!place.IsProgram || (type != "REG_SZ" && type != "REG_EXPAND_SZ" && type != "REG_MULTI_SZ"))
+            if (place.Alert == RegistryPlaces.Authentication)
+            {
+                Judgement authentication = Authentication(entry, key, name, text);
+                if (authentication != null)
+                {
+                    return authentication;
+                }
+            }
+            bool isTask = place.Alert == RegistryPlaces.Task;
+            bool isText = type == "REG_SZ" || type == "REG_EXPAND_SZ" || type == "REG_MULTI_SZ" || isTask;
+            if (!place.IsProgram || !isText)
             {
                 return null;
             }
@@ -200,14 +246,54 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             foreach (string part in text.Split(new[] { RegistryData.Separator }, StringSplitOptions.None))
             {
-                string suspicion = CommandLine.Parse(part, _facts.SystemRoot, _facts.Expand).Suspicion();
+                string severity;
+                CommandLine command = Parse(isTask ? ClassOf(part) ?? part : part);
+                string suspicion = command.Suspicion(out severity);
+                bool isStarted = place.Alert == RegistryPlaces.Service || place.Alert == RegistryPlaces.RunKey;
+                if (suspicion == null && isStarted && command.HasShortName)
+                {
+                    severity = "low";
+                    suspicion = "its path is written in short names, so that where it lies is not checked";
+                }
                 if (suspicion != null)
                 {
-                    return Judgement.Raise(Suspicious, "high", entry.Shown + " names '" +
+                    return Judgement.Raise(Suspicious, severity, entry.Shown + " names '" +
                         Shorten(data) + "', which " + place.Effect + ", and " + suspicion, place.Techniques);
                 }
             }
             return null;
+        }
+
+        // The library of the COM class that a task runs, as {CLASS} DATA names it.
+        private string ClassOf(string action)
+        {
+            int end = action.StartsWith("{", StringComparison.Ordinal) ? action.IndexOf('}') + 1 : 0;
+            return end == 0 ? null : _facts.Data(
+                @"HKLM\SOFTWARE\Classes\CLSID\" + action.Substring(0, end) + @"\InprocServer32", "");
+        }
+
+        private static Judgement Authentication(Entry entry, string key, string name, string data)
+        {
+            if (Is(name, "UseLogonCredential") && data == "1")
+            {
+                return Raise(entry, "medium", "keeps passwords readable in the memory of lsass.exe", "T1003.001",
+                    "T1112");
+            }
+            if (Is(name, "DisableRestrictedAdmin") && data == "0")
+            {
+                return Raise(entry, "medium", "lets the digest of a password sign in through Remote Desktop",
+                    "T1550.002", "T1112");
+            }
+            if (!PackageKey.IsMatch(key) || !name.EndsWith(" Packages", StringComparison.OrdinalIgnoreCase))
+            {
+                return null;
+            }
+            string unknown = Array.Find(
+                data.Split(new[] { RegistryData.Separator }, StringSplitOptions.None),
+                delegate(string package) { return !Packages.Contains(package.Trim()); });
+            return unknown == null ? null : Judgement.Raise(Suspicious, "medium", entry.Shown +
+                " names '" + Printable.ShowPath(unknown) + "', which Windows does not bring: it is loaded into " +
+                "lsass.exe, where it sees passwords", "T1547.005", "T1547.002", "T1556.002");
         }
 
         private Judgement Special(Entry entry, string key, string name, string data)
@@ -231,6 +317,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 return Raise(entry, "high", "is loaded into every program that has windows", "T1546.010");
             }
+            if (key.EndsWith(@"\Session Manager\AppCertDlls", StringComparison.OrdinalIgnoreCase))
+            {
+                return Raise(entry, "high", "is loaded into every program that starts another, and hardly any " +
+                    "software uses it", "T1546.009");
+            }
             if (Is(name, "BootExecute") && !IsUsualBoot(data))
             {
                 return Raise(entry, "high", "is run before anybody can sign in", "T1547.001");
@@ -238,36 +329,39 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             bool isProgram = Is(name, "ImagePath") || Is(name, "ServiceDll");
             if (isProgram && ServiceOrParameters.IsMatch(RegistryPlaces.Normal(key)))
             {
-                return Service(entry, data);
+                return Service(entry, key, data);
             }
             return UserClass(entry, key, name, data);
         }
 
-        private Judgement Service(Entry entry, string data)
+        private Judgement Service(Entry entry, string key, string data)
         {
-            CommandLine command = CommandLine.Parse(data, _facts.SystemRoot, _facts.Expand);
+            CommandLine command = Parse(data);
             if (command.IsInProfile)
             {
                 return Judgement.Raise(Suspicious, "high", entry.Shown + " is '" + Shorten(data) +
                     "': the program of a service lies in the profile of an account", "T1543.003");
             }
-            IList<string> writers = _facts.Writers(command.Program);
-            if (writers != null && writers.Count > 0)
+            List<string> writers = Groups(command.Program);
+            if (writers.Count > 0)
             {
-                return Judgement.Raise(Hijackable, "high", entry.Shown + " is '" + Shorten(data) +
-                    "': " + Join(writers) + " can replace this program of a service", "T1574.010");
+                return Judgement.Raise(Hijackable, Severity(writers), entry.Shown + " is '" +
+                    Shorten(data) + "': " + Join(writers) + " can replace this program of a service", "T1574.010");
             }
-            foreach (string program in command.Hijacks())
+            // The kernel takes the path of a driver as it is.
+            string type = _facts.Data(key, "Type");
+            bool isDriver = type == "1" || type == "2" || type == "8";
+            foreach (string program in isDriver ? new string[0] : command.Hijacks())
             {
                 string directory = RegistryPattern.ParentOf(program);
-                writers = _facts.Writers(directory.Length == 2 ? directory + "\\" : directory);
+                writers = Groups(directory.Length == 2 ? directory + "\\" : directory);
                 bool exists = _facts.FileExists(program) == true;
-                if (exists || (writers != null && writers.Count > 0))
+                if (exists || writers.Count > 0)
                 {
                     string message = entry.Shown + " is '" + Shorten(data) +
                         "' without quotation marks: Windows runs " + Printable.ShowPath(program) + " instead, which " +
                         (exists ? "exists" : Join(writers) + " can create");
-                    return Judgement.Raise(Hijackable, "high", message, "T1574.009");
+                    return Judgement.Raise(Hijackable, exists ? "high" : Severity(writers), message, "T1574.009");
                 }
             }
             return null;
@@ -277,13 +371,22 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private Judgement UserClass(Entry entry, string key, string name, string data)
         {
             string normal = RegistryPlaces.Normal(key);
-            const string prefix = @"USER_CLASSES\CLSID\";
+            const string classes = @"USER_CLASSES\CLSID\";
+            const string own = @"USER\SOFTWARE\Classes\CLSID\";
+            string prefix = normal.StartsWith(classes, StringComparison.OrdinalIgnoreCase) ? classes : own;
             bool isClass = normal.StartsWith(prefix, StringComparison.OrdinalIgnoreCase);
             if (!isClass || !Is(name, RegistryPattern.DefaultValue))
             {
                 return null;
             }
-            string machine = _facts.Data(@"HKLM\SOFTWARE\Classes\CLSID\" + normal.Substring(prefix.Length), "");
+            bool isEmulated = key.IndexOf(@"\WOW6432Node\", StringComparison.OrdinalIgnoreCase) >= 0;
+            string machineKey = @"HKLM\SOFTWARE\Classes\" + (isEmulated ? @"WOW6432Node\CLSID\" : @"CLSID\");
+            string rest = normal.Substring(prefix.Length);
+            string machine = _facts.Data(machineKey + rest, "");
+            if (machine == null && _facts.HasKey(machineKey + rest.Split('\\')[0]) == true)
+            {
+                return Raise(entry, "high", "is loaded in this account instead of the machine's class", "T1546.015");
+            }
             if (machine == null || Is(machine, data))
             {
                 return null;
@@ -294,20 +397,25 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private Judgement Exclusion(Entry entry, string key, string name)
         {
-            bool isExclusion = key.IndexOf(@"\Exclusions\", StringComparison.OrdinalIgnoreCase) >= 0;
-            if (!isExclusion || !WideExclusion.IsMatch(RegistryPattern.ValueName(name)))
+            string excluded = RegistryPattern.ValueName(name);
+            if (key.IndexOf(@"\Exclusions\", StringComparison.OrdinalIgnoreCase) < 0)
             {
                 return null;
             }
-            return Judgement.Raise(Suspicious, "medium", entry.Shown +
+            bool isWide = WideExclusion.IsMatch(excluded);
+            if (!isWide && SystemDirectory.IsMatch(excluded))
+            {
+                isWide = Groups(excluded).Count > 0;
+            }
+            return !isWide ? null : Judgement.Raise(Suspicious, "medium", entry.Shown +
                 " excludes so much from Defender's examination that programs of attackers fit in", "T1562.001");
         }
 
-        // Server Core has no explorer.exe, and its shell is what an administrator set.
+        // Server Core has its own shell, which an administrator sets.
         private bool IsUsualShell(string data)
         {
-            return IsOnly(data, "explorer.exe") ||
-                _facts.FileExists(_facts.SystemRoot + @"\explorer.exe") == false;
+            return IsOnly(data, "explorer.exe") || _facts.Data(
+                @"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion", "InstallationType") == "Server Core";
         }
 
         private bool IsOnly(string data, string program)
@@ -341,6 +449,24 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             return Judgement.Raise(Suspicious, severity, entry.Shown + " is '" +
                 Shorten(entry.Text("data")) + "', which " + effect, techniques);
+        }
+
+        private CommandLine Parse(string command)
+        {
+            return CommandLine.Parse(command, _facts.SystemRoot, _facts.Expand);
+        }
+
+        // Not single accounts: whoever installed a program often owns its files, and is an administrator.
+        private List<string> Groups(string path)
+        {
+            List<string> writers = new List<string>(_facts.Writers(path) ?? new string[0]);
+            writers.RemoveAll(OrdinaryAccounts.IsAccount);
+            return writers;
+        }
+
+        private static string Severity(ICollection<string> writers)
+        {
+            return OrdinaryAccounts.AreMany(writers) ? "high" : "medium";
         }
 
         private static string Shown(string task)

@@ -26,6 +26,10 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
             new Regex(
                 @"^HKLM\\SYSTEM\\CurrentControlSet\0\\Registry\\Machine\\System\\ControlSet\d{3}\z", Options),
             new Regex(
+                @"^HKLM\\SYSTEM\\(?:CurrentControlSet|ControlSet\d{3})\\Hardware Profiles\\Current\0" +
+                @"\\Registry\\Machine\\System\\(?:CurrentControlSet|ControlSet\d{3})\\Hardware Profiles\\\d{4}\z",
+                Options),
+            new Regex(
                 @"^HKU\\([^\\\0]+)\\SOFTWARE\\Classes\0\\Registry\\User\\\1_Classes\z", Options),
             new Regex(
                 @"^HKLM\\SOFTWARE\\WOW6432Node\\Classes\0\\Registry\\Machine\\Software\\Classes\\WOW6432Node\z",

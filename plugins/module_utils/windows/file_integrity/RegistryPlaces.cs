@@ -126,7 +126,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private const string Nt = Software + @"Microsoft\\Windows NT\\CurrentVersion\\";
         private const string Services = @"HKLM\\SYSTEM\\CCS\\Services\\";
         private const string Control = @"HKLM\\SYSTEM\\CCS\\Control\\";
-        private const string Classes = @"(?:HKLM\\SOFTWARE\\Classes|USER_CLASSES)\\";
+        private const string Classes =
+            @"(?:HKLM\\SOFTWARE\\Classes|USER_CLASSES|USER\\SOFTWARE\\Classes)\\";
 
         private static readonly Regex View = new Regex(
             @"\\WOW6432Node(?=\\|\z)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
@@ -151,10 +152,29 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 "is run as SYSTEM when the service fails"),
             Program(Service, "high", "T1543.003|T1574", Services + @"[^\\]+\\Performance", "Library",
                 "is loaded by programs that read performance counters"),
+            Data(Service, "high", "T1574.012", Services + @"[^\\]+", "Environment",
+                "is the environment of the service, which says what libraries it loads"),
             Data(Service, "medium", "T1543.003|T1574.011", Services + @"[^\\]+", "FailureActions",
                 "says what Windows runs when the service fails"),
             Data(Service, "medium", "T1543.003", Services + @"[^\\]+", "ObjectName",
                 "is the account that the service runs as"),
+            Data(Service, "medium", "T1543.003", Services + @"[^\\]+\\Security", "Security",
+                "says who may start, stop and change the service"),
+            Data(Service, "medium", "T1543.003", Services + @"[^\\]+", "Start|Type",
+                "decides whether and how the service or driver is started"),
+            Data(Service, "medium", "T1543.003", Nt + "Svchost", null,
+                "names the services that svchost.exe runs together"),
+            Data(Defence, "high", "T1562.001", Services + @"[^\\]+\\Instances\\[^\\]+", "Altitude",
+                "orders the drivers that see files; of two with the same, one is not loaded"),
+            Data(Defence, "high", "T1565.001", Services + @"Tcpip\\Parameters", "DataBasePath",
+                "is the directory of the file hosts"),
+            Program(LoadedLibrary, "high", "T1574", Services + @"RemoteAccess\\RouterManagers\\[^\\]+", "DLLPath",
+                "is loaded by the service for remote access"),
+            Program(LoadedLibrary, "medium", "T1547.012", Control + @"Print\\Environments\\.*\\Drivers\\.*",
+                "Driver|Configuration File|Data File|Dependent Files|Monitor",
+                "is loaded by the print spooler as SYSTEM"),
+            Data(LoadedLibrary, "medium", "T1574.007", Control + @"Session Manager\\Environment", "Path|PSModulePath",
+                "says where Windows looks for programs and modules"),
             Program(LoadedLibrary, "high", "T1547.012",
                 Control + @"Print\\Environments\\.*\\Print Processors\\.*", "Driver",
                 "is loaded by the print spooler as SYSTEM"),
@@ -217,13 +237,21 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Program(Com, "high", "T1546.015",
                 Classes + @"CLSID\\[^\\]+\\(?:Inproc(?:Server|Handler)32|LocalServer32|TreatAs|ScriptletURL).*", null,
                 "is loaded where programs ask for this COM class"),
+            Program(Com, "high", "T1546.015", Classes + @"TypeLib\\.*", null,
+                "is loaded where programs ask for this type library"),
             Program(Com, "high", "T1546.001|T1548.002", Classes + @"[^\\]+\\shell\\.*", null,
                 "is run to open files of this kind"),
+            Data(Com, "high", "T1548.002", Classes + @"[^\\]+\\CurVer", null,
+                "leads what is opened as this kind to another one"),
             Program(Office, "high", "T1137.002", Software + @"Microsoft\\Office test\\.*", null,
                 "is loaded by each Office program"),
             Program(Office, "medium", "T1137.006", Software + @"Microsoft\\Office\\.*", null,
                 "is loaded by an Office program or decides what it may run"),
-            Data(Task, "medium", "T1053.005", Nt + @"Schedule\\TaskCache\\.*", null, "is part of a scheduled task"),
+            Program(Task, "medium", "T1053.005", Nt + @"Schedule\\TaskCache\\.*", "Actions",
+                "is run by a scheduled task"),
+            Data(Task, "medium", "T1053.005", Nt + @"Schedule\\TaskCache\\.*", "SD|Triggers",
+                "decides who sees a scheduled task and as whom it runs"),
+            Data(Task, "low", "T1053.005", Nt + @"Schedule\\TaskCache\\.*", null, "is part of a scheduled task"),
             Program(Wmi, "high", "T1546.003", Software + @"Microsoft\\Wbem\\.*", null,
                 "decides what WMI loads and runs"),
             Data(Trust, "high", "T1553.004", Software + @"(?:Policies\\)?Microsoft\\.*Certificates\\.*", null,
@@ -242,7 +270,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Data(Defence, "high", "T1562.002|T1562.003",
                 Software + @"Policies\\Microsoft\\Windows\\PowerShell(?:\\.*)?", null,
                 "decides what PowerShell logs and runs"),
-            Data(Defence, "high", "T1562.002", Services + @"EventLog(?:\\.*)?", null, "decides what is logged")
+            Data(Defence, "high", "T1562.002",
+                @"(?:HKLM\\SYSTEM\\CCS\\Services\\EventLog|HKLM\\SYSTEM\\CCS\\Control\\WMI\\Autologger|" +
+                @"HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\WINEVT|HKLM\\SECURITY\\Policy\\PolAdtEv)" +
+                @"(?:\\.*)?",
+                null, "decides what is logged")
         };
 
         [ThreadStatic]
@@ -269,6 +301,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 }
             }
             return null;
+        }
+
+        /// <summary>Say whether values of a key mean something that is known.</summary>
+        public static bool Knows(string key)
+        {
+            Find(key, null);
+            return _lastPlaces.Length > 0;
         }
 
         /// <summary>Return a key without view and control set, and with USER for the hive of an account.</summary>

@@ -4,6 +4,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryWalk
 {
@@ -17,6 +18,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryKeyReader;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryLinks;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.TaskData;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 
     /// <summary>Makes entries of keys and values.</summary>
@@ -51,11 +53,28 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             Dictionary<string, object> attributes = new Dictionary<string, object>();
             Add(attributes, watch, "type", RegistryData.TypeName(value.Type));
+            bool isOfTask = value.Data != null && watch.Records("data") &&
+                path.IndexOf(@"\Schedule\TaskCache\Tasks\", StringComparison.OrdinalIgnoreCase) >= 0;
+            if (isOfTask && value.Name.Equals("Triggers", StringComparison.OrdinalIgnoreCase))
+            {
+                // The triggers change daily. Only the principal is compared.
+                string principal = TaskData.Principal(value.Data) ?? "who runs the task cannot be read";
+                attributes["data"] = Printable.ShowPath(principal);
+                attributes["sha256"] = _data.Digest(Encoding.UTF8.GetBytes(Printable.ShowPath(principal)));
+                return new Entry(EntryKinds.Value, path, attributes);
+            }
             Add(attributes, watch, "size", value.Size);
             if (value.Data != null && watch.Records("sha256"))
             {
                 attributes["sha256"] = _data.Digest(value.Data);
                 string text = RegistryData.Show(value.Name, value.Type, value.Data);
+                if (isOfTask && value.Name.Equals("Actions", StringComparison.OrdinalIgnoreCase))
+                {
+                    string actions = TaskData.Actions(value.Data, RegistryData.Separator);
+                    text = actions == null || actions.Length > RegistryData.LongestText / 2
+                        ? null
+                        : RegistryData.Safe(actions);
+                }
                 if (text != null)
                 {
                     attributes["data"] = text;

@@ -51,6 +51,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private readonly Explanations _claimed = new Explanations();
         private List<Reviewed> _listed = new List<Reviewed>();
 
+        /// <summary>What verifies signatures is a finding itself (T1553.003).</summary>
+        public bool DoubtsSignatures { get; private set; }
+
         public long Count { get; private set; }
 
         public long ExplainedCount { get; private set; }
@@ -79,6 +82,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 (judgement.Claimed ? _claimed : _explained).Add(change, judgement);
                 return;
             }
+            DoubtsSignatures |= change.Path.StartsWith(@"HKLM\SOFTWARE\", StringComparison.OrdinalIgnoreCase) &&
+                change.Path.IndexOf(@"\Microsoft\Cryptography\", StringComparison.OrdinalIgnoreCase) > 0;
             SortedDictionary<string, long> kinds;
             if (!_kinds.TryGetValue(change.Watch, out kinds))
             {
@@ -133,21 +138,21 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             HashSet<string> tops = new HashSet<string>();
             foreach (Reviewed reviewed in _listed)
             {
-                if (IsContainer(reviewed))
+                string entry = reviewed.Change.Current.Kind;
+                if (entry == EntryKinds.Key || entry == EntryKinds.Directory)
                 {
-                    tops.Add(Key(reviewed.Change.Watch, reviewed.Change.Path));
+                    tops.Add(Key(reviewed.Change, reviewed.Change.Path));
                 }
             }
             Dictionary<string, long> below = Below(tops);
             foreach (Reviewed reviewed in _listed)
             {
-                string top = IsContainer(reviewed) ? Top(tops, reviewed.Change) : null;
+                string top = IsPart(reviewed) ? Top(tops, reviewed.Change) : null;
                 if (top == null)
                 {
                     long count;
-                    below.TryGetValue(Key(reviewed.Change.Watch, reviewed.Change.Path), out count);
-                    bool isTop = IsContainer(reviewed);
-                    detections.Add(Evidence.ChangeDetection(reviewed.Change, reviewed.Judgement, isTop ? count : 0));
+                    below.TryGetValue(Key(reviewed.Change, reviewed.Change.Path), out count);
+                    detections.Add(Evidence.ChangeDetection(reviewed.Change, reviewed.Judgement, count));
                 }
             }
             foreach (KeyValuePair<string, long> omitted in Omitted())
@@ -288,11 +293,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             return change.Watch + "\n" + (isOfAccount ? names[names[0] == "HKU" ? 1 : 2] : "");
         }
 
-        // Of new directories and keys the topmost speaks for those below it; each file and value stays a finding.
-        private static bool IsContainer(Reviewed reviewed)
+        // Of new directories and keys the topmost speaks for those below it; each file and value stays a finding unless
+        // its judge says otherwise.
+        private static bool IsPart(Reviewed reviewed)
         {
             string alert = reviewed.Judgement.Alert;
-            return alert == Classifier.DirectoryCreated || alert == Classifier.KeyCreated;
+            return alert == Classifier.DirectoryCreated || alert == Classifier.KeyCreated || reviewed.Judgement.IsPart;
         }
 
         private Dictionary<string, long> Below(HashSet<string> tops)
@@ -300,7 +306,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Dictionary<string, long> below = new Dictionary<string, long>();
             foreach (Reviewed reviewed in _listed)
             {
-                string top = reviewed.Change.Kind == ChangeKinds.Created ? Top(tops, reviewed.Change) : null;
+                string top = Top(tops, reviewed.Change);
                 if (top != null)
                 {
                     long count;
@@ -315,17 +321,21 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             string top = null;
             string path = change.Path;
+            if (change.Kind != ChangeKinds.Created && change.Kind != ChangeKinds.Deleted)
+            {
+                return null;
+            }
             for (int end = path.LastIndexOf('\\'); end > 0; end = path.LastIndexOf('\\', end - 1))
             {
-                string above = Key(change.Watch, path.Substring(0, end));
+                string above = Key(change, path.Substring(0, end));
                 top = tops.Contains(above) ? above : top;
             }
             return top;
         }
 
-        private static string Key(string watch, string path)
+        private static string Key(Change change, string path)
         {
-            return watch + "\n" + path;
+            return change.Watch + "\n" + change.Kind + "\n" + path;
         }
 
         /// <summary>Counts what explains changes.</summary>

@@ -125,7 +125,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             List<Watch> watches = _options.Watches;
             RunCoverage coverage = new RunCoverage(watches, _host, _deadline);
-            Classifier classifier = new Classifier(watches, _host.NewJudges(_options, _ticks));
+            Classifier classifier = new Classifier(
+                watches, _host.NewJudges(_options, _ticks, delegate { return false; }));
             Review review = new Review(classifier, _options.MaxChanges, null);
             using (Survey survey = NewSurvey(watches, watches, classifier))
             {
@@ -149,7 +150,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             Dictionary<string, List<string>> difference = Definitions.Difference(old, wanted);
             List<Watch> read = Others(old, wanted);
             RunCoverage coverage = new RunCoverage(read, _host, _deadline);
-            Classifier classifier = new Classifier(wanted, _host.NewJudges(_options, _ticks));
+            Classifier classifier = new Classifier(
+                wanted, _host.NewJudges(_options, _ticks, delegate { return false; }));
             Review review = new Review(classifier, _options.MaxChanges, null);
             string reason = _options.Reason.Length > 0 ? _options.Reason : Definitions.Sentence(difference);
             Header header = _opened.Header.FollowedBy(NewEvent("extended", reason), _opened.Seal, wanted);

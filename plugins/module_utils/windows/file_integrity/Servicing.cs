@@ -144,7 +144,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
                     return;
                 }
                 Installation update = new Installation();
+                // The time may be that of staging; the restart that exchanges the files writes to the key again.
+                KeyInformation information;
                 update.Time = (Number(key, "InstallTimeHigh") << 32) | Number(key, "InstallTimeLow");
+                if (key.Query(out information) == RegistryStatus.Success)
+                {
+                    update.Time = Math.Max(update.Time, information.LastWrite);
+                }
                 Match match = Knowledge.Match(name);
                 update.Name = match.Success ? match.Value : name.Split('~')[0];
                 update.Version = name.Substring(name.LastIndexOf('~') + 1);

@@ -14,7 +14,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
     /// <summary>A profile of this host whose hive is not loaded.</summary>
     public sealed class UnloadedHive
     {
-        /// <summary>The account's SID.</summary>
+        /// <summary>The account's SID; empty for the profile that each new account gets.</summary>
         public string Sid;
 
         /// <summary>The profile's directory as the registry names it, empty when it does not.</summary>
@@ -24,6 +24,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
     /// <summary>The hives of accounts: HKU\SID exists while one is signed in or a service runs as it.</summary>
     public static class UserHives
     {
+        /// <summary>What coverage calls all hives together.</summary>
+        public const string Subject = "HKU";
+
         private const string Profiles = @"SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList";
 
         /// <summary>
@@ -64,6 +67,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             using (profiles)
             {
+                unloaded.Add(new UnloadedHive { Sid = "", Profile = TextOf(profiles, "Default") });
                 foreach (string name in Names(profiles))
                 {
                     // A profile whose temporary copy is in use has a second key, SID.bak.
@@ -95,10 +99,22 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             }
             using (profile)
             {
-                RegistryValue value;
-                uint status = profile.Find("ProfileImagePath", out value);
-                return status == RegistryStatus.Success ? RegistryData.Text(value.Data, value.Data.Length) : "";
+                return TextOf(profile, "ProfileImagePath");
             }
+        }
+
+        private static string TextOf(IRegistryKey key, string name)
+        {
+            RegistryValue value;
+            uint status = key.Find(name, out value);
+            return status == RegistryStatus.Success ? RegistryData.Text(value.Data, value.Data.Length) : "";
+        }
+
+        /// <summary>Say whether a name below HKU is that of an account's hive, not one that a tool loaded.</summary>
+        public static bool IsAccount(string name)
+        {
+            return name.StartsWith("S-1-", StringComparison.OrdinalIgnoreCase) ||
+                name.Equals(".DEFAULT", StringComparison.OrdinalIgnoreCase);
         }
     }
 }

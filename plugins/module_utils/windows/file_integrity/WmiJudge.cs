@@ -107,12 +107,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private string Suspicion(Entry entry)
         {
             string suspicion = null;
+            string severity;
             foreach (string name in WmiCollector.Commands)
             {
                 string text = Property(entry, name);
                 bool isCut = text.Length > WmiCollector.LongestText && name != "ScriptText";
                 suspicion = suspicion ?? (isCut ? "no command is so long: what it starts is hidden in it" :
-                    CommandLine.Parse(Printable.ParsePath(text), _facts.SystemRoot, _facts.Expand).Suspicion());
+                    CommandLine.Parse(Printable.ParsePath(text), _facts.SystemRoot, _facts.Expand).Suspicion(out severity));
             }
             return suspicion;
         }

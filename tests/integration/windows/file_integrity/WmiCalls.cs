@@ -4,7 +4,8 @@
 
 using System;
 using System.Collections.Generic;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PathSecurity;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Outcome;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Apply;
@@ -27,12 +28,13 @@ public static class WmiCalls
         Exception unexpected;
         JsonObject result;
         using (Host host = Host.Local())
+        using (NativeAuthenticode authenticode = new NativeAuthenticode())
         {
             NativeRegistry registry = new NativeRegistry();
-            IRegistryFacts facts = new HostRegistryFacts(registry, new NativePathSecurity(), @"C:\windows");
+            IRegistryFacts facts = new HostRegistryFacts(registry, new NativeFiles(), authenticode, @"C:\windows");
             WmiCollector wmi = new WmiCollector(delegate { return new RecordedWmi(replies); });
             host.Collectors = new List<ICollector> { wmi };
-            host.Presence = new HostPresence(registry, wmi);
+            host.Presence = new HostPresence(new NativeFiles(), registry, wmi);
             host.NewJudges = delegate { return new IJudge[] { new WmiJudge(facts, wmi.Trigger) }; };
             result = Outcome.Of(
                 new ModuleCall(parameters, false, true),

@@ -31,7 +31,7 @@ def program() -> compiler.Program:
     names = ("Apply", "Changes", "Classifier", "Definitions", "Look", "RegistryCollector", "RegistryJudge", "Review")
     sources = utilities.sources("contracts.Json", *(f"file_integrity.{name}" for name in names))
     ours = [_HERE / "AnsibleBasic.cs", _HERE / "WmiCalls.cs"]
-    theirs = [_UNIT / name for name in ("Driver.cs", "RegistryScript.cs", "WmiScript.cs")]
+    theirs = [_UNIT / name for name in ("Driver.cs", "RegistryScript.cs", "RecordedFacts.cs", "WmiScript.cs")]
     return compiler.compile_program([*sources, *ours, *theirs], compiler.Target.WINDOWS)
 
 

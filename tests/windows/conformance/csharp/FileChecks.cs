@@ -19,11 +19,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileL
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileSecurity;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Hashing;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PathSecurity;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.StateFiles;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Streams;
 
-    /// <summary>Checks of Files, FileLinks, FileSecurity, PathSecurity, Streams and Hashing.</summary>
+    /// <summary>Checks of Files, FileLinks, FileSecurity, Streams and Hashing.</summary>
     public static class FileChecks
     {
         private const string Content = "the content of a file";
@@ -57,7 +56,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
                 new Check("files_is_absent", "Files.IsAbsent", "File.Exists of .NET", IsAbsent),
                 new Check("file_links_list", "FileLinks.List", "two hard links that were made", Links),
                 new Check("file_security_read", "FileSecurity.Read", "FileSecurity of .NET", Security),
-                new Check("path_security_read", "PathSecurity.Read", "DirectorySecurity of .NET", PathAccess),
                 new Check("streams_list", "Streams.List", "an alternate stream that was made", Streams),
                 new Check("streams_open", "Streams.Open", "the bytes that were written", StreamContent),
                 new Check("hashing_sha256", "Hashing.Sha256", "the name of the class that Windows has",
@@ -284,17 +282,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
                     AccessControlSections.Owner | AccessControlSections.Access);
                 evidence.Same("owner and DACL", SecondWay.Access(descriptor), SecondWay.Access(second));
             }
-        }
-
-        private static void PathAccess(Workspace workspace, Evidence evidence)
-        {
-            byte[] descriptor;
-            evidence.Same("error", new NativePathSecurity().Read(workspace.Files, out descriptor), 0);
-            DirectorySecurity second = new DirectoryInfo(workspace.Files).GetAccessControl(
-                AccessControlSections.Owner | AccessControlSections.Access);
-            evidence.Same("owner and DACL", SecondWay.Access(descriptor), SecondWay.Access(second));
-            string missing = workspace.Files + @"\missing";
-            evidence.Same("error of a missing file", new NativePathSecurity().Read(missing, out descriptor), 2);
         }
 
         private static string WithStream(Workspace workspace, string name)
