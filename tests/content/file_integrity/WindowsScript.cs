@@ -4,20 +4,14 @@
 
 using System;
 using System.Collections.Generic;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Attributes;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Classifier;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Definitions;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Owners;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryJudge;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Servicing;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignatureJudge;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignedLikes;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.UpdateJudge;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Updates;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Signatures;
 using JsonObject = System.Collections.Generic.Dictionary<string, object>;
 
 /// <summary>What a change, or an entry on the first look, becomes with given watches and all judges.</summary>

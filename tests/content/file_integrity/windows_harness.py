@@ -33,8 +33,8 @@ _UTILITIES = (
     "Definitions",
     "Owners",
     "RegistryJudge",
-    "SignatureJudge",
-    "UpdateJudge",
+    "Signatures",
+    "Updates",
 )
 
 _NT = "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"

@@ -19,15 +19,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Streams;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Deadline;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileCollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileReader;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Presence;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignatureJudge;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Host;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Signatures;
 
 /// <summary>
 /// Does what an attacker or another program does, and collects: each line of standard input is a step in JSON, each

@@ -13,14 +13,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Deadline;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryCollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryFacts;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryJudge;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 using JsonObject = System.Collections.Generic.Dictionary<string, object>;
 
 /// <summary>

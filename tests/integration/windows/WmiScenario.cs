@@ -5,9 +5,7 @@
 using System.Collections.Generic;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Wmi;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Deadline;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.WmiCollector;
 using JsonObject = System.Collections.Generic.Dictionary<string, object>;
 

@@ -30,8 +30,8 @@ _UTILITIES = (
     "contracts.Json",
     "api.BackgroundMode",
     "file_integrity.FileCollector",
-    "file_integrity.Presence",
-    "file_integrity.SignatureJudge",
+    "file_integrity.Host",
+    "file_integrity.Signatures",
 )
 
 # Seconds that a process may take to start on a machine that is shared; it takes less than one.

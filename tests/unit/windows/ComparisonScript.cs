@@ -10,18 +10,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Baseline;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Classifier;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Comparison;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Deadline;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Header;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Host;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostState;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ICollector;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Lines;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Options;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Presence;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryJudge;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 using JsonObject = System.Collections.Generic.Dictionary<string, object>;
 
 /// <summary>Compares the entries of a host with a baseline of others, as a whole run does.</summary>

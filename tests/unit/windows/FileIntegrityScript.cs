@@ -8,18 +8,14 @@ using System.IO;
 using System.Text;
 
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Baseline;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Changes;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Classifier;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Header;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Lines;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Owners;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Review;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Sorter;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 
 /// <summary>What test_file_integrity.py needs in C#.</summary>
 public static class FileIntegrityScript

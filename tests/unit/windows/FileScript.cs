@@ -16,22 +16,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Streams;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Deadline;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileCollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileReader;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.PathPattern;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.PortableExecutable;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Presence;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ReparsePoint;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Servicing;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignatureJudge;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SignedLikes;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.UpdateJudge;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Host;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Updates;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Signatures;
 
 /// <summary>
 /// Runs the parts of the file collector on recorded files: each line of standard input is a case in JSON, each line of

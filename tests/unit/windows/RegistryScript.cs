@@ -9,18 +9,14 @@ using Microsoft.Win32.SafeHandles;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Changes;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Classifier;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Deadline;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Lines;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryCollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryFacts;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryJudge;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Review;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 using JsonObject = System.Collections.Generic.Dictionary<string, object>;
 
 /// <summary>What test_registry.py needs in C#: a recorded registry, and facts of a host that is not there.</summary>

@@ -32,7 +32,7 @@ Result = dict[str, t.Any]
 
 @functools.cache
 def script() -> Driver:
-    names = ("Baseline", "Changes", "Classifier", "Definitions", "Lines", "Owners", "Review", "Sorter")
+    names = ("Baseline", "Changes", "Classifier", "Definitions", "Lines", "Owners", "Review")
     return Driver(
         *(f"file_integrity.{name}" for name in names),
         sources=[pathlib.Path(__file__).with_name("FileIntegrityScript.cs")],

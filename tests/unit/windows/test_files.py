@@ -30,9 +30,9 @@ _SCRIPT = pathlib.Path(__file__).with_name("FileScript.cs")
 _UTILITIES = (
     "contracts.Json",
     "file_integrity.FileCollector",
-    "file_integrity.Presence",
-    "file_integrity.SignatureJudge",
-    "file_integrity.UpdateJudge",
+    "file_integrity.Host",
+    "file_integrity.Signatures",
+    "file_integrity.Updates",
 )
 
 # Attributes of files ([MS-FSCC] 2.6).

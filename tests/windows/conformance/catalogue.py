@@ -21,10 +21,10 @@ _UTILITIES = ROOT / "plugins" / "module_utils" / "windows"
 _API = _UTILITIES / "api"
 _NAMESPACE = "ansible_collections.bulwark.servers.plugins.module_utils.windows"
 
-_TYPE = re.compile(r"    (?P<access>public|internal) (?:static |sealed )*(?P<kind>class|interface|struct|enum) \w+")
-_INTERFACE_MEMBER = re.compile(r"        [\w.\[\]]+(?:<[^>]*>)? (?P<name>\w+)(?:\(| \{)")
+_TYPE = re.compile(r"\t(?P<access>public|internal) (?:static |sealed )*(?P<kind>class|interface|struct|enum) \w+")
+_INTERFACE_MEMBER = re.compile(r"\t\t[\w.\[\]]+(?:<[^>]*>)? (?P<name>\w+)(?:\(| \{)")
 _CLASS_MEMBER = re.compile(
-    r"        public (?P<static>static )?[\w.\[\]]+(?:<[^>]*>)? (?P<name>\w+)(?:\(| \{|$)", re.MULTILINE
+    r"\t\tpublic (?P<static>static )?[\w.\[\]]+(?:<[^>]*>)? (?P<name>\w+)(?:\(| \{|$)", re.MULTILINE
 )
 _CHECK = re.compile(r'new Check\(\s*"(?P<id>\w+)",\s*"(?P<edge>[\w.]+)",\s*"(?P<comparison>[^"]+)",')
 _USED = re.compile(rf"^(?:#AnsibleRequires -CSharpUtil|using) {re.escape(_NAMESPACE)}\.([\w.]+);?$", re.MULTILINE)

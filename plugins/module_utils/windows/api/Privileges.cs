@@ -11,95 +11,95 @@ using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Privileges
 {
-    /// <summary>What the account of this process may do.</summary>
-    public interface IPrivileges
-    {
-        /// <summary>Whether its token has the group Administrators enabled; UAC leaves it for denials only.</summary>
-        bool IsAdministrator();
+	/// <summary>What the account of this process may do.</summary>
+	public interface IPrivileges
+	{
+		/// <summary>Whether its token has the group Administrators enabled; UAC leaves it for denials only.</summary>
+		bool IsAdministrator();
 
-        /// <summary>Names of the privileges in its token, enabled or not, as SeBackupPrivilege.</summary>
-        IList<string> Names();
-    }
+		/// <summary>Names of the privileges in its token, enabled or not, as SeBackupPrivilege.</summary>
+		IList<string> Names();
+	}
 
-    /// <summary>The token of this process.</summary>
-    public sealed class Privileges : IPrivileges
-    {
-        private const int TokenQuery = 0x0008;
-        private const int TokenPrivileges = 3;
-        private const int LuidAndAttributesSize = 12;
-        private const int LongestName = 256;
+	/// <summary>The token of this process.</summary>
+	public sealed class Privileges : IPrivileges
+	{
+		private const int TokenQuery = 0x0008;
+		private const int TokenPrivileges = 3;
+		private const int LuidAndAttributesSize = 12;
+		private const int LongestName = 256;
 
-        public bool IsAdministrator()
-        {
-            using (WindowsIdentity identity = WindowsIdentity.GetCurrent())
-                return new WindowsPrincipal(identity).IsInRole(WindowsBuiltInRole.Administrator);
-        }
+		public bool IsAdministrator()
+		{
+			using (WindowsIdentity identity = WindowsIdentity.GetCurrent())
+				return new WindowsPrincipal(identity).IsInRole(WindowsBuiltInRole.Administrator);
+		}
 
-        /// <exception cref="Win32Exception">The token cannot be read.</exception>
-        public IList<string> Names()
-        {
-            IntPtr token;
-            if (!OpenProcessToken(GetCurrentProcess(), TokenQuery, out token))
-                throw new Win32Exception(Marshal.GetLastWin32Error());
-            try
-            {
-                return Names(token);
-            }
-            finally
-            {
-                CloseHandle(token);
-            }
-        }
+		/// <exception cref="Win32Exception">The token cannot be read.</exception>
+		public IList<string> Names()
+		{
+			IntPtr token;
+			if (!OpenProcessToken(GetCurrentProcess(), TokenQuery, out token))
+				throw new Win32Exception(Marshal.GetLastWin32Error());
+			try
+			{
+				return Names(token);
+			}
+			finally
+			{
+				CloseHandle(token);
+			}
+		}
 
-        private static IList<string> Names(IntPtr token)
-        {
-            int size;
-            GetTokenInformation(token, TokenPrivileges, IntPtr.Zero, 0, out size);
-            if (size <= 0)
-                throw new Win32Exception(Marshal.GetLastWin32Error());
-            IntPtr buffer = Marshal.AllocHGlobal(size);
-            try
-            {
-                if (!GetTokenInformation(token, TokenPrivileges, buffer, size, out size))
-                    throw new Win32Exception(Marshal.GetLastWin32Error());
-                // TOKEN_PRIVILEGES: the count, then LUID_AND_ATTRIBUTES each.
-                int count = Math.Min(Marshal.ReadInt32(buffer), (size - 4) / LuidAndAttributesSize);
-                List<string> names = new List<string>();
-                for (int index = 0; index < count; index++)
-                {
-                    long identifier = Marshal.ReadInt64(buffer, 4 + index * LuidAndAttributesSize);
-                    StringBuilder name = new StringBuilder(LongestName);
-                    int length = name.Capacity;
-                    if (LookupPrivilegeName(null, ref identifier, name, ref length))
-                        names.Add(name.ToString());
-                }
-                names.Sort(StringComparer.Ordinal);
-                return names;
-            }
-            finally
-            {
-                Marshal.FreeHGlobal(buffer);
-            }
-        }
+		private static IList<string> Names(IntPtr token)
+		{
+			int size;
+			GetTokenInformation(token, TokenPrivileges, IntPtr.Zero, 0, out size);
+			if (size <= 0)
+				throw new Win32Exception(Marshal.GetLastWin32Error());
+			IntPtr buffer = Marshal.AllocHGlobal(size);
+			try
+			{
+				if (!GetTokenInformation(token, TokenPrivileges, buffer, size, out size))
+					throw new Win32Exception(Marshal.GetLastWin32Error());
+				// TOKEN_PRIVILEGES: the count, then LUID_AND_ATTRIBUTES each.
+				int count = Math.Min(Marshal.ReadInt32(buffer), (size - 4) / LuidAndAttributesSize);
+				List<string> names = new List<string>();
+				for (int index = 0; index < count; index++)
+				{
+					long identifier = Marshal.ReadInt64(buffer, 4 + index * LuidAndAttributesSize);
+					StringBuilder name = new StringBuilder(LongestName);
+					int length = name.Capacity;
+					if (LookupPrivilegeName(null, ref identifier, name, ref length))
+						names.Add(name.ToString());
+				}
+				names.Sort(StringComparer.Ordinal);
+				return names;
+			}
+			finally
+			{
+				Marshal.FreeHGlobal(buffer);
+			}
+		}
 
-        [DllImport("kernel32.dll")]
-        private static extern IntPtr GetCurrentProcess();
+		[DllImport("kernel32.dll")]
+		private static extern IntPtr GetCurrentProcess();
 
-        [DllImport("kernel32.dll")]
-        private static extern bool CloseHandle(IntPtr handle);
+		[DllImport("kernel32.dll")]
+		private static extern bool CloseHandle(IntPtr handle);
 
-        // https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-openprocesstoken
-        [DllImport("advapi32.dll", SetLastError = true)]
-        private static extern bool OpenProcessToken(IntPtr process, int access, out IntPtr token);
+		// https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-openprocesstoken
+		[DllImport("advapi32.dll", SetLastError = true)]
+		private static extern bool OpenProcessToken(IntPtr process, int access, out IntPtr token);
 
-        // https://learn.microsoft.com/windows/win32/api/securitybaseapi/nf-securitybaseapi-gettokeninformation
-        [DllImport("advapi32.dll", SetLastError = true)]
-        private static extern bool GetTokenInformation(
-            IntPtr token, int informationClass, IntPtr information, int length, out int needed);
+		// https://learn.microsoft.com/windows/win32/api/securitybaseapi/nf-securitybaseapi-gettokeninformation
+		[DllImport("advapi32.dll", SetLastError = true)]
+		private static extern bool GetTokenInformation(
+			IntPtr token, int informationClass, IntPtr information, int length, out int needed);
 
-        // https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-lookupprivilegenamew
-        [DllImport("advapi32.dll", CharSet = CharSet.Unicode, SetLastError = true, EntryPoint = "LookupPrivilegeNameW")]
-        private static extern bool LookupPrivilegeName(
-            string system, ref long identifier, StringBuilder name, ref int length);
-    }
+		// https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-lookupprivilegenamew
+		[DllImport("advapi32.dll", CharSet = CharSet.Unicode, SetLastError = true, EntryPoint = "LookupPrivilegeNameW")]
+		private static extern bool LookupPrivilegeName(
+			string system, ref long identifier, StringBuilder name, ref int length);
+	}
 }

@@ -11,248 +11,217 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Evidence;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileReader;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Lines;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Watch;
 
-    /// <summary>Chooses the changes that a person accepts, and keeps their lines for the new baseline.</summary>
-    public sealed class Acceptance
-    {
-        private const int ShownPaths = 10;
+/// <summary>Chooses the changes that a person accepts, and keeps their lines for the new baseline.</summary>
+public sealed class Acceptance
+{
+	private const int ShownPaths = 10;
 
-        private readonly HashSet<string> _names = new HashSet<string>();
-        private readonly HashSet<string> _matched = new HashSet<string>();
-        private readonly bool _all;
-        private readonly bool _explained;
-        private readonly bool _claimed;
-        private readonly int _limit;
-        private readonly List<string> _unread = new List<string>();
-        private readonly List<Change>[] _taken = { new List<Change>(), new List<Change>() };
-        private readonly List<byte[]> _added = new List<byte[]>();
-        private readonly List<byte[]> _removed = new List<byte[]>();
-        private readonly Func<Entry, string, string> _mark;
+	private readonly HashSet<string> _names = new HashSet<string>();
+	private readonly HashSet<string> _matched = new HashSet<string>();
+	private readonly bool _all;
+	private readonly bool _explained;
+	private readonly bool _claimed;
+	private readonly int _limit;
+	private readonly List<string> _unread = new List<string>();
+	private readonly List<Change>[] _taken = { new List<Change>(), new List<Change>() };
+	private readonly List<byte[]> _added = new List<byte[]>();
+	private readonly List<byte[]> _removed = new List<byte[]>();
+	private readonly Func<Entry, string, string> _mark;
 
-        public long Count { get; private set; }
+	public long Count { get; private set; }
 
-        /// <summary>
-        /// wanted: all, explained, claimed, ids and shown paths. limit: how many changes are listed. mark: of an entry
-        /// of a watch, see Lines.
-        /// </summary>
-        public Acceptance(IEnumerable<string> wanted, int limit, Func<Entry, string, string> mark)
-        {
-            _limit = limit;
-            _mark = mark;
-            foreach (string name in wanted)
-            {
-                _all |= name == "all";
-                _explained |= name == "explained";
-                _claimed |= name == "claimed";
-                if (name != "all" && name != "explained" && name != "claimed")
-                {
-                    _names.Add(name);
-                }
-            }
-        }
+	/// <summary>
+	/// wanted: all, explained, claimed, ids and shown paths. limit: how many changes are listed. mark: of an entry
+	/// of a watch, see Lines.
+	/// </summary>
+	public Acceptance(IEnumerable<string> wanted, int limit, Func<Entry, string, string> mark)
+	{
+		_limit = limit;
+		_mark = mark;
+		foreach (string name in wanted)
+		{
+			_all |= name == "all";
+			_explained |= name == "explained";
+			_claimed |= name == "claimed";
+			if (name != "all" && name != "explained" && name != "claimed")
+				_names.Add(name);
+		}
+	}
 
-        /// <summary>Say whether every change that is explained is accepted.</summary>
-        public bool TakesExplained
-        {
-            get { return _all || _explained; }
-        }
+	/// <summary>Say whether every change that is explained is accepted.</summary>
+	public bool TakesExplained
+	{
+		get { return _all || _explained; }
+	}
 
-        public void Consider(Change change, Judgement judgement)
-        {
-            bool named = IsNamed(change);
-            bool inBulk = (_explained && judgement.Explained) || (_claimed && judgement.Claimed);
-            if (!(named || _all || inBulk))
-            {
-                return;
-            }
-            if (IsUnread(change))
-            {
-                // Whoever accepts it would accept content that nobody has seen.
-                _unread.Add(change.Current.Shown);
-                return;
-            }
-            if (change.Before != null)
-            {
-                _removed.Add(Lines.Write(change.Before, "", ""));
-            }
-            if (change.After != null)
-            {
-                string mark = change.Kind == ChangeKinds.Suspicious
-                    ? Lines.Suspicious + judgement.Alert
-                    : _mark(change.After, change.Watch);
-                mark = mark.Length == 0 ? mark : Lines.Accepted + mark.Substring(Lines.Suspicious.Length);
-                _added.Add(Lines.Write(change.After, change.Watch, mark));
-            }
-            Count++;
-            List<Change> taken = _taken[judgement.Explained ? 1 : 0];
-            if (taken.Count < _limit)
-            {
-                taken.Add(change);
-            }
-        }
+	public void Consider(Change change, Judgement judgement)
+	{
+		bool named = IsNamed(change);
+		bool inBulk = (_explained && judgement.Explained) || (_claimed && judgement.Claimed);
+		if (!(named || _all || inBulk))
+			return;
+		if (IsUnread(change))
+		{
+			// Whoever accepts it would accept content that nobody has seen.
+			_unread.Add(change.Current.Shown);
+			return;
+		}
+		if (change.Before != null)
+			_removed.Add(Lines.Write(change.Before, "", ""));
+		if (change.After != null)
+		{
+			string mark = change.Kind == ChangeKinds.Suspicious
+				? Lines.Suspicious + judgement.Alert
+				: _mark(change.After, change.Watch);
+			mark = mark.Length == 0 ? mark : Lines.Accepted + mark.Substring(Lines.Suspicious.Length);
+			_added.Add(Lines.Write(change.After, change.Watch, mark));
+		}
+		Count++;
+		List<Change> taken = _taken[judgement.Explained ? 1 : 0];
+		if (taken.Count < _limit)
+			taken.Add(change);
+	}
 
-        /// <summary>
-        /// Return the paths that could not be accepted with all others. Raises UsageException when one that is named
-        /// could not.
-        /// </summary>
-        public List<string> Conclude()
-        {
-            List<string> missing = new List<string>();
-            foreach (string name in _names)
-            {
-                if (!_matched.Contains(name))
-                {
-                    missing.Add("'" + name + "'");
-                }
-            }
-            missing.Sort(string.CompareOrdinal);
-            if (missing.Count > 0)
-            {
-                throw new UsageException(
-                    "nothing was accepted: " + Shown(missing) + " is not a current change; compare again and review "
-                    + "the changes");
-            }
-            if (_unread.Count > 0 && _names.Count > 0)
-            {
-                throw new UsageException(
-                    "nothing was accepted: the content of " + Shown(_unread) + " could not be read; see the coverage");
-            }
-            return _unread;
-        }
+	/// <summary>
+	/// Return the paths that could not be accepted with all others. Raises UsageException when one that is named
+	/// could not.
+	/// </summary>
+	public List<string> Conclude()
+	{
+		List<string> missing = new List<string>();
+		foreach (string name in _names)
+		{
+			if (!_matched.Contains(name))
+				missing.Add("'" + name + "'");
+		}
+		missing.Sort(string.CompareOrdinal);
+		if (missing.Count > 0)
+			throw new UsageException(
+				"nothing was accepted: " + Shown(missing) + " is not a current change; compare again and review "
+				+ "the changes");
+		if (_unread.Count > 0 && _names.Count > 0)
+			throw new UsageException(
+				"nothing was accepted: the content of " + Shown(_unread) + " could not be read; see the coverage");
+		return _unread;
+	}
 
-        /// <summary>Return the lines of a baseline with the accepted changes in it.</summary>
-        public IEnumerable<byte[]> Applied(IEnumerable<byte[]> lines)
-        {
-            _added.Sort(Lines.Compare);
-            _removed.Sort(Lines.Compare);
-            int next = 0;
-            int gone = 0;
-            foreach (byte[] line in lines)
-            {
-                while (next < _added.Count && Lines.CompareKeys(_added[next], line) < 0)
-                {
-                    yield return _added[next++];
-                }
-                while (gone < _removed.Count && Lines.CompareKeys(_removed[gone], line) < 0)
-                {
-                    gone++;
-                }
-                bool isReplaced = next < _added.Count && Lines.CompareKeys(_added[next], line) == 0;
-                if (isReplaced)
-                {
-                    yield return _added[next++];
-                }
-                else if (gone >= _removed.Count || Lines.CompareKeys(_removed[gone], line) != 0)
-                {
-                    yield return line;
-                }
-            }
-            while (next < _added.Count)
-            {
-                yield return _added[next++];
-            }
-        }
+	/// <summary>Return the lines of a baseline with the accepted changes in it.</summary>
+	public IEnumerable<byte[]> Applied(IEnumerable<byte[]> lines)
+	{
+		_added.Sort(Lines.Compare);
+		_removed.Sort(Lines.Compare);
+		int next = 0;
+		int gone = 0;
+		foreach (byte[] line in lines)
+		{
+			while (next < _added.Count && Lines.CompareKeys(_added[next], line) < 0)
+				yield return _added[next++];
+			while (gone < _removed.Count && Lines.CompareKeys(_removed[gone], line) < 0)
+				gone++;
+			bool isReplaced = next < _added.Count && Lines.CompareKeys(_added[next], line) == 0;
+			if (isReplaced)
+				yield return _added[next++];
+			else if (gone >= _removed.Count || Lines.CompareKeys(_removed[gone], line) != 0)
+				yield return line;
+		}
+		while (next < _added.Count)
+			yield return _added[next++];
+	}
 
-        /// <summary>Return the accepted changes, as many as the limit allows; what is explained comes last.</summary>
-        public List<object> Described()
-        {
-            List<object> described = new List<object>();
-            for (int which = 0; which < 2; which++)
-            {
-                foreach (Change change in _taken[which])
-                {
-                    if (described.Count < _limit)
-                    {
-                        Dictionary<string, object> item = new Dictionary<string, object>();
-                        item["id"] = change.Id;
-                        item["path"] = change.Current.Shown;
-                        item["kind"] = change.Kind;
-                        item["explained"] = which == 1;
-                        described.Add(item);
-                    }
-                }
-            }
-            return described;
-        }
+	/// <summary>Return the accepted changes, as many as the limit allows; what is explained comes last.</summary>
+	public List<object> Described()
+	{
+		List<object> described = new List<object>();
+		for (int which = 0; which < 2; which++)
+		{
+			foreach (Change change in _taken[which])
+			{
+				if (described.Count < _limit)
+				{
+					Dictionary<string, object> item = new Dictionary<string, object>();
+					item["id"] = change.Id;
+					item["path"] = change.Current.Shown;
+					item["kind"] = change.Kind;
+					item["explained"] = which == 1;
+					described.Add(item);
+				}
+			}
+		}
+		return described;
+	}
 
-        /// <summary>Return shown paths of accepted changes, at most so many.</summary>
-        public List<object> Paths(int most)
-        {
-            List<object> paths = new List<object>();
-            foreach (object item in Described())
-            {
-                if (paths.Count < most)
-                {
-                    paths.Add(((Dictionary<string, object>)item)["path"]);
-                }
-            }
-            return paths;
-        }
+	/// <summary>Return shown paths of accepted changes, at most so many.</summary>
+	public List<object> Paths(int most)
+	{
+		List<object> paths = new List<object>();
+		foreach (object item in Described())
+		{
+			if (paths.Count < most)
+				paths.Add(((Dictionary<string, object>)item)["path"]);
+		}
+		return paths;
+	}
 
-        /// <summary>Return the accepted changes as the baseline has them before and after.</summary>
-        public Dictionary<string, object> Diff()
-        {
-            StringBuilder before = new StringBuilder();
-            StringBuilder after = new StringBuilder();
-            foreach (List<Change> changes in _taken)
-            {
-                foreach (Change change in changes)
-                {
-                    Append(before, change, change.Before);
-                    Append(after, change, change.After);
-                }
-            }
-            Dictionary<string, object> diff = new Dictionary<string, object>();
-            diff["before_header"] = "baseline";
-            diff["after_header"] = "baseline with " + Count + " accepted changes";
-            diff["before"] = before.ToString();
-            diff["after"] = after.ToString();
-            return diff;
-        }
+	/// <summary>Return the accepted changes as the baseline has them before and after.</summary>
+	public Dictionary<string, object> Diff()
+	{
+		StringBuilder before = new StringBuilder();
+		StringBuilder after = new StringBuilder();
+		foreach (List<Change> changes in _taken)
+		{
+			foreach (Change change in changes)
+			{
+				Append(before, change, change.Before);
+				Append(after, change, change.After);
+			}
+		}
+		Dictionary<string, object> diff = new Dictionary<string, object>();
+		diff["before_header"] = "baseline";
+		diff["after_header"] = "baseline with " + Count + " accepted changes";
+		diff["before"] = before.ToString();
+		diff["after"] = after.ToString();
+		return diff;
+	}
 
-        private static void Append(StringBuilder text, Change change, Entry entry)
-        {
-            if (entry != null)
-            {
-                text.Append(entry.Shown).Append(": ");
-                text.Append(Json.Write(Evidence.Side(change, entry))).Append('\n');
-            }
-        }
+	private static void Append(StringBuilder text, Change change, Entry entry)
+	{
+		if (entry != null)
+		{
+			text.Append(entry.Shown).Append(": ");
+			text.Append(Json.Write(Evidence.Side(change, entry))).Append('\n');
+		}
+	}
 
-        private bool IsNamed(Change change)
-        {
-            bool named = Matches(change.Id) | Matches(change.Current.Shown);
-            return (change.Before != null && Matches(change.Before.Shown)) | named;
-        }
+	private bool IsNamed(Change change)
+	{
+		bool named = Matches(change.Id) | Matches(change.Current.Shown);
+		return (change.Before != null && Matches(change.Before.Shown)) | named;
+	}
 
-        private bool Matches(string name)
-        {
-            if (!_names.Contains(name))
-            {
-                return false;
-            }
-            _matched.Add(name);
-            return true;
-        }
+	private bool Matches(string name)
+	{
+		if (!_names.Contains(name))
+			return false;
+		_matched.Add(name);
+		return true;
+	}
 
-        private static bool IsUnread(Change change)
-        {
-            Entry after = change.After;
-            return after != null && after.Kind == EntryKinds.File && after.Text("sha256") == null
-                && (change.Before == null || change.Before.Text("sha256") != null)
-                && !FileAttribute.IsRemote((uint)(after.Number("attributes") ?? 0), 0);
-        }
+	private static bool IsUnread(Change change)
+	{
+		Entry after = change.After;
+		return after != null && after.Kind == EntryKinds.File && after.Text("sha256") == null
+			&& (change.Before == null || change.Before.Text("sha256") != null)
+			&& !FileAttribute.IsRemote((uint)(after.Number("attributes") ?? 0), 0);
+	}
 
-        private static string Shown(List<string> names)
-        {
-            return string.Join(", ", names.GetRange(0, Math.Min(names.Count, ShownPaths)).ToArray());
-        }
-    }
+	private static string Shown(List<string> names)
+	{
+		return string.Join(", ", names.GetRange(0, Math.Min(names.Count, ShownPaths)).ToArray());
+	}
+}
 }

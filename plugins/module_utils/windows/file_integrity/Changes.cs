@@ -11,195 +11,175 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Attributes;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Change;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Entry;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 
-    /// <summary>Makes changes of differences, and pairs the two sides of a renaming.</summary>
-    public sealed class Changes
-    {
-        // Creations and deletions wait for each other. A change of more files than this is no renaming.
-        private const int MostWaiting = 20000;
+/// <summary>Makes changes of differences, and pairs the two sides of a renaming.</summary>
+public sealed class Changes
+{
+	// Creations and deletions wait for each other. A change of more files than this is no renaming.
+	private const int MostWaiting = 20000;
 
-        private readonly Func<Entry, string, bool> _isGone;
-        private readonly Action<Change> _emit;
-        private readonly List<KeyValuePair<string, Entry>> _created = new List<KeyValuePair<string, Entry>>();
-        private readonly List<KeyValuePair<string, Entry>> _deleted = new List<KeyValuePair<string, Entry>>();
+	private readonly Func<Entry, string, bool> _isGone;
+	private readonly Action<Change> _emit;
+	private readonly List<KeyValuePair<string, Entry>> _created = new List<KeyValuePair<string, Entry>>();
+	private readonly List<KeyValuePair<string, Entry>> _deleted = new List<KeyValuePair<string, Entry>>();
 
-        /// <summary>
-        /// isGone: says of an entry that was not read, and its watch, whether it is deleted; notes why if it is not.
-        /// </summary>
-        public Changes(Func<Entry, string, bool> isGone, Action<Change> emit)
-        {
-            _isGone = isGone;
-            _emit = emit;
-        }
+	/// <summary>
+	/// isGone: says of an entry that was not read, and its watch, whether it is deleted; notes why if it is not.
+	/// </summary>
+	public Changes(Func<Entry, string, bool> isGone, Action<Change> emit)
+	{
+		_isGone = isGone;
+		_emit = emit;
+	}
 
-        /// <summary>Take an entry that the baseline does not have.</summary>
-        public void Created(string watch, Entry after)
-        {
-            if (after.Kind == EntryKinds.File && _created.Count < MostWaiting)
-            {
-                _created.Add(new KeyValuePair<string, Entry>(watch, after));
-                return;
-            }
-            Emit(ChangeKinds.Created, watch, null, after);
-        }
+	/// <summary>Take an entry that the baseline does not have.</summary>
+	public void Created(string watch, Entry after)
+	{
+		if (after.Kind == EntryKinds.File && _created.Count < MostWaiting)
+		{
+			_created.Add(new KeyValuePair<string, Entry>(watch, after));
+			return;
+		}
+		Emit(ChangeKinds.Created, watch, null, after);
+	}
 
-        /// <summary>Take an entry that was not read.</summary>
-        public void Missing(string watch, Entry before)
-        {
-            if (before.Kind == EntryKinds.File && _deleted.Count < MostWaiting)
-            {
-                _deleted.Add(new KeyValuePair<string, Entry>(watch, before));
-            }
-            else if (_isGone(before, watch))
-            {
-                Emit(ChangeKinds.Deleted, watch, before, null);
-            }
-        }
+	/// <summary>Take an entry that was not read.</summary>
+	public void Missing(string watch, Entry before)
+	{
+		if (before.Kind == EntryKinds.File && _deleted.Count < MostWaiting)
+			_deleted.Add(new KeyValuePair<string, Entry>(watch, before));
+		else if (_isGone(before, watch))
+			Emit(ChangeKinds.Deleted, watch, before, null);
+	}
 
-        /// <summary>Take two states of one path; return whether they differ.</summary>
-        public bool Compared(string watch, Entry before, Entry after)
-        {
-            if (before.Kind != after.Kind)
-            {
-                Emit(ChangeKinds.ReplacedType, watch, before, after);
-                return true;
-            }
-            if (Attributes.Differing(before, after).Length == 0)
-            {
-                return false;
-            }
-            Emit(ChangeKinds.Modified, watch, before, after);
-            return true;
-        }
+	/// <summary>Take two states of one path; return whether they differ.</summary>
+	public bool Compared(string watch, Entry before, Entry after)
+	{
+		if (before.Kind != after.Kind)
+		{
+			Emit(ChangeKinds.ReplacedType, watch, before, after);
+			return true;
+		}
+		if (Attributes.Differing(before, after).Length == 0)
+			return false;
+		Emit(ChangeKinds.Modified, watch, before, after);
+		return true;
+	}
 
-        /// <summary>Take an entry that is suspicious by itself.</summary>
-        public void Suspicious(string watch, Entry entry)
-        {
-            Emit(ChangeKinds.Suspicious, watch, entry, entry);
-        }
+	/// <summary>Take an entry that is suspicious by itself.</summary>
+	public void Suspicious(string watch, Entry entry)
+	{
+		Emit(ChangeKinds.Suspicious, watch, entry, entry);
+	}
 
-        /// <summary>Pair what is missing with what was created, and emit the rest. Must be called at the end.</summary>
-        public void Finish()
-        {
-            Dictionary<string, int> byId = new Dictionary<string, int>();
-            Dictionary<string, int> byContent = new Dictionary<string, int>();
-            for (int i = 0; i < _created.Count; i++)
-            {
-                Note(byId, Identity(_created[i].Value), i);
-                Note(byContent, ContentOf(_created[i].Value), i);
-            }
-            Dictionary<string, int> contents = new Dictionary<string, int>();
-            for (int i = 0; i < _deleted.Count; i++)
-            {
-                Note(contents, ContentOf(_deleted[i].Value), i);
-            }
-            HashSet<int> paired = new HashSet<int>();
-            foreach (KeyValuePair<string, Entry> missing in _deleted)
-            {
-                Entry old = missing.Value;
-                int match = Match(old, byId, byContent, contents);
-                bool isPaired = match >= 0 && !paired.Contains(match);
-                // Of another case, the old name still leads to the file.
-                bool isSameName = isPaired && IsSameName(old.Path, _created[match].Value.Path);
-                if (!isSameName && !_isGone(old, missing.Key))
-                {
-                    continue;
-                }
-                if (isPaired)
-                {
-                    paired.Add(match);
-                    Emit(ChangeKinds.Renamed, _created[match].Key, old, _created[match].Value);
-                }
-                else
-                {
-                    Emit(ChangeKinds.Deleted, missing.Key, old, null);
-                }
-            }
-            for (int i = 0; i < _created.Count; i++)
-            {
-                if (!paired.Contains(i))
-                {
-                    Emit(ChangeKinds.Created, _created[i].Key, null, _created[i].Value);
-                }
-            }
-            _created.Clear();
-            _deleted.Clear();
-        }
+	/// <summary>Pair what is missing with what was created, and emit the rest. Must be called at the end.</summary>
+	public void Finish()
+	{
+		Dictionary<string, int> byId = new Dictionary<string, int>();
+		Dictionary<string, int> byContent = new Dictionary<string, int>();
+		for (int i = 0; i < _created.Count; i++)
+		{
+			Note(byId, Identity(_created[i].Value), i);
+			Note(byContent, ContentOf(_created[i].Value), i);
+		}
+		Dictionary<string, int> contents = new Dictionary<string, int>();
+		for (int i = 0; i < _deleted.Count; i++)
+			Note(contents, ContentOf(_deleted[i].Value), i);
+		HashSet<int> paired = new HashSet<int>();
+		foreach (KeyValuePair<string, Entry> missing in _deleted)
+		{
+			Entry old = missing.Value;
+			int match = Match(old, byId, byContent, contents);
+			bool isPaired = match >= 0 && !paired.Contains(match);
+			// Of another case, the old name still leads to the file.
+			bool isSameName = isPaired && IsSameName(old.Path, _created[match].Value.Path);
+			if (!isSameName && !_isGone(old, missing.Key))
+				continue;
+			if (isPaired)
+			{
+				paired.Add(match);
+				Emit(ChangeKinds.Renamed, _created[match].Key, old, _created[match].Value);
+			}
+			else
+			{
+				Emit(ChangeKinds.Deleted, missing.Key, old, null);
+			}
+		}
+		for (int i = 0; i < _created.Count; i++)
+		{
+			if (!paired.Contains(i))
+				Emit(ChangeKinds.Created, _created[i].Key, null, _created[i].Value);
+		}
+		_created.Clear();
+		_deleted.Clear();
+	}
 
-        /// <summary>Return the id by which a change is accepted.</summary>
-        public static string Identify(Change change)
-        {
-            List<object> identity = new List<object>();
-            identity.Add(change.Kind);
-            identity.Add(change.Path);
-            identity.Add(change.Before == null ? null : change.Before.Path);
-            identity.Add(Attributes.State(change.After));
-            using (SHA256 hash = SHA256.Create())
-            {
-                byte[] digest = hash.ComputeHash(Encoding.ASCII.GetBytes(Json.Write(identity)));
-                return BitConverter.ToString(digest, 0, 16).Replace("-", "").ToLowerInvariant();
-            }
-        }
+	/// <summary>Return the id by which a change is accepted.</summary>
+	public static string Identify(Change change)
+	{
+		List<object> identity = new List<object>();
+		identity.Add(change.Kind);
+		identity.Add(change.Path);
+		identity.Add(change.Before == null ? null : change.Before.Path);
+		identity.Add(Attributes.State(change.After));
+		using (SHA256 hash = SHA256.Create())
+		{
+			byte[] digest = hash.ComputeHash(Encoding.ASCII.GetBytes(Json.Write(identity)));
+			return BitConverter.ToString(digest, 0, 16).Replace("-", "").ToLowerInvariant();
+		}
+	}
 
-        private static bool IsSameName(string one, string other)
-        {
-            return string.Equals(one, other, StringComparison.OrdinalIgnoreCase);
-        }
+	private static bool IsSameName(string one, string other)
+	{
+		return string.Equals(one, other, StringComparison.OrdinalIgnoreCase);
+	}
 
-        private int Match(
-            Entry missing,
-            Dictionary<string, int> byId,
-            Dictionary<string, int> byContent,
-            Dictionary<string, int> contents)
-        {
-            int match;
-            string identity = Identity(missing);
-            if (identity != null && byId.TryGetValue(identity, out match) && match >= 0)
-            {
-                return match;
-            }
-            int only;
-            string content = ContentOf(missing);
-            bool isUnique = content != null && contents.TryGetValue(content, out only) && only >= 0
-                && byContent.TryGetValue(content, out match) && match >= 0;
-            return isUnique ? byContent[content] : -1;
-        }
+	private int Match(
+		Entry missing,
+		Dictionary<string, int> byId,
+		Dictionary<string, int> byContent,
+		Dictionary<string, int> contents)
+	{
+		int match;
+		string identity = Identity(missing);
+		if (identity != null && byId.TryGetValue(identity, out match) && match >= 0)
+			return match;
+		int only;
+		string content = ContentOf(missing);
+		bool isUnique = content != null && contents.TryGetValue(content, out only) && only >= 0
+			&& byContent.TryGetValue(content, out match) && match >= 0;
+		return isUnique ? byContent[content] : -1;
+	}
 
-        // -1 where several have it.
-        private static void Note(Dictionary<string, int> index, string key, int position)
-        {
-            if (key != null)
-            {
-                index[key] = index.ContainsKey(key) ? -1 : position;
-            }
-        }
+	// -1 where several have it.
+	private static void Note(Dictionary<string, int> index, string key, int position)
+	{
+		if (key != null)
+			index[key] = index.ContainsKey(key) ? -1 : position;
+	}
 
-        // A file id is used again once a file is gone; with the same content it is the same file.
-        private static string Identity(Entry entry)
-        {
-            string identity = entry.Text("file_id");
-            return identity == null ? null : identity + " " + (entry.Text("sha256") ?? "");
-        }
+	// A file id is used again once a file is gone; with the same content it is the same file.
+	private static string Identity(Entry entry)
+	{
+		string identity = entry.Text("file_id");
+		return identity == null ? null : identity + " " + (entry.Text("sha256") ?? "");
+	}
 
-        private static string ContentOf(Entry entry)
-        {
-            long? size = entry.Number("size");
-            return size > 0 ? entry.Text("sha256") : null;
-        }
+	private static string ContentOf(Entry entry)
+	{
+		long? size = entry.Number("size");
+		return size > 0 ? entry.Text("sha256") : null;
+	}
 
-        private void Emit(string kind, string watch, Entry before, Entry after)
-        {
-            Change change = new Change { Kind = kind, Watch = watch, Before = before, After = after };
-            change.Path = (after ?? before).Path;
-            if (before != null && after != null && kind != ChangeKinds.Suspicious && before.Kind == after.Kind)
-            {
-                change.Attributes = Attributes.Differing(before, after);
-            }
-            change.Id = Identify(change);
-            _emit(change);
-        }
-    }
+	private void Emit(string kind, string watch, Entry before, Entry after)
+	{
+		Change change = new Change { Kind = kind, Watch = watch, Before = before, After = after };
+		change.Path = (after ?? before).Path;
+		if (before != null && after != null && kind != ChangeKinds.Suspicious && before.Kind == after.Kind)
+			change.Attributes = Attributes.Differing(before, after);
+		change.Id = Identify(change);
+		_emit(change);
+	}
+}
 }

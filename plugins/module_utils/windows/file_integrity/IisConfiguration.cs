@@ -13,55 +13,51 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 
-    /// <summary>Tells the libraries in applicationHost.config from sites and pools, which change with deployments.
-    /// </summary>
-    public static class IisConfiguration
-    {
-        private const int Largest = 8 << 20;
+/// <summary>Tells the libraries in applicationHost.config from sites and pools, which change with deployments.
+/// </summary>
+public static class IisConfiguration
+{
+	private const int Largest = 8 << 20;
 
-        // As text, of every site, in comments too; what declares or includes other text counts likewise.
-        private static readonly Regex Code = new Regex(
-            @"<(globalModules|modules|isapiFilters|handlers)\b(?:[^>]*/>|.*?</\1\s*>)|<!(?:DOCTYPE|ENTITY)[^>]*>|" +
-            @"<configSections\b.*?</configSections\s*>|\bconfigSource\s*=\s*[^>]*>",
-            RegexOptions.Singleline | RegexOptions.CultureInvariant);
+	// As text, of every site, in comments too; what declares or includes other text counts likewise.
+	private static readonly Regex Code = new Regex(
+		@"<(globalModules|modules|isapiFilters|handlers)\b(?:[^>]*/>|.*?</\1\s*>)|<!(?:DOCTYPE|ENTITY)[^>]*>|" +
+		@"<configSections\b.*?</configSections\s*>|\bconfigSource\s*=\s*[^>]*>",
+		RegexOptions.Singleline | RegexOptions.CultureInvariant);
 
-        /// <summary>Say whether a path is that of the file.</summary>
-        public static bool IsOf(string path)
-        {
-            return path.EndsWith(@"\inetsrv\config\applicationHost.config", StringComparison.OrdinalIgnoreCase);
-        }
+	/// <summary>Say whether a path is that of the file.</summary>
+	public static bool IsOf(string path)
+	{
+		return path.EndsWith(@"\inetsrv\config\applicationHost.config", StringComparison.OrdinalIgnoreCase);
+	}
 
-        /// <summary>
-        /// Return the digest of the parts that name modules, filters and handlers; null when it cannot be read.
-        /// </summary>
-        public static string CodeDigest(IOpenFile file, long size)
-        {
-            byte[] data = new byte[size > Largest ? 0 : size];
-            int position = 0;
-            byte[] buffer = new byte[64 * 1024];
-            int count;
-            while (position < data.Length && file.Read(position, buffer, out count) == 0 && count > 0)
-            {
-                Buffer.BlockCopy(buffer, 0, data, position, Math.Min(count, data.Length - position));
-                position += count;
-            }
-            if (data.Length == 0 || position < data.Length)
-            {
-                return null;
-            }
-            StringBuilder code = new StringBuilder();
-            using (StreamReader reader = new StreamReader(new MemoryStream(data), Encoding.UTF8, true))
-            {
-                foreach (Match match in Code.Matches(reader.ReadToEnd()))
-                {
-                    code.Append(match.Value).Append('\n');
-                }
-            }
-            using (SHA256 hash = SHA256.Create())
-            {
-                byte[] digest = hash.ComputeHash(Encoding.UTF8.GetBytes(code.ToString()));
-                return BitConverter.ToString(digest).Replace("-", "").ToLowerInvariant();
-            }
-        }
-    }
+	/// <summary>
+	/// Return the digest of the parts that name modules, filters and handlers; null when it cannot be read.
+	/// </summary>
+	public static string CodeDigest(IOpenFile file, long size)
+	{
+		byte[] data = new byte[size > Largest ? 0 : size];
+		int position = 0;
+		byte[] buffer = new byte[64 * 1024];
+		int count;
+		while (position < data.Length && file.Read(position, buffer, out count) == 0 && count > 0)
+		{
+			Buffer.BlockCopy(buffer, 0, data, position, Math.Min(count, data.Length - position));
+			position += count;
+		}
+		if (data.Length == 0 || position < data.Length)
+			return null;
+		StringBuilder code = new StringBuilder();
+		using (StreamReader reader = new StreamReader(new MemoryStream(data), Encoding.UTF8, true))
+		{
+			foreach (Match match in Code.Matches(reader.ReadToEnd()))
+				code.Append(match.Value).Append('\n');
+		}
+		using (SHA256 hash = SHA256.Create())
+		{
+			byte[] digest = hash.ComputeHash(Encoding.UTF8.GetBytes(code.ToString()));
+			return BitConverter.ToString(digest).Replace("-", "").ToLowerInvariant();
+		}
+	}
+}
 }

@@ -15,21 +15,21 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Outcome;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.platform.PlatformFacts;
 
-    /// <summary>The module win_platform_facts.</summary>
-    public static class Platform
-    {
-        public static void Run(AnsibleModule module)
-        {
-            ModuleRun.Run(module, Gather);
-        }
+	/// <summary>The module win_platform_facts.</summary>
+	public static class Platform
+	{
+		public static void Run(AnsibleModule module)
+		{
+			ModuleRun.Run(module, Gather);
+		}
 
-        private static Dictionary<string, object> Gather(ModuleCall call)
-        {
-            PlatformFacts facts = new PlatformFacts(new Machine(), new Privileges(), new PowerShellHost());
-            return new Dictionary<string, object>
-            {
-                { "changed", false }, { "ansible_facts", facts.Facts() }, { "windows", facts.Windows() }
-            };
-        }
-    }
+		private static Dictionary<string, object> Gather(ModuleCall call)
+		{
+			PlatformFacts facts = new PlatformFacts(new Machine(), new Privileges(), new PowerShellHost());
+			return new Dictionary<string, object>
+			{
+				{ "changed", false }, { "ansible_facts", facts.Facts() }, { "windows", facts.Windows() }
+			};
+		}
+	}
 }

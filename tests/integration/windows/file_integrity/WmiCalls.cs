@@ -10,11 +10,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Outcome;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Apply;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Host;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ICollector;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Judgement;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Look;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Options;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Presence;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryFacts;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.WmiCollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.WmiJudge;
