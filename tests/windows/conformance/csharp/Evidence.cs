@@ -4,8 +4,10 @@
 
 using System;
 using System.Collections.Generic;
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
+using System.IO;
 using System.Management.Automation;
 using System.Security.AccessControl;
 using System.Text.RegularExpressions;
@@ -163,12 +165,24 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
             start.UseShellExecute = false;
             start.CreateNoWindow = true;
             start.RedirectStandardOutput = true;
-            using (Process process = Process.Start(start))
+            using (Process process = Start(start))
             {
                 string text = process.StandardOutput.ReadToEnd();
                 if (!process.WaitForExit(ProgramMilliseconds) || process.ExitCode != 0)
                     throw new NotPossibleException(name + " does not answer");
                 return text;
+            }
+        }
+
+        private static Process Start(ProcessStartInfo start)
+        {
+            try
+            {
+                return Process.Start(start);
+            }
+            catch (Win32Exception)
+            {
+                throw new NotPossibleException(Path.GetFileName(start.FileName) + " does not run");
             }
         }
 

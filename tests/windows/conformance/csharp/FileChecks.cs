@@ -5,9 +5,12 @@
 using System;
 using System.Collections.Generic;
 using System.IO;
+using System.IO.Pipes;
 using System.Runtime.InteropServices;
 using System.Security.AccessControl;
 using System.Text;
+using System.Text.RegularExpressions;
+using System.Threading;
 using Microsoft.Win32.SafeHandles;
 
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.FileChecks
@@ -32,10 +35,23 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
         private const string Abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         private const string Million = "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0";
 
+        private const uint GenericRead = 0x80000000;
+        private const uint Overlapped = 0x40000000;
+        private const uint RequestBatchOplock = 0x90008;
+        private const int IoPending = 997;
+        private const int OplockMilliseconds = 20000;
+        private const int OplockAttempts = 5;
+        private const int OplockPause = 100;
+        private const int PipeMilliseconds = 500;
+
         [DllImport("kernel32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
-        private static extern bool GetVolumeInformationW(
-            string root, IntPtr name, int nameLength, out uint serial, out int longest, out int flags, IntPtr system,
-            int systemLength);
+        private static extern SafeFileHandle CreateFileW(
+            string path, uint access, uint share, IntPtr security, uint disposition, uint flags, IntPtr template);
+
+        [DllImport("kernel32.dll", SetLastError = true)]
+        private static extern bool DeviceIoControl(
+            SafeFileHandle handle, uint code, IntPtr input, int inputLength, IntPtr output, int outputLength,
+            IntPtr returned, IntPtr overlapped);
 
         [DllImport("kernel32.dll")]
         private static extern int GetFileType(SafeFileHandle handle);
@@ -45,19 +61,22 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
             return new[]
             {
                 new Check("files_open", "Files.Open", "names that Win32 cannot open", Open),
+                new Check("files_open_oplock", "Files.Open", "the owner of an oplock, who gets a break", OpenOplock),
                 new Check("files_find", "Files.Find", "a name in another case", Find),
                 new Check("files_drive_type", "Files.DriveType", "DriveInfo of .NET", DriveType),
                 new Check("files_handle", "Files.Handle", "GetFileType", Handle),
-                new Check("files_query", "Files.Query", "FileInfo of .NET, a second hard link, the volume", Query),
+                new Check("files_query", "Files.Query", "FileInfo of .NET, a second hard link", Query),
+                new Check("files_volume", "Files.VolumeText", "vol of cmd.exe", Volume),
                 new Check("files_final_path", "Files.FinalPath", "the path that was made", FinalPath),
                 new Check("files_final_link", "Files.FinalPath", "the target of a symbolic link", FinalLink),
                 new Check("files_list", "Files.List", "1,000 names that were made, and Directory of .NET", List),
                 new Check("files_reparse", "Files.Reparse", "the target of a symbolic link that was made", Reparse),
                 new Check("files_read", "Files.Read", "the bytes that were written", Read),
-                new Check("files_is_absent", "Files.IsAbsent", "File.Exists of .NET", IsAbsent),
+                new Check("files_is_absent", "Files.IsAbsent", "File.Exists of .NET, an open deleted file", IsAbsent),
                 new Check("file_links_list", "FileLinks.List", "two hard links that were made", Links),
                 new Check("file_security_read", "FileSecurity.Read", "FileSecurity of .NET", Security),
                 new Check("path_security_read", "PathSecurity.Read", "DirectorySecurity of .NET", PathAccess),
+                new Check("path_security_remote", "PathSecurity.Read", "a named pipe without a connection", Remote),
                 new Check("streams_list", "Streams.List", "an alternate stream that was made", Streams),
                 new Check("streams_open", "Streams.Open", "the bytes that were written", StreamContent),
                 new Check("hashing_sha256", "Hashing.Sha256", "the name of the class that Windows has",
@@ -152,11 +171,94 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
             evidence.Same("links", facts.Links, 2);
             evidence.Same("id by the other name", facts.Id, otherFacts.Id);
             evidence.Same("id is known", facts.Id != 0, true);
-            uint serial;
-            int ignored;
-            GetVolumeInformationW(
-                path.Substring(0, 3), IntPtr.Zero, 0, out serial, out ignored, out ignored, IntPtr.Zero, 0);
-            evidence.Same("volume", facts.Volume, serial);
+        }
+
+        private static void Volume(Workspace workspace, Evidence evidence)
+        {
+            FileFacts facts;
+            using (IOpenFile file = Workspace.Open(workspace.Files, FileUse.Attributes))
+                Workspace.Check(file.Query(out facts), workspace.Files);
+            string shown = SecondWay.Program("cmd.exe", "/c vol " + workspace.Root.Substring(0, 2));
+            // The label, which comes first, can look the same.
+            Match serial = Regex.Match(shown, "([0-9A-F]{4})-([0-9A-F]{4})", RegexOptions.RightToLeft);
+            evidence.SamePrivate("volume", facts.VolumeText, serial.Result("$1$2-").ToLowerInvariant());
+        }
+
+        // Whoever holds an oplock and never gives it up must not hold a scan.
+        private static void OpenOplock(Workspace workspace, Evidence evidence)
+        {
+            string path = Made(workspace, "oplock.txt");
+            int content = 0;
+            int attributes = 0;
+            uint security = 0;
+            bool isAsked = false;
+            bool isOpen = false;
+            Thread reader = new Thread(delegate()
+            {
+                IOpenFile file;
+                byte[] descriptor;
+                NativeFiles files = new NativeFiles();
+                content = files.Open(null, path, FileUse.Content, out file);
+                using (file)
+                    security = new NativePathSecurity().Read(path, out descriptor);
+                attributes = files.Open(null, path, FileUse.Attributes, out file);
+                using (file)
+                    isOpen = file != null;
+            });
+            bool isInTime = WithOplock(path, delegate(WaitHandle broken)
+            {
+                reader.Start();
+                bool isOver = reader.Join(OplockMilliseconds);
+                isAsked = broken.WaitOne(0);
+                return isOver;
+            });
+            reader.Join();
+            evidence.Same("ended in time", isInTime, true);
+            evidence.Same("the owner was asked to give it up", isAsked, true);
+            evidence.Same("error of content", content, FileErrors.OplockBreak);
+            evidence.Same("attributes can be read, error " + attributes, isOpen, true);
+            evidence.Same("error of the security", security, FileErrors.OplockBreak);
+        }
+
+        /// <summary>
+        /// Return what a function returns during an oplock of a file. The event is set when the oplock is broken.
+        /// </summary>
+        private static bool WithOplock(string path, Func<WaitHandle, bool> run)
+        {
+            IntPtr request = Marshal.AllocHGlobal(Marshal.SizeOf(typeof(NativeOverlapped)));
+            using (ManualResetEvent broken = new ManualResetEvent(false))
+            {
+                SafeFileHandle owner = CreateFileW(path, GenericRead, 7, IntPtr.Zero, 3, Overlapped, IntPtr.Zero);
+                try
+                {
+                    NativeOverlapped overlapped = new NativeOverlapped();
+                    overlapped.EventHandle = broken.SafeWaitHandle.DangerousGetHandle();
+                    Marshal.StructureToPtr(overlapped, request, false);
+                    bool isGranted = false;
+                    int error = 0;
+                    // A virus scanner may have the new file open.
+                    for (int attempt = 0; attempt < OplockAttempts && !isGranted; attempt++)
+                    {
+                        Thread.Sleep(attempt * OplockPause);
+                        bool isOver = DeviceIoControl(
+                            owner, RequestBatchOplock, IntPtr.Zero, 0, IntPtr.Zero, 0, IntPtr.Zero, request);
+                        error = Marshal.GetLastWin32Error();
+                        isGranted = !isOver && error == IoPending;
+                    }
+                    if (!isGranted)
+                        throw new NotPossibleException("this file system grants no oplock: error " + error);
+                    bool result = run(broken);
+                    owner.Dispose();
+                    // Until then, the request may be written to.
+                    broken.WaitOne();
+                    return result;
+                }
+                finally
+                {
+                    owner.Dispose();
+                    Marshal.FreeHGlobal(request);
+                }
+            }
         }
 
         private static void FinalPath(Workspace workspace, Evidence evidence)
@@ -258,6 +360,14 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
                 evidence.Same("name, error " + error, FileErrors.IsAbsent(error), !exists);
                 error = new NativeFiles().Open(directory, @"missing\name", FileUse.Content, out file);
                 evidence.Same("directory, error " + error, FileErrors.IsAbsent(error), true);
+                string path = Made(workspace, "deleted.txt");
+                using (Workspace.Open(path, FileUse.Content))
+                {
+                    File.Delete(path);
+                    error = new NativeFiles().Open(directory, "deleted.txt", FileUse.Content, out file);
+                    using (file)
+                        evidence.Same("still open, error " + error, FileErrors.IsAbsent(error), !File.Exists(path));
+                }
             }
         }
 
@@ -295,6 +405,29 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
             evidence.Same("owner and DACL", SecondWay.Access(descriptor), SecondWay.Access(second));
             string missing = workspace.Files + @"\missing";
             evidence.Same("error of a missing file", new NativePathSecurity().Read(missing, out descriptor), 2);
+        }
+
+        // A service can name a path on any host: to ask there would sign in to it.
+        private static void Remote(Workspace workspace, Evidence evidence)
+        {
+            string name = Path.GetFileName(workspace.Root);
+            using (NamedPipeServerStream server = new NamedPipeServerStream(
+                name, PipeDirection.InOut, 1, PipeTransmissionMode.Byte, PipeOptions.Asynchronous))
+            using (NamedPipeClientStream client = new NamedPipeClientStream(name))
+            {
+                IAsyncResult connection = server.BeginWaitForConnection(null, null);
+                foreach (string path in new[] { @"\\.\pipe\" + name, @"\\127.0.0.1\pipe\" + name })
+                {
+                    byte[] descriptor;
+                    uint error = new NativePathSecurity().Read(path, out descriptor);
+                    evidence.Same("error of " + path, error, FileErrors.InvalidName);
+                }
+                bool isAsked = connection.AsyncWaitHandle.WaitOne(PipeMilliseconds);
+                evidence.Same("somebody connected", isAsked, false);
+                client.Connect(PipeMilliseconds);
+                isAsked = connection.AsyncWaitHandle.WaitOne(PipeMilliseconds);
+                evidence.Same("somebody connected after a connection", isAsked, true);
+            }
         }
 
         private static string WithStream(Workspace workspace, string name)
