@@ -7,7 +7,6 @@ using System.Collections.Generic;
 using System.IO;
 using System.IO.Pipes;
 using System.Runtime.InteropServices;
-using System.Security.AccessControl;
 using System.Text;
 using System.Text.RegularExpressions;
 using System.Threading;
@@ -68,7 +67,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
                 new Check("files_query", "Files.Query", "FileInfo of .NET, a second hard link", Query),
                 new Check("files_volume", "Files.VolumeText", "vol of cmd.exe", Volume),
                 new Check("files_final_path", "Files.FinalPath", "the path that was made", FinalPath),
-                new Check("files_final_link", "Files.FinalPath", "the target of a symbolic link", FinalLink),
                 new Check("files_list", "Files.List", "1,000 names that were made, and Directory of .NET", List),
                 new Check("files_reparse", "Files.Reparse", "the target of a symbolic link that was made", Reparse),
                 new Check("files_read", "Files.Read", "the bytes that were written", Read),
@@ -272,25 +270,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
             }
         }
 
-        private static void FinalLink(Workspace workspace, Evidence evidence)
-        {
-            string path = Made(workspace, "target.txt");
-            string link = workspace.Files + @"\final link";
-            Workspace.CreateSymbolicLink(link, path);
-            using (IOpenFile opened = Workspace.Open(link, FileUse.Attributes))
-            {
-                IOpenFile file;
-                // An empty name opens what the link stands for.
-                Workspace.Check(new NativeFiles().Open(opened, "", FileUse.Attributes, out file), "target");
-                using (file)
-                {
-                    string final;
-                    Workspace.Check(file.FinalPath(out final), "path");
-                    evidence.Same("path", final, @"\\?\" + path);
-                }
-            }
-        }
-
         private static void List(Workspace workspace, Evidence evidence)
         {
             string directory = workspace.Files + @"\many";
@@ -334,6 +313,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
                 // IO_REPARSE_TAG_SYMLINK
                 evidence.Same("tag", BitConverter.ToUInt32(data, 0), 0xA000000Cu);
                 evidence.Same("holds the target", Encoding.Unicode.GetString(data).Contains(target), true);
+                IOpenFile file;
+                // An empty name opens what the link stands for.
+                Workspace.Check(new NativeFiles().Open(opened, "", FileUse.Attributes, out file), "target");
+                using (file)
+                {
+                    string final;
+                    Workspace.Check(file.FinalPath(out final), "path");
+                    evidence.Same("path of the target", final, @"\\?\" + target);
+                }
             }
         }
 
@@ -390,9 +378,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
             {
                 byte[] descriptor;
                 evidence.Same("error", new NativeFileSecurity().Read(file, out descriptor), 0);
-                FileSecurity second = new FileInfo(path).GetAccessControl(
-                    AccessControlSections.Owner | AccessControlSections.Access);
-                evidence.Same("owner and DACL", SecondWay.Access(descriptor), SecondWay.Access(second));
+                evidence.SameAccess(descriptor, new FileInfo(path).GetAccessControl());
             }
         }
 
@@ -400,9 +386,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
         {
             byte[] descriptor;
             evidence.Same("error", new NativePathSecurity().Read(workspace.Files, out descriptor), 0);
-            DirectorySecurity second = new DirectoryInfo(workspace.Files).GetAccessControl(
-                AccessControlSections.Owner | AccessControlSections.Access);
-            evidence.Same("owner and DACL", SecondWay.Access(descriptor), SecondWay.Access(second));
+            evidence.SameAccess(descriptor, new DirectoryInfo(workspace.Files).GetAccessControl());
             string missing = workspace.Files + @"\missing";
             evidence.Same("error of a missing file", new NativePathSecurity().Read(missing, out descriptor), 2);
         }

@@ -368,7 +368,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             {
                 byte[] descriptor;
                 Status(opened.Security(out descriptor));
-                Compare(descriptor, key, evidence);
+                evidence.SameAccess(descriptor, key.GetAccessControl());
             }
         }
 
@@ -380,14 +380,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 byte[] buffer = new byte[20];
                 byte[] descriptor;
                 Status(NativeKeySecurity.Read(key.Handle.DangerousGetHandle(), ref buffer, out descriptor));
-                Compare(descriptor, key, evidence);
+                evidence.SameAccess(descriptor, key.GetAccessControl());
             }
-        }
-
-        private static void Compare(byte[] descriptor, RegistryKey key, Evidence evidence)
-        {
-            RegistrySecurity second = key.GetAccessControl(AccessControlSections.Owner | AccessControlSections.Access);
-            evidence.Same("owner and DACL", SecondWay.Access(descriptor), SecondWay.Access(second));
         }
 
         private static void IsAbsent(Workspace workspace, Evidence evidence)
