@@ -91,6 +91,8 @@ public static class FileScenario
                 HostPresence presence = new HostPresence(new NativeFiles(), new NativeRegistry(), null);
                 Entry asked = new Entry("file", (string)step["path"], new Dictionary<string, object>());
                 return Json.Write(presence.Exists(asked));
+            case "volumes":
+                return Volumes((string)step["path"]);
             case "background":
                 using (new BackgroundMode())
                 using (new BackgroundMode())
@@ -104,6 +106,40 @@ public static class FileScenario
             default:
                 throw new ArgumentException(action);
         }
+    }
+
+    /// <summary>
+    /// Return the number of the volume by a file whose directories were never asked and are closed by now, by the
+    /// root, and by the file opened with an empty name.
+    /// </summary>
+    private static string Volumes(string path)
+    {
+        IFiles files = new NativeFiles();
+        string drive = path.Substring(0, 3);
+        IOpenFile current;
+        IOpenFile root;
+        IOpenFile behind;
+        files.Open(null, drive, FileUse.Attributes, out current);
+        foreach (string name in path.Substring(3).Split('\\'))
+        {
+            using (IOpenFile directory = current)
+            {
+                files.Find(directory, name, FileUse.Attributes, out current);
+            }
+        }
+        files.Open(null, drive, FileUse.Attributes, out root);
+        files.Open(current, "", FileUse.Content, out behind);
+        List<object> volumes = new List<object>();
+        foreach (IOpenFile file in new[] { current, root, behind })
+        {
+            using (file)
+            {
+                FileFacts facts;
+                file.Query(out facts);
+                volumes.Add((long)facts.Volume);
+            }
+        }
+        return Json.Write(volumes);
     }
 
     private static string Collect(Dictionary<string, object> step)

@@ -252,6 +252,15 @@ def test_what_was_not_read_is_there_or_not(program: compiler.Program, tmp_path: 
     assert results == [True, True, False, False, False]
 
 
+def test_a_file_knows_its_volume_without_its_directories(program: compiler.Program, tmp_path: pathlib.Path) -> None:
+    """A file does not ask its directories, which may be closed, for the number of the volume."""
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "file").write_text("x")
+    below = toolchain.windows_path(tmp_path / "below" / "file")
+    (volumes,) = _run(program, {"do": "volumes", "path": below})
+    assert len(set(volumes)) == 1, volumes
+
+
 def test_globs_exclusions_and_limits(program: compiler.Program, tmp_path: pathlib.Path) -> None:
     """Globs, levels, exclusions and inclusions choose what is read."""
     for name in ("a/one.exe", "a/two.txt", "a/cache/three.exe", "b/deep/four.exe", "b/.git/five.exe"):

@@ -44,7 +44,9 @@ def _results(**changed: t.Any) -> dict[str, t.Any]:
         "is_32bit_process": False,
         "is_administrator": True,
     }
-    changes = [{"path": "C:\\x\\changed.txt"}, {"path": "HKLM\\x\\watched:changed"}]
+    names = ("deleted ends in a dot.", "modified changed.txt", "modified changed", "renamed renamed.txt")
+    changes = [{"kind": name.split()[0], "path": f"C:\\x\\{name.partition(' ')[2]}"} for name in names]
+    scopes = [{"scope": "conformance", "status": "checked", "examined": 5}]
     results = {
         "host": "win1",
         "id": "0123456789ab",
@@ -55,7 +57,11 @@ def _results(**changed: t.Any) -> dict[str, t.Any]:
         "same": {"changes": [], "baseline": {"exists": True}},
         "different": {"changes": changes, "baseline": {"exists": True}},
         "accept": {"changed": True},
-        "accepted": {"changes": [], "baseline": {"exists": True}},
+        "accepted": {"changes": [], "baseline": {"exists": True}, "coverage": scopes},
+        "large": {"changes": [{}] * 900, "changes_count": 1000},
+        "first": {"findings": [], "coverage": scopes},
+        "again": {"findings": [], "coverage": scopes},
+        "scanned": {"findings": [], "coverage": scopes},
         "removed": {"changed": True},
         "looked": {"baseline_exists": False},
         "checked": {"checks": entries},
@@ -196,11 +202,16 @@ def test_what_is_no_json_is_refused(text: str, tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "failed"),
     [
-        ({"same": {"changes": [{"path": "C:\\x\\same.txt"}]}}, {"baseline_same"}),
+        ({"same": {"changes": [{"kind": "modified", "path": "C:\\x\\same.txt"}]}}, {"baseline_same"}),
         ({"same": {"changes": [], "baseline": {"exists": False}}}, {"baseline_same"}),
         ({"different": {"changes": []}}, {"baseline_changes"}),
         ({"accept": {"failed": True, "msg": "Access denied"}}, {"baseline_accepted"}),
         ({"looked": {"baseline_exists": True}}, {"baseline_removed"}),
+        ({"large": {"changes": [{}], "changes_count": 1}}, {"baseline_large"}),
+        ({"first": {"findings": [{"metadata": {"event_code": "fim_x"}}]}}, {"first_look"}),
+        ({"first": {"findings": [], "coverage": [{"scope": "x", "status": "not_checked"}]}}, {"first_look"}),
+        ({"again": {"failed": True, "msg": "no"}}, {"first_look_same"}),
+        ({"scanned": {"findings": []}}, {"scan"}),
         ({"taken": {"failed": True, "msg": "no"}}, {"baseline_taken"}),
         ({"prepared": {"build": "1", "is_wine": False}}, {"facts_build"}),
     ],

@@ -46,9 +46,13 @@ MODULE_CHECKS = (
     Check("facts_build", "win_platform_facts", "the build in the registry"),
     Check("baseline_taken", "win_file_integrity", "a fresh directory and a fresh key"),
     Check("baseline_same", "win_file_integrity_info", "nothing was changed"),
-    Check("baseline_changes", "win_file_integrity_info", "one file and one value were changed"),
+    Check("baseline_changes", "win_file_integrity_info", "files and a value were changed, deleted, renamed"),
     Check("baseline_accepted", "win_file_integrity", "no change is left after it was accepted"),
+    Check("baseline_large", "win_file_integrity_info", "1,000 files with paths of 1,000 characters were made"),
     Check("baseline_removed", "win_file_integrity", "Directory.Exists of .NET"),
+    Check("first_look", "win_file_integrity", "an untouched host: nothing is suspicious, and everything is read"),
+    Check("first_look_same", "win_file_integrity_info", "the same host, some seconds later"),
+    Check("scan", "win_file_integrity_info", "the baseline, read in one task after other modules"),
 )
 
 
@@ -56,7 +60,10 @@ MODULE_CHECKS = (
 def edges() -> tuple[str, ...]:
     """Return every edge: public members of the files below ``windows/api``, and the PowerShell modules."""
     modules = [file.stem for file in sorted(_MODULES.glob("win_*.ps1"))]
-    members = [f"{file.stem}.{name}" for file in sorted(_API.glob("*.cs")) for name in _members(_text(file))]
+    # What has no member does all by its constructor.
+    members = [
+        f"{file.stem}.{name}" for file in sorted(_API.glob("*.cs")) for name in _members(_text(file)) or [file.stem]
+    ]
     return (*modules, *members)
 
 

@@ -21,6 +21,8 @@ OUTCOMES = ("passed", "failed", "not_possible")
 Json = dict[str, t.Any]
 _Valid = t.Callable[[t.Any], bool]
 
+# What the phase "change" does.
+_CHANGED = ["deleted ends in a dot.", "modified changed", "modified changed.txt", "renamed renamed.txt"]
 _NOT_RUN = "the module that makes this check failed: "
 _LARGEST = 1_000_000
 
@@ -222,8 +224,31 @@ def _module_checks(results: Json) -> list[Json]:
         ),
         "baseline_taken": (("taken",), {name: (results["taken"].get(name), True) for name in ("created", "changed")}),
         "baseline_same": (("same",), _compared(results["same"], [])),
-        "baseline_changes": (("different",), _compared(results["different"], ["changed.txt", "changed"])),
+        "baseline_changes": (("different",), _compared(results["different"], _CHANGED)),
         "baseline_accepted": (("accept", "accepted"), _compared(results["accepted"], [])),
+        "baseline_large": (
+            ("large",),
+            {
+                "changes": (results["large"].get("changes_count"), 1000),
+                "most are listed": (len(results["large"].get("changes") or ()) > 500, True),
+            },
+        ),
+        # Names of what a host has are its owner's business.
+        "first_look": (
+            ("first",),
+            {
+                "findings": (_codes(results["first"]), []),
+                "not checked": (_scopes(results["first"], "status", "not_checked"), []),
+            },
+        ),
+        "first_look_same": (("again",), {"findings": (_codes(results["again"]), [])}),
+        "scan": (
+            ("scanned",),
+            {
+                "findings": (_codes(results["scanned"]), []),
+                "scopes": (_scopes(results["scanned"]), _scopes(results["accepted"])),
+            },
+        ),
         "baseline_removed": (
             ("removed", "looked"),
             {
@@ -247,11 +272,22 @@ def _module_checks(results: Json) -> list[Json]:
 
 
 def _compared(result: Json, expected: t.Sequence[str]) -> dict[str, tuple[t.Any, t.Any]]:
-    """Return the facts of a comparison with the baseline. expected: last parts of the paths that were changed."""
+    """Return the facts of a comparison with the baseline. expected: kinds and last parts of paths of the changes."""
     changes = result.get("changes")
-    names = None if changes is None else [re.split(r"[\\:]+", change["path"])[-1] for change in changes]
+    names = changes and sorted(change["kind"] + " " + re.split(r"[\\:]+", change["path"])[-1] for change in changes)
     exists = (result.get("baseline") or {}).get("exists")
     return {"baseline exists": (exists, True), "changes": (names, expected)}
+
+
+def _codes(result: Json) -> list[str] | None:
+    findings = result.get("findings")
+    return findings and sorted(finding["metadata"]["event_code"] for finding in findings)
+
+
+def _scopes(result: Json, name: str = "examined", value: t.Any = None) -> list[str]:
+    """Return each scope of the coverage that has a value in a field, with that value; by default each."""
+    coverage = result.get("coverage") or []
+    return sorted(f"{entry['scope']} {entry[name]}" for entry in coverage if value in (None, entry[name]))
 
 
 def _is_failed(result: Json) -> bool:

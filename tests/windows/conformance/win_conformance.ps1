@@ -8,8 +8,9 @@
 $spec = @{
     options = @{
         id = @{ type = 'str'; required = $true }
-        phase = @{ type = 'str'; required = $true; choices = @('prepare', 'change', 'check', 'look', 'remove') }
+        phase = @{ type = 'str'; required = $true; choices = @('prepare', 'change', 'grow', 'check', 'look', 'remove') }
     }
+    no_log = $true
 }
 $module = [Ansible.Basic.AnsibleModule]::Create($args, $spec)
 [ansible_collections.bulwark.conformance.plugins.module_utils.Conformance.Conformance]::Run($module)

@@ -309,7 +309,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
 						? FileErrors.DeletePending
 						: RtlNtStatusToDosError(status);
 				}
-				file = new NativeFile(new SafeFileHandle(handle, true), directory);
+				// A reparse point may stand for a file of another volume.
+				file = new NativeFile(new SafeFileHandle(handle, true), full.Length == 0 ? null : directory);
 				return 0;
 			}
 			finally
@@ -352,7 +353,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
 		[ThreadStatic]
 		private static byte[] _information;
 
-		private readonly NativeFile _root;
+		// Of the volume; null until this file was asked for it.
 		private uint? _serial;
 
 		// Offsets in FILE_ID_BOTH_DIR_INFO (winbase.h).
@@ -386,12 +387,12 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
 		private static extern bool ReadFile(
 			SafeFileHandle handle, byte[] buffer, int length, out int count, ref NativeOverlapped position);
 
-		/// <summary>directory: what it was opened in, and so on one volume with; null for a root.</summary>
+		/// <summary>directory: of the same volume, whose number it takes over if known; or null.</summary>
 		public NativeFile(SafeFileHandle handle, IOpenFile directory)
 		{
 			NativeFile above = directory as NativeFile;
 			_handle = handle;
-			_root = above == null ? this : above._root;
+			_serial = above == null ? null : above._serial;
 		}
 
 		public SafeFileHandle Handle
@@ -422,24 +423,25 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.F
 			if (status == 0)
 			{
 				read.Id = BitConverter.ToUInt64(data, 0);
-				status = _root.ReadSerial(out read.Volume);
+				status = _serial.HasValue ? 0 : ReadSerial(data);
+			}
+			if (status == 0)
+			{
+				read.Volume = _serial.Value;
 			}
 			facts = status == 0 ? read : null;
 			return status == 0 ? 0 : NativeFiles.RtlNtStatusToDosError((uint)status);
 		}
 
-		private int ReadSerial(out uint serial)
+		private int ReadSerial(byte[] data)
 		{
-			int status = 0;
-			if (!_serial.HasValue)
+			NativeFiles.IO_STATUS_BLOCK block;
+			int status = NtQueryVolumeInformationFile(_handle, out block, data, data.Length, VolumeInformation);
+			if (status == 0 || status == BufferOverflow)
 			{
-				byte[] data = new byte[1024];
-				NativeFiles.IO_STATUS_BLOCK block;
-				status = NtQueryVolumeInformationFile(_handle, out block, data, data.Length, VolumeInformation);
-				status = status == BufferOverflow ? 0 : status;
 				_serial = BitConverter.ToUInt32(data, SerialOffset);
+				return 0;
 			}
-			serial = _serial.Value;
 			return status;
 		}
 

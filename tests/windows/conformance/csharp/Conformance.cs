@@ -16,6 +16,7 @@ using ansible_collections.bulwark.conformance.plugins.module_utils.HostChecks;
 using ansible_collections.bulwark.conformance.plugins.module_utils.RegistryChecks;
 using ansible_collections.bulwark.conformance.plugins.module_utils.SignatureChecks;
 using ansible_collections.bulwark.conformance.plugins.module_utils.StateChecks;
+using ansible_collections.bulwark.conformance.plugins.module_utils.WmiChecks;
 using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
 
     /// <summary>The module win_conformance: one phase of a run of the conformance kit.</summary>
@@ -36,6 +37,9 @@ using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
                 case "change":
                     workspace.Change();
                     break;
+                case "grow":
+                    workspace.Grow();
+                    break;
                 case "check":
                     module.Result["checks"] = Checked(workspace);
                     break;
@@ -55,7 +59,8 @@ using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
             List<object> results = new List<object>();
             foreach (Check[] checks in new[]
             {
-                FileChecks.All(), RegistryChecks.All(), SignatureChecks.All(), StateChecks.All(), HostChecks.All()
+                FileChecks.All(), RegistryChecks.All(), SignatureChecks.All(), StateChecks.All(), WmiChecks.All(),
+                HostChecks.All()
             })
             {
                 foreach (Check check in checks)

@@ -4,8 +4,10 @@
 
 using System;
 using System.Collections.Generic;
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
+using System.IO;
 using System.Management.Automation;
 using System.Security.AccessControl;
 using System.Text.RegularExpressions;
@@ -71,6 +73,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         // SIDs of accounts and domains, and directories of accounts: the record is published.
         private static readonly Regex Account = new Regex(@"(?<=S-1-(5-21|12-1)-)[\d-]+|(?<=\\Users\\)[^\\]+");
 
+        private static readonly Regex AccessEntry = new Regex(@"\([^)]*\)");
+        private const AccessControlSections Compared = AccessControlSections.Owner | AccessControlSections.Access;
+
         public readonly List<object> Entries = new List<object>();
 
         public bool HasDifference;
@@ -97,6 +102,29 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
             string hidden = edge == null ? "null" : edge.Length + " characters";
             string other = isEqual ? hidden : second == null ? "null" : second.Length + " other characters";
             Add(name, hidden, other, isEqual);
+        }
+
+        /// <summary>Compare owner and DACL of a self-relative descriptor with .NET's own view.</summary>
+        public void SameAccess(byte[] descriptor, ObjectSecurity second)
+        {
+            SameAccess(new RawSecurityDescriptor(descriptor, 0).GetSddlForm(Compared), second);
+        }
+
+        /// <summary>The same in the security descriptor definition language.</summary>
+        public void SameAccess(string sddl, ObjectSecurity second)
+        {
+            Same("owner and DACL", Access(sddl), Access(second.GetSecurityDescriptorSddlForm(Compared)));
+        }
+
+        // The flags of the whole DACL are left out, which .NET recomputes.
+        private static IList<string> Access(string sddl)
+        {
+            List<string> parts = new List<string>();
+            int dacl = sddl.IndexOf("D:", StringComparison.Ordinal);
+            parts.Add(dacl < 0 ? sddl : sddl.Substring(0, dacl));
+            foreach (Match match in AccessEntry.Matches(sddl))
+                parts.Add(match.Value);
+            return parts;
         }
 
         /// <summary>Return text for the record: printable, short and without SIDs of accounts.</summary>
@@ -136,8 +164,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
     {
         private const int ProgramMilliseconds = 30000;
 
-        private static readonly Regex AccessEntry = new Regex(@"\([^)]*\)");
-
         /// <summary>
         /// Return what an expression of PowerShell yields as text, evaluated by the PowerShell that runs this module.
         /// </summary>
@@ -163,7 +189,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
             start.UseShellExecute = false;
             start.CreateNoWindow = true;
             start.RedirectStandardOutput = true;
-            using (Process process = Process.Start(start))
+            using (Process process = Start(start))
             {
                 string text = process.StandardOutput.ReadToEnd();
                 if (!process.WaitForExit(ProgramMilliseconds) || process.ExitCode != 0)
@@ -172,30 +198,16 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
             }
         }
 
-        /// <summary>Return owner and entries of the DACL of a self-relative descriptor.</summary>
-        public static IList<string> Access(byte[] descriptor)
+        private static Process Start(ProcessStartInfo start)
         {
-            return Access(new RawSecurityDescriptor(descriptor, 0).GetSddlForm(
-                AccessControlSections.Owner | AccessControlSections.Access));
-        }
-
-        /// <summary>The same of .NET's own view. The flags of the whole DACL are left out, which .NET recomputes.
-        /// </summary>
-        public static IList<string> Access(ObjectSecurity security)
-        {
-            return Access(security.GetSecurityDescriptorSddlForm(
-                AccessControlSections.Owner | AccessControlSections.Access));
-        }
-
-        /// <summary>The same of a text in the security descriptor definition language.</summary>
-        public static IList<string> Access(string sddl)
-        {
-            List<string> parts = new List<string>();
-            int dacl = sddl.IndexOf("D:", StringComparison.Ordinal);
-            parts.Add(dacl < 0 ? sddl : sddl.Substring(0, dacl));
-            foreach (Match match in AccessEntry.Matches(sddl))
-                parts.Add(match.Value);
-            return parts;
+            try
+            {
+                return Process.Start(start);
+            }
+            catch (Win32Exception)
+            {
+                throw new NotPossibleException(Path.GetFileName(start.FileName) + " does not run");
+            }
         }
     }
 }

@@ -6,8 +6,9 @@ using System;
 using System.Collections.Generic;
 using System.IO;
 using System.Runtime.InteropServices;
-using System.Security.AccessControl;
 using System.Text;
+using System.Text.RegularExpressions;
+using System.Threading;
 using Microsoft.Win32.SafeHandles;
 
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.FileChecks
@@ -31,10 +32,22 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
         private const string Abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         private const string Million = "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0";
 
+        private const uint GenericRead = 0x80000000;
+        private const uint Overlapped = 0x40000000;
+        private const uint RequestBatchOplock = 0x90008;
+        private const int IoPending = 997;
+        private const int OplockMilliseconds = 20000;
+        private const int OplockAttempts = 5;
+        private const int OplockPause = 100;
+
         [DllImport("kernel32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
-        private static extern bool GetVolumeInformationW(
-            string root, IntPtr name, int nameLength, out uint serial, out int longest, out int flags, IntPtr system,
-            int systemLength);
+        private static extern SafeFileHandle CreateFileW(
+            string path, uint access, uint share, IntPtr security, uint disposition, uint flags, IntPtr template);
+
+        [DllImport("kernel32.dll", SetLastError = true)]
+        private static extern bool DeviceIoControl(
+            SafeFileHandle handle, uint code, IntPtr input, int inputLength, IntPtr output, int outputLength,
+            IntPtr returned, IntPtr overlapped);
 
         [DllImport("kernel32.dll")]
         private static extern int GetFileType(SafeFileHandle handle);
@@ -44,16 +57,17 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
             return new[]
             {
                 new Check("files_open", "Files.Open", "names that Win32 cannot open", Open),
+                new Check("files_open_oplock", "Files.Open", "the owner of an oplock, who gets a break", OpenOplock),
                 new Check("files_find", "Files.Find", "a name in another case", Find),
                 new Check("files_drive_type", "Files.DriveType", "DriveInfo of .NET", DriveType),
                 new Check("files_handle", "Files.Handle", "GetFileType", Handle),
-                new Check("files_query", "Files.Query", "FileInfo of .NET, a second hard link, the volume", Query),
+                new Check("files_query", "Files.Query", "FileInfo of .NET, a second hard link", Query),
+                new Check("files_volume", "Files.VolumeText", "vol of cmd.exe", Volume),
                 new Check("files_final_path", "Files.FinalPath", "the path that was made", FinalPath),
-                new Check("files_final_link", "Files.FinalPath", "the target of a symbolic link", FinalLink),
                 new Check("files_list", "Files.List", "1,000 names that were made, and Directory of .NET", List),
                 new Check("files_reparse", "Files.Reparse", "the target of a symbolic link that was made", Reparse),
                 new Check("files_read", "Files.Read", "the bytes that were written", Read),
-                new Check("files_is_absent", "Files.IsAbsent", "File.Exists of .NET", IsAbsent),
+                new Check("files_is_absent", "Files.IsAbsent", "File.Exists of .NET, an open deleted file", IsAbsent),
                 new Check("file_links_list", "FileLinks.List", "two hard links that were made", Links),
                 new Check("file_security_read", "FileSecurity.Read", "FileSecurity of .NET", Security),
                 new Check("streams_list", "Streams.List", "an alternate stream that was made", Streams),
@@ -150,11 +164,91 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
             evidence.Same("links", facts.Links, 2);
             evidence.Same("id by the other name", facts.Id, otherFacts.Id);
             evidence.Same("id is known", facts.Id != 0, true);
-            uint serial;
-            int ignored;
-            GetVolumeInformationW(
-                path.Substring(0, 3), IntPtr.Zero, 0, out serial, out ignored, out ignored, IntPtr.Zero, 0);
-            evidence.Same("volume", facts.Volume, serial);
+        }
+
+        private static void Volume(Workspace workspace, Evidence evidence)
+        {
+            FileFacts facts;
+            using (IOpenFile file = Workspace.Open(workspace.Files, FileUse.Attributes))
+                Workspace.Check(file.Query(out facts), workspace.Files);
+            string shown = SecondWay.Program("cmd.exe", "/c vol " + workspace.Root.Substring(0, 2));
+            // The label, which comes first, can look the same.
+            Match serial = Regex.Match(shown, "([0-9A-F]{4})-([0-9A-F]{4})", RegexOptions.RightToLeft);
+            evidence.SamePrivate("volume", facts.VolumeText, serial.Result("$1$2-").ToLowerInvariant());
+        }
+
+        // Whoever holds an oplock and never gives it up must not hold a scan.
+        private static void OpenOplock(Workspace workspace, Evidence evidence)
+        {
+            string path = Made(workspace, "oplock.txt");
+            int content = 0;
+            int attributes = 0;
+            bool isAsked = false;
+            bool isOpen = false;
+            Thread reader = new Thread(delegate()
+            {
+                IOpenFile file;
+                NativeFiles files = new NativeFiles();
+                content = files.Open(null, path, FileUse.Content, out file);
+                if (file != null)
+                    file.Dispose();
+                attributes = files.Open(null, path, FileUse.Attributes, out file);
+                using (file)
+                    isOpen = file != null;
+            });
+            bool isInTime = WithOplock(path, delegate(WaitHandle broken)
+            {
+                reader.Start();
+                bool isOver = reader.Join(OplockMilliseconds);
+                isAsked = broken.WaitOne(0);
+                return isOver;
+            });
+            reader.Join();
+            evidence.Same("ended in time", isInTime, true);
+            evidence.Same("the owner was asked to give it up", isAsked, true);
+            evidence.Same("error of content", content, FileErrors.OplockBreak);
+            evidence.Same("attributes can be read, error " + attributes, isOpen, true);
+        }
+
+        /// <summary>
+        /// Return what a function returns during an oplock of a file. The event is set when the oplock is broken.
+        /// </summary>
+        private static bool WithOplock(string path, Func<WaitHandle, bool> run)
+        {
+            IntPtr request = Marshal.AllocHGlobal(Marshal.SizeOf(typeof(NativeOverlapped)));
+            using (ManualResetEvent broken = new ManualResetEvent(false))
+            {
+                SafeFileHandle owner = CreateFileW(path, GenericRead, 7, IntPtr.Zero, 3, Overlapped, IntPtr.Zero);
+                try
+                {
+                    NativeOverlapped overlapped = new NativeOverlapped();
+                    overlapped.EventHandle = broken.SafeWaitHandle.DangerousGetHandle();
+                    Marshal.StructureToPtr(overlapped, request, false);
+                    bool isGranted = false;
+                    int error = 0;
+                    // A virus scanner may have the new file open.
+                    for (int attempt = 0; attempt < OplockAttempts && !isGranted; attempt++)
+                    {
+                        Thread.Sleep(attempt * OplockPause);
+                        bool isOver = DeviceIoControl(
+                            owner, RequestBatchOplock, IntPtr.Zero, 0, IntPtr.Zero, 0, IntPtr.Zero, request);
+                        error = Marshal.GetLastWin32Error();
+                        isGranted = !isOver && error == IoPending;
+                    }
+                    if (!isGranted)
+                        throw new NotPossibleException("this file system grants no oplock: error " + error);
+                    bool result = run(broken);
+                    owner.Dispose();
+                    // Until then, the request may be written to.
+                    broken.WaitOne();
+                    return result;
+                }
+                finally
+                {
+                    owner.Dispose();
+                    Marshal.FreeHGlobal(request);
+                }
+            }
         }
 
         private static void FinalPath(Workspace workspace, Evidence evidence)
@@ -165,25 +259,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
                 string final;
                 Workspace.Check(file.FinalPath(out final), "path");
                 evidence.Same("path", final, @"\\?\" + path);
-            }
-        }
-
-        private static void FinalLink(Workspace workspace, Evidence evidence)
-        {
-            string path = Made(workspace, "target.txt");
-            string link = workspace.Files + @"\final link";
-            Workspace.CreateSymbolicLink(link, path);
-            using (IOpenFile opened = Workspace.Open(link, FileUse.Attributes))
-            {
-                IOpenFile file;
-                // An empty name opens what the link stands for.
-                Workspace.Check(new NativeFiles().Open(opened, "", FileUse.Attributes, out file), "target");
-                using (file)
-                {
-                    string final;
-                    Workspace.Check(file.FinalPath(out final), "path");
-                    evidence.Same("path", final, @"\\?\" + path);
-                }
             }
         }
 
@@ -230,6 +305,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
                 // IO_REPARSE_TAG_SYMLINK
                 evidence.Same("tag", BitConverter.ToUInt32(data, 0), 0xA000000Cu);
                 evidence.Same("holds the target", Encoding.Unicode.GetString(data).Contains(target), true);
+                IOpenFile file;
+                // An empty name opens what the link stands for.
+                Workspace.Check(new NativeFiles().Open(opened, "", FileUse.Attributes, out file), "target");
+                using (file)
+                {
+                    string final;
+                    Workspace.Check(file.FinalPath(out final), "path");
+                    evidence.Same("path of the target", final, @"\\?\" + target);
+                }
             }
         }
 
@@ -256,6 +340,14 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
                 evidence.Same("name, error " + error, FileErrors.IsAbsent(error), !exists);
                 error = new NativeFiles().Open(directory, @"missing\name", FileUse.Content, out file);
                 evidence.Same("directory, error " + error, FileErrors.IsAbsent(error), true);
+                string path = Made(workspace, "deleted.txt");
+                using (Workspace.Open(path, FileUse.Content))
+                {
+                    File.Delete(path);
+                    error = new NativeFiles().Open(directory, "deleted.txt", FileUse.Content, out file);
+                    using (file)
+                        evidence.Same("still open, error " + error, FileErrors.IsAbsent(error), !File.Exists(path));
+                }
             }
         }
 
@@ -278,9 +370,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
             {
                 byte[] descriptor;
                 evidence.Same("error", new NativeFileSecurity().Read(file, out descriptor), 0);
-                FileSecurity second = new FileInfo(path).GetAccessControl(
-                    AccessControlSections.Owner | AccessControlSections.Access);
-                evidence.Same("owner and DACL", SecondWay.Access(descriptor), SecondWay.Access(second));
+                evidence.SameAccess(descriptor, new FileInfo(path).GetAccessControl());
             }
         }
 

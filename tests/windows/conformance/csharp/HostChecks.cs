@@ -14,18 +14,30 @@ namespace ansible_collections.bulwark.conformance.plugins.module_utils.HostCheck
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
 using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.BackgroundMode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Machine;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PowerShellHost;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Privileges;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 
-    /// <summary>Checks of Machine, Privileges and PowerShellHost.</summary>
+    /// <summary>Checks of Machine, Privileges, BackgroundMode and PowerShellHost.</summary>
     public static class HostChecks
     {
         private const string CurrentVersion = @"SOFTWARE\Microsoft\Windows NT\CurrentVersion";
         private const string Control = @"SYSTEM\CurrentControlSet\Control\";
         private const string Policy = "System.Management.Automation.Security.SystemPolicy";
         private const string Tcpip = @"SYSTEM\CurrentControlSet\Services\Tcpip\Parameters";
+
+        // THREADINFOCLASS
+        private const int InputOutputPriority = 22;
+        private const int MemoryPriority = 24;
+
+        [DllImport("kernel32.dll")]
+        private static extern IntPtr GetCurrentThread();
+
+        [DllImport("ntdll.dll")]
+        private static extern uint NtQueryInformationThread(
+            IntPtr thread, int kind, out int value, int length, IntPtr returned);
 
         [DllImport("shell32.dll")]
         private static extern bool IsUserAnAdmin();
@@ -57,6 +69,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
                     (workspace, evidence) => evidence.Same(
                         "administrator", new Privileges().IsAdministrator(), IsUserAnAdmin())),
                 new Check("privileges_names", "Privileges.Names", "whoami.exe", Names),
+                new Check("background_mode", "BackgroundMode.BackgroundMode", "NtQueryInformationThread", Background),
+                new Check("log_silent", "win_file_integrity", "the event log, which has no arguments",
+                    (workspace, evidence) => evidence.Same(
+                        "events of modules, with arguments", Logged(workspace), "True 0")),
                 new Check("powershell_edition", "PowerShellHost.Edition", "PSVersionTable of PowerShell",
                     (workspace, evidence) => evidence.Same(
                         "edition", new PowerShellHost().Edition(),
@@ -145,6 +161,44 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
             if (address == null && !hasGateway)
                 throw new NotPossibleException("this host has no route");
             evidence.SamePrivate("address", address, second);
+        }
+
+        private static void Background(Workspace workspace, Evidence evidence)
+        {
+            int[] before = Priorities();
+            using (new BackgroundMode())
+            {
+                int[] during = Priorities();
+                evidence.Same("input and output", during[0], 0);
+                evidence.Same("memory", during[1], 1);
+            }
+            int[] after = Priorities();
+            evidence.Same("input and output afterwards", after[0], before[0]);
+            evidence.Same("memory afterwards", after[1], before[1]);
+        }
+
+        private static int[] Priorities()
+        {
+            int[] priorities = new int[2];
+            uint status = NtQueryInformationThread(
+                GetCurrentThread(), InputOutputPriority, out priorities[0], 4, IntPtr.Zero);
+            if (status == 0)
+                status = NtQueryInformationThread(
+                    GetCurrentThread(), MemoryPriority, out priorities[1], 4, IntPtr.Zero);
+            if (status != 0)
+                throw new NotPossibleException("NtQueryInformationThread returns 0x" + status.ToString("X8"));
+            return priorities;
+        }
+
+        // win_platform_facts, which has no arguments, made an event of this hour.
+        private static string Logged(Workspace workspace)
+        {
+            const string Recent =
+                "*[System[Provider[@Name=''Ansible''] and TimeCreated[timediff(@SystemTime) <= 3600000]]]";
+            return SecondWay.PowerShell(
+                "$events = @(Get-WinEvent -LogName Application -FilterXPath '" + Recent + "' -ErrorAction" +
+                " SilentlyContinue); $ours = @($events | Where-Object { ($_.Properties.Value -join ' ') -like '*" +
+                workspace.Id + "*' }); [string]($events.Count -gt 0) + ' ' + $ours.Count");
         }
 
         private static void Names(Workspace workspace, Evidence evidence)

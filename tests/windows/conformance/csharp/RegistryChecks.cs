@@ -4,6 +4,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Security;
 using System.Security.AccessControl;
@@ -19,12 +20,16 @@ using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Privileges;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.RegistrySecurity;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryKeyReader;
 
     /// <summary>Checks of Registry and RegistrySecurity.</summary>
     public static class RegistryChecks
     {
         private const int LargeSize = 300000;
         private const long Minute = 600000000;
+
+        // There are some 500,000 keys, and each takes some microseconds.
+        private const int LinkSeconds = 120;
 
         [DllImport("kernel32.dll")]
         private static extern bool IsWow64Process(IntPtr process, out bool isEmulated);
@@ -39,6 +44,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
                 new Check("registry_open_root", "Registry.OpenRoot", "RegistryKey of .NET", OpenRoot),
                 new Check("registry_open_views", "Registry.Open", "keys of both views that were made", OpenViews),
                 new Check("registry_open_link", "Registry.Open", "a symbolic link that was made", OpenLink),
+                new Check("registry_links", "Registry.Open", "the links that Windows is known to make", Links),
                 new Check("registry_open_denied", "Registry.Open", "a key whose DACL denies it to .NET", OpenDenied),
                 new Check("registry_query", "Registry.Query", "RegistryKey of .NET, a class, the clock", Query),
                 new Check("registry_subkey", "Registry.Subkey", "RegistryKey of .NET", Subkey),
@@ -145,6 +151,50 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
                 using (IRegistryKey key = Open(link, true))
                     evidence.Same("its target", TextOf(key, "name"), "target");
             });
+        }
+
+        private static void Links(Workspace workspace, Evidence evidence)
+        {
+            List<string> unknown = new List<string>();
+            List<string> known = new List<string>();
+            Stopwatch time = Stopwatch.StartNew();
+            foreach (string name in new[] { "HKLM", "HKU" })
+            {
+                IRegistryKey root;
+                Status(new NativeRegistry().OpenRoot(name, out root));
+                using (root)
+                    AddLinks(root, name, time, known, unknown);
+            }
+            evidence.Same("unknown links", unknown, new string[0]);
+            bool hasControlSet = known.Exists(
+                path => path.Equals(@"HKLM\SYSTEM\CurrentControlSet", StringComparison.OrdinalIgnoreCase));
+            evidence.Same("CurrentControlSet is one", hasControlSet, true);
+        }
+
+        private static void AddLinks(
+            IRegistryKey parent, string parentPath, Stopwatch time, List<string> known, List<string> unknown)
+        {
+            if (time.Elapsed.TotalSeconds > LinkSeconds)
+                throw new NotPossibleException("the registry has too many keys");
+            string name;
+            for (int index = 0; parent.Subkey(index, out name) == RegistryStatus.Success; index++)
+            {
+                IRegistryKey key;
+                if (parent.Open(name, false, out key) != RegistryStatus.Success)
+                    continue;
+                using (key)
+                {
+                    string path = parentPath + "\\" + name;
+                    RegistryValue value;
+                    if (key.Find(RegistryLinks.ValueName, out value) != RegistryStatus.Success ||
+                        value.Type != RegistryLinks.ValueType)
+                        AddLinks(key, path, time, known, unknown);
+                    else if (RegistryLinks.IsKnown(path, Encoding.Unicode.GetString(value.Data)))
+                        known.Add(path);
+                    else
+                        unknown.Add(path);
+                }
+            }
         }
 
         private static void OpenDenied(Workspace workspace, Evidence evidence)
@@ -318,7 +368,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
             {
                 byte[] descriptor;
                 Status(opened.Security(out descriptor));
-                Compare(descriptor, key, evidence);
+                evidence.SameAccess(descriptor, key.GetAccessControl());
             }
         }
 
@@ -330,14 +380,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
                 byte[] buffer = new byte[20];
                 byte[] descriptor;
                 Status(NativeKeySecurity.Read(key.Handle.DangerousGetHandle(), ref buffer, out descriptor));
-                Compare(descriptor, key, evidence);
+                evidence.SameAccess(descriptor, key.GetAccessControl());
             }
-        }
-
-        private static void Compare(byte[] descriptor, RegistryKey key, Evidence evidence)
-        {
-            RegistrySecurity second = key.GetAccessControl(AccessControlSections.Owner | AccessControlSections.Access);
-            evidence.Same("owner and DACL", SecondWay.Access(descriptor), SecondWay.Access(second));
         }
 
         private static void IsAbsent(Workspace workspace, Evidence evidence)

@@ -4,6 +4,8 @@
 
 using System;
 using System.IO;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.SignatureChecks
 {
@@ -12,6 +14,7 @@ using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
 using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Hashing;
 
     /// <summary>Checks of Authenticode.</summary>
     public static class SignatureChecks
@@ -21,6 +24,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
         private const uint UnknownSubject = 0x800B0003;
         private const uint BadDigest = 0x80096010;
 
+        [DllImport("kernel32.dll", CharSet = CharSet.Unicode)]
+        private static extern uint GetCompressedFileSizeW(string path, out uint high);
+
         public static Check[] All()
         {
             return new[]
@@ -29,8 +35,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
                 new Check("signature_broken", "Authenticode.Embedded", "a copy with a byte changed", Broken),
                 new Check("signature_missing", "Authenticode.Embedded", "a file that nobody signed", Missing),
                 new Check("signature_signer", "Authenticode.Embedded", "Get-AuthenticodeSignature", Signer),
+                new Check("files_open_compressed", "Files.Open", "a library that compact.exe compressed", Compressed),
                 new Check("catalogue_known", "Authenticode.Catalogue", "a file that no catalogue has", Known),
-                new Check("catalogue_holds", "Authenticode.Catalogue", "Get-AuthenticodeSignature", Catalogue),
+                new Check("catalogue_holds", "Authenticode.Catalogue", "Get-AuthenticodeSignature",
+                    (workspace, evidence) => Catalogue(Notepad, evidence)),
+                // Its reader begins where the file is read from.
+                new Check("catalogue_script", "Authenticode.Catalogue", "Get-AuthenticodeSignature of a script",
+                    (workspace, evidence) => Catalogue(Environment.SystemDirectory + @"\slmgr.vbs", evidence)),
                 new Check("catalogue_broken", "Authenticode.Catalogue", "a copy with a byte changed", CatalogueBroken)
             };
         }
@@ -73,7 +84,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
         {
             using (NativeAuthenticode authenticode = new NativeAuthenticode())
             using (IOpenFile file = Workspace.Open(path, FileUse.Content))
+            {
+                int count;
+                file.Read(0, new byte[64], out count);
                 return authenticode.Catalogue(file, path, () => true, out error);
+            }
         }
 
         private static string Shown(uint status)
@@ -128,24 +143,57 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files
             evidence.Same("no catalogue has it", verification == null, true);
         }
 
-        private static void Catalogue(Workspace workspace, Evidence evidence)
+        private static void Catalogue(string path, Evidence evidence)
         {
             int error;
-            Compare(Notepad, NotepadSignature(), ByCatalogue(Notepad, out error), evidence);
+            Compare(path, OfCatalogue(path), ByCatalogue(path, out error), evidence);
         }
 
-        private static string NotepadSignature()
+        private static string OfCatalogue(string path)
         {
-            string second = SecondWay.PowerShell(Signature(Notepad));
+            string second = SecondWay.PowerShell(Signature(path)) ?? "None";
             if (!second.StartsWith("Catalog ", StringComparison.Ordinal))
-                throw new NotPossibleException("notepad.exe has no catalogue here: " + second.Split(' ')[0]);
+                throw new NotPossibleException(path + " has no catalogue here: " + second.Split(' ')[0]);
             return second;
+        }
+
+        // CompactOS keeps programs like this: their data in a stream, behind a reparse point that is hidden.
+        private static void Compressed(Workspace workspace, Evidence evidence)
+        {
+            string path = workspace.Files + @"\compressed.dll";
+            File.Copy(Library, path);
+            long size = new FileInfo(path).Length;
+            SecondWay.Program("compact.exe", "/c /exe:lzx \"" + path + "\"");
+            uint high;
+            if (GetCompressedFileSizeW(path, out high) >= size)
+                throw new NotPossibleException("this file system compresses no programs");
+            NativeFiles files = new NativeFiles();
+            IOpenFile file;
+            using (IOpenFile opened = Workspace.Open(path, FileUse.Attributes))
+                Workspace.Check(files.Open(opened, "", FileUse.Content, out file), path);
+            using (file)
+            using (IDigest digest = Digests.Sha256())
+            using (HashAlgorithm second = SHA256.Create())
+            using (NativeAuthenticode authenticode = new NativeAuthenticode())
+            {
+                FileFacts facts;
+                Workspace.Check(file.Query(out facts), path);
+                evidence.Same("size", facts.Size, size);
+                evidence.Same("is a reparse point", (facts.Attributes & (uint)FileAttributes.ReparsePoint) != 0, false);
+                byte[] buffer = new byte[65536];
+                int count;
+                for (long position = 0; file.Read(position, buffer, out count) == 0 && count > 0; position += count)
+                    digest.Add(buffer, count);
+                string original = BitConverter.ToString(second.ComputeHash(File.ReadAllBytes(Library)));
+                evidence.Same("SHA-256", digest.Finish(), original.Replace("-", "").ToLowerInvariant());
+                evidence.Same("signature", Shown(authenticode.Embedded(file, path).Status), Shown(0));
+            }
         }
 
         private static void CatalogueBroken(Workspace workspace, Evidence evidence)
         {
             int error;
-            NotepadSignature();
+            OfCatalogue(Notepad);
             evidence.Same("untouched", ByCatalogue(Notepad, out error) != null, true);
             evidence.Same("changed", ByCatalogue(Changed(workspace, Notepad), out error) != null, false);
         }

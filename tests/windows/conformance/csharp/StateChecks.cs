@@ -63,9 +63,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         {
             string path = Fresh(workspace, "state create");
             evidence.Same("again", new NativeStateFiles().CreateDirectory(path), false);
-            DirectorySecurity second = new DirectoryInfo(path).GetAccessControl(
-                AccessControlSections.Owner | AccessControlSections.Access);
-            evidence.Same("owner and DACL", SecondWay.Access(Private), SecondWay.Access(second));
+            DirectorySecurity second = new DirectoryInfo(path).GetAccessControl();
+            evidence.SameAccess(Private, second);
             evidence.Same("inherits nothing", second.AreAccessRulesProtected, true);
         }
 
@@ -107,11 +106,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
         private static void Descriptor(Workspace workspace, Evidence evidence)
         {
             using (IStateDirectoryHandle directory = new NativeStateFiles().OpenDirectory(workspace.Root))
-            {
-                DirectorySecurity second = new DirectoryInfo(workspace.Root).GetAccessControl(
-                    AccessControlSections.Owner | AccessControlSections.Access);
-                evidence.Same("owner and DACL", SecondWay.Access(directory.Descriptor), SecondWay.Access(second));
-            }
+                evidence.SameAccess(directory.Descriptor, new DirectoryInfo(workspace.Root).GetAccessControl());
         }
 
         private static void OpenRead(Workspace workspace, Evidence evidence)

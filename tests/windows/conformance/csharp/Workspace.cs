@@ -37,6 +37,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
         private const int CreateLink = 2;
         private const int OpenLink = 8;
         private const int LinkType = 6;
+        private const int LongLevels = 4;
+        private const int LongName = 200;
+        private const int LongFiles = 1000;
         private static readonly RegistryView[] BothViews = { RegistryView.Registry64, RegistryView.Registry32 };
 
         // A virus scanner may have a new file open for some time.
@@ -45,6 +48,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
         private static readonly IntPtr LocalMachine = new IntPtr(unchecked((int)0x80000002));
 
         private readonly NativeStateFiles _files = new NativeStateFiles();
+
+        public readonly string Id;
 
         /// <summary>C:\ProgramData\bulwark-conformance-ID</summary>
         public readonly string Root;
@@ -57,6 +62,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
         {
             if (id.Length != 12 || id.Trim("0123456789abcdef".ToCharArray()).Length > 0)
                 throw new ArgumentException("id has to be 12 hexadecimal digits");
+            Id = id;
             Root = Environment.GetFolderPath(Environment.SpecialFolder.CommonApplicationData) + "\\" + Prefix + id;
             Key = @"SOFTWARE\" + Prefix + id;
         }
@@ -87,6 +93,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
                 Directory.CreateDirectory(Watched);
                 File.WriteAllText(Watched + @"\same.txt", "same");
                 File.WriteAllText(Watched + @"\changed.txt", "before");
+                File.WriteAllText(Watched + @"\before.txt", "renamed");
+                _files.CreateNew(Watched + @"\ends in a dot.").Dispose();
                 using (RegistryKey key = CreateKey(WatchedKey, RegistryView.Registry64))
                 {
                     key.SetValue("same", "same");
@@ -100,12 +108,29 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
             }
         }
 
-        /// <summary>Change one watched file and one watched value.</summary>
+        /// <summary>Change, rename and delete watched files, and change a watched value.</summary>
         public void Change()
         {
             File.WriteAllText(Watched + @"\changed.txt", "afterwards");
+            File.Move(Watched + @"\before.txt", Watched + @"\renamed.txt");
+            _files.Delete(Watched + @"\ends in a dot.");
+            // What programs change that back files up or index them is no change.
+            File.SetAttributes(Watched + @"\same.txt", FileAttributes.NotContentIndexed);
             using (RegistryKey key = CreateKey(WatchedKey, RegistryView.Registry64))
                 key.SetValue("changed", "afterwards");
+        }
+
+        /// <summary>Make so many watched files, and with such paths, that a result has some MB.</summary>
+        public void Grow()
+        {
+            string directory = Watched;
+            for (int level = 0; level < LongLevels; level++)
+            {
+                directory += "\\" + new string('x', LongName);
+                _files.CreateDirectory(directory);
+            }
+            for (int index = LongLevels; index < LongFiles; index++)
+                _files.CreateNew(directory + "\\" + index.ToString().PadLeft(LongName, '0')).Dispose();
         }
 
         /// <summary>Remove all of it, and say what is left.</summary>
