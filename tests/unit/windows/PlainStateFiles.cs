@@ -6,7 +6,7 @@ using System;
 using System.Collections.Generic;
 using System.IO;
 using System.Security.AccessControl;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.IStateFiles;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.StateFiles;
 
 /// <summary>The process was killed; what it would have done afterwards does not happen.</summary>
 public sealed class KilledException : Exception

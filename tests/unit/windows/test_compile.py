@@ -121,6 +121,18 @@ def test_no_type_is_used_that_newer_class_libraries_call_obsolete() -> None:
     assert obsolete == []
 
 
+def test_every_package_uses_those_below_it_only() -> None:
+    # docs/architecture.md has this order. A capability uses no other capability.
+    lower = {"api": set(), "contracts": {"api"}, "platform": {"api", "contracts"}}
+    wrong = []
+    for file in utilities.every_source():
+        package = file.parent.name
+        allowed = lower.get(package, {"api", "contracts"}) | {package}
+        names = re.findall(rf"{re.escape(utilities.NAMESPACE)}\.(\w+)\.", file.read_text(encoding="utf-8"))
+        wrong += [f"{package}/{file.name}: {name}" for name in names if name not in allowed]
+    assert wrong == []
+
+
 @pytest.mark.requires(*toolchain.MONO)
 @pytest.mark.parametrize("module", _MODULES, ids=lambda file: file.stem)
 def test_the_call_of_a_module_compiles_with_what_travels_with_it(module: pathlib.Path, tmp_path: pathlib.Path) -> None:

@@ -14,7 +14,6 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contr
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.StateFiles;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.IStateFiles;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.State;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Zlib;

@@ -16,7 +16,6 @@ namespace ansible_collections.bulwark.conformance.plugins.module_utils.StateChec
 using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
 using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.StateFiles;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.IStateFiles;
 
     /// <summary>Checks of StateFiles.</summary>
     public static class StateChecks
