@@ -92,6 +92,14 @@ def test_what_was_not_read_and_is_there_is_not_deleted() -> None:
     assert compare([file("C:\\a")], [], present=["C:\\a"])["changes"] == []
 
 
+def test_times_and_attributes_are_shown_in_the_units_of_linux_and_by_name() -> None:
+    ticks = (1_764_000_000 + 11_644_473_600) * 10_000_000 + 1
+    result = compare([file("C:\\a", mtime=ticks, attributes=0)], [file("C:\\a", mtime=2**63 - 1, attributes=6)])
+    data = result["detections"][0]["evidences"][0]["data"]
+    assert data["before"] == {"mtime": 1_764_000_000_000_000_100, "attributes": "None"}
+    assert data["after"] == {"mtime": 2**63 - 1, "attributes": "Hidden, System"}
+
+
 def test_a_name_of_another_case_is_renamed_although_windows_finds_the_old_one() -> None:
     result = compare([file("C:\\a", file_id="7")], [file("C:\\A", file_id="7")], present=["C:\\a"])
     assert kinds(result) == [("renamed", "C:\\A", [])]

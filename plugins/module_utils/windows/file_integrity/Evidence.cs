@@ -4,6 +4,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.IO;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Evidence
 {
@@ -149,9 +150,25 @@ public static class Evidence
 		{
 			bool isContent = attribute.Key == "sha256" || attribute.Key == "data";
 			if (all || names.Contains(isContent ? Attributes.Content : attribute.Key))
-				side[attribute.Key] = Shown(attribute.Value, entry.IsRegistry);
+				side[attribute.Key] = SideValue(attribute.Key, attribute.Value, entry.IsRegistry);
 		}
 		return side;
+	}
+
+	// Times in nanoseconds since 1970, as Linux hosts have them, and the bits of the attributes by name.
+	private static object SideValue(string name, object value, bool isShown)
+	{
+		if (!(value is long))
+			return Shown(value, isShown);
+		long number = (long)value;
+		if (name == "mtime" || name == "created" || name == "last_write")
+		{
+			long ticks = Math.Max(number, 0) - EpochMilliseconds * 10000;
+			return ticks > long.MaxValue / 100 ? long.MaxValue : ticks * 100;
+		}
+		if (name == "attributes")
+			return number == 0 ? "None" : ((FileAttributes)number).ToString();
+		return value;
 	}
 
 	private static Dictionary<string, object> Data(Change change)
