@@ -194,7 +194,13 @@ def test_what_is_listed_fits_into_a_result() -> None:
 def test_a_new_directory_speaks_for_those_below_it_and_files_for_themselves() -> None:
     after = [["directory", "C:\\a", {}], ["directory", "C:\\a\\b", {}], file("C:\\a\\b\\f")]
     result = compare([], after)
-    assert sorted(detection["subject"] for detection in result["detections"]) == ["C:\\a", "C:\\a\\b\\f"]
+    folder, inner = sorted(result["detections"], key=lambda detection: str(detection["subject"]))
+    assert (folder["subject"], inner["subject"]) == ("C:\\a", "C:\\a\\b\\f")
+    # Whoever accepts the finding of the topmost one accepts what it speaks for.
+    identities = {change["path"]: change["id"] for change in result["changes"]}
+    shown = [evidence["data"]["change_id"] for evidence in folder["evidences"]]
+    assert shown == [identities["C:\\a"], identities["C:\\a\\b"]]
+    assert len(inner["evidences"]) == 1
 
 
 def test_lines_are_sorted_alike_with_little_memory() -> None:

@@ -38,8 +38,12 @@ public static class Evidence
 		{ "REG_SZ", 10 },
 	};
 
-	/// <summary>Return the detection of a change that is an alert. below: how much else is new below it.</summary>
-	public static Dictionary<string, object> ChangeDetection(Change change, Judgement judgement, long below)
+	/// <summary>
+	/// Return the detection of a change that is an alert. below: how much else is new below it. parts: what of that
+	/// has no detection of its own, and is accepted with it; null for nothing.
+	/// </summary>
+	public static Dictionary<string, object> ChangeDetection(
+		Change change, Judgement judgement, long below, IList<Change> parts)
 	{
 		Dictionary<string, object> data = Data(change);
 		string message = judgement.Message;
@@ -52,11 +56,18 @@ public static class Evidence
 			data[item.Key] = item.Value;
 		Dictionary<string, object> evidence = Object(change.Current);
 		evidence["data"] = data;
+		List<Dictionary<string, object>> evidences = new List<Dictionary<string, object>> { evidence };
+		foreach (Change part in parts ?? new Change[0])
+		{
+			Dictionary<string, object> other = Object(part.Current);
+			other["data"] = Data(part);
+			evidences.Add(other);
+		}
 		return Detections.Make(
 			judgement.Alert,
 			change.Current.Shown,
 			change.Watch,
-			new[] { evidence },
+			evidences,
 			severity: judgement.Severity,
 			message: message,
 			techniques: judgement.Techniques);
