@@ -92,6 +92,22 @@ def test_what_was_not_read_and_is_there_is_not_deleted() -> None:
     assert compare([file("C:\\a")], [], present=["C:\\a"])["changes"] == []
 
 
+def test_a_change_of_a_value_is_told_with_its_data() -> None:
+    path, long = "HKLM\\a\\v", "x" * 300
+    written = [value(path, sha256=data, data=data) for data in ("old", "new", long)]
+    messages = [
+        compare(before, after)["detections"][0]["message"]
+        for before, after in (([], [written[0]]), ([written[0]], [written[1]]), ([written[0]], [written[2]]))
+    ]
+    assert messages == [
+        f"Registry value {path} is new: 'old'",
+        f"{path} was changed from 'old' to 'new'",
+        f"{path} was changed from 'old' to '{long[:200]}...'",
+    ]
+    # Long and binary data is not recorded.
+    assert compare([], [value(path, data=None)])["detections"][0]["message"] == f"Registry value {path} is new"
+
+
 def test_times_and_attributes_are_shown_in_the_units_of_linux_and_by_name() -> None:
     ticks = (1_764_000_000 + 11_644_473_600) * 10_000_000 + 1
     result = compare([file("C:\\a", mtime=ticks, attributes=0)], [file("C:\\a", mtime=2**63 - 1, attributes=6)])
