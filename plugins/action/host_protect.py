@@ -43,8 +43,9 @@ class ActionModule(SanitizingActionBase):
         known = capabilities.chosen("protect", str(task_vars["ansible_facts"].get("system") or ""))
         wanted = [name for name in chosen if name in known]
         if not wanted:
-            system = task_vars["ansible_facts"].get("system") or "that the host does not name"
-            result["unprotected"].append(f"Nothing can be deployed on the platform {system}.")
+            system = str(task_vars["ansible_facts"].get("system") or "that the host does not name")
+            platform = "Windows" if capabilities.platform_of(system) == "windows" else f"the platform {system}"
+            result["unprotected"].append(f"Nothing can be deployed on {platform}.")
         try:
             for name in wanted:
                 self._deploy(name, task_vars, result)

@@ -18,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.looks import Look
 
 # Ansible's fact ``system`` of a platform, where it is another word.
 _SYSTEMS = {"win32nt": "windows"}
+_UNKNOWN = "This capability does not know "
 # Those that call a role beside its main.yml, by the task file of the same name.
 PLAYBOOKS = ("protect", "learn", "simulate", "respond", "remove_rules", "remove_locks", "remove")
 
@@ -80,6 +81,16 @@ def chosen(playbook: str | None = None, platform: str | None = None) -> list[str
 def platform_of(system: str) -> str:
     """Return the platform that a value of Ansible's fact ``system`` means, whose case does not matter."""
     return _SYSTEMS.get(system.lower(), system.lower())
+
+
+def unknown_platform(system: str) -> str:
+    """Return the reason why a capability does not check a host. system: a value of Ansible's fact ``system``."""
+    return f"{_UNKNOWN}{'Windows' if platform_of(system) == 'windows' else f'the platform {system}'}."
+
+
+def is_unknown_platform(reason: str) -> bool:
+    """Return whether a capability did not check a host because it does not know the platform."""
+    return reason.startswith(_UNKNOWN)
 
 
 def parse(data: t.Any, identifier: str) -> Capability:

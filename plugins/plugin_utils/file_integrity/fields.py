@@ -36,6 +36,20 @@ _WATCH_FIELDS = frozenset(
 _DERIVED_FIELDS = frozenset(("description", "paths", "packages", "types", "check", "exclude"))
 
 
+def check_names(
+    fields: t.Mapping[str, t.Any], known: t.AbstractSet[str], others: t.Mapping[str, str], where: str
+) -> None:
+    """Raise ContentError for a field that watches do not have. others: fields of another platform, and its name."""
+    unknown = sorted(set(fields) - known)
+    if unknown and unknown[0] in others:
+        raise ContentError(
+            f"{where}: '{unknown[0]}' is for {others[unknown[0]]} hosts only; set this watch in the variables of those "
+            "hosts"
+        )
+    if unknown:
+        raise ContentError(f"{where}: '{unknown[0]}' is not a field; there are {', '.join(sorted(known))}")
+
+
 def checked_watch(fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]:
     """Return one watch, checked, with its alert as ``{id, severity}`` for the classification on the target."""
     if not isinstance(fields, t.Mapping):
@@ -46,9 +60,7 @@ def checked_watch(fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]
     if not isinstance(name, str) or not name.strip():
         raise ContentError(f"{where}: name is missing; give the watch one")
     where = f"watch '{name}'"
-    unknown = sorted(set(fields) - _WATCH_FIELDS)
-    if unknown:
-        raise ContentError(f"{where}: '{unknown[0]}' is not a field; there are {', '.join(sorted(_WATCH_FIELDS))}")
+    check_names(fields, _WATCH_FIELDS, dict.fromkeys(("registry", "wmi"), "Windows"), where)
     watch = {**fields, "paths": _globs(fields, "paths", where)}
     if not watch["paths"]:
         raise ContentError(f"{where}: paths is missing; name at least one path")

@@ -105,9 +105,7 @@ def checked_watch(fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]
     if not isinstance(name, str) or not name.strip():
         raise ContentError(f"{where}: name is missing; give the watch one")
     where = f"watch '{name}'"
-    unknown = sorted(set(fields) - _FIELDS)
-    if unknown:
-        raise ContentError(f"{where}: '{unknown[0]}' is not a field; there are {', '.join(sorted(_FIELDS))}")
+    linux_fields.check_names(fields, _FIELDS, dict.fromkeys(("filesystems", "hashes"), "Linux"), where)
     watch = dict(fields)
     for field in ("paths", "registry", "wmi", "exclude", "include", "attributes"):
         if field in fields:

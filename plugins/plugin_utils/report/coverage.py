@@ -231,6 +231,9 @@ def _gap(same: t.Sequence[model.Coverage], known: t.Mapping[tuple[str, str], int
     first = same[0]
     scopes = tuple(dict.fromkeys(entry.scope for entry in same if entry.scope != entry.capability))
     hosts = tuple(dict.fromkeys(entry.host for entry in same))
+    skipped = [(entry.host, subject, why) for entry in same for subject, why in entry.skipped]
+    # Scopes that share what they left out name it once.
+    distinct = tuple(dict.fromkeys(skipped))
     return Gap(
         capability=first.capability,
         scopes=scopes,
@@ -238,6 +241,6 @@ def _gap(same: t.Sequence[model.Coverage], known: t.Mapping[tuple[str, str], int
         status=first.status,
         reason=alike.merged([gap_reason(entry) for entry in same]),
         hosts=hosts,
-        skipped=tuple((entry.host, subject, why) for entry in same for subject, why in entry.skipped)[:samples],
-        skipped_count=sum(entry.skipped_count for entry in same),
+        skipped=distinct[:samples],
+        skipped_count=sum(entry.skipped_count for entry in same) - (len(skipped) - len(distinct)),
     )

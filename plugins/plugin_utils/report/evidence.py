@@ -6,8 +6,8 @@
 Evidence is whatever a capability found worth saying, with names and values that may come from a hostile host. So no
 capability's shape is relied on: an object with ``before`` and ``after`` is a change, wherever it stands, and
 everything else becomes a row named by its path. Only what has one meaning everywhere is written its own way: OCSF's
-fingerprints, its ``*_time`` in milliseconds and its ``*_id`` numbers, and stat(2)'s ``mtime`` and
-``ctime``. A process whose parent is known becomes a tree (``process_tree``).
+fingerprints, its ``*_time`` in milliseconds and its ``*_id`` numbers, and times of files and registry keys in
+nanoseconds. A process whose parent is known becomes a tree (``process_tree``).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown impor
 ROW_LIMIT = 60
 _DEPTH_LIMIT = 8
 _SIDES = ("before", "after")
-# What stat(2) counts in nanoseconds.
-_NANOSECONDS = ("mtime", "ctime")
+# Times of files and registry keys, in nanoseconds since the epoch.
+_NANOSECONDS = ("mtime", "ctime", "created", "last_write")
 _COMMANDS = ("cmd_line", "command_line")
 
 

@@ -15,7 +15,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils import _control, _finding
-from ansible_collections.bulwark.servers.plugins.plugin_utils import benchmark_score
+from ansible_collections.bulwark.servers.plugins.plugin_utils import benchmark_score, capabilities
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
     alike,
     benchmark,
@@ -184,7 +184,9 @@ def _gaps(data: model.ReportData, controls: _Controls) -> t.Iterator[Action]:
     """Yield an action for each reason of a coverage gap, after which the scopes are checked in full."""
     gaps: dict[tuple[str, str, str], list[model.Coverage]] = collections.defaultdict(list)
     for entry in data.coverage:
-        if entry.status != _finding.CHECKED:
+        # Nobody can make a capability know another platform. The coverage and the score have it all the same.
+        is_fixed = entry.whole and capabilities.is_unknown_platform(entry.reason)
+        if entry.status != _finding.CHECKED and not is_fixed:
             reason = coverage.gap_reason(entry)
             gaps[entry.status, entry.capability, alike.without_numbers(reason)].append(entry)
     for (status, capability, _reason), entries in sorted(gaps.items()):

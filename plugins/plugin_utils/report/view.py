@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils import finding_commands
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, finding_commands
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE, STATUSES
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import (
     alike,
@@ -214,14 +214,19 @@ def _issue_item(data: model.ReportData, issue: summary.Issue) -> dict[str, t.Any
 
 def _blind_item(gaps: t.Sequence[coverage.Gap]) -> dict[str, t.Any]:
     hosts = list(dict.fromkeys(host for gap in gaps for host in gap.hosts))
+    # Nobody can make a capability know another platform, so other reasons come first.
+    ordered = sorted(gaps, key=lambda gap: not gap.scopes and capabilities.is_unknown_platform(gap.reason))
+    same: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for gap in ordered:
+        same.setdefault((gap.hosts, gap.reason), []).append(capability_name(gap.capability))
     return {
         "kind": "blind",
         "title": f"{counted(len(hosts), 'host')} {'has' if len(hosts) == 1 else 'have'} a blind spot",
         "reasons": [
-            (capability_name(gap.capability), counted(len(gap.hosts), "host"), visible(gap.reason, 200))
-            for gap in gaps[:3]
+            (listed(names, 3), counted(len(where), "host"), visible(reason, 200))
+            for (where, reason), names in list(same.items())[:3]
         ],
-        "more": len(gaps) - 3,
+        "more": len(same) - 3,
         "hosts": alike.named([visible(host, 80) for host in hosts], 6),
     }
 

@@ -8,7 +8,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.windows import is_windows
-from ansible_collections.bulwark.servers.plugins.plugin_utils.capabilities import Capability, platform_of
+from ansible_collections.bulwark.servers.plugins.plugin_utils.capabilities import (
+    Capability,
+    platform_of,
+    unknown_platform,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.events import Device
 
 # Ansible's name for the system of a Windows host.
@@ -24,4 +28,4 @@ def unknown_to(capability: Capability, system: str | None) -> str | None:
     """Return why a capability cannot look at a system, None where it can. system: None is not known yet."""
     if system is None or platform_of(system) in capability.platforms:
         return None
-    return f"{capability.title}: this capability does not know the platform {system}."
+    return unknown_platform(system)

@@ -92,6 +92,30 @@ def test_what_was_not_read_and_is_there_is_not_deleted() -> None:
     assert compare([file("C:\\a")], [], present=["C:\\a"])["changes"] == []
 
 
+def test_a_change_of_a_value_is_told_with_its_data() -> None:
+    path, long = "HKLM\\a\\v", "x" * 300
+    written = [value(path, sha256=data, data=data) for data in ("old", "new", long)]
+    messages = [
+        compare(before, after)["detections"][0]["message"]
+        for before, after in (([], [written[0]]), ([written[0]], [written[1]]), ([written[0]], [written[2]]))
+    ]
+    assert messages == [
+        f"Registry value {path} is new: 'old'",
+        f"{path} was changed from 'old' to 'new'",
+        f"{path} was changed from 'old' to '{long[:200]}...'",
+    ]
+    # Long and binary data is not recorded.
+    assert compare([], [value(path, data=None)])["detections"][0]["message"] == f"Registry value {path} is new"
+
+
+def test_times_and_attributes_are_shown_in_the_units_of_linux_and_by_name() -> None:
+    ticks = (1_764_000_000 + 11_644_473_600) * 10_000_000 + 1
+    result = compare([file("C:\\a", mtime=ticks, attributes=0)], [file("C:\\a", mtime=2**63 - 1, attributes=6)])
+    data = result["detections"][0]["evidences"][0]["data"]
+    assert data["before"] == {"mtime": 1_764_000_000_000_000_100, "attributes": "None"}
+    assert data["after"] == {"mtime": 2**63 - 1, "attributes": "Hidden, System"}
+
+
 def test_a_name_of_another_case_is_renamed_although_windows_finds_the_old_one() -> None:
     result = compare([file("C:\\a", file_id="7")], [file("C:\\A", file_id="7")], present=["C:\\a"])
     assert kinds(result) == [("renamed", "C:\\A", [])]
@@ -186,7 +210,13 @@ def test_what_is_listed_fits_into_a_result() -> None:
 def test_a_new_directory_speaks_for_those_below_it_and_files_for_themselves() -> None:
     after = [["directory", "C:\\a", {}], ["directory", "C:\\a\\b", {}], file("C:\\a\\b\\f")]
     result = compare([], after)
-    assert sorted(detection["subject"] for detection in result["detections"]) == ["C:\\a", "C:\\a\\b\\f"]
+    folder, inner = sorted(result["detections"], key=lambda detection: str(detection["subject"]))
+    assert (folder["subject"], inner["subject"]) == ("C:\\a", "C:\\a\\b\\f")
+    # Whoever accepts the finding of the topmost one accepts what it speaks for.
+    identities = {change["path"]: change["id"] for change in result["changes"]}
+    shown = [evidence["data"]["change_id"] for evidence in folder["evidences"]]
+    assert shown == [identities["C:\\a"], identities["C:\\a\\b"]]
+    assert len(inner["evidences"]) == 1
 
 
 def test_lines_are_sorted_alike_with_little_memory() -> None:

@@ -12,6 +12,7 @@ import struct
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store.coverage import shows_gone
 
 from tests.support.windows import toolchain
 from tests.unit.windows.driver import Driver, Outcome, call
@@ -232,13 +233,22 @@ def test_accounts_that_are_not_signed_in_are_named(driver: Driver) -> None:
     registry["HKU"]["keys"]["OFFLINE"] = registry["HKU"]["keys"][ACCOUNT]
     same, tool = collected(driver, registry, registry=[f"HKU\\*\\{run}"], attributes=["content"])
     assert same == entries
-    assert [entry["subject"] for entry in tool["skipped"]] == ["HKU\\OFFLINE", "HKU"]
+    subjects = ["registry files", "HKU\\S-1-5-21-1-2-3-1002", "HKU\\S-1-5-21-1-2-3-1002_Classes"]
+    assert [entry["subject"] for entry in tool["skipped"]] == ["HKU\\OFFLINE", *subjects]
     assert sorted(entries) == [f"key HKU\\{ACCOUNT}\\{run}", f"value HKU\\{ACCOUNT}\\{run}\\x"]
-    # All in one, so that a server with many accounts says more than their names.
-    ((subject, reason),) = [(entry["subject"], entry["reason"]) for entry in coverage["skipped"]]
-    assert subject == "HKU"
+    reason = coverage["skipped"][0]["reason"]
     assert "C:\\Users\\bob\\NTUSER.DAT" in reason
     assert "C:\\Users\\Default\\NTUSER.DAT" in reason
+    # What was found with ann, who is signed in, can be resolved; what was found with bob stays.
+    run_path = f"{run}\\x"
+    for hive, is_read in [(ACCOUNT, True), ("S-1-5-21-1-2-3-1002", False), ("S-1-5-21-1-2-3-1002_Classes", False)]:
+        assert shows_gone([{**coverage, "status": "partial"}], coverage["scope"], f"HKU\\{hive}\\{run_path}") is is_read
+    # A server with many accounts names some of them, and leaves the findings of all open.
+    for number in range(20):
+        profiles[f"S-1-5-21-1-2-3-{2000 + number}"] = {}
+    _, many = collected(driver, registry, registry=[f"HKU\\*\\{run}"], attributes=["content"])
+    assert [entry["subject"] for entry in many["skipped"]] == ["HKU\\OFFLINE", "HKU"]
+    assert "and 2 more" in many["skipped"][1]["reason"]
 
 
 def test_a_path_that_is_none_is_refused(driver: Driver) -> None:

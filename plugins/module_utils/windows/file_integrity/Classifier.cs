@@ -143,7 +143,8 @@ public sealed class Classifier
 					? Judgement.Raise(KeyCreated, "low", "Registry key " + shown + " is new")
 					: Own(watch, KeyCreated, 0, "Registry key " + shown + " is new");
 			case EntryKinds.Value:
-				return Own(watch, "registry_value_created", 0, "Registry value " + shown + " is new");
+				return Own(watch, "registry_value_created", 0,
+					"Registry value " + shown + " is new" + (HasData(change.After) ? ": " + change.After.Quoted() : ""));
 			default:
 				return Own(watch, "fim_file_created", 0, shown + " is new");
 		}
@@ -166,7 +167,10 @@ public sealed class Classifier
 			|| (isRegistry && names.Contains("type")) || names.Contains("signature"))
 		{
 			string alert = isRegistry ? "registry_value_modified" : "fim_file_modified";
-			return Own(watch, alert, 1, shown + " was changed: " + what);
+			string sentence = shown + " was changed: " + what;
+			if (isRegistry && HasData(change.Before) && HasData(change.After))
+				sentence = shown + " was changed from " + change.Before.Quoted() + " to " + change.After.Quoted();
+			return Own(watch, alert, 1, sentence);
 		}
 		if (names.Contains("owner") || names.Contains("dacl"))
 		{
@@ -175,6 +179,11 @@ public sealed class Classifier
 		}
 		string metadata = isRegistry ? "registry_value_modified" : "fim_metadata_changed";
 		return Judgement.Raise(metadata, "low", shown + " was changed: " + what);
+	}
+
+	private static bool HasData(Entry entry)
+	{
+		return entry.Text("data") != null;
 	}
 
 	private static Judgement Own(Watch watch, string generic, int column, string message)

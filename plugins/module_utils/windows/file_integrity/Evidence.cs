@@ -4,6 +4,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.IO;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Evidence
 {
@@ -37,8 +38,12 @@ public static class Evidence
 		{ "REG_SZ", 10 },
 	};
 
-	/// <summary>Return the detection of a change that is an alert. below: how much else is new below it.</summary>
-	public static Dictionary<string, object> ChangeDetection(Change change, Judgement judgement, long below)
+	/// <summary>
+	/// Return the detection of a change that is an alert. below: how much else is new below it. parts: what of that
+	/// has no detection of its own, and is accepted with it; null for nothing.
+	/// </summary>
+	public static Dictionary<string, object> ChangeDetection(
+		Change change, Judgement judgement, long below, IList<Change> parts)
 	{
 		Dictionary<string, object> data = Data(change);
 		string message = judgement.Message;
@@ -51,11 +56,18 @@ public static class Evidence
 			data[item.Key] = item.Value;
 		Dictionary<string, object> evidence = Object(change.Current);
 		evidence["data"] = data;
+		List<Dictionary<string, object>> evidences = new List<Dictionary<string, object>> { evidence };
+		foreach (Change part in parts ?? new Change[0])
+		{
+			Dictionary<string, object> other = Object(part.Current);
+			other["data"] = Data(part);
+			evidences.Add(other);
+		}
 		return Detections.Make(
 			judgement.Alert,
 			change.Current.Shown,
 			change.Watch,
-			new[] { evidence },
+			evidences,
 			severity: judgement.Severity,
 			message: message,
 			techniques: judgement.Techniques);
@@ -149,9 +161,25 @@ public static class Evidence
 		{
 			bool isContent = attribute.Key == "sha256" || attribute.Key == "data";
 			if (all || names.Contains(isContent ? Attributes.Content : attribute.Key))
-				side[attribute.Key] = Shown(attribute.Value, entry.IsRegistry);
+				side[attribute.Key] = SideValue(attribute.Key, attribute.Value, entry.IsRegistry);
 		}
 		return side;
+	}
+
+	// Times in nanoseconds since 1970, as Linux hosts have them, and the bits of the attributes by name.
+	private static object SideValue(string name, object value, bool isShown)
+	{
+		if (!(value is long))
+			return Shown(value, isShown);
+		long number = (long)value;
+		if (name == "mtime" || name == "created" || name == "last_write")
+		{
+			long ticks = Math.Max(number, 0) - EpochMilliseconds * 10000;
+			return ticks > long.MaxValue / 100 ? long.MaxValue : ticks * 100;
+		}
+		if (name == "attributes")
+			return number == 0 ? "None" : ((FileAttributes)number).ToString();
+		return value;
 	}
 
 	private static Dictionary<string, object> Data(Change change)

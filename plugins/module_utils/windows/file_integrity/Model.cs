@@ -40,6 +40,9 @@ public sealed class Entry
 	/// <summary>JSON values by name. An attribute that is not known is missing and is never compared.</summary>
 	public readonly Dictionary<string, object> Attributes;
 
+	// Characters of data in a message.
+	private const int QuotedData = 200;
+
 	public Entry(string kind, string path, Dictionary<string, object> attributes)
 	{
 		Kind = kind;
@@ -52,6 +55,15 @@ public sealed class Entry
 	{
 		object value;
 		return Attributes.TryGetValue(name, out value) ? value as string : null;
+	}
+
+	/// <summary>The data of a value in quotation marks, or its type and size where the data is not recorded.</summary>
+	public string Quoted()
+	{
+		string data = Text("data");
+		if (data == null)
+			return (Text("type") ?? "data") + " of " + (Number("size") ?? 0) + " bytes";
+		return "'" + (data.Length <= QuotedData ? data : data.Substring(0, QuotedData) + "...") + "'";
 	}
 
 	/// <summary>Return a number, null where it is not known.</summary>

@@ -24,6 +24,7 @@ public sealed class RegistryCollector : ICollector, IDisposable
 	public const int LargestWatch = 500000;
 
 	private const int NamedHives = 20;
+	private const string NotSignedIn = "this account is not signed in";
 
 	private readonly IRegistry _registry;
 	private readonly int _limit;
@@ -94,12 +95,22 @@ public sealed class RegistryCollector : ICollector, IDisposable
 			string profile = hive.Profile.Length > 0 ? hive.Profile : hive.Sid;
 			files.Add(Printable.ShowPath((profile.Length > 0 ? profile : "the default profile") + @"\NTUSER.DAT"));
 		}
-		if (files.Count > 0)
+		if (files.Count == 0)
+			return;
+		string more = files.Count > NamedHives ? " and " + (files.Count - NamedHives) + " more" : "";
+		// No finding in a hive that was not read is resolved. Those of loaded hives are, unless the coverage has
+		// no room for the names of the others.
+		bool isListed = files.Count <= NamedHives;
+		coverage.Skip(isListed ? "registry files" : UserHives.Subject, "registry files of accounts that are not " +
+			"signed in, and of the default profile, are not loaded and were not read (" + files.Count + "): " +
+			string.Join(", ", files.GetRange(0, Math.Min(files.Count, NamedHives)).ToArray()) + more);
+		foreach (UnloadedHive hive in _unloaded)
 		{
-			string more = files.Count > NamedHives ? " and " + (files.Count - NamedHives) + " more" : "";
-			coverage.Skip(UserHives.Subject, "registry files of accounts that are not signed in, and of the " +
-				"default profile, are not loaded and were not read (" + files.Count + "): " + string.Join(
-					", ", files.GetRange(0, Math.Min(files.Count, NamedHives)).ToArray()) + more);
+			if (!isListed || hive.Sid.Length == 0)
+				continue;
+			string path = Printable.ShowPath(UserHives.Subject + "\\" + hive.Sid);
+			coverage.Skip(path, NotSignedIn);
+			coverage.Skip(path + "_Classes", NotSignedIn);
 		}
 	}
 

@@ -26,7 +26,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 /// <summary>Says what changes of the registry mean, and what is wrong in it on the first look.</summary>
 public sealed class RegistryJudge : IJudge
 {
-	private const int LongestData = 200;
 
 	private const RegexOptions Options = RegexOptions.IgnoreCase | RegexOptions.CultureInvariant;
 
@@ -171,14 +170,14 @@ public sealed class RegistryJudge : IJudge
 	private static Judgement Written(Change change, RegistryPlace place)
 	{
 		string path = change.Current.Shown;
-		string now = Data(change.After);
+		string now = change.After.Quoted();
 		string sentence;
 		if (change.Before == null || change.Before.Kind != EntryKinds.Value)
 			sentence = path + " was added with " + now;
 		else if (Array.IndexOf(change.Attributes, "content") < 0)
 			sentence = path + " was changed (" + string.Join(", ", change.Attributes) + ")";
 		else
-			sentence = path + " was changed from " + Data(change.Before) + " to " + now;
+			sentence = path + " was changed from " + change.Before.Quoted() + " to " + now;
 		Match addition = change.Kind == ChangeKinds.Created ? Additions.Match(change.Path) : Match.Empty;
 		string severity = !addition.Success ? place.Severity : addition.Groups["filter"].Success ? "medium" : "low";
 		return Judgement.Raise(place.Alert, severity, sentence + ": it " + place.Effect, place.Techniques);
@@ -195,7 +194,7 @@ public sealed class RegistryJudge : IJudge
 			return Judgement.Raise(RegistryFirstLook.HiddenTask, "high", message, "T1053.005", "T1564");
 		}
 		bool defends = place.Alert == RegistryPlaces.Defence || place.Alert == RegistryPlaces.Authentication;
-		string effect = Data(change.Before) + " " + place.Effect;
+		string effect = change.Before.Quoted() + " " + place.Effect;
 		string severity = defends ? place.Severity : "low";
 		return Judgement.Raise(place.Alert, severity, path + " was deleted: before, " + effect, place.Techniques);
 	}
@@ -203,14 +202,6 @@ public sealed class RegistryJudge : IJudge
 	private static bool Is(string text, string other)
 	{
 		return string.Equals(text, other, StringComparison.OrdinalIgnoreCase);
-	}
-
-	private static string Data(Entry entry)
-	{
-		string data = entry.Text("data");
-		if (data == null)
-			return (entry.Text("type") ?? "data") + " of " + (entry.Number("size") ?? 0) + " bytes";
-		return "'" + (data.Length <= LongestData ? data : data.Substring(0, LongestData) + "...") + "'";
 	}
 }
 

@@ -39,6 +39,9 @@ public sealed class Review
 
 	private const int ShownPaths = 10;
 
+	// A finding lists so many of those that it speaks for.
+	private const int MostParts = 20;
+
 	private readonly Classifier _classifier;
 	private readonly int _limit;
 	private readonly Action<Change, Judgement> _consider;
@@ -110,7 +113,7 @@ public sealed class Review
 		List<KeyValuePair<int, Reviewed>> sizes = new List<KeyValuePair<int, Reviewed>>();
 		foreach (Reviewed reviewed in _listed)
 		{
-			int size = Json.Write(Evidence.ChangeDetection(reviewed.Change, reviewed.Judgement, 0)).Length;
+			int size = Json.Write(Evidence.ChangeDetection(reviewed.Change, reviewed.Judgement, 0, null)).Length;
 			sizes.Add(new KeyValuePair<int, Reviewed>(size, reviewed));
 			characters += size;
 		}
@@ -137,15 +140,29 @@ public sealed class Review
 				tops.Add(Key(reviewed.Change, reviewed.Change.Path));
 		}
 		Dictionary<string, long> below = Below(tops);
+		List<Reviewed> own = new List<Reviewed>();
+		Dictionary<string, List<Change>> parts = new Dictionary<string, List<Change>>();
 		foreach (Reviewed reviewed in _listed)
 		{
 			string top = IsPart(reviewed) ? Top(tops, reviewed.Change) : null;
 			if (top == null)
 			{
-				long count;
-				below.TryGetValue(Key(reviewed.Change, reviewed.Change.Path), out count);
-				detections.Add(Evidence.ChangeDetection(reviewed.Change, reviewed.Judgement, count));
+				own.Add(reviewed);
+				continue;
 			}
+			if (!parts.ContainsKey(top))
+				parts[top] = new List<Change>();
+			if (parts[top].Count < MostParts)
+				parts[top].Add(reviewed.Change);
+		}
+		foreach (Reviewed reviewed in own)
+		{
+			string path = Key(reviewed.Change, reviewed.Change.Path);
+			long count;
+			List<Change> folded;
+			below.TryGetValue(path, out count);
+			parts.TryGetValue(path, out folded);
+			detections.Add(Evidence.ChangeDetection(reviewed.Change, reviewed.Judgement, count, folded));
 		}
 		foreach (KeyValuePair<string, long> omitted in Omitted())
 		{

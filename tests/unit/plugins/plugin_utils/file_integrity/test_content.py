@@ -142,6 +142,7 @@ def test_disabling_is_fine_where_there_are_no_defaults() -> None:
         ({"paths": ["/a"]}, "watches, item 1: name is missing"),
         ("shop", "item 1: 'shop' is not a watch; write one as in {name: shop, paths: [/srv/shop]}"),
         ({"name": "shop"}, "watch 'shop': paths is missing"),
+        ({**SHOP, "registry": ["HKLM\\X"]}, "watch 'shop': 'registry' is for Windows hosts only; set this watch in"),
         ({**SHOP, "path": "/a"}, "watch 'shop': 'path' is not a field; there are alert, "),
         ({**SHOP, "paths": ["srv"]}, "watch 'shop': paths: 'srv' is not absolute"),
         ({**SHOP, "paths": ["/srv/../etc"]}, "watch 'shop': paths: '/srv/../etc' has the component '..'"),

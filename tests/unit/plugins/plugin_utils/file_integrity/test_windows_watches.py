@@ -114,7 +114,8 @@ def test_users_add_and_disable_watches() -> None:
             for namespace in ("cimv2", "\\\\.\\root\\cimv2", "root/cimv2", "root\\", "rooted", "root:x")
         ),
         ({"name": "x", "paths": ["C:\\X"], "attributes": ["inode"]}, "'inode' is not one of"),
-        ({"name": "x", "paths": ["C:\\X"], "hashes": ["sha1"]}, "'hashes' is not a field"),
+        ({"name": "x", "paths": ["C:\\X"], "hashes": ["sha1"]}, "'hashes' is for Linux hosts only"),
+        ({"name": "x", "path": ["C:\\X"]}, "'path' is not a field"),
         ({"name": "x", "paths": ["C:\\X"], "alert": "nothing"}, "'nothing' is not an alert"),
         ({"name": "x", "paths": ["C:\\X"], "recurse": -2}, "not a number of levels"),
         ({"name": "x", "paths": ["C:\\X"], "category": "y"}, "category 'y'"),

@@ -63,6 +63,16 @@ def test_a_gap_names_every_host_with_the_same_reason() -> None:
     )
 
 
+def test_what_several_scopes_left_out_is_named_once() -> None:
+    entries = [
+        entry("a", "fim", scope, "partial", skipped=(("HKU", "Not signed in."),), skipped_count=2)
+        for scope in ("run_keys", "winlogon")
+    ]
+    (gap,) = coverage.gaps(entries, coverage.matrix(entries))
+    assert (gap.scopes, gap.skipped) == (("run_keys", "winlogon"), (("a", "HKU", "Not signed in."),))
+    assert gap.skipped_count == 3
+
+
 def test_the_same_reason_in_each_host_s_words_is_one_gap() -> None:
     entries = [
         entry(

@@ -50,8 +50,9 @@ def test_a_word_before_alone_is_no_change() -> None:
 
 
 def test_times_of_files_are_exact() -> None:
-    found = of({"data": {"before": {"mtime": 1_764_000_000_000_000_001}, "after": {"mtime": 10**30}}})
-    assert found.changes == [("mtime", "2025-11-24 16:00:00.000000001 UTC", "unknown UTC")]
+    for name in ("mtime", "created", "last_write"):
+        found = of({"data": {"before": {name: 1_764_000_000_000_000_001}, "after": {name: 10**30}}})
+        assert found.changes == [(name.replace("_", " "), "2025-11-24 16:00:00.000000001 UTC", "unknown UTC")]
 
 
 def test_a_change_keeps_what_stands_beside_it() -> None:

@@ -9,6 +9,7 @@ import dataclasses
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.host import FLEET
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import coverage, gains, model, summary
 from hypothesis import given, settings
@@ -102,6 +103,19 @@ def test_closing_a_gap_brings_its_scopes_and_whole_hosts() -> None:
     assert by_gap["file_integrity", "Permission denied."].gain == pytest.approx(50 / 3 / 4)
     assert by_gap["file_integrity", coverage.NEVER_REASON].hosts == ("web2",)
     assert by_gap["audit", coverage.NEVER_REASON].gain == pytest.approx(25)
+
+
+def test_a_platform_that_a_capability_does_not_know_is_nothing_to_do() -> None:
+    reason = capabilities.unknown_platform("Win32NT")
+    entries = (
+        samples.coverage(),
+        samples.coverage(host="win1", scope="file_integrity", status="not_checked", reason=reason),
+        # What a module says of one scope is no such thing.
+        samples.coverage(host="win1", capability="audit", scope="log", status="not_checked", reason=reason),
+        samples.coverage(capability="audit", scope="log"),
+    )
+    actions = gains.actions(samples.data(coverage=entries))
+    assert [(action.capability, action.reason) for action in actions] == [("audit", reason)]
 
 
 def test_a_control_that_passes_brings_the_score_of_its_benchmark() -> None:

@@ -15,6 +15,7 @@ import typing as t
 import zlib
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import benchmark_data, model, page
 
 from tests.unit.plugins.plugin_utils.report import benchmark_samples, samples
@@ -189,6 +190,21 @@ def test_a_page_without_findings_tells_the_truth(data: model.ReportData, words: 
         assert sentence in text
     assert text.count("Nothing was found") <= 1
     assert not re.search(r"all (is )?(clean|clear|good|safe)|no (problems|threats)", text, re.IGNORECASE)
+
+
+def test_what_can_be_mended_comes_before_capabilities_that_do_not_know_windows() -> None:
+    unknown = capabilities.unknown_platform("Win32NT")
+    entries = [
+        samples.coverage(host=f"win{number}", capability=name, scope=name, status="not_checked", reason=unknown)
+        for number in range(2)
+        for name in ("app_control", "audit", "docker_hardening", "edr")
+    ]
+    entries.append(samples.coverage(host="win0", scope="ssh", status="not_checked", reason="No root."))
+    entries.append(samples.coverage(host="win1", scope="ssh"))
+    text = rendered(samples.data(coverage=tuple(entries))).text
+    spots = text[text.index("have a blind spot") : text.index("Show the coverage")]
+    assert spots.count(unknown) == 1
+    assert spots.index("No root.") < spots.index("and 1 more on 2 hosts")
 
 
 def test_what_packages_explain_is_listed_folded_away() -> None:
