@@ -389,6 +389,18 @@ def test_damaged_structures(program: compiler.Program) -> None:
     assert len(_run(program, *cases)) == len(cases)
 
 
+def test_numbers_in_programs_lead_nowhere(program: compiler.Program) -> None:
+    """Each number of a program as the highest ones: an account may write such a file where it is watched."""
+    whole = _executable("Contoso Ltd.", (1, 2, 3, 4))
+    numbers = (0x7FFFFFFF, 0x7FFFFFF0, 0x80000000, 0xFFFFFFFF, 0xFFFFFFF4)
+    cases = []
+    for offset in range(0, min(len(whole), 1600) - 4, 4):
+        for number in numbers:
+            data = whole[:offset] + struct.pack("<I", number) + whole[offset + 4 :]
+            cases.append({"do": "program", "data": base64.b64encode(data).decode()})
+    assert len(_run(program, *cases)) == len(cases)
+
+
 def test_version_information(program: compiler.Program) -> None:
     """Company and version are read from the resources; what is no program has none."""
     executable = base64.b64encode(_executable("Contoso Ltd.", (10, 0, 19041, 1))).decode()
