@@ -518,6 +518,19 @@ def test_what_changes_mean(driver: Driver) -> None:
     )
 
 
+def test_a_program_that_only_a_variable_names_ends_nothing(driver: Driver) -> None:
+    path = f"HKU\\{ACCOUNT}\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run\\x"
+    texts = ["Windows_NT", "%OS%", "%OS%\\", '"', "", ".", "C:\\..", 'C:\\a"b.exe', "x Windows_NT", "%OS%%OS%"]
+    pairs = [(before, now) for before in texts for now in texts if before != now]
+    outcomes = driver.run(
+        [
+            call("RegistryScript.JudgeChange", {}, "modified", value(path, before), value(path, now), 0)
+            for before, now in pairs
+        ]
+    )
+    assert {verdict(outcome) for outcome in outcomes} == {("persistence_run_key", "medium")}
+
+
 def test_what_an_ordinary_day_brings_is_explained_or_claimed(driver: Driver) -> None:
     hive = f"HKU\\{ACCOUNT}"
     run = f"{hive}\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run"
