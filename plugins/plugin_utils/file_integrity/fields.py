@@ -18,6 +18,9 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown impor
 CAPABILITY = "file_integrity"
 FILE_SYSTEMS = ("local", "all")
 
+# A module for Windows takes numbers of 32 bits.
+_MOST_LEVELS = 2**31 - 1
+
 _TYPES = (
     model.FILE,
     model.DIRECTORY,
@@ -46,7 +49,7 @@ def checked_watch(fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]
     if not isinstance(name, str) or not name.strip():
         raise ContentError(f"{where}: name is missing; give the watch one")
     where = f"watch '{name}'"
-    unknown = sorted(set(fields) - _WATCH_FIELDS)
+    unknown = sorted(str(field) for field in set(fields) - _WATCH_FIELDS)
     if unknown:
         raise ContentError(f"{where}: '{unknown[0]}' is not a field; there are {', '.join(sorted(_WATCH_FIELDS))}")
     watch = {**fields, "paths": _globs(fields, "paths", where)}
@@ -92,9 +95,9 @@ def levels_of(value: t.Any, where: str) -> int:
     """Return a number of levels; raise ContentError."""
     try:
         levels = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         levels = -2
-    if levels < -1 or isinstance(value, bool):
+    if not -1 <= levels <= _MOST_LEVELS or isinstance(value, bool):
         raise ContentError(f"{where}: recurse '{value}' is not a number of levels; use -1 for all, or 0 and more")
     return levels
 

@@ -105,7 +105,7 @@ def checked_watch(fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]
     if not isinstance(name, str) or not name.strip():
         raise ContentError(f"{where}: name is missing; give the watch one")
     where = f"watch '{name}'"
-    unknown = sorted(set(fields) - _FIELDS)
+    unknown = sorted(str(field) for field in set(fields) - _FIELDS)
     if unknown:
         raise ContentError(f"{where}: '{unknown[0]}' is not a field; there are {', '.join(sorted(_FIELDS))}")
     watch = dict(fields)
@@ -135,11 +135,26 @@ def _check_places(watch: t.Mapping[str, t.Any], where: str) -> None:
             raise ContentError(
                 f"{where}: wmi '{visible(namespace, 200)}' is not a namespace; write root\\subscription or root\\*"
             )
+    for glob in watch.get("exclude", ()):
+        _check_exclusion(glob, where)
     for attribute in watch.get("attributes", ()):
         if attribute not in ATTRIBUTES:
             raise ContentError(f"{where}: attributes: '{attribute}' is not one of {', '.join(ATTRIBUTES)}")
     if watch.get("category", "other") not in CATEGORIES:
         raise ContentError(f"{where}: category '{watch['category']}' is not one of {', '.join(CATEGORIES)}")
+
+
+def _check_exclusion(glob: str, where: str) -> None:
+    # PathPattern.cs and RegistryPattern.cs tell them apart likewise; one name matches at every level.
+    if not re.search(r"[\\/]", glob) or glob.upper().startswith("WMI\\"):
+        return
+    if glob.upper().startswith("HK"):
+        _check_key(glob, where)
+    elif not re.match(r"[A-Za-z]:[\\/]|%[^%]+%", glob):
+        raise ContentError(
+            f"{where}: exclude '{visible(glob, 200)}' is no path, key or name of Windows; write C:\\PATH, HKLM\\KEY or one"
+            " name"
+        )
 
 
 def _check_key(key: str, where: str) -> None:
