@@ -152,8 +152,8 @@ def _check_exclusion(glob: str, where: str) -> None:
         _check_key(glob, where)
     elif not re.match(r"[A-Za-z]:[\\/]|%[^%]+%", glob):
         raise ContentError(
-            f"{where}: exclude '{visible(glob, 200)}' is no path, key or name of Windows; write C:\\PATH, HKLM\\KEY or one"
-            " name"
+            f"{where}: exclude '{visible(glob, 200)}' is no path, key or name of Windows; write"
+            " C:\\PATH, HKLM\\KEY or one name"
         )
 
 

@@ -684,10 +684,10 @@ def test_a_new_task_or_service_is_told_with_what_it_runs_and_no_more(driver: Dri
     added = [key(task), key(node), run, key(service), image, loaded, *parts]
     detections = driver.call("RegistryScript.Detections", {}, [], added)["detections"]
     assert sorted(detection["subject"] for detection in detections) == sorted(
-        entry["path"] for entry in (key(task), key(node), run, key(service), image, loaded)
+        [f"{task}\\", f"{node}\\", run["path"], f"{service}\\", image["path"], loaded["path"]]
     )
     below = {detection["subject"]: detection["evidences"][0]["data"].get("below") for detection in detections}
-    assert (below[task], below[node], below[service]) == (5, 3, 8)
+    assert [below[f"{path}\\"] for path in (task, node, service)] == [5, 3, 8]
     # The same values in a key that was there are findings.
     detections = driver.call("RegistryScript.Detections", {}, [], parts)["detections"]
     assert len([detection for detection in detections if "\\Services\\" not in detection["subject"]]) == 7
@@ -696,6 +696,15 @@ def test_a_new_task_or_service_is_told_with_what_it_runs_and_no_more(driver: Dri
     absent = {"keys": {task: False, node: False}}
     detections = driver.call("RegistryScript.Detections", absent, gone, [])["detections"]
     assert {detection["subject"] for detection in detections if "TaskCache\\Tasks" in detection["subject"]} == {task}
+
+
+def test_a_key_and_a_value_of_one_path_are_two_findings(driver: Driver) -> None:
+    """A key that somebody suppressed or accepted does so for no value beside it."""
+    both = [key(f"{RUN}\\x"), value(f"{RUN}\\x", r"C:\x.exe")]
+    for before, after in (([], both), (both, [])):
+        detections = driver.call("RegistryScript.Detections", {}, before, after)["detections"]
+        assert len({(detection["alert"], detection["subject"]) for detection in detections}) == 2
+        assert len({detection["evidences"][0]["data"]["change_id"] for detection in detections}) == 2
 
 
 def test_hives_are_known_by_the_lines_of_the_baseline(driver: Driver) -> None:

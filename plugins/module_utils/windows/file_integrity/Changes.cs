@@ -120,7 +120,7 @@ public sealed class Changes
 	{
 		List<object> identity = new List<object>();
 		identity.Add(change.Kind);
-		identity.Add(change.Path);
+		identity.Add(change.Current.Kind == EntryKinds.Key ? change.Path + "\\" : change.Path);
 		identity.Add(change.Before == null ? null : change.Before.Path);
 		identity.Add(Attributes.State(change.After));
 		using (SHA256 hash = SHA256.Create())

@@ -53,7 +53,7 @@ public static class Evidence
 		evidence["data"] = data;
 		return Detections.Make(
 			judgement.Alert,
-			change.Current.Shown,
+			change.Current.Subject,
 			change.Watch,
 			new[] { evidence },
 			severity: judgement.Severity,

@@ -71,6 +71,12 @@ public sealed class Entry
 		}
 	}
 
+	/// <summary>What a finding is about. A key ends with a backslash: a value can have its path.</summary>
+	public string Subject
+	{
+		get { return Kind == EntryKinds.Key ? Shown + "\\" : Shown; }
+	}
+
 	/// <summary>Escape what is not escaped yet.</summary>
 	public static string Again(string shown)
 	{
