@@ -695,7 +695,8 @@ def test_a_new_task_or_service_is_told_with_what_it_runs_and_no_more(driver: Dri
     gone = [key(task), *parts, run]
     absent = {"keys": {task: False, node: False}}
     detections = driver.call("RegistryScript.Detections", absent, gone, [])["detections"]
-    assert {detection["subject"] for detection in detections if "TaskCache\\Tasks" in detection["subject"]} == {task}
+    subjects = {detection["subject"] for detection in detections}
+    assert {subject for subject in subjects if "TaskCache\\Tasks" in subject} == {f"{task}\\"}
 
 
 def test_a_key_and_a_value_of_one_path_are_two_findings(driver: Driver) -> None:
