@@ -341,6 +341,15 @@ def test_paths_of_profiles(program: compiler.Program) -> None:
     assert {r"\\server\carol\f", r"%NoSuch%\f"} <= subjects
 
 
+def test_an_exclusion_that_is_no_path_of_this_host_leaves_out_nothing(program: compiler.Program) -> None:
+    """As of an account whose profile is on a server: another exclusion stays one."""
+    node: Node = {"name": "a.txt", "content": "a"}
+    exclude = ["%UserProfile%\\Temp", "C:\\Watched\\b.txt", "WMI\\root\\x", "HKLM\\X"]
+    collected = _collect(program, node, {"name": "b.txt", "content": "b"}, exclude=exclude, profiles=[r"\\server\ann"])
+    assert [path for path in collected.entries if path.endswith(".txt")] == [r"C:\Watched\a.txt"]
+    assert "is on the network" in collected.skipped["exclude"]
+
+
 def test_patterns(program: compiler.Program) -> None:
     """Globs cover what they name and all below it; what is no path of a local disk is refused with a sentence."""
     covering = [

@@ -745,3 +745,9 @@ def test_no_path_of_the_registry_leads_to_another_host(driver: Driver) -> None:
     assert driver.call("RegistryScript.Opened", remote) == []
     # Nothing behind a link is opened, which could lead there.
     assert driver.call("RegistryScript.Opened", [r"C:\link\x.exe"]) == ["C:\\", "link"] * 3
+
+
+def test_no_program_that_an_account_names_is_read_for_hours_or_from_a_cloud(driver: Driver) -> None:
+    sizes = [(1 << 30, 0x20, 1), ((1 << 30) + 1, 0x20, 0), (1 << 40, 0x220, 0), (1000, 0x400020, 0)]
+    calls = [call("RegistryScript.SignerReads", size, attributes) for size, attributes, _reads in sizes]
+    assert [outcome.result for outcome in driver.run(calls)] == [reads for *_rest, reads in sizes]
