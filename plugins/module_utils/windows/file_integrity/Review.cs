@@ -118,11 +118,13 @@ public sealed class Review
 		{
 			return other.Key.CompareTo(one.Key);
 		});
+		HashSet<Reviewed> left = new HashSet<Reviewed>();
 		for (int index = 0; characters > MostCharacters; index++)
 		{
 			characters -= sizes[index].Key;
-			_listed.Remove(sizes[index].Value);
+			left.Add(sizes[index].Value);
 		}
+		_listed.RemoveAll(left.Contains);
 	}
 
 	/// <summary>Return a detection for each listed change, and one for each watch of which some are not.</summary>
