@@ -607,6 +607,26 @@ def test_an_account_that_fills_its_hive_hides_nothing_of_others(driver: Driver) 
     assert any("the account has more than 100" in entry["reason"] for entry in coverage["skipped"])
 
 
+def test_one_key_of_an_account_is_read_within_its_share(driver: Driver) -> None:
+    """Values in one key count, too: of more, and of what does not fit into memory, the coverage says it."""
+    run = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Run"
+    registry = tree(f"HKU\\{ACCOUNT}\\{run}", {"values": [[f"v{n}", 1, text("x")] for n in range(300)]})
+    registry["HKU"]["keys"]["S-1-5-21-9-9-9-9"] = tree(run, {"values": [["other", 1, text("x")]]})["SOFTWARE"]
+    registry["HKU"]["keys"]["S-1-5-21-9-9-9-9"] = {"keys": {"SOFTWARE": registry["HKU"]["keys"]["S-1-5-21-9-9-9-9"]}}
+    entries, coverage = collected(driver, registry, registry=[f"HKU\\*\\{run}"], limit=1000, attributes=["type"])
+    assert f"value HKU\\S-1-5-21-9-9-9-9\\{run}\\other" in entries
+    assert len(entries) < 110
+    assert any("only 100 of its 300 values were read" in entry["reason"] for entry in coverage["skipped"])
+
+    blob = bytes(70_000)
+    data = base64.b64encode(blob).decode()
+    large = tree(RUN, {"values": [[f"{n}{'x' * 16_000}", 3, data if n == 0 else ""] for n in range(2200)]})
+    entries, coverage = collected(driver, large, registry=[RUN], limit=10_000, attributes=["content"])
+    assert 2000 < len(entries) < 2150
+    assert entries[f"value {RUN}\\0{'x' * 16_000}"] == {"sha256": hashlib.sha256(blob).hexdigest()}
+    assert any("of its 2200 values were read" in entry["reason"] for entry in coverage["skipped"])
+
+
 def test_a_damaged_descriptor_is_no_crash(driver: Driver) -> None:
     whole = base64.b64decode(descriptor(ADMINISTRATORS, [(0, 0, 0x20019, USERS), (5, 0, 1, USERS)]))
     damaged = [whole[:length] for length in range(len(whole))]

@@ -73,6 +73,7 @@ public sealed class RegistryCollector : ICollector, IDisposable
 	public void Dispose()
 	{
 		_entries.Dispose();
+		_reader.Dispose();
 	}
 
 	private static bool IsForEveryUser(RegistryPattern pattern)
@@ -326,9 +327,9 @@ public sealed class KeyEntries : IDisposable
 			return new Entry(EntryKinds.Value, path, attributes);
 		}
 		Add(attributes, watch, "size", value.Size);
-		if (value.Data != null && watch.Records("sha256"))
+		if ((value.Data != null || value.Sha256 != null) && watch.Records("sha256"))
 		{
-			attributes["sha256"] = _data.Digest(value.Data);
+			attributes["sha256"] = value.Sha256 ?? _data.Digest(value.Data);
 			string text = RegistryData.Show(value.Name, value.Type, value.Data);
 			if (isOfTask && value.Name.Equals("Actions", StringComparison.OrdinalIgnoreCase))
 			{
@@ -341,6 +342,14 @@ public sealed class KeyEntries : IDisposable
 				attributes["data"] = text;
 		}
 		return new Entry(EntryKinds.Value, path, attributes);
+	}
+
+	/// <summary>Return the SHA-256 of a text as it is, also of half a surrogate pair.</summary>
+	public string Digest(string text)
+	{
+		byte[] bytes = new byte[2 * text.Length];
+		Buffer.BlockCopy(text.ToCharArray(), 0, bytes, 0, bytes.Length);
+		return _data.Digest(bytes);
 	}
 
 	public void Dispose()
@@ -360,6 +369,9 @@ public sealed class RegistryWalk
 {
 	// The largest part of the limit that one of them gets.
 	private const int Hives = 10;
+
+	// Of longer paths the digest is kept: names of an account may have 16,383 characters.
+	private const int LongestIdentity = 300;
 
 	private readonly RegistryKeyReader _reader;
 	private readonly KeyEntries _entries;
@@ -435,7 +447,7 @@ public sealed class RegistryWalk
 			Walk(key, path, _watch.Recurse);
 			return;
 		}
-		KeyContent content = _reader.Read(key, false, true, false);
+		KeyContent content = _reader.Read(key, false, true, false, _limit);
 		Report(content, path);
 		foreach (RegistryValue value in content.Values)
 		{
@@ -447,7 +459,7 @@ public sealed class RegistryWalk
 	/// <summary>Return the names of the subkeys of a key; what cannot be read is a skip.</summary>
 	public IList<string> Subkeys(IRegistryKey key, string path)
 	{
-		KeyContent content = _reader.Read(key, false, false, true);
+		KeyContent content = _reader.Read(key, false, false, true, _limit);
 		Report(content, path);
 		return content.Subkeys;
 	}
@@ -455,13 +467,13 @@ public sealed class RegistryWalk
 	/// <summary>Return the target of a link, null when the key is none.</summary>
 	public string LinkTarget(IRegistryKey key)
 	{
-		return _reader.Read(key, false, true, false).Link;
+		return _reader.Read(key, false, true, false, _limit).Link;
 	}
 
 	/// <summary>Record a link that is in the way of a watched path.</summary>
 	public void Link(IRegistryKey key, string path)
 	{
-		Emit(_entries.OfKey(path, _reader.Read(key, _withSecurity, true, false), _watch), EntryKinds.Key);
+		Emit(_entries.OfKey(path, _reader.Read(key, _withSecurity, true, false, _limit), _watch), EntryKinds.Key);
 	}
 
 	private void Walk(IRegistryKey key, string path, int levels)
@@ -471,7 +483,7 @@ public sealed class RegistryWalk
 			LeaveOnce(path);
 			return;
 		}
-		KeyContent content = _reader.Read(key, _withSecurity, true, levels != 0);
+		KeyContent content = _reader.Read(key, _withSecurity, true, levels != 0, _most - _emitted.Count);
 		if (content.IsGone)
 			return;
 		Report(content, path);
@@ -516,7 +528,7 @@ public sealed class RegistryWalk
 		if (!Glob.IsListed(_watch.Include, RegistryPattern.Shown(value.Name)) || _exclusions.Value(key, value.Name))
 			return;
 		Entry entry = _entries.OfValue(RegistryPattern.ValuePath(key, value.Name), value, _watch);
-		if (value.Data == null)
+		if (value.Data == null && value.Sha256 == null)
 			_coverage.Skip(entry.Shown, "its " + value.Size + " bytes are more than the " +
 				NativeRegistry.LargestValue + " that are read; only its type and size are compared");
 		Emit(entry, EntryKinds.Value);
@@ -530,7 +542,8 @@ public sealed class RegistryWalk
 
 	private void Emit(Entry entry, string kind)
 	{
-		if (_emitted.Add(kind + "\0" + entry.Path))
+		string identity = kind + "\0" + entry.Path;
+		if (_emitted.Add(identity.Length > LongestIdentity ? _entries.Digest(identity) : identity))
 		{
 			_coverage.Examined++;
 			_emit(entry);
