@@ -226,7 +226,7 @@ public sealed class FileWalk
 		if (IsFinished(path) || _filter.IsExcluded(path, item.Name) ||
 			(!isDirectory && !_filter.IsIncluded(item.Name)))
 			return;
-		if (!isDirectory && _emitted != null && _emitted.Contains(path))
+		if (!isDirectory && _emitted != null && _emitted.Contains(Entry.Identity(path)))
 			return;
 		bool isListed = isDirectory && levels != 0;
 		bool isHere = !FileAttribute.IsRemote(item.Attributes, item.Attributes);
@@ -347,7 +347,7 @@ public sealed class FileWalk
 
 	private void Emit(Entry entry)
 	{
-		if (_emitted != null && !_emitted.Add(entry.Path))
+		if (_emitted != null && !_emitted.Add(Entry.Identity(entry.Path)))
 			return;
 		_left--;
 		_coverage.Examined++;

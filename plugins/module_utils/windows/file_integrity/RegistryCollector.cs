@@ -344,14 +344,6 @@ public sealed class KeyEntries : IDisposable
 		return new Entry(EntryKinds.Value, path, attributes);
 	}
 
-	/// <summary>Return the SHA-256 of a text as it is, also of half a surrogate pair.</summary>
-	public string Digest(string text)
-	{
-		byte[] bytes = new byte[2 * text.Length];
-		Buffer.BlockCopy(text.ToCharArray(), 0, bytes, 0, bytes.Length);
-		return _data.Digest(bytes);
-	}
-
 	public void Dispose()
 	{
 		_data.Dispose();
@@ -369,9 +361,6 @@ public sealed class RegistryWalk
 {
 	// The largest part of the limit that one of them gets.
 	private const int Hives = 10;
-
-	// Of longer paths the digest is kept: names of an account may have 16,383 characters.
-	private const int LongestIdentity = 300;
 
 	private readonly RegistryKeyReader _reader;
 	private readonly KeyEntries _entries;
@@ -542,8 +531,7 @@ public sealed class RegistryWalk
 
 	private void Emit(Entry entry, string kind)
 	{
-		string identity = kind + "\0" + entry.Path;
-		if (_emitted.Add(identity.Length > LongestIdentity ? _entries.Digest(identity) : identity))
+		if (_emitted.Add(Entry.Identity(kind + "\0" + entry.Path)))
 		{
 			_coverage.Examined++;
 			_emit(entry);
