@@ -315,6 +315,17 @@ def test_loops_and_limits(program: compiler.Program) -> None:
     assert len(_collect(program, deep).entries) == 92
 
 
+def test_an_account_that_fills_its_directory_hides_nothing_of_others(program: compiler.Program) -> None:
+    children = [{"name": str(number)} for number in range(50)]
+    accounts = [{"name": name, "children": children if name == "ann" else [{"name": "f"}]} for name in ("ann", "bob")]
+    options = {"paths": [r"C:\Watched\*\*"], "limit": 100}
+    collected = _collect(program, *({"name": each["name"], "children": [each]} for each in accounts), **options)
+    paths = [path for path in collected.entries if path.count("\\") == 4]
+    assert r"C:\Watched\bob\bob\f" in paths
+    assert len(paths) < 12
+    assert [reason.partition(";")[0] for reason in collected.skipped.values()] == ["there are too many files"]
+
+
 def test_access_lists(program: compiler.Program) -> None:
     """Owner and access list are canonical SDDL, in which inherited entries have their flag."""
     system = bytes([1, 1, 0, 0, 0, 0, 0, 5]) + struct.pack("<I", 18)
