@@ -678,6 +678,9 @@ def test_what_a_task_runs_and_as_whom_is_read_from_the_task_cache(driver: Driver
     values = [["Triggers", 3, base64.b64encode(other).decode()]]
     entries, _coverage = collected(driver, tree(key_path, {"values": values}), registry=[key_path])
     assert entries[f"value {key_path}\\Triggers"] == shown["Triggers"]
+    values = [["Triggers", 3, base64.b64encode(principal[:40]).decode()]]
+    _entries, coverage = collected(driver, tree(key_path, {"values": values}), registry=[key_path])
+    assert any("who runs the task cannot be read, so" in entry["reason"] for entry in coverage["skipped"])
 
     damaged = [programs[:length] for length in range(len(programs))]
     damaged += [programs[:at] + b"\xff" * 4 + programs[at + 4 :] for at in range(0, len(programs), 3)]

@@ -291,6 +291,9 @@ public static class UserHives
 /// <summary>Makes entries of keys and values.</summary>
 public sealed class KeyEntries : IDisposable
 {
+	/// <summary>The data of Triggers of a task that are not of a known form.</summary>
+	public const string UnknownPrincipal = "who runs the task cannot be read";
+
 	private readonly RegistryData _data = new RegistryData();
 
 	public Entry OfKey(string path, KeyContent content, Watch watch)
@@ -321,7 +324,7 @@ public sealed class KeyEntries : IDisposable
 		if (isOfTask && value.Name.Equals("Triggers", StringComparison.OrdinalIgnoreCase))
 		{
 			// The triggers change daily. Only the principal is compared.
-			string principal = TaskData.Principal(value.Data) ?? "who runs the task cannot be read";
+			string principal = TaskData.Principal(value.Data) ?? UnknownPrincipal;
 			attributes["data"] = Printable.ShowPath(principal);
 			attributes["sha256"] = _data.Digest(Encoding.UTF8.GetBytes(Printable.ShowPath(principal)));
 			return new Entry(EntryKinds.Value, path, attributes);
@@ -520,6 +523,8 @@ public sealed class RegistryWalk
 		if (value.Data == null && value.Sha256 == null)
 			_coverage.Skip(entry.Shown, "its " + value.Size + " bytes are more than the " +
 				NativeRegistry.LargestValue + " that are read; only its type and size are compared");
+		else if (entry.Text("data") == KeyEntries.UnknownPrincipal)
+			_coverage.Skip(entry.Shown, KeyEntries.UnknownPrincipal + ", so that another account would not be seen");
 		Emit(entry, EntryKinds.Value);
 	}
 
