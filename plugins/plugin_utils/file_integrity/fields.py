@@ -18,6 +18,9 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.report.shown impor
 CAPABILITY = "file_integrity"
 FILE_SYSTEMS = ("local", "all")
 
+# A module for Windows takes numbers of 32 bits.
+_MOST_LEVELS = 2**31 - 1
+
 _TYPES = (
     model.FILE,
     model.DIRECTORY,
@@ -40,7 +43,7 @@ def check_names(
     fields: t.Mapping[str, t.Any], known: t.AbstractSet[str], others: t.Mapping[str, str], where: str
 ) -> None:
     """Raise ContentError for a field that watches do not have. others: fields of another platform, and its name."""
-    unknown = sorted(set(fields) - known)
+    unknown = sorted(str(field) for field in set(fields) - known)
     if unknown and unknown[0] in others:
         raise ContentError(
             f"{where}: '{unknown[0]}' is for {others[unknown[0]]} hosts only; set this watch in the variables of those "
@@ -104,9 +107,9 @@ def levels_of(value: t.Any, where: str) -> int:
     """Return a number of levels; raise ContentError."""
     try:
         levels = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         levels = -2
-    if levels < -1 or isinstance(value, bool):
+    if not -1 <= levels <= _MOST_LEVELS or isinstance(value, bool):
         raise ContentError(f"{where}: recurse '{value}' is not a number of levels; use -1 for all, or 0 and more")
     return levels
 

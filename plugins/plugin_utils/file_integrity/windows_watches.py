@@ -133,11 +133,26 @@ def _check_places(watch: t.Mapping[str, t.Any], where: str) -> None:
             raise ContentError(
                 f"{where}: wmi '{visible(namespace, 200)}' is not a namespace; write root\\subscription or root\\*"
             )
+    for glob in watch.get("exclude", ()):
+        _check_exclusion(glob, where)
     for attribute in watch.get("attributes", ()):
         if attribute not in ATTRIBUTES:
             raise ContentError(f"{where}: attributes: '{attribute}' is not one of {', '.join(ATTRIBUTES)}")
     if watch.get("category", "other") not in CATEGORIES:
         raise ContentError(f"{where}: category '{watch['category']}' is not one of {', '.join(CATEGORIES)}")
+
+
+def _check_exclusion(glob: str, where: str) -> None:
+    # PathPattern.cs and RegistryPattern.cs tell them apart likewise; one name matches at every level.
+    if not re.search(r"[\\/]", glob) or glob.upper().startswith("WMI\\"):
+        return
+    if glob.upper().startswith("HK"):
+        _check_key(glob, where)
+    elif not re.match(r"[A-Za-z]:[\\/]|%[^%]+%", glob):
+        raise ContentError(
+            f"{where}: exclude '{visible(glob, 200)}' is no path, key or name of Windows; write"
+            " C:\\PATH, HKLM\\KEY or one name"
+        )
 
 
 def _check_key(key: str, where: str) -> None:

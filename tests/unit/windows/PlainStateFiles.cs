@@ -39,6 +39,9 @@ public sealed class PlainStateFiles : IStateFiles
     /// <summary>A path that somebody has open to read: it can be moved and not replaced.</summary>
     public string IsRead;
 
+    /// <summary>How often opening a file to read is denied before it succeeds.</summary>
+    public int Denials;
+
     /// <summary>Bytes that the disk has room for.</summary>
     public long Space = Int64.MaxValue;
 
@@ -102,6 +105,8 @@ public sealed class PlainStateFiles : IStateFiles
     {
         Step();
         attributes = 0;
+        if (Denials-- > 0)
+            throw new System.ComponentModel.Win32Exception(5);
         if (Directory.Exists(Local(path)))
             attributes = FileAttributes.Directory;
         if (!File.Exists(Local(path)))

@@ -24,7 +24,8 @@ internal sealed class RecordedFacts : IRegistryFacts
 
     public string Expand(string text)
     {
-        return text.Replace("%SystemRoot%", SystemRoot).Replace("%ProgramData%", @"C:\ProgramData");
+        string expanded = text.Replace("%SystemRoot%", SystemRoot).Replace("%ProgramData%", @"C:\ProgramData");
+        return expanded.Replace("%OS%", "Windows_NT");
     }
 
     public bool? HasKey(string path)

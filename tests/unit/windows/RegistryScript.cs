@@ -90,6 +90,15 @@ public static class RegistryScript
         return files.Opened;
     }
 
+    /// <summary>Return how often a program that the registry names is read for its signature.</summary>
+    public static long SignerReads(long size, long attributes)
+    {
+        LinkedFiles files = new LinkedFiles();
+        files.Facts = new FileFacts { Attributes = (uint)attributes, Size = size };
+        new HostRegistryFacts(null, files, null, @"C:\Windows").Signer(@"C:\x.exe");
+        return files.Reads;
+    }
+
     internal static Watch WatchOf(JsonObject fields)
     {
         Watch watch = new Watch { Name = "watch" };
@@ -132,10 +141,12 @@ public static class RegistryScript
     }
 }
 
-/// <summary>A disk C: and a network drive N:, on which every name is a link.</summary>
+/// <summary>A disk C: and a network drive N:, on which every name is a link, or has other facts.</summary>
 internal sealed class LinkedFiles : IFiles, IOpenFile
 {
     public readonly List<object> Opened = new List<object>();
+    public FileFacts Facts = new FileFacts { Attributes = 0x410 };
+    public long Reads;
 
     public SafeFileHandle Handle
     {
@@ -161,7 +172,7 @@ internal sealed class LinkedFiles : IFiles, IOpenFile
 
     public int Query(out FileFacts facts)
     {
-        facts = new FileFacts { Attributes = 0x410 };
+        facts = Facts;
         return 0;
     }
 
@@ -182,7 +193,9 @@ internal sealed class LinkedFiles : IFiles, IOpenFile
 
     public int Read(long position, byte[] buffer, out int count)
     {
-        throw new NotSupportedException();
+        Reads++;
+        count = 0;
+        return 0;
     }
 
     public void Dispose()

@@ -134,6 +134,19 @@ public static class StateScript
         return results;
     }
 
+    /// <summary>Read a file that Windows denies some times.</summary>
+    public static string ReadWhatIsDenied(string directory, long denials)
+    {
+        Directory.CreateDirectory(directory + "/C");
+        PlainStateFiles files = new PlainStateFiles(directory);
+        using (StateDirectory state = StateDirectory.Open(files, Root, "part", true))
+        {
+            state.Write("file", Encoding.UTF8.GetBytes("content"));
+            files.Denials = (int)denials;
+            return Encoding.UTF8.GetString(state.Read("file"));
+        }
+    }
+
     /// <summary>Run a scenario of checkpoints, as test_checkpoint.py does in Python; returns its records.</summary>
     public static List<object> Checkpoints(string directory, List<object> steps)
     {

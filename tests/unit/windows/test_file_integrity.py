@@ -17,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.change_ids import 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 
 from tests.support.windows import toolchain
-from tests.unit.windows.driver import Driver
+from tests.unit.windows.driver import Driver, call
 
 pytestmark = pytest.mark.requires(*toolchain.MONO)
 
@@ -275,3 +275,13 @@ def test_half_a_million_entries_take_little_memory(tmp_path: pathlib.Path) -> No
     peak, differing = outcome.result
     assert differing == 1
     assert peak < _MANY_BYTES
+
+
+def test_long_paths_are_remembered_by_what_they_are() -> None:
+    short, long = "C:\\" + "a" * 297, "C:\\" + "a" * 32_000
+    function = "file_integrity.Model.Entry.Identity"
+    cases = [call(function, path) for path in (short, long, f"{long}\ud800", f"{long}\ud801", f"{long}\ufffd")]
+    identities = [outcome.result for outcome in script().run(cases)]
+    assert identities[0] == short
+    assert len(set(identities)) == len(cases)
+    assert max(len(identity) for identity in identities[1:]) < 50

@@ -315,6 +315,17 @@ def test_loops_and_limits(program: compiler.Program) -> None:
     assert len(_collect(program, deep).entries) == 92
 
 
+def test_an_account_that_fills_its_directory_hides_nothing_of_others(program: compiler.Program) -> None:
+    children = [{"name": str(number)} for number in range(50)]
+    accounts = [{"name": name, "children": children if name == "ann" else [{"name": "f"}]} for name in ("ann", "bob")]
+    options = {"paths": [r"C:\Watched\*\*"], "limit": 100}
+    collected = _collect(program, *({"name": each["name"], "children": [each]} for each in accounts), **options)
+    paths = [path for path in collected.entries if path.count("\\") == 4]
+    assert r"C:\Watched\bob\bob\f" in paths
+    assert len(paths) < 12
+    assert [reason.partition(";")[0] for reason in collected.skipped.values()] == ["there are too many files"]
+
+
 def test_access_lists(program: compiler.Program) -> None:
     """Owner and access list are canonical SDDL, in which inherited entries have their flag."""
     system = bytes([1, 1, 0, 0, 0, 0, 0, 5]) + struct.pack("<I", 18)
@@ -339,6 +350,15 @@ def test_paths_of_profiles(program: compiler.Program) -> None:
     assert [path for _, path, _ in result["entries"]] == [r"C:\Users\ann\f", r"C:\Users\bob\f"]
     subjects = {entry["subject"] for entry in result["coverage"]["skipped"]}
     assert {r"\\server\carol\f", r"%NoSuch%\f"} <= subjects
+
+
+def test_an_exclusion_that_is_no_path_of_this_host_leaves_out_nothing(program: compiler.Program) -> None:
+    """As of an account whose profile is on a server: another exclusion stays one."""
+    node: Node = {"name": "a.txt", "content": "a"}
+    exclude = ["%UserProfile%\\Temp", "C:\\Watched\\b.txt", "WMI\\root\\x", "HKLM\\X"]
+    collected = _collect(program, node, {"name": "b.txt", "content": "b"}, exclude=exclude, profiles=[r"\\server\ann"])
+    assert [path for path in collected.entries if path.endswith(".txt")] == [r"C:\Watched\a.txt"]
+    assert "is on the network" in collected.skipped["exclude"]
 
 
 def test_patterns(program: compiler.Program) -> None:
@@ -386,6 +406,18 @@ def test_damaged_structures(program: compiler.Program) -> None:
                 if damaged:
                     damaged[draw.randrange(min(len(damaged), 1600))] = draw.choice([0, 1, 0x7F, 0x80, 0xFF])
             cases.append({"do": kind, "data": base64.b64encode(damaged).decode()})
+    assert len(_run(program, *cases)) == len(cases)
+
+
+def test_numbers_in_programs_lead_nowhere(program: compiler.Program) -> None:
+    """Each number of a program as the highest ones: an account may write such a file where it is watched."""
+    whole = _executable("Contoso Ltd.", (1, 2, 3, 4))
+    numbers = (0x7FFFFFFF, 0x7FFFFFF0, 0x80000000, 0xFFFFFFFF, 0xFFFFFFF4)
+    cases = []
+    for offset in range(0, min(len(whole), 1600) - 4, 4):
+        for number in numbers:
+            data = whole[:offset] + struct.pack("<I", number) + whole[offset + 4 :]
+            cases.append({"do": "program", "data": base64.b64encode(data).decode()})
     assert len(_run(program, *cases)) == len(cases)
 
 
@@ -858,3 +890,5 @@ def test_the_code_in_the_configuration_of_iis_is_told_from_its_sites(program: co
         f'<!DOCTYPE c [<!ENTITY x SYSTEM "x">]><c>{modules}<sites></sites></c>',
     ):
         assert code(other) != base, other
+    # Nothing is told apart in what would take hours.
+    assert code("<modules " * 100_000) is None

@@ -528,6 +528,19 @@ def test_what_changes_mean(driver: Driver) -> None:
     )
 
 
+def test_a_program_that_only_a_variable_names_ends_nothing(driver: Driver) -> None:
+    path = f"HKU\\{ACCOUNT}\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run\\x"
+    texts = ["Windows_NT", "%OS%", "%OS%\\", '"', "", ".", "C:\\..", 'C:\\a"b.exe', "x Windows_NT", "%OS%%OS%"]
+    pairs = [(before, now) for before in texts for now in texts if before != now]
+    outcomes = driver.run(
+        [
+            call("RegistryScript.JudgeChange", {}, "modified", value(path, before), value(path, now), 0)
+            for before, now in pairs
+        ]
+    )
+    assert {verdict(outcome) for outcome in outcomes} == {("persistence_run_key", "medium")}
+
+
 def test_what_an_ordinary_day_brings_is_explained_or_claimed(driver: Driver) -> None:
     hive = f"HKU\\{ACCOUNT}"
     run = f"{hive}\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run"
@@ -604,6 +617,26 @@ def test_an_account_that_fills_its_hive_hides_nothing_of_others(driver: Driver) 
     assert any("the account has more than 100" in entry["reason"] for entry in coverage["skipped"])
 
 
+def test_one_key_of_an_account_is_read_within_its_share(driver: Driver) -> None:
+    """Values in one key count, too: of more, and of what does not fit into memory, the coverage says it."""
+    run = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Run"
+    registry = tree(f"HKU\\{ACCOUNT}\\{run}", {"values": [[f"v{n}", 1, text("x")] for n in range(300)]})
+    registry["HKU"]["keys"]["S-1-5-21-9-9-9-9"] = tree(run, {"values": [["other", 1, text("x")]]})["SOFTWARE"]
+    registry["HKU"]["keys"]["S-1-5-21-9-9-9-9"] = {"keys": {"SOFTWARE": registry["HKU"]["keys"]["S-1-5-21-9-9-9-9"]}}
+    entries, coverage = collected(driver, registry, registry=[f"HKU\\*\\{run}"], limit=1000, attributes=["type"])
+    assert f"value HKU\\S-1-5-21-9-9-9-9\\{run}\\other" in entries
+    assert len(entries) < 110
+    assert any("only 100 of its 300 values were read" in entry["reason"] for entry in coverage["skipped"])
+
+    blob = bytes(70_000)
+    data = base64.b64encode(blob).decode()
+    large = tree(RUN, {"values": [[f"{n}{'x' * 16_000}", 3, data if n == 0 else ""] for n in range(2200)]})
+    entries, coverage = collected(driver, large, registry=[RUN], limit=10_000, attributes=["content"])
+    assert 2000 < len(entries) < 2150
+    assert entries[f"value {RUN}\\0{'x' * 16_000}"] == {"sha256": hashlib.sha256(blob).hexdigest()}
+    assert any("of its 2200 values were read" in entry["reason"] for entry in coverage["skipped"])
+
+
 def test_a_damaged_descriptor_is_no_crash(driver: Driver) -> None:
     whole = base64.b64decode(descriptor(ADMINISTRATORS, [(0, 0, 0x20019, USERS), (5, 0, 1, USERS)]))
     damaged = [whole[:length] for length in range(len(whole))]
@@ -655,6 +688,9 @@ def test_what_a_task_runs_and_as_whom_is_read_from_the_task_cache(driver: Driver
     values = [["Triggers", 3, base64.b64encode(other).decode()]]
     entries, _coverage = collected(driver, tree(key_path, {"values": values}), registry=[key_path])
     assert entries[f"value {key_path}\\Triggers"] == shown["Triggers"]
+    values = [["Triggers", 3, base64.b64encode(principal[:40]).decode()]]
+    _entries, coverage = collected(driver, tree(key_path, {"values": values}), registry=[key_path])
+    assert any("who runs the task cannot be read, so" in entry["reason"] for entry in coverage["skipped"])
 
     damaged = [programs[:length] for length in range(len(programs))]
     damaged += [programs[:at] + b"\xff" * 4 + programs[at + 4 :] for at in range(0, len(programs), 3)]
@@ -681,10 +717,10 @@ def test_a_new_task_or_service_is_told_with_what_it_runs_and_no_more(driver: Dri
     added = [key(task), key(node), run, key(service), image, loaded, *parts]
     detections = driver.call("RegistryScript.Detections", {}, [], added)["detections"]
     assert sorted(detection["subject"] for detection in detections) == sorted(
-        entry["path"] for entry in (key(task), key(node), run, key(service), image, loaded)
+        [f"{task}\\", f"{node}\\", run["path"], f"{service}\\", image["path"], loaded["path"]]
     )
     below = {detection["subject"]: detection["evidences"][0]["data"].get("below") for detection in detections}
-    assert (below[task], below[node], below[service]) == (5, 3, 8)
+    assert [below[f"{path}\\"] for path in (task, node, service)] == [5, 3, 8]
     # The same values in a key that was there are findings.
     detections = driver.call("RegistryScript.Detections", {}, [], parts)["detections"]
     assert len([detection for detection in detections if "\\Services\\" not in detection["subject"]]) == 7
@@ -692,7 +728,17 @@ def test_a_new_task_or_service_is_told_with_what_it_runs_and_no_more(driver: Dri
     gone = [key(task), *parts, run]
     absent = {"keys": {task: False, node: False}}
     detections = driver.call("RegistryScript.Detections", absent, gone, [])["detections"]
-    assert {detection["subject"] for detection in detections if "TaskCache\\Tasks" in detection["subject"]} == {task}
+    subjects = {detection["subject"] for detection in detections}
+    assert {subject for subject in subjects if "TaskCache\\Tasks" in subject} == {f"{task}\\"}
+
+
+def test_a_key_and_a_value_of_one_path_are_two_findings(driver: Driver) -> None:
+    """A key that somebody suppressed or accepted does so for no value beside it."""
+    both = [key(f"{RUN}\\x"), value(f"{RUN}\\x", r"C:\x.exe")]
+    for before, after in (([], both), (both, [])):
+        detections = driver.call("RegistryScript.Detections", {}, before, after)["detections"]
+        assert len({(detection["alert"], detection["subject"]) for detection in detections}) == 2
+        assert len({detection["evidences"][0]["data"]["change_id"] for detection in detections}) == 2
 
 
 def test_hives_are_known_by_the_lines_of_the_baseline(driver: Driver) -> None:
@@ -732,3 +778,9 @@ def test_no_path_of_the_registry_leads_to_another_host(driver: Driver) -> None:
     assert driver.call("RegistryScript.Opened", remote) == []
     # Nothing behind a link is opened, which could lead there.
     assert driver.call("RegistryScript.Opened", [r"C:\link\x.exe"]) == ["C:\\", "link"] * 3
+
+
+def test_no_program_that_an_account_names_is_read_for_hours_or_from_a_cloud(driver: Driver) -> None:
+    sizes = [(1 << 30, 0x20, 1), ((1 << 30) + 1, 0x20, 0), (1 << 40, 0x220, 0), (1000, 0x400020, 0)]
+    calls = [call("RegistryScript.SignerReads", size, attributes) for size, attributes, _reads in sizes]
+    assert [outcome.result for outcome in driver.run(calls)] == [reads for *_rest, reads in sizes]

@@ -219,6 +219,13 @@ def test_what_somebody_reads_is_moved_aside_and_never_lost(tmp_path: pathlib.Pat
     assert set(results[1::2]) == {True}
 
 
+def test_a_file_that_windows_denies_for_a_moment_is_read(tmp_path: pathlib.Path) -> None:
+    """As while another run replaces it, which is no tampering; who denies it for longer is named."""
+    assert program().call("StateScript.ReadWhatIsDenied", str(tmp_path), 3) == "content"
+    with pytest.raises(driver.CSharpError, match="make it writable"):
+        program().call("StateScript.ReadWhatIsDenied", str(tmp_path), 99)
+
+
 def test_a_second_writer_waits_and_says_so(tmp_path: pathlib.Path) -> None:
     message, after = program().call("StateScript.LockTwice", str(tmp_path))
     assert message == (

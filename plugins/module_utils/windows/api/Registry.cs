@@ -59,8 +59,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
 		/// <summary>REG_SZ is 1; any number can be stored.</summary>
 		public uint Type;
 
-		/// <summary>Null when it was not read.</summary>
+		/// <summary>Null when it was not read, or only its digest is known.</summary>
 		public byte[] Data;
+
+		/// <summary>In lower-case hexadecimal; null unless it stands for data.</summary>
+		public string Sha256;
 
 		/// <summary>In bytes.</summary>
 		public long Size;

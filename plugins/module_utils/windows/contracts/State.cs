@@ -121,8 +121,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			FileAttributes attributes = 0;
 			Stream stream = Explained(path, delegate
 			{
-				Stream current = _files.OpenRead(path, out attributes);
-				return current == null && attributes == 0 ? _files.OpenRead(Former(path), out attributes) : current;
+				Stream current = OpenPatiently(path, out attributes);
+				return current == null && attributes == 0 ? OpenPatiently(Former(path), out attributes) : current;
 			});
 			if (stream == null && attributes != 0)
 				throw new DamagedException(
@@ -267,6 +267,24 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 				write(buffered);
 				buffered.Flush();
 				file.Flush(true);
+			}
+		}
+
+		// Windows denies a name for a moment while another run or a virus scanner has its former file: no tampering.
+		private Stream OpenPatiently(string path, out FileAttributes attributes)
+		{
+			for (int attempt = 1; ; attempt++)
+			{
+				try
+				{
+					return _files.OpenRead(path, out attributes);
+				}
+				catch (Exception error)
+				{
+					if (attempt == ReplaceAttempts || !StateErrors.IsTransient(error))
+						throw;
+				}
+				Thread.Sleep(LockPoll);
 			}
 		}
 

@@ -162,7 +162,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contr
 
 		private uint Number(int position, int width)
 		{
-			if (position < 0 || position + width > _bytes.Length)
+			if (position < 0 || position > _bytes.Length - width)
 				throw new FormatException("the descriptor is cut off");
 			uint value = 0;
 			for (int index = width - 1; index >= 0; index--)

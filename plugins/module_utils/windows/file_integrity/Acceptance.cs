@@ -145,7 +145,7 @@ public sealed class Acceptance
 				{
 					Dictionary<string, object> item = new Dictionary<string, object>();
 					item["id"] = change.Id;
-					item["path"] = change.Current.Shown;
+					item["path"] = change.Current.Subject;
 					item["kind"] = change.Kind;
 					item["explained"] = which == 1;
 					described.Add(item);
@@ -199,7 +199,7 @@ public sealed class Acceptance
 
 	private bool IsNamed(Change change)
 	{
-		bool named = Matches(change.Id) | Matches(change.Current.Shown);
+		bool named = Matches(change.Id) | Matches(change.Current.Shown) | Matches(change.Current.Subject);
 		return (change.Before != null && Matches(change.Before.Shown)) | named;
 	}
 

@@ -19,6 +19,9 @@ public sealed class Changes
 	// Creations and deletions wait for each other. A change of more files than this is no renaming.
 	private const int MostWaiting = 20000;
 
+	// In characters of their paths and attributes, which an account can make long.
+	private int _room = 32 << 20;
+
 	private readonly Func<Entry, string, bool> _isGone;
 	private readonly Action<Change> _emit;
 	private readonly List<KeyValuePair<string, Entry>> _created = new List<KeyValuePair<string, Entry>>();
@@ -36,7 +39,7 @@ public sealed class Changes
 	/// <summary>Take an entry that the baseline does not have.</summary>
 	public void Created(string watch, Entry after)
 	{
-		if (after.Kind == EntryKinds.File && _created.Count < MostWaiting)
+		if (after.Kind == EntryKinds.File && _created.Count < MostWaiting && HasRoom(after))
 		{
 			_created.Add(new KeyValuePair<string, Entry>(watch, after));
 			return;
@@ -47,7 +50,7 @@ public sealed class Changes
 	/// <summary>Take an entry that was not read.</summary>
 	public void Missing(string watch, Entry before)
 	{
-		if (before.Kind == EntryKinds.File && _deleted.Count < MostWaiting)
+		if (before.Kind == EntryKinds.File && _deleted.Count < MostWaiting && HasRoom(before))
 			_deleted.Add(new KeyValuePair<string, Entry>(watch, before));
 		else if (_isGone(before, watch))
 			Emit(ChangeKinds.Deleted, watch, before, null);
@@ -120,7 +123,7 @@ public sealed class Changes
 	{
 		List<object> identity = new List<object>();
 		identity.Add(change.Kind);
-		identity.Add(change.Path);
+		identity.Add(change.Current.Kind == EntryKinds.Key ? change.Path + "\\" : change.Path);
 		identity.Add(change.Before == null ? null : change.Before.Path);
 		identity.Add(Attributes.State(change.After));
 		using (SHA256 hash = SHA256.Create())
@@ -128,6 +131,13 @@ public sealed class Changes
 			byte[] digest = hash.ComputeHash(Encoding.ASCII.GetBytes(Json.Write(identity)));
 			return BitConverter.ToString(digest, 0, 16).Replace("-", "").ToLowerInvariant();
 		}
+	}
+
+	private bool HasRoom(Entry entry)
+	{
+		if (_room > 0)
+			_room -= entry.Path.Length + Json.Write(entry.Attributes).Length;
+		return _room > 0;
 	}
 
 	private static bool IsSameName(string one, string other)

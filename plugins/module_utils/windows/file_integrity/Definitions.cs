@@ -12,6 +12,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.PathPattern;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern;
 
 /// <summary>Watches as they come from the user and as they are sealed in the baseline.</summary>
 public static class Definitions
@@ -39,12 +41,33 @@ public static class Definitions
 				throw new UsageException(
 					"watch '" + watch.Name + "': recurse is " + watch.Recurse
 					+ "; use -1 for all levels, or 0 and more");
+			CheckPatterns(watch);
 			if (!names.Add(watch.Name))
 				throw new UsageException(
 					"two watches are named '" + watch.Name + "'; give each its own name");
 			watches.Add(watch);
 		}
 		return watches;
+	}
+
+	// Paths are left to the collector: of those on drives that this host does not have, the coverage says so.
+	private static void CheckPatterns(Watch watch)
+	{
+		try
+		{
+			foreach (string key in watch.Registry)
+				RegistryPattern.Parse(key);
+			new RegistryExclusions(watch.Exclude);
+			foreach (string glob in watch.Exclude)
+			{
+				if (glob.IndexOfAny(new[] { '\\', '/' }) >= 0 && glob.IndexOf('%') < 0 && PathFilter.IsPath(glob))
+					PathPattern.Parse(glob);
+			}
+		}
+		catch (FormatException error)
+		{
+			throw new UsageException("watch '" + watch.Name + "': " + error.Message);
+		}
 	}
 
 	/// <summary>Return a watch of an option or of a baseline's header.</summary>

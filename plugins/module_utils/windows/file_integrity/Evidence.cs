@@ -65,7 +65,7 @@ public static class Evidence
 		}
 		return Detections.Make(
 			judgement.Alert,
-			change.Current.Shown,
+			change.Current.Subject,
 			change.Watch,
 			evidences,
 			severity: judgement.Severity,

@@ -70,6 +70,8 @@ public sealed class FileCollector : ICollector, IDisposable
 		if (patterns.Count == 0)
 			return;
 		PathFilter filter = new PathFilter(Expanded(watch.Exclude, coverage), watch.Include);
+		foreach (string problem in filter.Problems)
+			coverage.Skip("exclude", Printable.ShowPath(problem));
 		_reader.Begin(watch, coverage, deadline);
 		Action<Entry> observe = delegate(Entry entry)
 		{

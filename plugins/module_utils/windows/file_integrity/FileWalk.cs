@@ -39,6 +39,7 @@ public sealed class FileWalk
 	private readonly Deadline _deadline;
 	private readonly Action<Entry> _emit;
 	private readonly HashSet<string> _emitted;
+	private readonly long _share;
 	private long _left;
 
 	/// <summary>limit: how many entries are read at most. isUnique: no two patterns stand for one path.</summary>
@@ -54,6 +55,7 @@ public sealed class FileWalk
 		_deadline = deadline;
 		_emit = emit;
 		_left = limit;
+		_share = Math.Max(1, limit / 10);
 		_emitted = isUnique ? null : new HashSet<string>(StringComparer.Ordinal);
 	}
 
@@ -110,9 +112,25 @@ public sealed class FileWalk
 		{
 			if (isLast && (isAnyDepth || Glob.Matches(name, item.Name)))
 				Visit(directory, path, item, isAnyDepth ? -1 : _watch.Recurse, depth);
-			else if (!isLast && (isAnyDepth || Glob.Matches(name, item.Name)))
-				Enter(directory, path, item, pattern, isAnyDepth ? index : index + 1, depth + 1);
+			else if (!isLast && isAnyDepth)
+				Enter(directory, path, item, pattern, index, depth + 1);
+			else if (!isLast && Glob.Matches(name, item.Name))
+				EnterShared(directory, path, item, pattern, index + 1, depth + 1);
 		});
+	}
+
+	/// <summary>
+	/// Go on with a part of the limit only: an account that fills its own directory does not keep those of the others,
+	/// which a wildcard stands for as well, from being read.
+	/// </summary>
+	private void EnterShared(
+		IOpenFile directory, string path, DirectoryItem item, PathPattern pattern, int index, int depth)
+	{
+		long others = Math.Max(0, _left - _share);
+		_left -= others;
+		Enter(directory, path, item, pattern, index, depth);
+		IsOver = IsOver && (others == 0 || _deadline.Passed);
+		_left = Math.Max(0, _left) + others;
 	}
 
 	/// <summary>Find a name that a person wrote, with the case that the file system has.</summary>
@@ -226,7 +244,7 @@ public sealed class FileWalk
 		if (IsFinished(path) || _filter.IsExcluded(path, item.Name) ||
 			(!isDirectory && !_filter.IsIncluded(item.Name)))
 			return;
-		if (!isDirectory && _emitted != null && _emitted.Contains(path))
+		if (!isDirectory && _emitted != null && _emitted.Contains(Entry.Identity(path)))
 			return;
 		bool isListed = isDirectory && levels != 0;
 		bool isHere = !FileAttribute.IsRemote(item.Attributes, item.Attributes);
@@ -340,14 +358,14 @@ public sealed class FileWalk
 		if (!IsOver && _left <= 0)
 		{
 			IsOver = true;
-			Skip(path, "the watch has too many files; this and what follows was not read, so limit its paths");
+			Skip(path, "there are too many files; this and what follows was not read, so limit the paths of the watch");
 		}
 		return IsOver;
 	}
 
 	private void Emit(Entry entry)
 	{
-		if (_emitted != null && !_emitted.Add(entry.Path))
+		if (_emitted != null && !_emitted.Add(Entry.Identity(entry.Path)))
 			return;
 		_left--;
 		_coverage.Examined++;

@@ -17,6 +17,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Baseline;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Evidence;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Header;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Options;
 
 /// <summary>What was read of the baseline on the host, and whether to believe it.</summary>
@@ -174,15 +175,16 @@ public static class HostState
 	/// </summary>
 	public static IDisposable Lock(StateDirectory state, Options options)
 	{
-		DateTime end = DateTime.UtcNow.AddSeconds(options.LockTimeout);
+		// Not by the clock, which somebody may set back.
+		Deadline deadline = new Deadline(options.LockTimeout);
 		while (true)
 		{
-			double left = Math.Max(0, (end - DateTime.UtcNow).TotalSeconds);
+			double left = Math.Max(0, options.LockTimeout - deadline.Elapsed);
 			IDisposable held = state.Lock(options.Baseline + ".lock", left);
 			if (!IsBeingSealed(state, options))
 				return held;
 			held.Dispose();
-			if (DateTime.UtcNow >= end)
+			if (deadline.Elapsed >= options.LockTimeout)
 				throw new StateException(
 					"another run is sealing a new baseline in " + state.Path + " and did not end within "
 					+ options.LockTimeout + " s; wait for it, or raise lock_timeout");

@@ -12,18 +12,22 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 
 /// <summary>Tells the libraries in applicationHost.config from sites and pools, which change with deployments.
 /// </summary>
 public static class IisConfiguration
 {
 	private const int Largest = 8 << 20;
+	private const int Seconds = 5;
 
 	// As text, of every site, in comments too; what declares or includes other text counts likewise.
 	private static readonly Regex Code = new Regex(
 		@"<(globalModules|modules|isapiFilters|handlers)\b(?:[^>]*/>|.*?</\1\s*>)|<!(?:DOCTYPE|ENTITY)[^>]*>|" +
 		@"<configSections\b.*?</configSections\s*>|\bconfigSource\s*=\s*[^>]*>",
-		RegexOptions.Singleline | RegexOptions.CultureInvariant);
+		RegexOptions.Singleline | RegexOptions.CultureInvariant,
+		// Of elements without end it would read the rest again for each.
+		TimeSpan.FromSeconds(Seconds));
 
 	/// <summary>Say whether a path is that of the file.</summary>
 	public static bool IsOf(string path)
@@ -48,10 +52,22 @@ public static class IisConfiguration
 		if (data.Length == 0 || position < data.Length)
 			return null;
 		StringBuilder code = new StringBuilder();
+		Deadline deadline = new Deadline(Seconds);
 		using (StreamReader reader = new StreamReader(new MemoryStream(data), Encoding.UTF8, true))
 		{
-			foreach (Match match in Code.Matches(reader.ReadToEnd()))
-				code.Append(match.Value).Append('\n');
+			try
+			{
+				foreach (Match match in Code.Matches(reader.ReadToEnd()))
+				{
+					code.Append(match.Value).Append('\n');
+					if (deadline.Passed)
+						return null;
+				}
+			}
+			catch (RegexMatchTimeoutException)
+			{
+				return null;
+			}
 		}
 		using (SHA256 hash = SHA256.Create())
 		{

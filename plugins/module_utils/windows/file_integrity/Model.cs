@@ -6,6 +6,7 @@ using System;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.Globalization;
+using System.Security.Cryptography;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model
 {
@@ -32,6 +33,8 @@ public static class EntryKinds
 /// <summary>One file, directory, registry key or value, or instance of WMI as it was recorded or is now.</summary>
 public sealed class Entry
 {
+	private const int LongestIdentity = 300;
+
 	public readonly string Kind;
 
 	/// <summary>The raw path. Registry paths are as Sysmon writes them: HKLM\KEY, HKU\SID\KEY, KEY\VALUE.</summary>
@@ -81,6 +84,26 @@ public sealed class Entry
 			int end = Kind == EntryKinds.Value ? Path.LastIndexOf('\\') + 1 : Path.Length;
 			return Printable.ShowPath(Path.Substring(0, end)) + Again(Path.Substring(end));
 		}
+	}
+
+	/// <summary>What a finding is about. A key ends with a backslash: a value can have its path.</summary>
+	public string Subject
+	{
+		get { return Kind == EntryKinds.Key ? Shown + "\\" : Shown; }
+	}
+
+	/// <summary>
+	/// Return a path to remember, or its digest where it is long: those of accounts can have 32,767 characters.
+	/// </summary>
+	public static string Identity(string path)
+	{
+		if (path.Length <= LongestIdentity)
+			return path;
+		// As it is, also with half a surrogate pair.
+		byte[] bytes = new byte[2 * path.Length];
+		Buffer.BlockCopy(path.ToCharArray(), 0, bytes, 0, bytes.Length);
+		using (SHA256 hash = SHA256.Create())
+			return Convert.ToBase64String(hash.ComputeHash(bytes));
 	}
 
 	/// <summary>Escape what is not escaped yet.</summary>

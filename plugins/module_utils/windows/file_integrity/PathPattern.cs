@@ -103,17 +103,40 @@ public sealed class PathFilter
 	private readonly List<PathPattern> _paths = new List<PathPattern>();
 	private readonly IList<string> _include;
 
-	/// <summary>exclude: globs without variables. Those of the registry are left to its collector.</summary>
+	/// <summary>
+	/// Sentences about globs that leave out nothing, because what a variable stands for is no path of this host.
+	/// </summary>
+	public readonly List<string> Problems = new List<string>();
+
+	/// <summary>exclude: globs without variables. Those of the registry and of WMI are left to their collectors.
+	/// </summary>
 	public PathFilter(IEnumerable<string> exclude, IList<string> include)
 	{
 		_include = include;
 		foreach (string glob in exclude)
 		{
 			if (glob.IndexOf('\\') < 0 && glob.IndexOf('/') < 0)
+			{
 				_names.Add(glob);
-			else if (!glob.StartsWith("HK", StringComparison.OrdinalIgnoreCase))
-				_paths.Add(PathPattern.Parse(glob));
+				continue;
+			}
+			try
+			{
+				if (IsPath(glob))
+					_paths.Add(PathPattern.Parse(glob));
+			}
+			catch (FormatException error)
+			{
+				Problems.Add(error.Message);
+			}
 		}
+	}
+
+	/// <summary>Say whether a glob of more than one name is of files, not of the registry or WMI.</summary>
+	public static bool IsPath(string glob)
+	{
+		return !glob.StartsWith("HK", StringComparison.OrdinalIgnoreCase)
+			&& !glob.StartsWith(@"WMI\", StringComparison.OrdinalIgnoreCase);
 	}
 
 	/// <summary>Say whether a path is left out, with all that is below it.</summary>

@@ -117,7 +117,7 @@ public sealed class PortableExecutable
 		int level = Child(tree, length, 0, VersionType);
 		level = level < 0 ? -1 : Child(tree, length, level, null);
 		int data = level < 0 ? -1 : Child(tree, length, level, null);
-		if (data < 0 || data + 16 > length)
+		if (data < 0 || data + 16L > length)
 			return;
 		long version = Position(BitConverter.ToUInt32(tree, data));
 		uint versionSize = BitConverter.ToUInt32(tree, data + 4);
@@ -135,7 +135,8 @@ public sealed class PortableExecutable
 	/// </summary>
 	private static int Child(byte[] tree, int length, int directory, uint? id)
 	{
-		if (directory + 16 > length)
+		// As long: with the highest offset the sum is beyond 31 bits.
+		if (directory + 16L > length)
 			return -1;
 		int count = BitConverter.ToUInt16(tree, directory + 12) + BitConverter.ToUInt16(tree, directory + 14);
 		for (int index = 0; index < count; index++)

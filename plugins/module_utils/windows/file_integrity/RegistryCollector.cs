@@ -74,6 +74,7 @@ public sealed class RegistryCollector : ICollector, IDisposable
 	public void Dispose()
 	{
 		_entries.Dispose();
+		_reader.Dispose();
 	}
 
 	private static bool IsForEveryUser(RegistryPattern pattern)
@@ -301,6 +302,9 @@ public static class UserHives
 /// <summary>Makes entries of keys and values.</summary>
 public sealed class KeyEntries : IDisposable
 {
+	/// <summary>The data of Triggers of a task that are not of a known form.</summary>
+	public const string UnknownPrincipal = "who runs the task cannot be read";
+
 	private readonly RegistryData _data = new RegistryData();
 
 	public Entry OfKey(string path, KeyContent content, Watch watch)
@@ -331,15 +335,15 @@ public sealed class KeyEntries : IDisposable
 		if (isOfTask && value.Name.Equals("Triggers", StringComparison.OrdinalIgnoreCase))
 		{
 			// The triggers change daily. Only the principal is compared.
-			string principal = TaskData.Principal(value.Data) ?? "who runs the task cannot be read";
+			string principal = TaskData.Principal(value.Data) ?? UnknownPrincipal;
 			attributes["data"] = Printable.ShowPath(principal);
 			attributes["sha256"] = _data.Digest(Encoding.UTF8.GetBytes(Printable.ShowPath(principal)));
 			return new Entry(EntryKinds.Value, path, attributes);
 		}
 		Add(attributes, watch, "size", value.Size);
-		if (value.Data != null && watch.Records("sha256"))
+		if ((value.Data != null || value.Sha256 != null) && watch.Records("sha256"))
 		{
-			attributes["sha256"] = _data.Digest(value.Data);
+			attributes["sha256"] = value.Sha256 ?? _data.Digest(value.Data);
 			string text = RegistryData.Show(value.Name, value.Type, value.Data);
 			if (isOfTask && value.Name.Equals("Actions", StringComparison.OrdinalIgnoreCase))
 			{
@@ -446,7 +450,7 @@ public sealed class RegistryWalk
 			Walk(key, path, _watch.Recurse);
 			return;
 		}
-		KeyContent content = _reader.Read(key, false, true, false);
+		KeyContent content = _reader.Read(key, false, true, false, _limit);
 		Report(content, path);
 		foreach (RegistryValue value in content.Values)
 		{
@@ -458,7 +462,7 @@ public sealed class RegistryWalk
 	/// <summary>Return the names of the subkeys of a key; what cannot be read is a skip.</summary>
 	public IList<string> Subkeys(IRegistryKey key, string path)
 	{
-		KeyContent content = _reader.Read(key, false, false, true);
+		KeyContent content = _reader.Read(key, false, false, true, _limit);
 		Report(content, path);
 		return content.Subkeys;
 	}
@@ -466,13 +470,13 @@ public sealed class RegistryWalk
 	/// <summary>Return the target of a link, null when the key is none.</summary>
 	public string LinkTarget(IRegistryKey key)
 	{
-		return _reader.Read(key, false, true, false).Link;
+		return _reader.Read(key, false, true, false, _limit).Link;
 	}
 
 	/// <summary>Record a link that is in the way of a watched path.</summary>
 	public void Link(IRegistryKey key, string path)
 	{
-		Emit(_entries.OfKey(path, _reader.Read(key, _withSecurity, true, false), _watch), EntryKinds.Key);
+		Emit(_entries.OfKey(path, _reader.Read(key, _withSecurity, true, false, _limit), _watch), EntryKinds.Key);
 	}
 
 	private void Walk(IRegistryKey key, string path, int levels)
@@ -482,7 +486,7 @@ public sealed class RegistryWalk
 			LeaveOnce(path);
 			return;
 		}
-		KeyContent content = _reader.Read(key, _withSecurity, true, levels != 0);
+		KeyContent content = _reader.Read(key, _withSecurity, true, levels != 0, _most - _emitted.Count);
 		if (content.IsGone)
 			return;
 		Report(content, path);
@@ -527,9 +531,11 @@ public sealed class RegistryWalk
 		if (!Glob.IsListed(_watch.Include, RegistryPattern.Shown(value.Name)) || _exclusions.Value(key, value.Name))
 			return;
 		Entry entry = _entries.OfValue(RegistryPattern.ValuePath(key, value.Name), value, _watch);
-		if (value.Data == null)
+		if (value.Data == null && value.Sha256 == null)
 			_coverage.Skip(entry.Shown, "its " + value.Size + " bytes are more than the " +
 				NativeRegistry.LargestValue + " that are read; only its type and size are compared");
+		else if (entry.Text("data") == KeyEntries.UnknownPrincipal)
+			_coverage.Skip(entry.Shown, KeyEntries.UnknownPrincipal + ", so that another account would not be seen");
 		Emit(entry, EntryKinds.Value);
 	}
 
@@ -541,7 +547,7 @@ public sealed class RegistryWalk
 
 	private void Emit(Entry entry, string kind)
 	{
-		if (_emitted.Add(kind + "\0" + entry.Path))
+		if (_emitted.Add(Entry.Identity(kind + "\0" + entry.Path)))
 		{
 			_coverage.Examined++;
 			_emit(entry);

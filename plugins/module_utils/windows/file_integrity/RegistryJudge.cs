@@ -496,10 +496,12 @@ public sealed class RegistryExplanations
 		string before = Data(change.Before);
 		string program = Parse(now).Program;
 		string name = RegistryPattern.NameOf(program);
-		int end = now.IndexOf(name, StringComparison.OrdinalIgnoreCase) + name.Length;
-		int old = before.IndexOf(name, StringComparison.OrdinalIgnoreCase) + name.Length;
-		bool isMove = place != null && place.IsProgram && name.Length > 0 && old >= name.Length &&
-			Array.IndexOf(change.Attributes, "type") < 0 && now.Substring(end) == before.Substring(old) &&
+		// -1 where the name comes from a variable.
+		int end = now.IndexOf(name, StringComparison.OrdinalIgnoreCase);
+		int old = before.IndexOf(name, StringComparison.OrdinalIgnoreCase);
+		bool isMove = place != null && place.IsProgram && name.Length > 0 && end >= 0 && old >= 0 &&
+			Array.IndexOf(change.Attributes, "type") < 0 &&
+			now.Substring(end + name.Length) == before.Substring(old + name.Length) &&
 			Version.Replace(now, "*") == Version.Replace(before, "*");
 		return isMove ? Signed(now, change.Path.StartsWith("HKLM", StringComparison.Ordinal)) : null;
 	}

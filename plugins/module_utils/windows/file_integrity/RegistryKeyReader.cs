@@ -39,31 +39,43 @@ public sealed class KeyContent
 }
 
 /// <summary>Reads keys, and again when one changes meanwhile. Not for use by several threads.</summary>
-public sealed class RegistryKeyReader
+public sealed class RegistryKeyReader : IDisposable
 {
 	private const int Attempts = 3;
+
+	// Bytes of the names and data of one key, so that accounts which fill theirs do not use up the memory.
+	private const long Room = 64 << 20;
+
+	private const int MostSubkeys = 500000;
+
+	// Of longer data only the digest is kept.
+	private const int LongestData = 64 * 1024;
 
 	// Descriptors repeat: a machine has a few hundred different ones for some hundred thousand keys.
 	private const int LargestCache = 10000;
 
 	private readonly Dictionary<string, SecurityDescriptor> _descriptors =
 		new Dictionary<string, SecurityDescriptor>(StringComparer.Ordinal);
+	private readonly RegistryData _data = new RegistryData();
 
-	/// <summary>Read a key, its values unless not wanted, and the names of its subkeys likewise.</summary>
-	public KeyContent Read(IRegistryKey key, bool withSecurity, bool withValues, bool withSubkeys)
+	/// <summary>
+	/// Read a key, its values unless not wanted, and the names of its subkeys likewise. most: of the values.
+	/// </summary>
+	public KeyContent Read(IRegistryKey key, bool withSecurity, bool withValues, bool withSubkeys, long most)
 	{
 		KeyContent content = null;
 		for (int attempt = 0; attempt < Attempts; attempt++)
 		{
 			content = new KeyContent();
-			if (ReadOnce(key, content, withSecurity, withValues, withSubkeys) || content.IsGone)
+			if (ReadOnce(key, content, withSecurity, withValues, withSubkeys, most) || content.IsGone)
 				return content;
 		}
 		content.Problems.Add("it changed in each of " + Attempts + " attempts to read it; a value may be missing");
 		return content;
 	}
 
-	private bool ReadOnce(IRegistryKey key, KeyContent content, bool security, bool values, bool subkeys)
+	private bool ReadOnce(
+		IRegistryKey key, KeyContent content, bool security, bool values, bool subkeys, long most)
 	{
 		uint status = key.Query(out content.Information);
 		if (!Succeeded(status, content, "its values and subkeys"))
@@ -76,16 +88,33 @@ public sealed class RegistryKeyReader
 			return false;
 		if (security)
 			ReadSecurity(key, content);
-		bool consistent = (!values || ReadValues(key, content)) && (!subkeys || ReadSubkeys(key, content));
+		bool consistent = (!values || ReadValues(key, content, most)) &&
+			(!subkeys || ReadSubkeys(key, content));
 		return consistent && !content.IsGone;
 	}
 
-	private static bool ReadValues(IRegistryKey key, KeyContent content)
+	public void Dispose()
 	{
+		_data.Dispose();
+	}
+
+	private bool ReadValues(IRegistryKey key, KeyContent content, long most)
+	{
+		RegistryValue link;
+		long room = Room;
 		// What is added after the count was read belongs to the next run.
 		for (int index = 0; index < content.Information.Values; index++)
 		{
 			RegistryValue value;
+			if (index >= most || room <= 0)
+			{
+				content.Problems.Add("only " + index + " of its " + content.Information.Values + " values were read, " +
+					"because they are so many or so large; find out who made them, or give the watch fewer keys");
+				if (key.Find(RegistryLinks.ValueName, out link) == RegistryStatus.Success &&
+					link.Type == RegistryLinks.ValueType)
+					content.Link = RegistryData.Text(link.Data, link.Data.Length);
+				return true;
+			}
 			uint status = key.Value(index, out value);
 			if (status == RegistryStatus.NoMoreEntries)
 				return false;
@@ -96,6 +125,12 @@ public sealed class RegistryKeyReader
 				content.Link = RegistryData.Text(value.Data, value.Data.Length);
 			else
 				content.Values.Add(value);
+			if (value.Data != null && value.Data.Length > LongestData)
+			{
+				value.Sha256 = _data.Digest(value.Data);
+				value.Data = null;
+			}
+			room -= 2 * value.Name.Length + (value.Data == null ? 0 : value.Data.Length);
 		}
 		return true;
 	}
@@ -105,6 +140,11 @@ public sealed class RegistryKeyReader
 		for (int index = 0; content.Information == null || index < content.Information.Subkeys; index++)
 		{
 			string name;
+			if (index == MostSubkeys)
+			{
+				content.Problems.Add("it has more than " + index + " subkeys, and the rest was not read");
+				return true;
+			}
 			uint status = key.Subkey(index, out name);
 			if (status == RegistryStatus.NoMoreEntries)
 				return content.Information == null;

@@ -52,6 +52,9 @@ public sealed class Review
 	private readonly Explanations _claimed = new Explanations();
 	private List<Reviewed> _listed = new List<Reviewed>();
 
+	// Of paths and messages since the list was shortened.
+	private long _characters;
+
 	/// <summary>What verifies signatures is a finding itself (T1553.003).</summary>
 	public bool DoubtsSignatures { get; private set; }
 
@@ -95,7 +98,10 @@ public sealed class Review
 		Count++;
 		int rank = Classifier.Rank(judgement.Severity);
 		_listed.Add(new Reviewed { Change = change, Judgement = judgement, Rank = rank, Order = Count });
-		if (_listed.Count > 2 * _limit + 100)
+		_characters += change.Path.Length + judgement.Message.Length;
+		if (_characters > 4 * MostCharacters)
+			Finish();
+		else if (_listed.Count > 2 * _limit + 100)
 			Shorten();
 	}
 
@@ -104,6 +110,7 @@ public sealed class Review
 	{
 		Shorten();
 		LeaveOutLarge();
+		_characters = 0;
 	}
 
 	// The largest: whoever makes names and lists long leaves room for what changed elsewhere.
@@ -121,11 +128,13 @@ public sealed class Review
 		{
 			return other.Key.CompareTo(one.Key);
 		});
+		HashSet<Reviewed> left = new HashSet<Reviewed>();
 		for (int index = 0; characters > MostCharacters; index++)
 		{
 			characters -= sizes[index].Key;
-			_listed.Remove(sizes[index].Value);
+			left.Add(sizes[index].Value);
 		}
+		_listed.RemoveAll(left.Contains);
 	}
 
 	/// <summary>Return a detection for each listed change, and one for each watch of which some are not.</summary>

@@ -138,12 +138,27 @@ def _replaced(world: World) -> None:
     world.apply()
 
 
+def _swapped(world: World) -> None:
+    """Put another baseline of this host in the place of this one."""
+    world.expected = None
+    world.apply(baseline="other")
+    world.baseline().with_name("other.baseline").rename(world.baseline())
+
+
+def _rolled_back(world: World) -> None:
+    """Leave what only an interrupted replacement leaves, with an older content."""
+    _edited(world)
+    world.baseline().rename(world.baseline().with_name("default.baseline.former"))
+
+
 @pytest.mark.parametrize(
     ("attack", "alert"),
     [
         (_edited, "fim_baseline_tampered"),
         (_cut, "fim_baseline_tampered"),
         (_replaced, "fim_baseline_tampered"),
+        (_swapped, "fim_baseline_tampered"),
+        (_rolled_back, "fim_baseline_tampered"),
         (_removed, "fim_baseline_removed"),
     ],
 )

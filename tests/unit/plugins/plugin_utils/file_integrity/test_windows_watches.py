@@ -119,9 +119,21 @@ def test_users_add_and_disable_watches() -> None:
         ({"name": "x", "paths": ["C:\\X"], "alert": "nothing"}, "'nothing' is not an alert"),
         ({"name": "x", "paths": ["C:\\X"], "recurse": -2}, "not a number of levels"),
         ({"name": "x", "paths": ["C:\\X"], "category": "y"}, "category 'y'"),
+        ({"name": "x", "paths": ["C:\\X"], 1: "y", "z": "y"}, "'1' is not a field"),
+        ({"name": "x", "paths": ["C:\\X"], "recurse": float("inf")}, "recurse 'inf' is not a number of levels"),
+        ({"name": "x", "paths": ["C:\\X"], "recurse": 2**31}, "recurse '2147483648' is not a number of levels"),
+        ({"name": "x", "paths": ["C:\\X"], "exclude": ["/var/log"]}, "exclude '/var/log' is no path"),
+        ({"name": "x", "paths": ["C:\\X"], "exclude": ["logs\\*"]}, "exclude 'logs\\.* is no path"),
+        ({"name": "x", "paths": ["C:\\X"], "exclude": ["HKCU\\X"]}, "HKCU.*write HKCU keys as HKU"),
         ({"paths": ["C:\\X"]}, "name is missing"),
     ],
 )
 def test_a_wrong_watch_is_refused(fields: dict[str, t.Any], message: str) -> None:
     with pytest.raises(ContentError, match=message.replace("\\", "\\\\")):
         windows_watches.checked_watch(fields, "watches, item 1")
+
+
+def test_every_form_of_an_exclusion_is_taken() -> None:
+    exclude = ["*.log", "C:/logs", "%SystemRoot%\\Temp", "HKLM\\X\\\\Value", "wmi\\root\\x"]
+    watch = windows_watches.checked_watch({"name": "x", "paths": ["C:\\X"], "exclude": exclude}, "")
+    assert watch["exclude"] == exclude
