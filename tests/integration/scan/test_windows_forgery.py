@@ -21,7 +21,14 @@ pytestmark = pytest.mark.xdist_group("windows_hosts")
 
 _WATCH = "programs"
 _CONTROLS = "\x1b[31m\x07\u009b\u202e"
-_COVERED = {"scope": _WATCH, "status": "checked", "reason": None, "examined": 7, "skipped": [], "skipped_count": 0}
+_COVERED: dict[str, t.Any] = {
+    "scope": _WATCH,
+    "status": "checked",
+    "reason": None,
+    "examined": 7,
+    "skipped": [],
+    "skipped_count": 0,
+}
 _DETECTION = {
     "alert": "fim_file_created",
     "subject": f"C:\\{_CONTROLS}evil {{{{ lookup('pipe', 'id') }}}}",
