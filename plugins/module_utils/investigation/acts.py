@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.module_utils.investigation import web_requests
 from ansible_collections.bulwark.servers.plugins.module_utils.investigation.graph import Graph
 from ansible_collections.bulwark.servers.plugins.module_utils.investigation.model import BY_SUDO, Link, Node
 
@@ -54,6 +55,25 @@ def _owners(graph: Graph, identity: str, time: float, members: t.Container[str])
         if session is not None and session.first is not None and 0 <= time + _SLACK - session.first <= _LONGEST_SESSION:
             sessions.append(session.id)
     return sessions
+
+
+def is_of_sign_in(graph: Graph, process: str) -> bool:
+    """Say whether somebody who signed in started a process, with no web server between: no request started it."""
+    passed: set[str] = set()
+    is_signed_in = False
+    while process:
+        node = graph.node(process)
+        if node is not None and web_requests.is_server(node):
+            return False
+        passed.add(process)
+        starters = []
+        for link in graph.links(process):
+            if link.relation == "started" and link.target == process:
+                starters.append(link.source)
+            elif link.relation == "belongs_to" and link.target.startswith("session:"):
+                is_signed_in = True
+        process = next((each for each in starters if each.startswith("process:") and each not in passed), "")
+    return is_signed_in
 
 
 def was_there_before(node: Node, since: float | None) -> bool:

@@ -49,6 +49,11 @@ class _Group:
     count: int = 1
 
 
+def is_server(node: Node) -> bool:
+    """Say whether a node is a process of a program that answers requests, by its name."""
+    return node.kind == "process" and _SERVERS.match(str(node.facts.get("name") or "")) is not None
+
+
 def gather(host: Host, wanted: Wanted, windows: t.Sequence[Window], budget: Budget) -> Facts:
     """Return the requests for wanted files and of wanted addresses, and those just before a web server's process began.
 
@@ -77,12 +82,8 @@ class _Search:
             (name, _bytes(name)) for name in wanted.names("file", only_new=True) if _is_telling(wanted, name)
         ]
         self._addresses = frozenset(wanted.names("address", only_new=True))
-        is_server = any(
-            _SERVERS.match(str(node.facts.get("name") or ""))
-            for node in wanted.nodes.values()
-            if node.kind == "process"
-        )
-        new = (wanted.nodes[identity] for identity in wanted.new) if is_server else ()
+        has_server = any(is_server(node) for node in wanted.nodes.values())
+        new = (wanted.nodes[identity] for identity in wanted.new) if has_server else ()
         times = [(node.first, node.id) for node in new if node.kind == "process" and node.first is not None]
         self._starts = sorted(times)
         self._by_file: dict[tuple[str, Request], _Group] = {}

@@ -269,6 +269,9 @@ class _Walk:
         is_client = other.startswith("address:")
         if is_client and any(reason.relation == "requested" for reason in self._reasons.values()):
             return True
+        # Nor where somebody who signed in started it: a program of theirs may be called like a server.
+        if is_client and acts.is_of_sign_in(self._graph, link.target):
+            return True
         if not acts.is_written_by_others(self._graph, other, link.time, self._nodes.keys()):
             return False
         self._explained.add(other)

@@ -136,8 +136,7 @@ def _checksum(data: bytes) -> bytes:
 
 
 def _hardware(interface: str) -> bytes:
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as asked:
-        asked.bind((interface, 0))
+    with _end(interface) as asked:
         address: bytes = asked.getsockname()[4]
     return address
 

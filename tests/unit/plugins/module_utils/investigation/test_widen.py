@@ -49,6 +49,44 @@ def test_descendants_and_ancestors_are_named_but_not_what_ancestors_did_else() -
 
 
 @pytest.mark.parametrize(
+    ("between", "session", "is_named"),
+    [
+        ("bash", ["session:7"], False),
+        # Somebody started the web server by hand.
+        ("nginx", ["session:7"], True),
+        ("nginx", [], True),
+        # Nobody knows who started it.
+        ("bash", [], True),
+    ],
+)
+def test_requests_at_the_same_time_say_nothing_of_what_a_sign_in_started(
+    between: str, session: list[str], is_named: bool
+) -> None:
+    graph = _graph(
+        ("process:init", "started", "process:between"),
+        ("process:between", "started", "process:curl"),
+        ("process:curl", "started", "process:implant"),
+        ("address:203.0.113.9", "near", "process:curl"),
+        *(("process:curl", "belongs_to", identity) for identity in session),
+        between={"name": between},
+        curl={"name": "curl"},
+        # An intruder chooses this name.
+        implant={"name": "node"},
+        init={"starts_jobs": True},
+    )
+    assert ("address:203.0.113.9" in _widen(graph, "process:curl").nodes) is is_named
+
+
+def test_processes_that_started_each_other_end_the_search_for_a_sign_in() -> None:
+    graph = _graph(
+        ("process:a", "started", "process:b"),
+        ("process:b", "started", "process:a"),
+        ("address:203.0.113.9", "near", "process:a"),
+    )
+    assert "address:203.0.113.9" in _widen(graph, "process:a").nodes
+
+
+@pytest.mark.parametrize(
     ("facts", "is_named"),
     [
         ({"first": 100.0, "path": "/bin/other"}, True),
