@@ -177,11 +177,13 @@ public sealed class Revision
 		result["accepted_count"] = acceptance.Count;
 		result["coverage"] = comparison.Coverage.Entries();
 		result["diff"] = acceptance.Diff();
+		List<object> warnings = new List<object>();
 		if (unread.Count > 0)
-		{
-			string warning = unread.Count + " changes were not accepted: their content could not be read";
-			result["warnings"] = new List<object> { warning };
-		}
+			warnings.Add(unread.Count + " changes were not accepted: their content could not be read");
+		if (acceptance.Below() != null)
+			warnings.Add(acceptance.Below());
+		if (warnings.Count > 0)
+			result["warnings"] = warnings;
 		return acceptance;
 	}
 

@@ -105,6 +105,34 @@ def test_nothing_is_accepted_that_was_not_reviewed(world: World) -> None:
     assert "reason is missing" in missing["msg"]
 
 
+def test_accepting_a_new_key_takes_only_what_is_named_and_says_what_remains(world: World) -> None:
+    world.apply()
+    for name in ("ImagePath", "Start"):
+        world.set_value(name, "reviewed", key="\\service")
+    world.write("new/created.txt", "new\n")
+    reviewed = {change["path"]: change["id"] for change in world.look()["changes"]}
+    service = world.key + "\\service"
+    # It came after the review, which showed no such value.
+    world.set_value("ServiceDll", "unseen", key="\\service")
+    preview = world.accept(service, check_mode=True)
+    by_ids = world.accept(*(reviewed[path] for path in reviewed if path.startswith(service)))
+    left = {path for _kind, path in changes(world.look())}
+    assert left == {service + "\\ServiceDll", world.path("new"), world.path("new") + "\\created.txt"}
+    (warning,) = preview["notices"]
+    assert warning == (
+        f"new entries below accepted keys and directories were not accepted (3): {service}\\ImagePath, "
+        f"{service}\\ServiceDll, {service}\\Start. Review them, then accept each by its id or path"
+    )
+    assert by_ids["accepted_count"] == 3
+    (warning,) = by_ids["notices"]
+    assert f"(1): {service}\\ServiceDll." in warning
+    directory = world.accept(world.path("new"))
+    assert directory["accepted_count"] == 1
+    assert f"(1): {world.path('new')}\\created.txt." in directory["notices"][0]
+    # Where nothing remains, nothing is said.
+    assert "notices" not in world.accept("all")
+
+
 def test_check_mode_says_what_it_would_do_and_writes_nothing(world: World) -> None:
     assert world.apply(check_mode=True)["changed"]
     assert not world.state.exists()
