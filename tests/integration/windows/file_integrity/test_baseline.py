@@ -18,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 
 from tests.integration.windows.file_integrity._modules import APPLY, LOOK, World, alerts, changes, program
 from tests.integration.windows.test_registry import Registry, do
+from tests.support.file_integrity import ADDED
 from tests.support.windows import toolchain
 
 pytestmark = pytest.mark.requires(*toolchain.WINE)
@@ -255,11 +256,23 @@ def test_another_watch_extends_the_baseline_without_accepting_anything(world: Wo
     world.watches.append({"name": "more", "paths": [toolchain.windows_path(more)], "registry": [world.key]})
     extended, looked = world.call((APPLY, world.params(), False), (LOOK, world.params(), False))
     assert extended["watches_added"] == ["more"]
+    # The directory and its file; what the other watch had or waits for is none of it.
+    assert extended["notices"] == [ADDED % "2 of watch 'more'"]
+    notes = {scope["scope"]: scope.get("note") for scope in extended["coverage"]}
+    assert notes == {"more": "New entries in the baseline, accepted without a comparison: 2"}
+    assert {scope.get("note") for scope in looked["coverage"]} == {None}
     assert set(changes(looked)) == {("modified", world.key + "\\changed"), ("created", world.key + "\\created")}
     world.watches.pop()
     shortened = world.apply()
     assert shortened["watches_removed"] == ["more"]
     assert shortened["baseline"]["entries"] == 9
+    assert "notices" not in shortened
+    # What came while the watch was off is accepted with the rest, and that is said again.
+    (more / "meanwhile.txt").write_text("meanwhile\n", encoding="utf-8")
+    world.watches.append({"name": "more", "paths": [toolchain.windows_path(more)]})
+    again, same = world.call((APPLY, world.params(), False), (APPLY, world.params(), False))
+    assert again["notices"] == [ADDED % "3 of watch 'more'"]
+    assert "notices" not in same
 
 
 def test_limits_and_the_time_budget_are_part_of_the_coverage(world: World) -> None:
