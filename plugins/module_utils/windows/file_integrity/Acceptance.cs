@@ -33,7 +33,7 @@ public sealed class Acceptance
 	private readonly List<byte[]> _removed = new List<byte[]>();
 	private readonly Func<Entry, string, string> _mark;
 
-	// New keys and directories that are accepted.
+	// New keys and directories that a person accepts by name.
 	private readonly HashSet<string> _tops = new HashSet<string>();
 	private readonly List<string> _below = new List<string>();
 	private long _belowCount;
@@ -91,7 +91,7 @@ public sealed class Acceptance
 			_added.Add(Lines.Write(change.After, change.Watch, mark));
 		}
 		Count++;
-		if (change.Kind == ChangeKinds.Created && IsContainer(change.After))
+		if (named && change.Kind == ChangeKinds.Created && IsContainer(change.After))
 			_tops.Add(change.Path);
 		List<Change> taken = _taken[judgement.Explained ? 1 : 0];
 		if (taken.Count < _limit)
