@@ -172,16 +172,13 @@ public sealed class Revision
 		Comparison comparison = new Comparison(_options, _opened, _state, _host, _deadline);
 		Acceptance acceptance = comparison.Accepting();
 		comparison.Run(acceptance);
-		List<string> unread = acceptance.Conclude();
+		string warning = acceptance.Conclude();
 		result["accepted"] = acceptance.Described();
 		result["accepted_count"] = acceptance.Count;
 		result["coverage"] = comparison.Coverage.Entries();
 		result["diff"] = acceptance.Diff();
-		if (unread.Count > 0)
-		{
-			string warning = unread.Count + " changes were not accepted: their content could not be read";
+		if (warning != null)
 			result["warnings"] = new List<object> { warning };
-		}
 		return acceptance;
 	}
 

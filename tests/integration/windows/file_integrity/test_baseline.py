@@ -105,6 +105,15 @@ def test_nothing_is_accepted_that_was_not_reviewed(world: World) -> None:
     assert "reason is missing" in missing["msg"]
 
 
+def test_a_file_is_accepted_although_its_watch_records_no_content(world: World) -> None:
+    watches = [{**world.watches[0], "attributes": ["owner", "dacl"]}]
+    world.apply(watches=watches)
+    world.write("new.txt", "new\n")
+    accepted = world.accept(world.path("new.txt"), watches=watches)
+    assert (accepted.get("msg"), accepted["accepted_count"]) == (None, 1)
+    assert world.look()["changes"] == []
+
+
 def test_check_mode_says_what_it_would_do_and_writes_nothing(world: World) -> None:
     assert world.apply(check_mode=True)["changed"]
     assert not world.state.exists()
