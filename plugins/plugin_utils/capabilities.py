@@ -18,7 +18,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.looks import Look
 
 # Ansible's fact ``system`` of a platform, where it is another word.
 _SYSTEMS = {"win32nt": "windows"}
-_UNKNOWN = "This capability does not know "
+_UNKNOWN = "Not available on "
 # Those that call a role beside its main.yml, by the task file of the same name.
 PLAYBOOKS = ("protect", "learn", "simulate", "respond", "remove_rules", "remove_locks", "remove")
 

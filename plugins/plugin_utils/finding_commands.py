@@ -17,7 +17,7 @@ import shlex
 import typing as t
 import uuid
 
-from ansible_collections.bulwark.servers.plugins.plugin_utils import change_ids
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, change_ids
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf.statuses import ACTIVE
 
 # A placeholder: the person who copies a command writes the reason.
@@ -95,6 +95,16 @@ def commands(case: Case) -> list[Command]:
     if case.status == "suppressed":
         usable.append(Command("restore", "Show it again", _play(case, "suppress", bulwark_decision="restore")))
     return usable
+
+
+def can_investigate(event: t.Mapping[str, t.Any]) -> bool:
+    """Return whether an investigation knows the platform of a finding's host; True if that is not recorded."""
+    device = event.get("device")
+    described = device.get("os") if isinstance(device, dict) else None
+    platform = described.get("type") if isinstance(described, dict) else None
+    if not isinstance(platform, str) or platform == "Unknown":
+        return True
+    return capabilities.platform_of(platform) in capabilities.load()["investigation"].platforms
 
 
 def store_option(store: str | None) -> str:

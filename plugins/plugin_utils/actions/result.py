@@ -53,7 +53,8 @@ class SanitizingActionBase(ActionBase):  # type: ignore[misc]  # Ansible ships n
     def _execute_module(self, module_name: str | None = None, **given: t.Any) -> dict[str, t.Any]:
         windows.refuse_linux_modules(self._connection, module_name or self._task.action)
         windows.separate_modules(self._connection)
-        return t.cast("dict[str, t.Any]", super()._execute_module(module_name=module_name, **given))
+        output = t.cast("dict[str, t.Any]", super()._execute_module(module_name=module_name, **given))
+        return windows.without_signals(output) if windows.is_windows(self._connection._shell) else output
 
     def _parse_returned_data(self, res: dict[str, t.Any], *arguments: t.Any) -> t.Any:
         # ansible-core quotes what isn't as it should be, before an action sees it: text around the result, and since

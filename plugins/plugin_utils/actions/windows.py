@@ -34,6 +34,8 @@ _CONSTRAINED_WORDS = re.compile(
     r"|\bis marked as unsupported in CLM mode\b".replace(" ", r"[\s|]+")
 )
 _LONGEST = 100_000
+# A shell of Linux gives 128 more than the number of the signal, and Ansible its negative number.
+_FIRST_SIGNAL = 129
 # An attribute of a connection.
 _RAN_MODULE = "_bulwark_ran_module"
 _COLLECTION = "bulwark.servers."
@@ -78,6 +80,22 @@ def refuse_linux_modules(connection: t.Any, module: str) -> None:
         raise AnsibleActionFail(
             f"{module} does not run on Windows: it knows only Linux; leave Windows hosts out with --limit"
         )
+
+
+def without_signals(output: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return a module's result without an exit code that means a signal on Linux: on Windows it is an NTSTATUS."""
+    code = output.get("rc")
+    # Ansible adds module_stdout to output that is no result.
+    if "module_stdout" not in output or not isinstance(code, int) or 0 <= code < _FIRST_SIGNAL:
+        return output
+    result = {name: value for name, value in output.items() if name != "rc"}
+    if is_constrained(output):
+        return result
+    message = (
+        f"PowerShell ended with exit code {code & 0xFFFFFFFF:#x} before the module returned a result: see the log"
+        " Application of the host's event viewer, and run it again"
+    )
+    return {**result, "msg": message}
 
 
 def is_constrained(output: t.Mapping[str, t.Any]) -> bool:

@@ -39,6 +39,11 @@ class Result:
     def message(self) -> str:
         return str(self.data.get("msg") or self.data.get("censored") or "")
 
+    @property
+    def _is_decision(self) -> bool:
+        """Whether changes were accepted or a deployment was removed: its coverage is not that of a scan."""
+        return "accepted_count" in self.data or self._task.args.get("state") == "absent"
+
     def tell(self, run: Tracker) -> None:
         """Note what the result says about the run: changes, what a capability found, what the store and report have."""
         if self.data.get("changed"):
@@ -61,7 +66,7 @@ class Result:
             for capability, shown in self.data["capabilities"].items():
                 run.looked(self.host, capability, _severities(shown["severities"]), shown["coverage"])
                 run.recorded(self.host, capability)
-        elif self.data.get("coverage") and not module.startswith("findings"):
+        elif self.data.get("coverage") and not module.startswith("findings") and not self._is_decision:
             capability = self.data.get("capability") or module.removeprefix("win_").removesuffix("_info")
             findings = self.data.get("findings") or []
             run.looked(self.host, capability, findings, self.data["coverage"], complete=module.endswith("_info"))

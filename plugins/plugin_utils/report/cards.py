@@ -27,7 +27,8 @@ class Card:
     """A finding whose every text is ready to be shown. history: (time, action, note), oldest first.
 
     remedy: what to do on this host, "" for what the alert says. shared: what other hosts show, too: (kind, value, these
-    hosts). investigation: the id of its newest one, "" without one. commands: what each does, and for sh what does it,
+    hosts). investigation: the id of its newest one, "" without one. can_investigate: whether its host can be asked for
+    one. commands: what each does, and for sh what does it,
     in which ``UID`` stands for the uid: most findings have the same. processes: trees of those in the evidence.
     """
 
@@ -51,6 +52,7 @@ class Card:
     techniques: t.Sequence[str] = ()
     shared: t.Sequence[tuple[str, str, str]] = ()
     investigation: str = ""
+    can_investigate: bool = True
     commands: t.Sequence[tuple[str, str]] = ()
     processes: t.Sequence[process_tree.Node] = ()
 
@@ -88,6 +90,7 @@ def card(
         techniques=technique_ids(finding.event),
         shared=shared.rows(finding.event, finding.host, elsewhere) if elsewhere else (),
         investigation=investigation,
+        can_investigate=finding_commands.can_investigate(finding.event),
         commands=_commands(finding, store),
         processes=rows.processes,
     )

@@ -201,6 +201,16 @@ def gaps(entries: t.Sequence[model.Coverage], shown: Matrix, samples: int = 10) 
     return tuple(sorted(found, key=lambda gap: (order.index(gap.status), -len(gap.hosts), gap.capability, gap.scopes)))
 
 
+def alike_gaps(gaps: t.Iterable[Gap]) -> list[list[Gap]]:
+    """Return whole capabilities that were not checked on the same hosts for the same reason together."""
+    together: dict[tuple[t.Any, ...], list[Gap]] = {}
+    for gap in gaps:
+        is_whole = not gap.scopes and not gap.skipped and gap.status != _finding.PARTIAL
+        key = (gap.status, frozenset(gap.hosts), gap.reason) if is_whole else (gap,)
+        together.setdefault(key, []).append(gap)
+    return list(together.values())
+
+
 def scope_words(scopes: t.Sequence[str], every: bool) -> str:
     """Return which scopes a gap is about, or nothing for a whole capability. every: there are no others."""
     if every and len(scopes) > 1:

@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is no finding because packages explain it or people allowed it: yet to be reviewed.
+"""What is no finding because packages or updates explain it, or people allowed it: yet to be reviewed.
 
 A package can be forged, and somebody else can use what an allowlist allows.
 """
@@ -54,7 +54,7 @@ def groups(entries: t.Iterable[model.Coverage]) -> tuple[Group, ...]:
 
 
 def sentence(entries: t.Sequence[model.Coverage]) -> str:
-    """Return how much is explained, or nothing: ``31 changes on 2 hosts are explained by packages``."""
+    """Return how much is explained and by what kind of thing, such as packages; nothing where nothing is."""
     several = len({entry.host for entry in entries}) > 1
     kinds: dict[str, list[model.Coverage]] = {"": [], ALLOWLIST: [], EXCEPTION: [], VEX: []}
     for entry in entries:
@@ -66,7 +66,7 @@ def sentence(entries: t.Sequence[model.Coverage]) -> str:
             dataclasses.replace(entry, explained=rest, explained_count=entry.explained_count - number)
         )
     parts = [
-        _words(kinds[""], several, "change", "explained by packages"),
+        _words(kinds[""], several, "change", "explained by packages, updates and the like"),
         _words(kinds[ALLOWLIST], several, "sign", "allowed by allowlists"),
         _words(kinds[EXCEPTION], several, "vulnerability", "accepted by exceptions"),
         _words(kinds[VEX], several, "vulnerability", "said not to affect its packages by VEX documents"),

@@ -131,6 +131,7 @@ def _row(card: cards.Card, tables: _Tables) -> list[t.Any]:
         [tables.techniques.number(technique) for technique in card.techniques],
         [[tables.names.number(kind), value, tables.texts.number(hosts)] for kind, value, hosts in card.shared],
         card.investigation,
+        int(card.can_investigate),
         [[tables.texts.number(title), tables.texts.number(command)] for title, command in card.commands],
         [_process(node, tables.names) for node in card.processes],
     ]
@@ -160,17 +161,21 @@ def _explained(
 def _gaps(
     entries: t.Sequence[model.Coverage], hosts: _Table, capabilities: _Table, texts: _Table
 ) -> dict[int, list[list[t.Any]]]:
-    """Return what was not checked by host: a reason once, with its scopes in words."""
+    """Return what was not checked by host: a reason once, with its scopes in words, or with its whole capabilities."""
     known = coverage.known_scopes(entries)
     scopes: dict[tuple[str, str, str, str], list[str]] = {}
     for entry in entries:
         if entry.status != _finding.CHECKED:
             same = scopes.setdefault((entry.host, entry.capability, entry.status, coverage.full_reason(entry)), [])
             same += [entry.scope] if entry.scope != entry.capability else []
-    gaps: dict[int, list[list[t.Any]]] = {}
+    together: dict[tuple[str, str, str, str, str], list[int]] = {}
     for (host, capability, status, reason), names in scopes.items():
         words = coverage.scope_words(names, len(names) == known.get((host, capability)))
+        alike = together.setdefault((host, status, reason, words, capability if words else ""), [])
+        alike.append(capabilities.number(key(capability)))
+    gaps: dict[int, list[list[t.Any]]] = {}
+    for (host, status, reason, words, _capability), numbers in together.items():
         gaps.setdefault(hosts.number(key(host)), []).append(
-            [capabilities.number(key(capability)), texts.number(words), status, visible(reason, 500)]
+            [numbers, texts.number(words), status, visible(reason, 500)]
         )
     return gaps

@@ -175,15 +175,11 @@ def _gaps(gaps: t.Sequence[coverage.Gap], width: int) -> list[str]:
     if not gaps:
         return ["Everything was checked."]
     # No capability checks a host that is unreachable, so all have the same reason.
-    alike_gaps: dict[tuple[t.Any, ...], list[coverage.Gap]] = {}
-    for gap in gaps:
-        hosts = frozenset(gap.hosts)
-        key = (hosts, gap.reason) if not gap.scopes and gap.status != _finding.PARTIAL else (hosts, gap)
-        alike_gaps.setdefault(key, []).append(gap)
+    alike_gaps = coverage.alike_gaps(gaps)
     # If all gaps have the same hosts, name these once.
-    same = _hosts(gaps[0]) if len(alike_gaps) > 1 and len({key[0] for key in alike_gaps}) == 1 else ""
+    same = _hosts(gaps[0]) if len(alike_gaps) > 1 and len({frozenset(gap.hosts) for gap in gaps}) == 1 else ""
     text = wrapped(f"Not checked on {same}:", width, item="") if same else ["Not checked:"]
-    for together in list(alike_gaps.values())[:_GAP_LIMIT]:
+    for together in alike_gaps[:_GAP_LIMIT]:
         text += wrapped(("" if same else f"{_hosts(together[0])}: ") + _gap(together), width)
     if len(alike_gaps) > _GAP_LIMIT:
         text.append(f"  and {counted(len(alike_gaps) - _GAP_LIMIT, 'more reason')}")

@@ -82,7 +82,7 @@ def context(data: model.ReportData) -> dict[str, t.Any]:
         "wide_from": _WIDE_FROM,
         "alike_cells": coverage.alike_cells,
         "never_run": _never_run(matrix),
-        "gaps": gaps,
+        "gaps": coverage.alike_gaps(gaps),
         "gap_limit": _GAP_LIMIT,
         "scope_words": coverage.scope_words,
         "explained": explained.groups(data.coverage),

@@ -295,7 +295,7 @@ def test_programs_are_learned_tried_violated_and_approved(worked: Worked, tmp_pa
     hour.host.session("local-upgrade", Repository.UPGRADE)
     hour.host.session("attack", ATTACK_ON_HOST)
     said = scan()
-    assert re.search(r"\d+ changes are explained by packages", said), said
+    assert re.search(r"\d+ changes are explained by packages, updates and the like", said), said
     foreign = _foreign(control.programs(), hour.host.root)
     found = _by_people(control.findings(), foreign)
     shown = [(each.severity, each.alert, each.subject, each.event.get("message")) for each in found]

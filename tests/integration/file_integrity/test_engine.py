@@ -1109,6 +1109,7 @@ def test_content_that_could_not_be_read_is_not_accepted(engine: Engine, tree: pa
         all_others = engine.apply(accept=["all"], reason="x", accepted_by="me")
     assert "could not be read" in refused["msg"]
     assert all_others["accepted_count"] == 0
+    assert all_others["warnings"] == [f"not accepted (1): the content of {tree}/a could not be read; see the coverage"]
     assert changes(engine.compare()) == {str(tree / "a"): "modified"}
 
 

@@ -180,7 +180,7 @@ def test_a_host_shows_what_packages_explain_on_it(browser: Browser) -> None:
     panel = browser.find("#host-panel")
     assert "openssh-server" not in panel.text
     panel.find_element("css selector", "summary").click()
-    assert "36 changes explained by packages" in panel.text
+    assert "36 changes explained by packages, updates and the like" in panel.text
     lines = panel.text.splitlines()
     examples = "/usr/sbin/sshd, /usr/lib/openssh/sshd-session, …"
     assert f"File integrity: 31 changes are explained by openssh-server 1:10.0p1-7: {examples}" in lines

@@ -157,7 +157,7 @@ def _forgeries() -> dict[str, Forgery]:
         ),
         "no_facts": _checked(answer(_OWN, platform=[1])),
         "another_system": Forgery(
-            answer(_OWN, platform={"ansible_system": _ESCAPES}), f"does not know the platform {_SHOWN}"
+            answer(_OWN, platform={"ansible_system": _ESCAPES}), f"Not available on the platform {_SHOWN}"
         ),
         "tampered": _checked(
             answer(_OWN, tampered=tampered),

@@ -205,7 +205,7 @@ def test_one_scan_has_linux_and_windows_hosts(site: Site, tmp_path: pathlib.Path
     assert [module for module, _options in calls] == ["win_platform_facts", "win_file_integrity", "win_file_integrity"]
     assert [options.get("_phase") for _module, options in calls[1:]] == ["stage", "commit"]
     covered = site.coverage("2.21", "win1")
-    reason = "This capability does not know Windows."
+    reason = "Not available on Windows."
     assert covered["app_control"]["reason"] == reason
     assert covered[_WATCH]["status"] == "checked"
     assert covered["windows_platform"]["skipped"][0]["subject"] == "The account of the connection"

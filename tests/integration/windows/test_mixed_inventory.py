@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -112,7 +113,18 @@ def test_linux_and_windows_hosts_are_in_one_scan_and_one_report(
     assert (entries[host.NAME]["key"]["status"], entries[host.NAME]["app"]["examined"]) == ("checked", 2)
     # Wine does not list them.
     assert [each["subject"] for each in entries[host.NAME]["app"]["skipped"]] == ["alternate data streams"]
-    unknown = [each["host"] for each in known["coverage"] if "does not know Windows" in json.dumps(each)]
+    unknown = [each["host"] for each in known["coverage"] if "Not available on Windows" in json.dumps(each)]
     assert unknown == [host.NAME]
+    assert f'"Not checked on {host.NAME}:"' in shown
+    assert '"- Application control: Not available on Windows."' in shown
     page = report.read_text(encoding="utf-8")
     assert all(name in page for name in hosts)
+    uids = {finding["host"]: finding["uid"] for finding in known["findings"]}
+    slots = {
+        name: re.search(rf'data-slot="investigate"( hidden)?>.*="command-uid">{uid}<', page)
+        for name, uid in uids.items()
+    }
+    assert {name: slot is not None and slot[1] is None for name, slot in slots.items()} == {
+        linux[0].name: True,
+        host.NAME: False,
+    }

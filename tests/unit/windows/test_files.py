@@ -160,6 +160,8 @@ def test_streams(program: compiler.Program) -> None:
 
     unsupported = _collect(program, {"name": "one"}, {"name": "two"}, streams_error=87)
     assert list(unsupported.skipped) == ["alternate data streams"]
+    # The reason is also shown without its subject.
+    assert "does not list alternate data streams" in str(unsupported.skipped["alternate data streams"])
     assert all("streams" not in attributes for _, attributes in unsupported.entries.values())
 
 

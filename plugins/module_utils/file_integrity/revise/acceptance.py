@@ -93,20 +93,20 @@ class Acceptance:
             self._taken[0].append(change)
         return True
 
-    def conclude(self) -> list[str]:
-        """Return the paths that could not be accepted with all others; raise UsageError when a named one could not."""
+    def conclude(self) -> str | None:
+        """Return which changes could not be accepted with all others; raise UsageError when a named one could not."""
         missing = sorted(self._names - self._matched)
         if missing:
             raise UsageError(
                 "nothing was accepted: %s is not a current change; compare again and review the changes"
                 % ", ".join("'%s'" % name for name in missing[:_SHOWN_PATHS])
             )
-        if self._unread and self._names:
-            raise UsageError(
-                "nothing was accepted: the content of %s could not be read; see the coverage"
-                % ", ".join(self._unread[:_SHOWN_PATHS])
-            )
-        return self._unread
+        if not self._unread:
+            return None
+        reason = "the content of %s could not be read; see the coverage" % ", ".join(self._unread[:_SHOWN_PATHS])
+        if self._names:
+            raise UsageError("nothing was accepted: %s" % reason)
+        return "not accepted (%d): %s" % (len(self._unread), reason)
 
     def described(self) -> list[dict[str, t.Any]]:
         return [

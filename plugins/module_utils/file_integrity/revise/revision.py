@@ -191,7 +191,7 @@ class Revision:
         acceptance = Acceptance(self._options.accept, self._options.max_changes, package)
         comparison = Comparison(self._options, self._opened, self._deadline, self._packages, acceptance)
         comparison.run()
-        unread = acceptance.conclude()
+        warning = acceptance.conclude()
         packages_now = None
         if acceptance.takes_explained or acceptance.takes_claimed:
             packages_now = comparison.packages_to_seal(acceptance.takes_claimed, acceptance.everything)
@@ -200,8 +200,8 @@ class Revision:
             "coverage": comparison.coverage.entries(),
             "diff": diff.changes_diff(acceptance),
         }
-        if unread:
-            result["warnings"] = ["%d changes were not accepted: their content could not be read" % len(unread)]
+        if warning is not None:
+            result["warnings"] = [warning]
         mounted = mounts.accepted_mounts(self._opened.believed()[1].mounts, comparison.mounts.accepted)
         return acceptance, packages_now, mounted, result
 

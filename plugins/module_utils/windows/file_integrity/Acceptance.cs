@@ -32,6 +32,7 @@ public sealed class Acceptance
 	private readonly List<byte[]> _added = new List<byte[]>();
 	private readonly List<byte[]> _removed = new List<byte[]>();
 	private readonly Func<Entry, string, string> _mark;
+	private readonly Func<string, bool> _hasContent;
 
 	// New keys and directories that a person accepts by name.
 	private readonly HashSet<string> _tops = new HashSet<string>();
@@ -42,12 +43,14 @@ public sealed class Acceptance
 
 	/// <summary>
 	/// wanted: all, explained, claimed, ids and shown paths. limit: how many changes are listed. mark: of an entry
-	/// of a watch, see Lines.
+	/// of a watch, see Lines. hasContent: says whether a watch records the content of files.
 	/// </summary>
-	public Acceptance(IEnumerable<string> wanted, int limit, Func<Entry, string, string> mark)
+	public Acceptance(
+		IEnumerable<string> wanted, int limit, Func<Entry, string, string> mark, Func<string, bool> hasContent)
 	{
 		_limit = limit;
 		_mark = mark;
+		_hasContent = hasContent;
 		foreach (string name in wanted)
 		{
 			_all |= name == "all";
@@ -74,7 +77,7 @@ public sealed class Acceptance
 				NoteBelow(change);
 			return;
 		}
-		if (IsUnread(change))
+		if (_hasContent(change.Watch) && IsUnread(change))
 		{
 			// Whoever accepts it would accept content that nobody has seen.
 			_unread.Add(change.Current.Shown);
@@ -99,10 +102,10 @@ public sealed class Acceptance
 	}
 
 	/// <summary>
-	/// Return the paths that could not be accepted with all others. Raises UsageException when one that is named
-	/// could not.
+	/// Return which changes could not be accepted with all others, null for none. Raises UsageException when one
+	/// that is named could not.
 	/// </summary>
-	public List<string> Conclude()
+	public string Conclude()
 	{
 		List<string> missing = new List<string>();
 		foreach (string name in _names)
@@ -115,10 +118,12 @@ public sealed class Acceptance
 			throw new UsageException(
 				"nothing was accepted: " + Shown(missing) + " is not a current change; compare again and review "
 				+ "the changes");
-		if (_unread.Count > 0 && _names.Count > 0)
-			throw new UsageException(
-				"nothing was accepted: the content of " + Shown(_unread) + " could not be read; see the coverage");
-		return _unread;
+		if (_unread.Count == 0)
+			return null;
+		string reason = "the content of " + Shown(_unread) + " could not be read; see the coverage";
+		if (_names.Count > 0)
+			throw new UsageException("nothing was accepted: " + reason);
+		return "not accepted (" + _unread.Count + "): " + reason;
 	}
 
 	/// <summary>

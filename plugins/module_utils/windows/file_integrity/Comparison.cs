@@ -67,7 +67,8 @@ public sealed class Comparison
 		return new Acceptance(
 			_options.Accept,
 			_options.MaxChanges,
-			delegate(Entry entry, string watch) { return _classifier.Mark(entry, _classifier.WatchOf(watch)); });
+			delegate(Entry entry, string watch) { return _classifier.Mark(entry, _classifier.WatchOf(watch)); },
+			delegate(string watch) { return _classifier.WatchOf(watch).Records("sha256"); });
 	}
 
 	/// <summary>Compare everything. acceptance: gets each change; null for none.</summary>

@@ -190,7 +190,9 @@ public sealed class FileReader
 			if (IsUnsupported(error))
 			{
 				_isWithoutStreams = true;
-				Skip("alternate data streams", "this volume does not list them: " + ContentReader.Describe(error));
+				Skip(
+					"alternate data streams",
+					"this volume does not list alternate data streams: " + ContentReader.Describe(error));
 			}
 			else if (!FileErrors.IsAbsent(error))
 			{

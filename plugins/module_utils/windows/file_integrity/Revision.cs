@@ -175,14 +175,14 @@ public sealed class Revision
 		Comparison comparison = new Comparison(_options, _opened, _state, _host, _deadline);
 		Acceptance acceptance = comparison.Accepting();
 		comparison.Run(acceptance);
-		List<string> unread = acceptance.Conclude();
+		string unread = acceptance.Conclude();
 		result["accepted"] = acceptance.Described();
 		result["accepted_count"] = acceptance.Count;
 		result["coverage"] = comparison.Coverage.Entries();
 		result["diff"] = acceptance.Diff();
 		List<object> warnings = new List<object>();
-		if (unread.Count > 0)
-			warnings.Add(unread.Count + " changes were not accepted: their content could not be read");
+		if (unread != null)
+			warnings.Add(unread);
 		if (acceptance.Below() != null)
 			warnings.Add(acceptance.Below());
 		if (warnings.Count > 0)

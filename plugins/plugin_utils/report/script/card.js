@@ -29,10 +29,12 @@ function card(row) {
   text("alert", alert.id);
   const investigation = findings.investigation[row];
   const uid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(findings.uid[row]) ? findings.uid[row] : "";
-  shown("investigation-section", investigation || uid);
+  const canInvestigate = uid && findings.can_investigate[row];
+  shown("investigation-section", investigation || canInvestigate);
   shown("investigated", investigation);
   slots.get("investigation").setAttribute("href", `#investigation-${encodeURIComponent(investigation)}`);
-  shown("investigate", uid && !investigation);
+  shown("investigate", canInvestigate && !investigation);
+  shown("investigate-too", canInvestigate);
   text("command-uid", uid);
   slots.get("description").replaceChildren(...prose(alert.description));
   shown("description-section", alert.description);

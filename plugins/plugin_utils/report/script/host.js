@@ -21,10 +21,11 @@ function showHost(state) {
     return item;
   }));
   const gaps = element("ul", undefined, "gaps muted");
-  gaps.append(...host.gaps.map(([capability, scopes, status, reason]) => {
+  gaps.append(...host.gaps.map(([capabilities, scopes, status, reason]) => {
     const words = element("bdi", report.texts[scopes]);
     const about = report.texts[scopes] ? [", ", words] : [];
-    return listItem(report.capabilities[capability].name, ...about, `: ${COVERAGE_WORDS[status]}. `, element("bdi", reason));
+    const names = capabilities.map((capability) => report.capabilities[capability].name).join(", ");
+    return listItem(names, ...about, `: ${COVERAGE_WORDS[status]}. `, element("bdi", reason));
   }));
   panel.replaceChildren(heading, coverage, ...(host.gaps.length ? [gaps] : []), ...explainedParts(host));
 }
@@ -36,7 +37,7 @@ function explainedParts(host) {
     .filter(([, by]) => isAllowed(by) === allowed)
     .reduce((total, [, , count]) => total + count, 0);
   const made = element("details", undefined, "muted");
-  const parts = [[sum(false), "change", "explained by packages"], [sum(true), "sign", "allowed by allowlists"]];
+  const parts = [[sum(false), "change", "explained by packages, updates and the like"], [sum(true), "sign", "allowed by allowlists"]];
   made.append(element("summary", parts.filter(([count]) => count).map(([count, what, why]) => `${counted(count, what)} ${why}`).join(", ")));
   const list = element("ul", undefined, "gaps");
   list.append(...host.explained.map(([capability, by, count, examples]) => {

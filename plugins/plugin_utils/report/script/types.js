@@ -25,6 +25,7 @@
  * @property {number[][]} techniques
  * @property {[number, string, number][][]} shared kind (a name), value, other hosts (a text)
  * @property {string[]} investigation id of the newest one, or empty
+ * @property {number[]} can_investigate 1 where the host can be asked for one
  * @property {[number, number][][]} commands what it does, and for sh what does it, with UID for the uid (texts)
  * @property {Process[][]} processes trees of those in the evidence
  *
@@ -33,7 +34,7 @@
  * @typedef {{id: string, title: string, kind: string, description: string, remediation: string, references: string[]}} Alert
  * @typedef {{id: string, name: string, tactic: string, url: ?string}} Technique
  * @typedef {[number, string, number, number]} Cell capability, coverage status, scopes checked, all scopes
- * @typedef {[number, number, string, string]} Gap capability, scopes (a text), coverage status, reason
+ * @typedef {[number[], number, string, string]} Gap capabilities, scopes (a text), coverage status, reason
  * @typedef {[number, number, number, number[]]} Explained capability, what explains (a text), of how many changes, examples (texts)
  * @typedef {{name: string, score: ?number, cells: Cell[], gaps: Gap[], explained: Explained[]}} Host
  *

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -151,29 +152,44 @@ def test_a_scan_reports_what_changed_on_a_windows_host(
         "file_integrity_watches": world.watches,
     }
 
-    def scan() -> str:
-        ended = core.run_playbook(
-            "bulwark.servers.scan", inventory=windows.inventory, extra_vars=extra, state=tmp_path / "state"
-        )
-        return ended.stdout
+    shared = {name: extra[name] for name in ("bulwark_store", "file_integrity_state_dir")}
 
-    scan()
+    def play(name: str, **given: t.Any) -> list[str]:
+        """Return what the progress callback shows, without its times."""
+        ended = core.run_playbook(
+            f"bulwark.servers.{name}",
+            inventory=windows.inventory,
+            extra_vars={**(extra if name == "scan" else shared), **given},
+            environment={"ANSIBLE_STDOUT_CALLBACK": "bulwark.servers.progress"},
+            state=tmp_path / "state",
+            check=name != "investigate",
+        )
+        return re.sub(r" in \d+:\d\d\b", "", ended.stdout).splitlines()
+
+    play("scan")
     world.set_value("new", "program.exe")
-    scan()
+    play("scan")
     report = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Unexpected registry value" in report
     assert world.name in report
-    core.run_playbook(
-        "bulwark.servers.accept",
-        inventory=windows.inventory,
-        extra_vars={
-            "bulwark_store": extra["bulwark_store"],
-            "bulwark_changes": "all",
-            "bulwark_hosts": host.NAME,
-            "bulwark_reason": "CHG-2",
-            "file_integrity_state_dir": extra["file_integrity_state_dir"],
-        },
-        state=tmp_path / "state",
-    )
-    shown = scan()
-    assert "Unexpected registry value" not in shown
+    # Investigations know only Linux.
+    slots = re.findall(r'data-slot="investigat(?:e|e-too|ion-section)"( hidden)?>', report.split("<template")[0])
+    assert slots
+    assert all(slots)
+    refusal = f"{host.NAME} runs Windows, so it cannot be investigated: investigations know only Linux; read the"
+    assert refusal in "\n".join(play("investigate", host=host.NAME, path="C:\\x"))
+    value = f"{world.key}\\new"
+    accepted = play("accept", bulwark_changes="all", bulwark_hosts=host.NAME, bulwark_reason="CHG-2")
+    assert accepted == [
+        "Accept changes of files: 1 host",
+        f"{host.NAME}: Accepted into the baseline of {host.NAME}; the next scan resolves the findings: {value}",
+        "Accept changes of files: 1 host, changed 1.",
+    ]
+    assert "Unexpected registry value" not in "\n".join(play("scan"))
+    directory = extra["file_integrity_state_dir"]
+    assert play("remove") == [
+        "Remove: 1 host",
+        f"{host.NAME}: Removed: the baseline of files.",
+        f"{host.NAME}: Left: the directory {directory}, if there is one; the findings of this host in the store.",
+        "Remove: 1 host, changed 1.",
+    ]

@@ -134,6 +134,15 @@ def test_accepting_a_new_key_takes_only_what_is_named_and_says_what_remains(worl
     assert "notices" not in world.accept("all")
 
 
+def test_a_file_is_accepted_although_its_watch_records_no_content(world: World) -> None:
+    watches = [{**world.watches[0], "attributes": ["owner", "dacl"]}]
+    world.apply(watches=watches)
+    world.write("new.txt", "new\n")
+    accepted = world.accept(world.path("new.txt"), watches=watches)
+    assert (accepted.get("msg"), accepted["accepted_count"]) == (None, 1)
+    assert world.look()["changes"] == []
+
+
 def test_check_mode_says_what_it_would_do_and_writes_nothing(world: World) -> None:
     assert world.apply(check_mode=True)["changed"]
     assert not world.state.exists()

@@ -10,6 +10,7 @@ import typing as t
 import pytest
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 from ansible_collections.bulwark.servers.plugins.callback.progress import CallbackModule
+from ansible_collections.bulwark.servers.plugins.plugin_utils.progress import text
 from ansible_collections.bulwark.servers.plugins.plugin_utils.progress.results import Result
 from ansible_collections.bulwark.servers.plugins.plugin_utils.progress.tracker import Tracker
 
@@ -25,11 +26,11 @@ def test_it_is_an_additional_callback_unless_configured_as_stdout_callback() -> 
     assert CallbackModule.CALLBACK_TYPE == "aggregate"
 
 
-def result(action: str, data: dict[str, t.Any], prefix: str = "", check_mode: bool = False) -> Result:
+def result(action: str, data: dict[str, t.Any], prefix: str = "", check_mode: bool = False, **args: t.Any) -> Result:
     """Return a result as ansible-core gives it to callbacks; 2.18 has an underscore before its parts."""
     host = types.SimpleNamespace(get_name=lambda: "web1")
     methods = {"get_name": lambda: "Compare", "get_path": lambda: "main.yml:3"}
-    task = types.SimpleNamespace(action=action, _uuid="1", check_mode=check_mode, **methods)
+    task = types.SimpleNamespace(action=action, _uuid="1", check_mode=check_mode, args=args, **methods)
     parts = {"host": host, "task": task, "result": data}
     name = "bulwark.servers.file_integrity : Compare"
     return Result(types.SimpleNamespace(task_name=name, **{prefix + name: part for name, part in parts.items()}))
@@ -74,6 +75,15 @@ def test_a_module_that_changes_something_does_not_replace_a_complete_look(run: T
     result("bulwark.servers.file_integrity_info", looked).tell(run)
     result("bulwark.servers.file_integrity", {**looked, "findings": []}).tell(run)
     assert +run.severities == {"critical": 1}
+
+
+def test_accepting_and_removing_is_no_look(run: Tracker) -> None:
+    covered = {"changed": True, "findings": [], "coverage": [{"scope": "x", "status": "partial"}]}
+    result("bulwark.servers.file_integrity", {**covered, "accepted": [], "accepted_count": 1}).tell(run)
+    result("bulwark.servers.file_integrity", covered, state="absent").tell(run)
+    result("bulwark.servers.audit_rules", covered, state="absent").tell(run)
+    assert not run.tallies
+    assert text.summary(run) == ["Scan: 2 hosts in 0:00, changed 1."]
 
 
 def test_what_the_store_answers_is_no_look(run: Tracker) -> None:

@@ -67,6 +67,25 @@ def test_each_case_has_its_commands() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("device", "is_known"),
+    [
+        ({"os": {"type": "Linux"}}, True),
+        ({"os": {"type": "Windows"}}, False),
+        ({"os": {"type": "macOS"}}, False),
+        # Nothing says what it is.
+        ({"os": {"type": "Unknown"}}, True),
+        ({"os": {"type": ["Windows"]}}, True),
+        ({"os": "Windows"}, True),
+        ({"name": "web1"}, True),
+        (None, True),
+    ],
+)
+def test_only_a_host_of_a_known_platform_can_be_investigated(device: t.Any, is_known: bool) -> None:
+    assert finding_commands.can_investigate({"device": device}) is is_known
+    assert finding_commands.can_investigate({}) is True
+
+
 def test_who_accepts_a_change_accepts_the_one_that_they_read() -> None:
     events = [{"evidences": [{"data": {"change_id": digit * 32}}]} for digit in "ab"]
     states = [_stored(event) for event in events]

@@ -78,7 +78,12 @@ def test_each_module_of_psrp_gets_a_process_of_its_own(
     made.transport = transport
     calls: list[str] = []
     made.reset = lambda: calls.append("reset")
-    monkeypatch.setattr(ActionBase, "_execute_module", lambda _self, module_name, **_given: calls.append(module_name))
+
+    def execute(_self: t.Any, module_name: str, **_given: t.Any) -> dict[str, t.Any]:
+        calls.append(module_name)
+        return {}
+
+    monkeypatch.setattr(ActionBase, "_execute_module", execute)
     modules = ["win_platform_facts", "win_file_integrity", "win_file_integrity_info"]
     for module in modules:
         action = result.SanitizingActionBase.__new__(result.SanitizingActionBase)
@@ -88,6 +93,29 @@ def test_each_module_of_psrp_gets_a_process_of_its_own(
     if resets:
         expected = [expected[0], "reset", expected[1], "reset", expected[2]]
     assert calls == expected
+
+
+@pytest.mark.parametrize(
+    ("is_windows", "code", "text"),
+    [
+        (True, -1073741819, "PowerShell ended with exit code 0xc0000005 before"),
+        (True, -1, "PowerShell ended with exit code 0xffffffff before"),
+        (True, 137, "PowerShell ended with exit code 0x89 before"),
+        (True, 1, "MODULE FAILURE"),
+        (True, None, "MODULE FAILURE"),
+        (False, 137, "the module was ended by signal 9"),
+    ],
+)
+def test_an_exit_code_of_windows_is_no_signal(
+    monkeypatch: pytest.MonkeyPatch, is_windows: bool, code: int | None, text: str
+) -> None:
+    output = {"failed": True, "msg": "MODULE FAILURE", "module_stdout": "", "module_stderr": "", "rc": code}
+    monkeypatch.setattr(ActionBase, "_execute_module", lambda _self, **_given: dict(output))
+    action = result.SanitizingActionBase.__new__(result.SanitizingActionBase)
+    action._connection = connection(is_windows, None)
+    shown = result.sanitize(action._execute_module("ansible.windows.setup"))["msg"]
+    assert shown.startswith(text)
+    assert ("journalctl" in shown) is (not is_windows)
 
 
 @pytest.mark.parametrize("module", ["bulwark.servers.win_platform_facts", "ansible.windows.setup"])

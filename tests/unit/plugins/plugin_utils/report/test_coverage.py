@@ -155,6 +155,18 @@ def test_scopes_that_lack_on_the_same_hosts_for_the_same_reason_are_one_gap() ->
     assert [coverage.scope_words(gap.scopes, gap.every) for gap in found[:3]] == ["cron and ssh", "", "boot"]
 
 
+def test_whole_capabilities_that_lack_on_the_same_hosts_for_the_same_reason_are_together() -> None:
+    reason = "Not available on Windows."
+    entries = [
+        *(entry(host, name, name, "not_checked", reason=reason) for host in ("w1", "w2") for name in ("audit", "edr")),
+        entry("w2", "fim", "fim", "not_checked", reason=reason),
+        entry("w1", "fim", "etc", "not_checked", reason=reason),
+    ]
+    gaps = coverage.gaps(entries, coverage.matrix(entries))
+    together = [[(gap.capability, gap.scopes) for gap in same] for same in coverage.alike_gaps(gaps)]
+    assert together == [[("audit", ()), ("edr", ())], [("fim", ())], [("fim", ("etc",))]]
+
+
 def test_all_scopes_of_each_of_the_hosts_are_called_so() -> None:
     entries = [
         samples.coverage(host=host, scope=scope, status="not_checked", reason="Gone.")

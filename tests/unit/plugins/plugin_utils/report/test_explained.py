@@ -25,10 +25,13 @@ def test_what_is_on_the_fewest_hosts_comes_first() -> None:
 def test_the_sentence_counts_changes_and_hosts() -> None:
     one = model.Explained("bash 5.2", 1, ())
     assert explained.sentence([entry("web1")]) == ""
-    assert explained.sentence([entry("web1", one)]) == "1 change is explained by packages"
-    assert explained.sentence([entry("web1", one), entry("web2")]) == "1 change on 1 host is explained by packages"
+    assert explained.sentence([entry("web1", one)]) == "1 change is explained by packages, updates and the like"
+    assert (
+        explained.sentence([entry("web1", one), entry("web2")])
+        == "1 change on 1 host is explained by packages, updates and the like"
+    )
     assert explained.sentence([entry("web1", one), entry("web2", one)]) == (
-        "2 changes on 2 hosts are explained by packages"
+        "2 changes on 2 hosts are explained by packages, updates and the like"
     )
 
 
@@ -44,7 +47,8 @@ def test_what_people_allowed_is_not_said_to_be_of_packages() -> None:
     packaged = model.Explained("bash 5.2", 1, ())
     assert explained.sentence([entry("web1", allowed)]) == "2 signs are allowed by allowlists"
     assert explained.sentence([entry("web1", packaged), entry("web2", allowed)]) == (
-        "1 change on 1 host is explained by packages, and 2 signs on 1 host are allowed by allowlists"
+        "1 change on 1 host is explained by packages, updates and the like, "
+        "and 2 signs on 1 host are allowed by allowlists"
     )
 
 

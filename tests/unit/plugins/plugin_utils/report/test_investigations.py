@@ -174,6 +174,23 @@ def test_a_finding_without_one_says_how_to_investigate_it() -> None:
     assert "x; id</span></code>" not in odd
 
 
+def test_a_finding_of_windows_names_no_investigation_which_knows_only_linux() -> None:
+    both = [
+        samples.finding(event={"device": {"os": {"type": system}}}, uid=f"00000000-0000-5000-8000-00000000000{number}")
+        for number, system in enumerate(("Linux", "Windows"))
+    ]
+    for finding, is_shown in zip(both, (True, False), strict=True):
+        text = page.render(samples.data(findings=(finding,)))
+        block = re.search(r'data-slot="investigate"( hidden)?>.*finding=<span data-slot="command-uid">0', text)
+        note = re.search(r'data-slot="investigate-too"( hidden)?>', text)
+        assert block is not None
+        assert note is not None
+        assert (block[1] is None, note[1] is None) == (is_shown, is_shown)
+        assert _document(samples.data(findings=(finding,))).payload["findings"]["can_investigate"] == [int(is_shown)]
+        # What works is shown for both.
+        assert f"suppress -e bulwark_findings={finding.uid}" in text
+
+
 def test_the_script_gets_times_facts_and_lines() -> None:
     payload = _document(investigation_samples.report()).payload
     first = payload["investigations"][0]

@@ -209,7 +209,7 @@ def test_what_can_be_mended_comes_before_capabilities_that_do_not_know_windows()
 
 def test_what_packages_explain_is_listed_folded_away() -> None:
     text = rendered(samples.fleet()).text
-    assert "386 changes on 11 hosts are explained by packages" in text
+    assert "386 changes on 11 hosts are explained by packages, updates and the like" in text
     first, second = text.index("helper-tools 0.1"), text.index("openssh-server 1:10.0p1-7")
     assert first < second
     assert "/usr/sbin/sshd, /usr/lib/openssh/sshd-session" in text
@@ -327,13 +327,16 @@ def test_a_technique_that_the_catalogue_does_not_know_is_no_link() -> None:
 def test_the_gaps_of_a_host_have_each_reason_once() -> None:
     names = [f"watch{number}" for number in range(47)]
     lost = [samples.coverage(scope=name, status="not_checked", reason="Gone.") for name in names]
-    dark = samples.coverage(host="web2", scope="file_integrity", status="not_checked", reason="No answer.")
-    document = rendered(samples.data(coverage=(*lost, dark)))
+    dark = [
+        samples.coverage(host="web2", capability=name, scope=name, status="not_checked", reason="No answer.")
+        for name in ("file_integrity", "audit")
+    ]
+    document = rendered(samples.data(coverage=(*lost, *dark)))
     payload = document.payload
     told = [
         (host["name"], payload["texts"][words], reason)
         for host in payload["hosts"]
-        for _name, words, _status, reason in host["gaps"]
+        for _names, words, _status, reason in host["gaps"]
     ]
     assert sorted(told) == [("web1", "all 47 scopes", "Gone."), ("web2", "", "No answer.")]
 

@@ -106,7 +106,7 @@ def test_what_packages_explain_is_said_in_one_line() -> None:
         "Nothing was found. Every scope was checked (1 of 1).",
         "",
         "Checked on web1: File integrity.",
-        "31 changes are explained by packages; the report lists them.",
+        "31 changes are explained by packages, updates and the like; the report lists them.",
         "Everything was checked.",
     ]
 

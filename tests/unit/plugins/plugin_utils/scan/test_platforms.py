@@ -37,4 +37,4 @@ def test_a_capability_knows_its_platforms(system: str | None, is_unknown: bool) 
     assert (reason is not None) is is_unknown
     if is_unknown:
         name = "Windows" if system == "Win32NT" else "the platform SunOS"
-        assert reason == f"This capability does not know {name}."
+        assert reason == f"Not available on {name}."
