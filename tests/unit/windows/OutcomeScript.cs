@@ -42,8 +42,7 @@ public static class OutcomeScript
         ModuleCall call = new ModuleCall(options, true, false);
         return new List<object>
         {
-            call.Text("text"), call.Text("none"), call.Number("number"), call.Flag("flag"), call.Flag("none"),
-            call.Texts("texts"), call.Texts("none"), call.Params["nested"], call.CheckMode, call.DiffMode
+            call.Params, call.CheckMode, call.DiffMode
         };
     }
 

@@ -60,10 +60,10 @@ public static class StateScript
             }
             using (StateDirectory state = StateDirectory.Open(files, Root, "part", true))
             {
-                results.Add(Encoding.UTF8.GetString(state.Read("file")));
+                results.Add(Content(state, "file"));
                 // The next run is not held up by what the killed one left.
                 state.Write("file", Encoding.UTF8.GetBytes("next"));
-                results.Add(Encoding.UTF8.GetString(state.Read("file")) + " " + state.Names().Count);
+                results.Add(Content(state, "file") + " " + state.Names().Count);
             }
             if (!isKilled)
                 return results;
@@ -98,11 +98,11 @@ public static class StateScript
             calls = left == 0 ? killed.Calls : calls;
             using (StateDirectory state = StateDirectory.Open(files, Root, "part", true))
             {
-                string read = Encoding.UTF8.GetString(state.Read("file"));
+                string read = Content(state, "file");
                 state.Write("file", Encoding.UTF8.GetBytes("next"));
-                results.Add(read + " " + Encoding.UTF8.GetString(state.Read("file")));
+                results.Add(read + " " + Content(state, "file"));
                 state.Remove("file");
-                results.Add(state.Read("file") == null);
+                results.Add(Content(state, "file") == null);
             }
         }
         return results;
@@ -143,7 +143,7 @@ public static class StateScript
         {
             state.Write("file", Encoding.UTF8.GetBytes("content"));
             files.Denials = (int)denials;
-            return Encoding.UTF8.GetString(state.Read("file"));
+            return Content(state, "file");
         }
     }
 
@@ -202,6 +202,12 @@ public static class StateScript
         return files;
     }
 
+    private static string Content(StateDirectory state, string name)
+    {
+        using (Stream stream = state.OpenRead(name))
+            return stream == null ? null : new StreamReader(stream).ReadToEnd();
+    }
+
     private static object Do(StateDirectory state, List<object> step)
     {
         string name = step.Count > 1 ? (string)step[1] : null;
@@ -213,8 +219,7 @@ public static class StateScript
                     state.Write(name, Encoding.UTF8.GetBytes((string)step[2]));
                     return null;
                 case "read":
-                    byte[] content = state.Read(name);
-                    return content == null ? null : Encoding.UTF8.GetString(content);
+                    return Content(state, name);
                 case "remove":
                     return state.Remove(name);
                 default:

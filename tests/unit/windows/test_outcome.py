@@ -69,5 +69,13 @@ def test_memory_that_ran_out_says_what_to_do() -> None:
 
 
 def test_options_are_plain_values() -> None:
-    options = program().call("OutcomeScript.Options")
-    assert options == ["t", None, 5, True, False, ["a", "b"], [], [{"n": [1, 2.5]}], True, False]
+    options, check_mode, diff_mode = program().call("OutcomeScript.Options")
+    assert options == {
+        "text": "t",
+        "number": 5,
+        "flag": True,
+        "none": None,
+        "texts": ["a", "b"],
+        "nested": [{"n": [1, 2.5]}],
+    }
+    assert (check_mode, diff_mode) == (True, False)

@@ -4,7 +4,6 @@
 
 using System;
 using System.Collections.Generic;
-using System.IO;
 using Ansible.Basic;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Apply

@@ -90,7 +90,7 @@ public sealed class Host : IDisposable
 		host.Background = delegate { return new BackgroundMode(); };
 		host.Presence = new HostPresence(new NativeFiles(), registry, wmi);
 		host.Paths = new HostPaths(registry);
-		host.IsEmulated = Environment.Is64BitOperatingSystem && !Environment.Is64BitProcess;
+		host.IsEmulated = NativeRegistry.IsEmulated;
 		using (WindowsIdentity identity = WindowsIdentity.GetCurrent())
 		{
 			host.Account = identity.Name;

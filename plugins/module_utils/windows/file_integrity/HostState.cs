@@ -12,7 +12,6 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Detections;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.State;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Baseline;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Evidence;

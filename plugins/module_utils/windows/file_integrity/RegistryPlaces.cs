@@ -3,13 +3,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 using System;
-using System.Collections.Generic;
 using System.Text.RegularExpressions;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPlaces
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 
 /// <summary>What Windows does with the values of some keys, and so what a change of them means.</summary>
