@@ -98,12 +98,14 @@ def _differing(before: Collected, after: Collected) -> dict[str, set[str]]:
     """Return the attributes that differ by path; those of what is new or gone are {"entry"}."""
     differing = {}
     for path in before.entries.keys() | after.entries.keys():
-        one, other = (collected.entries.get(path) for collected in (before, after))
-        if one is None or other is None or one["kind"] != other["kind"]:
+        earlier, later = (collected.entries.get(path) for collected in (before, after))
+        if earlier is None or later is None or earlier["kind"] != later["kind"]:
             differing[path] = {"entry"}
-        elif one["attributes"] != other["attributes"]:
-            names = one["attributes"].keys() | other["attributes"].keys()
-            differing[path] = {name for name in names if one["attributes"].get(name) != other["attributes"].get(name)}
+        elif earlier["attributes"] != later["attributes"]:
+            names = earlier["attributes"].keys() | later["attributes"].keys()
+            differing[path] = {
+                name for name in names if earlier["attributes"].get(name) != later["attributes"].get(name)
+            }
     return differing
 
 
@@ -279,8 +281,8 @@ def test_globs_exclusions_and_limits(program: compiler.Program, tmp_path: pathli
         {**collect, "paths": [r"\\server\share\x", r"Q:\nothing", "relative", "%NoSuchVariable%\\x"]},
         {**collect, "paths": [folder], "seconds": 0.0000001},
     )
-    one, every, shallow, included, named, refused, late = map(_collected, results)
-    assert one.kinds(folder) == {r"a\one.exe": "file"}
+    single, every, shallow, included, named, refused, late = map(_collected, results)
+    assert single.kinds(folder) == {r"a\one.exe": "file"}
     assert every.kinds(folder) == {r"a\one.exe": "file", r"b\deep\four.exe": "file"}
     assert shallow.kinds(folder) == {"a": "directory", "b": "directory"}
     assert {path for path, kind in included.kinds(folder).items() if kind == "file"} == {r"a\two.txt"}
@@ -331,10 +333,10 @@ def test_replaced_while_walked(program: compiler.Program, tmp_path: pathlib.Path
     assert not [path for path in swapped.entries if path.endswith("secret")]
     assert swapped.kinds(folder).get("swapped") in (None, "link")
     assert "replaced" in swapped.reasons()[rf"{folder}\swapped"]
-    gone = _collect(program, folder, when="vanishing", then="delete", **{"with": rf"{folder}\vanishing"})
+    vanished = _collect(program, folder, when="vanishing", then="delete", **{"with": rf"{folder}\vanishing"})
     assert not (watched / "vanishing").exists()
-    assert rf"{folder}\vanishing" not in gone.entries
-    assert gone.reasons() == {}
+    assert rf"{folder}\vanishing" not in vanished.entries
+    assert vanished.reasons() == {}
 
 
 def _replace_when_asked(directory: pathlib.Path, target: pathlib.Path, marker: pathlib.Path) -> None:

@@ -36,7 +36,7 @@ USER = "HKU\\S-1-5-21-0-0-0-1000"
 SZ, BINARY, DWORD, MULTI = 1, 3, 4, 7
 
 # Where attackers persist: key, name, type and data of what is written, and the alert that follows.
-PLACES: list[tuple[str, str, int, str, str]] = [
+PERSISTENCE: list[tuple[str, str, int, str, str]] = [
     (rf"{WINDOWS}\Run", "Updater", SZ, r"C:\ProgramData\u\u.exe", "persistence_run_key"),
     (rf"{USER}\SOFTWARE\Microsoft\Windows\CurrentVersion\Run", "Updater", SZ, r"C:\u.exe", "persistence_run_key"),
     (rf"{WINDOWS}\RunOnce", "u", SZ, "powershell -enc " + "QUJD" * 20, "suspicious_registry_entry"),
@@ -141,14 +141,14 @@ def test_an_untouched_registry_is_silent_and_an_attackers_places_are_seen(tmp_pa
         assert count > 500
         assert untouched == []
         assert suspicious == []
-        writes = [do("Write", *place[:4]) for place in PLACES]
+        writes = [do("Write", *entry[:4]) for entry in PERSISTENCE]
         results = registry.run(do("Remember", watches), *writes, do("Differences", watches))
     alerts = {path: alert for path, _kind, alert, _severity in results[-1]}
-    expected = {value_path(path, name): alert for path, name, _type, _data, alert in PLACES}
+    expected = {value_path(path, name): alert for path, name, _type, _data, alert in PERSISTENCE}
     assert {path: alerts.get(path) for path in expected} == expected
     # Nothing but keys that came with them, and what they are values of.
     others = [path for path in alerts if path not in expected]
-    assert [path for path in others if not any(place.startswith(f"{path}\\") for place in expected)] == []
+    assert [path for path in others if not any(entry.startswith(f"{path}\\") for entry in expected)] == []
 
 
 def value_path(key: str, name: str) -> str:

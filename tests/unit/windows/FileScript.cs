@@ -141,9 +141,9 @@ public static class FileScript
     {
         SignedLikes likes = new SignedLikes(@"C:\Windows");
         List<Entry> entries = new List<Entry>();
-        foreach (object given in (List<object>)single["entries"])
+        foreach (object fields in (List<object>)single["entries"])
         {
-            Entry entry = ReadEntry(given);
+            Entry entry = ReadEntry(fields);
             entries.Add(entry);
             likes.Observe(entry);
         }
@@ -211,9 +211,9 @@ public static class FileScript
         return watch;
     }
 
-    private static Entry ReadEntry(object given)
+    private static Entry ReadEntry(object fields)
     {
-        Dictionary<string, object> attributes = new Dictionary<string, object>((Dictionary<string, object>)given);
+        Dictionary<string, object> attributes = new Dictionary<string, object>((Dictionary<string, object>)fields);
         string path = (string)attributes["path"];
         attributes.Remove("path");
         return new Entry("file", path, attributes);

@@ -189,8 +189,8 @@ def _measured(headers: str, members: t.Collection[Member]) -> dict[Member, int]:
     source = f"{headers}#include <stddef.h>\nconst unsigned long long measured[] = {{ {numbers} }};\n"
     options = ("-isystem", _kernel_headers()) if headers == _KERNEL else ()
     assembly = _compile("-S", "-w", "-fms-extensions", "-D_WIN32_WINNT=0x0A00", *options, source=source)
-    found = re.findall(r"^\s*\.quad\s+(\d+)", assembly, re.MULTILINE)
-    return {member: int(number) - 1 for member, number in zip(ordered, found, strict=True)}
+    quads = re.findall(r"^\s*\.quad\s+(\d+)", assembly, re.MULTILINE)
+    return {member: int(number) - 1 for member, number in zip(ordered, quads, strict=True)}
 
 
 def test_every_struct_is_laid_out_as_in_the_headers(declared: dict[str, dict[str, t.Any]]) -> None:

@@ -140,9 +140,9 @@ public sealed class Changes
 		return _room > 0;
 	}
 
-	private static bool IsSameName(string one, string other)
+	private static bool IsSameName(string left, string right)
 	{
-		return string.Equals(one, other, StringComparison.OrdinalIgnoreCase);
+		return string.Equals(left, right, StringComparison.OrdinalIgnoreCase);
 	}
 
 	private int Match(

@@ -110,10 +110,10 @@ public static class Definitions
 	}
 
 	/// <summary>Return sealed watches that say of a change what the controller says now.</summary>
-	public static List<Watch> WithMeaningOf(IEnumerable<Watch> sealedWatches, IEnumerable<Watch> given)
+	public static List<Watch> WithMeaningOf(IEnumerable<Watch> sealedWatches, IEnumerable<Watch> current)
 	{
 		Dictionary<string, Watch> byName = new Dictionary<string, Watch>();
-		foreach (Watch watch in given ?? new Watch[0])
+		foreach (Watch watch in current ?? new Watch[0])
 			byName[watch.Name] = watch;
 		List<Watch> watches = new List<Watch>();
 		foreach (Watch watch in sealedWatches)

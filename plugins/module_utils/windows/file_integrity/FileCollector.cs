@@ -153,11 +153,11 @@ public sealed class FileCollector : ICollector, IDisposable
 			return true;
 		for (int index = 0; index < left.Names.Length && index < right.Names.Length; index++)
 		{
-			string one = left.Names[index];
-			string other = right.Names[index];
-			if (!IsOnlyName(one) || !IsOnlyName(other))
+			string leftName = left.Names[index];
+			string rightName = right.Names[index];
+			if (!IsOnlyName(leftName) || !IsOnlyName(rightName))
 				return false;
-			if (!string.Equals(one, other, StringComparison.OrdinalIgnoreCase))
+			if (!string.Equals(leftName, rightName, StringComparison.OrdinalIgnoreCase))
 				return true;
 		}
 		return false;

@@ -495,9 +495,9 @@ public static class Attributes
 		return OfContent.Contains(name) ? Content : name;
 	}
 
-	private static bool Same(object one, object other)
+	private static bool Same(object left, object right)
 	{
-		return Equals(one, other) || Json.Write(one) == Json.Write(other);
+		return Equals(left, right) || Json.Write(left) == Json.Write(right);
 	}
 }
 }

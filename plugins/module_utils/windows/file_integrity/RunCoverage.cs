@@ -20,7 +20,7 @@ public sealed class RunCoverage
 	private const string Unmatched =
 		"nothing on the host matches it; correct the watch's paths, or leave the watch out for this host";
 
-	private const string Taken =
+	private const string BaselineCreated =
 		"A baseline was taken: the host as it is now is what later scans compare it with.";
 
 	private readonly IList<Watch> _watches;
@@ -102,13 +102,13 @@ public sealed class RunCoverage
 	}
 
 	/// <summary>Add the scope of the seal. problem: null where it is the one that the controller knows.</summary>
-	public void AddSeal(string problem, bool isTaken)
+	public void AddSeal(string problem, bool isCreated)
 	{
 		ScopeCoverage scope = new ScopeCoverage(Evidence.SealScope);
 		scope.Examined = 1;
 		if (problem != null)
 			scope.Fail(problem);
-		scope.Note = isTaken ? Taken : null;
+		scope.Note = isCreated ? BaselineCreated : null;
 		_others.Add(scope.Entry());
 	}
 

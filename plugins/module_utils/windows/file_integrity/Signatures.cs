@@ -435,8 +435,8 @@ public sealed class SignatureJudge : IJudge
 		group = _likes.Directory(entry);
 		if (group != null && group.Signed >= DirectoryAtLeast && group.Signed >= DirectoryAtLeast * group.Unsigned)
 		{
-			string place = path + " is in a directory whose " + Count(group) + " other programs are signed, and ";
-			return Judgement.Raise(Alert, "low", place + problem, Masquerading);
+			string neighbours = path + " is in a directory whose " + Count(group) + " other programs are signed, and ";
+			return Judgement.Raise(Alert, "low", neighbours + problem, Masquerading);
 		}
 		return null;
 	}

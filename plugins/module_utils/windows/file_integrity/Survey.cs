@@ -120,11 +120,11 @@ public sealed class Survey : IDisposable
 			&& (entry.Path.Length == _state.Length || entry.Path[_state.Length] == '\\');
 	}
 
-	private byte[] Owned(byte[] one, byte[] other)
+	private byte[] Owned(byte[] left, byte[] right)
 	{
-		RecordedEntry first = Lines.Parse(one);
-		RecordedEntry second = Lines.Parse(other);
-		return _owners.Owner(first.Entry) == second.Watch ? other : one;
+		RecordedEntry first = Lines.Parse(left);
+		RecordedEntry second = Lines.Parse(right);
+		return _owners.Owner(first.Entry) == second.Watch ? right : left;
 	}
 }
 }

@@ -57,7 +57,7 @@ def test_a_subscription_is_reported_accepted_and_then_silent(world: World) -> No
     params = world.params()
     accept = world.params(accept=["all"], reason="CHG-1", accepted_by="alice")
     by_path = world.params(accept=[_CONSUMER], reason="CHG-2", accepted_by="alice")
-    first, silent, found, accepted, quiet, changed, accepted_path, calm, stopped = run(
+    first, silent, attacked, accepted, quiet, changed, accepted_path, calm, stopped = run(
         (APPLY, params, clean),
         (LOOK, params, clean),
         (LOOK, params, evil),
@@ -71,9 +71,9 @@ def test_a_subscription_is_reported_accepted_and_then_silent(world: World) -> No
     assert first["baseline"]["entries"] == 3
     assert first["coverage"][0]["status"] == "checked"
     assert silent["changes"] == silent["detections"] == []
-    assert {kind for kind, _path in changes(found)} == {"created"}
-    assert len(found["detections"]) == 3
-    assert alerts(found) == {"persistence_wmi"}
+    assert {kind for kind, _path in changes(attacked)} == {"created"}
+    assert len(attacked["detections"]) == 3
+    assert alerts(attacked) == {"persistence_wmi"}
     assert accepted["accepted_count"] == 3
     assert quiet["changes"] == []
     assert changes(changed) == {("modified", _CONSUMER): ["content", "size"]}
@@ -103,9 +103,9 @@ def test_a_subscription_from_before_the_baseline_is_reported_until_it_is_accepte
 def test_of_two_watches_the_one_with_the_more_specific_namespace_has_a_subscription(world: World) -> None:
     world.watches = [{"name": "other", "wmi": ["ROOT\\Subscription"]}, *world.watches]
     params = world.params()
-    first, found = run((APPLY, params, recorded.host()), (LOOK, params, recorded.attack()))
+    first, attacked = run((APPLY, params, recorded.host()), (LOOK, params, recorded.attack()))
     assert first["baseline"]["entries"] == 3
-    assert {change["watch"] for change in found["changes"]} == {"other"}
+    assert {change["watch"] for change in attacked["changes"]} == {"other"}
 
 
 def test_the_module_itself_asks_this_machine(world: World) -> None:

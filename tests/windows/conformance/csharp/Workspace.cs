@@ -241,9 +241,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
         private static void CreateKey(string path, string name, int options)
         {
             IntPtr key;
-            uint made;
+            uint created;
             Check(RegCreateKeyExW(
-                LocalMachine, path, 0, name, options, AllAccess | View64, IntPtr.Zero, out key, out made), path);
+                LocalMachine, path, 0, name, options, AllAccess | View64, IntPtr.Zero, out key, out created), path);
             RegCloseKey(key);
         }
 
