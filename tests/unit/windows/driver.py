@@ -30,9 +30,9 @@ Case = dict[str, t.Any]
 class CSharpError(Exception):
     """The C# threw an exception: ``type`` is the name of its class."""
 
-    def __init__(self, type: str, message: str) -> None:  # noqa: A002 - as Driver.cs calls it
-        super().__init__(f"{type}: {message}")
-        self.type = type
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(f"{name}: {message}")
+        self.type = name
         self.message = message
 
 
@@ -55,9 +55,9 @@ def assign(name: str, value: t.Any) -> Case:
     return {"set": name, "value": value}
 
 
-def new(type: str, *arguments: t.Any, steps: t.Sequence[Case]) -> Case:  # noqa: A002 - the type of an object
-    """Return the case that makes an object and does the steps with it; its result is that of the last call."""
-    return {"new": type, "args": list(arguments), "steps": list(steps)}
+def new(name: str, *arguments: t.Any, steps: t.Sequence[Case]) -> Case:
+    """Return the case that makes an object of a class and does the steps; its result is that of the last call."""
+    return {"new": name, "args": list(arguments), "steps": list(steps)}
 
 
 def as_input(cases: t.Iterable[Case]) -> str:
