@@ -90,7 +90,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			return result;
 		}
 
-		/// <summary>Say whether a result is a failure.</summary>
 		public static bool IsFailed(Dictionary<string, object> result)
 		{
 			object failed;

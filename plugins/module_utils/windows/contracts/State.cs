@@ -141,7 +141,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			return Explained(path, delegate { return _files.Delete(Former(path)) | _files.Delete(path); });
 		}
 
-		/// <summary>Return the names of the files.</summary>
 		public IList<string> Names()
 		{
 			return new List<string>(Modified().Keys);

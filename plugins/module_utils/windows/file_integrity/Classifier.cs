@@ -53,7 +53,6 @@ public sealed class Classifier
 		return judgement;
 	}
 
-	/// <summary>Return a watch by its name.</summary>
 	public Watch WatchOf(string name)
 	{
 		Watch watch;

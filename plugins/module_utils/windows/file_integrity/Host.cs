@@ -61,7 +61,6 @@ public sealed class Host : IDisposable
 		return (DateTime.UtcNow - new DateTime(1970, 1, 1, 0, 0, 0, DateTimeKind.Utc)).TotalSeconds;
 	}
 
-	/// <summary>Return this host.</summary>
 	public static Host Local()
 	{
 		NativeRegistry registry = new NativeRegistry();

@@ -29,7 +29,6 @@ public static class IisConfiguration
 		// Of elements without end it would read the rest again for each.
 		TimeSpan.FromSeconds(Seconds));
 
-	/// <summary>Say whether a path is that of the file.</summary>
 	public static bool IsOf(string path)
 	{
 		return path.EndsWith(@"\inetsrv\config\applicationHost.config", StringComparison.OrdinalIgnoreCase);

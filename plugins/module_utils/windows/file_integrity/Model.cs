@@ -144,7 +144,6 @@ public sealed class Change
 	/// <summary>The raw path now, or before it was deleted.</summary>
 	public string Path;
 
-	/// <summary>The name of the watch.</summary>
 	public string Watch;
 
 	/// <summary>Null when created.</summary>
@@ -338,7 +337,6 @@ public static class Glob
 		return text.IndexOfAny(Wildcards) >= 0;
 	}
 
-	/// <summary>Say whether a name matches a glob.</summary>
 	public static bool Matches(string glob, string name)
 	{
 		int star = -1;
