@@ -7,7 +7,6 @@ using System.Text.RegularExpressions;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryLocations
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 
 /// <summary>What Windows does with the values of some keys, and so what a change of them means.</summary>

@@ -10,7 +10,6 @@ using System.Threading;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.WmiCollector
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Wmi;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;

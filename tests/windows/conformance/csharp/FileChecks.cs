@@ -13,7 +13,6 @@ using Microsoft.Win32.SafeHandles;
 
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.FileChecks
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
 using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileLinks;

@@ -13,7 +13,6 @@ using Microsoft.Win32;
 
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.Workspace
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.StateFiles;
 
