@@ -82,7 +82,8 @@ class ActionModule(FileIntegrityActionBase):
         comparison = answer.get("comparison")
         if not isinstance(comparison, dict):
             return answer
-        return {**comparison, **{name: answer[name] for name in ("changed", "notices") if name in answer}}
+        noted = {**comparison, "coverage": _with_notes(comparison.get("coverage"), answer.get("coverage"))}
+        return {**noted, **{name: answer[name] for name in ("changed", "notices") if name in answer}}
 
     def follow_up(
         self, result: t.Mapping[str, t.Any], arguments: dict[str, t.Any], task_vars: dict[str, t.Any]
@@ -107,3 +108,23 @@ class ActionModule(FileIntegrityActionBase):
         if self._task.check_mode:
             return (yield from self.execute(arguments, task_vars))
         return (yield from self.replace_baseline(arguments, task_vars, by=by, reason=arguments.get("reason")))
+
+
+def _with_notes(compared: t.Any, extended: t.Any) -> t.Any:
+    """Return the coverage of a comparison with what extending the baseline before it said of the same scopes.
+
+    The host says both in whatever way it wants; what is no coverage stays as it is, to be refused later.
+    """
+    if not isinstance(compared, list) or not isinstance(extended, list):
+        return compared
+    notes = {
+        entry["scope"]: entry["note"]
+        for entry in extended
+        if isinstance(entry, dict) and isinstance(entry.get("scope"), str) and entry.get("note")
+    }
+    return [
+        {"note": notes[entry["scope"]], **entry}
+        if isinstance(entry, dict) and isinstance(entry.get("scope"), str) and entry["scope"] in notes
+        else entry
+        for entry in compared
+    ]

@@ -16,6 +16,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.file_integrity.wat
 PACKAGES_SCOPE = "packages"
 SEAL_SCOPE = "baseline_seal"
 _TAKEN = "A baseline was taken: the host as it is now is what later scans compare it with."
+# A sentence names so many watches.
+_LISTED_WATCHES = 20
 _UNMATCHED = "nothing on the host matches it; correct the watch's paths, or leave the watch out for this host"
 
 
@@ -28,6 +30,7 @@ class RunCoverage:
         self._names = {scope.scope: scope for scope in self.scopes}
         self._packages: ScopeCoverage | None = None
         self._others: list[dict[str, t.Any]] = []
+        self._added: dict[int, int] = {}
         self._doubt: str | None = None
         self._start = time.monotonic()
         self._directories = 0
@@ -38,6 +41,8 @@ class RunCoverage:
         self._bytes_read += report.bytes_read
         for watch, count in report.examined.items():
             self.scopes[watch].examined += count
+        for watch, count in report.added.items():
+            self._added[watch] = self._added.get(watch, 0) + count
         for watch, path, reason in report.skipped:
             self.scopes[watch].skip(printable(path), reason)
 
@@ -53,6 +58,25 @@ class RunCoverage:
         """Say something of what was checked of a watch; the first that is said stays."""
         scope = self.scopes[watch]
         scope.note = scope.note or sentence
+
+    def note_added(self) -> str | None:
+        """Say of each watch how many entries were added that nothing was compared with; return a warning of all."""
+        for watch, count in self._added.items():
+            note = "New entries in the baseline, accepted without a comparison: %d" % count
+            scope = self.scopes[watch]
+            scope.note = note if scope.note is None else "%s. %s" % (scope.note.rstrip("."), note)
+        if not self._added:
+            return None
+        listed = [
+            "%d of watch '%s'" % (count, self.scopes[watch].scope)
+            for watch, count in sorted(self._added.items())[:_LISTED_WATCHES]
+        ]
+        more = len(self._added) - len(listed)
+        return (
+            "new entries in the baseline were accepted without a comparison: %s%s. Changes before this run cannot be "
+            "seen; review the entries of a watch that was off for a while"
+            % (", ".join(listed), " and of %d more watches" % more if more else "")
+        )
 
     def withhold(self, watch: int, path: bytes, reason: str) -> None:
         """Note what another mount keeps from a watch; where that is all of it, nothing of the watch is checked.

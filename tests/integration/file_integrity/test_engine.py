@@ -30,6 +30,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 
 from tests.integration.file_integrity._engine import Engine, changes, coverage, opened_names
 from tests.support import commands, processor, require
+from tests.support.file_integrity import ADDED
 from tests.support.waiting import open_files, until
 
 require("root")
@@ -1153,6 +1154,36 @@ def test_an_extension_says_which_watches_it_is_for(tmp_path: pathlib.Path, tree:
     assert extended["baseline"]["reason"] == "Watches added: sub. Watches removed: b. Watches changed: a."
     assert [extended[f"watches_{kind}"] for kind in ("added", "removed", "changed")] == [["sub"], ["b"], ["a"]]
     assert engine.apply(watches=[one], reason="CHG-1")["baseline"]["reason"] == "CHG-1"
+
+
+def test_an_extension_says_what_was_accepted_without_a_comparison(tmp_path: pathlib.Path, tree: pathlib.Path) -> None:
+    other = tmp_path / "other"
+    (other / "deep").mkdir(parents=True)
+    (other / "file").touch()
+    one, two = ({"name": name, "paths": [str(path)]} for name, path in (("one", tree), ("two", other)))
+    engine = Engine(tmp_path / "state", (one,))
+    # The note of a first baseline covers all of it.
+    assert "warnings" not in engine.apply()
+    (tree / "created").touch()
+    # The directory is an entry, too. What waits in the other watch is not accepted.
+    extended = engine.apply(watches=[one, two])
+    assert extended["warnings"] == [ADDED % "3 of watch 'two'"]
+    assert coverage(extended, "two")["note"] == "New entries in the baseline, accepted without a comparison: 3"
+    assert "note" not in coverage(extended, "one")
+    compared = engine.compare()
+    assert changes(compared) == {str(tree / "created"): "created"}
+    assert "note" not in coverage(compared, "two")
+    assert "warnings" not in engine.apply(watches=[one, two])
+    assert "warnings" not in engine.apply(watches=[one])
+    # What came while the watch was off is accepted with the rest, and that is said again.
+    (other / "deep" / "meanwhile").touch()
+    assert engine.apply(watches=[one, two])["warnings"] == [ADDED % "4 of watch 'two'"]
+    # Of a watch that reaches further, only what it did not reach before.
+    (other / "deep" / "deeper").mkdir()
+    (other / "deep" / "deeper" / "x").touch()
+    shallow = {**two, "recurse": 1}
+    assert "warnings" not in engine.apply(watches=[one, shallow])
+    assert engine.apply(watches=[one, two])["warnings"] == [ADDED % "3 of watch 'two'"]
 
 
 @contextlib.contextmanager

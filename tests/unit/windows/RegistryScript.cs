@@ -22,8 +22,11 @@ using JsonObject = System.Collections.Generic.Dictionary<string, object>;
 /// <summary>What test_registry.py needs in C#: a recorded registry, and facts of a host that is not there.</summary>
 public static class RegistryScript
 {
-    /// <summary>Collect a watch from a recorded registry, and return entries and coverage.</summary>
-    public static JsonObject Collect(JsonObject tree, JsonObject watch, long limit, bool isLate)
+    /// <summary>
+    /// Collect a watch from a recorded registry, and return entries and coverage. compared: files whose content is.
+    /// </summary>
+    public static JsonObject Collect(
+        JsonObject tree, JsonObject watch, long limit, bool isLate, List<object> compared)
     {
         Deadline deadline = new Deadline(isLate ? 0.001 : 0);
         if (isLate)
@@ -34,6 +37,7 @@ public static class RegistryScript
         List<object> entries = new List<object>();
         using (RegistryCollector collector = new RegistryCollector(new RecordedRegistry(tree), (int)limit))
         {
+            collector.IsCompared = compared.Contains;
             collector.Collect(WatchOf(watch), coverage, deadline, delegate(Entry entry) { entries.Add(entry); });
         }
         return new JsonObject { { "entries", entries }, { "coverage", coverage.Entry() } };

@@ -71,11 +71,20 @@ def tree(path: str, fields: Tree) -> Tree:
     return root
 
 
+_FILES_OF_PROFILE = ("NTUSER.DAT", r"AppData\Local\Microsoft\Windows\UsrClass.dat")
+
+
 def collected(
-    driver: Driver, recorded: Tree, *, limit: int = 1000, late: bool = False, **watch: t.Any
+    driver: Driver,
+    recorded: Tree,
+    *,
+    limit: int = 1000,
+    late: bool = False,
+    compared: t.Sequence[str] = (),
+    **watch: t.Any,
 ) -> tuple[dict[str, dict[str, t.Any]], dict[str, t.Any]]:
     """Return the entries by kind and path, and the coverage."""
-    result = driver.call("RegistryScript.Collect", recorded, watch, limit, late)
+    result = driver.call("RegistryScript.Collect", recorded, watch, limit, late, compared)
     entries = {f"{entry['Kind']} {entry['Path']}": entry["Attributes"] for entry in result["entries"]}
     assert len(entries) == len(result["entries"]), "an entry was emitted twice"
     return entries, result["coverage"]
@@ -239,6 +248,18 @@ def test_accounts_that_are_not_signed_in_are_named(driver: Driver) -> None:
     reason = coverage["skipped"][0]["reason"]
     assert "C:\\Users\\bob\\NTUSER.DAT" in reason
     assert "C:\\Users\\Default\\NTUSER.DAT" in reason
+    # The default profile is seen where both of its registry files are compared; a file of bob tells nothing.
+    files = [f"C:\\Users\\Default\\{name}" for name in _FILES_OF_PROFILE]
+    for compared, is_seen in [
+        (files, True),
+        (files[:1], False),
+        (files[1:], False),
+        (["C:\\Users\\bob\\NTUSER.DAT"], False),
+    ]:
+        _, seen = collected(driver, registry, registry=[f"HKU\\*\\{run}"], attributes=["content"], compared=compared)
+        reason = next(entry["reason"] for entry in seen["skipped"] if entry["subject"] == "registry files")
+        assert ("default profile" not in reason) is is_seen
+        assert "C:\\Users\\bob\\NTUSER.DAT" in reason
     # What was found with ann, who is signed in, can be resolved; what was found with bob stays.
     run_path = f"{run}\\x"
     for hive, is_read in [(ACCOUNT, True), ("S-1-5-21-1-2-3-1002", False), ("S-1-5-21-1-2-3-1002_Classes", False)]:
@@ -253,7 +274,10 @@ def test_accounts_that_are_not_signed_in_are_named(driver: Driver) -> None:
 
 def test_a_path_that_is_none_is_refused(driver: Driver) -> None:
     outcomes = driver.run(
-        [call("RegistryScript.Collect", {}, {"registry": [path]}, 9, False) for path in (r"HKCU\X", "HKLM\\a\\\\", "x")]
+        [
+            call("RegistryScript.Collect", {}, {"registry": [path]}, 9, False, [])
+            for path in (r"HKCU\X", "HKLM\\a\\\\", "x")
+        ]
     )
     assert [outcome.error for outcome in outcomes] == ["FormatException"] * 3
 

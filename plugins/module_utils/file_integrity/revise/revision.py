@@ -163,7 +163,9 @@ class Revision:
                 seal = writer.finish(header.to_data())
         except _NothingNewError:
             return {"changed": False, "coverage": run.coverage.entries()}
-        return {**run.result(), **self._changed(header, seal, writer.entries), **difference.result()}
+        warning = run.coverage.note_added()
+        result = {**run.result(), **self._changed(header, seal, writer.entries), **difference.result()}
+        return {**result, "warnings": [warning]} if warning else result
 
     @staticmethod
     def _note_mounts(

@@ -116,9 +116,11 @@ class Extend(Record):
         self._dropped = frozenset(i for i, watch in enumerate(old_plan.watches) if recording(watch) not in new)
         self._indexed: IndexEntry | None = None
         self._recorded: dict[bytes, bytes] = {}
+        self._added: list[int] = []
 
     def begin(self, directory: bytes) -> bool:
         super().begin(directory)
+        self._added = []
         indexed = self._indexed = self._reader.index_entry(directory)
         self._recorded = {}
         rules = self.plan.rules(directory)
@@ -149,6 +151,7 @@ class Extend(Record):
         elif before is not None:
             self._lines[name] = self._brought_up(directory, path, name, owner, before)
         elif self._is_new(path, owner):
+            self._added.append(owner)
             return super().entry(directory, path, name, owner)
         return os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
 
@@ -160,6 +163,8 @@ class Extend(Record):
             if rules.look(name)[0] != NOBODY:
                 self._lines[name] = line
         super().finish(directory)
+        for owner in self._added:
+            self.report.added[owner] = self.report.added.get(owner, 0) + 1
 
     def gone(self, directory: bytes) -> None:
         if self._recorded:

@@ -42,7 +42,8 @@ class Report:
     """What one or more directories came to.
 
     directories: newly found, still to be read. skipped: watch, path and reason. damaged: directories whose block
-    isn't what the seal covers. examined: entries by watch. differing: bytes in the lines of ``differences``.
+    isn't what the seal covers. examined: entries by watch. added: those that the baseline that is extended did not
+    cover. differing: bytes in the lines of ``differences``.
     """
 
     differences: list[Difference] = dataclasses.field(default_factory=list)
@@ -51,6 +52,7 @@ class Report:
     skipped: list[tuple[int, bytes, str]] = dataclasses.field(default_factory=list)
     damaged: list[tuple[int, bytes]] = dataclasses.field(default_factory=list)
     examined: dict[int, int] = dataclasses.field(default_factory=dict)
+    added: dict[int, int] = dataclasses.field(default_factory=dict)
     differing: int = 0
     directories_read: int = 0
     bytes_read: int = 0

@@ -32,6 +32,11 @@ public sealed class Acceptance
 	private readonly List<byte[]> _removed = new List<byte[]>();
 	private readonly Func<Entry, string, string> _mark;
 
+	// New keys and directories that a person accepts by name.
+	private readonly HashSet<string> _tops = new HashSet<string>();
+	private readonly List<string> _below = new List<string>();
+	private long _belowCount;
+
 	public long Count { get; private set; }
 
 	/// <summary>
@@ -63,7 +68,11 @@ public sealed class Acceptance
 		bool named = IsNamed(change);
 		bool inBulk = (_explained && judgement.Explained) || (_claimed && judgement.Claimed);
 		if (!(named || _all || inBulk))
+		{
+			if (!judgement.Explained && IsBelowAccepted(change))
+				NoteBelow(change);
 			return;
+		}
 		if (IsUnread(change))
 		{
 			// Whoever accepts it would accept content that nobody has seen.
@@ -81,6 +90,8 @@ public sealed class Acceptance
 			_added.Add(Lines.Write(change.After, change.Watch, mark));
 		}
 		Count++;
+		if (named && change.Kind == ChangeKinds.Created && IsContainer(change.After))
+			_tops.Add(change.Path);
 		List<Change> listed = _listed[judgement.Explained ? 1 : 0];
 		if (listed.Count < _limit)
 			listed.Add(change);
@@ -107,6 +118,20 @@ public sealed class Acceptance
 			throw new UsageException(
 				"nothing was accepted: the content of " + Shown(_unread) + " could not be read; see the coverage");
 		return _unread;
+	}
+
+	/// <summary>
+	/// Return a sentence on what is new below accepted keys and directories and was not accepted; null for nothing.
+	/// Nobody says that they reviewed it, and it can be there only since they did.
+	/// </summary>
+	public string Below()
+	{
+		if (_belowCount == 0)
+			return null;
+		string more = _belowCount > _below.Count ? " and " + (_belowCount - _below.Count) + " more" : "";
+		return "new entries below accepted keys and directories were not accepted (" + _belowCount + "): "
+			+ string.Join(", ", _below.ToArray()) + more
+			+ ". Review them, then accept each by its id or path";
 	}
 
 	/// <summary>Return the lines of a baseline with the accepted changes in it.</summary>
@@ -194,6 +219,32 @@ public sealed class Acceptance
 			text.Append(entry.Shown).Append(": ");
 			text.Append(Json.Write(Evidence.Side(change, entry))).Append('\n');
 		}
+	}
+
+	private static bool IsContainer(Entry entry)
+	{
+		return entry.Kind == EntryKinds.Key || entry.Kind == EntryKinds.Directory;
+	}
+
+	// Keys and directories come before what is below them.
+	private bool IsBelowAccepted(Change change)
+	{
+		if (change.Kind != ChangeKinds.Created || _tops.Count == 0)
+			return false;
+		string path = change.Path;
+		for (int end = path.LastIndexOf('\\'); end > 0; end = path.LastIndexOf('\\', end - 1))
+		{
+			if (_tops.Contains(path.Substring(0, end)))
+				return true;
+		}
+		return false;
+	}
+
+	private void NoteBelow(Change change)
+	{
+		_belowCount++;
+		if (_below.Count < ShownPaths)
+			_below.Add(change.Current.Shown);
 	}
 
 	private bool IsNamed(Change change)

@@ -4,6 +4,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Text;
 using System.Text.RegularExpressions;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.CommandLine
@@ -34,6 +35,11 @@ public sealed class CommandLine
 	private static readonly Regex Inline = new Regex(
 		@"\bhttps?://|\b(?:javascript|vbscript):|\s[-/\u2013-\u2015]e(?:c|n[a-z]*)?[\s:]+[""']?[a-z0-9+/=]{24,}|" +
 		@"\bfrombase64string\b|[a-z0-9+/]{120,}={0,2}", Options);
+
+	// What may be a shorter script: PowerShell ignores blanks in it, which quotation marks let it have.
+	private static readonly Regex Encoded = new Regex(
+		@"\s[-/\u2013-\u2015]e(?:c|n[a-z]*)?[\s:]+(?:[""'](?<code>[a-z0-9+/=\s]{4,})(?:[""']|\z)|" +
+		@"(?<code>[a-z0-9+/=]{4,}))", Options);
 
 	// FILE.TXT:STREAM, but not C:\ and no ??:\ prefix.
 	private static readonly Regex Stream = new Regex(@"^[a-z]:\\[^:""]*[^\\:""]:[^\\:""]+$", Options);
@@ -96,7 +102,7 @@ public sealed class CommandLine
 			return "it is loaded from another computer";
 		if (Stream.IsMatch(Program))
 			return "it is hidden in an alternate data stream";
-		if (Inline.IsMatch(Text))
+		if (Inline.IsMatch(Text) || HasEncodedCode(Text))
 			return "its code is in the command itself or fetched from elsewhere";
 		if (Shared.IsMatch(Program))
 			return "it lies where every account may write files";
@@ -121,6 +127,33 @@ public sealed class CommandLine
 		for (int blank = Program.IndexOf(' '); blank > 0; blank = Program.IndexOf(' ', blank + 1))
 			programs.Add(Program.Substring(0, blank) + ".exe");
 		return programs;
+	}
+
+	// The arguments of other programs' -e do not decode to text, of which each second byte is 0 in UTF-16.
+	private static bool HasEncodedCode(string text)
+	{
+		for (Match match = Encoded.Match(text); match.Success; match = match.NextMatch())
+		{
+			try
+			{
+				if (IsCode(Convert.FromBase64String(match.Groups["code"].Value)))
+					return true;
+			}
+			catch (FormatException)
+			{
+				// PowerShell refuses it, too.
+			}
+		}
+		return false;
+	}
+
+	// Half is enough: letters beyond ASCII hide no command.
+	private static bool IsCode(byte[] decoded)
+	{
+		int ascii = 0;
+		foreach (char character in Encoding.Unicode.GetString(decoded))
+			ascii += (character >= ' ' && character <= '~') || (character >= '\t' && character <= '\r') ? 1 : 0;
+		return ascii > 0 && decoded.Length % 2 == 0 && 4 * ascii >= decoded.Length;
 	}
 
 	private static string FirstWord(string command)

@@ -42,6 +42,9 @@ public sealed class Host : IDisposable
 	/// <summary>Return what lets this thread give way to others until it is disposed; null for nothing.</summary>
 	public Func<IDisposable> Background = delegate { return null; };
 
+	/// <summary>Says whether the watches of the run compare the content of a file; set by each survey.</summary>
+	public Func<string, bool> IsCompared = delegate { return false; };
+
 	private readonly List<IDisposable> _owned = new List<IDisposable>();
 
 	public IPresence Presence;
@@ -83,7 +86,9 @@ public sealed class Host : IDisposable
 			};
 		};
 		host.Collectors.Add(files);
-		host.Collectors.Add(new RegistryCollector(registry));
+		RegistryCollector keys = new RegistryCollector(registry);
+		keys.IsCompared = delegate(string path) { return host.IsCompared(path); };
+		host.Collectors.Add(keys);
 		host.Collectors.Add(wmi);
 		host.Background = delegate { return new BackgroundMode(); };
 		host.Presence = new HostPresence(new NativeFiles(), registry, wmi);

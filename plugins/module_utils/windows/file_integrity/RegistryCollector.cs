@@ -32,6 +32,10 @@ public sealed class RegistryCollector : ICollector, IDisposable
 	private List<UnloadedHive> _unloaded;
 	private uint _unloadedStatus;
 
+	/// <summary>Says whether the content of a file is compared. %NAME% in its path is a variable of the host.
+	/// </summary>
+	public Func<string, bool> IsCompared = delegate { return false; };
+
 	public RegistryCollector(IRegistry registry, int limit = LargestWatch)
 	{
 		_registry = registry;
@@ -90,8 +94,15 @@ public sealed class RegistryCollector : ICollector, IDisposable
 			coverage.Skip("HKU", "which accounts are not signed in is not known: the list of profiles cannot be " +
 				"read, " + RegistryKeyReader.Describe(_unloadedStatus));
 		List<string> files = new List<string>();
+		bool hasDefault = false;
 		foreach (UnloadedHive hive in _unloaded)
 		{
+			bool isDefault = hive.Sid.Length == 0;
+			// Nobody signs in with it. Who changes it changes the files, and watches of files see that.
+			if (isDefault && UserHives.Files.TrueForAll(
+				delegate(string file) { return IsCompared(hive.Profile + file); }))
+				continue;
+			hasDefault |= isDefault;
 			string profile = hive.Profile.Length > 0 ? hive.Profile : hive.Sid;
 			files.Add(Printable.ShowPath((profile.Length > 0 ? profile : "the default profile") + @"\NTUSER.DAT"));
 		}
@@ -102,8 +113,8 @@ public sealed class RegistryCollector : ICollector, IDisposable
 		// no room for the names of the others.
 		bool isListed = files.Count <= NamedHives;
 		coverage.Skip(isListed ? "registry files" : UserHives.Subject, "registry files of accounts that are not " +
-			"signed in, and of the default profile, are not loaded and were not read (" + files.Count + "): " +
-			string.Join(", ", files.GetRange(0, Math.Min(files.Count, NamedHives)).ToArray()) + more);
+			"signed in" + (hasDefault ? ", and of the default profile," : "") + " are not loaded and were not read (" +
+			files.Count + "): " + string.Join(", ", files.GetRange(0, Math.Min(files.Count, NamedHives)).ToArray()) + more);
 		foreach (UnloadedHive hive in _unloaded)
 		{
 			if (!isListed || hive.Sid.Length == 0)
@@ -224,6 +235,10 @@ public static class UserHives
 {
 	/// <summary>What coverage calls all hives together.</summary>
 	public const string Subject = "HKU";
+
+	/// <summary>The registry files of a profile, below its directory.</summary>
+	public static readonly List<string> Files =
+		new List<string> { @"\NTUSER.DAT", @"\AppData\Local\Microsoft\Windows\UsrClass.dat" };
 
 	private const string Profiles = @"SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList";
 

@@ -143,10 +143,13 @@ public sealed class Revision
 		using (Survey survey = NewSurvey(read, wanted, classifier))
 		{
 			survey.Run(coverage.Scopes, _deadline);
-			IEnumerable<byte[]> lines = Extended(_opened.Baseline.Entries(), survey.Entries(), old, wanted, review);
+			IEnumerable<byte[]> lines = Extended(_opened.Baseline.Entries(), survey.Entries(), old, wanted, review, coverage);
 			Save(name, header, lines, result);
 		}
 		coverage.NoteUnmatched(_options.DefaultNames, delegate { return false; });
+		string warning = coverage.NoteAdded();
+		if (warning != null)
+			result["warnings"] = new List<object> { warning };
 		Report(coverage, review, result);
 		foreach (KeyValuePair<string, List<string>> kind in difference)
 			result["watches_" + kind.Key] = Definitions.List(kind.Value);
@@ -176,11 +179,13 @@ public sealed class Revision
 		result["accepted_count"] = acceptance.Count;
 		result["coverage"] = comparison.Coverage.Entries();
 		result["diff"] = acceptance.Diff();
+		List<object> warnings = new List<object>();
 		if (unread.Count > 0)
-		{
-			string warning = unread.Count + " changes were not accepted: their content could not be read";
-			result["warnings"] = new List<object> { warning };
-		}
+			warnings.Add(unread.Count + " changes were not accepted: their content could not be read");
+		if (acceptance.Below() != null)
+			warnings.Add(acceptance.Below());
+		if (warnings.Count > 0)
+			result["warnings"] = warnings;
 		return acceptance;
 	}
 
@@ -236,7 +241,8 @@ public sealed class Revision
 		IEnumerable<byte[]> current,
 		IList<Watch> old,
 		IList<Watch> wanted,
-		Review review)
+		Review review,
+		RunCoverage coverage)
 	{
 		Owners oldOwners = new Owners(old, _host.Paths);
 		Owners owners = new Owners(wanted, _host.Paths);
@@ -249,7 +255,7 @@ public sealed class Revision
 			{
 				int order = !hasBefore ? 1 : !hasNow ? -1 : Lines.CompareKeys(before.Current, now.Current);
 				byte[] line = order > 0
-					? Added(now.Current, oldOwners)
+					? Added(now.Current, oldOwners, coverage)
 					: Retained(before.Current, order == 0 ? now.Current : null, owners);
 				if (line != null)
 					yield return line;
@@ -260,10 +266,13 @@ public sealed class Revision
 	}
 
 	// What an old watch covers was not there when it was recorded: the next comparison reports it.
-	private static byte[] Added(byte[] line, Owners oldOwners)
+	private static byte[] Added(byte[] line, Owners oldOwners, RunCoverage coverage)
 	{
-		Entry entry = Lines.Parse(line).Entry;
-		return oldOwners.Owner(entry) == null ? line : null;
+		RecordedEntry recorded = Lines.Parse(line);
+		if (oldOwners.Owner(recorded.Entry) != null)
+			return null;
+		coverage.CountAdded(recorded.Watch);
+		return line;
 	}
 
 	private static byte[] Retained(byte[] before, byte[] now, Owners owners)

@@ -22,9 +22,13 @@ public sealed class RunCoverage
 	private const string BaselineCreated =
 		"A baseline was taken: the host as it is now is what later scans compare it with.";
 
+	// A sentence names so many watches.
+	private const int ListedWatches = 20;
+
 	private readonly IList<Watch> _watches;
 	private readonly Deadline _deadline;
 	private readonly List<object> _others = new List<object>();
+	private readonly Dictionary<string, long> _added = new Dictionary<string, long>();
 	private string _doubt;
 
 	/// <summary>The coverage of each watch, in order.</summary>
@@ -92,6 +96,38 @@ public sealed class RunCoverage
 			foreach (string key in watch.Registry)
 				scope.Skip(Printable.ShowPath(key), Unmatched);
 		}
+	}
+
+	/// <summary>Count an entry of a watch that goes into a baseline that exists and did not cover it.</summary>
+	public void CountAdded(string watch)
+	{
+		long count;
+		_added.TryGetValue(watch, out count);
+		_added[watch] = count + 1;
+	}
+
+	/// <summary>
+	/// Say of each watch how many entries were added, which nothing was compared with; return a warning of all, null
+	/// for none.
+	/// </summary>
+	public string NoteAdded()
+	{
+		List<string> listed = new List<string>();
+		foreach (ScopeCoverage scope in Scopes)
+		{
+			long count;
+			if (!_added.TryGetValue(scope.Scope, out count))
+				continue;
+			scope.Note = "New entries in the baseline, accepted without a comparison: " + count;
+			if (listed.Count < ListedWatches)
+				listed.Add(count + " of watch '" + scope.Scope + "'");
+		}
+		if (listed.Count == 0)
+			return null;
+		string more = _added.Count > listed.Count ? " and of " + (_added.Count - listed.Count) + " more watches" : "";
+		return "new entries in the baseline were accepted without a comparison: "
+			+ string.Join(", ", listed.ToArray()) + more
+			+ ". Changes before this run cannot be seen; review the entries of a watch that was off for a while";
 	}
 
 	/// <summary>Say that nothing counts as checked, whatever was compared.</summary>

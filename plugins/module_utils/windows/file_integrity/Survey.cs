@@ -13,6 +13,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Classifier;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Host;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Lines;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Owners;
 
@@ -45,6 +46,7 @@ public sealed class Survey : IDisposable
 		_classifier = classifier;
 		_state = state;
 		_sorter = new Sorter(temporary, Room);
+		host.IsCompared = IsCompared;
 	}
 
 	/// <summary>Read the host. scopes: the coverage of each watch, in order.</summary>
@@ -111,6 +113,14 @@ public sealed class Survey : IDisposable
 		RecordedEntry recorded = Lines.Parse(line);
 		string mark = _classifier.Mark(recorded.Entry, _classifier.WatchOf(recorded.Watch));
 		return Lines.Write(recorded.Entry, recorded.Watch, mark);
+	}
+
+	private bool IsCompared(string path)
+	{
+		string whole = PathVariables.Replace(path, _host.Paths);
+		Entry file = whole == null ? null : new Entry(EntryKinds.File, whole, new Dictionary<string, object>());
+		string owner = file == null ? null : _owners.Owner(file);
+		return owner != null && _classifier.WatchOf(owner).Records("content");
 	}
 
 	private bool IsOwnState(Entry entry)

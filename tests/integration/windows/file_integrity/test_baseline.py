@@ -18,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 
 from tests.integration.windows.file_integrity._modules import APPLY, LOOK, World, alerts, changes, program
 from tests.integration.windows.test_registry import Registry, do
+from tests.support.file_integrity import ADDED
 from tests.support.windows import toolchain
 
 pytestmark = pytest.mark.requires(*toolchain.WINE)
@@ -103,6 +104,34 @@ def test_nothing_is_accepted_that_was_not_reviewed(world: World) -> None:
     assert "is not a current change" in refused["msg"]
     assert missing["failed"]
     assert "reason is missing" in missing["msg"]
+
+
+def test_accepting_a_new_key_takes_only_what_is_named_and_says_what_remains(world: World) -> None:
+    world.apply()
+    for name in ("ImagePath", "Start"):
+        world.set_value(name, "reviewed", key="\\service")
+    world.write("new/created.txt", "new\n")
+    reviewed = {change["path"]: change["id"] for change in world.look()["changes"]}
+    service = world.key + "\\service"
+    # It came after the review, which showed no such value.
+    world.set_value("ServiceDll", "unseen", key="\\service")
+    preview = world.accept(service, check_mode=True)
+    by_ids = world.accept(*(reviewed[path] for path in reviewed if path.startswith(service)))
+    left = {path for _kind, path in changes(world.look())}
+    assert left == {service + "\\ServiceDll", world.path("new"), world.path("new") + "\\created.txt"}
+    (warning,) = preview["notices"]
+    assert warning == (
+        f"new entries below accepted keys and directories were not accepted (3): {service}\\ImagePath, "
+        f"{service}\\ServiceDll, {service}\\Start. Review them, then accept each by its id or path"
+    )
+    assert by_ids["accepted_count"] == 3
+    (warning,) = by_ids["notices"]
+    assert f"(1): {service}\\ServiceDll." in warning
+    directory = world.accept(world.path("new"))
+    assert directory["accepted_count"] == 1
+    assert f"(1): {world.path('new')}\\created.txt." in directory["notices"][0]
+    # Where nothing remains, nothing is said.
+    assert "notices" not in world.accept("all")
 
 
 def test_check_mode_says_what_it_would_do_and_writes_nothing(world: World) -> None:
@@ -227,11 +256,23 @@ def test_another_watch_extends_the_baseline_without_accepting_anything(world: Wo
     world.watches.append({"name": "more", "paths": [toolchain.windows_path(more)], "registry": [world.key]})
     extended, looked = world.call((APPLY, world.params(), False), (LOOK, world.params(), False))
     assert extended["watches_added"] == ["more"]
+    # The directory and its file; what the other watch had or waits for is none of it.
+    assert extended["notices"] == [ADDED % "2 of watch 'more'"]
+    notes = {scope["scope"]: scope.get("note") for scope in extended["coverage"]}
+    assert notes == {"more": "New entries in the baseline, accepted without a comparison: 2"}
+    assert {scope.get("note") for scope in looked["coverage"]} == {None}
     assert set(changes(looked)) == {("modified", world.key + "\\changed"), ("created", world.key + "\\created")}
     world.watches.pop()
     shortened = world.apply()
     assert shortened["watches_removed"] == ["more"]
     assert shortened["baseline"]["entries"] == 9
+    assert "notices" not in shortened
+    # What came while the watch was off is accepted with the rest, and that is said again.
+    (more / "meanwhile.txt").write_text("meanwhile\n", encoding="utf-8")
+    world.watches.append({"name": "more", "paths": [toolchain.windows_path(more)]})
+    again, same = world.call((APPLY, world.params(), False), (APPLY, world.params(), False))
+    assert again["notices"] == [ADDED % "3 of watch 'more'"]
+    assert "notices" not in same
 
 
 def test_a_limit_and_paths_that_match_nothing_are_reported(world: World) -> None:

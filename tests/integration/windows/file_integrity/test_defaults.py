@@ -19,6 +19,7 @@ from tests.support.windows import toolchain
 
 pytestmark = pytest.mark.requires(*toolchain.WINE)
 
+_EXPAND = 2
 _FILES = {
     "ProgramData/Microsoft/Windows/Start Menu/Programs/StartUp/update.lnk": "persistence_startup_file",
     "windows/system32/Tasks/Updater": "persistence_scheduled_task",
@@ -56,6 +57,44 @@ def test_an_untouched_host_is_silent_and_every_place_of_an_attacker_is_an_alert(
     wanted |= {"C:\\" + name.replace("/", "\\"): alert for name, alert in _FILES.items()}
     reported = {path: alerts.get(_shown(path), set()) for path in wanted}
     assert {path: alert for path, alert in wanted.items() if alert not in reported[path]} == {}
+
+
+_PROFILES = "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\ProfileList"
+
+
+def test_the_registry_of_the_default_profile_is_compared_by_its_files(tmp_path: pathlib.Path) -> None:
+    names = ("run_keys", "com_classes", "default_profile")
+    watches = [watch for watch in windows_watches.load_watches() if watch["name"] in names]
+    without = [watch for watch in watches if watch["name"] != "default_profile"]
+    with toolchain.private_prefix(tmp_path / "prefix") as prefix:
+        profile = prefix / "drive_c/users/Default"
+        profile.mkdir(exist_ok=True)
+        for name in ("NTUSER.DAT", "NTUSER.DAT.LOG1"):
+            (profile / name).write_text("before")
+        registry = Registry(prefix)
+        registry.run(do("Write", _PROFILES, "Default", _EXPAND, "%SystemDrive%\\Users\\Default"))
+        partial, extended, silent = _call(prefix, (APPLY, without), (APPLY, watches), (LOOK, None))
+        # An intruder edits it offline, and adds COM classes.
+        (profile / "NTUSER.DAT").write_text("after")
+        classes = profile / "AppData/Local/Microsoft/Windows/UsrClass.dat"
+        classes.parent.mkdir(parents=True)
+        classes.write_text("new")
+        (edited,) = _call(prefix, (LOOK, None))
+        registry.run(do("Write", _PROFILES, "Default", _EXPAND, "%SystemDrive%\\Users\\Public"))
+        (elsewhere,) = _call(prefix, (LOOK, None))
+    for result, path in ((partial, "Default"), (elsewhere, "Public")):
+        skipped = [entry for scope in result["coverage"] for entry in scope["skipped"]]
+        assert [entry["subject"] for entry in skipped] == ["registry files"] * 2
+        (reason,) = {entry["reason"] for entry in skipped}
+        assert ", and of the default profile, are not loaded" in reason
+        assert reason.endswith(f"(1): %SystemDrive%\\Users\\{path}\\NTUSER.DAT")
+    for result in (silent, edited):
+        assert {scope["scope"]: scope["status"] for scope in result["coverage"]} == dict.fromkeys(names, "checked")
+    assert extended["watches_added"] == ["default_profile"]
+    assert silent["changes"] == silent["detections"] == []
+    for result, count in ((edited, 2), (elsewhere, 3)):
+        alerts = [(detection["alert"], detection["severity"]) for detection in result["detections"]]
+        assert alerts == [("persistence_default_profile", "medium")] * count
 
 
 def _shown(path: str) -> str:

@@ -21,6 +21,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module imp
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan import asking
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Store
 
+from tests.support.file_integrity import ADDED
+
 _VARS = {"inventory_hostname": "web1"}
 _EXPLAINED = {"explained_count": 1}
 
@@ -130,12 +132,19 @@ def test_new_watches_are_sealed_and_the_files_compared_after_that(site: Site, tm
     other.mkdir()
     watches = [{"name": "site", "paths": [str(site.watched)]}, {"name": "other", "paths": [str(other)]}]
     result = site.scan(watches=watches)
+    # What nothing could be compared with is said once, with the task and in the report.
+    assert result["notices"] == [ADDED % "1 of watch 'other'"]
+    noted = {entry["scope"]: entry["note"] for entry in result["coverage"] if "note" in entry}
+    assert noted == {"other": "New entries in the baseline, accepted without a comparison: 1"}
     assert site.phases() == ["stage", "commit"]
     assert site.reasons() == ["First baseline.", "Watches added: other."]
     assert result["changed"] is True
     assert _alerts(result) == {"fim_file_modified"}
     assert {"site", "other"} <= set(_statuses(result))
     assert [request.arguments["_compare"] for request in site.asked] == [True, True]
+    silent = site.scan(watches=watches)
+    assert "notices" not in silent
+    assert [entry for entry in silent["coverage"] if "note" in entry] == []
 
 
 def test_the_first_baseline_is_not_compared_with_itself(site: Site) -> None:
