@@ -50,10 +50,10 @@ class SanitizingActionBase(ActionBase):  # type: ignore[misc]  # Ansible ships n
         windows.leave_out_become(self._connection)
         return t.cast("dict[str, t.Any]", super().run(tmp, task_vars))
 
-    def _execute_module(self, module_name: str | None = None, **arguments: t.Any) -> dict[str, t.Any]:
+    def _execute_module(self, module_name: str | None = None, **given: t.Any) -> dict[str, t.Any]:
         windows.refuse_linux_modules(self._connection, module_name or self._task.action)
         windows.separate_modules(self._connection)
-        return t.cast("dict[str, t.Any]", super()._execute_module(module_name=module_name, **arguments))
+        return t.cast("dict[str, t.Any]", super()._execute_module(module_name=module_name, **given))
 
     def _parse_returned_data(self, res: dict[str, t.Any], *arguments: t.Any) -> t.Any:
         # ansible-core quotes what isn't as it should be, before an action sees it: text around the result, and since

@@ -40,10 +40,10 @@ _NOT_TRUSTED = "failure during exec_wrapper: Provided script for 'module_wrapper
 
 def connection(is_windows: bool, become: str | None) -> t.Any:
     """Return a connection as far as the functions look at one."""
-    stub = types.SimpleNamespace(_shell=types.SimpleNamespace(_IS_WINDOWS=is_windows))
-    stub.become = types.SimpleNamespace(name=become) if become else None
-    stub.set_become_plugin = lambda plugin: setattr(stub, "become", plugin)
-    return stub
+    made = types.SimpleNamespace(_shell=types.SimpleNamespace(_IS_WINDOWS=is_windows))
+    made.become = types.SimpleNamespace(name=become) if become else None
+    made.set_become_plugin = lambda plugin: setattr(made, "become", plugin)
+    return made
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def connection(is_windows: bool, become: str | None) -> t.Any:
     ],
 )
 def test_only_runas_stays_on_windows(is_windows: bool, become: str, stays: bool) -> None:
-    stub = connection(is_windows, become)
-    windows.leave_out_become(stub)
-    assert (stub.become is not None) is stays
+    made = connection(is_windows, become)
+    windows.leave_out_become(made)
+    assert (made.become is not None) is stays
 
 
 @pytest.mark.parametrize("module", ["bulwark.servers.jit_grant", "bulwark.servers.host_scan"])
@@ -74,17 +74,15 @@ def test_each_module_of_psrp_gets_a_process_of_its_own(
     monkeypatch: pytest.MonkeyPatch, transport: str, resets: int
 ) -> None:
     """Also when several actions, each with this one connection, run the modules of one task."""
-    stub = connection(True, None)
-    stub.transport = transport
+    made = connection(True, None)
+    made.transport = transport
     calls: list[str] = []
-    stub.reset = lambda: calls.append("reset")
-    monkeypatch.setattr(
-        ActionBase, "_execute_module", lambda _self, module_name, **_arguments: calls.append(module_name)
-    )
+    made.reset = lambda: calls.append("reset")
+    monkeypatch.setattr(ActionBase, "_execute_module", lambda _self, module_name, **_given: calls.append(module_name))
     modules = ["win_platform_facts", "win_file_integrity", "win_file_integrity_info"]
     for module in modules:
         action = result.SanitizingActionBase.__new__(result.SanitizingActionBase)
-        action._connection = stub
+        action._connection = made
         action._execute_module(f"bulwark.servers.{module}")
     expected = [f"bulwark.servers.{module}" for module in modules]
     if resets:
