@@ -29,18 +29,18 @@ class ActionModule(SanitizingActionBase):
         is_windows = windows.is_windows(self._connection._shell)
         if is_windows:
             # ansible-core has no module for Windows, only a redirect to the collection ansible.windows.
-            answer = self._execute_module(
+            output = self._execute_module(
                 module_name="bulwark.servers.win_platform_facts", module_args={}, task_vars=task_vars
             )
         else:
-            answer = self._execute_module(
+            output = self._execute_module(
                 module_name="ansible.legacy.setup", module_args={"gather_subset": list(_SUBSET)}, task_vars=task_vars
             )
-        result.update(sanitize(answer))
-        result["ansible_facts"] = platform_facts(answer.get("ansible_facts"))
+        result.update(sanitize(output))
+        result["ansible_facts"] = platform_facts(output.get("ansible_facts"))
         result.pop("windows", None)
         if is_windows and not result.get("failed"):
-            result["windows"] = windows_platform.read(answer.get("windows"))
+            result["windows"] = windows_platform.read(output.get("windows"))
         if self._discovered_interpreter_key:
             # Found by the controller, which would look for it again at each task.
             result["ansible_facts"][self._discovered_interpreter_key] = self._discovered_interpreter

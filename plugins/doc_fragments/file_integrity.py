@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options that file_integrity and file_integrity_info share."""
+"""The options that file_integrity and file_integrity_info share, and those that their Windows modules have, too."""
 
 from __future__ import annotations
 
@@ -11,13 +11,6 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 options:
-  baseline:
-    description:
-      - Name of the baseline, for a host with more than one. Findings and coverage do not distinguish the baselines of a
-        host, so give their watches different names and paths.
-      - Letters, digits, C(.), C(_) and C(-); it starts with a letter or digit.
-    type: str
-    default: default
   state_dir:
     description:
       - Absolute path of the directory on the host for the baselines. The module creates it with mode C(0700). An
@@ -123,11 +116,6 @@ options:
         description:
           - MITRE ATT&CK techniques of a change of these files, as the collection's watches define them.
         type: raw
-  disabled_watches:
-    description: Names of the collection's watches to leave out.
-    type: list
-    elements: str
-    default: []
   time_budget:
     description:
       - Seconds after which the module stops reading files and returns its results. RV(ignore:coverage) names the files
@@ -148,16 +136,33 @@ options:
     type: str
     choices: [idle, normal]
     default: idle
-  _default_names:
-    description:
-      - The names of the collection's own watches. Only the action plugin sets it.
-    type: list
-    elements: str
   _derived:
     description:
       - Files that programs generate when packages change. Only the action plugin sets it.
     type: list
     elements: dict
+"""
+
+    # The options that mean the same on Linux and Windows.
+    BASELINE = r"""
+options:
+  baseline:
+    description:
+      - Name of the baseline, for a host with more than one. Findings and coverage do not distinguish the baselines of a
+        host, so give their watches different names and paths.
+      - Letters, digits, C(.), C(_) and C(-); it starts with a letter or digit.
+    type: str
+    default: default
+  disabled_watches:
+    description: Names of the collection's watches to leave out.
+    type: list
+    elements: str
+    default: []
+  _default_names:
+    description:
+      - The names of the collection's own watches. Only the action plugin sets it.
+    type: list
+    elements: str
   _expected_digests:
     description:
       - The controller's seals for this baseline. Only the action plugin sets it.

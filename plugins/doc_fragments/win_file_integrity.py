@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options that win_file_integrity and win_file_integrity_info share."""
+"""The options that only win_file_integrity and win_file_integrity_info share."""
 
 from __future__ import annotations
 
@@ -11,13 +11,6 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 options:
-  baseline:
-    description:
-      - Name of the baseline, for a host with more than one. Findings and coverage do not distinguish the baselines of a
-        host, so give their watches different names and paths.
-      - Letters, digits, C(.), C(_) and C(-); it starts with a letter or digit.
-    type: str
-    default: default
   state_dir:
     description:
       - Absolute path of the directory on the host for the baselines. Only SYSTEM and Administrators may write in it,
@@ -111,11 +104,6 @@ options:
         description:
           - MITRE ATT&CK techniques of a change of these entries, as the collection's watches define them.
         type: raw
-  disabled_watches:
-    description: Names of the collection's watches to leave out.
-    type: list
-    elements: str
-    default: []
   max_changes:
     description:
       - Maximum of changes to return one by one. The most severe come first, and all are counted. The rest makes one
@@ -128,24 +116,9 @@ options:
         V(0) means no limit.
     type: int
     default: 0
-  _default_names:
-    description:
-      - The names of the collection's own watches. Only the action plugin sets it.
-    type: list
-    elements: str
   _microsoft_roots:
     description:
       - SHA-1 thumbprints of Microsoft's root certificates. Only the action plugin sets it.
     type: list
     elements: str
-  _expected_digests:
-    description:
-      - The controller's seals for this baseline. Only the action plugin sets it.
-    type: list
-    elements: str
-  store:
-    description:
-      - URL of the store on the controller, which has the seals of the baselines.
-      - Only the action plugin uses it; it is never sent to the host. See M(bulwark.servers.findings).
-    type: str
 """

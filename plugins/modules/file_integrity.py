@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - bulwark.servers.attributes
   - bulwark.servers.attributes.linux
   - bulwark.servers.file_integrity
+  - bulwark.servers.file_integrity.baseline
 attributes:
   check_mode:
     support: full

@@ -29,6 +29,7 @@ extends_documentation_fragment:
   - bulwark.servers.attributes.info_module
   - bulwark.servers.attributes.linux
   - bulwark.servers.file_integrity
+  - bulwark.servers.file_integrity.baseline
 options:
   default_watches:
     description:

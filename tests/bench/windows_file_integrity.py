@@ -78,7 +78,7 @@ def _pairs(watch: dict[str, t.Any], plain: str) -> dict[str, float]:
 
 def _compared(state_dir: str, watch: dict[str, t.Any], plain: str) -> dict[str, float]:
     params = {"state_dir": state_dir, "watches": [{"name": "bench", **watch}]}
-    made = _ours(modules.APPLY, params)
+    applied = _ours(modules.APPLY, params)
     walk = compiler.compile_program([*utilities.sources("api.BackgroundMode"), _PLAIN], compiler.Target.WINDOWS)
     seconds: dict[str, list[float]] = {"ours": [], "peer": []}
     peak = 0.0
@@ -95,7 +95,7 @@ def _compared(state_dir: str, watch: dict[str, t.Any], plain: str) -> dict[str, 
     return {
         "ours_s": statistics.median(seconds["ours"]),
         "peer_s": statistics.median(seconds["peer"]),
-        "entries": made["baseline"]["entries"],
+        "entries": applied["baseline"]["entries"],
         "peak_mb": peak,
     }
 

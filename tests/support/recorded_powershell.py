@@ -74,8 +74,8 @@ def _module(payload: bytes) -> tuple[str, dict[str, t.Any]]:
     if json.loads(head)["params"].get("DecompressInput"):
         body = gzip.decompress(base64.b64decode(body))
     (wrapper,) = (each["params"] for each in json.loads(body)["actions"] if each["name"] == "module_wrapper.ps1")
-    given = [each["Value"] for each in wrapper.get("Variables") or () if each["Name"] == "complex_args"]
-    arguments = given[0] if given else json.loads(wrapper["ArgumentJSON"])
+    complex_args = [each["Value"] for each in wrapper.get("Variables") or () if each["Name"] == "complex_args"]
+    arguments = complex_args[0] if complex_args else json.loads(wrapper["ArgumentJSON"])
     return _named(wrapper["Script"].removesuffix(".ps1"), arguments)
 
 

@@ -112,4 +112,4 @@ def is_constrained(output: t.Mapping[str, t.Any]) -> bool:
 
 def _is_constrained(text: str) -> bool:
     ids = _ERROR_ID.findall("".join(text.split()))
-    return any(_CONSTRAINED_IDS.match(found) for found in ids) or bool(_CONSTRAINED_WORDS.search(text))
+    return any(_CONSTRAINED_IDS.match(error_id) for error_id in ids) or bool(_CONSTRAINED_WORDS.search(text))

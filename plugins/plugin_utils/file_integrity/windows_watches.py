@@ -90,8 +90,8 @@ def _default_watches() -> tuple[dict[str, t.Any], ...]:
             raise ContentError(f"{FILE.name}: '{name}' needs fields, not {type(fields).__name__}")
         if not str(fields.get("description") or "").strip():
             raise ContentError(f"{FILE.name}: watch '{name}': description is missing; say what it watches")
-        given = {field: value for field, value in fields.items() if field != "description"}
-        watches.append(checked_watch({"name": name, **given}, FILE.name))
+        watch = {field: value for field, value in fields.items() if field != "description"}
+        watches.append(checked_watch({"name": name, **watch}, FILE.name))
     return tuple(watches)
 
 
@@ -110,7 +110,7 @@ def checked_watch(fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]
     for field in ("paths", "registry", "wmi", "exclude", "include", "attributes"):
         if field in fields:
             watch[field] = linux_fields.texts_of(fields, field, where)
-    _check_places(watch, where)
+    _check_values(watch, where)
     if "recurse" in fields:
         watch["recurse"] = linux_fields.levels_of(fields["recurse"], where)
     if fields.get("alert") is not None:
@@ -120,7 +120,7 @@ def checked_watch(fields: t.Mapping[str, t.Any], where: str) -> dict[str, t.Any]
     return watch
 
 
-def _check_places(watch: t.Mapping[str, t.Any], where: str) -> None:
+def _check_values(watch: t.Mapping[str, t.Any], where: str) -> None:
     if not any(watch.get(field) for field in ("paths", "registry", "wmi")):
         raise ContentError(f"{where}: paths, registry and wmi are missing; name at least one path, key or namespace")
     for path in watch.get("paths", ()):

@@ -101,8 +101,8 @@ class Site:
         play = self._directory / "coverage.yml"
         result = self._directory / "coverage.json"
         play.write_text(_READ_COVERAGE, encoding="utf-8")
-        said = self.play(version, play, host=host, file=str(result))
-        assert said.startswith("0 "), said
+        printed = self.play(version, play, host=host, file=str(result))
+        assert printed.startswith("0 "), printed
         capabilities = json.loads(result.read_text(encoding="utf-8"))
         return {entry["scope"]: entry for capability in capabilities for entry in capability["entries"]}
 
@@ -154,8 +154,8 @@ def test_facts_come_from_our_own_module_whatever_become_says(site: Site, tmp_pat
 """,
         encoding="utf-8",
     )
-    said = site.play(version, play)
-    assert said.startswith("0 "), said
+    printed = site.play(version, play)
+    assert printed.startswith("0 "), printed
     known = json.loads(result.read_text(encoding="utf-8"))
     assert known["facts"]["system"] == "Win32NT"
     assert known["facts"]["default_ipv4"] == {"address": "192.0.2.7"}
@@ -170,15 +170,15 @@ def test_every_form_of_constrained_language_says_the_way_out(site: Site, tmp_pat
     task = {"bulwark.servers.platform_facts": {}, "ignore_errors": True}
     play = tmp_path / "facts.yml"
     play.write_text(json.dumps([{"hosts": "win1", "gather_facts": False, "tasks": [task] * len(errors)}]))
-    said = site.play(version, play)
-    assert said.count(f'"msg": "{windows.CONSTRAINED}"') == len(errors), said
+    printed = site.play(version, play)
+    assert printed.count(f'"msg": "{windows.CONSTRAINED}"') == len(errors), printed
 
 
 @pytest.mark.parametrize("version", _OLDEST_AND_NEWEST)
 def test_constrained_language_is_the_reason_that_nothing_was_checked(site: Site, version: str) -> None:
     site.recorded.output("win_platform_facts", "", _CONSTRAINED, 1)
-    said = site.play(version, "bulwark.servers.scan", "--limit", "win1", bulwark_capabilities="file_integrity")
-    assert said.startswith("0 "), said
+    printed = site.play(version, "bulwark.servers.scan", "--limit", "win1", bulwark_capabilities="file_integrity")
+    assert printed.startswith("0 "), printed
     entry = site.coverage(version, "win1")["file_integrity"]
     assert entry["status"] == "not_checked"
     assert "constrained language mode" in entry["reason"]
@@ -192,7 +192,7 @@ def test_one_scan_has_linux_and_windows_hosts(site: Site, tmp_path: pathlib.Path
     staged = {"changed": True, "created": True, "staged_digest": digest, "detections": [], "coverage": [_COVERAGE]}
     comparison = {"detections": [], "coverage": [_COVERAGE]}
     site.recorded.result("win_file_integrity", {**staged, "comparison": comparison})
-    said = site.play(
+    printed = site.play(
         "2.21",
         "bulwark.servers.scan",
         bulwark_capabilities="file_integrity,app_control",
@@ -200,7 +200,7 @@ def test_one_scan_has_linux_and_windows_hosts(site: Site, tmp_path: pathlib.Path
         file_integrity_state_dir=str(tmp_path / "host"),
         file_integrity_default_watches=False,
     )
-    assert said.startswith("0 "), said
+    assert printed.startswith("0 "), printed
     calls = site.recorded.calls()
     assert [module for module, _options in calls] == ["win_platform_facts", "win_file_integrity", "win_file_integrity"]
     assert [options.get("_phase") for _module, options in calls[1:]] == ["stage", "commit"]
@@ -229,8 +229,8 @@ def test_what_limits_a_host_is_in_the_stored_coverage(site: Site) -> None:
     site.recorded.result("win_platform_facts", {**_FACTS, "windows": limited})
     site.recorded.result("win_file_integrity", {"changed": False, "detections": [], "coverage": [_COVERAGE]})
     options = {"bulwark_capabilities": "file_integrity", "file_integrity_default_watches": False}
-    said = site.play("2.21", "bulwark.servers.scan", "--limit", "win1", **options)
-    assert said.startswith("0 "), said
+    printed = site.play("2.21", "bulwark.servers.scan", "--limit", "win1", **options)
+    assert printed.startswith("0 "), printed
     entry = site.coverage("2.21", "win1")["windows_platform"]
     assert entry["status"] == "partial"
     assert [each["subject"] for each in entry["skipped"]] == ["The account of the connection", "The PowerShell process"]
@@ -239,11 +239,11 @@ def test_what_limits_a_host_is_in_the_stored_coverage(site: Site) -> None:
     assert "domain controller" in entry["note"]
     assert "container" in entry["note"]
     # Who reads the scan's output sees the same.
-    assert "lacks SeBackupPrivilege" in said
+    assert "lacks SeBackupPrivilege" in printed
 
 
 def test_playbooks_that_know_only_linux_leave_a_windows_host_out(site: Site) -> None:
-    said = site.play("2.21", "bulwark.servers.simulate", "--limit", "win1", bulwark_simulate=True)
-    assert said.startswith("0 "), said
-    assert "win1 runs Windows. No attack is simulated on it." in said
+    printed = site.play("2.21", "bulwark.servers.simulate", "--limit", "win1", bulwark_simulate=True)
+    assert printed.startswith("0 "), printed
+    assert "win1 runs Windows. No attack is simulated on it." in printed
     assert site.recorded.calls() == []

@@ -4,11 +4,9 @@
 
 using System;
 using System.Collections.Generic;
-using System.Diagnostics;
 using System.IO;
 using System.Security.AccessControl;
 using System.Security.Principal;
-using System.Text;
 using System.Threading;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.BackgroundMode;
@@ -18,7 +16,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Hashi
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Streams;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileCollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileReader;
@@ -26,34 +23,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Host;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Signatures;
 
-/// <summary>
-/// Does what an attacker or another program does, and collects: each line of standard input is a step in JSON, each
-/// "collect" and "walk" prints one line.
-/// </summary>
+/// <summary>Does what an attacker or another program does, and collects.</summary>
 public static class FileScenario
 {
-    public static int Main(string[] arguments)
-    {
-        if (arguments.Length > 0 && arguments[0] == "hold")
-        {
-            return Hold(arguments[1], arguments[2]);
-        }
-        StreamReader input = new StreamReader(Console.OpenStandardInput(), new UTF8Encoding(false));
-        string line;
-        while ((line = input.ReadLine()) != null)
-        {
-            Dictionary<string, object> step = (Dictionary<string, object>)Json.Parse(line);
-            string printed = Do(step, (string)step["do"]);
-            if (printed != null)
-            {
-                Console.WriteLine(printed);
-            }
-        }
-        return 0;
-    }
-
     /// <summary>Hold a file exclusively until the file "stop" exists, for at most two minutes.</summary>
-    private static int Hold(string path, string stop)
+    public static void Hold(string path, string stop)
     {
         using (new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None))
         {
@@ -63,11 +37,12 @@ public static class FileScenario
                 Thread.Sleep(100);
             }
         }
-        return 0;
     }
 
-    private static string Do(Dictionary<string, object> step, string action)
+    /// <summary>Do one step; null for those that only change something.</summary>
+    public static object Do(Dictionary<string, object> step)
     {
+        string action = (string)step["do"];
         switch (action)
         {
             case "attributes":
@@ -90,19 +65,17 @@ public static class FileScenario
             case "exists":
                 HostPresence presence = new HostPresence(new NativeFiles(), new NativeRegistry(), null);
                 Entry asked = new Entry("file", (string)step["path"], new Dictionary<string, object>());
-                return Json.Write(presence.Exists(asked));
+                return presence.Exists(asked);
             case "volumes":
                 return Volumes((string)step["path"]);
             case "background":
                 using (new BackgroundMode())
                 using (new BackgroundMode())
                 {
-                    return Json.Write((long)Thread.CurrentThread.ManagedThreadId);
+                    return Thread.CurrentThread.ManagedThreadId;
                 }
             case "collect":
                 return Collect(step);
-            case "walk":
-                return Walk((string)step["path"]);
             default:
                 throw new ArgumentException(action);
         }
@@ -112,7 +85,7 @@ public static class FileScenario
     /// Return the number of the volume by a file whose directories were never asked and are closed by now, by the
     /// root, and by the file opened with an empty name.
     /// </summary>
-    private static string Volumes(string path)
+    private static List<object> Volumes(string path)
     {
         IFiles files = new NativeFiles();
         string drive = path.Substring(0, 3);
@@ -139,10 +112,10 @@ public static class FileScenario
                 volumes.Add((long)facts.Volume);
             }
         }
-        return Json.Write(volumes);
+        return volumes;
     }
 
-    private static string Collect(Dictionary<string, object> step)
+    private static Dictionary<string, object> Collect(Dictionary<string, object> step)
     {
         Watch watch = new Watch();
         watch.Name = "watch";
@@ -160,7 +133,6 @@ public static class FileScenario
         }
         List<object> entries = new List<object>();
         ScopeCoverage coverage = new ScopeCoverage(watch.Name);
-        Stopwatch stopwatch = Stopwatch.StartNew();
         using (NativeAuthenticode authenticode = new NativeAuthenticode())
         using (IDigest digest = Digests.Sha256())
         {
@@ -182,44 +154,9 @@ public static class FileScenario
             }
         }
         Dictionary<string, object> result = new Dictionary<string, object>();
-        result["seconds"] = stopwatch.Elapsed.TotalSeconds;
-        result["peak"] = Process.GetCurrentProcess().PeakWorkingSet64;
         result["coverage"] = coverage.Entry();
         result["entries"] = entries;
-        return Json.Write(result);
-    }
-
-    /// <summary>A walk that only reads and hashes, as a program of a few lines does: what the collector is compared to.
-    /// </summary>
-    private static string Walk(string root)
-    {
-        Stopwatch stopwatch = Stopwatch.StartNew();
-        long count = 0;
-        long bytes = 0;
-        byte[] buffer = new byte[256 * 1024];
-        using (IDigest digest = Digests.Sha256())
-        {
-            foreach (string path in Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories))
-            {
-                using (FileStream stream = new FileStream(
-                    path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1))
-                {
-                    int read;
-                    while ((read = stream.Read(buffer, 0, buffer.Length)) > 0)
-                    {
-                        digest.Add(buffer, read);
-                        bytes += read;
-                    }
-                    digest.Finish();
-                    count++;
-                }
-            }
-        }
-        Dictionary<string, object> result = new Dictionary<string, object>();
-        result["seconds"] = stopwatch.Elapsed.TotalSeconds;
-        result["files"] = count;
-        result["bytes"] = bytes;
-        return Json.Write(result);
+        return result;
     }
 
     private static IList<string> Texts(Dictionary<string, object> step, string name)

@@ -400,9 +400,9 @@ public static class RegistryScenario
 
     private static IList<string> Texts(JsonObject fields, string name)
     {
-        object given;
+        object listed;
         List<string> texts = new List<string>();
-        foreach (object text in fields.TryGetValue(name, out given) ? (List<object>)given : new List<object>())
+        foreach (object text in fields.TryGetValue(name, out listed) ? (List<object>)listed : new List<object>())
         {
             texts.Add((string)text);
         }

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import pathlib
-import re
 import typing as t
 
 import pytest
@@ -19,19 +18,23 @@ import yaml
 from tests.integration.windows import _example
 from tests.support import paths
 from tests.support.controllers import PYTHONS, Controller
-from tests.support.windows import literal_module, remoting, utilities
+from tests.support.windows import guide, literal_module, remoting, utilities
 
-_GUIDE = paths.ROOT / "docs" / "docsite" / "rst" / "windows.rst"
 # The sign-ins that an inventory of the guide has to show.
-_SHOWN = {("psrp", "certificate"), ("psrp", "kerberos"), ("winrm", "kerberos"), ("winrm", "ntlm")}
+_SHOWN = {
+    ("psrp", "certificate"),
+    ("psrp", "kerberos"),
+    ("psrp", "ntlm"),
+    ("winrm", "kerberos"),
+    ("winrm", "ntlm"),
+}
 
 
 def _guide_hosts() -> dict[str, dict[str, t.Any]]:
-    """Return the hosts of the guide's inventory that need no ssh."""
-    guide = _GUIDE.read_text(encoding="utf-8")
-    blocks = re.findall(r"^\.\. code-block:: yaml\n\n((?:(?: {3}.*)?\n)+)", guide, re.MULTILINE)
-    (inventory,) = [yaml.safe_load(block) for block in blocks if "ansible_psrp_auth" in block]
-    hosts: dict[str, dict[str, t.Any]] = inventory["windows"]["hosts"]
+    """Return the hosts of the guide's inventories that need no ssh."""
+    hosts = guide.hosts()
+    # What --ask-pass asks for.
+    hosts["server1"]["ansible_password"] = "secret"
     return {name: variables for name, variables in hosts.items() if "ssh" not in variables["ansible_connection"]}
 
 

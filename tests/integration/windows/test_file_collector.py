@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import functools
 import hashlib
-import json
 import os
 import pathlib
 import subprocess
@@ -21,13 +21,13 @@ import typing as t
 
 import pytest
 
-from tests.support.windows import compiler, toolchain, utilities
+from tests.support.windows import compiler, toolchain
+from tests.unit.windows.driver import Driver, as_input, call
 
 pytestmark = pytest.mark.requires(*toolchain.WINE)
 
 _HERE = pathlib.Path(__file__).parent
 _UTILITIES = (
-    "contracts.Json",
     "api.BackgroundMode",
     "file_integrity.FileCollector",
     "file_integrity.Host",
@@ -47,7 +47,6 @@ class Collected:
 
     entries: dict[str, dict[str, t.Any]]
     coverage: dict[str, t.Any]
-    seconds: float
 
     def kinds(self, below: str) -> dict[str, str]:
         """Return the kind of each entry below a directory, by its path from there."""
@@ -66,9 +65,13 @@ class Collected:
 
 
 @pytest.fixture(scope="module")
-def program() -> compiler.Program:
-    sources = [*utilities.sources(*_UTILITIES), _HERE / "FileScenario.cs"]
-    return compiler.compile_program(sources, compiler.Target.WINDOWS)
+def program() -> Driver:
+    return _driver(None)
+
+
+@functools.cache
+def _driver(prefix: pathlib.Path | None) -> Driver:
+    return Driver(*_UTILITIES, sources=[_HERE / "FileScenario.cs"], target=compiler.Target.WINDOWS, prefix=prefix)
 
 
 @pytest.fixture(scope="module")
@@ -78,18 +81,20 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[pathlib.Path]:
         yield prefix / "drive_c"
 
 
-def _run(program: compiler.Program, *steps: dict[str, t.Any], prefix: pathlib.Path | None = None) -> list[t.Any]:
-    text = "".join(f"{json.dumps(step)}\n" for step in steps)
-    return [json.loads(line) for line in program.run(input=text, prefix=prefix).stdout.splitlines()]
+def _run(program: Driver, *steps: dict[str, t.Any], prefix: pathlib.Path | None = None) -> list[t.Any]:
+    """Return what the steps return; those that only change something return nothing."""
+    driver = program if prefix is None else _driver(prefix)
+    results = driver.results(*(call("FileScenario.Do", step) for step in steps))
+    return [result for result in results if result is not None]
 
 
 def _collected(result: dict[str, t.Any]) -> Collected:
     entries = {entry["path"]: entry for entry in result["entries"]}
     assert len(entries) == len(result["entries"]), "a path was emitted twice"
-    return Collected(entries, result["coverage"], result["seconds"])
+    return Collected(entries, result["coverage"])
 
 
-def _collect(program: compiler.Program, *paths: str, **options: t.Any) -> Collected:
+def _collect(program: Driver, *paths: str, **options: t.Any) -> Collected:
     (result,) = _run(program, {"do": "collect", "paths": list(paths), **options})
     return _collected(result)
 
@@ -98,12 +103,14 @@ def _differing(before: Collected, after: Collected) -> dict[str, set[str]]:
     """Return the attributes that differ by path; those of what is new or gone are {"entry"}."""
     differing = {}
     for path in before.entries.keys() | after.entries.keys():
-        one, other = (collected.entries.get(path) for collected in (before, after))
-        if one is None or other is None or one["kind"] != other["kind"]:
+        earlier, later = (collected.entries.get(path) for collected in (before, after))
+        if earlier is None or later is None or earlier["kind"] != later["kind"]:
             differing[path] = {"entry"}
-        elif one["attributes"] != other["attributes"]:
-            names = one["attributes"].keys() | other["attributes"].keys()
-            differing[path] = {name for name in names if one["attributes"].get(name) != other["attributes"].get(name)}
+        elif earlier["attributes"] != later["attributes"]:
+            names = earlier["attributes"].keys() | later["attributes"].keys()
+            differing[path] = {
+                name for name in names if earlier["attributes"].get(name) != later["attributes"].get(name)
+            }
     return differing
 
 
@@ -126,7 +133,7 @@ _PERSISTENCE = {
 }
 
 
-def test_persistence_places(program: compiler.Program, disk: pathlib.Path) -> None:
+def test_persistence_places(program: Driver, disk: pathlib.Path) -> None:
     """What is dropped where Windows starts things is seen as new; an untouched host shows no difference."""
     prefix = disk.parent
     (user,) = (path.name for path in (disk / "users").iterdir() if path.name != "Public")
@@ -175,7 +182,7 @@ def _compared(path: str) -> str:
     return path.replace("/", "\\").lower()
 
 
-def test_changed_metadata(program: compiler.Program, tmp_path: pathlib.Path) -> None:
+def test_changed_metadata(program: Driver, tmp_path: pathlib.Path) -> None:
     """Timestomping, hidden and system attributes and a changed access list are seen, each by its attribute."""
     folder = toolchain.windows_path(tmp_path)
     for name in ("stomped", "hidden", "granted"):
@@ -201,7 +208,7 @@ def test_changed_metadata(program: compiler.Program, tmp_path: pathlib.Path) -> 
     assert not any("sha256" in names for names in differing.values())
 
 
-def test_names_links_and_content(program: compiler.Program, tmp_path: pathlib.Path) -> None:
+def test_names_links_and_content(program: Driver, tmp_path: pathlib.Path) -> None:
     """Names that Win32 cannot have, long paths and links are read by handle; links and loops are not followed."""
     outside = tmp_path / "outside"
     watched = tmp_path / "watched"
@@ -239,7 +246,7 @@ def test_names_links_and_content(program: compiler.Program, tmp_path: pathlib.Pa
     assert list(collected.reasons()) == [rf"{folder}\<U+0001>control"]
 
 
-def test_what_was_not_read_is_there_or_not(program: compiler.Program, tmp_path: pathlib.Path) -> None:
+def test_what_was_not_read_is_there_or_not(program: Driver, tmp_path: pathlib.Path) -> None:
     """Asked without the class library, which knows no \\?\\ in the process of Windows PowerShell 5.1."""
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "file").write_text("x")
@@ -252,7 +259,7 @@ def test_what_was_not_read_is_there_or_not(program: compiler.Program, tmp_path: 
     assert results == [True, True, False, False, False]
 
 
-def test_a_file_knows_its_volume_without_its_directories(program: compiler.Program, tmp_path: pathlib.Path) -> None:
+def test_a_file_knows_its_volume_without_its_directories(program: Driver, tmp_path: pathlib.Path) -> None:
     """A file does not ask its directories, which may be closed, for the number of the volume."""
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "file").write_text("x")
@@ -261,7 +268,7 @@ def test_a_file_knows_its_volume_without_its_directories(program: compiler.Progr
     assert len(set(volumes)) == 1, volumes
 
 
-def test_globs_exclusions_and_limits(program: compiler.Program, tmp_path: pathlib.Path) -> None:
+def test_globs_exclusions_and_limits(program: Driver, tmp_path: pathlib.Path) -> None:
     """Globs, levels, exclusions and inclusions choose what is read."""
     for name in ("a/one.exe", "a/two.txt", "a/cache/three.exe", "b/deep/four.exe", "b/.git/five.exe"):
         file = tmp_path / name
@@ -279,8 +286,8 @@ def test_globs_exclusions_and_limits(program: compiler.Program, tmp_path: pathli
         {**collect, "paths": [r"\\server\share\x", r"Q:\nothing", "relative", "%NoSuchVariable%\\x"]},
         {**collect, "paths": [folder], "seconds": 0.0000001},
     )
-    one, every, shallow, included, named, refused, late = map(_collected, results)
-    assert one.kinds(folder) == {r"a\one.exe": "file"}
+    single, every, shallow, included, named, refused, late = map(_collected, results)
+    assert single.kinds(folder) == {r"a\one.exe": "file"}
     assert every.kinds(folder) == {r"a\one.exe": "file", r"b\deep\four.exe": "file"}
     assert shallow.kinds(folder) == {"a": "directory", "b": "directory"}
     assert {path for path, kind in included.kinds(folder).items() if kind == "file"} == {r"a\two.txt"}
@@ -298,7 +305,7 @@ def test_globs_exclusions_and_limits(program: compiler.Program, tmp_path: pathli
     [("grow", "grows", "as it was"), ("rewrite", "rewritten", None), ("unlink", "read", "as it was")],
 )
 def test_disturbed_while_read(
-    program: compiler.Program, tmp_path: pathlib.Path, action: str, name: str, expected: str | None
+    program: Driver, tmp_path: pathlib.Path, action: str, name: str, expected: str | None
 ) -> None:
     """A growing file is recorded as it was; one that changes at each attempt has no digest and is skipped."""
     (tmp_path / name).write_text("as it was")
@@ -314,7 +321,7 @@ def test_disturbed_while_read(
         assert collected.reasons() == {}
 
 
-def test_replaced_while_walked(program: compiler.Program, tmp_path: pathlib.Path) -> None:
+def test_replaced_while_walked(program: Driver, tmp_path: pathlib.Path) -> None:
     """A directory that becomes a link after it was listed does not lead out; a file that vanishes is no error."""
     watched = tmp_path / "watched"
     (tmp_path / "outside").mkdir()
@@ -331,10 +338,10 @@ def test_replaced_while_walked(program: compiler.Program, tmp_path: pathlib.Path
     assert not [path for path in swapped.entries if path.endswith("secret")]
     assert swapped.kinds(folder).get("swapped") in (None, "link")
     assert "replaced" in swapped.reasons()[rf"{folder}\swapped"]
-    gone = _collect(program, folder, when="vanishing", then="delete", **{"with": rf"{folder}\vanishing"})
+    vanished = _collect(program, folder, when="vanishing", then="delete", **{"with": rf"{folder}\vanishing"})
     assert not (watched / "vanishing").exists()
-    assert rf"{folder}\vanishing" not in gone.entries
-    assert gone.reasons() == {}
+    assert rf"{folder}\vanishing" not in vanished.entries
+    assert vanished.reasons() == {}
 
 
 def _replace_when_asked(directory: pathlib.Path, target: pathlib.Path, marker: pathlib.Path) -> None:
@@ -348,15 +355,24 @@ def _replace_when_asked(directory: pathlib.Path, target: pathlib.Path, marker: p
     marker.with_name(f"{marker.name}.done").touch()
 
 
-def test_locked_by_another_process(program: compiler.Program, tmp_path: pathlib.Path) -> None:
+def test_locked_by_another_process(program: Driver, tmp_path: pathlib.Path) -> None:
     """A file that another process holds exclusively keeps its attributes, and its content is noted as skipped."""
     (tmp_path / "locked").write_text("locked")
     (tmp_path / "free").write_text("free")
     stop = tmp_path / "stop"
     folder = toolchain.windows_path(tmp_path)
-    command = program.command("hold", rf"{folder}\locked", rf"{folder}\stop")
-    silent: dict[str, t.Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-    with subprocess.Popen(command, env=toolchain.environment(), **silent) as holder:
+    request_file = tmp_path / "hold.json"
+    request_file.write_text(as_input([call("FileScenario.Hold", rf"{folder}\locked", rf"{folder}\stop")]))
+    with (
+        request_file.open("rb") as request,
+        subprocess.Popen(
+            program.program.command(),
+            stdin=request,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=toolchain.environment(),
+        ) as holder,
+    ):
         try:
             deadline = time.monotonic() + _PATIENCE
             while not (tmp_path / "stop.ready").exists():
@@ -373,7 +389,7 @@ def test_locked_by_another_process(program: compiler.Program, tmp_path: pathlib.
     assert free["sha256"] == hashlib.sha256(b"free").hexdigest()
 
 
-def test_signatures(program: compiler.Program, tmp_path: pathlib.Path, disk: pathlib.Path) -> None:
+def test_signatures(program: Driver, tmp_path: pathlib.Path, disk: pathlib.Path) -> None:
     """Signed, tampered and unsigned programs are told apart by what they are, whatever their names; only those whose
     like is signed are alerts."""
     assemblies = toolchain.windows_runtime().assemblies
@@ -425,7 +441,7 @@ def _unsigned_tool() -> bytes:
     return bytes(header)
 
 
-def test_ten_thousand_files(program: compiler.Program, tmp_path: pathlib.Path) -> None:
+def test_ten_thousand_files(program: Driver, tmp_path: pathlib.Path) -> None:
     """Each of many files is read once, in bounded time."""
     for directory in range(20):
         folder = tmp_path / f"d{directory}"

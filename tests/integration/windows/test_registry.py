@@ -10,7 +10,6 @@ not seen here.
 
 from __future__ import annotations
 
-import json
 import pathlib
 import typing as t
 import uuid
@@ -18,13 +17,12 @@ import uuid
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity import windows_watches
 
-from tests.support.windows import compiler, toolchain, utilities
+from tests.support.windows import compiler, toolchain
 from tests.unit.windows import driver as drivers
 from tests.unit.windows.driver import call
 
 pytestmark = pytest.mark.requires(*toolchain.WINE)
 
-_DRIVER = pathlib.Path(drivers.__file__).with_name("Driver.cs")
 
 SOFTWARE = r"HKLM\SOFTWARE"
 WINDOWS = rf"{SOFTWARE}\Microsoft\Windows\CurrentVersion"
@@ -36,7 +34,7 @@ USER = "HKU\\S-1-5-21-0-0-0-1000"
 SZ, BINARY, DWORD, MULTI = 1, 3, 4, 7
 
 # Where attackers persist: key, name, type and data of what is written, and the alert that follows.
-PLACES: list[tuple[str, str, int, str, str]] = [
+PERSISTENCE: list[tuple[str, str, int, str, str]] = [
     (rf"{WINDOWS}\Run", "Updater", SZ, r"C:\ProgramData\u\u.exe", "persistence_run_key"),
     (rf"{USER}\SOFTWARE\Microsoft\Windows\CurrentVersion\Run", "Updater", SZ, r"C:\u.exe", "persistence_run_key"),
     (rf"{WINDOWS}\RunOnce", "u", SZ, "powershell -enc " + "QUJD" * 20, "suspicious_registry_entry"),
@@ -88,20 +86,13 @@ class Registry:
     """The program on one Wine prefix. All calls of one ``run`` are one process."""
 
     def __init__(self, prefix: pathlib.Path | None = None) -> None:
-        names = ("contracts.Json", "file_integrity.RegistryCollector", "file_integrity.RegistryJudge")
-        sources = [*utilities.sources(*names), _DRIVER, pathlib.Path(__file__).with_name("RegistryScenario.cs")]
-        self._program = compiler.compile_program(sources, compiler.Target.WINDOWS)
-        self._prefix = prefix
+        names = ("file_integrity.RegistryCollector", "file_integrity.RegistryJudge")
+        scenario = pathlib.Path(__file__).with_name("RegistryScenario.cs")
+        self._driver = drivers.Driver(*names, sources=[scenario], target=compiler.Target.WINDOWS, prefix=prefix)
 
     def run(self, *cases: drivers.Case) -> list[t.Any]:
         """Return the results; fail with what the first unsuccessful call says."""
-        lines = "".join(f"{json.dumps(case)}\n" for case in cases)
-        output = self._program.run(input=lines, seconds=180, prefix=self._prefix).stdout
-        outcomes = [drivers.Outcome(**json.loads(line)) for line in output.splitlines()]
-        assert len(outcomes) == len(cases), output[-2000:]
-        errors = [outcome.message for outcome in outcomes if outcome.error]
-        assert errors == []
-        return [outcome.result for outcome in outcomes]
+        return self._driver.results(*cases)
 
 
 def do(name: str, *arguments: t.Any) -> drivers.Case:
@@ -141,14 +132,14 @@ def test_an_untouched_registry_is_silent_and_an_attackers_places_are_seen(tmp_pa
         assert count > 500
         assert untouched == []
         assert suspicious == []
-        writes = [do("Write", *place[:4]) for place in PLACES]
+        writes = [do("Write", *entry[:4]) for entry in PERSISTENCE]
         results = registry.run(do("Remember", watches), *writes, do("Differences", watches))
     alerts = {path: alert for path, _kind, alert, _severity in results[-1]}
-    expected = {value_path(path, name): alert for path, name, _type, _data, alert in PLACES}
+    expected = {value_path(path, name): alert for path, name, _type, _data, alert in PERSISTENCE}
     assert {path: alerts.get(path) for path in expected} == expected
     # Nothing but keys that came with them, and what they are values of.
     others = [path for path in alerts if path not in expected]
-    assert [path for path in others if not any(place.startswith(f"{path}\\") for place in expected)] == []
+    assert [path for path in others if not any(entry.startswith(f"{path}\\") for entry in expected)] == []
 
 
 def value_path(key: str, name: str) -> str:

@@ -10,20 +10,18 @@ Wine has some classes of ``root\\cimv2``. It has no event subscriptions, no ``__
 from __future__ import annotations
 
 import functools
-import json
 import pathlib
 import subprocess
 import typing as t
 
 import pytest
 
-from tests.support.windows import compiler, toolchain, utilities
+from tests.support.windows import compiler, toolchain
 from tests.unit.windows import driver as drivers
 from tests.unit.windows.driver import call
 
 pytestmark = pytest.mark.requires(*toolchain.WINE)
 
-_DRIVER = pathlib.Path(drivers.__file__).with_name("Driver.cs")
 _START_SECONDS = 60
 
 RUNNING, STOPPED = 4, 1
@@ -33,20 +31,16 @@ NO_CLASS = 0x80041010
 
 
 @functools.cache
-def program() -> compiler.Program:
-    sources = [*utilities.sources("contracts.Json", "file_integrity.WmiCollector"), _DRIVER]
-    sources.append(pathlib.Path(__file__).with_name("WmiScenario.cs"))
-    return compiler.compile_program(sources, compiler.Target.WINDOWS)
+def driver(prefix: pathlib.Path | None) -> drivers.Driver:
+    scenario = pathlib.Path(__file__).with_name("WmiScenario.cs")
+    return drivers.Driver(
+        "file_integrity.WmiCollector", sources=[scenario], target=compiler.Target.WINDOWS, prefix=prefix
+    )
 
 
 def run(*cases: drivers.Case, prefix: pathlib.Path | None = None) -> list[t.Any]:
     """Return the results; fail with what the first unsuccessful call says."""
-    lines = "".join(f"{json.dumps(case)}\n" for case in cases)
-    output = program().run(input=lines, prefix=prefix).stdout
-    outcomes = [drivers.Outcome(**json.loads(line)) for line in output.splitlines()]
-    assert [outcome.message for outcome in outcomes if outcome.error] == []
-    assert len(outcomes) == len(cases), output[-2000:]
-    return [outcome.result for outcome in outcomes]
+    return driver(prefix).results(*cases)
 
 
 def do(name: str, *arguments: t.Any) -> drivers.Case:

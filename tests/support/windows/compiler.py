@@ -98,12 +98,16 @@ class Program:
             variables = _mono_environment()
         variables |= environment or {}
         # Files, not pipes: Wine's own processes outlive the program, and a pipe has no end while they hold it.
-        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-            given.write(input.encode())
-            given.seek(0)
+        with (
+            tempfile.TemporaryFile() as standard_input,
+            tempfile.TemporaryFile() as output,
+            tempfile.TemporaryFile() as errors,
+        ):
+            standard_input.write(input.encode())
+            standard_input.seek(0)
             ended = subprocess.run(
                 self.command(*arguments),
-                stdin=given,
+                stdin=standard_input,
                 stdout=output,
                 stderr=errors,
                 env=variables,

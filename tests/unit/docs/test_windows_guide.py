@@ -8,33 +8,24 @@ from __future__ import annotations
 import functools
 import json
 import os
-import re
 import subprocess
 import sys
 import typing as t
 
 import pytest
-import yaml
 
 from tests.support import paths
+from tests.support.windows import guide
 
-_GUIDE = paths.ROOT / "docs" / "docsite" / "rst" / "windows.rst"
 _MODULES = paths.ROOT / "plugins" / "modules"
 _OPTIONS = {
+    "server1": {"protocol": "http", "auth": "ntlm", "message_encryption": "auto", "remote_user": "Administrator"},
     "win1": {"protocol": "https", "auth": "certificate", "certificate_pem": "/etc/ansible/win1.pem"},
     "win2.example.com": {"auth": "kerberos", "remote_user": "scanner@EXAMPLE.COM"},
     "win3.example.com": {"transport": ["kerberos"], "remote_user": "scanner@EXAMPLE.COM"},
     "win4": {"transport": ["ntlm"], "scheme": "https", "port": 5986},
     "win5": {"remote_user": "scanner"},
 }
-
-
-@functools.cache
-def _hosts() -> dict[str, dict[str, t.Any]]:
-    block = re.search(r"\.\. code-block:: yaml\n\n((?: {3}.*\n|\n)+)", _GUIDE.read_text(encoding="utf-8"))
-    assert block is not None
-    hosts: dict[str, dict[str, t.Any]] = yaml.safe_load(block[1])["windows"]["hosts"]
-    return hosts
 
 
 # Ansible's loader of collections would stay in the process of the tests, so that it is another one. For the hosts on
@@ -79,7 +70,7 @@ print(json.dumps([connections, payloads]))
 @functools.cache
 def _shown() -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """Return what Ansible knows of each host's connection, and the payloads by module and shell."""
-    hosts = {name: (variables, list(_OPTIONS.get(name, ()))) for name, variables in _hosts().items()}
+    hosts = {name: (variables, list(_OPTIONS.get(name, ()))) for name, variables in guide.hosts().items()}
     ended = subprocess.run(
         [sys.executable, "-c", _SHOW, str(_MODULES)],
         input=json.dumps(hosts),
@@ -101,8 +92,8 @@ def test_each_host_of_the_inventory_leads_to_windows_with_the_options_it_shows(h
 
 
 def test_no_variable_of_the_inventory_is_misspelt() -> None:
-    assert sorted(_hosts()) == sorted(_OPTIONS)
-    for name, variables in _hosts().items():
+    assert sorted(guide.hosts()) == sorted(_OPTIONS)
+    for name, variables in guide.hosts().items():
         known = _shown()[0][name]["variables"]
         assert set(variables) - {"ansible_connection", "ansible_shell_type"} <= set(known)
 

@@ -86,23 +86,23 @@ public static class Driver
         return type;
     }
 
-    private static object Create(Type type, List<object> given)
+    private static object Create(Type type, List<object> values)
     {
         foreach (ConstructorInfo constructor in type.GetConstructors())
         {
-            object[] arguments = Fit(constructor.GetParameters(), given);
+            object[] arguments = Fit(constructor.GetParameters(), values);
             if (arguments != null)
                 return constructor.Invoke(arguments);
         }
         throw new InvalidOperationException("no constructor of '" + type.Name + "' takes these arguments");
     }
 
-    private static object Call(Type type, object target, string name, List<object> given)
+    private static object Call(Type type, object target, string name, List<object> values)
     {
         BindingFlags kind = target == null ? BindingFlags.Static : BindingFlags.Instance;
         foreach (MethodInfo method in type.GetMethods(BindingFlags.Public | BindingFlags.NonPublic | kind))
         {
-            object[] arguments = method.Name == name ? Fit(method.GetParameters(), given) : null;
+            object[] arguments = method.Name == name ? Fit(method.GetParameters(), values) : null;
             if (arguments != null)
                 return method.Invoke(target, arguments);
         }
@@ -119,19 +119,19 @@ public static class Driver
     }
 
     // Null where the number of the arguments or the type of one does not fit.
-    private static object[] Fit(ParameterInfo[] parameters, List<object> given)
+    private static object[] Fit(ParameterInfo[] parameters, List<object> values)
     {
-        if (given.Count > parameters.Length)
+        if (values.Count > parameters.Length)
             return null;
         object[] arguments = new object[parameters.Length];
         for (int index = 0; index < parameters.Length; index++)
         {
-            if (index >= given.Count && !parameters[index].IsOptional)
+            if (index >= values.Count && !parameters[index].IsOptional)
                 return null;
             try
             {
-                arguments[index] = index < given.Count
-                    ? Convert(given[index], parameters[index].ParameterType)
+                arguments[index] = index < values.Count
+                    ? Convert(values[index], parameters[index].ParameterType)
                     : parameters[index].DefaultValue;
             }
             catch (InvalidCastException)

@@ -24,13 +24,13 @@ public static class FileIntegrityScript
     public static object Compare(
         List<object> before, List<object> after, List<object> present, Dictionary<string, object> watch, long limit)
     {
-        Watch made = ToWatch(watch);
+        Watch parsed = ToWatch(watch);
         HashSet<string> existing = new HashSet<string>();
         foreach (object path in present)
         {
             existing.Add((string)path);
         }
-        Classifier classifier = new Classifier(new[] { made }, new List<IJudge>());
+        Classifier classifier = new Classifier(new[] { parsed }, new List<IJudge>());
         Review review = new Review(classifier, (int)limit, null);
         Changes changes = new Changes(
             delegate(Entry entry, string name) { return !existing.Contains(entry.Path); }, review.Take);
@@ -41,18 +41,18 @@ public static class FileIntegrityScript
             Entry entry;
             if (now.TryGetValue(item.Key, out entry))
             {
-                changes.Compared(made.Name, item.Value, entry);
+                changes.Compared(parsed.Name, item.Value, entry);
             }
             else
             {
-                changes.Missing(made.Name, item.Value);
+                changes.Missing(parsed.Name, item.Value);
             }
         }
         foreach (KeyValuePair<string, Entry> item in now)
         {
             if (!old.ContainsKey(item.Key))
             {
-                changes.Created(made.Name, item.Value);
+                changes.Created(parsed.Name, item.Value);
             }
         }
         changes.Finish();
@@ -86,12 +86,12 @@ public static class FileIntegrityScript
     /// <summary>Return the watch that each entry, a list of kind and path, belongs to.</summary>
     public static object Owned(List<object> watches, List<object> entries)
     {
-        List<Watch> made = new List<Watch>();
+        List<Watch> parsed = new List<Watch>();
         foreach (object watch in watches)
         {
-            made.Add(ToWatch((Dictionary<string, object>)watch));
+            parsed.Add(ToWatch((Dictionary<string, object>)watch));
         }
-        Owners owners = new Owners(made, new TwoProfiles());
+        Owners owners = new Owners(parsed, new TwoProfiles());
         List<object> names = new List<object>();
         foreach (List<object> entry in entries)
         {

@@ -15,7 +15,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Hashi
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Streams;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileCollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileReader;
@@ -26,24 +25,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Updates;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Signatures;
 
-/// <summary>
-/// Runs the parts of the file collector on recorded files: each line of standard input is a case in JSON, each line of
-/// standard output its result. test_files.py says what the cases are.
-/// </summary>
+/// <summary>Runs the parts of the file collector on recorded files; test_files.py says what the cases are.</summary>
 public static class FileScript
 {
-    public static int Main()
-    {
-        StreamReader input = new StreamReader(Console.OpenStandardInput(), new UTF8Encoding(false));
-        string line;
-        while ((line = input.ReadLine()) != null)
-        {
-            Console.WriteLine(Json.Write(Run((Dictionary<string, object>)Json.Parse(line))));
-        }
-        return 0;
-    }
-
-    private static object Run(Dictionary<string, object> single)
+    public static object Run(Dictionary<string, object> single)
     {
         switch ((string)single["do"])
         {
@@ -141,9 +126,9 @@ public static class FileScript
     {
         SignedLikes likes = new SignedLikes(@"C:\Windows");
         List<Entry> entries = new List<Entry>();
-        foreach (object given in (List<object>)single["entries"])
+        foreach (object fields in (List<object>)single["entries"])
         {
-            Entry entry = ReadEntry(given);
+            Entry entry = ReadEntry(fields);
             entries.Add(entry);
             likes.Observe(entry);
         }
@@ -211,9 +196,9 @@ public static class FileScript
         return watch;
     }
 
-    private static Entry ReadEntry(object given)
+    private static Entry ReadEntry(object fields)
     {
-        Dictionary<string, object> attributes = new Dictionary<string, object>((Dictionary<string, object>)given);
+        Dictionary<string, object> attributes = new Dictionary<string, object>((Dictionary<string, object>)fields);
         string path = (string)attributes["path"];
         attributes.Remove("path");
         return new Entry("file", path, attributes);

@@ -109,8 +109,8 @@ public static class RegistryScript
         foreach (string name in new[] { "registry", "exclude", "include", "attributes" })
         {
             List<string> texts = new List<string>();
-            object given;
-            foreach (object text in fields.TryGetValue(name, out given) ? (List<object>)given : new List<object>())
+            object listed;
+            foreach (object text in fields.TryGetValue(name, out listed) ? (List<object>)listed : new List<object>())
             {
                 texts.Add((string)text);
             }
@@ -390,8 +390,8 @@ internal sealed class RecordedKey : IRegistryKey
     private List<List<object>> Values()
     {
         List<List<object>> values = new List<List<object>>();
-        object given;
-        foreach (object value in _fields.TryGetValue("values", out given) ? (List<object>)given : new List<object>())
+        object listed;
+        foreach (object value in _fields.TryGetValue("values", out listed) ? (List<object>)listed : new List<object>())
         {
             values.Add((List<object>)value);
         }

@@ -27,16 +27,16 @@ public static class WmiScript
         RecordedWmi recorded = new RecordedWmi(wmi);
         WmiCollector collector = new WmiCollector(delegate { return recorded; }, seconds, (int)limit);
         ScopeCoverage coverage = new ScopeCoverage("watch");
-        Watch made = WatchOf(watch);
+        Watch parsed = WatchOf(watch);
         List<Entry> entries = new List<Entry>();
-        collector.Collect(made, coverage, new Deadline(budget), entries.Add);
+        collector.Collect(parsed, coverage, new Deadline(budget), entries.Add);
         IJudge judge = new WmiJudge(new RecordedFacts(facts), collector.Trigger);
         List<object> shown = new List<object>();
         foreach (Entry entry in entries)
         {
             // As a baseline keeps it.
             Entry read = Lines.Parse(Lines.Write(entry, "watch", "")).Entry;
-            Judgement judgement = judge.JudgeEntry(read, made);
+            Judgement judgement = judge.JudgeEntry(read, parsed);
             shown.Add(new JsonObject
             {
                 { "path", read.Path }, { "attributes", read.Attributes },
@@ -53,17 +53,17 @@ public static class WmiScript
     /// <summary>Return the detections of what changed between two states, and what was explained.</summary>
     public static JsonObject Compare(JsonObject before, JsonObject after, JsonObject watch)
     {
-        Watch made = WatchOf(watch);
+        Watch parsed = WatchOf(watch);
         SortedDictionary<string, Entry> old = new SortedDictionary<string, Entry>(StringComparer.Ordinal);
         new WmiCollector(delegate { return new RecordedWmi(before); }).Collect(
-            made, new ScopeCoverage("watch"), new Deadline(0), delegate(Entry entry) { old[entry.Path] = entry; });
+            parsed, new ScopeCoverage("watch"), new Deadline(0), delegate(Entry entry) { old[entry.Path] = entry; });
         WmiCollector collector = new WmiCollector(delegate { return new RecordedWmi(after); });
         IJudge judge = new WmiJudge(new RecordedFacts(new JsonObject()), collector.Trigger);
-        Review review = new Review(new Classifier(new[] { made }, new[] { judge }), 100, null);
+        Review review = new Review(new Classifier(new[] { parsed }, new[] { judge }), 100, null);
         Changes changes = new Changes(
             delegate(Entry entry, string name) { return collector.Exists(entry) == false; }, review.Take);
         HashSet<string> now = new HashSet<string>();
-        collector.Collect(made, new ScopeCoverage("watch"), new Deadline(0), delegate(Entry entry)
+        collector.Collect(parsed, new ScopeCoverage("watch"), new Deadline(0), delegate(Entry entry)
         {
             Entry earlier;
             now.Add(entry.Path);
@@ -71,8 +71,8 @@ public static class WmiScript
             {
                 changes.Created("watch", entry);
             }
-            else if (!changes.Compared("watch", earlier, entry) && judge.JudgeEntry(entry, made) != null &&
-                judge.JudgeEntry(earlier, made) == null)
+            else if (!changes.Compared("watch", earlier, entry) && judge.JudgeEntry(entry, parsed) != null &&
+                judge.JudgeEntry(earlier, parsed) == null)
             {
                 changes.Suspicious("watch", entry);
             }

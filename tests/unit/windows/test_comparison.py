@@ -32,8 +32,8 @@ class Host:
     def compare(self, before: list[Tree], now: list[Tree], marks: t.Sequence[str] = (), **facts: t.Any) -> Tree:
         self._runs += 1
         directory = str(self._directory / str(self._runs))
-        given = [*marks, *[""] * (len(before) - len(marks))]
-        result: Tree = self.driver.call("ComparisonScript.Compare", directory, facts, before, given, now)
+        all_marks = [*marks, *[""] * (len(before) - len(marks))]
+        result: Tree = self.driver.call("ComparisonScript.Compare", directory, facts, before, all_marks, now)
         return result
 
 

@@ -70,7 +70,7 @@ def _results(**changed: t.Any) -> dict[str, t.Any]:
     return {**results, **changed}
 
 
-def _made(**changed: t.Any) -> dict[str, t.Any]:
+def _assembled(**changed: t.Any) -> dict[str, t.Any]:
     return copy.deepcopy(record.assemble(_results(**changed), "0.2.0", _TIME))
 
 
@@ -147,7 +147,7 @@ def test_no_utilities_use_each_other_in_a_circle() -> None:
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: pathlib.Path) -> None:
-    read = record.read(_written(tmp_path, _made()))
+    read = record.read(_written(tmp_path, _assembled()))
     assert read.build == "26100.1742"
     assert read.name == "26100.1742-ServerStandard-desktop-5.1.26100.1742-psrp-core2.21.json"
     assert {read.outcome(edge) for edge in catalogue.edges()} == {"passed"}
@@ -175,7 +175,7 @@ def _without_evidence(content: dict[str, t.Any]) -> None:
 def test_what_is_no_record_is_refused_in_one_sentence(
     change: t.Callable[[dict[str, t.Any]], None], message: str, tmp_path: pathlib.Path
 ) -> None:
-    content = _made()
+    content = _assembled()
     change(content)
     with pytest.raises(record.RecordError) as raised:
         record.read(_written(tmp_path, content))
@@ -185,7 +185,7 @@ def test_what_is_no_record_is_refused_in_one_sentence(
 
 
 def test_an_edit_by_hand_is_refused(tmp_path: pathlib.Path) -> None:
-    content = _made()
+    content = _assembled()
     content["checks"][0].update(reason="it works")
     with pytest.raises(record.RecordError, match="was changed after it was written"):
         record.read(_written(tmp_path, content, sealed=False))
@@ -217,12 +217,12 @@ def test_what_is_no_json_is_refused(text: str, tmp_path: pathlib.Path) -> None:
     ],
 )
 def test_a_module_that_does_something_else_fails_its_check(changed: dict[str, t.Any], failed: set[str]) -> None:
-    checks = _made(**changed)["checks"]
+    checks = _assembled(**changed)["checks"]
     assert {check["id"] for check in checks if check["outcome"] == "failed"} == failed
 
 
 def test_checks_that_did_not_run_failed() -> None:
-    checks = _made(checked={"failed": True, "msg": "Failed to compile C# code"})["checks"]
+    checks = _assembled(checked={"failed": True, "msg": "Failed to compile C# code"})["checks"]
     assert len(checks) == len(catalogue.checks())
     failed = [check for check in checks if check["outcome"] == "failed"]
     assert len(failed) == len(checks) - len(catalogue.MODULE_CHECKS)
@@ -256,7 +256,7 @@ def _cell(known: t.Sequence[record.Record], edge: str) -> str:
 
 
 def test_an_edge_is_seen_on_the_builds_where_all_its_checks_passed() -> None:
-    known = [record.Record(_made()), record.Record(_made())]
+    known = [record.Record(_assembled()), record.Record(_assembled())]
     other = dict(known[1].content)
     other["platform"] = {**other["platform"], "build": "17763"}
     known[1] = record.Record(other)
@@ -272,7 +272,7 @@ def test_an_edge_is_seen_on_the_builds_where_all_its_checks_passed() -> None:
 
 
 def test_a_record_of_other_code_is_no_proof_of_this() -> None:
-    content = _made()
+    content = _assembled()
     content["sources"]["Files"] = "0" * 64
     known = [record.Record(content)]
     assert _cell(known, "Files.Open") == f"before its last change seen on 26100.1742; {page.NOT_SEEN}"
@@ -283,14 +283,14 @@ def test_a_record_is_added_by_its_name(tmp_path: pathlib.Path, monkeypatch: pyte
     monkeypatch.setattr(page, "RECORDS", tmp_path / "records")
     monkeypatch.setattr(page, "FILE", tmp_path / "page.rst")
     page.RECORDS.mkdir()
-    file = _written(tmp_path, _made())
+    file = _written(tmp_path, _assembled())
     assert kit.main(["add", str(file)]) == 0
     assert [path.name for path in page.RECORDS.iterdir()] == [record.read(file).name]
     assert "seen on 26100.1742" in page.FILE.read_text(encoding="utf-8")
 
 
 def test_what_does_not_count_is_not_added(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    content = _made(prepared={"build": "19043", "is_wine": True})
+    content = _assembled(prepared={"build": "19043", "is_wine": True})
     before = sorted(page.RECORDS.iterdir())
     assert kit.main(["add", str(_written(tmp_path, content))]) == 1
     assert "is of Wine" in capsys.readouterr().out

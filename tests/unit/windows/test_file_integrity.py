@@ -158,8 +158,8 @@ def test_the_severity_follows_what_changed(
     change: list[list[Entry]], watch: dict[str, t.Any], alert: str | None, severity: str | None
 ) -> None:
     result = compare(change[0], change[1], **watch)
-    found = [(detection["alert"], detection["severity"]) for detection in result["detections"]]
-    assert found == ([] if alert is None else [(alert, severity)])
+    alerts = [(detection["alert"], detection["severity"]) for detection in result["detections"]]
+    assert alerts == ([] if alert is None else [(alert, severity)])
 
 
 def test_detections_are_findings_of_ocsf_with_ids_to_accept() -> None:

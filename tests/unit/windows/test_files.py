@@ -14,7 +14,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
-import json
 import pathlib
 import random
 import struct
@@ -22,13 +21,13 @@ import typing as t
 
 import pytest
 
-from tests.support.windows import compiler, toolchain, utilities
+from tests.support.windows import toolchain
+from tests.unit.windows.driver import Driver, call
 
 pytestmark = pytest.mark.requires(*toolchain.MONO)
 
 _SCRIPT = pathlib.Path(__file__).with_name("FileScript.cs")
 _UTILITIES = (
-    "contracts.Json",
     "file_integrity.FileCollector",
     "file_integrity.Host",
     "file_integrity.Signatures",
@@ -44,7 +43,6 @@ _ENCRYPTED = 0x4000
 _RECALL_ON_OPEN = 0x40000
 _RECALL_ON_DATA_ACCESS = 0x400000
 
-_NO_SIGNATURE = 0x800B0100
 _BAD_DIGEST = 0x80096010
 _UNTRUSTED_ROOT = 0x800B0109
 _EXPIRED = 0x800B0101
@@ -59,15 +57,12 @@ Node = dict[str, t.Any]
 
 
 @pytest.fixture(scope="module")
-def program() -> compiler.Program:
-    return compiler.compile_program([*utilities.sources(*_UTILITIES), _SCRIPT], compiler.Target.MONO)
+def program() -> Driver:
+    return Driver(*_UTILITIES, sources=[_SCRIPT], environment=_ENVIRONMENT)
 
 
-def _run(program: compiler.Program, *cases: dict[str, t.Any]) -> list[t.Any]:
-    lines = "".join(f"{json.dumps(case)}\n" for case in cases)
-    results = [json.loads(line) for line in program.run(input=lines, environment=_ENVIRONMENT).stdout.splitlines()]
-    assert len(results) == len(cases)
-    return results
+def _run(program: Driver, *cases: dict[str, t.Any]) -> list[t.Any]:
+    return program.results(*(call("FileScript.Run", case) for case in cases))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +74,7 @@ class Collected:
     read: list[str]
 
 
-def _collect(program: compiler.Program, *nodes: Node, **options: t.Any) -> Collected:
+def _collect(program: Driver, *nodes: Node, **options: t.Any) -> Collected:
     tree = {"name": "", "children": [{"name": "Watched", "children": list(nodes)}]}
     case = {"do": "collect", "tree": tree, "paths": [r"c:\watched"], **options}
     (result,) = _run(program, case)
@@ -104,7 +99,7 @@ def _reparse(tag: int, target: str = "") -> str:
 
 
 @pytest.mark.parametrize("attributes", [_OFFLINE | _REPARSE, _RECALL_ON_DATA_ACCESS])
-def test_offline_files_are_never_read(program: compiler.Program, attributes: int) -> None:
+def test_offline_files_are_never_read(program: Driver, attributes: int) -> None:
     """Content that is elsewhere is not fetched, nor are the names of such a directory; both are in the coverage."""
     collected = _collect(
         program,
@@ -126,7 +121,7 @@ def test_offline_files_are_never_read(program: compiler.Program, attributes: int
     assert r"C:\Watched\folder\below" not in collected.entries
 
 
-def test_recall_on_open_is_known_from_the_listing(program: compiler.Program) -> None:
+def test_recall_on_open_is_known_from_the_listing(program: Driver) -> None:
     """RECALL_ON_OPEN is only in the listing: by handle, the same bit means something else."""
     collected = _collect(
         program,
@@ -137,7 +132,7 @@ def test_recall_on_open_is_known_from_the_listing(program: compiler.Program) -> 
     assert list(collected.skipped) == [r"C:\Watched\cloud"]
 
 
-def test_streams(program: compiler.Program) -> None:
+def test_streams(program: Driver) -> None:
     """Each stream has size and digest; a directory without any is no error, and a volume without is noted once."""
     zone = "[ZoneTransfer]\r\nZoneId=3"
     collected = _collect(
@@ -165,7 +160,7 @@ def test_streams(program: compiler.Program) -> None:
     assert all("streams" not in attributes for _, attributes in unsupported.entries.values())
 
 
-def test_reparse_points(program: compiler.Program) -> None:
+def test_reparse_points(program: Driver) -> None:
     """Links are recorded with their target and not followed; what a filter driver stores is read by handle."""
     collected = _collect(
         program,
@@ -195,7 +190,7 @@ def test_reparse_points(program: compiler.Program) -> None:
     assert list(collected.skipped) == [r"C:\Watched\alias.exe"]
 
 
-def test_what_windows_changes_by_itself_is_not_recorded(program: compiler.Program) -> None:
+def test_what_windows_changes_by_itself_is_not_recorded(program: Driver) -> None:
     """Attributes of backups, indexing, compression and deduplication; programs that hide that they are compressed."""
     hidden = 0x2
     by_itself = 0x20 | _SPARSE | 0x800 | 0x2000 | 0x80000
@@ -215,7 +210,7 @@ def test_what_windows_changes_by_itself_is_not_recorded(program: compiler.Progra
     assert plain["attributes"] == hidden
 
 
-def test_directories_of_filters_are_read(program: compiler.Program) -> None:
+def test_directories_of_filters_are_read(program: Driver) -> None:
     """The root directory of OneDrive is a reparse point and no link."""
     folder: Node = {
         "name": "OneDrive",
@@ -228,7 +223,7 @@ def test_directories_of_filters_are_read(program: compiler.Program) -> None:
     assert collected.skipped == {}
 
 
-def test_malware_that_the_antivirus_program_keeps_is_an_alert(program: compiler.Program) -> None:
+def test_malware_that_the_antivirus_program_keeps_is_an_alert(program: Driver) -> None:
     collected = _collect(program, {"name": "evil.exe", "content_error": 225})
     path = r"C:\Watched\evil.exe"
     assert "antivirus" in collected.skipped[path]
@@ -236,7 +231,7 @@ def test_malware_that_the_antivirus_program_keeps_is_an_alert(program: compiler.
     assert alerts[path].startswith("high: ")
 
 
-def test_mounted_profiles(program: compiler.Program) -> None:
+def test_mounted_profiles(program: Driver) -> None:
     """A volume in the place of a profile is part of a watch; other links below a glob end there, and are no entries."""
     volume = "Volume{01234567-89ab-cdef-0123-456789abcdef}\\"
     link = {"attributes": _DIRECTORY | _REPARSE, "children": []}
@@ -258,7 +253,7 @@ def test_mounted_profiles(program: compiler.Program) -> None:
     assert set(collected.skipped) == {r"C:\Watched\inside", r"C:\Watched\junction"}
 
 
-def test_what_is_gone_and_what_went_with_its_volume(program: compiler.Program) -> None:
+def test_what_is_gone_and_what_went_with_its_volume(program: Driver) -> None:
     tree = {"name": "", "children": [{"name": "Users", "children": [{"name": "a", "error": 5}]}]}
     entries = [
         {"path": r"C:\users"},
@@ -270,7 +265,7 @@ def test_what_is_gone_and_what_went_with_its_volume(program: compiler.Program) -
     assert results == [True, False, None, None]
 
 
-def test_unreadable_content(program: compiler.Program) -> None:
+def test_unreadable_content(program: Driver) -> None:
     """What cannot be read keeps its attributes, and the coverage says why."""
     collected = _collect(
         program,
@@ -293,7 +288,7 @@ def test_unreadable_content(program: compiler.Program) -> None:
     assert "names" in reasons["closed"]
 
 
-def test_names_stay_apart(program: compiler.Program) -> None:
+def test_names_stay_apart(program: Driver) -> None:
     """Lone surrogates, control characters, trailing blanks and names that differ by case are files of their own."""
     names = ["\ud800", "\udfff\ud800", "\x01\x1f", "blank ", "dot.", "Case", "case", "CON", "\u202e", "<U+202E>"]
     collected = _collect(program, *({"name": name, "content": "c"} for name in names))
@@ -301,7 +296,7 @@ def test_names_stay_apart(program: compiler.Program) -> None:
     assert collected.skipped == {}
 
 
-def test_loops_and_limits(program: compiler.Program) -> None:
+def test_loops_and_limits(program: Driver) -> None:
     """A replaced directory and a name with a separator lead nowhere; too many files end with a reason."""
     swapped = _collect(program, {"name": "swapped", "listed_id": 1 << 40, "children": [{"name": "outside"}]})
     assert set(swapped.entries) == {r"C:\Watched"}
@@ -317,7 +312,7 @@ def test_loops_and_limits(program: compiler.Program) -> None:
     assert len(_collect(program, deep).entries) == 92
 
 
-def test_an_account_that_fills_its_directory_hides_nothing_of_others(program: compiler.Program) -> None:
+def test_an_account_that_fills_its_directory_hides_nothing_of_others(program: Driver) -> None:
     children = [{"name": str(number)} for number in range(50)]
     accounts = [{"name": name, "children": children if name == "ann" else [{"name": "f"}]} for name in ("ann", "bob")]
     options = {"paths": [r"C:\Watched\*\*"], "limit": 100}
@@ -328,7 +323,7 @@ def test_an_account_that_fills_its_directory_hides_nothing_of_others(program: co
     assert [reason.partition(";")[0] for reason in collected.skipped.values()] == ["there are too many files"]
 
 
-def test_access_lists(program: compiler.Program) -> None:
+def test_access_lists(program: Driver) -> None:
     """Owner and access list are canonical SDDL, in which inherited entries have their flag."""
     system = bytes([1, 1, 0, 0, 0, 0, 0, 5]) + struct.pack("<I", 18)
     everyone = bytes([1, 1, 0, 0, 0, 0, 0, 1]) + struct.pack("<I", 0)
@@ -341,7 +336,7 @@ def test_access_lists(program: compiler.Program) -> None:
     assert attributes["dacl"] == "D:AI(A;;0x1f01ff;;;SY)(A;ID;0x1200a9;;;WD)"
 
 
-def test_paths_of_profiles(program: compiler.Program) -> None:
+def test_paths_of_profiles(program: Driver) -> None:
     """A variable of accounts stands for the profile of each; one that the host lacks is in the coverage."""
     tree = {
         "name": "",
@@ -354,7 +349,7 @@ def test_paths_of_profiles(program: compiler.Program) -> None:
     assert {r"\\server\carol\f", r"%NoSuch%\f"} <= subjects
 
 
-def test_an_exclusion_that_is_no_path_of_this_host_leaves_out_nothing(program: compiler.Program) -> None:
+def test_an_exclusion_that_is_no_path_of_this_host_leaves_out_nothing(program: Driver) -> None:
     """As of an account whose profile is on a server: another exclusion stays one."""
     node: Node = {"name": "a.txt", "content": "a"}
     exclude = ["%UserProfile%\\Temp", "C:\\Watched\\b.txt", "WMI\\root\\x", "HKLM\\X"]
@@ -363,7 +358,7 @@ def test_an_exclusion_that_is_no_path_of_this_host_leaves_out_nothing(program: c
     assert "is on the network" in collected.skipped["exclude"]
 
 
-def test_patterns(program: compiler.Program) -> None:
+def test_patterns(program: Driver) -> None:
     """Globs cover what they name and all below it; what is no path of a local disk is refused with a sentence."""
     covering = [
         (r"C:\a\*.exe", r"c:\A\x.EXE", True),
@@ -395,7 +390,7 @@ def test_patterns(program: compiler.Program) -> None:
     ]
 
 
-def test_damaged_structures(program: compiler.Program) -> None:
+def test_damaged_structures(program: Driver) -> None:
     """Reparse data and programs that are cut off or made up are never an exception."""
     draw = random.Random(18)  # noqa: S311 - the same damage in each run, nothing secret
     link = base64.b64decode(_reparse(0xA000000C, r"\??\C:\Windows"))
@@ -411,7 +406,7 @@ def test_damaged_structures(program: compiler.Program) -> None:
     assert len(_run(program, *cases)) == len(cases)
 
 
-def test_numbers_in_programs_lead_nowhere(program: compiler.Program) -> None:
+def test_numbers_in_programs_lead_nowhere(program: Driver) -> None:
     """Each number of a program as the highest ones: an account may write such a file where it is watched."""
     whole = _executable("Contoso Ltd.", (1, 2, 3, 4))
     numbers = (0x7FFFFFFF, 0x7FFFFFF0, 0x80000000, 0xFFFFFFFF, 0xFFFFFFF4)
@@ -423,7 +418,7 @@ def test_numbers_in_programs_lead_nowhere(program: compiler.Program) -> None:
     assert len(_run(program, *cases)) == len(cases)
 
 
-def test_version_information(program: compiler.Program) -> None:
+def test_version_information(program: Driver) -> None:
     """Company and version are read from the resources; what is no program has none."""
     executable = base64.b64encode(_executable("Contoso Ltd.", (10, 0, 19041, 1))).decode()
     text = base64.b64encode(b"MZ is how programs begin" * 40).decode()
@@ -459,7 +454,7 @@ def _executable(company: str, version: tuple[int, int, int, int]) -> bytes:
     return bytes(header) + resources
 
 
-def test_signatures(program: compiler.Program) -> None:
+def test_signatures(program: Driver) -> None:
     """Programs and signed scripts are told by their content; a signature is valid, invalid, none or unknown."""
     executable = _executable("Contoso Ltd.", (1, 0, 0, 0))
     signed = bytearray(executable)
@@ -500,7 +495,7 @@ def test_signatures(program: compiler.Program) -> None:
     assert "error 1722" in unknown.skipped[r"C:\Watched\unsigned"]
 
 
-def test_one_signature_that_holds_is_enough(program: compiler.Program) -> None:
+def test_one_signature_that_holds_is_enough(program: Driver) -> None:
     """As for Windows; a file that was changed, or a revoked certificate, is no matter of catalogues."""
     signed = bytearray(_executable("Contoso Ltd.", (1, 0, 0, 0)))
     signed[296:304] = struct.pack("<II", 4096, 512)
@@ -547,14 +542,14 @@ _NEWER_ROOT = "06F1AA330B927B753A40E68CDF22E34BCBEF3352"
 
 
 def _alerts(
-    program: compiler.Program, *entries: dict[str, t.Any], **options: t.Any
+    program: Driver, *entries: dict[str, t.Any], **options: t.Any
 ) -> tuple[dict[str, str], list[dict[str, str]]]:
     case = {"do": "judge", "entries": list(entries), "roots": [_ROOT, _NEWER_ROOT], **options}
     ((alerts, skipped),) = _run(program, case)
     return alerts, skipped
 
 
-def test_unsigned_among_signed(program: compiler.Program) -> None:
+def test_unsigned_among_signed(program: Driver) -> None:
     """A program without a signature is an alert where its like is signed: its company, Windows, or its namesake."""
     like = [_signed(rf"C:\App\{number}.exe") for number in range(4)]
     windows = [_signed(rf"C:\Windows\System32\{n}.exe", "Microsoft", owner=_INSTALLER) for n in ("a", "b", "sethc")]
@@ -581,7 +576,7 @@ def test_unsigned_among_signed(program: compiler.Program) -> None:
     assert skipped == []
 
 
-def test_unsigned_tools_page_nobody(program: compiler.Program) -> None:
+def test_unsigned_tools_page_nobody(program: Driver) -> None:
     """Tools of third parties without signatures are silent: alone, among their own and beside signed ones."""
     tools = [{"path": rf"C:\Tools\{n}.exe", "signature": "none", "company": "Tool"} for n in range(30)]
     vendor = [_signed(rf"C:\Vendor\{number}.dll", "Vendor") for number in range(15)]
@@ -593,7 +588,7 @@ def test_unsigned_tools_page_nobody(program: compiler.Program) -> None:
     assert skipped == []
 
 
-def test_lone_unsigned_in_a_signed_directory(program: compiler.Program) -> None:
+def test_lone_unsigned_in_a_signed_directory(program: Driver) -> None:
     """The directory alone is a weak sign: low, and only where nearly all programs in it are signed."""
     system = [_signed(rf"C:\Windows\System32\{number}.dll", "Microsoft") for number in range(40)]
     stray = {"path": r"C:\Windows\System32\stray.dll", "signature": "none"}
@@ -601,7 +596,7 @@ def test_lone_unsigned_in_a_signed_directory(program: compiler.Program) -> None:
     assert alerts[stray["path"]].startswith("low: ")
 
 
-def test_microsofts_name_under_another_root_is_an_alert(program: compiler.Program) -> None:
+def test_microsofts_name_under_another_root_is_an_alert(program: Driver) -> None:
     """A signature that this host trusts, because its own root was added, does not make a program Microsoft's."""
     forged = _signed(r"C:\Windows\System32\evil.dll", "Microsoft Corporation", signer_root="AB" * 20)
     real = _signed(r"C:\Windows\System32\real.dll", "Microsoft Corporation", signer_root=_ROOT)
@@ -612,7 +607,7 @@ def test_microsofts_name_under_another_root_is_an_alert(program: compiler.Progra
     assert _alerts(program, forged, roots=[]) == ({}, [])
 
 
-def test_a_tool_under_another_name_is_an_alert_on_the_first_look(program: compiler.Program) -> None:
+def test_a_tool_under_another_name_is_an_alert_on_the_first_look(program: Driver) -> None:
     """A command prompt in the place of an accessibility tool has a signature that holds."""
 
     def microsoft(path: str, original: str) -> dict[str, t.Any]:
@@ -631,7 +626,7 @@ def test_a_tool_under_another_name_is_an_alert_on_the_first_look(program: compil
     assert _alerts(program, replaced)[0][replaced["path"]].startswith("high: ")
 
 
-def test_planting_many_is_not_silent(program: compiler.Program) -> None:
+def test_planting_many_is_not_silent(program: Driver) -> None:
     """Whoever plants so many that a signature is no longer the rule has that in the coverage."""
     like = [_signed(rf"C:\App\{number}.exe") for number in range(4)]
     planted = [{"path": rf"C:\Temp\{n}.exe", "signature": "none", "company": "Contoso"} for n in range(20)]
@@ -654,7 +649,7 @@ _UPDATE = {
 }
 
 
-def test_updates_explain(program: compiler.Program) -> None:
+def test_updates_explain(program: Driver) -> None:
     """A change is explained by publisher and installation together; without a record of one it is only claimed."""
     explained, product, claimed = _run(
         program,
@@ -688,7 +683,7 @@ def test_updates_explain(program: compiler.Program) -> None:
         {"after": {**_AFTER, "original_name": "Cmd.Exe"}},
     ],
 )
-def test_nothing_else_explains(program: compiler.Program, changed: dict[str, t.Any]) -> None:
+def test_nothing_else_explains(program: Driver, changed: dict[str, t.Any]) -> None:
     """Neither the records of an update nor names explain what another publisher, root or version signed, or nobody."""
     assert _run(program, {**_UPDATE, **changed}) == [None]
 
@@ -708,7 +703,7 @@ _VALID = {**_BEFORE, "signer_thumbprint": "1", "links": 1}
     ],
 )
 def test_signed_content_that_stays_is_no_alert(
-    program: compiler.Program, after: dict[str, t.Any], attributes: list[str], is_explained: bool
+    program: Driver, after: dict[str, t.Any], attributes: list[str], is_explained: bool
 ) -> None:
     (judgement,) = _run(program, {**_UPDATE, "before": _VALID, "after": {**_VALID, **after}, "attributes": attributes})
     assert judgement[0] is is_explained
@@ -727,26 +722,26 @@ def test_signed_content_that_stays_is_no_alert(
     ],
 )
 def test_but_what_else_changes_of_it_is(
-    program: compiler.Program, before: dict[str, t.Any], after: dict[str, t.Any], attributes: list[str]
+    program: Driver, before: dict[str, t.Any], after: dict[str, t.Any], attributes: list[str]
 ) -> None:
     case = {**_UPDATE, "before": {**_VALID, **before}, "after": {**_VALID, **after}, "attributes": attributes}
     assert _run(program, case) == [None]
 
 
-def test_revoked_content_that_stays_is_an_alert(program: compiler.Program) -> None:
+def test_revoked_content_that_stays_is_an_alert(program: Driver) -> None:
     after = {**_VALID, "signature": "invalid", "signature_status": "content_changed"}
     case = {**_UPDATE, "before": _VALID, "after": after, "attributes": ["signature", "signature_status"]}
     assert _run(program, case) == ["fim_signature_mismatch"]
 
 
-def test_content_that_stays_under_a_forged_signature_is_an_alert(program: compiler.Program) -> None:
+def test_content_that_stays_under_a_forged_signature_is_an_alert(program: Driver) -> None:
     before = {**_VALID, "signer_organisation": "Microsoft Corporation", "signer_root": _ROOT}
     after = {**before, "signer_root": "CD" * 20, "signer_thumbprint": "9"}
     case = {**_UPDATE, "before": before, "after": after, "attributes": ["signature", "signer_root"], "roots": [_ROOT]}
     assert _run(program, case) == ["fim_signature_mismatch"]
 
 
-def test_another_root_of_microsofts_is_the_same_publisher(program: compiler.Program) -> None:
+def test_another_root_of_microsofts_is_the_same_publisher(program: Driver) -> None:
     before = {**_BEFORE, "signer_root": _ROOT}
     after = {**_AFTER, "signer_root": _NEWER_ROOT}
     case = {**_UPDATE, "before": before, "after": after, "attributes": ["content", "signer_root"]}
@@ -755,7 +750,7 @@ def test_another_root_of_microsofts_is_the_same_publisher(program: compiler.Prog
     assert unknown is None
 
 
-def test_programs_of_services(program: compiler.Program) -> None:
+def test_programs_of_services(program: Driver) -> None:
     """A new one of Microsoft's comes with an update, or is claimed; a deleted one matters while a service names it."""
     path = r"C:\Windows\System32\drivers\new.sys"
     entry = _signed(path, "Microsoft Corporation", signer_root=_ROOT)
@@ -781,7 +776,7 @@ def test_programs_of_services(program: compiler.Program) -> None:
     assert (deleted, unread) == (None, None)
 
 
-def test_the_name_of_a_startup_folder_is_explained(program: compiler.Program) -> None:
+def test_the_name_of_a_startup_folder_is_explained(program: Driver) -> None:
     """desktop.ini as Windows writes it for each account, and no other content, name or stream."""
     name = "[.ShellClassInfo]\r\nLocalizedResourceName=@%SystemRoot%\\system32\\shell32.dll,-21787\r\n"
     content = b"\xff\xfe" + f"\r\n{name}".encode("utf-16-le")
@@ -798,7 +793,7 @@ def test_the_name_of_a_startup_folder_is_explained(program: compiler.Program) ->
     assert others == [None, None, None]
 
 
-def test_services_name_programs(program: compiler.Program) -> None:
+def test_services_name_programs(program: Driver) -> None:
     services = r"SYSTEM\CurrentControlSet\Services"
     registry = {
         rf"{services}\a": {"ImagePath": r'"C:\Program Files\A\a.exe" -x', "Type": 16},
@@ -822,7 +817,7 @@ def test_services_name_programs(program: compiler.Program) -> None:
     )
 
 
-def test_records_of_installations(program: compiler.Program) -> None:
+def test_records_of_installations(program: Driver) -> None:
     """Updates, products, the component store and the profiles are read where Windows records them."""
     packages = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\Packages"
     installer = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Installer\UserData\S-1-5-18"
@@ -864,13 +859,13 @@ def test_records_of_installations(program: compiler.Program) -> None:
     assert plain["product"] is None
 
 
-def test_digest_can_be_used_again(program: compiler.Program) -> None:
+def test_digest_can_be_used_again(program: Driver) -> None:
     data = bytes(range(256)) * 5000
     (digest,) = _run(program, {"do": "digest", "data": base64.b64encode(data).decode()})
     assert digest == hashlib.sha256(data).hexdigest()
 
 
-def test_the_code_in_the_configuration_of_iis_is_told_from_its_sites(program: compiler.Program) -> None:
+def test_the_code_in_the_configuration_of_iis_is_told_from_its_sites(program: Driver) -> None:
     def code(text: str) -> str | None:
         config: Node = {"name": "applicationHost.config", "content": text}
         for name in ("config", "inetsrv"):

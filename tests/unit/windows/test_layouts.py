@@ -113,6 +113,8 @@ _OFFSETS = {
     "Files.NativeFile.IdOffset": ("FILE_ID_BOTH_DIR_INFO", "FileId"),
     "Files.NativeFile.NameLengthOffset": ("FILE_ID_BOTH_DIR_INFO", "FileNameLength"),
     "Files.NativeFile.NameOffset": ("FILE_ID_BOTH_DIR_INFO", "FileName"),
+    "StateFiles.NativeStateDirectory.AttributesOffset": ("FILE_BASIC_INFO", "FileAttributes"),
+    "StateFiles.NativeStateDirectory.BasicInformationSize": ("FILE_BASIC_INFO", None),
     "Streams.NativeStreams.NameLengthOffset": ("FILE_STREAM_INFO", "StreamNameLength"),
     "Streams.NativeStreams.NameOffset": ("FILE_STREAM_INFO", "StreamName"),
     "Streams.NativeStreams.SizeOffset": ("FILE_STREAM_INFO", "StreamSize"),
@@ -189,8 +191,8 @@ def _measured(headers: str, members: t.Collection[Member]) -> dict[Member, int]:
     source = f"{headers}#include <stddef.h>\nconst unsigned long long measured[] = {{ {numbers} }};\n"
     options = ("-isystem", _kernel_headers()) if headers == _KERNEL else ()
     assembly = _compile("-S", "-w", "-fms-extensions", "-D_WIN32_WINNT=0x0A00", *options, source=source)
-    found = re.findall(r"^\s*\.quad\s+(\d+)", assembly, re.MULTILINE)
-    return {member: int(number) - 1 for member, number in zip(ordered, found, strict=True)}
+    quads = re.findall(r"^\s*\.quad\s+(\d+)", assembly, re.MULTILINE)
+    return {member: int(number) - 1 for member, number in zip(ordered, quads, strict=True)}
 
 
 def test_every_struct_is_laid_out_as_in_the_headers(declared: dict[str, dict[str, t.Any]]) -> None:
@@ -217,9 +219,13 @@ def test_offsets_are_those_of_the_headers(
     declared: dict[str, dict[str, t.Any]], headers: str, offsets: dict[str, Member]
 ) -> None:
     constants = {name: value for name, value in declared["constants"].items() if name in offsets}
-    assert constants, "none of these constants exists any more"
-    measured = _measured(headers, {offsets[name] for name in constants})
-    assert constants == {name: measured[offsets[name]] for name in constants}
+    measured = _measured(headers, set(offsets.values()))
+    assert constants == {name: measured[member] for name, member in offsets.items()}
+
+
+def test_every_offset_of_the_code_is_compared(declared: dict[str, dict[str, t.Any]]) -> None:
+    named = {name for name in declared["constants"] if name.endswith("Offset")}
+    assert named - _OFFSETS.keys() - _KERNEL_OFFSETS.keys() == set(), "add these to _OFFSETS"
 
 
 def test_methods_of_com_interfaces_are_where_the_headers_have_them(declared: dict[str, dict[str, t.Any]]) -> None:

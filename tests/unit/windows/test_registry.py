@@ -467,16 +467,18 @@ def test_what_is_wrong_at_first_sight(driver: Driver) -> None:
         call("RegistryScript.JudgeEntry", facts, entry)
         for _name, entry, facts, _alert, _severity in WRONG_AT_FIRST_SIGHT
     ]
-    seen = {case[0]: verdict(outcome) for case, outcome in zip(WRONG_AT_FIRST_SIGHT, driver.run(cases), strict=True)}
-    assert seen == {name: (alert, severity) for name, _entry, _facts, alert, severity in WRONG_AT_FIRST_SIGHT}
+    verdicts = {
+        case[0]: verdict(outcome) for case, outcome in zip(WRONG_AT_FIRST_SIGHT, driver.run(cases), strict=True)
+    }
+    assert verdicts == {name: (alert, severity) for name, _entry, _facts, alert, severity in WRONG_AT_FIRST_SIGHT}
 
 
 def test_what_is_ordinary(driver: Driver) -> None:
     cases = [call("RegistryScript.JudgeEntry", facts, entry) for _name, entry, facts in ORDINARY]
-    seen = {
+    verdicts = {
         case[0]: outcome.result for case, outcome in zip(ORDINARY, driver.run(cases), strict=True) if outcome.result
     }
-    assert seen == {}
+    assert verdicts == {}
 
 
 def verdict(outcome: Outcome) -> tuple[str, str] | None:
@@ -620,11 +622,11 @@ def test_what_an_ordinary_day_brings_is_explained_or_claimed(driver: Driver) -> 
         ({}, "deleted", key(f"{SERVICES}\\WinDefend"), None, nothing),
     ]
     outcomes = driver.run([call("RegistryScript.JudgeChange", *case[:4], 100) for case in cases])
-    seen = [
+    verdicts = [
         (result["Explained"], result["Claimed"]) if (result := outcome.result) and result["Alert"] is None else None
         for outcome in outcomes
     ]
-    assert seen == [case[4] for case in cases]
+    assert verdicts == [case[4] for case in cases]
 
 
 def test_an_account_that_fills_its_hive_hides_nothing_of_others(driver: Driver) -> None:
@@ -749,9 +751,9 @@ def test_a_new_task_or_service_is_told_with_what_it_runs_and_no_more(driver: Dri
     detections = driver.call("RegistryScript.Detections", {}, [], parts)["detections"]
     assert len([detection for detection in detections if "\\Services\\" not in detection["subject"]]) == 7
     # So are those that go although their key stays.
-    gone = [key(task), *parts, run]
+    removed = [key(task), *parts, run]
     absent = {"keys": {task: False, node: False}}
-    detections = driver.call("RegistryScript.Detections", absent, gone, [])["detections"]
+    detections = driver.call("RegistryScript.Detections", absent, removed, [])["detections"]
     subjects = {detection["subject"] for detection in detections}
     assert {subject for subject in subjects if "TaskCache\\Tasks" in subject} == {f"{task}\\"}
 

@@ -156,7 +156,7 @@ def compare(before: Wmi, after: Wmi, watch: dict[str, t.Any] | None = None) -> R
     return result
 
 
-def found(result: Result) -> dict[str, tuple[str, str]]:
+def by_subject(result: Result) -> dict[str, tuple[str, str]]:
     return {item["subject"].partition("(")[0]: (item["severity"], item["message"]) for item in result["detections"]}
 
 
@@ -174,7 +174,7 @@ def test_a_clean_host_is_read_whole_and_is_silent() -> None:
     assert result["coverage"]["status"] == "checked"
     assert result["coverage"]["examined"] == 3
     assert suspicious(result) == []
-    asked = {place.partition(":")[0] for place in result["asked"]}
+    asked = {path.partition(":")[0] for path in result["asked"]}
     assert asked == {"root", "root\\cimv2", "root\\cimv2\\security", "root\\default", "root\\subscription"}
 
 
@@ -281,14 +281,14 @@ def test_the_consumer_of_old_windows_is_known_by_its_content_while_its_script_is
 def test_a_new_subscription_is_high_and_names_what_it_runs() -> None:
     result = compare(host(), attack())
     prefix = "WMI\\root\\subscription\\"
-    severities = {subject: severity for subject, (severity, _message) in found(result).items()}
+    severities = {subject: severity for subject, (severity, _message) in by_subject(result).items()}
     assert severities == {
         f'{prefix}CommandLineEventConsumer.Name="Updater"': "high",
         f'{prefix}__EventFilter.Name="Updater"': "low",
         f'{prefix}__FilterToConsumerBinding.Consumer="CommandLineEventConsumer.Name=\\"Updater\\"",'
         'Filter="__EventFilter.Name=\\"Updater\\""': "medium",
     }
-    message = found(result)[f'{prefix}CommandLineEventConsumer.Name="Updater"'][1]
+    message = by_subject(result)[f'{prefix}CommandLineEventConsumer.Name="Updater"'][1]
     assert message.endswith("was created: it runs 'cmd /c C:\\Tools\\x.exe'")
     assert {item["alert"] for item in result["detections"]} == {"persistence_wmi"}
     findings = events.findings(result["detections"], catalogue.load(), events.Device("host"), 1.0)
@@ -298,16 +298,16 @@ def test_a_new_subscription_is_high_and_names_what_it_runs() -> None:
 
 def test_changed_and_deleted_subscriptions() -> None:
     changed = compare(attack(), attack("cmd /c C:\\Tools\\y.exe"))
-    ((severity, message),) = found(changed).values()
+    ((severity, message),) = by_subject(changed).values()
     assert severity == "high"
     assert message.endswith("was modified: it runs 'cmd /c C:\\Tools\\y.exe'")
     deleted = compare(attack(), host())
-    assert {severity for severity, _message in found(deleted).values()} == {"low"}
-    assert len(found(deleted)) == 3
+    assert {severity for severity, _message in by_subject(deleted).values()} == {"low"}
+    assert len(by_subject(deleted)) == 3
     evil = attack()
     other = attack()
     other["root\\subscription"][FILTER][1] = event_filter("Updater", "SELECT * FROM RegistryKeyChangeEvent")
-    ((severity, message),) = found(compare(evil, other)).values()
+    ((severity, message),) = by_subject(compare(evil, other)).values()
     assert (severity, "RegistryKeyChangeEvent" in message) == ("medium", True)
 
 
@@ -317,7 +317,7 @@ def test_a_consumer_that_is_bound_later_is_suspicious_then() -> None:
     first, second = collect(before), collect(after)
     assert suspicious(first) == []
     assert [severity for severity, _message in suspicious(second)] == ["medium"]
-    assert {severity for severity, _message in found(compare(before, after)).values()} == {"medium"}
+    assert {severity for severity, _message in by_subject(compare(before, after)).values()} == {"medium"}
 
 
 def test_what_windows_brings_is_explained_by_its_whole_content() -> None:
@@ -328,14 +328,14 @@ def test_what_windows_brings_is_explained_by_its_whole_content() -> None:
     changed = host()
     for server in ("\\\\10.0.0.1", "\u202e" * 5000):
         changed["root\\subscription"][CONSUMER][0][2]["UNCServerName"] = server
-        ((severity, _message),) = found(compare(bare, changed)).values()
+        ((severity, _message),) = by_subject(compare(bare, changed)).values()
         assert severity == "medium"
 
 
 def test_a_provider_of_consumers_is_reported() -> None:
     registration = ["__EventConsumerProviderRegistration", '__EventConsumerProviderRegistration.provider="x"', {}]
     wmi = host(more={"root\\default": {"__EventConsumerProviderRegistration": [registration]}})
-    assert [severity for severity, _message in found(compare(host(), wmi)).values()] == ["medium"]
+    assert [severity for severity, _message in by_subject(compare(host(), wmi)).values()] == ["medium"]
 
 
 @pytest.mark.parametrize(
@@ -464,10 +464,10 @@ def test_a_class_with_endless_properties_hides_no_command_and_damages_no_baselin
 
 def test_a_watch_reads_only_its_namespaces() -> None:
     some = collect(attack(), {"wmi": ["root\\Subscription"]})
-    assert {place.partition(":")[0] for place in some["asked"]} == {"root\\subscription"}
+    assert {path.partition(":")[0] for path in some["asked"]} == {"root\\subscription"}
     assert len(some["entries"]) == 6
     excluded = collect(attack(), {**ALL, "exclude": ["wmi\\root\\cimv2", 'WMI\\*.Name="Updater"', "*"]})
-    assert not any("cimv2" in place for place in excluded["asked"])
+    assert not any("cimv2" in path for path in excluded["asked"])
     # A glob that is not for WMI leaves nothing of it out.
     assert [entry["path"].partition("\\subscription\\")[2][:12] for entry in excluded["entries"]] == [
         "NTEventLogEv",

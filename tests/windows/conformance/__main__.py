@@ -100,16 +100,16 @@ def _record(file: pathlib.Path, directory: pathlib.Path) -> bool:
     results = json.loads(file.read_text(encoding="utf-8"))
     version = yaml.safe_load((catalogue.ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
     try:
-        made = record.assemble(results, version, dt.datetime.now(dt.UTC))
+        assembled = record.assemble(results, version, dt.datetime.now(dt.UTC))
     except record.RecordError as error:
         _say(str(error))
         return False
     written = directory / file.name
-    written.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
-    counts = collections.Counter(check["outcome"] for check in made["checks"])
+    written.write_text(json.dumps(assembled, indent=2) + "\n", encoding="utf-8")
+    counts = collections.Counter(check["outcome"] for check in assembled["checks"])
     shown = ", ".join(f"{counts[outcome]} {outcome.replace('_', ' ')}" for outcome in record.OUTCOMES)
     _say(f"{results['host']}: {shown}: {written}")
-    for check in made["checks"]:
+    for check in assembled["checks"]:
         if check["outcome"] != "passed":
             different = [item for item in check["evidence"] if not item["equal"]]
             values = [f"{item['name']} is {item['edge']} and not {item['second']}" for item in different]

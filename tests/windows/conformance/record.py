@@ -204,9 +204,9 @@ def assemble(results: Json, collection: str, time: dt.datetime) -> Json:
 
 
 def _edge_checks(result: Json) -> list[Json]:
-    made = result.get("checks")
-    if made is not None:
-        return list(made)
+    returned = result.get("checks")
+    if returned is not None:
+        return list(returned)
     reason = _NOT_RUN + _message(result)
     checks = [check for check in catalogue.checks() if check not in catalogue.MODULE_CHECKS]
     return [

@@ -11,7 +11,6 @@ using Microsoft.Win32.SafeHandles;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 
 	/// <summary>What Windows says of a signature.</summary>

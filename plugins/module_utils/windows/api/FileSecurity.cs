@@ -8,7 +8,6 @@ using Microsoft.Win32.SafeHandles;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileSecurity
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 
 	/// <summary>Owners and access lists of open files.</summary>

@@ -39,7 +39,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.M
 	/// <summary>The machine that this process runs on.</summary>
 	public sealed class Machine : IMachine
 	{
-		// The same that the facts of Linux ask the kernel for.
+		// Ansible's own facts of Linux look up the route to these addresses, too. Connecting a UDP socket sends nothing.
 		private const string Distant4 = "8.8.8.8";
 		private const string Distant6 = "2404:6800:400a:800::1012";
 		private const int DomainPort = 53;

@@ -7,7 +7,6 @@ using System.Runtime.InteropServices;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.RegistrySecurity;
 
 	/// <summary>The NTSTATUS values that reading the registry returns ([MS-ERREF] 2.3.1).</summary>

@@ -9,7 +9,6 @@ using Microsoft.Win32.SafeHandles;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Streams
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 
 	/// <summary>One data stream of a file, as FILE_STREAM_INFO has it.</summary>

@@ -7,7 +7,6 @@ using System.Globalization;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
 
 	/// <summary>

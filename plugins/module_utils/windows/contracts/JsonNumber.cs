@@ -98,10 +98,10 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contr
 			if (precision < 0)
 				return 0;
 			int dropped = BitLength(quotient) - precision;
-			BigInteger kept = quotient >> dropped;
-			BigInteger below = quotient - (kept << dropped);
+			BigInteger significand = quotient >> dropped;
+			BigInteger below = quotient - (significand << dropped);
 			int tie = below.CompareTo(BigInteger.One << (dropped - 1));
-			long bits = (long)kept;
+			long bits = (long)significand;
 			if (tie > 0 || (tie == 0 && (hasRest || (bits & 1) == 1)))
 				bits++;
 			// A carry into the next power of two moves on into the exponent, as the fields lie side by side.

@@ -8,7 +8,6 @@ using Ansible.Basic;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Module
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Outcome;
 
 	/// <summary>How every module's <c>Run</c> calls its action and leaves its result with Ansible.</summary>

@@ -9,7 +9,6 @@ using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Outcome
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 
@@ -90,7 +89,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			return result;
 		}
 
-		/// <summary>Say whether a result is a failure.</summary>
 		public static bool IsFailed(Dictionary<string, object> result)
 		{
 			object failed;

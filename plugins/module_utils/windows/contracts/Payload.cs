@@ -8,7 +8,6 @@ using System.IO.Compression;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Payload
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Utf8;

@@ -11,7 +11,6 @@ using System.Threading;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.State
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.StateFiles;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.StateAccess;
@@ -141,7 +140,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			return Explained(path, delegate { return _files.Delete(Former(path)) | _files.Delete(path); });
 		}
 
-		/// <summary>Return the names of the files.</summary>
 		public IList<string> Names()
 		{
 			return new List<string>(Modified().Keys);

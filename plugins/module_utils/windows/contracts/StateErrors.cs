@@ -8,7 +8,6 @@ using System.IO;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.StateErrors
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 
 	/// <summary>Errors of Windows as sentences.</summary>

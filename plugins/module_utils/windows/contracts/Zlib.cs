@@ -16,7 +16,6 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contr
 		// Deflate with a window of 32 KiB, fastest compression (RFC 1950, 2.2).
 		private static readonly byte[] Header = { 0x78, 0x01 };
 
-		/// <summary>Compress bytes.</summary>
 		public static byte[] Compress(byte[] content)
 		{
 			MemoryStream packed = new MemoryStream();

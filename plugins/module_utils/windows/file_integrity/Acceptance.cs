@@ -8,7 +8,6 @@ using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Acceptance
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
@@ -28,7 +27,7 @@ public sealed class Acceptance
 	private readonly bool _claimed;
 	private readonly int _limit;
 	private readonly List<string> _unread = new List<string>();
-	private readonly List<Change>[] _taken = { new List<Change>(), new List<Change>() };
+	private readonly List<Change>[] _listed = { new List<Change>(), new List<Change>() };
 	private readonly List<byte[]> _added = new List<byte[]>();
 	private readonly List<byte[]> _removed = new List<byte[]>();
 	private readonly Func<Entry, string, string> _mark;
@@ -96,9 +95,9 @@ public sealed class Acceptance
 		Count++;
 		if (named && change.Kind == ChangeKinds.Created && IsContainer(change.After))
 			_tops.Add(change.Path);
-		List<Change> taken = _taken[judgement.Explained ? 1 : 0];
-		if (taken.Count < _limit)
-			taken.Add(change);
+		List<Change> listed = _listed[judgement.Explained ? 1 : 0];
+		if (listed.Count < _limit)
+			listed.Add(change);
 	}
 
 	/// <summary>
@@ -146,17 +145,17 @@ public sealed class Acceptance
 		_added.Sort(Lines.Compare);
 		_removed.Sort(Lines.Compare);
 		int next = 0;
-		int gone = 0;
+		int removed = 0;
 		foreach (byte[] line in lines)
 		{
 			while (next < _added.Count && Lines.CompareKeys(_added[next], line) < 0)
 				yield return _added[next++];
-			while (gone < _removed.Count && Lines.CompareKeys(_removed[gone], line) < 0)
-				gone++;
+			while (removed < _removed.Count && Lines.CompareKeys(_removed[removed], line) < 0)
+				removed++;
 			bool isReplaced = next < _added.Count && Lines.CompareKeys(_added[next], line) == 0;
 			if (isReplaced)
 				yield return _added[next++];
-			else if (gone >= _removed.Count || Lines.CompareKeys(_removed[gone], line) != 0)
+			else if (removed >= _removed.Count || Lines.CompareKeys(_removed[removed], line) != 0)
 				yield return line;
 		}
 		while (next < _added.Count)
@@ -169,7 +168,7 @@ public sealed class Acceptance
 		List<object> described = new List<object>();
 		for (int which = 0; which < 2; which++)
 		{
-			foreach (Change change in _taken[which])
+			foreach (Change change in _listed[which])
 			{
 				if (described.Count < _limit)
 				{
@@ -202,7 +201,7 @@ public sealed class Acceptance
 	{
 		StringBuilder before = new StringBuilder();
 		StringBuilder after = new StringBuilder();
-		foreach (List<Change> changes in _taken)
+		foreach (List<Change> changes in _listed)
 		{
 			foreach (Change change in changes)
 			{

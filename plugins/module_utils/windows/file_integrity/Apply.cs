@@ -8,7 +8,6 @@ using Ansible.Basic;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Apply
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Module;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Outcome;

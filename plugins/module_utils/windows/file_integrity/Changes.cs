@@ -9,7 +9,6 @@ using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Changes
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 
@@ -140,9 +139,9 @@ public sealed class Changes
 		return _room > 0;
 	}
 
-	private static bool IsSameName(string one, string other)
+	private static bool IsSameName(string left, string right)
 	{
-		return string.Equals(one, other, StringComparison.OrdinalIgnoreCase);
+		return string.Equals(left, right, StringComparison.OrdinalIgnoreCase);
 	}
 
 	private int Match(

@@ -9,7 +9,6 @@ using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Classifier
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Lines;
 
@@ -53,7 +52,6 @@ public sealed class Classifier
 		return judgement;
 	}
 
-	/// <summary>Return a watch by its name.</summary>
 	public Watch WatchOf(string name)
 	{
 		Watch watch;

@@ -8,7 +8,6 @@ using System.Collections.Generic;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Definitions
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
@@ -110,10 +109,10 @@ public static class Definitions
 	}
 
 	/// <summary>Return sealed watches that say of a change what the controller says now.</summary>
-	public static List<Watch> WithMeaningOf(IEnumerable<Watch> sealedWatches, IEnumerable<Watch> given)
+	public static List<Watch> WithMeaningOf(IEnumerable<Watch> sealedWatches, IEnumerable<Watch> current)
 	{
 		Dictionary<string, Watch> byName = new Dictionary<string, Watch>();
-		foreach (Watch watch in given ?? new Watch[0])
+		foreach (Watch watch in current ?? new Watch[0])
 			byName[watch.Name] = watch;
 		List<Watch> watches = new List<Watch>();
 		foreach (Watch watch in sealedWatches)

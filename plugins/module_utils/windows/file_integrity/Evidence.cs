@@ -8,7 +8,6 @@ using System.IO;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Evidence
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Detections;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;

@@ -7,7 +7,6 @@ using System.Collections.Generic;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileCollector
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileSecurity;
@@ -153,11 +152,11 @@ public sealed class FileCollector : ICollector, IDisposable
 			return true;
 		for (int index = 0; index < left.Names.Length && index < right.Names.Length; index++)
 		{
-			string one = left.Names[index];
-			string other = right.Names[index];
-			if (!IsOnlyName(one) || !IsOnlyName(other))
+			string leftName = left.Names[index];
+			string rightName = right.Names[index];
+			if (!IsOnlyName(leftName) || !IsOnlyName(rightName))
 				return false;
-			if (!string.Equals(one, other, StringComparison.OrdinalIgnoreCase))
+			if (!string.Equals(leftName, rightName, StringComparison.OrdinalIgnoreCase))
 				return true;
 		}
 		return false;

@@ -9,7 +9,6 @@ using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileReader
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileSecurity;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;

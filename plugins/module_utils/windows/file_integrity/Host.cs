@@ -8,7 +8,6 @@ using System.Security.Principal;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Host
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.BackgroundMode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileLinks;
@@ -64,7 +63,6 @@ public sealed class Host : IDisposable
 		return (DateTime.UtcNow - new DateTime(1970, 1, 1, 0, 0, 0, DateTimeKind.Utc)).TotalSeconds;
 	}
 
-	/// <summary>Return this host.</summary>
 	public static Host Local()
 	{
 		NativeRegistry registry = new NativeRegistry();

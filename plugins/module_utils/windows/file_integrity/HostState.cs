@@ -9,7 +9,6 @@ using System.Threading;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostState
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Detections;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.State;

@@ -10,7 +10,6 @@ using System.Text.RegularExpressions;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.IisConfiguration
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 
@@ -29,7 +28,6 @@ public static class IisConfiguration
 		// Of elements without end it would read the rest again for each.
 		TimeSpan.FromSeconds(Seconds));
 
-	/// <summary>Say whether a path is that of the file.</summary>
 	public static bool IsOf(string path)
 	{
 		return path.EndsWith(@"\inetsrv\config\applicationHost.config", StringComparison.OrdinalIgnoreCase);

@@ -10,7 +10,6 @@ using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Lines
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 
@@ -86,30 +85,30 @@ public static class Lines
 	}
 
 	/// <summary>Order two lines by their bytes.</summary>
-	public static int Compare(byte[] one, byte[] other)
+	public static int Compare(byte[] left, byte[] right)
 	{
-		int length = Math.Min(one.Length, other.Length);
+		int length = Math.Min(left.Length, right.Length);
 		for (int i = 0; i < length; i++)
 		{
-			int difference = one[i] - other[i];
+			int difference = left[i] - right[i];
 			if (difference != 0)
 				return difference;
 		}
-		return one.Length - other.Length;
+		return left.Length - right.Length;
 	}
 
 	/// <summary>Order two lines by their keys; 0 for the same key.</summary>
-	public static int CompareKeys(byte[] one, byte[] other)
+	public static int CompareKeys(byte[] left, byte[] right)
 	{
-		int length = KeyLength(one);
-		if (length == KeyLength(other) && SameBytes(one, other, length))
+		int length = KeyLength(left);
+		if (length == KeyLength(right) && SameBytes(left, right, length))
 			return 0;
-		return Compare(one, other);
+		return Compare(left, right);
 	}
 
-	public static bool Same(byte[] one, byte[] other)
+	public static bool Same(byte[] left, byte[] right)
 	{
-		return one.Length == other.Length && SameBytes(one, other, one.Length);
+		return left.Length == right.Length && SameBytes(left, right, left.Length);
 	}
 
 	/// <summary>Say whether a line's entry is suspicious by itself, or was until that was accepted.</summary>
@@ -128,11 +127,11 @@ public static class Lines
 		return Math.Min(position + 1, line.Length);
 	}
 
-	private static bool SameBytes(byte[] one, byte[] other, int length)
+	private static bool SameBytes(byte[] left, byte[] right, int length)
 	{
 		for (int i = 0; i < length; i++)
 		{
-			if (one[i] != other[i])
+			if (left[i] != right[i])
 				return false;
 		}
 		return true;

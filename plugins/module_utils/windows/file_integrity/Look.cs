@@ -7,7 +7,6 @@ using Ansible.Basic;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Look
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Module;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Outcome;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.State;

@@ -10,7 +10,6 @@ using System.Security.Cryptography;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
@@ -144,7 +143,6 @@ public sealed class Change
 	/// <summary>The raw path now, or before it was deleted.</summary>
 	public string Path;
 
-	/// <summary>The name of the watch.</summary>
 	public string Watch;
 
 	/// <summary>Null when created.</summary>
@@ -338,7 +336,6 @@ public static class Glob
 		return text.IndexOfAny(Wildcards) >= 0;
 	}
 
-	/// <summary>Say whether a name matches a glob.</summary>
 	public static bool Matches(string glob, string name)
 	{
 		int star = -1;
@@ -495,9 +492,9 @@ public static class Attributes
 		return OfContent.Contains(name) ? Content : name;
 	}
 
-	private static bool Same(object one, object other)
+	private static bool Same(object left, object right)
 	{
-		return Equals(one, other) || Json.Write(one) == Json.Write(other);
+		return Equals(left, right) || Json.Write(left) == Json.Write(right);
 	}
 }
 }

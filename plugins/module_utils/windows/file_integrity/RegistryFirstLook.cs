@@ -8,15 +8,14 @@ using System.Text.RegularExpressions;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryFirstLook
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.CommandLine;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SecurityDescriptor;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryKeyReader;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryFacts;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryKeyReader;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryLocations;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPlaces;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SecurityDescriptor;
 
 /// <summary>Says of keys and values what is wrong whether or not they changed.</summary>
 public sealed class RegistryFirstLook
@@ -110,10 +109,10 @@ public sealed class RegistryFirstLook
 		if (link != null && !RegistryLinks.IsKnown(entry.Path, Printable.ParsePath(link)))
 			return Judgement.Raise(Suspicious, "high", entry.Shown +
 				" is a symbolic link to " + link + ": programs that read the key get another one", "T1112");
-		if (NoLog.IsMatch(RegistryPlaces.Normal(entry.Path)))
-			return Judgement.Raise(RegistryPlaces.Defence, "high", entry.Shown +
+		if (NoLog.IsMatch(RegistryLocations.Normal(entry.Path)))
+			return Judgement.Raise(RegistryLocations.Defence, "high", entry.Shown +
 				" exists: Windows takes itself for an installer and logs no security events", "T1562.002");
-		if (ServiceKey.IsMatch(RegistryPlaces.Normal(entry.Path)))
+		if (ServiceKey.IsMatch(RegistryLocations.Normal(entry.Path)))
 		{
 			List<string> writers = OrdinaryAccounts.KeyWriters(entry.Text("dacl"));
 			if (writers.Count > 0)
@@ -169,33 +168,33 @@ public sealed class RegistryFirstLook
 	private Judgement Program(Entry entry, string key, string name)
 	{
 		string data = entry.Text("data");
-		RegistryPlace place = data == "" ? null : RegistryPlaces.Find(key, name);
-		if (place == null)
+		RegistryLocation location = data == "" ? null : RegistryLocations.Find(key, name);
+		if (location == null)
 			return null;
 		string type = entry.Text("type");
 		if (data == null)
 		{
-			bool isLong = entry.Number("size") > RegistryData.LongestText && place.IsProgram
-				&& (type == "REG_SZ" || type == "REG_EXPAND_SZ" || place.Alert == RegistryPlaces.Task);
-			if (!isLong && place.IsProgram && place.Alert == RegistryPlaces.Task)
+			bool isLong = entry.Number("size") > RegistryData.LongestText && location.IsProgram
+				&& (type == "REG_SZ" || type == "REG_EXPAND_SZ" || location.Alert == RegistryLocations.Task);
+			if (!isLong && location.IsProgram && location.Alert == RegistryLocations.Task)
 				return Judgement.Raise(Suspicious, "low", entry.Shown +
 					" is not of a form that is known, so that what the task runs is not checked", "T1053.005");
 			return !isLong ? null : Judgement.Raise(Suspicious, "high", entry.Shown + " has " +
-				entry.Number("size") + " bytes, which " + place.Effect + ": no command is so long, and what it " +
-				"starts is hidden in it", place.Techniques);
+				entry.Number("size") + " bytes, which " + location.Effect + ": no command is so long, and what it " +
+				"starts is hidden in it", location.Techniques);
 		}
 		string text = Printable.ParsePath(data);
-		if (place.Alert == RegistryPlaces.Defence)
+		if (location.Alert == RegistryLocations.Defence)
 			return Exclusion(entry, key, name);
-		if (place.Alert == RegistryPlaces.Authentication)
+		if (location.Alert == RegistryLocations.Authentication)
 		{
 			Judgement authentication = Authentication(entry, key, name, text);
 			if (authentication != null)
 				return authentication;
 		}
-		bool isTask = place.Alert == RegistryPlaces.Task;
+		bool isTask = location.Alert == RegistryLocations.Task;
 		bool isText = type == "REG_SZ" || type == "REG_EXPAND_SZ" || type == "REG_MULTI_SZ" || isTask;
-		if (!place.IsProgram || !isText)
+		if (!location.IsProgram || !isText)
 			return null;
 		Judgement special = Special(entry, key, name, text);
 		if (special != null)
@@ -205,7 +204,7 @@ public sealed class RegistryFirstLook
 			string severity;
 			CommandLine command = Parse(isTask ? ClassOf(part) ?? part : part);
 			string suspicion = command.Suspicion(out severity);
-			bool isStarted = place.Alert == RegistryPlaces.Service || place.Alert == RegistryPlaces.RunKey;
+			bool isStarted = location.Alert == RegistryLocations.Service || location.Alert == RegistryLocations.RunKey;
 			if (suspicion == null && isStarted && command.HasShortName)
 			{
 				severity = "low";
@@ -213,7 +212,7 @@ public sealed class RegistryFirstLook
 			}
 			if (suspicion != null)
 				return Judgement.Raise(Suspicious, severity, entry.Shown + " names '" +
-					Shorten(data) + "', which " + place.Effect + ", and " + suspicion, place.Techniques);
+					Shorten(data) + "', which " + location.Effect + ", and " + suspicion, location.Techniques);
 		}
 		return null;
 	}
@@ -263,7 +262,7 @@ public sealed class RegistryFirstLook
 		if (Is(name, "BootExecute") && !IsUsualBoot(data))
 			return Raise(entry, "high", "is run before anybody can sign in", "T1547.001");
 		bool isProgram = Is(name, "ImagePath") || Is(name, "ServiceDll");
-		if (isProgram && ServiceOrParameters.IsMatch(RegistryPlaces.Normal(key)))
+		if (isProgram && ServiceOrParameters.IsMatch(RegistryLocations.Normal(key)))
 			return Service(entry, key, data);
 		return UserClass(entry, key, name, data);
 	}
@@ -300,7 +299,7 @@ public sealed class RegistryFirstLook
 	// A class of the account wins over the machine's, so that programs of the account load another library.
 	private Judgement UserClass(Entry entry, string key, string name, string data)
 	{
-		string normal = RegistryPlaces.Normal(key);
+		string normal = RegistryLocations.Normal(key);
 		const string classes = @"USER_CLASSES\CLSID\";
 		const string own = @"USER\SOFTWARE\Classes\CLSID\";
 		string prefix = normal.StartsWith(classes, StringComparison.OrdinalIgnoreCase) ? classes : own;

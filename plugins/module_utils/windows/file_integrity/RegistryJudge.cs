@@ -10,7 +10,6 @@ using System.Text.RegularExpressions;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryJudge
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Classifier;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.CommandLine;
@@ -18,8 +17,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryFacts;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryFirstLook;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryKeyReader;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryLocations;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPlaces;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.SecurityDescriptor;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.TaskData;
 
@@ -87,22 +86,23 @@ public sealed class RegistryJudge : IJudge
 			return Key(change);
 		string key = RegistryPattern.ParentOf(current.Path);
 		string name = RegistryPattern.NameOf(current.Path);
-		RegistryPlace place = RegistryPlaces.Find(key, name);
-		bool isOfDefence = watch.Category == "defence" && place != null && place.Alert == RegistryPlaces.Service;
-		if (place == null || isOfDefence)
+		RegistryLocation location = RegistryLocations.Find(key, name);
+		bool isOfDefence = watch.Category == "defence" && location != null &&
+			location.Alert == RegistryLocations.Service;
+		if (location == null || isOfDefence)
 			return null;
-		if (place.Alert == RegistryPlaces.Service && Is(name, "Start") && change.Kind == ChangeKinds.Modified)
-			return Start(change, place, key);
-		Judgement judgement = change.After == null ? Deleted(change, place, key, name) : Written(change, place);
+		if (location.Alert == RegistryLocations.Service && Is(name, "Start") && change.Kind == ChangeKinds.Modified)
+			return Start(change, location, key);
+		Judgement judgement = change.After == null ? Deleted(change, location, key, name) : Written(change, location);
 		// What a new service or task runs stays a finding beside that of its key.
-		bool isOfKey = place.Alert == RegistryPlaces.Service || place.Alert == RegistryPlaces.Task;
-		bool isRun = change.After != null && (place.IsProgram || place.Severity == "high");
+		bool isOfKey = location.Alert == RegistryLocations.Service || location.Alert == RegistryLocations.Task;
+		bool isRun = change.After != null && (location.IsProgram || location.Severity == "high");
 		judgement.IsPart = isOfKey && change.Kind != ChangeKinds.Modified && !isRun;
 		return judgement;
 	}
 
 	/// <summary>Judge that a service starts otherwise: only 4, disabled, differs much from the rest.</summary>
-	private Judgement Start(Change change, RegistryPlace place, string key)
+	private Judgement Start(Change change, RegistryLocation location, string key)
 	{
 		string before = change.Before.Text("data");
 		string now = change.After.Text("data");
@@ -111,11 +111,11 @@ public sealed class RegistryJudge : IJudge
 			return Judgement.Explain(
 				"services", null, "explained by services that start by themselves or on demand");
 		if (isTyped || (before != "4" && now != "4"))
-			return Written(change, place);
+			return Written(change, location);
 		string program = CommandLine.Parse(
 			_facts.Data(key, "ImagePath"), _facts.SystemRoot, _facts.Expand).Program;
 		bool isOfWindows = _facts.Signer(program) == "Microsoft Corporation";
-		return Judgement.Raise(RegistryPlaces.Service, isOfWindows ? "low" : "medium", Printable.ShowPath(key) +
+		return Judgement.Raise(RegistryLocations.Service, isOfWindows ? "low" : "medium", Printable.ShowPath(key) +
 			(now == "4" ? " was disabled" : " was enabled again: it was disabled before"),
 			now == "4" ? "T1562.001" : "T1543.003");
 	}
@@ -131,30 +131,30 @@ public sealed class RegistryJudge : IJudge
 			: OrdinaryAccounts.KeyWriters(change.After.Text("dacl"));
 		writers.RemoveAll(before.Contains);
 		bool isOfMachine = path.StartsWith("HKLM", StringComparison.OrdinalIgnoreCase);
-		RegistryPlace place = RegistryPlaces.Find(change.Path, null);
+		RegistryLocation location = RegistryLocations.Find(change.Path, null);
 		if (isOfMachine && writers.Count > 0)
 			return Judgement.Raise(
-				place == null ? RegistryFirstLook.Suspicious : place.Alert,
+				location == null ? RegistryFirstLook.Suspicious : location.Alert,
 				OrdinaryAccounts.AreMany(writers) ? "high" : "medium",
 				path + " can now be changed by " + string.Join(" and ", writers), "T1222.001", "T1112");
 		if (change.Kind == ChangeKinds.Created && IsService(change.Path))
 		{
 			// Adapters of networks have keys there, too; what can be started has a type.
 			bool isStartable = _facts.HasValue(change.Path, "Type") != false;
-			return Judgement.Raise(RegistryPlaces.Service, isStartable ? "medium" : "low", isStartable
+			return Judgement.Raise(RegistryLocations.Service, isStartable ? "medium" : "low", isStartable
 				? "the service or driver " + path + " was installed"
 				: "the key " + path + " is new among the services, and starts nothing", "T1543.003");
 		}
 		if (change.Kind == ChangeKinds.Deleted && IsService(change.Path))
 			return Judgement.Raise(
-				RegistryPlaces.Service, "medium", "the service or driver " + path + " was removed", "T1489");
-		if (place != null && (change.Kind == ChangeKinds.Created || change.Kind == ChangeKinds.Deleted))
+				RegistryLocations.Service, "medium", "the service or driver " + path + " was removed", "T1489");
+		if (location != null && (change.Kind == ChangeKinds.Created || change.Kind == ChangeKinds.Deleted))
 		{
 			// Its values are changes of their own; but a credential provider is its key.
 			bool isAll = Provider.IsMatch(change.Path) && change.Kind == ChangeKinds.Created;
-			Judgement judgement = Judgement.Raise(place.Alert, isAll ? place.Severity : "low",
-				"the key " + path + " was " + change.Kind, place.Techniques);
-			judgement.IsPart = place.Alert == RegistryPlaces.Task;
+			Judgement judgement = Judgement.Raise(location.Alert, isAll ? location.Severity : "low",
+				"the key " + path + " was " + change.Kind, location.Techniques);
+			judgement.IsPart = location.Alert == RegistryLocations.Task;
 			return judgement;
 		}
 		return null;
@@ -162,12 +162,12 @@ public sealed class RegistryJudge : IJudge
 
 	private static bool IsService(string path)
 	{
-		string[] parts = RegistryPlaces.Normal(path).Split('\\');
+		string[] parts = RegistryLocations.Normal(path).Split('\\');
 		return parts.Length == 5 && parts[3].Equals("Services", StringComparison.OrdinalIgnoreCase) &&
 			parts[2] == "CCS";
 	}
 
-	private static Judgement Written(Change change, RegistryPlace place)
+	private static Judgement Written(Change change, RegistryLocation location)
 	{
 		string path = change.Current.Shown;
 		string now = change.After.Quoted();
@@ -179,24 +179,24 @@ public sealed class RegistryJudge : IJudge
 		else
 			sentence = path + " was changed from " + change.Before.Quoted() + " to " + now;
 		Match addition = change.Kind == ChangeKinds.Created ? Additions.Match(change.Path) : Match.Empty;
-		string severity = !addition.Success ? place.Severity : addition.Groups["filter"].Success ? "medium" : "low";
-		return Judgement.Raise(place.Alert, severity, sentence + ": it " + place.Effect, place.Techniques);
+		string severity = !addition.Success ? location.Severity : addition.Groups["filter"].Success ? "medium" : "low";
+		return Judgement.Raise(location.Alert, severity, sentence + ": it " + location.Effect, location.Techniques);
 	}
 
-	private Judgement Deleted(Change change, RegistryPlace place, string key, string name)
+	private Judgement Deleted(Change change, RegistryLocation location, string key, string name)
 	{
 		string path = change.Current.Shown;
-		bool isTask = place.Alert == RegistryPlaces.Task;
+		bool isTask = location.Alert == RegistryLocations.Task;
 		if (isTask && _facts.HasKey(key) != false && name.Equals("SD", StringComparison.OrdinalIgnoreCase))
 		{
 			string message = path +
 				" was deleted: this hides the task while it still runs";
 			return Judgement.Raise(RegistryFirstLook.HiddenTask, "high", message, "T1053.005", "T1564");
 		}
-		bool defends = place.Alert == RegistryPlaces.Defence || place.Alert == RegistryPlaces.Authentication;
-		string effect = change.Before.Quoted() + " " + place.Effect;
-		string severity = defends ? place.Severity : "low";
-		return Judgement.Raise(place.Alert, severity, path + " was deleted: before, " + effect, place.Techniques);
+		bool defends = location.Alert == RegistryLocations.Defence || location.Alert == RegistryLocations.Authentication;
+		string effect = change.Before.Quoted() + " " + location.Effect;
+		string severity = defends ? location.Severity : "low";
+		return Judgement.Raise(location.Alert, severity, path + " was deleted: before, " + effect, location.Techniques);
 	}
 
 	private static bool Is(string text, string other)
@@ -321,7 +321,7 @@ public sealed class RegistryExplanations
 			return null;
 		if (change.After.Kind == EntryKinds.Key)
 		{
-			bool isKnown = watch.Alert != null && RegistryPlaces.Knows(change.Path);
+			bool isKnown = watch.Alert != null && RegistryLocations.Knows(change.Path);
 			return !isKnown || change.After.Text("link") != null ? null : Judgement.Explain(
 				"accounts that signed in", null, "a key starts nothing; its values are changes of their own");
 		}
@@ -489,8 +489,8 @@ public sealed class RegistryExplanations
 	/// </summary>
 	public Judgement Move(Change change)
 	{
-		RegistryPlace place = change.Kind == ChangeKinds.Modified && change.After.Kind == EntryKinds.Value
-			? RegistryPlaces.Find(RegistryPattern.ParentOf(change.Path), RegistryPattern.NameOf(change.Path))
+		RegistryLocation location = change.Kind == ChangeKinds.Modified && change.After.Kind == EntryKinds.Value
+			? RegistryLocations.Find(RegistryPattern.ParentOf(change.Path), RegistryPattern.NameOf(change.Path))
 			: null;
 		string now = Data(change.After);
 		string before = Data(change.Before);
@@ -499,7 +499,7 @@ public sealed class RegistryExplanations
 		// -1 where the name comes from a variable.
 		int end = now.IndexOf(name, StringComparison.OrdinalIgnoreCase);
 		int old = before.IndexOf(name, StringComparison.OrdinalIgnoreCase);
-		bool isMove = place != null && place.IsProgram && name.Length > 0 && end >= 0 && old >= 0 &&
+		bool isMove = location != null && location.IsProgram && name.Length > 0 && end >= 0 && old >= 0 &&
 			Array.IndexOf(change.Attributes, "type") < 0 &&
 			now.Substring(end + name.Length) == before.Substring(old + name.Length) &&
 			Version.Replace(now, "*") == Version.Replace(before, "*");

@@ -7,7 +7,6 @@ using System.Collections.Generic;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Review
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
@@ -24,9 +23,9 @@ public sealed class Reviewed
 	public long Order;
 
 	/// <summary>The most severe come first, then those that were noted first.</summary>
-	public static int Compare(Reviewed one, Reviewed other)
+	public static int Compare(Reviewed left, Reviewed right)
 	{
-		return one.Rank != other.Rank ? other.Rank - one.Rank : one.Order.CompareTo(other.Order);
+		return left.Rank != right.Rank ? right.Rank - left.Rank : left.Order.CompareTo(right.Order);
 	}
 }
 
@@ -124,9 +123,9 @@ public sealed class Review
 			sizes.Add(new KeyValuePair<int, Reviewed>(size, reviewed));
 			characters += size;
 		}
-		sizes.Sort(delegate(KeyValuePair<int, Reviewed> one, KeyValuePair<int, Reviewed> other)
+		sizes.Sort(delegate(KeyValuePair<int, Reviewed> first, KeyValuePair<int, Reviewed> second)
 		{
-			return other.Key.CompareTo(one.Key);
+			return second.Key.CompareTo(first.Key);
 		});
 		HashSet<Reviewed> left = new HashSet<Reviewed>();
 		for (int index = 0; characters > MostCharacters; index++)

@@ -9,7 +9,6 @@ using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Revision
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.State;
@@ -34,7 +33,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 /// </summary>
 public sealed class Revision
 {
-	private const int KeptPaths = 100;
+	private const int RecordedPaths = 100;
 
 	private readonly Options _options;
 	private readonly Opened _opened;
@@ -163,7 +162,7 @@ public sealed class Revision
 			return;
 		Event change = NewEvent("accepted", _options.Reason);
 		change.Count = acceptance.Count;
-		change.Paths = acceptance.Paths(KeptPaths);
+		change.Paths = acceptance.Paths(RecordedPaths);
 		Header header = _opened.Header.FollowedBy(change, _opened.Seal, _opened.Header.Watches);
 		if (acceptance.TakesExplained)
 			header.Since = _ticks;

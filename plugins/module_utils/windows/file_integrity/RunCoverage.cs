@@ -7,7 +7,6 @@ using System.Collections.Generic;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RunCoverage
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
@@ -20,7 +19,7 @@ public sealed class RunCoverage
 	private const string Unmatched =
 		"nothing on the host matches it; correct the watch's paths, or leave the watch out for this host";
 
-	private const string Taken =
+	private const string BaselineCreated =
 		"A baseline was taken: the host as it is now is what later scans compare it with.";
 
 	// A sentence names so many watches.
@@ -138,13 +137,13 @@ public sealed class RunCoverage
 	}
 
 	/// <summary>Add the scope of the seal. problem: null where it is the one that the controller knows.</summary>
-	public void AddSeal(string problem, bool isTaken)
+	public void AddSeal(string problem, bool isCreated)
 	{
 		ScopeCoverage scope = new ScopeCoverage(Evidence.SealScope);
 		scope.Examined = 1;
 		if (problem != null)
 			scope.Fail(problem);
-		scope.Note = isTaken ? Taken : null;
+		scope.Note = isCreated ? BaselineCreated : null;
 		_others.Add(scope.Entry());
 	}
 

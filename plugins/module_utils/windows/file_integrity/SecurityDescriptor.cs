@@ -210,7 +210,6 @@ public static class OrdinaryAccounts
 
 	private const string Account = "the account ";
 
-	/// <summary>Say whether a name is that of a single account.</summary>
 	public static bool IsAccount(string name)
 	{
 		return name.StartsWith(Account, StringComparison.Ordinal);

@@ -8,7 +8,6 @@ using System.Globalization;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Signatures
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
@@ -435,8 +434,8 @@ public sealed class SignatureJudge : IJudge
 		group = _likes.Directory(entry);
 		if (group != null && group.Signed >= DirectoryAtLeast && group.Signed >= DirectoryAtLeast * group.Unsigned)
 		{
-			string place = path + " is in a directory whose " + Count(group) + " other programs are signed, and ";
-			return Judgement.Raise(Alert, "low", place + problem, Masquerading);
+			string neighbours = path + " is in a directory whose " + Count(group) + " other programs are signed, and ";
+			return Judgement.Raise(Alert, "low", neighbours + problem, Masquerading);
 		}
 		return null;
 	}

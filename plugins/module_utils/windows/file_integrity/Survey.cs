@@ -8,7 +8,6 @@ using System.IO;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Survey
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Classifier;
@@ -130,11 +129,11 @@ public sealed class Survey : IDisposable
 			&& (entry.Path.Length == _state.Length || entry.Path[_state.Length] == '\\');
 	}
 
-	private byte[] Owned(byte[] one, byte[] other)
+	private byte[] Owned(byte[] left, byte[] right)
 	{
-		RecordedEntry first = Lines.Parse(one);
-		RecordedEntry second = Lines.Parse(other);
-		return _owners.Owner(first.Entry) == second.Watch ? other : one;
+		RecordedEntry first = Lines.Parse(left);
+		RecordedEntry second = Lines.Parse(right);
+		return _owners.Owner(first.Entry) == second.Watch ? right : left;
 	}
 }
 }

@@ -8,7 +8,6 @@ using System.Text.RegularExpressions;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Updates
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileLinks;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;

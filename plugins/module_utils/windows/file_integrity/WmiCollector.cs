@@ -10,7 +10,6 @@ using System.Threading;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.WmiCollector
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Wmi;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
@@ -124,11 +123,11 @@ public sealed class WmiCollector : ICollector
 	}
 
 	// \\HOST\root\x:CLASS.KEY="y" or, in the binding's own namespace, CLASS.KEY="y".
-	private static string Resolve(string reference, string place)
+	private static string Resolve(string reference, string namespacePath)
 	{
 		int quote = reference.IndexOf('"');
 		int colon = reference.LastIndexOf(':', quote < 0 ? Math.Max(0, reference.Length - 1) : quote);
-		string before = colon < 0 ? place : reference.Substring(0, colon);
+		string before = colon < 0 ? namespacePath : reference.Substring(0, colon);
 		int host = before.StartsWith(@"\\", StringComparison.Ordinal) ? before.IndexOf('\\', 2) : -1;
 		return @"WMI\" + before.Substring(host + 1) + "\\" + reference.Substring(colon + 1);
 	}
@@ -139,13 +138,13 @@ public sealed class WmiCollector : ICollector
 		return instance.Properties.TryGetValue(name, out value) ? value as string ?? "" : "";
 	}
 
-	private static string PathOf(string place, WmiInstance instance)
+	private static string PathOf(string namespacePath, WmiInstance instance)
 	{
-		string path = @"WMI\" + place + "\\" + (instance.RelativePath ?? instance.Class);
+		string path = @"WMI\" + namespacePath + "\\" + (instance.RelativePath ?? instance.Class);
 		return path.Length <= LongestText ? path : path.Substring(0, LongestText) + " " + Digest(Json.Write(path));
 	}
 
-	private static Entry EntryOf(string place, WmiInstance instance)
+	private static Entry EntryOf(string namespacePath, WmiInstance instance)
 	{
 		Dictionary<string, object> attributes = new Dictionary<string, object>();
 		Dictionary<string, object> whole = new Dictionary<string, object>();
@@ -168,12 +167,12 @@ public sealed class WmiCollector : ICollector
 			}
 		}
 		string content = Json.Write(whole);
-		attributes["namespace"] = place;
+		attributes["namespace"] = namespacePath;
 		attributes["class"] = Shown(instance.Class ?? "");
 		attributes["sha256"] = Digest(content);
 		attributes["size"] = (long)content.Length;
 		attributes["data"] = data;
-		return new Entry(EntryKinds.Wmi, PathOf(place, instance), attributes);
+		return new Entry(EntryKinds.Wmi, PathOf(namespacePath, instance), attributes);
 	}
 
 	private static bool IsSid(byte[] bytes)

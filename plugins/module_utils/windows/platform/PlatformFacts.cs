@@ -9,7 +9,6 @@ using System.Globalization;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.platform.PlatformFacts
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Machine;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.PowerShellHost;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Privileges;

@@ -59,9 +59,9 @@ public static class Calls
             bool looks = (string)asked["module"] == "win_file_integrity_info";
             result = Outcome.Of(
                 call,
-                delegate(ModuleCall given)
+                delegate(ModuleCall invocation)
                 {
-                    return looks ? Look.Compared(Options.Parse(given.Params), host) : Apply.Of(given, host);
+                    return looks ? Look.Compared(Options.Parse(invocation.Params), host) : Apply.Of(invocation, host);
                 },
                 out unexpected);
         }

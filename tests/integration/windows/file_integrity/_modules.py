@@ -77,12 +77,12 @@ class World:
 
     def params(self, **options: t.Any) -> Result:
         """Return a module's options."""
-        given: Result = {
+        defaults: Result = {
             "state_dir": f"C:\\{self.name}\\state",
             "watches": self.watches,
             "_expected_digests": self.expected,
         }
-        return {name: value for name, value in {**given, **options}.items() if value is not None}
+        return {name: value for name, value in {**defaults, **options}.items() if value is not None}
 
     def apply(self, *, check_mode: bool = False, **options: t.Any) -> Result:
         return self.call((APPLY, self.params(**options), check_mode))[0]

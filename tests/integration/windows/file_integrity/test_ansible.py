@@ -34,11 +34,11 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[host.Windows
 
 @pytest.fixture
 def world(tmp_path: pathlib.Path) -> t.Iterator[World]:
-    made = World(tmp_path)
-    made.write("same.txt", "same\n")
-    made.set_value("same", "same")
-    yield made
-    made.remove()
+    world = World(tmp_path)
+    world.write("same.txt", "same\n")
+    world.set_value("same", "same")
+    yield world
+    world.remove()
 
 
 class Play:

@@ -14,7 +14,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.file_integrity imp
 
 from tests.integration.windows.file_integrity import _modules as modules
 from tests.integration.windows.file_integrity._modules import APPLY, LOOK
-from tests.integration.windows.test_registry import PLACES, Registry, do, value_path
+from tests.integration.windows.test_registry import PERSISTENCE, Registry, do, value_path
 from tests.support.windows import toolchain
 
 pytestmark = pytest.mark.requires(*toolchain.WINE)
@@ -42,7 +42,7 @@ def test_an_untouched_host_is_silent_and_every_place_of_an_attacker_is_an_alert(
         assert silent["changes"] == silent["detections"] == []
         assert silent["baseline"]["entries"] > 500
         registry = Registry(prefix)
-        registry.run(*(do("Write", *place[:4]) for place in PLACES))
+        registry.run(*(do("Write", *entry[:4]) for entry in PERSISTENCE))
         for name in _FILES:
             file = disk / name
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -53,10 +53,10 @@ def test_an_untouched_host_is_silent_and_every_place_of_an_attacker_is_an_alert(
     alerts: dict[str, set[str]] = {}
     for detection in looked["detections"]:
         alerts.setdefault(detection["subject"].lower(), set()).add(detection["alert"])
-    wanted = {value_path(key, name): alert for key, name, _type, _data, alert in PLACES}
+    wanted = {value_path(key, name): alert for key, name, _type, _data, alert in PERSISTENCE}
     wanted |= {"C:\\" + name.replace("/", "\\"): alert for name, alert in _FILES.items()}
-    seen = {path: alerts.get(_shown(path), set()) for path in wanted}
-    assert {path: alert for path, alert in wanted.items() if alert not in seen[path]} == {}
+    reported = {path: alerts.get(_shown(path), set()) for path in wanted}
+    assert {path: alert for path, alert in wanted.items() if alert not in reported[path]} == {}
 
 
 _PROFILES = "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion\\ProfileList"

@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import functools
-import json
 import pathlib
 import typing as t
 
 import pytest
 
 from tests.integration.windows.file_integrity._modules import APPLY, LOOK, Result, World, alerts, changes
-from tests.support.windows import compiler, toolchain, utilities
+from tests.support.windows import compiler, toolchain
 from tests.unit.windows import driver as drivers
 from tests.unit.windows import test_wmi as recorded
 from tests.unit.windows.driver import call
@@ -27,12 +26,12 @@ _CONSUMER = f'{_SUBSCRIPTION}CommandLineEventConsumer.Name="Updater"'
 
 
 @functools.cache
-def program() -> compiler.Program:
-    names = ("Apply", "Changes", "Classifier", "Definitions", "Look", "RegistryCollector", "RegistryJudge", "Review")
-    sources = utilities.sources("contracts.Json", *(f"file_integrity.{name}" for name in names))
-    ours = [_HERE / "AnsibleBasic.cs", _HERE / "WmiCalls.cs"]
-    theirs = [_UNIT / name for name in ("Driver.cs", "RegistryScript.cs", "RecordedFacts.cs", "WmiScript.cs")]
-    return compiler.compile_program([*sources, *ours, *theirs], compiler.Target.WINDOWS)
+def driver() -> drivers.Driver:
+    files = ("Apply", "Changes", "Classifier", "Definitions", "Look", "RegistryCollector", "RegistryJudge", "Review")
+    sources = [_HERE / "AnsibleBasic.cs", _HERE / "WmiCalls.cs"]
+    sources += [_UNIT / name for name in ("RegistryScript.cs", "RecordedFacts.cs", "WmiScript.cs")]
+    names = (f"file_integrity.{name}" for name in files)
+    return drivers.Driver(*names, sources=sources, target=compiler.Target.WINDOWS)
 
 
 @pytest.fixture
@@ -45,11 +44,7 @@ def world(tmp_path: pathlib.Path) -> t.Iterator[World]:
 
 def run(*calls: tuple[str, Result, recorded.Wmi]) -> list[Result]:
     """Return the results of modules that run one after the other in one process."""
-    cases = (call("WmiCalls.Call", *arguments) for arguments in calls)
-    lines = "".join(f"{json.dumps(case)}\n" for case in cases)
-    outcomes = [drivers.Outcome(**json.loads(line)) for line in program().run(input=lines).stdout.splitlines()]
-    assert [outcome.message for outcome in outcomes if outcome.error] == []
-    return [outcome.result for outcome in outcomes]
+    return driver().results(*(call("WmiCalls.Call", *arguments) for arguments in calls))
 
 
 def test_a_subscription_is_reported_accepted_and_then_silent(world: World) -> None:
@@ -57,7 +52,7 @@ def test_a_subscription_is_reported_accepted_and_then_silent(world: World) -> No
     params = world.params()
     accept = world.params(accept=["all"], reason="CHG-1", accepted_by="alice")
     by_path = world.params(accept=[_CONSUMER], reason="CHG-2", accepted_by="alice")
-    first, silent, found, accepted, quiet, changed, accepted_path, calm, stopped = run(
+    first, silent, attacked, accepted, quiet, changed, accepted_path, calm, stopped = run(
         (APPLY, params, clean),
         (LOOK, params, clean),
         (LOOK, params, evil),
@@ -71,9 +66,9 @@ def test_a_subscription_is_reported_accepted_and_then_silent(world: World) -> No
     assert first["baseline"]["entries"] == 3
     assert first["coverage"][0]["status"] == "checked"
     assert silent["changes"] == silent["detections"] == []
-    assert {kind for kind, _path in changes(found)} == {"created"}
-    assert len(found["detections"]) == 3
-    assert alerts(found) == {"persistence_wmi"}
+    assert {kind for kind, _path in changes(attacked)} == {"created"}
+    assert len(attacked["detections"]) == 3
+    assert alerts(attacked) == {"persistence_wmi"}
     assert accepted["accepted_count"] == 3
     assert quiet["changes"] == []
     assert changes(changed) == {("modified", _CONSUMER): ["content", "size"]}
@@ -103,9 +98,9 @@ def test_a_subscription_from_before_the_baseline_is_reported_until_it_is_accepte
 def test_of_two_watches_the_one_with_the_more_specific_namespace_has_a_subscription(world: World) -> None:
     world.watches = [{"name": "other", "wmi": ["ROOT\\Subscription"]}, *world.watches]
     params = world.params()
-    first, found = run((APPLY, params, recorded.host()), (LOOK, params, recorded.attack()))
+    first, attacked = run((APPLY, params, recorded.host()), (LOOK, params, recorded.attack()))
     assert first["baseline"]["entries"] == 3
-    assert {change["watch"] for change in found["changes"]} == {"other"}
+    assert {change["watch"] for change in attacked["changes"]} == {"other"}
 
 
 def test_the_module_itself_asks_this_machine(world: World) -> None:

@@ -30,7 +30,7 @@ def replace_winrm() -> None:
         if not hasattr(self, "bulwark_commands"):
             self.bulwark_commands = _Shell(self.endpoint, self.auth_method)
         shell: _Shell = self.bulwark_commands
-        return shell.reply(ET.fromstring(message))  # noqa: S314 - pywinrm wrote it
+        return shell.reply(ET.fromstring(message))  # noqa: S314 - pywinrm wrote it in this process
 
     Transport.send_message = send_message
 
@@ -48,10 +48,11 @@ def replace_psrp() -> None:
     def close_pool(self: t.Any) -> None:
         self.state = RunspacePoolState.CLOSED
 
-    def invoke(self: t.Any, input: t.Any = None, *_others: t.Any, **_more: t.Any) -> list[str]:  # noqa: A002 - pypsrp's
+    def invoke(self: t.Any, *arguments: t.Any, **options: t.Any) -> list[str]:
+        text = arguments[0] if arguments else options.get("input")
         transport = self.runspace_pool.connection.transport
         script = self.commands[-1].cmd
-        lines = [input] if isinstance(input, str) else input or []
+        lines = [text] if isinstance(text, str) else text or []
         _record(transport.endpoint, transport.auth, script, "\n".join(lines).encode())
         self.output = [_RESULT]
         return [_RESULT]

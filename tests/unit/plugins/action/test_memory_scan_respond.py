@@ -41,12 +41,12 @@ class Host:
 @pytest.fixture(name="respond")
 def _respond(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., dict[str, t.Any]]:
     def respond(host: Host, **given: t.Any) -> dict[str, t.Any]:
-        made = memory_scan_respond.ActionModule.__new__(memory_scan_respond.ActionModule)
-        made._task = types.SimpleNamespace(args=given, action="bulwark.servers.memory_scan_respond")
-        made._connection = types.SimpleNamespace(become=None)
+        plugin = memory_scan_respond.ActionModule.__new__(memory_scan_respond.ActionModule)
+        plugin._task = types.SimpleNamespace(args=given, action="bulwark.servers.memory_scan_respond")
+        plugin._connection = types.SimpleNamespace(become=None)
         monkeypatch.setattr(ActionBase, "run", lambda *_arguments, **_named: {})
-        monkeypatch.setattr(made, "_execute_module", host.execute, raising=False)
-        return t.cast("dict[str, t.Any]", made.run(None, {}))
+        monkeypatch.setattr(plugin, "_execute_module", host.execute, raising=False)
+        return t.cast("dict[str, t.Any]", plugin.run(None, {}))
 
     return respond
 

@@ -8,7 +8,6 @@ using Ansible.Basic;
 
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.Conformance
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
 using ansible_collections.bulwark.conformance.plugins.module_utils.FileChecks;
 using ansible_collections.bulwark.conformance.plugins.module_utils.HostChecks;

@@ -14,7 +14,6 @@ using System.Text.RegularExpressions;
 
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.Evidence
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 

@@ -13,7 +13,6 @@ using Microsoft.Win32.SafeHandles;
 
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.FileChecks
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
 using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileLinks;
@@ -79,7 +78,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
             };
         }
 
-        private static string Made(Workspace workspace, string name)
+        private static string CreateFile(Workspace workspace, string name)
         {
             string path = workspace.Files + "\\" + name;
             if (!File.Exists(path))
@@ -113,7 +112,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
 
         private static void Find(Workspace workspace, Evidence evidence)
         {
-            Made(workspace, "find.txt");
+            CreateFile(workspace, "find.txt");
             using (IOpenFile directory = Workspace.Open(workspace.Files, FileUse.Attributes))
             {
                 IOpenFile file;
@@ -136,7 +135,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
 
         private static void Handle(Workspace workspace, Evidence evidence)
         {
-            using (IOpenFile file = Workspace.Open(Made(workspace, "handle.txt"), FileUse.Content))
+            using (IOpenFile file = Workspace.Open(CreateFile(workspace, "handle.txt"), FileUse.Content))
             {
                 // FILE_TYPE_DISK
                 evidence.Same("type", GetFileType(file.Handle), 1);
@@ -145,7 +144,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
 
         private static void Query(Workspace workspace, Evidence evidence)
         {
-            string path = Made(workspace, "query.txt");
+            string path = CreateFile(workspace, "query.txt");
             string other = path + ".link";
             Workspace.CreateHardLink(other, path);
             FileInfo information = new FileInfo(path);
@@ -180,7 +179,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
         // Whoever holds an oplock and never gives it up must not hold a scan.
         private static void OpenOplock(Workspace workspace, Evidence evidence)
         {
-            string path = Made(workspace, "oplock.txt");
+            string path = CreateFile(workspace, "oplock.txt");
             int content = 0;
             int attributes = 0;
             bool isAsked = false;
@@ -253,7 +252,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
 
         private static void FinalPath(Workspace workspace, Evidence evidence)
         {
-            string path = Made(workspace, "Final Path.txt");
+            string path = CreateFile(workspace, "Final Path.txt");
             using (IOpenFile file = Workspace.Open(path.ToUpperInvariant(), FileUse.Attributes))
             {
                 string final;
@@ -295,7 +294,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
 
         private static void Reparse(Workspace workspace, Evidence evidence)
         {
-            string target = Made(workspace, "reparse.txt");
+            string target = CreateFile(workspace, "reparse.txt");
             string link = workspace.Files + @"\reparse link";
             Workspace.CreateSymbolicLink(link, target);
             using (IOpenFile opened = Workspace.Open(link, FileUse.Attributes))
@@ -319,7 +318,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
 
         private static void Read(Workspace workspace, Evidence evidence)
         {
-            using (IOpenFile file = Workspace.Open(Made(workspace, "read.txt"), FileUse.Content))
+            using (IOpenFile file = Workspace.Open(CreateFile(workspace, "read.txt"), FileUse.Content))
             {
                 byte[] buffer = new byte[64];
                 int count;
@@ -340,7 +339,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
                 evidence.Same("name, error " + error, FileErrors.IsAbsent(error), !exists);
                 error = new NativeFiles().Open(directory, @"missing\name", FileUse.Content, out file);
                 evidence.Same("directory, error " + error, FileErrors.IsAbsent(error), true);
-                string path = Made(workspace, "deleted.txt");
+                string path = CreateFile(workspace, "deleted.txt");
                 using (Workspace.Open(path, FileUse.Content))
                 {
                     File.Delete(path);
@@ -353,7 +352,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
 
         private static void Links(Workspace workspace, Evidence evidence)
         {
-            string path = Made(workspace, "links.txt");
+            string path = CreateFile(workspace, "links.txt");
             Workspace.CreateHardLink(path + ".other", path);
             List<string> names = new List<string>();
             int error = new NativeFileLinks().List(path, names);
@@ -365,7 +364,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
 
         private static void Security(Workspace workspace, Evidence evidence)
         {
-            string path = Made(workspace, "security.txt");
+            string path = CreateFile(workspace, "security.txt");
             using (IOpenFile file = Workspace.Open(path, FileUse.Attributes))
             {
                 byte[] descriptor;
@@ -376,7 +375,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Strea
 
         private static string WithStream(Workspace workspace, string name)
         {
-            string path = Made(workspace, name);
+            string path = CreateFile(workspace, name);
             using (Stream stream = new NativeStateFiles().CreateNew(path + ":hidden"))
                 stream.Write(Encoding.ASCII.GetBytes("hidden"), 0, 6);
             if (File.Exists(path + ":hidden") && Directory.GetFiles(workspace.Files, name + ":*").Length > 0)

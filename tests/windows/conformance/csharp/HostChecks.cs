@@ -11,7 +11,6 @@ using Microsoft.Win32;
 
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.HostChecks
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
 using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.BackgroundMode;

@@ -14,7 +14,6 @@ using Microsoft.Win32;
 
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.RegistryChecks
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
 using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Privileges;
@@ -62,7 +61,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             };
         }
 
-        private static RegistryKey Made(Workspace workspace, string name)
+        private static RegistryKey CreateKey(Workspace workspace, string name)
         {
             return Workspace.CreateKey(workspace.Key + "\\" + name, RegistryView.Registry64);
         }
@@ -140,7 +139,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private static void OpenLink(Workspace workspace, Evidence evidence)
         {
-            using (RegistryKey target = Made(workspace, "target"))
+            using (RegistryKey target = CreateKey(workspace, "target"))
                 target.SetValue("name", "target");
             string link = workspace.Key + @"\link";
             string native = @"\Registry\Machine\" + workspace.Key + @"\target";
@@ -203,7 +202,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 throw new NotPossibleException("the account lacks SeBackupPrivilege");
             string path = workspace.Key + @"\denied";
             RegistrySecurity allowed;
-            Made(workspace, "denied").Dispose();
+            CreateKey(workspace, "denied").Dispose();
             using (RegistryKey machine = RegistryKey.OpenBaseKey(RegistryHive.LocalMachine, RegistryView.Registry64))
             using (RegistryKey key = machine.OpenSubKey(
                 path, RegistryKeyPermissionCheck.ReadWriteSubTree, RegistryRights.FullControl))
@@ -251,7 +250,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
             string path = workspace.Key + @"\query";
             Workspace.CreateKeyWithClass(path, "a class");
             long written;
-            using (RegistryKey key = Made(workspace, "query"))
+            using (RegistryKey key = CreateKey(workspace, "query"))
             {
                 key.CreateSubKey("a").Dispose();
                 key.CreateSubKey("b").Dispose();
@@ -271,7 +270,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private static void Subkey(Workspace workspace, Evidence evidence)
         {
-            using (RegistryKey key = Made(workspace, "subkeys"))
+            using (RegistryKey key = CreateKey(workspace, "subkeys"))
             {
                 foreach (string name in new[] { "a", "ends in a blank ", "\u00fc\u0457", new string('x', 255) })
                     key.CreateSubKey(name).Dispose();
@@ -285,7 +284,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private static void Value(Workspace workspace, Evidence evidence)
         {
             Dictionary<string, string> expected = new Dictionary<string, string>();
-            using (RegistryKey key = Made(workspace, "values"))
+            using (RegistryKey key = CreateKey(workspace, "values"))
             {
                 Set(key, expected, "", "default", RegistryValueKind.String, 1, Unicode("default\0"));
                 Set(key, expected, "text", "t\u00ebxt", RegistryValueKind.String, 1, Unicode("t\u00ebxt\0"));
@@ -332,7 +331,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         private static void ValueWithNul(Workspace workspace, Evidence evidence)
         {
             const string Name = "hid\0den";
-            using (RegistryKey key = Made(workspace, "nul"))
+            using (RegistryKey key = CreateKey(workspace, "nul"))
             {
                 Workspace.SetCountedValue(key, Name, "data");
                 using (IRegistryKey opened = Open(workspace.Key + @"\nul", true))
@@ -349,7 +348,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
         {
             byte[] data = new byte[LargeSize];
             new Random(1).NextBytes(data);
-            using (RegistryKey key = Made(workspace, "find"))
+            using (RegistryKey key = CreateKey(workspace, "find"))
                 key.SetValue("large", data, RegistryValueKind.Binary);
             using (IRegistryKey opened = Open(workspace.Key + @"\find", true))
             {
@@ -363,7 +362,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private static void Security(Workspace workspace, Evidence evidence)
         {
-            using (RegistryKey key = Made(workspace, "security"))
+            using (RegistryKey key = CreateKey(workspace, "security"))
             using (IRegistryKey opened = Open(workspace.Key + @"\security", true))
             {
                 byte[] descriptor;
@@ -374,7 +373,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private static void SecurityRead(Workspace workspace, Evidence evidence)
         {
-            using (RegistryKey key = Made(workspace, "security"))
+            using (RegistryKey key = CreateKey(workspace, "security"))
             {
                 // Too small on purpose: the edge has to ask again with a larger one.
                 byte[] buffer = new byte[20];
@@ -386,7 +385,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 
         private static void IsAbsent(Workspace workspace, Evidence evidence)
         {
-            using (RegistryKey parent = Made(workspace, "absent"))
+            using (RegistryKey parent = CreateKey(workspace, "absent"))
             using (IRegistryKey opened = Open(workspace.Key + @"\absent", true))
             using (RegistryKey second = parent.OpenSubKey("missing"))
             {
@@ -396,7 +395,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
                 status = opened.Open(@"missing\name", true, out key);
                 evidence.Same("parent, 0x" + status.ToString("X8"), RegistryStatus.IsAbsent(status), true);
             }
-            Made(workspace, "deleted").Dispose();
+            CreateKey(workspace, "deleted").Dispose();
             using (IRegistryKey opened = Open(workspace.Key + @"\deleted", true))
             using (RegistryKey machine = RegistryKey.OpenBaseKey(RegistryHive.LocalMachine, RegistryView.Registry64))
             {

@@ -9,7 +9,6 @@ using System.Security.Cryptography;
 
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.SignatureChecks
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
 using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;

@@ -8,7 +8,6 @@ using System.Text.RegularExpressions;
 
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.WmiChecks
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
 using ansible_collections.bulwark.conformance.plugins.module_utils.HostChecks;
 using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;

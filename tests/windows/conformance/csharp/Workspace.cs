@@ -13,7 +13,6 @@ using Microsoft.Win32;
 
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.Workspace
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.StateFiles;
 
@@ -241,9 +240,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
         private static void CreateKey(string path, string name, int options)
         {
             IntPtr key;
-            uint made;
+            uint created;
             Check(RegCreateKeyExW(
-                LocalMachine, path, 0, name, options, AllAccess | View64, IntPtr.Zero, out key, out made), path);
+                LocalMachine, path, 0, name, options, AllAccess | View64, IntPtr.Zero, out key, out created), path);
             RegCloseKey(key);
         }
 

@@ -64,11 +64,11 @@ def test_each_module_is_asked_once_after_the_facts() -> None:
 def test_without_facts_no_module_is_asked(raised: Exception, is_unreachable: bool) -> None:
     modules = Modules(facts=raised)
     host = modules.host()
-    answers = host.ask(requests("files"))
-    assert answers["files"]["failed"] is True
-    assert bool(answers["files"].get("unreachable")) is is_unreachable
+    outcomes = host.ask(requests("files"))
+    assert outcomes["files"]["failed"] is True
+    assert bool(outcomes["files"].get("unreachable")) is is_unreachable
     assert (host.reached, modules.asked) == (False, [])
-    assert host.problem == answers["files"]
+    assert host.problem == outcomes["files"]
 
 
 def test_constrained_language_is_the_whole_problem() -> None:
@@ -80,24 +80,24 @@ def test_constrained_language_is_the_whole_problem() -> None:
 
 def test_a_module_that_fails_ends_no_other() -> None:
     modules = Modules(files=AnsibleError("broken"), memory={"changed": False})
-    answers = modules.host().ask(requests("files", "memory"))
-    assert answers == {"files": {"failed": True, "msg": "broken"}, "memory": {"changed": False}}
+    outcomes = modules.host().ask(requests("files", "memory"))
+    assert outcomes == {"files": {"failed": True, "msg": "broken"}, "memory": {"changed": False}}
 
 
 def test_after_a_lost_connection_nothing_more_is_asked() -> None:
     modules = Modules(files=AnsibleConnectionFailure("gone"), memory={"changed": False})
     host = modules.host()
-    answers = host.ask(requests("files", "memory"))
-    assert [answer["unreachable"] for answer in answers.values()] == [True, True]
+    outcomes = host.ask(requests("files", "memory"))
+    assert [outcome["unreachable"] for outcome in outcomes.values()] == [True, True]
     assert [name for name, _arguments in modules.asked] == ["files"]
     assert host.reached
 
 
 def test_the_time_limit_is_that_of_all_modules_together() -> None:
     modules = Modules(files={}, memory={}, late={})
-    answers = modules.host(seconds=25).ask(requests("files", "memory", "late", time_budget=3600))
+    outcomes = modules.host(seconds=25).ask(requests("files", "memory", "late", time_budget=3600))
     assert [(name, arguments["time_budget"]) for name, arguments in modules.asked] == [("files", 15), ("memory", 5)]
-    assert answers["late"] == {"failed": True, "msg": "the scan reached its time limit of 25 s before this began"}
+    assert outcomes["late"] == {"failed": True, "msg": "the scan reached its time limit of 25 s before this began"}
 
 
 def test_a_module_without_a_budget_gets_the_rest_of_the_time_and_a_shorter_one_stays() -> None:

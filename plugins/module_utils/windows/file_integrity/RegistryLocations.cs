@@ -5,13 +5,12 @@
 using System;
 using System.Text.RegularExpressions;
 
-namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPlaces
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryLocations
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 
 /// <summary>What Windows does with the values of some keys, and so what a change of them means.</summary>
-public sealed class RegistryPlace
+public sealed class RegistryLocation
 {
 	/// <summary>An id of the catalogue.</summary>
 	public readonly string Alert;
@@ -42,7 +41,7 @@ public sealed class RegistryPlace
 	private readonly string[] _beginnings;
 	private readonly string[] _values;
 
-	internal RegistryPlace(
+	internal RegistryLocation(
 		string alert, string severity, string techniques, string key, string values, bool isProgram, string effect)
 	{
 		Alert = alert;
@@ -98,8 +97,8 @@ public sealed class RegistryPlace
 	}
 }
 
-/// <summary>The places of the registry that start something, load something or defend the host.</summary>
-public static class RegistryPlaces
+/// <summary>The keys and values that start something, load something or defend the host.</summary>
+public static class RegistryLocations
 {
 	public const string RunKey = "persistence_run_key";
 	public const string Service = "persistence_windows_service";
@@ -133,7 +132,7 @@ public static class RegistryPlaces
 	private static readonly Regex User = new Regex(
 		@"^HKU\\[^\\]+?(?<classes>_Classes)?(?=\\|\z)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
 
-	private static readonly RegistryPlace[] All =
+	private static readonly RegistryLocation[] All =
 	{
 		Program(RunKey, "medium", "T1547.001",
 			Windows + @"(?:Run(?:Once|OnceEx|Services|ServicesOnce)?(?:\\.*)?|Policies\\Explorer\\Run)", null,
@@ -275,22 +274,22 @@ public static class RegistryPlaces
 	private static string _lastKey;
 
 	[ThreadStatic]
-	private static RegistryPlace[] _lastPlaces;
+	private static RegistryLocation[] _lastLocations;
 
 	/// <summary>Return what is known of a key (value null) or a value; null for everything else.</summary>
-	public static RegistryPlace Find(string key, string value)
+	public static RegistryLocation Find(string key, string value)
 	{
 		// The values of a key come one after the other.
 		if (!string.Equals(key, _lastKey, StringComparison.Ordinal))
 		{
 			string normal = Normal(key);
-			_lastPlaces = Array.FindAll(All, delegate(RegistryPlace place) { return place.HasKey(normal); });
+			_lastLocations = Array.FindAll(All, delegate(RegistryLocation location) { return location.HasKey(normal); });
 			_lastKey = key;
 		}
-		foreach (RegistryPlace place in _lastPlaces)
+		foreach (RegistryLocation location in _lastLocations)
 		{
-			if (place.HasValue(value))
-				return place;
+			if (location.HasValue(value))
+				return location;
 		}
 		return null;
 	}
@@ -299,7 +298,7 @@ public static class RegistryPlaces
 	public static bool Knows(string key)
 	{
 		Find(key, null);
-		return _lastPlaces.Length > 0;
+		return _lastLocations.Length > 0;
 	}
 
 	/// <summary>Return a key without view and control set, and with USER for the hive of an account.</summary>
@@ -319,16 +318,16 @@ public static class RegistryPlaces
 		return match.Groups["classes"].Success ? "USER_CLASSES" : "USER";
 	}
 
-	private static RegistryPlace Program(
+	private static RegistryLocation Program(
 		string alert, string severity, string techniques, string key, string values, string effect)
 	{
-		return new RegistryPlace(alert, severity, techniques, key, values, true, effect);
+		return new RegistryLocation(alert, severity, techniques, key, values, true, effect);
 	}
 
-	private static RegistryPlace Data(
+	private static RegistryLocation Data(
 		string alert, string severity, string techniques, string key, string values, string effect)
 	{
-		return new RegistryPlace(alert, severity, techniques, key, values, false, effect);
+		return new RegistryLocation(alert, severity, techniques, key, values, false, effect);
 	}
 }
 }
