@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
+import re
+
 import pytest
+from ansible_collections.bulwark.servers.plugins.module_utils.simulation import apply
 from ansible_collections.bulwark.servers.plugins.modules.attack_simulation import HOOKS
 from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue
 from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content
@@ -59,3 +64,10 @@ def test_what_is_visited_has_a_hook_of_a_capability_that_simulates() -> None:
     visited = {name for found in content.load().values() for name in found.steps.get("visits", [])}
     assert visited == set(HOOKS)
     assert {hook.capability for hook in HOOKS.values()} <= set(capabilities.chosen("simulate"))
+
+
+def test_no_scenario_names_an_address_that_another_simulation_is_known_by() -> None:
+    texts = [json.dumps(found.steps) for found in content.load().values()]
+    addresses = {address for text in texts for address in re.findall(r"\d+\.\d+\.\d+\.\d+", text)}
+    assert addresses
+    assert {address for address in addresses if ipaddress.ip_address(address) in apply.NETWORK} == set()

@@ -31,10 +31,10 @@ _MOST_DESCRIPTORS = 256
 # Seconds until processes that were killed must have ended.
 _SECONDS_TO_END = 5.0
 _POLL = 0.01
-# Seconds that a process has to say where it is before it is ended.
-_SECONDS_TO_SAY = 0.5
+# Seconds that a process has to say where it is before it is ended; a busy host lets it wait before each piece.
+_SECONDS_TO_SAY = 2.0
 # Seconds without a further piece of that, after which it was all.
-_SECONDS_OF_SILENCE = 0.2
+_SECONDS_OF_SILENCE = 0.5
 # Seconds after which the wait is looked at again, whatever happens.
 _LONGEST_WAIT = 1.0
 

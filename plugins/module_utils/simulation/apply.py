@@ -35,8 +35,9 @@ from ansible_collections.bulwark.servers.plugins.module_utils.simulation.program
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.scenario import MARK, Scenario, scenario
 
 CAPABILITY = "simulation"
-# RFC 5737: for documentation, so that no packet ever goes there for another reason.
-_NETWORK = ipaddress.ip_network("203.0.113.0/24")
+# RFC 5737: for documentation, so that no packet ever goes there for another reason. Each simulation is known by an
+# address of it, and scenarios name none.
+NETWORK = ipaddress.ip_network("203.0.113.0/24")
 # A kind of entry of the journal, beside those that ``workspace.remove`` takes.
 _PACKET = "packet"
 # The kernel stamps audit records with the time of its last tick, at 100 Hz on some.
@@ -113,7 +114,7 @@ def _names(base: str, position: int) -> Names:
     return Names(
         workspace=os.path.join(base, "%s-%s" % (MARK, token)),
         account="bulwark-%s" % token,
-        address=str(_NETWORK[1 + position % (_NETWORK.num_addresses - 2)]),
+        address=str(NETWORK[1 + position % (NETWORK.num_addresses - 2)]),
         person=PEOPLE + position,
     )
 

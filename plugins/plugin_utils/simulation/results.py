@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import textwrap
 import typing as t
 
@@ -127,7 +128,9 @@ def _missing(simulation: Simulation, expected: t.Sequence[Finding]) -> t.Iterato
 def _belongs(finding: Finding, entry: t.Mapping[str, t.Any]) -> bool:
     if finding.last < float(entry["from"]) or finding.first > float(entry["to"]):
         return False
-    return any(mark in finding.text for mark in entry["marks"]) or not finding.pids.isdisjoint(entry["pids"])
+    # A mark is whole: of two addresses, one may begin with the other.
+    marked = any(re.search(rf"{re.escape(mark)}(?!\w)", finding.text) for mark in entry["marks"])
+    return marked or not finding.pids.isdisjoint(entry["pids"])
 
 
 def _finding(event: t.Mapping[str, t.Any]) -> Finding:

@@ -282,7 +282,7 @@ def test_an_interrupted_run_leaves_the_terminal_as_it_was(
 ) -> None:
     command = project.command(controller(version), seconds=60)
     shown = on_terminal(command, project, interrupt_after="Compare: 2/6")
-    assert shown.status == 99
+    assert shown.status == 99, {line for frame in shown.frames for line in frame if "Compare: " in line}
     assert not [line for line in shown.lines if "File integrity [" in line or line.startswith(("Scan", "^C"))]
     assert any("User interrupted execution" in line for line in shown.lines)
     assert re.match(r"Stopped after \d+:\d\d with 0 of 6 hosts done, before the end of the playbook\.", shown.lines[-1])

@@ -69,6 +69,11 @@ def test_what_else_happens_on_the_host_is_not_taken_for_it(other: dict[str, t.An
     assert (row.status, row.good) == ("missing", False)
 
 
+@pytest.mark.parametrize(("text", "status"), [("ssh 203.0.113.1", "seen"), ("ssh 203.0.113.12", "missing")])
+def test_the_address_of_another_simulation_may_begin_with_its_own(text: str, status: str) -> None:
+    assert outcome(finding(evidences=[{"process": {"cmd_line": text}}]), marks=["203.0.113.1"]).status == status
+
+
 def test_what_the_host_refuses_to_execute_is_seen_or_skipped() -> None:
     why = "/tmp/x was refused"
     assert outcome(finding(), refused=why).status == "seen"
