@@ -34,7 +34,7 @@ _POLL = 0.01
 # Seconds that a process has to say where it is before it is ended; a busy host lets it wait before each piece.
 _SECONDS_TO_SAY = 2.0
 # Seconds without a further piece of that, after which it was all.
-_SECONDS_OF_SILENCE = 0.5
+_SECONDS_OF_SILENCE = 0.7
 # Seconds after which the wait is looked at again, whatever happens.
 _LONGEST_WAIT = 1.0
 

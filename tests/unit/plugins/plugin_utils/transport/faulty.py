@@ -56,7 +56,7 @@ def leaves(params: Params, check_mode: bool) -> dict[str, t.Any]:
 def hangs_and_says_where_in_pieces(params: Params, check_mode: bool) -> dict[str, t.Any]:
     def say(_number: int, _frame: t.Any) -> None:
         os.write(2, b"Stack (most recent call first):\n")
-        time.sleep(0.1)
+        time.sleep(0.25)
         os.write(2, b'  File "plugins/module_utils/faulty.py", line 1 in say\n')
 
     faulthandler.unregister(signal.SIGQUIT)
