@@ -12,10 +12,11 @@ import sys
 import pytest
 
 from tests.support import paths
-from tests.support.windows import toolchain
+from tests.support.windows import compiler, toolchain
 
 pytestmark = [pytest.mark.requires(*toolchain.WINE), pytest.mark.long]
 
+_ROOT_STORE = pathlib.Path(toolchain.__file__).with_name("RootStore.cs")
 _WORKERS = 4
 _SECONDS = 300
 _USE = """
@@ -37,3 +38,26 @@ def test_workers_start_the_services_of_a_prefix_at_once(tmp_path: pathlib.Path) 
         services = pathlib.Path("/tmp") / (prefix / "wineserver").read_text(encoding="ascii").strip()
         assert services.is_dir()
     assert not services.exists()
+
+
+def test_programs_of_other_tests_do_not_change_the_root_certificates_of_the_registry() -> None:
+    listed = []
+    for _ in range(2):
+        listed.append(_root_certificates())
+        compiler.compile_program([_ROOT_STORE], compiler.Target.WINDOWS).run()
+    assert listed[0] == listed[1]
+    assert len(listed[0]) > 1
+
+
+def _root_certificates() -> list[str]:
+    toolchain.keep_running()
+    ended = subprocess.run(
+        toolchain.wine_command("reg", "query", "HKLM\\SOFTWARE\\Microsoft\\SystemCertificates\\Root\\Certificates"),
+        env=toolchain.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=True,
+    )
+    return ended.stdout.splitlines()

@@ -44,7 +44,8 @@ _STOP_SECONDS = 60
 _POLL_SECONDS = 0.05
 
 # Part of the prefix's name in the cache; a change makes a new prefix.
-_PREFIX_RECIPE = "1"
+_PREFIX_RECIPE = "2"
+_ROOT_STORE = pathlib.Path(__file__).with_name("RootStore.cs")
 # They hold 750 of the 770 MB of a prefix, and Wine only reads them.
 _LINKED = ("windows/system32", "windows/winsxs", "windows/globalization", "windows/resources")
 # No dialog asks for a debugger, a browser or another .NET, and no menu entry is made for this machine's desktop.
@@ -97,10 +98,17 @@ def shared_prefix() -> pathlib.Path:
 
 
 def _make_prefix(directory: pathlib.Path) -> None:
+    # It imports this module, as it runs programs in prefixes.
+    from tests.support.windows import compiler
+
     variables = environment(directory)
     # Processes that stay would hold a pipe open, so that none is given to them.
     silent: dict[str, t.Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     subprocess.run(_wine("wineboot", "-i"), env=variables, check=True, timeout=_PREFIX_SECONDS, **silent)
+    # Wine copies this machine's root certificates into the registry when a program first opens their store: while one
+    # test looks at the registry, another's program would change it.
+    program = compiler.compile_program([_ROOT_STORE], compiler.Target.WINDOWS)
+    subprocess.run(program.command(), env=variables, check=True, timeout=_PREFIX_SECONDS, **silent)
     # The registry is written when the last process of the prefix has ended.
     subprocess.run([_program("wineserver"), "-w"], env=variables, check=True, timeout=_PREFIX_SECONDS, **silent)
 
