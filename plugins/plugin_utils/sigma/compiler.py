@@ -36,7 +36,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems imp
     UnusableError,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.reachable import never_set
-from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import Source, sources_of
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import LINUX, Source, sources_of
 
 with contextlib.suppress(ImportError):  # detections.load says what is missing
     from sigma.exceptions import SigmaError
@@ -64,13 +64,15 @@ def compile_rules(
     known: Known,
     lists: Lists,
     first: t.Sequence[dict[str, t.Any]] = (),
+    platform: str = LINUX,
 ) -> Compilation:
     """Compile documents. known: what rules may name. lists: what ``expand`` puts in, by name.
 
-    first: compiled rules that are not from documents, to which those from documents are added.
+    first: compiled rules that are not from documents, to which those from documents are added. platform: one of
+    ``sources.PLATFORMS``; rules for another are foreign.
     """
     parsed, problems = parse_all(documents)
-    compiler = _Compiler(known, lists, parsed)
+    compiler = _Compiler(known, lists, parsed, platform)
     compiler.rules += first
     compiler.compile()
     payload = {"version": FORMAT_VERSION, "rules": compiler.rules, "correlations": compiler.correlations}
@@ -78,8 +80,9 @@ def compile_rules(
 
 
 class _Compiler:
-    def __init__(self, known: Known, lists: Lists, parsed: Parsed) -> None:
+    def __init__(self, known: Known, lists: Lists, parsed: Parsed, platform: str) -> None:
         self._known = known
+        self._platform = platform
         self._lists = lists
         self._parsed = parsed
         # Where a rule or a correlation is in the compiled form, by the identity of pySigma's object; a correlation is
@@ -117,7 +120,8 @@ class _Compiler:
         logsource = rule.logsource
         places: list[int] = []
         missing: list[str] = []
-        for source in sources_of(logsource.category, logsource.product, logsource.service, fields):
+        asked = (logsource.category, logsource.product, logsource.service)
+        for source in sources_of(*asked, fields, self._platform):
             node = self._condition(rule, source, document)
             if source.name == "auditd":
                 _check_syscall_numbers(node)
@@ -141,7 +145,7 @@ class _Compiler:
         self._places[id(rule)] = places
 
     def _condition(self, rule: t.Any, source: Source, document: Document) -> Node:
-        names = _AUDITD_FIELDS if source.name == "auditd" else {}
+        names = _AUDITD_FIELDS if source.name == "auditd" else source.fields
         translator = Translator(self._lists, source.word_fields, names, document.own)
         parsed = [translator.node(copy.copy(condition).parse()) for condition in rule.detection.parsed_condition]
         node = either(parsed)
