@@ -15,8 +15,8 @@ public static class EventsScript
 {
     public static object Views(List<object> sources, Dictionary<string, object> volumes, List<object> records)
     {
-        Dictionary<string, string> drives = new Dictionary<string, string>();
-        foreach (KeyValuePair<string, object> volume in volumes)
+        Dictionary<string, string> drives = volumes == null ? null : new Dictionary<string, string>();
+        foreach (KeyValuePair<string, object> volume in volumes ?? new Dictionary<string, object>())
             drives[volume.Key] = (string)volume.Value;
         Views views = new Views(sources.ConvertAll(delegate(object source) { return (string)source; }), drives);
         List<object> found = new List<object>();
@@ -26,7 +26,8 @@ public static class EventsScript
         return found;
     }
 
-    /// <summary>Return the joined texts that each record finishes, then those of the rest and the count of incomplete ones.
+    /// <summary>
+    /// Return the joined texts that each record finishes, then those of the rest and the count of incomplete ones.
     /// </summary>
     public static object Join(int most, List<object> records)
     {

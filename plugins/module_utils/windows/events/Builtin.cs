@@ -35,14 +35,13 @@ public sealed class Builtin
 		new[] { @"\REGISTRY\USER", "HKU" },
 	};
 
-	private readonly Dictionary<string, string> _volumes =
-		new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+	private readonly Dictionary<string, string> _volumes;
 
-	/// <param name="volumes">Drives by device, as in "\Device\HarddiskVolume3" and "C:".</param>
+	/// <param name="volumes">As for Views.</param>
 	public Builtin(IDictionary<string, string> volumes)
 	{
-		foreach (KeyValuePair<string, string> volume in volumes ?? new Dictionary<string, string>())
-			_volumes[volume.Key] = volume.Value;
+		if (volumes != null)
+			_volumes = new Dictionary<string, string>(volumes, StringComparer.OrdinalIgnoreCase);
 	}
 
 	/// <summary>Return the view for a category, with the record's own fields beside those of the category; null where
@@ -101,7 +100,8 @@ public sealed class Builtin
 		string name = Text(view, "ObjectValueName");
 		SetProcess(view);
 		Put(view, "EventType", deletes ? "DeleteValue" : "SetValue");
-		Put(view, "TargetObject", Key(Text(view, "ObjectName")) + @"\" + (name == "" || name == "-" ? "(Default)" : name));
+		name = name == "" || name == "-" ? "(Default)" : name;
+		Put(view, "TargetObject", Key(Text(view, "ObjectName")) + @"\" + name);
 		if (!deletes)
 			Put(view, "Details", Details(Text(view, "NewValueType"), Text(view, "NewValue")));
 		return true;
@@ -111,7 +111,8 @@ public sealed class Builtin
 	{
 		long mask;
 		int wanted = category == "file_access" ? ReadData : category == "file_delete" ? Delete : WriteOrAppendData;
-		if (Text(view, "ObjectType") != "File" || !TryNumber(Text(view, "AccessMask"), out mask) || (mask & wanted) == 0)
+		if (Text(view, "ObjectType") != "File" || !TryNumber(Text(view, "AccessMask"), out mask) ||
+			(mask & wanted) == 0)
 			return false;
 		SetProcess(view);
 		Put(view, category == "file_access" ? "FileName" : "TargetFilename", FilePath(Text(view, "ObjectName")));
@@ -164,8 +165,10 @@ public sealed class Builtin
 		if (!path.StartsWith(@"\device\", StringComparison.OrdinalIgnoreCase))
 			return path;
 		int end = path.IndexOf('\\', 8);
-		string drive;
-		return end > 0 && _volumes.TryGetValue(path.Substring(0, end), out drive) ? drive + path.Substring(end) : path;
+		string drive = "C:";
+		return end > 0 && (_volumes == null || _volumes.TryGetValue(path.Substring(0, end), out drive))
+			? drive + path.Substring(end)
+			: path;
 	}
 
 	private static string Key(string name)

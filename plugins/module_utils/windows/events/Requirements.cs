@@ -308,6 +308,13 @@ public sealed class Requirements
 			names = null;
 		if (names != null)
 			occasion.Fields = new HashSet<string>((OfSystem + names).Split(' '));
+		// Keys and other objects have this event, too.
+		if (id == 4663)
+			occasion.Needs[0] = occasion.Needs[0].FindAll(delegate(Need need)
+			{
+				return need.Label.EndsWith("File System", StringComparison.Ordinal) ||
+					need.Label.EndsWith("Removable Storage", StringComparison.Ordinal);
+			});
 		yield return occasion;
 		if (id != 4688)
 			yield break;
@@ -375,7 +382,8 @@ public sealed class Requirements
 		bool any = false;
 		foreach (string field in FieldsOf(node))
 		{
-			bool has = occasion.Fields.Contains(field) || field.StartsWith(Views.DataPrefix, StringComparison.Ordinal);
+			bool has = occasion.Fields.Contains(field) ||
+				field.StartsWith(Views.DataPrefix, StringComparison.Ordinal);
 			all &= has;
 			any |= has;
 		}

@@ -38,8 +38,10 @@ public sealed class ScriptBlocks
 	/// </summary>
 	public long Incomplete { get; private set; }
 
-	/// <summary>Take a record of 4104; return what is finished: this record, or the first one of its block with the
-	/// whole text, and others that there is no more room for.</summary>
+	/// <summary>
+	/// Take a record of 4104; return what is finished: this record, or the first one of its block with the whole text,
+	/// and others that there is no more room for.
+	/// </summary>
 	public List<EventRecord> Add(EventRecord record)
 	{
 		List<EventRecord> finished = new List<EventRecord>();
@@ -140,7 +142,9 @@ public sealed class ScriptBlocks
 	private static int Number(EventRecord record, string name)
 	{
 		int number;
-		return int.TryParse(Text(record, name), NumberStyles.None, CultureInfo.InvariantCulture, out number) ? number : 0;
+		return int.TryParse(Text(record, name), NumberStyles.None, CultureInfo.InvariantCulture, out number)
+			? number
+			: 0;
 	}
 
 	private sealed class Block

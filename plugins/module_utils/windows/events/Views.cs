@@ -61,8 +61,8 @@ public sealed class Views
 	public readonly ScriptBlocks Blocks = new ScriptBlocks();
 
 	/// <param name="sources">Those that there are rules for; views of others are not made.</param>
-	/// <param name="volumes">Drives by device, as in "\Device\HarddiskVolume3" and "C:"; none for logs of other
-	/// machines.</param>
+	/// <param name="volumes">Drives by device, as in "\Device\HarddiskVolume3" and "C:"; paths on other devices stay as
+	/// they are. Null for logs of other machines: all devices are taken for C:, where nearly all programs are.</param>
 	public Views(IEnumerable<string> sources, IDictionary<string, string> volumes = null)
 	{
 		foreach (string source in sources)
@@ -76,7 +76,8 @@ public sealed class Views
 	/// </summary>
 	public IEnumerable<EventView> Of(EventRecord record)
 	{
-		if (record.EventId == ScriptBlocks.EventId && (Is(record, Sources.PowerShell) || Is(record, Sources.PowerShellCore)))
+		if (record.EventId == ScriptBlocks.EventId &&
+			(Is(record, Sources.PowerShell) || Is(record, Sources.PowerShellCore)))
 		{
 			foreach (EventRecord block in Blocks.Add(record))
 			{
