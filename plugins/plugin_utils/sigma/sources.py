@@ -107,7 +107,8 @@ def _on_windows(category: str | None, product: str | None, service: str | None) 
     channels = windows_sources.channels_of(service) if service is not None else ()
     if category in windows_sources.CATEGORIES and channels is not None:
         # Records of a category are in several channels; a service chooses among them.
-        return [Source(category, _equals("Channel", [name.lower() for name in channels]) if channels else None)]
+        extra = _equals("Channel", [name.lower() for name in channels]) if channels else None
+        return [Source(category, extra, fields=windows_sources.HASHES)]
     if category is None and channels:
         # What a rule for one channel calls Channel is data of the event: the log that was cleared.
         names = {"Channel": f"{windows_sources.DATA}.Channel"} if len(channels) == 1 else {}

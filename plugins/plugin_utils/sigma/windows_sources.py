@@ -13,6 +13,8 @@ from __future__ import annotations
 DATA = "EventData"
 # The view of all records, for rules with nothing but the product.
 EVERY_EVENT = "event"
+# How rules also call the parts of Sysmon's field Hashes.
+HASHES = {"md5": "MD5", "sha1": "SHA1", "sha256": "SHA256", "imphash": "IMPHASH", "Imphash": "IMPHASH"}
 CATEGORIES = (
     "clipboard_capture",
     "create_remote_thread",

@@ -32,7 +32,14 @@ CHANNELS = {
 SOURCES = sorted({*windows_sources.CATEGORIES, *(channel for name, channel in CHANNELS.items() if "-in-" not in name)})
 CASES = yaml.safe_load(pathlib.Path(__file__).with_name("event_views.yml").read_text(encoding="utf-8"))
 
-View = tuple[str, int, bool, dict[str, t.Any]]
+# What the views of the Security log are made of.
+BUILTIN = {
+    4657: ("ObjectName", "ObjectValueName", "NewValue", "ProcessId", "ProcessName", "SubjectUserSid"),
+    4663: ("ObjectName", "ProcessId", "ProcessName"),
+    4688: ("NewProcessId", "NewProcessName", "ProcessId", "ParentProcessName", "CommandLine", "TargetUserSid"),
+    4689: ("ProcessId", "ProcessName", "SubjectUserName", "SubjectDomainName"),
+    5156: ("ProcessID", "Application", "Direction", "Protocol", "SourceAddress", "DestAddress"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +89,21 @@ def test_a_record_has_the_views_that_rules_expect(driver: Driver) -> None:
             has = {name: fields.get(name) for name in expected.get("has", {})}
             assert has == expected.get("has", {}), (case["name"], source)
             assert not set(expected.get("lacks", ())) & fields.keys(), (case["name"], source)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "\\", "\\device\\", "\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet", "0x", "0x" + "f" * 40, "-", ["a", "b"], []],
+)
+def test_odd_values_have_views_too(driver: Driver, value: str | list[str]) -> None:
+    cases = []
+    for id, names in BUILTIN.items():  # noqa: A001 - as in events
+        fields = [[name, value] for name in names]
+        if id == 4663:
+            fields += [["ObjectType", "File"], ["AccessMask", "0xffff"]]
+        cases.append(viewed(SOURCES, record("security", id, fields)))
+    found = results(driver, cases)
+    assert [len(views) > 1 for views in found] == [True] * len(cases)
 
 
 def test_a_view_that_no_rule_is_for_is_not_made(driver: Driver) -> None:
@@ -214,6 +236,7 @@ NEEDS: list[tuple[list[str], str, list[t.Any], str | None]] = [
     ([SYSMON], "file_event", TARGET, None),
     ([], "file_event", TARGET, "Sysmon or audit subcategory File System or audit subcategory Removable Storage"),
     ([], "image_load", IMAGE, "Sysmon"),
+    ([], "pipe_created", IMAGE, "Sysmon"),
     ([], "file_rename", TARGET, "a field or an event that no event log has"),
     ([], "registry_set", ["text", "TargetObject", "contains", ["x"]], "Sysmon or audit subcategory Registry"),
     ([SYSMON], "registry_event", event(14), None),
@@ -259,6 +282,8 @@ def test_rules_are_counted_once_by_what_they_need(driver: Driver) -> None:
         {"id": "3", "source": "System", "condition": IMAGE},
         {"id": "3", "source": "Application", "condition": IMAGE},
         {"id": "4", "source": "System", "condition": IMAGE},
+        {"id": "5", "source": "Application", "condition": IMAGE},
+        {"id": "5", "source": "System", "condition": IMAGE},
     ]
     (found,) = results(driver, [call("EventsScript.MissingOf", ["Application"], rules)])
     assert found == {"Sysmon": ["1", "2"], "channel System": ["4"]}

@@ -103,6 +103,12 @@ def test_a_rule_of_a_channel_calls_the_data_of_an_event_channel() -> None:
     ) == (1,)
 
 
+@pytest.mark.parametrize("name", ["md5", "imphash", "Imphash", "SHA256"])
+def test_the_parts_of_hashes_have_one_spelling_in_views(name: str) -> None:
+    given = rule({"s": {name: "aa"}, "condition": "s"}, logsource={**WINDOWS, "category": "image_load"})
+    assert RuleSet(compiled(given).payload).match("image_load", {name.upper(): "AA"}) == (0,)
+
+
 def test_no_name_of_a_channel_is_one_of_another_view() -> None:
     channels = {channel for names in windows_sources.SERVICES.values() for channel in names}
     assert not channels & {*windows_sources.CATEGORIES, *sources.OWN_SOURCES, windows_sources.EVERY_EVENT}
