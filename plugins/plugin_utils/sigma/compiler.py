@@ -49,7 +49,8 @@ _AUDITD_FIELDS = {"SYSCALL": "syscall", "UID": "uid", "AUID": "auid", "EUID": "e
 class Compilation:
     """What became of some documents.
 
-    payload: the compiled form. problems: what is not used, and why. foreign: how many rules are for other systems.
+    payload: the compiled form. problems: what is not used, and why. foreign: how many of the user's rules are for other
+    systems.
     loaded: how many rules and correlations are in the payload, each counted once.
     """
 
@@ -88,6 +89,8 @@ class _Compiler:
         # Where a rule or a correlation is in the compiled form, by the identity of pySigma's object; a correlation is
         # counted from the end of the rules.
         self._places: dict[int, list[int]] = {}
+        # The rules for other systems, by the same identity.
+        self._foreign: set[int] = set()
         self.rules: list[dict[str, t.Any]] = []
         self.correlations: list[dict[str, t.Any]] = []
         self.problems: list[Problem] = []
@@ -105,7 +108,8 @@ class _Compiler:
         try:
             compile_one(rule, document)
         except ForeignError:
-            self.foreign += 1
+            self._foreign.add(id(rule))
+            self.foreign += 0 if document.own else 1
         except UnusableError as error:
             self.problems.append(document.problem(str(error), error.part))
         except SigmaError as error:
@@ -161,6 +165,8 @@ class _Compiler:
         return node
 
     def _correlation(self, rule: t.Any, document: Document) -> None:
+        if any(id(reference.rule) in self._foreign for reference in rule.referenced_rules):
+            raise ForeignError("the rules that it refers to are for other systems", "correlation.rules")
         component = id(rule) in self._parsed.components
         said = facts(rule, document, self._known, component)
         compiled = correlation(rule, self._places)

@@ -88,6 +88,22 @@ def test_each_platform_gets_its_own_rules() -> None:
         assert (compilation.foreign, compilation.loaded, compilation.problems) == (1, 1, ())
 
 
+def test_a_correlation_goes_where_its_rules_go() -> None:
+    steps = [
+        rule(DETECTION, name=platform, logsource={"product": platform, "category": "process_creation"})
+        for platform in sources.PLATFORMS
+    ]
+    fields = {"type": "event_count", "timespan": "1m", "condition": {"gte": 2}}
+    chains = [
+        {"title": names[0], "level": "low", "correlation": {**fields, "rules": names}}
+        for names in (["linux"], ["windows"])
+    ]
+    for platform in sources.PLATFORMS:
+        compilation = compiled(*steps, *chains, platform=platform)
+        assert [entry["title"] for entry in compilation.payload["correlations"]] == [platform]
+        assert (compilation.foreign, compilation.loaded, compilation.problems) == (2, 2, ())
+
+
 def test_a_rule_of_a_channel_calls_the_data_of_an_event_channel() -> None:
     cleared = rule({"s": {"EventID": 104, "Channel": "Security"}, "condition": "s"}, logsource={"service": "system"})
     engine = RuleSet(compiled(cleared).payload)
