@@ -50,6 +50,11 @@ public static class EventsScript
         return Needs(recorded).Missing(rules);
     }
 
+    public static object EventIds(List<object> rules)
+    {
+        return Requirements.EventIds(rules);
+    }
+
     public static object Certain(List<object> condition, List<object> known)
     {
         return Requirements.Certain(condition, known.ConvertAll(delegate(object name) { return (string)name; }));

@@ -289,6 +289,27 @@ def test_rules_are_counted_once_by_what_they_need(driver: Driver) -> None:
     assert found == {"Sysmon": ["1", "2"], "channel System": ["4"]}
 
 
+def test_only_events_that_a_rule_can_match_are_read(driver: Driver) -> None:
+    def read(*rules: tuple[str, list[t.Any]]) -> Case:
+        given = [
+            {"id": str(number), "source": source, "condition": node} for number, (source, node) in enumerate(rules)
+        ]
+        return call("EventsScript.EventIds", given)
+
+    cases = [
+        read(("process_creation", IMAGE), ("Security", ["and", [event(4624, 4625), ["not", event(4625)]]])),
+        read(("System", ["and", [event(104), IMAGE]]), ("System", ["or", [event(105), IMAGE]])),
+        read(("System", IMAGE), ("SYSTEM", event(104))),
+        read(("event", IMAGE), ("file_rename", IMAGE)),
+    ]
+    assert results(driver, cases) == [
+        {SYSMON: [1], "Security": [4624, 4688]},
+        {"System": None},
+        {"System": None},
+        {"event": None},
+    ]
+
+
 @pytest.mark.parametrize(
     ("node", "view", "matches", "is_certain"),
     [

@@ -220,6 +220,46 @@ public sealed class Requirements
 	}
 
 	/// <summary>
+	/// Return the events that can match one of the rules, by channel; null for all events of a channel. For rules that
+	/// need all records, Sources.EveryEvent is among the channels.
+	/// </summary>
+	public static SortedDictionary<string, SortedSet<int>> EventIds(IEnumerable<object> rules)
+	{
+		SortedDictionary<string, SortedSet<int>> events =
+			new SortedDictionary<string, SortedSet<int>>(StringComparer.OrdinalIgnoreCase);
+		foreach (object element in rules)
+		{
+			Dictionary<string, object> rule = (Dictionary<string, object>)element;
+			List<object> condition = (List<object>)rule["condition"];
+			HashSet<int> asked = new HashSet<int> { NoId };
+			AddEventIds(condition, asked);
+			foreach (Records records in Sources.Read((string)rule["source"]))
+			{
+				bool isChannel = records.Ids.Length == 0;
+				foreach (int id in isChannel ? asked : (IEnumerable<int>)records.Ids)
+				{
+					if (!isChannel || IsPossible(condition, true, new Occasion { EventId = id }))
+						AddEvent(events, records.Channel, id);
+				}
+			}
+			if ((string)rule["source"] == Sources.EveryEvent)
+				AddEvent(events, Sources.EveryEvent, NoId);
+		}
+		return events;
+	}
+
+	private static void AddEvent(SortedDictionary<string, SortedSet<int>> events, string channel, int id)
+	{
+		SortedSet<int> ids;
+		if (!events.TryGetValue(channel, out ids))
+			events[channel] = ids = new SortedSet<int>();
+		if (id == NoId)
+			events[channel] = null;
+		else if (ids != null)
+			ids.Add(id);
+	}
+
+	/// <summary>
 	/// Return the condition with each test of a field that a view lacks turned against the rule, so that only what is
 	/// known decides: for views with IsMapped.
 	/// </summary>
