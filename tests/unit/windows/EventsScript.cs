@@ -50,6 +50,11 @@ public static class EventsScript
         return Needs(recorded).Missing(rules);
     }
 
+    public static object Recorded(Dictionary<string, object> recording)
+    {
+        return Requirements.Recorded(recording);
+    }
+
     public static object EventIds(List<object> rules)
     {
         return Requirements.EventIds(rules);

@@ -249,6 +249,9 @@ NEEDS: list[tuple[list[str], str, list[t.Any], str | None]] = [
     ([POWERSHELL], "ps_module", IMAGE, "PowerShell module logging"),
     ([POWERSHELL], POWERSHELL, event(4103), "PowerShell module logging"),
     ([POWERSHELL], POWERSHELL, event(53504), None),
+    ([POWERSHELL, "PowerShellCore/Operational"], "ps_script", IMAGE,
+     "PowerShell script block logging or PowerShell 7 script block logging"),
+    (["PowerShellCore/Operational", "PowerShell 7 module logging"], "ps_module", IMAGE, None),
     ([], "System", event(7045), "channel System"),
     (["System"], "System", event(7045), None),
     # The Security log: by the event.
@@ -272,6 +275,46 @@ def test_a_rule_says_what_the_host_does_not_record(driver: Driver) -> None:
     cases = [call("EventsScript.Missing", recorded, source, node) for recorded, source, node, _needs in NEEDS]
     for need, found in zip(NEEDS, results(driver, cases), strict=True):
         assert found == need[-1], need
+
+
+def recording(**changes: t.Any) -> dict[str, t.Any]:
+    """Return what win_audit_policy_info finds, of the parts that matter."""
+    logon = {"guid": "{0CCE9215-69AE-11D9-BED3-505054503030}", "category": "Logon", "success": True, "failure": False}
+    return {
+        "subcategories": {"Logon": logon},
+        "command_lines": False,
+        "powershell": {"script_blocks": False, "modules": False},
+        "powershell_core": {"script_blocks": False, "modules": False},
+        "channels": {"System": {"enabled": True}, "OpenSSH/Operational": {"enabled": False}},
+        "sysmon": {"service": None, "running": False, "channel": False},
+        **changes,
+    }
+
+
+def test_what_a_host_records_is_what_its_policy_says(driver: Driver) -> None:
+    on = {"script_blocks": True, "modules": True}
+    sysmon = {"service": "Sysmon64", "running": True, "channel": True}
+    stopped = {"channels": {SYSMON: {"enabled": True}}, "sysmon": {**sysmon, "running": False}}
+    cases = [
+        recording(),
+        recording(command_lines=True, powershell=on, powershell_core=on, sysmon=sysmon),
+        recording(**stopped),
+        # What could not be read says nothing against a rule.
+        recording(command_lines=None, sysmon={"service": "Sysmon64", "running": None, "channel": None}),
+        recording(subcategories={}),
+    ]
+    found = [set(names) for names in results(driver, [call("EventsScript.Recorded", case) for case in cases])]
+    usual = {subcategory("9215"), "System"}
+    powershell = {
+        f"PowerShell {seven}{name}" for seven in ("", "7 ") for name in ("script block logging", "module logging")
+    }
+    assert found[:4] == [
+        usual,
+        {*usual, *powershell, "command lines in 4688", SYSMON},
+        {subcategory("9215")},
+        {*usual, "command lines in 4688", SYSMON},
+    ]
+    assert {PROCESSES, subcategory("9215", "failure")} < found[4]
 
 
 def test_rules_are_counted_once_by_what_they_need(driver: Driver) -> None:

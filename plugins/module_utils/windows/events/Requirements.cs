@@ -14,7 +14,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Vi
 
 /// <summary>
 /// Which rules can never be true on a host, by what it records: channels that are enabled, by name; audit
-/// subcategories, as GUID/success and GUID/failure, upper case without braces; and the three constants.
+/// subcategories, as GUID/success and GUID/failure, without braces; and the constants.
 /// </summary>
 public sealed class Requirements
 {
@@ -26,6 +26,10 @@ public sealed class Requirements
 
 	/// <summary>Pipelines are in 4103.</summary>
 	public const string Modules = "PowerShell module logging";
+
+	/// <summary>The same of PowerShell 7.</summary>
+	public const string CoreScriptBlocks = "PowerShell 7 script block logging";
+	public const string CoreModules = "PowerShell 7 module logging";
 
 	private const int NoId = -1;
 	private const string GuidStart = "0CCE";
@@ -43,7 +47,7 @@ public sealed class Requirements
 		"9238 4744-4753 4759-4763:Distribution Group Management",
 		"923A 4782 4793:Other Account Management Events",
 		"9237 4727-4735 4737 4754-4758 4764 4799:Security Group Management",
-		"9235 4720 4722-4726* 4738 4740 4765 4766F 4767 4780 4781 4794* 4798 5376 5377:User Account Management",
+		"9235 4720 4722-4726* 4738 4740 4765 4766F 4767 4780 4781 4794* 4797 4798 5376-5382:User Account Management",
 		"922D 4692-4695*:DPAPI Activity",
 		"9248 6416 6419-6424:Plug and Play Events",
 		"922B 4688 4696:Process Creation",
@@ -162,6 +166,48 @@ public sealed class Requirements
 	public Requirements(IEnumerable<string> recorded)
 	{
 		_recorded = new HashSet<string>(recorded, StringComparer.OrdinalIgnoreCase);
+	}
+
+	/// <summary>
+	/// Return what a host records by the recording of win_audit_policy_info. What that could not find out counts as
+	/// recorded, so that no rule is called blind for it; Sysmon has to run.
+	/// </summary>
+	public static ICollection<string> Recorded(IDictionary<string, object> recording)
+	{
+		HashSet<string> names = new HashSet<string>();
+		foreach (KeyValuePair<string, object> pair in Section(recording, "subcategories"))
+		{
+			Dictionary<string, object> flags = (Dictionary<string, object>)pair.Value;
+			foreach (string outcome in new[] { "success", "failure" })
+				AddUnlessFalse(names, ((string)flags["guid"]).Trim('{', '}') + "/" + outcome, flags[outcome]);
+		}
+		if (names.Count == 0)
+		{
+			foreach (List<Need> needs in BySecurityEvent.Values)
+				needs.ForEach(delegate(Need need) { names.UnionWith(need.Names); });
+		}
+		foreach (KeyValuePair<string, object> pair in Section(recording, "channels"))
+			AddUnlessFalse(names, pair.Key, ((Dictionary<string, object>)pair.Value)["enabled"]);
+		AddUnlessFalse(names, CommandLines, recording["command_lines"]);
+		AddUnlessFalse(names, ScriptBlocks, Section(recording, "powershell")["script_blocks"]);
+		AddUnlessFalse(names, Modules, Section(recording, "powershell")["modules"]);
+		AddUnlessFalse(names, CoreScriptBlocks, Section(recording, "powershell_core")["script_blocks"]);
+		AddUnlessFalse(names, CoreModules, Section(recording, "powershell_core")["modules"]);
+		names.Remove(Sources.Sysmon);
+		if (!false.Equals(Section(recording, "sysmon")["running"]))
+			AddUnlessFalse(names, Sources.Sysmon, Section(recording, "sysmon")["channel"]);
+		return names;
+	}
+
+	private static Dictionary<string, object> Section(IDictionary<string, object> recording, string name)
+	{
+		return (Dictionary<string, object>)recording[name];
+	}
+
+	private static void AddUnlessFalse(HashSet<string> names, string name, object value)
+	{
+		if (!false.Equals(value))
+			names.Add(name);
 	}
 
 	/// <summary>
@@ -372,12 +418,13 @@ public sealed class Requirements
 			occasion.Needs.Add(audit);
 		else
 			occasion.Needing(new Need(Is(channel, Sources.Sysmon) ? "Sysmon" : "channel " + channel, channel));
-		if (Is(channel, Sources.PowerShell) || Is(channel, Sources.PowerShellCore))
+		bool isCore = Is(channel, Sources.PowerShellCore);
+		if (isCore || Is(channel, Sources.PowerShell))
 		{
 			if (id == 4103)
-				occasion.Needing(new Need(Modules));
+				occasion.Needing(new Need(isCore ? CoreModules : Modules));
 			else if (id == 4104)
-				occasion.Needing(new Need(ScriptBlocks));
+				occasion.Needing(new Need(isCore ? CoreScriptBlocks : ScriptBlocks));
 		}
 		return occasion;
 	}
