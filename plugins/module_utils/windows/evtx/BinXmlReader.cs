@@ -19,6 +19,7 @@ public sealed class BinXmlReader
 	private const int DeepestFragment = 16;
 	private const int DefinitionHeader = 24;
 	private const int HasMore = 0x40;
+	private const string TooMuchWork = "the record is more work than any real one";
 
 	private readonly BinXmlData _data;
 	private readonly BinXmlEvent _event;
@@ -83,7 +84,7 @@ public sealed class BinXmlReader
 		while (position < end)
 		{
 			if (!_data.Spend(1))
-				return Fail(position, "the record is more work than any real one");
+				return Fail(position, TooMuchWork);
 			int token = _data.Bytes[position];
 			int count;
 			string text;
@@ -291,19 +292,22 @@ public sealed class BinXmlReader
 		int type = value.Type & ~BinXmlValues.Array;
 		if (type == BinXmlValues.Null || value.Size == 0)
 			return true;
-		if (type == BinXmlValues.FileTime && value.Size == 8 && _event.TakeTime(BitConverter.ToInt64(_data.Bytes, value.Offset)))
+		if (value.Type == BinXmlValues.FileTime && value.Size == 8
+			&& _event.TakeTime(BitConverter.ToInt64(_data.Bytes, value.Offset)))
 			return true;
-		if (!_data.SpendText(value.Size))
-			return Fail(value.Offset, "the record is more work than any real one");
 		if (value.Type != type)
 		{
 			List<string> items = BinXmlValues.Items(_data, type, value.Offset, value.Size);
 			if (items != null)
 				return _event.Append(items) || Fail(value.Offset, "an element has too much text");
 		}
+		if (!_data.Spend(BinXmlValues.Cost(value.Type, value.Size)))
+			return Fail(value.Offset, TooMuchWork);
 		string text = value.Type == type ? BinXmlValues.Text(_data, type, value.Offset, value.Size) : null;
 		if (text == null)
 		{
+			if (!_data.SpendText(value.Size))
+				return Fail(value.Offset, TooMuchWork);
 			Doubt(value.Offset, "a value is not as its type demands");
 			text = BinXmlValues.Hex(_data.Bytes, value.Offset, value.Size);
 		}

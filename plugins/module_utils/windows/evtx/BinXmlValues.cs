@@ -42,6 +42,29 @@ public static class BinXmlValues
 		return type < Sizes.Length ? Sizes[type] : 0;
 	}
 
+	/// <summary>Return the units of work (BinXmlData) of making the text of a value.</summary>
+	public static int Cost(int type, int size)
+	{
+		switch (type)
+		{
+			case String:
+			case EvtXml:
+			case AnsiString:
+			case Binary:
+				return 1 + size / 8;
+			case Sid:
+				return 1 + size / 2;
+			case FileTime:
+			case SystemTime:
+			case 0x0B:
+			case 0x0C:
+			case 0x0F:
+				return 20;
+			default:
+				return 1;
+		}
+	}
+
 	/// <summary>Return a value as text; null when no value of this type is like that.</summary>
 	public static string Text(BinXmlData data, int type, int offset, int size)
 	{
@@ -117,7 +140,7 @@ public static class BinXmlValues
 				length = System.Array.IndexOf(data.Bytes, (byte)0, offset, end - offset) - offset;
 			if (length < 0)
 				length = end - offset;
-			if ((length == 0 && unit == 0) || length > end - offset || !data.Spend(1) || !data.SpendText(length))
+			if ((length == 0 && unit == 0) || length > end - offset || !data.Spend(Cost(type, length)))
 				return null;
 			string item = Text(data, type, offset, length);
 			if (item == null)
