@@ -402,6 +402,14 @@ def chunks(records: t.Iterable[Record], most: int | None = None) -> list[bytes]:
     return [*full, open_chunk.finish()]
 
 
+def fitting(record: Record) -> int:
+    """Return how many times a record fits into a chunk."""
+    chunk = _Chunk()
+    while chunk.add(record, 1):
+        pass
+    return len(chunk.ids)
+
+
 def log_of(parts: t.Sequence[bytes], *, is_dirty: bool = False, count: int | None = None, first: int = 0) -> bytes:
     """Return a log of these chunks. count: how many the header names, first: which of them is the oldest."""
     count = len(parts) if count is None else count

@@ -10,8 +10,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.
 /// <summary>The bytes of a chunk, the texts in it, and how much work they may cause.</summary>
 /// <remarks>
 /// Templates multiply: a record of 40 bytes may name one of 60 KiB, with texts that overlap and values that are named
-/// again and again. So each token, descriptor of a value and 8 characters cost a unit, which is about 50 ns. The chunks of
-/// real logs cost up to 45,000, and one full of events with nothing but empty fields 115,000.
+/// again and again. So each token, descriptor of a value and 8 characters cost a unit, which is about 50 ns. Chunks of
+/// real logs cost up to 45,000, and one full of events with nothing but empty fields would cost 115,000.
 /// </remarks>
 public sealed class BinXmlData
 {
@@ -64,7 +64,7 @@ public sealed class BinXmlData
 		return Spend(characters / CharactersPerUnit);
 	}
 
-	/// <summary>Return a text of names and templates, which many records use; null when it is not in the chunk.</summary>
+	/// <summary>Return a text that many records use, as names do; null when it is not in the chunk.</summary>
 	public string Literal(int offset, int count)
 	{
 		string text;

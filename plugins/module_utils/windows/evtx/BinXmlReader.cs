@@ -260,7 +260,10 @@ public sealed class BinXmlReader
 		Instance instance = new Instance { First = _values.Count, Count = count, IsTemplate = true };
 		for (; count > 0; count--, position += 4)
 		{
-			Value value = new Value { Offset = offset, Size = _data.UInt16(position), Type = _data.Bytes[position + 2] };
+			Value value = new Value();
+			value.Offset = offset;
+			value.Size = _data.UInt16(position);
+			value.Type = _data.Bytes[position + 2];
 			offset += value.Size;
 			if (offset > end)
 				return Fail(position, "the values of a template are longer than the record");

@@ -26,7 +26,13 @@ public static class BinXmlValues
 	public const int EvtXml = 0x23;
 	public const int Array = 0x80;
 
+	private const int Real32 = 0x0B;
+	private const int Real64 = 0x0C;
+	private const int Boolean = 0x0D;
+	private const int Identifier = 0x0F;
 	private const int SystemTime = 0x12;
+
+	private static readonly CultureInfo Invariant = CultureInfo.InvariantCulture;
 
 	// By type, 0 where the size varies.
 	private static readonly byte[] Sizes =
@@ -56,9 +62,9 @@ public static class BinXmlValues
 				return 1 + size / 2;
 			case FileTime:
 			case SystemTime:
-			case 0x0B:
-			case 0x0C:
-			case 0x0F:
+			case Real32:
+			case Real64:
+			case Identifier:
 				return 20;
 			default:
 				return 1;
@@ -87,14 +93,14 @@ public static class BinXmlValues
 				return size == 16 ? SystemTimeText(data, offset) : null;
 			case FileTime:
 				return size == 8 ? FileTimeText(BitConverter.ToInt64(bytes, offset)) : null;
-			case 0x0F:
+			case Identifier:
 				return size == 16 ? GuidText(bytes, offset) : null;
-			case 0x0D:
+			case Boolean:
 				return size == 4 || size == 1 ? (Unsigned(bytes, offset, size) != 0 ? "true" : "false") : null;
-			case 0x0B:
-				return size == 4 ? BitConverter.ToSingle(bytes, offset).ToString("R", CultureInfo.InvariantCulture) : null;
-			case 0x0C:
-				return size == 8 ? BitConverter.ToDouble(bytes, offset).ToString("R", CultureInfo.InvariantCulture) : null;
+			case Real32:
+				return size != 4 ? null : BitConverter.ToSingle(bytes, offset).ToString("R", Invariant);
+			case Real64:
+				return size != 8 ? null : BitConverter.ToDouble(bytes, offset).ToString("R", Invariant);
 		}
 		// Integers, of whatever size: some providers give fewer bytes than their manifest says.
 		if (size != 1 && size != 2 && size != 4 && size != 8)
@@ -107,17 +113,17 @@ public static class BinXmlValues
 			case 0x07:
 			case 0x09:
 				int shift = 64 - 8 * size;
-				return ((long)(number << shift) >> shift).ToString(CultureInfo.InvariantCulture);
+				return ((long)(number << shift) >> shift).ToString(Invariant);
 			case 0x04:
 			case 0x06:
 			case 0x08:
 			case 0x0A:
-				return number.ToString(CultureInfo.InvariantCulture);
+				return number.ToString(Invariant);
 			case 0x10:
 			case 0x14:
 			case 0x15:
 			case 0x20:
-				return "0x" + number.ToString("x", CultureInfo.InvariantCulture);
+				return "0x" + number.ToString("x", Invariant);
 			default:
 				return null;
 		}
@@ -207,13 +213,13 @@ public static class BinXmlValues
 	{
 		if (time < 0 || time > DateTime.MaxValue.ToFileTimeUtc())
 			return null;
-		return DateTime.FromFileTimeUtc(time).ToString("yyyy-MM-ddTHH:mm:ss.fffffffZ", CultureInfo.InvariantCulture);
+		return DateTime.FromFileTimeUtc(time).ToString("yyyy-MM-ddTHH:mm:ss.fffffffZ", Invariant);
 	}
 
 	private static string SystemTimeText(BinXmlData data, int offset)
 	{
 		return string.Format(
-			CultureInfo.InvariantCulture, "{0:D4}-{1:D2}-{2:D2}T{3:D2}:{4:D2}:{5:D2}.{6:D3}Z", data.UInt16(offset),
+			Invariant, "{0:D4}-{1:D2}-{2:D2}T{3:D2}:{4:D2}:{5:D2}.{6:D3}Z", data.UInt16(offset),
 			data.UInt16(offset + 2), data.UInt16(offset + 6), data.UInt16(offset + 8), data.UInt16(offset + 10),
 			data.UInt16(offset + 12), data.UInt16(offset + 14));
 	}

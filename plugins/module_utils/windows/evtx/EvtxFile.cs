@@ -14,8 +14,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.Even
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EvtxChunk;
 
 /// <summary>
-/// Reads event logs in the format of Windows Vista and later (.evtx), without Windows: exports, archived logs and copies
-/// of logs in use. Format: https://github.com/libyal/libevtx/blob/main/documentation and [MS-EVEN6] 2.2.12.
+/// Reads event logs in the format of Windows Vista and later (.evtx), without Windows: exports, archived logs and
+/// copies of logs in use. Format: https://github.com/libyal/libevtx/blob/main/documentation and [MS-EVEN6] 2.2.12.
 /// </summary>
 /// <remarks>
 /// Nothing in a file makes it throw; errors of the stream do. It holds one chunk of 64 KiB, and a chunk that is made to
@@ -52,15 +52,15 @@ public sealed class EvtxFile
 			if (!chunk.Load(Position(index), Fill(chunk.Data.Bytes, Position(index), BinXmlData.Size)))
 			{
 				if (index < expected)
-					Lose(problems, 1, Position(index), "a chunk is empty that the header counts");
+					chunk.LoseChunk(Position(index), "a chunk of the header is empty");
 				continue;
 			}
 			EventRecord record;
 			while ((record = chunk.Next()) != null)
 				yield return record;
 		}
-		if (count < expected)
-			Lose(problems, expected - count, _stream.Length, "the file ends before the last chunk that the header counts");
+		for (long index = count; index < expected; index++)
+			chunk.LoseChunk(_stream.Length, "the file ends before the last chunk of the header");
 	}
 
 	/// <summary>Return how many chunks there are at least.</summary>
@@ -74,12 +74,6 @@ public sealed class EvtxFile
 		else
 			return BitConverter.ToUInt16(bytes, CountOffset);
 		return 0;
-	}
-
-	private static void Lose(EvtxProblems problems, long chunks, long offset, string reason)
-	{
-		problems.Chunks += chunks;
-		problems.Explain(offset, reason);
 	}
 
 	/// <summary>Return where to begin: a log that is full goes on in its oldest chunk.</summary>
