@@ -447,10 +447,11 @@ def _nested(depth: int) -> Value:
         _hostile(*[Element("D", (Substitution(0, 0x81),))] * 900, values=(texts(*[""] * 12000),)),
         _hostile(Element("D", ("x" * 4000, Substitution(0, 0x81))), values=(texts(*["y"] * 9000),)),
         _hostile(Element("D", ("x" * 15000, *["y"] * 2000))),
+        _hostile(*[Element("D" * 15000)] * 900),
         _hostile(*[Substitution(0, BINXML)] * 900, values=(_nested(12),)),
         _hostile(*[Substitution(0, BINXML)] * 900, values=(_nested(3),)),
     ],
-    ids=["elements", "long-text", "value", "binary", "array", "array-in-text", "pieces", "deep", "wide"],
+    ids=["elements", "long-text", "value", "binary", "array", "array-in-text", "pieces", "names", "deep", "wide"],
 )
 def test_a_chunk_that_multiplies_itself_is_given_up(file: bytes) -> None:
     result = call("Measure", file)

@@ -67,11 +67,12 @@ public sealed class BinXmlData
 	/// <summary>Return a text that many records use, as names do; null when it is not in the chunk.</summary>
 	public string Literal(int offset, int count)
 	{
+		// Each use costs: comparing a name of 30,000 characters takes long, too.
+		if (offset + 2 * count > Size || !SpendText(count))
+			return null;
 		string text;
 		if (_literals.TryGetValue(offset, out text) && text.Length == count)
 			return text;
-		if (offset + 2 * count > Size || !SpendText(count))
-			return null;
 		text = Text(offset, count);
 		_literals[offset] = text;
 		return text;
