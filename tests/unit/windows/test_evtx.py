@@ -360,6 +360,19 @@ def test_a_template_of_another_record_gives_no_event() -> None:
     assert reason(result)[1] == "a template is not that of the record"
 
 
+def test_an_event_is_given_as_far_as_its_record_can_be_read() -> None:
+    data = [("First", text("1")), ("Second", writer.uint32(2))]
+    file = bytearray(writer.log([event(1, data=data), event(2)]))
+    second = file.index("Second".encode("utf-16-le"))
+    # The token of the value that follows.
+    position = file.index(b"\x0e\x01\0\x08", second)
+    file[position] = 0x1F
+    result = read(bytes(file))
+    assert [fields(record) for record in result["records"]] == [[("First", "1")], []]
+    assert (result["problems"]["Values"], result["problems"]["Records"]) == (1, 0)
+    assert reason(result) == (position, "there is an unknown token")
+
+
 def test_a_file_that_ends_within_a_chunk_gives_what_is_there() -> None:
     file = writer.log((event(number) for number in range(1, 81)), most=40)
     end = HEADER_SIZE + CHUNK_SIZE + 4096
@@ -455,7 +468,7 @@ def _nested(depth: int) -> Value:
 )
 def test_a_chunk_that_multiplies_itself_is_given_up(file: bytes) -> None:
     result = call("Measure", file)
-    assert result["problems"]["Records"] > 0
+    assert result["problems"]["Records"] + result["problems"]["Values"] > 0
     assert result["fields"] < 100_000
     assert result["characters"] < 1_300_000
 
@@ -465,5 +478,5 @@ def test_elements_within_each_other_have_an_end() -> None:
     for _ in range(40):
         deep = Element("X", (deep,))
     result = read(writer.log([event(1, user_data=deep), event(2)]))
-    assert ids(result) == [2]
+    assert ids(result) == [1, 2]
     assert reason(result)[1] == "elements are nested too deeply"

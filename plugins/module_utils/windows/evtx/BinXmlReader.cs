@@ -42,13 +42,14 @@ public sealed class BinXmlReader
 		public bool IsTemplate;
 	}
 
-	/// <summary>Why the last record could not be read, or its first value with a problem.</summary>
+	/// <summary>Why the last record could not be read to its end, or what was wrong with its first bad value.</summary>
 	public string Reason;
 
 	/// <summary>The offset in the chunk of that.</summary>
 	public int FailedAt;
 
-	/// <summary>How many values of the last record are incomplete.</summary>
+	/// <summary>How many values of the last record are incomplete; the rest of it, where it cannot be read, is one.
+	/// </summary>
 	public int Values;
 
 	public BinXmlReader(BinXmlData data)
@@ -57,7 +58,9 @@ public sealed class BinXmlReader
 		_event = new BinXmlEvent(data);
 	}
 
-	/// <summary>Return the record whose BinXml is in this range of the chunk; null, and Reason, when it cannot be read.
+	/// <summary>
+	/// Return the record whose BinXml is in this range of the chunk, as far as it can be read; null, and Reason, when
+	/// that does not reach its id.
 	/// </summary>
 	public EventRecord Read(int start, int end)
 	{
@@ -66,11 +69,12 @@ public sealed class BinXmlReader
 		_values.Clear();
 		Values = 0;
 		Reason = "";
-		if (!Fragment(start, end, new Instance(), 0))
-			return null;
+		bool isWhole = Fragment(start, end, new Instance(), 0);
 		EventRecord record = _event.Finish();
-		if (record == null)
+		if (record == null && isWhole)
 			Fail(start, "the record has no System/EventRecordID");
+		if (!isWhole)
+			Values++;
 		else if (_event.HasBadNumber)
 			Doubt(start, "a number of System is none");
 		return record;

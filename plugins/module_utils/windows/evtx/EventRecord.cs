@@ -51,7 +51,10 @@ public sealed class EvtxProblems
 	/// </summary>
 	public long Records;
 
-	/// <summary>Values of an unknown or impossible form, given as their bytes in hexadecimal or left empty.</summary>
+	/// <summary>
+	/// Values of an unknown or impossible form, given as their bytes in hexadecimal or left empty, and events whose last
+	/// fields are missing since their records are damaged there.
+	/// </summary>
 	public long Values;
 
 	/// <summary>
