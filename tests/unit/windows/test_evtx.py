@@ -469,8 +469,9 @@ def _nested(depth: int) -> Value:
 def test_a_chunk_that_multiplies_itself_is_given_up(file: bytes) -> None:
     result = call("Measure", file)
     assert result["problems"]["Records"] + result["problems"]["Values"] > 0
-    assert result["fields"] < 100_000
-    assert result["characters"] < 1_300_000
+    # A unit of BinXmlData's 150,000 for a chunk is a field or 8 characters.
+    assert result["fields"] <= 150_000
+    assert result["characters"] <= 1_200_000
 
 
 def test_elements_within_each_other_have_an_end() -> None:
