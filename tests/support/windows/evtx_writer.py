@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import hashlib
 import struct
 import typing as t
@@ -90,7 +91,7 @@ class Element:
 
 @dataclasses.dataclass(frozen=True)
 class Instance:
-    """A template and the values for its substitutions."""
+    """A template and the values for its substitutions. Instances of one template share the object."""
 
     template: Element
     values: tuple[Value, ...] = ()
@@ -196,6 +197,15 @@ _SYSTEM = Element(
 _EVENT = Element("Event", (_SYSTEM, Substitution(16, BINXML)), (("xmlns", _NAMESPACE),))
 
 
+@functools.cache
+def _event_data(data: tuple[tuple[str | None, int], ...]) -> Element:
+    elements = (
+        Element("Data", (Substitution(index, kind),), () if name is None else (("Name", name),))
+        for index, (name, kind) in enumerate(data)
+    )
+    return Element("EventData", tuple(elements))
+
+
 def event(
     record_id: int,
     *,
@@ -218,12 +228,8 @@ def event(
     header_id: int | None = None,
 ) -> Record:
     """Return a record as Windows writes it. data: what EventData has, by name or without one; user_data: instead."""
-    names = [name for name, _ in data]
-    elements = tuple(
-        Element("Data", (Substitution(index, data[index][1].type),), () if name is None else (("Name", name),))
-        for index, name in enumerate(names)
-    )
-    event_data = Instance(Element("EventData", elements), tuple(value for _, value in data))
+    template = _event_data(tuple((name, value.type) for name, value in data))
+    event_data = Instance(template, tuple(value for _, value in data))
     created = time if isinstance(time, int) else ticks(time)
     values = (
         text(provider),
@@ -253,7 +259,8 @@ class _Chunk:
     def __init__(self) -> None:
         self.data = bytearray(FIRST_RECORD)
         self._names: dict[str, int] = {}
-        self._templates: dict[Element, int] = {}
+        # By the object: one template is written once. Its offset, and its GUID.
+        self._templates: dict[int, tuple[int, bytes]] = {}
         self._last_record = 0
         self.ids: list[int] = []
 
@@ -350,9 +357,12 @@ class _Chunk:
         struct.pack_into("<I", self.data, start, len(self.data) - start - 4)
 
     def _instance(self, instance: Instance) -> None:
-        identity = hashlib.md5(repr(instance.template).encode(errors="surrogatepass"), usedforsecurity=False).digest()
         position = len(self.data) + 10
-        offset = self._templates.setdefault(instance.template, position)
+        if id(instance.template) not in self._templates:
+            description = repr(instance.template).encode()
+            identity = hashlib.md5(description, usedforsecurity=False).digest()
+            self._templates[id(instance.template)] = position, identity
+        offset, identity = self._templates[id(instance.template)]
         self.data += b"\x0c\x01" + identity[:4]
         self._pack("<I", offset)
         if offset == position:
