@@ -32,6 +32,12 @@ public static class BinXmlValues
 	private const int Identifier = 0x0F;
 	private const int SystemTime = 0x12;
 
+	private const string HexDigits = "0123456789ABCDEF";
+	private static readonly byte[] GuidOrder = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
+
+	// Versions, levels, tasks and the like, which each event has.
+	private static readonly string[] SmallNumbers = new string[256];
+
 	private static readonly CultureInfo Invariant = CultureInfo.InvariantCulture;
 
 	// By type, 0 where the size varies.
@@ -118,7 +124,9 @@ public static class BinXmlValues
 			case 0x06:
 			case 0x08:
 			case 0x0A:
-				return number.ToString(Invariant);
+				if (number >= (ulong)SmallNumbers.Length)
+					return number.ToString(Invariant);
+				return SmallNumbers[number] ?? (SmallNumbers[number] = number.ToString(Invariant));
 			case 0x10:
 			case 0x14:
 			case 0x15:
@@ -163,8 +171,8 @@ public static class BinXmlValues
 		char[] digits = new char[2 * size];
 		for (int index = 0; index < size; index++)
 		{
-			digits[2 * index] = "0123456789ABCDEF"[bytes[offset + index] >> 4];
-			digits[2 * index + 1] = "0123456789ABCDEF"[bytes[offset + index] & 15];
+			digits[2 * index] = HexDigits[bytes[offset + index] >> 4];
+			digits[2 * index + 1] = HexDigits[bytes[offset + index] & 15];
 		}
 		return new string(digits);
 	}
@@ -204,9 +212,19 @@ public static class BinXmlValues
 
 	private static string GuidText(byte[] bytes, int offset)
 	{
-		byte[] guid = new byte[16];
-		Buffer.BlockCopy(bytes, offset, guid, 0, 16);
-		return new Guid(guid).ToString("B").ToUpperInvariant();
+		char[] text = new char[38];
+		text[0] = '{';
+		text[37] = '}';
+		int at = 1;
+		for (int index = 0; index < 16; index++)
+		{
+			if (index == 4 || index == 6 || index == 8 || index == 10)
+				text[at++] = '-';
+			byte part = bytes[offset + GuidOrder[index]];
+			text[at++] = HexDigits[part >> 4];
+			text[at++] = HexDigits[part & 15];
+		}
+		return new string(text);
 	}
 
 	private static string FileTimeText(long time)
