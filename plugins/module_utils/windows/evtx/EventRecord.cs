@@ -52,8 +52,8 @@ public sealed class EvtxProblems
 	public long Records;
 
 	/// <summary>
-	/// Values of an unknown or impossible form, given as their bytes in hexadecimal or left empty, and events whose last
-	/// fields are missing since their records are damaged there.
+	/// Values of an unknown or impossible form, given as their bytes in hexadecimal or left empty, and events without
+	/// their last fields, since their records are damaged there.
 	/// </summary>
 	public long Values;
 
