@@ -19,6 +19,7 @@ public sealed class BinXmlReader
 	private const int DeepestFragment = 16;
 	private const int DefinitionHeader = 24;
 	private const int HasMore = 0x40;
+	private const string TooMuchWork = "the record is more work than any real one";
 
 	private readonly BinXmlData _data;
 	private readonly BinXmlEvent _event;
@@ -41,13 +42,14 @@ public sealed class BinXmlReader
 		public bool IsTemplate;
 	}
 
-	/// <summary>Why the last record could not be read, or its first value with a problem.</summary>
+	/// <summary>Why the last record could not be read to its end, or what was wrong with its first bad value.</summary>
 	public string Reason;
 
 	/// <summary>The offset in the chunk of that.</summary>
 	public int FailedAt;
 
-	/// <summary>How many values of the last record are incomplete.</summary>
+	/// <summary>How many values of the last record are incomplete; the rest of it, where it cannot be read, is one.
+	/// </summary>
 	public int Values;
 
 	public BinXmlReader(BinXmlData data)
@@ -56,7 +58,9 @@ public sealed class BinXmlReader
 		_event = new BinXmlEvent(data);
 	}
 
-	/// <summary>Return the record whose BinXml is in this range of the chunk; null, and Reason, when it cannot be read.
+	/// <summary>
+	/// Return the record whose BinXml is in this range of the chunk, as far as it can be read; null, and Reason, when
+	/// that does not reach its id.
 	/// </summary>
 	public EventRecord Read(int start, int end)
 	{
@@ -65,11 +69,12 @@ public sealed class BinXmlReader
 		_values.Clear();
 		Values = 0;
 		Reason = "";
-		if (!Fragment(start, end, new Instance(), 0))
-			return null;
+		bool isWhole = Fragment(start, end, new Instance(), 0);
 		EventRecord record = _event.Finish();
-		if (record == null)
+		if (record == null && isWhole)
 			Fail(start, "the record has no System/EventRecordID");
+		if (!isWhole)
+			Values++;
 		else if (_event.HasBadNumber)
 			Doubt(start, "a number of System is none");
 		return record;
@@ -83,7 +88,7 @@ public sealed class BinXmlReader
 		while (position < end)
 		{
 			if (!_data.Spend(1))
-				return Fail(position, "the record is more work than any real one");
+				return Fail(position, TooMuchWork);
 			int token = _data.Bytes[position];
 			int count;
 			string text;
@@ -259,7 +264,10 @@ public sealed class BinXmlReader
 		Instance instance = new Instance { First = _values.Count, Count = count, IsTemplate = true };
 		for (; count > 0; count--, position += 4)
 		{
-			Value value = new Value { Offset = offset, Size = _data.UInt16(position), Type = _data.Bytes[position + 2] };
+			Value value = new Value();
+			value.Offset = offset;
+			value.Size = _data.UInt16(position);
+			value.Type = _data.Bytes[position + 2];
 			offset += value.Size;
 			if (offset > end)
 				return Fail(position, "the values of a template are longer than the record");
@@ -291,19 +299,22 @@ public sealed class BinXmlReader
 		int type = value.Type & ~BinXmlValues.Array;
 		if (type == BinXmlValues.Null || value.Size == 0)
 			return true;
-		if (type == BinXmlValues.FileTime && value.Size == 8 && _event.TakeTime(BitConverter.ToInt64(_data.Bytes, value.Offset)))
+		if (value.Type == BinXmlValues.FileTime && value.Size == 8
+			&& _event.TakeTime(BitConverter.ToInt64(_data.Bytes, value.Offset)))
 			return true;
-		if (!_data.SpendText(value.Size))
-			return Fail(value.Offset, "the record is more work than any real one");
 		if (value.Type != type)
 		{
 			List<string> items = BinXmlValues.Items(_data, type, value.Offset, value.Size);
 			if (items != null)
 				return _event.Append(items) || Fail(value.Offset, "an element has too much text");
 		}
+		if (!_data.Spend(BinXmlValues.Cost(value.Type, value.Size)))
+			return Fail(value.Offset, TooMuchWork);
 		string text = value.Type == type ? BinXmlValues.Text(_data, type, value.Offset, value.Size) : null;
 		if (text == null)
 		{
+			if (!_data.SpendText(value.Size))
+				return Fail(value.Offset, TooMuchWork);
 			Doubt(value.Offset, "a value is not as its type demands");
 			text = BinXmlValues.Hex(_data.Bytes, value.Offset, value.Size);
 		}

@@ -26,7 +26,19 @@ public static class BinXmlValues
 	public const int EvtXml = 0x23;
 	public const int Array = 0x80;
 
+	private const int Real32 = 0x0B;
+	private const int Real64 = 0x0C;
+	private const int Boolean = 0x0D;
+	private const int Identifier = 0x0F;
 	private const int SystemTime = 0x12;
+
+	private const string HexDigits = "0123456789ABCDEF";
+	private static readonly byte[] GuidOrder = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
+
+	// Versions, levels, tasks and the like, which each event has.
+	private static readonly string[] SmallNumbers = new string[256];
+
+	private static readonly CultureInfo Invariant = CultureInfo.InvariantCulture;
 
 	// By type, 0 where the size varies.
 	private static readonly byte[] Sizes =
@@ -40,6 +52,29 @@ public static class BinXmlValues
 	public static int SizeOf(int type)
 	{
 		return type < Sizes.Length ? Sizes[type] : 0;
+	}
+
+	/// <summary>Return the units of work (BinXmlData) of making the text of a value.</summary>
+	public static int Cost(int type, int size)
+	{
+		switch (type)
+		{
+			case String:
+			case EvtXml:
+			case AnsiString:
+			case Binary:
+				return 1 + size / 8;
+			case Sid:
+				return 1 + size / 2;
+			case FileTime:
+			case SystemTime:
+			case Real32:
+			case Real64:
+			case Identifier:
+				return 20;
+			default:
+				return 1;
+		}
 	}
 
 	/// <summary>Return a value as text; null when no value of this type is like that.</summary>
@@ -64,14 +99,14 @@ public static class BinXmlValues
 				return size == 16 ? SystemTimeText(data, offset) : null;
 			case FileTime:
 				return size == 8 ? FileTimeText(BitConverter.ToInt64(bytes, offset)) : null;
-			case 0x0F:
+			case Identifier:
 				return size == 16 ? GuidText(bytes, offset) : null;
-			case 0x0D:
+			case Boolean:
 				return size == 4 || size == 1 ? (Unsigned(bytes, offset, size) != 0 ? "true" : "false") : null;
-			case 0x0B:
-				return size == 4 ? BitConverter.ToSingle(bytes, offset).ToString("R", CultureInfo.InvariantCulture) : null;
-			case 0x0C:
-				return size == 8 ? BitConverter.ToDouble(bytes, offset).ToString("R", CultureInfo.InvariantCulture) : null;
+			case Real32:
+				return size != 4 ? null : BitConverter.ToSingle(bytes, offset).ToString("R", Invariant);
+			case Real64:
+				return size != 8 ? null : BitConverter.ToDouble(bytes, offset).ToString("R", Invariant);
 		}
 		// Integers, of whatever size: some providers give fewer bytes than their manifest says.
 		if (size != 1 && size != 2 && size != 4 && size != 8)
@@ -84,17 +119,19 @@ public static class BinXmlValues
 			case 0x07:
 			case 0x09:
 				int shift = 64 - 8 * size;
-				return ((long)(number << shift) >> shift).ToString(CultureInfo.InvariantCulture);
+				return ((long)(number << shift) >> shift).ToString(Invariant);
 			case 0x04:
 			case 0x06:
 			case 0x08:
 			case 0x0A:
-				return number.ToString(CultureInfo.InvariantCulture);
+				if (number >= (ulong)SmallNumbers.Length)
+					return number.ToString(Invariant);
+				return SmallNumbers[number] ?? (SmallNumbers[number] = number.ToString(Invariant));
 			case 0x10:
 			case 0x14:
 			case 0x15:
 			case 0x20:
-				return "0x" + number.ToString("x", CultureInfo.InvariantCulture);
+				return "0x" + number.ToString("x", Invariant);
 			default:
 				return null;
 		}
@@ -117,7 +154,7 @@ public static class BinXmlValues
 				length = System.Array.IndexOf(data.Bytes, (byte)0, offset, end - offset) - offset;
 			if (length < 0)
 				length = end - offset;
-			if ((length == 0 && unit == 0) || length > end - offset || !data.Spend(1) || !data.SpendText(length))
+			if ((length == 0 && unit == 0) || length > end - offset || !data.Spend(Cost(type, length)))
 				return null;
 			string item = Text(data, type, offset, length);
 			if (item == null)
@@ -134,8 +171,8 @@ public static class BinXmlValues
 		char[] digits = new char[2 * size];
 		for (int index = 0; index < size; index++)
 		{
-			digits[2 * index] = "0123456789ABCDEF"[bytes[offset + index] >> 4];
-			digits[2 * index + 1] = "0123456789ABCDEF"[bytes[offset + index] & 15];
+			digits[2 * index] = HexDigits[bytes[offset + index] >> 4];
+			digits[2 * index + 1] = HexDigits[bytes[offset + index] & 15];
 		}
 		return new string(digits);
 	}
@@ -175,22 +212,32 @@ public static class BinXmlValues
 
 	private static string GuidText(byte[] bytes, int offset)
 	{
-		byte[] guid = new byte[16];
-		Buffer.BlockCopy(bytes, offset, guid, 0, 16);
-		return new Guid(guid).ToString("B").ToUpperInvariant();
+		char[] text = new char[38];
+		text[0] = '{';
+		text[37] = '}';
+		int at = 1;
+		for (int index = 0; index < 16; index++)
+		{
+			if (index == 4 || index == 6 || index == 8 || index == 10)
+				text[at++] = '-';
+			byte part = bytes[offset + GuidOrder[index]];
+			text[at++] = HexDigits[part >> 4];
+			text[at++] = HexDigits[part & 15];
+		}
+		return new string(text);
 	}
 
 	private static string FileTimeText(long time)
 	{
 		if (time < 0 || time > DateTime.MaxValue.ToFileTimeUtc())
 			return null;
-		return DateTime.FromFileTimeUtc(time).ToString("yyyy-MM-ddTHH:mm:ss.fffffffZ", CultureInfo.InvariantCulture);
+		return DateTime.FromFileTimeUtc(time).ToString("yyyy-MM-ddTHH:mm:ss.fffffffZ", Invariant);
 	}
 
 	private static string SystemTimeText(BinXmlData data, int offset)
 	{
 		return string.Format(
-			CultureInfo.InvariantCulture, "{0:D4}-{1:D2}-{2:D2}T{3:D2}:{4:D2}:{5:D2}.{6:D3}Z", data.UInt16(offset),
+			Invariant, "{0:D4}-{1:D2}-{2:D2}T{3:D2}:{4:D2}:{5:D2}.{6:D3}Z", data.UInt16(offset),
 			data.UInt16(offset + 2), data.UInt16(offset + 6), data.UInt16(offset + 8), data.UInt16(offset + 10),
 			data.UInt16(offset + 12), data.UInt16(offset + 14));
 	}

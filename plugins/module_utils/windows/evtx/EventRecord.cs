@@ -7,7 +7,7 @@ using System.Collections.Generic;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EventRecord
 {
-/// <summary>A record of an event log; texts are as Windows renders the XML of it, "" where the record has none.</summary>
+/// <summary>A record of an event log; texts are as Windows renders them in XML, "" where the record has none.</summary>
 public sealed class EventRecord
 {
 	public string Channel = "";
@@ -44,13 +44,17 @@ public sealed class EventRecord
 /// <summary>What of event logs could not be read; one object may count several files.</summary>
 public sealed class EvtxProblems
 {
-	/// <summary>Blocks of 64 KiB that are no chunk or not a whole one; records in them are read where possible.</summary>
+	/// <summary>Blocks of 64 KiB that are no chunk or no whole one; records in them are read where possible.</summary>
 	public long Chunks;
 
-	/// <summary>Records, or damaged ranges between records, that gave no event.</summary>
+	/// <summary>Records that gave no event, damaged ranges between records, and gaps in the ids of their headers.
+	/// </summary>
 	public long Records;
 
-	/// <summary>Values of an unknown or impossible form, given as their bytes in hexadecimal or left empty.</summary>
+	/// <summary>
+	/// Values of an unknown or impossible form, given as their bytes in hexadecimal or left empty, and events without
+	/// their last fields, since their records are damaged there.
+	/// </summary>
 	public long Values;
 
 	/// <summary>

@@ -11,7 +11,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.BinX
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.BinXmlReader;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EventRecord;
 
-/// <summary>A chunk of an event log: a header of 512 bytes, then records that end where its free space begins.</summary>
+/// <summary>A chunk of an event log: a header of 512 bytes, then records up to where its free space begins.</summary>
 public sealed class EvtxChunk
 {
 	private const int HeaderSize = 512;
@@ -30,7 +30,12 @@ public sealed class EvtxChunk
 	private int _end;
 	private int _free;
 	private bool _isFreeKnown;
+
+	// Of the record before, also across chunks; 0 for none.
 	private long _lastId;
+
+	// Something before was lost and counted.
+	private bool _isGapKnown;
 
 	/// <summary>The chunk's bytes, to be filled before Load.</summary>
 	public readonly BinXmlData Data = new BinXmlData();
@@ -60,22 +65,27 @@ public sealed class EvtxChunk
 			return false;
 		_offset = offset;
 		_position = HeaderSize;
-		_lastId = 0;
 		_end = length;
 		_free = BitConverter.ToInt32(bytes, FreeOffset);
 		_isFreeKnown = isChunk && _free >= HeaderSize && _free <= BinXmlData.Size;
 		if (!_isFreeKnown)
 			_free = BinXmlData.Size;
 		if (!isChunk || (length < BinXmlData.Size && length < _free))
-		{
-			_problems.Chunks++;
-			_problems.Explain(offset, isChunk ? "the file ends within a chunk" : "a block has no signature of a chunk");
-		}
+			LoseChunk(offset, isChunk ? "the file ends within a chunk" : "a block has no signature of a chunk");
 		uint header = Crc32.Next(Crc32.Next(0, bytes, 0, 120), bytes, TablesOffset, HeaderSize - TablesOffset);
+		uint records = Crc32.Next(0, bytes, HeaderSize, _free - HeaderSize);
 		if (header != BitConverter.ToUInt32(bytes, HeaderChecksumOffset)
-			|| Crc32.Next(0, bytes, HeaderSize, _free - HeaderSize) != BitConverter.ToUInt32(bytes, RecordsChecksumOffset))
+			|| records != BitConverter.ToUInt32(bytes, RecordsChecksumOffset))
 			_problems.Checksums++;
 		return true;
+	}
+
+	/// <summary>Count a chunk that cannot be read as a whole.</summary>
+	public void LoseChunk(long offset, string reason)
+	{
+		_isGapKnown = true;
+		_problems.Chunks++;
+		_problems.Explain(offset, reason);
 	}
 
 	/// <summary>Return the next record that can be read, null at the end.</summary>
@@ -87,7 +97,7 @@ public sealed class EvtxChunk
 			int size = BitConverter.ToInt32(Data.Bytes, start + 4);
 			bool isSound = IsSound(start);
 			// The header of a log in use is older than its last records; anything else there is of an earlier use.
-			if (start >= _free && !(isSound && Id(start) == _lastId + 1))
+			if (start >= _free && !(isSound && IsNext(start)))
 				return null;
 			int next = isSound ? start + size : NextSound(start + 8);
 			_position = next;
@@ -108,6 +118,10 @@ public sealed class EvtxChunk
 				Lose(start, "there is no record where one should begin");
 			if (record == null)
 				continue;
+			// Logs, and exports, count the records in their headers without gaps.
+			if (!IsNext(start) && !_isGapKnown)
+				Lose(start, "the ids in the headers of records are not consecutive");
+			_isGapKnown = false;
 			record.HeaderRecordId = _lastId = Id(start);
 			if (record.Time == 0)
 				record.Time = BitConverter.ToInt64(Data.Bytes, start + 16);
@@ -118,8 +132,14 @@ public sealed class EvtxChunk
 
 	private void Lose(int position, string reason)
 	{
+		_isGapKnown = true;
 		_problems.Records++;
 		_problems.Explain(_offset + position, reason);
+	}
+
+	private bool IsNext(int record)
+	{
+		return _lastId == 0 || Id(record) == _lastId + 1;
 	}
 
 	private long Id(int record)

@@ -14,8 +14,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.Even
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EvtxChunk;
 
 /// <summary>
-/// Reads event logs in the format of Windows Vista and later (.evtx), without Windows: exports, archived logs and copies
-/// of logs in use. Format: https://github.com/libyal/libevtx/blob/main/documentation and [MS-EVEN6] 2.2.12.
+/// Reads event logs in the format of Windows Vista and later (.evtx), without Windows: exports, archived logs and
+/// copies of logs in use. Format: https://github.com/libyal/libevtx/blob/main/documentation and [MS-EVEN6] 2.2.12.
 /// </summary>
 /// <remarks>
 /// Nothing in a file makes it throw; errors of the stream do. It holds one chunk of 64 KiB, and a chunk that is made to
@@ -26,6 +26,7 @@ public sealed class EvtxFile
 	private const int HeaderSize = 4096;
 	private const int ChecksumOffset = 124;
 	private const int FlagsOffset = 120;
+	private const int CountOffset = 42;
 
 	private readonly Stream _stream;
 
@@ -36,33 +37,43 @@ public sealed class EvtxFile
 	}
 
 	/// <summary>
-	/// Return the records, oldest chunk first. What cannot be read is counted and left out. The number of chunks in the
-	/// header is not used: it is old in the copy of a log in use.
+	/// Return the records, oldest chunk first. What cannot be read is counted and left out. Chunks beyond the number in
+	/// the header are read, too: it is old in the copy of a log in use.
 	/// </summary>
 	public IEnumerable<EventRecord> Read(EvtxProblems problems)
 	{
 		EvtxChunk chunk = new EvtxChunk(problems);
-		ReadHeader(chunk.Data.Bytes, problems);
+		int expected = ReadHeader(chunk.Data.Bytes, problems);
 		long count = Math.Max(0, (_stream.Length - HeaderSize + BinXmlData.Size - 1) / BinXmlData.Size);
 		long first = OldestChunk(chunk.Data.Bytes, count);
-		for (long index = 0; index < count; index++)
+		for (long turn = 0; turn < count; turn++)
 		{
-			long offset = Position((first + index) % count);
-			if (!chunk.Load(offset, Fill(chunk.Data.Bytes, offset, BinXmlData.Size)))
+			long index = (first + turn) % count;
+			if (!chunk.Load(Position(index), Fill(chunk.Data.Bytes, Position(index), BinXmlData.Size)))
+			{
+				if (index < expected)
+					chunk.LoseChunk(Position(index), "a chunk of the header is empty");
 				continue;
+			}
 			EventRecord record;
 			while ((record = chunk.Next()) != null)
 				yield return record;
 		}
+		for (long index = count; index < expected; index++)
+			chunk.LoseChunk(_stream.Length, "the file ends before the last chunk of the header");
 	}
 
-	private void ReadHeader(byte[] bytes, EvtxProblems problems)
+	/// <summary>Return how many chunks there are at least.</summary>
+	private int ReadHeader(byte[] bytes, EvtxProblems problems)
 	{
 		int length = Fill(bytes, 0, HeaderSize);
 		if (length < HeaderSize || BitConverter.ToInt64(bytes, 0) != 0x00656C6946666C45)
 			problems.Explain(0, "the file does not begin with the header of an event log");
 		else if (BitConverter.ToUInt32(bytes, ChecksumOffset) != Crc32.Next(0, bytes, 0, FlagsOffset))
 			problems.Checksums++;
+		else
+			return BitConverter.ToUInt16(bytes, CountOffset);
+		return 0;
 	}
 
 	/// <summary>Return where to begin: a log that is full goes on in its oldest chunk.</summary>
