@@ -22,6 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import
 from ansible_collections.bulwark.servers.plugins.plugin_utils import cache, catalogue, payload
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma import documents
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import LINUX
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists import options
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists.options import ThreatList
 
@@ -67,6 +68,7 @@ class _Inputs(t.NamedTuple):
     given: list[pathlib.Path]
     threat_lists: list[ThreatList]
     sources: frozenset[str] | None
+    platform: str
 
 
 def load(
@@ -74,32 +76,39 @@ def load(
     threat_lists: t.Sequence[t.Any] = (),
     own_rules: bool = True,
     sources: t.Collection[str] | None = None,
+    platform: str = LINUX,
 ) -> Content:
     """Return the content for all hosts of a run. Raises ContentError for a path or an option that is wrong.
 
     rule_paths: files, or directories of files, with Sigma rules. threat_lists: what threat_lists/options.py takes.
     own_rules: whether the collection's rules are used. sources: those that the reader has; all where that is None.
+    platform: one of sigma/sources.py's, which the hosts have.
     """
     chosen = None if sources is None else frozenset(sources)
     if not rule_paths and not threat_lists:
-        return _shipped(own_rules, chosen)
-    return _load(rule_paths, threat_lists, own_rules, chosen)
+        return _shipped(own_rules, chosen, platform)
+    return _load(rule_paths, threat_lists, own_rules, chosen, platform)
 
 
 @functools.lru_cache(maxsize=4)
-def _shipped(own_rules: bool, sources: frozenset[str] | None) -> Content:
+def _shipped(own_rules: bool, sources: frozenset[str] | None, platform: str) -> Content:
     """Return the collection's own content, which is the same for all hosts that a process looks at."""
-    return _load((), (), own_rules, sources)
+    return _load((), (), own_rules, sources, platform)
 
 
 def _load(
-    rule_paths: t.Sequence[str], threat_lists: t.Sequence[t.Any], own_rules: bool, sources: frozenset[str] | None
+    rule_paths: t.Sequence[str],
+    threat_lists: t.Sequence[t.Any],
+    own_rules: bool,
+    sources: frozenset[str] | None,
+    platform: str,
 ) -> Content:
     inputs = _Inputs(
         own=documents.files_below(str(OWN_RULES)) if own_rules else [],
         given=_given(rule_paths),
         threat_lists=options.checked(threat_lists),
         sources=sources,
+        platform=platform,
     )
     found = cache.cached(cache.default_directory(os.environ), _key(inputs), lambda: _compile(inputs))
     return Content(**{**found, "problems": tuple(found["problems"])})
@@ -132,6 +141,7 @@ def _key(inputs: _Inputs) -> str:
             "audit analytics needs pySigma 2 on the controller, with the Python that runs Ansible: "
             "pip install 'pysigma>=2.0.1'"
         ) from None
+    parts.append(inputs.platform)
     parts.append("all" if inputs.sources is None else ",".join(sorted(inputs.sources)))
     parts += [repr(each) for each in inputs.threat_lists]
     if any(each.format == "stix" for each in inputs.threat_lists):
@@ -164,9 +174,10 @@ def _compile(inputs: _Inputs) -> dict[str, t.Any]:
     threats = compile_lists(inputs.threat_lists, dt.datetime.now(dt.UTC))
     compilation = compile_rules(
         [document for found, _problems in read for document in found],
-        Known(alerts, everything.techniques, fields_of),
+        Known(alerts, everything.techniques, fields_of if inputs.platform == LINUX else _any_fields),
         _lists(),
         threats.rules,
+        inputs.platform,
     )
     compiled = {**compilation.payload, "lists": threats.lists}
     problems = [problem for _found, problems in read for problem in problems]
@@ -178,6 +189,10 @@ def _compile(inputs: _Inputs) -> dict[str, t.Any]:
         "foreign": compilation.foreign,
         "threats": threats.entries,
     }
+
+
+def _any_fields(_source: str) -> None:
+    """Say nothing of the fields that events of Windows have: the host knows what it records."""
 
 
 def _lists() -> dict[str, list[str]]:

@@ -36,7 +36,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems imp
     UnusableError,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.reachable import never_set
-from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import Source, sources_of
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import LINUX, Source, sources_of
 
 with contextlib.suppress(ImportError):  # detections.load says what is missing
     from sigma.exceptions import SigmaError
@@ -49,7 +49,8 @@ _AUDITD_FIELDS = {"SYSCALL": "syscall", "UID": "uid", "AUID": "auid", "EUID": "e
 class Compilation:
     """What became of some documents.
 
-    payload: the compiled form. problems: what is not used, and why. foreign: how many rules are for other systems.
+    payload: the compiled form. problems: what is not used, and why. foreign: how many of the user's rules are for other
+    systems.
     loaded: how many rules and correlations are in the payload, each counted once.
     """
 
@@ -64,13 +65,15 @@ def compile_rules(
     known: Known,
     lists: Lists,
     first: t.Sequence[dict[str, t.Any]] = (),
+    platform: str = LINUX,
 ) -> Compilation:
     """Compile documents. known: what rules may name. lists: what ``expand`` puts in, by name.
 
-    first: compiled rules that are not from documents, to which those from documents are added.
+    first: compiled rules that are not from documents, to which those from documents are added. platform: one of
+    ``sources.PLATFORMS``; rules for another are foreign.
     """
     parsed, problems = parse_all(documents)
-    compiler = _Compiler(known, lists, parsed)
+    compiler = _Compiler(known, lists, parsed, platform)
     compiler.rules += first
     compiler.compile()
     payload = {"version": FORMAT_VERSION, "rules": compiler.rules, "correlations": compiler.correlations}
@@ -78,13 +81,16 @@ def compile_rules(
 
 
 class _Compiler:
-    def __init__(self, known: Known, lists: Lists, parsed: Parsed) -> None:
+    def __init__(self, known: Known, lists: Lists, parsed: Parsed, platform: str) -> None:
         self._known = known
+        self._platform = platform
         self._lists = lists
         self._parsed = parsed
         # Where a rule or a correlation is in the compiled form, by the identity of pySigma's object; a correlation is
         # counted from the end of the rules.
         self._places: dict[int, list[int]] = {}
+        # The rules for other systems, by the same identity.
+        self._foreign: set[int] = set()
         self.rules: list[dict[str, t.Any]] = []
         self.correlations: list[dict[str, t.Any]] = []
         self.problems: list[Problem] = []
@@ -102,7 +108,8 @@ class _Compiler:
         try:
             compile_one(rule, document)
         except ForeignError:
-            self.foreign += 1
+            self._foreign.add(id(rule))
+            self.foreign += 0 if document.own else 1
         except UnusableError as error:
             self.problems.append(document.problem(str(error), error.part))
         except SigmaError as error:
@@ -117,7 +124,8 @@ class _Compiler:
         logsource = rule.logsource
         places: list[int] = []
         missing: list[str] = []
-        for source in sources_of(logsource.category, logsource.product, logsource.service, fields):
+        asked = (logsource.category, logsource.product, logsource.service)
+        for source in sources_of(*asked, fields, self._platform):
             node = self._condition(rule, source, document)
             if source.name == "auditd":
                 _check_syscall_numbers(node)
@@ -141,7 +149,7 @@ class _Compiler:
         self._places[id(rule)] = places
 
     def _condition(self, rule: t.Any, source: Source, document: Document) -> Node:
-        names = _AUDITD_FIELDS if source.name == "auditd" else {}
+        names = _AUDITD_FIELDS if source.name == "auditd" else source.fields
         translator = Translator(self._lists, source.word_fields, names, document.own)
         parsed = [translator.node(copy.copy(condition).parse()) for condition in rule.detection.parsed_condition]
         node = either(parsed)
@@ -157,6 +165,8 @@ class _Compiler:
         return node
 
     def _correlation(self, rule: t.Any, document: Document) -> None:
+        if any(id(reference.rule) in self._foreign for reference in rule.referenced_rules):
+            raise ForeignError("the rules that it refers to are for other systems", "correlation.rules")
         component = id(rule) in self._parsed.components
         said = facts(rule, document, self._known, component)
         compiled = correlation(rule, self._places)

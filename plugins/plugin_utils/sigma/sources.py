@@ -1,14 +1,23 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Log sources of Sigma rules, mapped to the views of events that the readers on the hosts make."""
+"""Log sources of Sigma rules, mapped to the views of events that the readers on the hosts make.
+
+A rule set is for one platform: a host never gets the rules of another. So both may use one name. A name that both have
+(process_creation, network_connection, file_event, sign_in) has Sigma's fields of that category on both. Where the
+views differ, the names do: what happens to files is ``file_event`` with ``Action`` on Linux, and a view for each of
+Sigma's categories on Windows (``windows_sources``).
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma import windows_sources
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import ForeignError, UnusableError
+
+LINUX, WINDOWS = PLATFORMS = ("linux", "windows")
 
 Node = list[t.Any]
 
@@ -43,23 +52,32 @@ _SERVICES: dict[str, tuple[str, ...]] = {
 class Source:
     """A view that a rule is matched with. extra: what has to be true beside the rule's condition.
 
-    word_fields: where keywords are looked for; none stands for every field.
+    word_fields: where keywords are looked for; none stands for every field. fields: how the view calls fields that
+    rules call otherwise.
     """
 
     name: str
     extra: Node | None = None
     word_fields: tuple[str, ...] = ()
+    fields: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def sources_of(
-    category: str | None, product: str | None, service: str | None, fields: t.Collection[str]
+    category: str | None,
+    product: str | None,
+    service: str | None,
+    fields: t.Collection[str],
+    platform: str = LINUX,
 ) -> list[Source]:
     """Return the views that a rule with this log source is matched with. Raises UnusableError, ForeignError.
 
     fields: those that the rule names, since one that names ``Action`` doesn't mean the actions its category implies.
+    platform: one of ``PLATFORMS``, which the hosts have.
     """
-    if product not in (None, "linux", "bulwark"):
+    if product not in (None, platform, "bulwark"):
         raise ForeignError(f"log source: product {product} is not what runs on these hosts", "logsource")
+    if platform == WINDOWS:
+        return _on_windows(category, product, service)
     own = next((name for name in (category, service) if name in OWN_SOURCES), None)
     if own is not None:
         return [Source(own, word_fields=("Message",) if own == "log" else ())]
@@ -79,6 +97,28 @@ def sources_of(
         f"log source: nothing on a host is read for {_shown(category=category, product=product, service=service)}; "
         f"there are process_creation, network_connection, {', '.join(_FILE_ACTIONS)}, {', '.join(OWN_SOURCES)}, "
         f"and the services auditd, {', '.join(_SERVICES)}",
+        "logsource",
+    )
+
+
+def _on_windows(category: str | None, product: str | None, service: str | None) -> list[Source]:
+    if "sign_in" in (category, service):
+        return [Source("sign_in")]
+    channels = windows_sources.channels_of(service) if service is not None else ()
+    if category in windows_sources.CATEGORIES and channels is not None:
+        # Records of a category are in several channels; a service chooses among them.
+        extra = _equals("Channel", [name.lower() for name in channels]) if channels else None
+        return [Source(category, extra, fields=windows_sources.HASHES)]
+    if category is None and channels:
+        # What a rule for one channel calls Channel is data of the event: the log that was cleared.
+        names = {"Channel": f"{windows_sources.DATA}.Channel"} if len(channels) == 1 else {}
+        return [Source(channel, fields=names) for channel in channels]
+    if category is None and service is None and product is not None:
+        return [Source(windows_sources.EVERY_EVENT)]
+    raise UnusableError(
+        f"log source: no event log is read for {_shown(category=category, product=product, service=service)}; there "
+        f"are the categories {', '.join(windows_sources.CATEGORIES)}, sign_in, and the services "
+        f"{', '.join(windows_sources.SERVICES)}; write any other channel as the service, as in OpenSSH/Admin",
         "logsource",
     )
 

@@ -54,6 +54,18 @@ def test_rules_come_from_files_and_directories(tmp_path: pathlib.Path) -> None:
     assert [found.rule(number).title for number in range(len(found))] == ["One", "Two", "Three"]
 
 
+def test_each_platform_has_its_own_rules(tmp_path: pathlib.Path) -> None:
+    windows = {"product": "windows", "category": "process_creation"}
+    # Linux has no such field, so that it can't be loaded there.
+    detection = {"s": {"OriginalFileName": "x"}, "condition": "s"}
+    path = write(tmp_path / "w.yml", rule(detection, title="W", logsource=windows), rule(DETECTION, title="L"))
+    for platform, title in (("windows", "W"), ("linux", "L")):
+        content = detections.load([path], own_rules=False, platform=platform)
+        assert (content.rules, content.foreign, content.problems) == (1, 1, ())
+        assert engine(content).rule(0).title == title
+    assert detections.load(platform="windows").foreign == 0
+
+
 def test_a_broken_file_is_named_and_the_rest_is_used(tmp_path: pathlib.Path) -> None:
     write(tmp_path / "good.yml", rule(DETECTION))
     (tmp_path / "bad.yml").write_text("title: [\n")
