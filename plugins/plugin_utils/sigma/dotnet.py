@@ -4,11 +4,15 @@
 r"""Regular expressions that Python and .NET read the same, for rules of Windows hosts.
 
 Rewritten: the end of the text (``\Z``, which for .NET may have a newline after it), ``\s`` (Python's has the separators
-0x1C to 0x1F), named groups, possessive repeats, ``{,3}``, brackets in sets (.NET subtracts sets), octal and long escapes,
-and under ``i`` what is equal beyond ASCII. ``module_utils/windows/sigma/Patterns.cs`` does the rest in the texts: it
-replaces characters beyond the BMP, and those of which ``\w`` and ``\b`` differ (marks, connectors, numbers that are no
-digits), by characters that stand for them. An expression that names such a character is refused, and so is all of Python
-that .NET has not.
+0x1C to 0x1F), named groups, possessive repeats, ``{,3}``, brackets in sets (.NET subtracts sets), octal and long
+escapes, and under ``i`` what is equal beyond ASCII. ``module_utils/windows/sigma/Patterns.cs`` does the rest in the
+texts: it replaces characters beyond the BMP, and those of which ``\w`` and ``\b`` differ (marks, connectors, numbers
+that are no digits), by characters that stand for them. An expression that names such a character is refused, and so is all
+of Python that .NET has not.
+
+``A.*B.*C`` becomes ``A(?>.*?B).*?C`` where B has a fixed length: the nearest B leaves the most for what follows, so
+that no other has to be tried. Only whether there is a match has to be the same. Python jumps from one B to the next,
+.NET tries each character, and needs 50 times as long.
 """
 
 from __future__ import annotations
@@ -75,13 +79,15 @@ def for_dotnet(pattern: str, flags: str) -> str:
 
     pattern: one that Python compiles. flags: some of i, m, s. Raises UnusableError, which says what can't be used.
     """
-    rewriter = _Rewriter(pattern, "i" in flags)
-    rewritten = rewriter.whole()
-    if _has_classes(rewritten) and not rewriter.has_classes:
-        # What was escaped to look like one was not seen as one when characters were looked at.
-        rewriter = _Rewriter(pattern, "i" in flags, has_classes=True)
+    options = _Options("i" in flags, _has_classes(pattern), False)
+    while True:
+        rewriter = _Rewriter(pattern, options)
         rewritten = rewriter.whole()
-    return rewritten
+        seen = _Options("i" in flags, options.has_classes or _has_classes(rewritten), rewriter.refers)
+        if seen == options:
+            return rewritten
+        # It was not known at the beginning what the expression has.
+        options = seen
 
 
 def condition_for_dotnet(node: Node) -> Node:
@@ -103,12 +109,33 @@ def _has_classes(pattern: str) -> bool:
     return any(name in pattern for name in _CLASSES)
 
 
+class _Options(t.NamedTuple):
+    """What matters to an expression as a whole. refers: it refers to groups, so that it matters what they match."""
+
+    ignore_case: bool
+    has_classes: bool
+    refers: bool
+
+
+class _Part(t.NamedTuple):
+    """A rewritten part of an expression. width: of all that it matches, None where that differs.
+
+    dots: the part is ``.*``.
+    """
+
+    text: str
+    width: int | None
+    dots: bool = False
+
+
 class _Rewriter:
-    def __init__(self, pattern: str, ignore_case: bool, has_classes: bool | None = None) -> None:
+    def __init__(self, pattern: str, options: _Options) -> None:
         self._pattern = pattern
-        self._ignore_case = ignore_case
-        self.has_classes = _has_classes(pattern) or r"\S" in pattern if has_classes is None else has_classes
+        self._options = options
+        self._ignore_case = options.ignore_case
+        self.refers = False
         self._at = 0
+        self._depth = 0
         self._groups = 0
         self._names: dict[str, int] = {}
         self._behind = 0
@@ -117,7 +144,7 @@ class _Rewriter:
         rewritten = self._alternatives()
         if self._at < len(self._pattern):
             raise _refusal("it has a closing bracket too many")
-        return rewritten
+        return rewritten.text
 
     def _peek(self) -> str:
         return self._pattern[self._at : self._at + 1]
@@ -140,37 +167,47 @@ class _Rewriter:
             self._at += 1
         return self._pattern[start : self._at]
 
-    def _alternatives(self) -> str:
+    def _alternatives(self) -> _Part:
         branches = [self._sequence()]
         while self._take("|"):
             branches.append(self._sequence())
-        return "|".join(branches)
+        widths = {branch.width for branch in branches}
+        return _Part("|".join(branch.text for branch in branches), widths.pop() if len(widths) == 1 else None)
 
-    def _sequence(self) -> str:
-        items = []
+    def _sequence(self) -> _Part:
+        parts: list[_Part] = []
         while self._peek() not in ("", "|", ")"):
-            items.append(self._repeated(self._item()))
-        return "".join(items)
+            parts += self._repeated(self._item())
+        if self._depth == 0 and not self._options.refers:
+            return _Part(_nearest(parts), None)
+        return _joined(parts)
 
-    def _item(self) -> str:
+    def _item(self) -> _Part:
         character = self._next()
         if character == "(":
             return self._group()
         if character == "[":
-            return self._set()
+            return _Part(self._set(), 1)
         if character == "\\":
             return self._escape()
-        if character in "^$.":
-            return character
-        return self._literal(ord(character))
+        if character in "^$":
+            return _Part(character, 0)
+        return _Part(character if character == "." else self._literal(ord(character)), 1)
 
-    def _repeated(self, item: str) -> str:
+    def _repeated(self, item: _Part) -> list[_Part]:
         repeat = self._repeat()
         if not repeat:
-            return item
-        if self._take("?"):
-            return f"{item}{repeat}?"
-        return f"(?>{item}{repeat})" if self._take("+") else f"{item}{repeat}"
+            return [item]
+        possessive = self._take("+")
+        lazy = "?" if not possessive and self._take("?") else ""
+        if item.text == "." and repeat in "*+" and not possessive:
+            dots = _Part(f".*{lazy}", None, dots=True)
+            return [dots] if repeat == "*" else [item, dots]
+        width = None
+        if repeat[1:-1].isdigit() and item.width is not None:
+            width = item.width * int(repeat[1:-1])
+        text = f"{item.text}{repeat}{lazy}"
+        return [_Part(f"(?>{text})" if possessive else text, width)]
 
     def _repeat(self) -> str:
         """Read how often the item before is repeated; return "" where it is there once."""
@@ -199,33 +236,34 @@ class _Rewriter:
             code = _folded(code)
         return _escaped(code, _SPECIAL)
 
-    def _escape(self) -> str:
+    def _escape(self) -> _Part:
         character = self._next()
-        if character == "A":
-            return r"\A"
+        if character in "AbB":
+            return _Part(f"\\{character}", 0)
         if character in "Zz":
-            return r"(?![\s\S])"
-        if character in "bBdDwW":
-            return f"\\{character}"
+            return _Part(r"(?![\s\S])", 0)
+        if character in "dDwW":
+            return _Part(f"\\{character}", 1)
         if character in "sS":
-            return f"[{'^' if character == 'S' else ''}{_BLANKS}]"
+            return _Part(f"[{'^' if character == 'S' else ''}{_BLANKS}]", 1)
         if character in _DIGITS:
             return self._number(character)
-        return self._literal(self._escaped_code(character))
+        return _Part(self._literal(self._escaped_code(character)), 1)
 
-    def _number(self, first: str) -> str:
+    def _number(self, first: str) -> _Part:
         """Read an octal escape, or a reference to a group."""
         if first == "0":
-            return self._literal(int(first + self._some(_OCTAL, 2), 8))
+            return _Part(self._literal(int(first + self._some(_OCTAL, 2), 8)), 1)
         digits = first + self._some(_DIGITS, 1)
         if len(digits) == 2 and all(digit in _OCTAL for digit in digits) and self._peek() in tuple(_OCTAL):
-            return self._literal(int(digits + self._next(), 8))
+            return _Part(self._literal(int(digits + self._next(), 8)), 1)
         return self._reference(int(digits))
 
-    def _reference(self, number: int) -> str:
+    def _reference(self, number: int) -> _Part:
+        self.refers = True
         if self._behind:
             raise _refusal("it refers to a group while it looks behind, and .NET reads that from its end")
-        return f"(?:\\{number})"
+        return _Part(f"(?:\\{number})", None)
 
     def _escaped_code(self, character: str) -> int:
         """Return the code of the character that an escape stands for. character: the one after the backslash."""
@@ -293,31 +331,30 @@ class _Rewriter:
             return
         if (0x80, _LAST_OF_ALL) in [(max(low, 0x80), high) for low, high in ranges]:
             return
-        replaced = _replaced_in_classes() if self.has_classes else _replaced()
+        replaced = _replaced_in_classes() if self._options.has_classes else _replaced()
         for low, high in ranges:
             code = next((code for code in range(max(low, 0x80), min(high, _LAST) + 1) if code in replaced), None)
             code = high if code is None and high > _LAST else code
             if code is not None:
                 raise _refusal(f"it names the character U+{code:04X}, which Python and .NET treat in other ways")
 
-    def _group(self) -> str:
+    def _group(self) -> _Part:
         if not self._take("?"):
             self._groups += 1
-            return f"({self._inside()})"
-        for sign in (":", ">", "=", "!"):
+            return self._inside("(")
+        for sign in (":", ">"):
             if self._take(sign):
-                return f"(?{sign}{self._inside()})"
-        for sign in ("<=", "<!"):
+                return self._inside(f"(?{sign}")
+        for sign in ("=", "!", "<=", "<!"):
             if self._take(sign):
-                self._behind += 1
-                inside = self._inside()
-                self._behind -= 1
-                return f"(?{sign}{inside})"
+                self._behind += sign[0] == "<"
+                inside = self._inside(f"(?{sign}")
+                self._behind -= sign[0] == "<"
+                return _Part(inside.text, 0)
         if self._take("P<"):
-            name = self._until(">")
             self._groups += 1
-            self._names[name] = self._groups
-            return f"({self._inside()})"
+            self._names[self._until(">")] = self._groups
+            return self._inside("(")
         if self._take("P="):
             return self._reference(self._names[self._until(")")])
         return self._flags()
@@ -328,13 +365,15 @@ class _Rewriter:
             characters.append(character)
         return "".join(characters)
 
-    def _inside(self) -> str:
+    def _inside(self, beginning: str) -> _Part:
+        self._depth += 1
         inside = self._alternatives()
+        self._depth -= 1
         if not self._take(")"):
             raise _refusal("a group has no end")
-        return inside
+        return _Part(f"{beginning}{inside.text})", inside.width)
 
-    def _flags(self) -> str:
+    def _flags(self) -> _Part:
         start = self._at - 2
         letters = self._some("aiLmsuxt-", len(self._pattern))
         end = self._next()
@@ -344,11 +383,32 @@ class _Rewriter:
         if end == ":":
             if "i" in letters:
                 raise _refusal(f"(?{letters}: is for a part of it; write (?i) at its beginning")
-            return f"(?{letters}:{self._inside()})"
+            return self._inside(f"(?{letters}:")
         if start > 0:
             raise _refusal(f"(?{letters}) has to be at its beginning")
         self._ignore_case = self._ignore_case or "i" in letters
-        return f"(?{letters})" if letters else ""
+        return _Part(f"(?{letters})" if letters else "", 0)
+
+
+def _joined(parts: t.Sequence[_Part]) -> _Part:
+    widths = [part.width for part in parts]
+    return _Part("".join(part.text for part in parts), None if None in widths else sum(width or 0 for width in widths))
+
+
+def _nearest(parts: t.Sequence[_Part]) -> str:
+    """Join the parts of a whole expression so that what comes after ``.*`` is looked for from there."""
+    sections: list[list[_Part]] = [[]]
+    for part in parts:
+        if part.dots:
+            sections.append([])
+        else:
+            sections[-1].append(part)
+    joined = [_joined(section) for section in sections]
+    rewritten = joined[0].text
+    for place, section in enumerate(joined[1:], 1):
+        is_last = place == len(joined) - 1
+        rewritten += f".*?{section.text}" if is_last or section.width is None else f"(?>.*?{section.text})"
+    return rewritten
 
 
 def _refusal(reason: str) -> UnusableError:
@@ -368,13 +428,21 @@ def _set_of(negated: bool, classes: t.Sequence[str], ranges: t.Sequence[tuple[in
     if "s" in classes and "S" in classes:
         return r"(?!)" if negated else r"[\s\S]"
     inside = "".join(_BLANKS if name == "s" else f"\\{name}" for name in dict.fromkeys(classes) if name != "S")
+    has_others = False
     for low, high in ranges:
-        inside += _escaped(low, _SPECIAL_IN_SETS)
-        if high > low:
+        if high == _LAST:
+            # All beyond ASCII: any other range to the end was refused.
+            has_others = True
+            high = 0x7F
+        if low <= high:
+            inside += _escaped(low, _SPECIAL_IN_SETS)
+        if low < high:
             inside += f"-{_escaped(high, _SPECIAL_IN_SETS)}"
-    if "S" not in classes:
+    others = (rf"[^{_BLANKS}]", "S" in classes), (r"[^\x00-\x7f]", has_others)
+    sets = [f"[{inside}]"] * bool(inside) + [text for text, is_there in others if is_there]
+    if sets == [f"[{inside}]"]:
         return f"[{'^' if negated else ''}{inside}]"
-    either = rf"[^{_BLANKS}]" + (f"|[{inside}]" if inside else "")
+    either = "|".join(sets)
     return rf"(?:(?!{either})[\s\S])" if negated else f"(?:{either})"
 
 
@@ -400,7 +468,7 @@ def _ranges(codes: t.Iterable[int]) -> list[tuple[int, int]]:
 @functools.cache
 def _replaced() -> frozenset[int]:
     """Return the characters of the BMP that Patterns.cs replaces, or puts in the place of others."""
-    return frozenset((_DIGIT, _LETTER, _OTHER, *_SURROGATES))
+    return frozenset((_DIGIT, _LETTER, _OTHER, _LAST, *_SURROGATES))
 
 
 @functools.cache
