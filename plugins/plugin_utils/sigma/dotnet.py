@@ -7,8 +7,8 @@ Rewritten: the end of the text (``\Z``, which for .NET may have a newline after 
 0x1C to 0x1F), named groups, possessive repeats, ``{,3}``, brackets in sets (.NET subtracts sets), octal and long
 escapes, and under ``i`` what is equal beyond ASCII. ``module_utils/windows/sigma/Patterns.cs`` does the rest in the
 texts: it replaces characters beyond the BMP, and those of which ``\w`` and ``\b`` differ (marks, connectors, numbers
-that are no digits), by characters that stand for them. An expression that names such a character is refused, and so is all
-of Python that .NET has not.
+that are no digits), by characters that stand for them. An expression that names such a character is refused, and so is
+all of Python that .NET has not.
 
 ``A.*B.*C`` becomes ``A(?>.*?B).*?C`` where B has a fixed length: the nearest B leaves the most for what follows, so
 that no other has to be tried. Only whether there is a match has to be the same. Python jumps from one B to the next,
@@ -138,7 +138,6 @@ class _Rewriter:
         self._depth = 0
         self._groups = 0
         self._names: dict[str, int] = {}
-        self._behind = 0
 
     def whole(self) -> str:
         rewritten = self._alternatives()
@@ -261,8 +260,6 @@ class _Rewriter:
 
     def _reference(self, number: int) -> _Part:
         self.refers = True
-        if self._behind:
-            raise _refusal("it refers to a group while it looks behind, and .NET reads that from its end")
         return _Part(f"(?:\\{number})", None)
 
     def _escaped_code(self, character: str) -> int:
@@ -347,10 +344,7 @@ class _Rewriter:
                 return self._inside(f"(?{sign}")
         for sign in ("=", "!", "<=", "<!"):
             if self._take(sign):
-                self._behind += sign[0] == "<"
-                inside = self._inside(f"(?{sign}")
-                self._behind -= sign[0] == "<"
-                return _Part(inside.text, 0)
+                return _Part(self._inside(f"(?{sign}").text, 0)
         if self._take("P<"):
             self._groups += 1
             self._names[self._until(">")] = self._groups

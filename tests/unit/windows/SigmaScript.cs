@@ -126,7 +126,8 @@ public static class SigmaScript
                 matches.Add(new List<object>
                 {
                     match.Rule, match.Group, match.View, match.FirstTime, match.LastTime, match.Events,
-                    match.IsContinued, match.Values, match.Evidences, match.Explained == null ? "" : match.Explained.Kind,
+                    match.IsContinued, match.Values, match.Evidences,
+                    match.Explained == null ? "" : match.Explained.Kind,
                 });
             }
             results.Add(matches);
@@ -164,7 +165,7 @@ public static class SigmaScript
         return texts.ConvertAll(Casing.Lower);
     }
 
-    /// <summary>Return for each text what Python's float reads, null for none; NaN and infinity as JSON has them.</summary>
+    /// <summary>Return for each text what Python's float reads, null for none.</summary>
     public static List<object> Numbers(List<string> texts)
     {
         return texts.ConvertAll(delegate(string text)
@@ -174,7 +175,7 @@ public static class SigmaScript
         });
     }
 
-    /// <summary>Return each address in the form that both can compare: bits, high and low half; null for none.</summary>
+    /// <summary>Return each address as its bits and its number, null for none.</summary>
     public static List<object> ReadAddresses(List<string> texts)
     {
         return texts.ConvertAll(delegate(string text)

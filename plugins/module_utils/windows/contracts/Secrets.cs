@@ -20,8 +20,10 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contr
 			Cased(@"(\w://[^\s/:@]{1,100}:)[^\s/@]+(?=@)"),
 			Any(@"(\b(?:authorization|proxy-authorization):\s?\w{1,20}\s)[^\s\""']+"),
 			Any(@"(\bbearer\s)[^\s\""']+"),
-			Cased(@"(\b(?:sshpass|useradd|usermod|adduser|ldapsearch|ldapmodify)\s(?:.{0,200}\s)?-[pw]\s?)(?![\s-])\S+"),
-			Cased(@"(\b(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump|xfreerdp)\s(?:.{0,200}\s)?(?:-p|/p:))(?=\S)\S+"),
+			Cased(@"(\b(?:sshpass|useradd|usermod|adduser|ldapsearch|ldapmodify)\s(?:.{0,200}\s)?"
+				+ @"-[pw]\s?)(?![\s-])\S+"),
+			Cased(@"(\b(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump|xfreerdp)\s(?:.{0,200}"
+				+ @"\s)?(?:-p|/p:))(?=\S)\S+"),
 			Cased(@"(\bplink\s(?:.{0,200}\s)?-pw\s)\S+"),
 			Cased(@"(\b(?:curl|wget|http|https)\s(?:.{0,200}\s)?(?:-u|--user)[=\s]?[^\s:]{1,100}:)\S+"),
 			Cased(@"(\bredis-cli\s(?:.{0,200}\s)?-a\s)\S+"),
@@ -46,9 +48,11 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contr
 			Cased(@"(?<![0-9A-Fa-f])((?:[0-9A-Fa-f]{32})?:)[0-9A-Fa-f]{32}(?![0-9A-Fa-f])"),
 			Any(@"((?:\s-H|\s-{1,2}hash(?:es)?|\s--ntlm|/pth|\s-aesKey)[\s=:][\""']?:?)[0-9A-Fa-f]{32,64}\b"),
 			Cased(@"((?:^|[\s\""'])[\w.-]{1,60}[/\\][\w.$-]{1,60}:)[^\s/:@]+(?=@[\w.-])"),
-			Cased(@"(\b(?:echo|printf)\s(?:-\w{1,4}\s)?[\""']?)[^\s\""'|]+(?=[^|]{0,40}\|\s{0,4}(?:/usr/bin/)?(?:sudo\s("
+			Cased(@"(\b(?:echo|printf)\s(?:-\w{1,4}\s)?[\""']?)[^\s\""'|]+(?=[^|]{0,40}\|\s{0,4}("
+				+ @"?:/usr/bin/)?(?:sudo\s("
 				+ @"?:-\w{1,8}\s){0,4}(?:-\w{0,6}S|--stdin)|su\s))"),
-			Cased(@"(\b(?:smb|winrm|mssql|wmi|rdp|evil-winrm|ldapdomaindump|netexec|nxc|crackmapexec)\s(?:.{0,200}\s)?-p"
+			Cased(@"(\b(?:smb|winrm|mssql|wmi|rdp|evil-winrm|ldapdomaindump|netexec|nxc|crackmape"
+				+ @"xec)\s(?:.{0,200}\s)?-p"
 				+ @"\s?)(?![\s-])\S+"),
 			Cased(@"(\b(?:ccencrypt|ccrypt|zip)\s(?:.{0,200}\s)?-[KP]\s?)(?![\s-])\S+"),
 			Cased(@"(\b(?:7z[ar]?|rar)\s(?:.{0,200}\s)?-h?p)(?![\s-])\S+"),
@@ -66,8 +70,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.contr
 			+ @"ackmapexec|ccrypt|ccencrypt|\bzip\s|7z|\brar\s|BEGIN");
 
 		/// <summary>
-		/// Replace the passwords, tokens and keys in a text that may be a command line with <c>***</c>. It knows the usual
-		/// ways to give them, and can't know all.
+		/// Replace the passwords, tokens and keys in a text that may be a command line with <c>***</c>. It knows the
+		/// usual ways to give them, and can't know all.
 		/// </summary>
 		public static string Mask(string text)
 		{

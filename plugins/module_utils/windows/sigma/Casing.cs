@@ -46,7 +46,7 @@ public static class Casing
 		66964,66965,1,39, 68736,68786,1,64, 71840,71871,1,32, 93760,93791,1,32, 125184,125217,1,34
 	};
 
-	// By their simple case, these differ for Python's re.IGNORECASE from no letter before them (CPython, re/_casefix.py).
+	// Pairs: for re.IGNORECASE of Python, the first is equal to the second, too (CPython, re/_casefix.py).
 	private const string Equivalents =
 		"\u0131i\u017Fs\u00B5\u03BC\u0345\u03B9\u1FBE\u03B9\u1FD3\u0390\u1FE3\u03B0\u03D0\u03B2\u03F5\u03B5\u03D1\u03B8"
 		+ "\u03F0\u03BA\u03D6\u03C0\u03F1\u03C1\u03C2\u03C3\u03D5\u03C6\u1C80\u0432\u1C81\u0434\u1C82\u043E\u1C83\u0441"

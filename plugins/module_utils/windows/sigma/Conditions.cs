@@ -104,7 +104,8 @@ public abstract class Condition
 		{
 			case "text":
 			case "words":
-				return TextTests.Build((string)node[2], ((List<object>)node[3]).ConvertAll(text => (string)text).ToArray());
+				List<string> wanted = ((List<object>)node[3]).ConvertAll(text => (string)text);
+				return TextTests.Build((string)node[2], wanted.ToArray());
 			case "regex":
 			case "patterns":
 				return TextTests.AnyOf(((List<object>)node[2]).ConvertAll(delegate(object pattern)

@@ -65,8 +65,8 @@ public static class CorrelationGroup
 	private const int ValuesLimit = 1000;
 
 	/// <summary>
-	/// Put an event in, sorted by time, and drop what can't matter any more. Return how many events were dropped for want
-	/// of room.
+	/// Put an event in, sorted by time, and drop what can't matter any more. Return how many events were dropped for
+	/// want of room.
 	/// </summary>
 	public static int Add(List<Entry> entries, Entry entry, CorrelationCondition condition)
 	{

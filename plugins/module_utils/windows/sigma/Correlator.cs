@@ -60,8 +60,8 @@ public sealed class CorrelationMatch
 }
 
 /// <summary>
-/// Correlations: what follows from matches of rules over time, as module_utils/sigma/correlator.py finds it. Feed it each
-/// match of a rule; keep <c>State</c> from one run to the next.
+/// Correlations: what follows from matches of rules over time, as module_utils/sigma/correlator.py finds it. Feed it
+/// each match of a rule; keep <c>State</c> from one run to the next.
 /// </summary>
 public sealed class Correlator
 {
@@ -133,7 +133,8 @@ public sealed class Correlator
 
 	/// <summary>Take in that a rule matched, and return the correlations that are true with it.</summary>
 	/// <param name="time">Seconds since the epoch.</param>
-	/// <param name="evidence">What findings show of the event, as JSON; some fields of the view where it is null.</param>
+	/// <param name="evidence">What findings show of the event, as JSON; some fields of the view where it is null.
+	/// </param>
 	/// <param name="explained">What explains the event. Such events count in groups of their own, never with others.
 	/// </param>
 	public List<CorrelationMatch> Feed(

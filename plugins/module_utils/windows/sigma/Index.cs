@@ -45,16 +45,23 @@ public sealed class NumberSet
 public sealed class Lookup
 {
 	private const int GramLength = 4;
+	private const int EndsLength = 4096;
 
 	private readonly Dictionary<string, List<int>> _equals = new Dictionary<string, List<int>>(StringComparer.Ordinal);
 	private readonly Dictionary<string, List<int>> _bases = new Dictionary<string, List<int>>(StringComparer.Ordinal);
-	private readonly Dictionary<string, List<int>> _parts = new Dictionary<string, List<int>>(StringComparer.Ordinal);
 
-	// Groups of four ASCII characters as numbers, in a table with open addressing that is at most a quarter full.
-	private readonly List<uint> _grams = new List<uint>();
+	// Parts with characters beyond ASCII, by the last of these: a rule may list all emojis.
+	private readonly Dictionary<char, Dictionary<string, List<int>>> _parts =
+		new Dictionary<char, Dictionary<string, List<int>>>();
+
+	// Up to four ASCII characters as a number, in a table with open addressing that is at most a quarter full.
 	private readonly List<List<int>> _ofGrams = new List<List<int>>();
+	private uint[] _grams = new uint[16];
 	private int[] _slots = new int[64];
 	private int _shift = 32 - 6;
+
+	// By the last two characters, as Ends numbers them: the lengths of those that end so, one bit for each.
+	private readonly byte[] _ends = new byte[EndsLength];
 
 	/// <summary>kind: equals, base, part or gram. FormatException for another one.</summary>
 	public void Add(string kind, string text, int number)
@@ -68,10 +75,8 @@ public sealed class Lookup
 				Add(_bases, text, number);
 				break;
 			case "part":
-				Add(_parts, text, number);
-				break;
 			case "gram":
-				AddGram(text, number);
+				AddPart(text, number);
 				break;
 			default:
 				throw new FormatException("a compiled rule has the unknown prefilter '" + kind + "'");
@@ -86,21 +91,64 @@ public sealed class Lookup
 			candidates.Add(numbers);
 		if (_bases.Count > 0 && _bases.TryGetValue(text.Substring(text.LastIndexOf('/') + 1), out numbers))
 			candidates.Add(numbers);
-		foreach (KeyValuePair<string, List<int>> part in _parts)
+		if (_ofGrams.Count == 0 && _parts.Count == 0)
+			return;
+		uint gram = 0;
+		for (int position = 0; position < text.Length; position++)
+		{
+			char unit = text[position];
+			if (unit >= 0x80 && _parts.Count > 0)
+				AddParts(text, position, candidates);
+			gram = gram << 8 | (unit < 0x80 ? unit : (uint)'?');
+			int lengths = _ends[Ends(gram)];
+			if (lengths != 0)
+				AddEnding(gram, lengths, candidates);
+		}
+	}
+
+	private void AddEnding(uint gram, int lengths, NumberSet candidates)
+	{
+		for (int length = 1; length <= GramLength; length++)
+		{
+			if ((lengths & 1 << length) == 0)
+				continue;
+			int index = Find(gram & uint.MaxValue >> 8 * (GramLength - length));
+			if (index >= 0)
+				candidates.Add(_ofGrams[index]);
+		}
+	}
+
+	// Of the last two characters alone.
+	private static uint Ends(uint gram)
+	{
+		return (gram >> 3 ^ gram) & EndsLength - 1;
+	}
+
+	private void AddParts(string text, int position, NumberSet candidates)
+	{
+		Dictionary<string, List<int>> parts;
+		// Once for each character, however often it is there.
+		if (!_parts.TryGetValue(text[position], out parts) || text.IndexOf(text[position]) < position)
+			return;
+		foreach (KeyValuePair<string, List<int>> part in parts)
 		{
 			if (text.IndexOf(part.Key, StringComparison.Ordinal) >= 0)
 				candidates.Add(part.Value);
 		}
-		if (_grams.Count == 0)
-			return;
-		uint gram = 0;
-		for (int index = 0; index < text.Length; index++)
+	}
+
+	private void AddPart(string text, int number)
+	{
+		for (int index = text.Length - 1; index >= 0; index--)
 		{
-			gram = gram << 8 | (text[index] < 0x80 ? text[index] : (uint)'?');
-			int found = index < GramLength - 1 ? -1 : Find(gram);
-			if (found >= 0)
-				candidates.Add(_ofGrams[found]);
+			if (text[index] < 0x80)
+				continue;
+			if (!_parts.ContainsKey(text[index]))
+				_parts[text[index]] = new Dictionary<string, List<int>>(StringComparer.Ordinal);
+			Add(_parts[text[index]], text, number);
+			return;
 		}
+		AddGram(text.Substring(0, Math.Min(text.Length, GramLength)), number);
 	}
 
 	private static void Add(Dictionary<string, List<int>> table, string text, int number)
@@ -119,22 +167,37 @@ public sealed class Lookup
 		int index = Find(gram);
 		if (index < 0)
 		{
-			index = _grams.Count;
-			_grams.Add(gram);
+			index = _ofGrams.Count;
+			if (index == _grams.Length)
+				Array.Resize(ref _grams, 2 * index);
+			_grams[index] = gram;
 			_ofGrams.Add(new List<int>());
-			if (_grams.Count * 4 > _slots.Length)
+			if (_ofGrams.Count * 4 > _slots.Length)
 				Grow();
 			else
 				Insert(index);
+			MarkEnds(text, gram);
 		}
 		_ofGrams[index].Add(number);
+	}
+
+	private void MarkEnds(string text, uint gram)
+	{
+		byte length = (byte)(1 << text.Length);
+		if (text.Length > 1)
+			_ends[Ends(gram)] |= length;
+		else
+		{
+			for (uint before = 0; before < 0x80; before++)
+				_ends[Ends(before << 8 | gram)] |= length;
+		}
 	}
 
 	private void Grow()
 	{
 		_slots = new int[2 * _slots.Length];
 		_shift--;
-		for (int index = 0; index < _grams.Count; index++)
+		for (int index = 0; index < _ofGrams.Count; index++)
 			Insert(index);
 	}
 

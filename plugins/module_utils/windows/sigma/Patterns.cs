@@ -39,8 +39,8 @@ public sealed class Pattern : TextTest
 	// .NET measures time by the clock. On a busy host a search that was hardly begun would be given up.
 	private const int Attempts = 3;
 
-	// What stands for characters of which Python and .NET differ, and for those of two units: plugin_utils/sigma/dotnet.py
-	// refuses expressions that name them.
+	// What stands for characters of which Python and .NET differ, and for those of two units. The controller refuses
+	// expressions that name them (plugin_utils/sigma/dotnet.py).
 	private const char Digit = '\uFF19';
 	private const char Letter = '\uFFDC';
 	private const char Other = '\uFFFE';
@@ -82,7 +82,8 @@ public sealed class Pattern : TextTest
 	}
 
 	/// <summary>
-	/// Return all that is matched, in any time. Only for expressions that take no character which <c>Plain</c> replaces.
+	/// Return all that is matched, in any time. Only for expressions that take no character which <c>Plain</c>
+	/// replaces.
 	/// </summary>
 	public IEnumerable<string> Matches(string text)
 	{
@@ -163,7 +164,7 @@ public sealed class Pattern : TextTest
 		return new string(plain, 0, length);
 	}
 
-	// Python's \w has letters, all numbers and the underscore; .NET's has no numbers but digits, and marks and connectors.
+	// Python's \w has letters, all numbers and the underscore; .NET's has letters, digits, marks and connectors.
 	private static char Classified(char unit)
 	{
 		switch (CharUnicodeInfo.GetUnicodeCategory(unit))

@@ -18,8 +18,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Val
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Wording;
 
 /// <summary>
-/// Compiled rules, ready to match: the verdicts of module_utils/sigma/engine.py. A view has strings and lists of strings
-/// by the names of fields. Not for several threads.
+/// Compiled rules, ready to match: the verdicts of module_utils/sigma/engine.py. A view has strings and lists of
+/// strings by the names of fields. Not for several threads.
 /// </summary>
 public sealed class RuleSet
 {
@@ -95,8 +95,8 @@ public sealed class RuleSet
 	}
 
 	/// <summary>
-	/// Return the names of all fields that a rule of the source reads, or that its finding shows; "*" is among them when
-	/// a rule looks for keywords in any field.
+	/// Return the names of all fields that a rule of the source reads, or that its finding shows; "*" is among them
+	/// when a rule looks for keywords in any field.
 	/// </summary>
 	public ICollection<string> Fields(string source)
 	{

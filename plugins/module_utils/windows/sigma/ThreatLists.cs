@@ -92,8 +92,8 @@ public sealed class ThreatList
 	private const int LongestDomain = 253;
 	private const int ShortestHash = 32;
 
-	// As in module_utils/sigma/threats.py, the same to Python and .NET. What begins in the middle of a word is not looked
-	// at.
+	// As in module_utils/sigma/threats.py, in a form that .NET reads the same. What begins in the middle of a word is
+	// not looked at.
 	private static readonly Pattern Addresses = new Pattern(
 		@"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]*:[0-9a-f:]*:[0-9a-f:.]*)(?!\w|\.\d)", "");
 	private static readonly Pattern Domains = new Pattern(@"(?<![a-z0-9_.-])[a-z0-9_-]+(?:\.[a-z0-9_-]+)+", "");
