@@ -7,6 +7,7 @@ using System.Collections.Generic;
 using System.Globalization;
 using System.Reflection;
 using System.Text.RegularExpressions;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Secrets;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Addresses;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Casing;
@@ -132,7 +133,10 @@ public static class SigmaScript
             }
             results.Add(matches);
             if (true.Equals(feed[4]))
-                correlator = new Correlator(compiled, correlator.State(now));
+            {
+                string state = Json.Write(correlator.State(now));
+                correlator = new Correlator(compiled, (Dictionary<string, object>)Json.Parse(state));
+            }
         }
         return new Dictionary<string, object>
         {
