@@ -57,6 +57,10 @@ public sealed class Lookup
 	// Up to four ASCII characters as a number, in a table with open addressing that is at most a quarter full.
 	private readonly List<List<int>> _ofGrams = new List<List<int>>();
 	private uint[] _grams = new uint[16];
+
+	// In which text a gram was seen last: the rules are added once, however often a text repeats it.
+	private int[] _seen = new int[16];
+	private int _round;
 	private int[] _slots = new int[64];
 	private int _shift = 32 - 6;
 
@@ -93,6 +97,7 @@ public sealed class Lookup
 			candidates.Add(numbers);
 		if (_ofGrams.Count == 0 && _parts.Count == 0)
 			return;
+		_round++;
 		uint gram = 0;
 		for (int position = 0; position < text.Length; position++)
 		{
@@ -113,8 +118,10 @@ public sealed class Lookup
 			if ((lengths & 1 << length) == 0)
 				continue;
 			int index = Find(gram & uint.MaxValue >> 8 * (GramLength - length));
-			if (index >= 0)
-				candidates.Add(_ofGrams[index]);
+			if (index < 0 || _seen[index] == _round)
+				continue;
+			_seen[index] = _round;
+			candidates.Add(_ofGrams[index]);
 		}
 	}
 
@@ -169,7 +176,10 @@ public sealed class Lookup
 		{
 			index = _ofGrams.Count;
 			if (index == _grams.Length)
+			{
 				Array.Resize(ref _grams, 2 * index);
+				Array.Resize(ref _seen, 2 * index);
+			}
 			_grams[index] = gram;
 			_ofGrams.Add(new List<int>());
 			if (_ofGrams.Count * 4 > _slots.Length)

@@ -92,3 +92,15 @@ def test_only_expressions_of_a_condition_are_rewritten() -> None:
     ]
     rewritten = ["and", [like, ["not", ["regex", "A", [[r"a(?![\s\S])", "i"]]]], searched[1][2]]]
     assert condition_for_dotnet(searched) == rewritten
+
+
+def test_what_the_reader_of_the_payload_refuses_costs_that_rule_only() -> None:
+    assert condition_for_dotnet(["number", "N", ">", 2**63 - 1]) == ["number", "N", ">", 2**63 - 1]
+    with pytest.raises(UnusableError, match="too large"):
+        condition_for_dotnet(["number", "N", ">", 2**63])
+    node = ["exists", "A"]
+    for _level in range(89):
+        node = ["not", node]
+    assert condition_for_dotnet(node) == node
+    with pytest.raises(UnusableError, match="too deeply"):
+        condition_for_dotnet(["not", node])
