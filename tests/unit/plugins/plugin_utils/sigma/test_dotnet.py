@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet import condition_for_dotnet, for_dotnet
@@ -98,7 +99,7 @@ def test_what_the_reader_of_the_payload_refuses_costs_that_rule_only() -> None:
     assert condition_for_dotnet(["number", "N", ">", 2**63 - 1]) == ["number", "N", ">", 2**63 - 1]
     with pytest.raises(UnusableError, match="too large"):
         condition_for_dotnet(["number", "N", ">", 2**63])
-    node = ["exists", "A"]
+    node: list[t.Any] = ["exists", "A"]
     for _level in range(89):
         node = ["not", node]
     assert condition_for_dotnet(node) == node
