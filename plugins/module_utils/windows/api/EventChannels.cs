@@ -55,10 +55,10 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.E
 		private const int AutoBackupProperty = 7;
 		private const int MaxSizeProperty = 8;
 		private const int PathProperty = 9;
-		private const uint StringType = 1;
-		private const uint UInt32Type = 8;
-		private const uint UInt64Type = 10;
-		private const uint BooleanType = 13;
+		private const int StringType = 1;
+		private const int UInt32Type = 8;
+		private const int UInt64Type = 10;
+		private const int BooleanType = 13;
 		private const int MostBytes = 1 << 20;
 
 		/// <summary>EVT_VARIANT</summary>
@@ -129,13 +129,13 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.E
 			return Set(channel, MaxSizeProperty, UInt64Type, (ulong)size);
 		}
 
-		private static int Set(string channel, int property, uint type, ulong number)
+		private static int Set(string channel, int property, int type, ulong number)
 		{
 			return With(channel, delegate(IntPtr handle)
 			{
 				EventVariant value = new EventVariant();
 				value.Value = number;
-				value.Type = type;
+				value.Type = (uint)type;
 				if (!EvtSetChannelConfigProperty(handle, property, 0, ref value))
 					return LastError();
 				return EvtSaveChannelConfig(handle, 0) ? 0 : LastError();
@@ -161,7 +161,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.E
 			}
 		}
 
-		private static int Number(IntPtr handle, int property, uint type, out ulong number)
+		private static int Number(IntPtr handle, int property, int type, out ulong number)
 		{
 			ulong read = 0;
 			int error = Get(handle, property, type, delegate(EventVariant value) { read = value.Value; });
@@ -169,7 +169,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.E
 			return error;
 		}
 
-		private static int Get(IntPtr handle, int property, uint type, Action<EventVariant> use)
+		private static int Get(IntPtr handle, int property, int type, Action<EventVariant> use)
 		{
 			int size = 1024;
 			while (true)
@@ -181,7 +181,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.E
 					if (EvtGetChannelConfigProperty(handle, property, 0, size, buffer, out used))
 					{
 						EventVariant value = (EventVariant)Marshal.PtrToStructure(buffer, typeof(EventVariant));
-						if (value.Type != type)
+						if (value.Type != (uint)type)
 							return InvalidData;
 						use(value);
 						return 0;
