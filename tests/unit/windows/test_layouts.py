@@ -142,7 +142,6 @@ _OFFSETS = {
 }
 _KERNEL_OFFSETS = {
     "Files.NativeFile.SerialOffset": ("FILE_FS_VOLUME_INFORMATION", "VolumeSerialNumber"),
-    "MachineSettings.NativeMachineSettings.NameOffset": ("KEY_NAME_INFORMATION", "Name"),
     "Registry.NativeKey.KeyName": ("KEY_BASIC_INFORMATION", "Name"),
     "Registry.NativeKey.KeyNameLength": ("KEY_BASIC_INFORMATION", "NameLength"),
     "Registry.NativeKey.ClassOffset": ("KEY_FULL_INFORMATION", "ClassOffset"),
