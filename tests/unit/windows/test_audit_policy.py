@@ -436,6 +436,26 @@ def test_deployed_settings_that_record_less_are_an_alert(tmp_path: pathlib.Path)
     assert after["detections"] == []
 
 
+def test_a_higher_wish_is_no_alert(tmp_path: pathlib.Path) -> None:
+    small = option(
+        channels=[{"name": "Security", "max_size": 64, "enabled": False}],
+        subcategories=[{"name": "Process Creation", "success": True}],
+    )
+    large = option(
+        channels=[{"name": "Security", "max_size": 512, "enabled": False}],
+        subcategories=[{"name": "Process Creation", "success": True, "failure": True}],
+    )
+    raised = {"Security": channel(100 * MIB)}
+    check = run(tmp_path, fresh(), small, ["set", "channels", raised], ["apply", large[1], True])[2]
+    assert [detection["alert"] for detection in check["detections"]] == ["audit_policy_not_deployed"]
+    lowered = {"Security": channel(63 * MIB)}
+    check = run(tmp_path, fresh(), small, ["set", "channels", lowered], ["apply", large[1], True])[2]
+    assert [detection["alert"] for detection in check["detections"]] == [
+        "audit_policy_changed",
+        "audit_policy_not_deployed",
+    ]
+
+
 def polreg(*entries: tuple[str, str, int, bytes]) -> bytes:
     """Return a registry.pol."""
     body = b""
@@ -728,18 +748,27 @@ def test_channels_for_tracing_are_left_out(tmp_path: pathlib.Path) -> None:
     assert after["channels"] == host["channels"]
 
 
+def _note(name: str, before: str | None, since: t.Sequence[str] = ("enabled",)) -> str:
+    entry = {"before": before, "since": list(since), "complete": True}
+    return json.dumps({"version": 1, "entries": {name: entry}, "keys": []})
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         ("", "is damaged"),
         ("[]", "is damaged"),
         ('{"version": 2, "entries": {}, "keys": []}', "was written by a newer version"),
-        ('{"version": 1, "entries": {"x": {"before": null, "since": [], "complete": true}}, "keys": []}', "is damaged"),
-        ('{"version": 1, "entries": {"x": {"before": "a", "since": [], "complete": true}}, "keys": []}', "no setting"),
-        (
-            '{"version": 1, "entries": {"key:SOFTWARE": {"before": "zz", "since": [], "complete": true}}, "keys": []}',
-            "is damaged",
-        ),
+        (_note("key:SOFTWARE", None), "is damaged"),
+        (_note("key:SOFTWARE", "absent", []), "is damaged"),
+        (_note("x", "a"), "no setting"),
+        (_note("key:SOFTWARE", "zz"), "is damaged"),
+        (_note(f"subcategory:{PROCESS_CREATION}", "some"), "is damaged"),
+        (_note("channel_size:Security", "-1"), "is damaged"),
+        (_note("channel_size:Security", "9" * 30), "is damaged"),
+        (_note("channel_state:Security", "on"), "is damaged"),
+        (_note(f"value:{LSA}", "4"), "is damaged"),
+        (_note(f"value:{LSA}", "99999999999:00"), "is damaged"),
     ],
 )
 def test_a_note_that_cannot_be_used_stops_everything(tmp_path: pathlib.Path, content: str, words: str) -> None:

@@ -20,15 +20,14 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.S
 		int Write(bool isKey, string path, byte[] acl);
 	}
 
-	/// <summary>The SACLs of this host. SeSecurityPrivilege has to be enabled.</summary>
+	/// <summary>The SACLs of this host, for a process of its own width. SeSecurityPrivilege has to be enabled.</summary>
 	public sealed class NativeSystemAudit : ISystemAudit
 	{
 		private const int SaclInformation = 8;
 
-		// SE_OBJECT_TYPE (accctrl.h); the last is the 64-bit view for a 32-bit process.
+		// SE_OBJECT_TYPE (accctrl.h)
 		private const int FileObject = 1;
 		private const int RegistryKey = 4;
-		private const int RegistryKey64 = 13;
 
 		// AclSize in ACL
 		private const int AclSizeOffset = 2;
@@ -79,8 +78,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.S
 
 		private static int Type(bool isKey)
 		{
-			bool isEmulated = Environment.Is64BitOperatingSystem && !Environment.Is64BitProcess;
-			return !isKey ? FileObject : isEmulated ? RegistryKey64 : RegistryKey;
+			return isKey ? RegistryKey : FileObject;
 		}
 	}
 }

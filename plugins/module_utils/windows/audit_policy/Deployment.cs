@@ -114,8 +114,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 					made.Add(change);
 				Settle(change, problem == null, note, ours);
 			}
-			RemoveKeys(note);
-			if (isNew)
+			if (RemoveKeys(note) || isNew)
 				note.Write(directory);
 			return made;
 		}
@@ -195,8 +194,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		}
 
 		// Keys that were made for values go with the last of them; the deepest first.
-		private void RemoveKeys(Note note)
+		private bool RemoveKeys(Note note)
 		{
+			int before = note.Keys.Count;
 			List<string> keys = new List<string>(note.Keys);
 			keys.Sort(delegate(string left, string right) { return right.Length.CompareTo(left.Length); });
 			foreach (string key in keys)
@@ -210,6 +210,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 				_host.Settings.DeleteEmptyKey(key);
 				note.Keys.Remove(key);
 			}
+			return note.Keys.Count < before;
 		}
 
 		private Dictionary<string, object> Result(Plan plan, List<Change> made, Plan now, bool isLook)
@@ -320,7 +321,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			foreach (Change change in now.Changes)
 			{
 				if (!change.IsUndo)
-					(change.WasDeployed ? undone : missing).Add(
+					(change.IsLowered ? undone : missing).Add(
 						change.Setting.Subject + ": " + change.Setting.Show(change.Before));
 			}
 			foreach (Ruled rule in now.Ruled)

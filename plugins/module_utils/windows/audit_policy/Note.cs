@@ -102,7 +102,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			entry.IsComplete = (bool)content["complete"];
 			foreach (object value in (List<object>)content["since"])
 				entry.Since.Add((string)value);
-			if (entry.Before == null || entry.Since.Contains(null))
+			if (entry.Before == null || entry.Since.Count == 0 || entry.Since.Contains(null))
 				throw new FormatException("a value is missing");
 			return entry;
 		}

@@ -24,8 +24,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		/// <summary>Whether it takes back what was deployed.</summary>
 		public bool IsUndo;
 
-		/// <summary>Whether it was deployed, and somebody changed it since.</summary>
-		public bool WasDeployed;
+		/// <summary>Whether it records less than what was deployed.</summary>
+		public bool IsLowered;
 	}
 
 	/// <summary>A setting that is left as it is, with the reason.</summary>
@@ -110,8 +110,17 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 				Setting = setting,
 				Before = reading.Value,
 				After = setting.Raised(reading.Value),
-				WasDeployed = isNoted && entry.IsComplete
+				IsLowered = isNoted && entry.IsComplete && !Reaches(setting, reading.Value, entry)
 			});
+		}
+
+		private static bool Reaches(Setting setting, string current, NoteEntry entry)
+		{
+			string wanted = setting.Wanted;
+			setting.Wanted = entry.Since[entry.Since.Count - 1];
+			bool isMet = setting.IsMet(current);
+			setting.Wanted = wanted;
+			return isMet;
 		}
 
 		private void Undo(string id, NoteEntry entry)
@@ -130,10 +139,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			try
 			{
 				after = setting.Undone(reading.Value, entry.Before, entry.Since);
+				// A value that cannot be shown cannot be written.
+				setting.Show(entry.Before);
 			}
-			catch (FormatException error)
+			catch (SystemException error)
 			{
-				throw new DamagedException("the note of what was deployed is damaged: " + error.Message, error);
+				if (!(error is FormatException || error is OverflowException))
+					throw;
+				throw new DamagedException(
+					"the note of what was deployed is damaged: " + error.Message + "; find out why, and remove it", error);
 			}
 			bool isRuled = rule != null && setting.IsSame(rule.Value, reading.Value);
 			if (after == reading.Value)

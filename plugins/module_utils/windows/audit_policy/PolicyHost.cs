@@ -18,6 +18,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Machi
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.SecurityPrivilege;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Services;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.SystemAudit;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 
 	/// <summary>Files of a host, read whole.</summary>
 	public interface IPolicyFiles
@@ -137,9 +138,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Syste
 			IsDomainController = isDomainController;
 		}
 
-		/// <summary>Return this host.</summary>
+		/// <summary>Return this host; HostException in a process that sees other files than the host has.</summary>
 		public static PolicyHost Local()
 		{
+			if (Environment.Is64BitOperatingSystem && !Environment.Is64BitProcess)
+				throw new HostException(
+					"the PowerShell of the connection is a 32-bit process, which sees other files of group policy and SACLs than"
+					+ " the host has: set the 64-bit one as the shell of the connection");
 			// Without it, each reading of audit policy and SACLs says so.
 			SecurityPrivilege.Enable();
 			return new PolicyHost(

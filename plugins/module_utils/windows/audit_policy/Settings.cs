@@ -76,10 +76,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		/// <summary>Take what another wish for the same setting wants in addition.</summary>
 		public abstract void Join(Setting other);
 
-		/// <summary>Return a value for people.</summary>
+		/// <summary>Return a value for people; FormatException or OverflowException for one that no host has.</summary>
 		public virtual string Show(string value)
 		{
 			return value;
+		}
+
+		protected static FormatException Unknown(string value)
+		{
+			return new FormatException("'" + value + "' is no value of it");
 		}
 
 		public bool IsMet(string current)
@@ -179,6 +184,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		public override void Join(Setting other)
 		{
 			Wanted = other.Raised(Wanted);
+		}
+
+		public override string Show(string value)
+		{
+			if (Subcategories.Flags(value) < 0)
+				throw Unknown(value);
+			return value;
 		}
 
 		public override string Write(PolicyHost host, string value)
@@ -383,6 +395,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			return Number(current) >= Number(Wanted) ? current : Wanted;
 		}
 
+		public override string Show(string value)
+		{
+			return Text(Number(value));
+		}
+
 		public override void Join(Setting other)
 		{
 			Wanted = other.Raised(Wanted);
@@ -429,6 +446,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		public override string Raised(string current)
 		{
 			return Enabled;
+		}
+
+		public override string Show(string value)
+		{
+			if (value != Enabled && value != Disabled)
+				throw Unknown(value);
+			return value;
 		}
 
 		public override void Join(Setting other)
