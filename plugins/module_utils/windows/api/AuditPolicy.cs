@@ -60,14 +60,32 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.A
 
 		public int Query(Guid subcategory, out int flags)
 		{
-			flags = 0;
-			IntPtr policy = IntPtr.Zero;
+			PolicyInformation policy;
+			int error = Read(subcategory, out policy);
+			flags = (int)policy.Flags;
+			return error;
+		}
+
+		public int Set(Guid subcategory, int flags)
+		{
+			// With the category that Windows says.
+			PolicyInformation policy;
+			int error = Read(subcategory, out policy);
+			if (error != 0)
+				return error;
+			policy.Flags = (uint)flags;
+			return AuditSetSystemPolicy(ref policy, 1) ? 0 : LastError();
+		}
+
+		private static int Read(Guid subcategory, out PolicyInformation policy)
+		{
+			policy = new PolicyInformation();
+			IntPtr buffer = IntPtr.Zero;
 			try
 			{
-				if (!AuditQuerySystemPolicy(ref subcategory, 1, out policy) || policy == IntPtr.Zero)
+				if (!AuditQuerySystemPolicy(ref subcategory, 1, out buffer) || buffer == IntPtr.Zero)
 					return LastError();
-				PolicyInformation read = (PolicyInformation)Marshal.PtrToStructure(policy, typeof(PolicyInformation));
-				flags = (int)read.Flags;
+				policy = (PolicyInformation)Marshal.PtrToStructure(buffer, typeof(PolicyInformation));
 				return 0;
 			}
 			catch (EntryPointNotFoundException)
@@ -76,22 +94,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.A
 			}
 			finally
 			{
-				Free(policy);
-			}
-		}
-
-		public int Set(Guid subcategory, int flags)
-		{
-			PolicyInformation policy = new PolicyInformation();
-			policy.Subcategory = subcategory;
-			policy.Flags = (uint)flags;
-			try
-			{
-				return AuditSetSystemPolicy(ref policy, 1) ? 0 : LastError();
-			}
-			catch (EntryPointNotFoundException)
-			{
-				return NotImplemented;
+				Free(buffer);
 			}
 		}
 

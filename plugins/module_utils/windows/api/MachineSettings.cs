@@ -10,7 +10,8 @@ using System.Text;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.MachineSettings
 {
 	/// <summary>
-	/// Values below HKEY_LOCAL_MACHINE, in the 64-bit view. Methods return 0 or a Win32 error: 2 without the key or value.
+	/// Values below HKEY_LOCAL_MACHINE, in the 64-bit view. Methods return 0 or a Win32 error: 2 without the key or
+	/// value.
 	/// </summary>
 	public interface IMachineSettings
 	{
@@ -88,7 +89,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.M
 		[DllImport("advapi32.dll")]
 		private static extern int RegQueryInfoKeyW(
 			IntPtr key, IntPtr kind, IntPtr kindLength, IntPtr reserved, out int subkeys, IntPtr longest,
-			IntPtr longestKind, out int values, IntPtr longestValue, IntPtr longestData, IntPtr security, IntPtr written);
+			IntPtr longestKind, out int values, IntPtr longestValue, IntPtr longestData, IntPtr security,
+			IntPtr written);
 
 		[DllImport("advapi32.dll")]
 		private static extern int RegCloseKey(IntPtr key);
@@ -106,7 +108,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.M
 			while (true)
 			{
 				IntPtr handle;
-				int error = RegOpenKeyExW(LocalMachine, existing, 0, ReadAccess | (is32Bit ? View32 : View64), out handle);
+				uint view = is32Bit ? View32 : View64;
+				int error = RegOpenKeyExW(LocalMachine, existing, 0, ReadAccess | view, out handle);
 				if (error == 0)
 				{
 					string name;

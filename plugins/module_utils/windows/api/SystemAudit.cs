@@ -20,7 +20,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.S
 		int Write(bool isKey, string path, byte[] acl);
 	}
 
-	/// <summary>The SACLs of this host, for a process of its own width. SeSecurityPrivilege has to be enabled.</summary>
+	/// <summary>The SACLs of this host, for a process of its width. SeSecurityPrivilege has to be enabled.</summary>
 	public sealed class NativeSystemAudit : ISystemAudit
 	{
 		private const int SaclInformation = 8;

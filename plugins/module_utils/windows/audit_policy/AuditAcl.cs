@@ -62,8 +62,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.audit
 		}
 
 		/// <summary>
-		/// Return the entry that records every successful change of a key or of a file, and for one with content what is
-		/// in it, too.
+		/// Return the entry that records every successful change of a key or of a file, and for one with content what
+		/// is in it, too.
 		/// </summary>
 		public static byte[] Entry(bool isKey, bool isContainer)
 		{

@@ -251,9 +251,10 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			}
 			return string.Format(CultureInfo.InvariantCulture,
 				_isPresent
-					? "{0} of {1} settings could not be deployed, first {2}: {3}; {4} were changed, which are noted, so that"
-						+ " state=absent takes them back"
-					: "{0} of {1} settings could not be taken back, first {2}: {3}; {4} were, and the others stay noted",
+					? "{0} of {1} settings could not be deployed, first {2}: {3}; {4} were changed, which are"
+						+ " noted, so that state=absent takes them back"
+					: "{0} of {1} settings could not be taken back, first {2}: {3}; {4} were, and the others"
+						+ " stay noted",
 				all.Count, Math.Max(_wanted.Count, made.Count + all.Count), all[0].Setting.Subject, all[0].Reason,
 				made.Count);
 		}
@@ -293,11 +294,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			bool isForced = now.Examined > 0 && !now.Changes.Exists(IsForce) && !now.Ruled.Exists(IsOverruledForce);
 			if (_isPresent && _policy.Categories.Count > 0 && !isForced)
 				warnings.Add(
-					Printable.Show(string.Join(", ", _policy.Categories.ToArray())) + " sets whole audit categories. They replace the"
-					+ " subcategories while SCENoApplyLegacyAuditPolicy is not 1.");
+					Printable.Show(string.Join(", ", _policy.Categories.ToArray()))
+					+ " sets whole audit categories. They replace the subcategories while"
+					+ " SCENoApplyLegacyAuditPolicy is not 1.");
 			if (_isPresent && _policy.IsManaged)
 				warnings.Add(
-					"Mobile device management sets audit policy on this host, and may undo changes. What it sets is not read.");
+					"Mobile device management sets audit policy on this host, and may undo changes. What it sets is not"
+					+ " read.");
 			foreach (KeyValuePair<string, string> problem in _policy.Problems)
 				warnings.Add(problem.Key + ": " + problem.Value);
 			return warnings;
@@ -332,7 +335,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			List<object> detections = new List<object>();
 			if (undone.Count > 0)
 				detections.Add(Detection(
-					"audit_policy_changed", Count(undone) + " of the deployed settings record less than what was deployed.",
+					"audit_policy_changed",
+					Count(undone) + " of the deployed settings record less than what was deployed.",
 					new Dictionary<string, object> { { "changed", Shorten(undone, Shown) } }));
 			if (missing.Count + ruled.Count > 0)
 			{

@@ -28,8 +28,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 	}
 
 	/// <summary>
-	/// What group policy sets on a host, as far as the host knows it: what was applied, its local policy, and the copies
-	/// of the domain's policies that count for it. A policy that was never applied here is not known.
+	/// What group policy sets on a host, as far as the host knows it: what was applied, its local policy, and the
+	/// copies of the domain's policies that count for it. A policy that was never applied here is not known.
 	/// </summary>
 	public sealed class GroupPolicy
 	{
@@ -161,7 +161,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		private void Fail(string path, Exception error)
 		{
 			Problems.Add(new KeyValuePair<string, string>(
-				Printable.ShowPath(path), "This file of group policy cannot be read: " + error.Message.TrimEnd('.') + "."));
+				Printable.ShowPath(path),
+				"This file of group policy cannot be read: " + error.Message.TrimEnd('.') + "."));
 		}
 
 		// GUIDs of the policies that were applied at last, with their names.

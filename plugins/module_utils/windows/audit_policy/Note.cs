@@ -19,7 +19,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		/// <summary>The value before the first deployment.</summary>
 		public string Before;
 
-		/// <summary>The deployed values: more than one while a deployment is not through, or after one was cut off.</summary>
+		/// <summary>The deployed values: several while a deployment is not through, or after one was cut off.
+		/// </summary>
 		public List<string> Since = new List<string>();
 
 		/// <summary>Whether the deployment is through.</summary>
@@ -42,8 +43,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		public readonly List<string> Keys = new List<string>();
 
 		/// <summary>
-		/// Return the note in a directory; an empty one without it, also for null. StateException for one that cannot be
-		/// used.
+		/// Return the note in a directory; an empty one without it, also for null. StateException for one that cannot
+		/// be used.
 		/// </summary>
 		public static Note Read(StateDirectory directory)
 		{
@@ -54,7 +55,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			string path = directory.Path + "\\" + File;
 			try
 			{
-				Dictionary<string, object> read = (Dictionary<string, object>)Json.Parse(Encoding.UTF8.GetString(content));
+				Dictionary<string, object> read =
+					(Dictionary<string, object>)Json.Parse(Encoding.UTF8.GetString(content));
 				if ((long)read["version"] > Version)
 					throw new NewerException(path + " was written by a newer version of the collection; use that one");
 				foreach (KeyValuePair<string, object> member in (Dictionary<string, object>)read["entries"])
@@ -69,7 +71,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 					|| error is NullReferenceException))
 					throw;
 				throw new DamagedException(
-					path + " is damaged, so it is not known what was deployed; find out why, remove it and deploy again",
+					path + " is damaged, so it is not known what was deployed; find out why, remove it and deploy"
+						+ " again",
 					error);
 			}
 		}
@@ -86,7 +89,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			foreach (KeyValuePair<string, NoteEntry> entry in Entries)
 				entries[entry.Key] = new Dictionary<string, object>
 				{
-					{ "before", entry.Value.Before }, { "since", entry.Value.Since }, { "complete", entry.Value.IsComplete }
+					{ "before", entry.Value.Before }, { "since", entry.Value.Since },
+					{ "complete", entry.Value.IsComplete }
 				};
 			string text = Json.Write(new Dictionary<string, object>
 			{

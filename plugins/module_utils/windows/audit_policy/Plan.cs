@@ -43,7 +43,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		public bool IsMet;
 	}
 
-	/// <summary>How the settings of a host are, and what leads to those that it is to have. Nothing is changed.</summary>
+	/// <summary>How the settings of a host are, and what leads to those that it is to have: it changes nothing.
+	/// </summary>
 	public sealed class Plan
 	{
 		public readonly List<Change> Changes = new List<Change>();
@@ -128,7 +129,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			Setting setting = Setting.Parse(id);
 			if (setting == null)
 				throw new DamagedException(
-					"the note of what was deployed names '" + id + "', which is no setting; find out why, and remove the note");
+					"the note of what was deployed names '" + id
+					+ "', which is no setting; find out why, and remove the note");
 			Reading reading = Read(setting);
 			if (reading.IsMissing)
 				Done.Add(id);
@@ -147,7 +149,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 				if (!(error is FormatException || error is OverflowException))
 					throw;
 				throw new DamagedException(
-					"the note of what was deployed is damaged: " + error.Message + "; find out why, and remove it", error);
+					"the note of what was deployed is damaged: " + error.Message + "; find out why, and remove it",
+					error);
 			}
 			bool isRuled = rule != null && setting.IsSame(rule.Value, reading.Value);
 			if (after == reading.Value)

@@ -143,13 +143,14 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		{
 			if (Environment.Is64BitOperatingSystem && !Environment.Is64BitProcess)
 				throw new HostException(
-					"the PowerShell of the connection is a 32-bit process, which sees other files of group policy and SACLs than"
-					+ " the host has: set the 64-bit one as the shell of the connection");
+					"the PowerShell of the connection is a 32-bit process, which sees other files of group policy and"
+					+ " SACLs than the host has: set the 64-bit one as the shell of the connection");
 			// Without it, each reading of audit policy and SACLs says so.
 			SecurityPrivilege.Enable();
 			return new PolicyHost(
-				new NativeAuditPolicy(), new NativeEventChannels(), new NativeSystemAudit(), new NativeMachineSettings(),
-				new NativeServices(), new PolicyFiles(), new Machine().Version()[3] == DomainController);
+				new NativeAuditPolicy(), new NativeEventChannels(), new NativeSystemAudit(),
+				new NativeMachineSettings(), new NativeServices(), new PolicyFiles(),
+				new Machine().Version()[3] == DomainController);
 		}
 
 		/// <summary>Return why something failed, for people.</summary>
@@ -161,7 +162,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 				case AccessDenied:
 					return "access is denied (error 5); connect as an administrator";
 				case PrivilegeNotHeld:
-					return "the account lacks SeSecurityPrivilege (error 1314); grant it \"Manage auditing and security log\"";
+					return "the account lacks SeSecurityPrivilege (error 1314); grant it"
+						+ " \"Manage auditing and security log\"";
 				case ServerUnavailable:
 					return "the event log service does not answer (error 1722); start it";
 				default:

@@ -23,6 +23,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_pol
 		private const int HeaderSize = 8;
 		private const string EventLogPolicy = @"software\policies\microsoft\windows\eventlog\";
 		private const string DeleteValue = "**del.";
+		private const string Soft = "**soft.";
 		private const long Kibibyte = 1024;
 
 		/// <summary>Read a registry.pol; FormatException, with the offset, for what is none, after what came before.
@@ -54,14 +55,17 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_pol
 		{
 			foreach (string line in Decode(file).Split('\n'))
 			{
-				// Names of subcategories are in the language of the editor, and may hold commas in quotes: the GUID does not.
+				// Names of subcategories are in the language of the editor, and may hold commas in quotes: the GUID
+				// does not.
 				string[] fields = line.Trim().Split(',');
 				Guid subcategory;
 				int flags;
-				int column = Array.FindIndex(fields, delegate(string field) { return field.StartsWith("{", StringComparison.Ordinal); });
+				int column = Array.FindIndex(
+					fields, delegate(string field) { return field.StartsWith("{", StringComparison.Ordinal); });
 				if (column < 2 || !fields[1].Trim().Equals("System", StringComparison.OrdinalIgnoreCase)
 					|| !Guid.TryParse(fields[column], out subcategory)
-					|| !Int32.TryParse(fields[fields.Length - 1], NumberStyles.None, CultureInfo.InvariantCulture, out flags))
+					|| !Int32.TryParse(
+						fields[fields.Length - 1], NumberStyles.None, CultureInfo.InvariantCulture, out flags))
 					continue;
 				// 0 leaves it as it is, 4 switches it off.
 				if (flags > 0)
@@ -71,8 +75,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_pol
 		}
 
 		/// <summary>
-		/// Read the registry values, log sizes and audit categories of a GptTmpl.inf. categories: called with the name of
-		/// each category that it has.
+		/// Read the registry values, log sizes and audit categories of a GptTmpl.inf. categories: called with the name
+		/// of each category that it has.
 		/// </summary>
 		public static void ReadTemplate(byte[] file, Action<string, string> rule, Action<string> categories)
 		{
@@ -98,12 +102,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_pol
 				case "registry values":
 					const string Machine = @"MACHINE\";
 					int divider = name.LastIndexOf('\\');
-					uint type4;
+					uint dword;
 					if (divider > Machine.Length && name.StartsWith(Machine, StringComparison.OrdinalIgnoreCase)
 						&& value.StartsWith("4,", StringComparison.Ordinal)
-						&& UInt32.TryParse(value.Substring(2), NumberStyles.None, CultureInfo.InvariantCulture, out type4))
-						rule(ValueId(name.Substring(Machine.Length, divider - Machine.Length), name.Substring(divider + 1)),
-							ValueSetting.OfNumber(type4));
+						&& UInt32.TryParse(
+							value.Substring(2), NumberStyles.None, CultureInfo.InvariantCulture, out dword))
+						rule(
+							ValueId(
+								name.Substring(Machine.Length, divider - Machine.Length), name.Substring(divider + 1)),
+							ValueSetting.OfNumber(dword));
 					break;
 				case "event audit":
 					categories(name);
@@ -128,10 +135,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_pol
 				foreach (string deleted in Encoding.Unicode.GetString(data).TrimEnd('\0').Split(';'))
 					rule(ValueId(key, deleted), Setting.Absent);
 			}
-			else if (!name.StartsWith("**", StringComparison.Ordinal) || name.StartsWith("**soft.", StringComparison.Ordinal))
+			else if (!name.StartsWith("**", StringComparison.Ordinal)
+				|| name.StartsWith(Soft, StringComparison.Ordinal))
 			{
-				if (name.StartsWith("**", StringComparison.Ordinal))
-					name = name.Substring("**soft.".Length);
+				if (name.StartsWith(Soft, StringComparison.Ordinal))
+					name = name.Substring(Soft.Length);
 				string value = ValueSetting.Encode(type, data);
 				rule(ValueId(key, name), value);
 				if (key.StartsWith(EventLogPolicy, StringComparison.Ordinal))
@@ -180,7 +188,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_pol
 
 		private static void Expect(byte[] file, ref int position, char sign)
 		{
-			// A number is followed by the next field's divider, the data by the end.
 			if (position > file.Length - 2 || file[position] != sign || file[position + 1] != 0)
 				throw Damaged(position);
 			position += 2;
@@ -198,7 +205,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_pol
 				return Encoding.Unicode.GetString(file, 2, file.Length - 2);
 			bool hasMark = file.Length > 2 && file[0] == 0xEF && file[1] == 0xBB && file[2] == 0xBF;
 			// Everything that is looked for is ASCII, in whatever code page the rest is.
-			return hasMark ? Encoding.UTF8.GetString(file, 3, file.Length - 3) : Encoding.GetEncoding(28591).GetString(file);
+			return hasMark
+				? Encoding.UTF8.GetString(file, 3, file.Length - 3)
+				: Encoding.GetEncoding(28591).GetString(file);
 		}
 	}
 }

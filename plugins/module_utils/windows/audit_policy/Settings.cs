@@ -45,8 +45,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 	}
 
 	/// <summary>
-	/// One setting of a host. Values are texts, which the note keeps; each class has its own form of them. Wanted is null
-	/// for a setting that nobody wants any more.
+	/// One setting of a host. Values are texts, which the note keeps; each class has its own form of them. Wanted is
+	/// null for a setting that nobody wants any more.
 	/// </summary>
 	public abstract class Setting
 	{
@@ -67,7 +67,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 
 		public abstract Reading Read(PolicyHost host);
 
-		/// <summary>Return what a value becomes: never less is recorded. The same value if nothing is missing.</summary>
+		/// <summary>Return what a value becomes, which never records less: the same one if nothing is missing.
+		/// </summary>
 		public abstract string Raised(string current);
 
 		/// <summary>Write a value; return why that failed, null when it did not.</summary>
@@ -99,8 +100,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		}
 
 		/// <summary>
-		/// Return what a value becomes when our change is undone; null when somebody changed it since. before: the value
-		/// before the first deployment; since: those that were deployed.
+		/// Return what a value becomes when our change is undone; null when somebody changed it since. before: the
+		/// value before the first deployment; since: those that were deployed.
 		/// </summary>
 		public virtual string Undone(string current, string before, ICollection<string> since)
 		{

@@ -66,7 +66,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.audit
 			{
 				foreach (string entry in category.Value.Split('|'))
 				{
-					Guid identifier = new Guid(string.Format(CultureInfo.InvariantCulture, Pattern, entry.Substring(0, 2)));
+					Guid identifier = new Guid(
+						string.Format(CultureInfo.InvariantCulture, Pattern, entry.Substring(0, 2)));
 					Names[identifier] = entry.Substring(3);
 					Categories[identifier] = category.Key;
 					ByName[entry.Substring(3)] = identifier;

@@ -87,7 +87,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 				throw new UsageException("subcategories: '" + Printable.Show(name)
 					+ "' is neither the English name nor the GUID of a subcategory");
 			if (flags == 0)
-				throw new UsageException("subcategories: '" + Printable.Show(name) + "' needs success, failure or both");
+				throw new UsageException(
+					"subcategories: '" + Printable.Show(name) + "' needs success, failure or both");
 			Add(new SubcategorySetting(subcategory.Value, flags));
 		}
 

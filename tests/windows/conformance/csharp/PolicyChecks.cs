@@ -24,12 +24,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Servi
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.SystemAudit;
 
     /// <summary>
-    /// Checks of AuditPolicy, EventChannels, SystemAudit, SecurityPrivilege, Services and MachineSettings. What the host
-    /// has is only set to what it is.
+    /// Checks of AuditPolicy, EventChannels, SystemAudit, SecurityPrivilege, Services and MachineSettings. What the
+    /// host has is only set to what it is.
     /// </summary>
     public static class PolicyChecks
     {
         private const string Policies = @"SOFTWARE\Policies";
+        private const string Services = @"SYSTEM\CurrentControlSet\Services";
         private const int NotFound = 2;
         private const int NotEmpty = 145;
         private const int Missing = 1060;
@@ -162,8 +163,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Syste
         {
             return SecondWay.PowerShell(
                 "$log = New-Object System.Diagnostics.Eventing.Reader.EventLogConfiguration '" + channel + "';"
-                + "[string]$log.IsEnabled + ' ' + $log.MaximumSizeInBytes + ' ' + $log.LogMode + ' ' + [int]$log.LogType"
-                + " + ' ' + $log.LogFilePath");
+                + "[string]$log.IsEnabled + ' ' + $log.MaximumSizeInBytes + ' ' + $log.LogMode + ' '"
+                + " + [int]$log.LogType + ' ' + $log.LogFilePath");
         }
 
         private static string Shown(string channel)
@@ -300,7 +301,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Syste
                 string path;
                 Workspace.Check(new NativeMachineSettings().Resolve(key + @"\missing", is32Bit, out path), key);
                 string above = path == null ? "" : path.Substring(0, path.LastIndexOf('\\'));
-                using (RegistryKey machine = RegistryKey.OpenBaseKey(RegistryHive.LocalMachine, RegistryView.Registry64))
+                using (RegistryKey machine = RegistryKey.OpenBaseKey(
+                    RegistryHive.LocalMachine, RegistryView.Registry64))
                 using (RegistryKey opened = machine.OpenSubKey(above))
                     evidence.Same(view.ToString(), opened == null ? null : opened.GetValue("view"), view.ToString());
             }
@@ -322,9 +324,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Syste
         private static void Subkeys(Workspace workspace, Evidence evidence)
         {
             IList<string> names;
-            Workspace.Check(new NativeMachineSettings().Subkeys(@"SYSTEM\CurrentControlSet\Services", out names), "Services");
+            Workspace.Check(new NativeMachineSettings().Subkeys(Services, out names), "Services");
             using (RegistryKey machine = RegistryKey.OpenBaseKey(RegistryHive.LocalMachine, RegistryView.Registry64))
-            using (RegistryKey services = machine.OpenSubKey(@"SYSTEM\CurrentControlSet\Services"))
+            using (RegistryKey services = machine.OpenSubKey(Services))
                 evidence.Same("services", names, services.GetSubKeyNames());
             evidence.Same("a missing key", new NativeMachineSettings().Subkeys(workspace.Key + @"\none", out names), 0);
             evidence.Same("its subkeys", names.Count, 0);
