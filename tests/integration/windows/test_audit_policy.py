@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import shutil
 import typing as t
 import uuid
 
@@ -41,9 +42,13 @@ def program() -> Driver:
 
 @pytest.fixture
 def key() -> t.Iterator[str]:
-    path = f"SOFTWARE\\bulwark-policy-{uuid.uuid4().hex[:12]}"
-    yield path
-    program().call("PolicyScenario.Delete", path)
+    name = f"bulwark-policy-{uuid.uuid4().hex[:12]}"
+    # State is refused below a directory that everybody can write in.
+    disk = toolchain.shared_prefix() / "drive_c" / name
+    disk.mkdir(mode=0o700)
+    yield f"SOFTWARE\\{name}"
+    program().call("PolicyScenario.Delete", f"SOFTWARE\\{name}")
+    shutil.rmtree(disk)
 
 
 def options(key: str, *values: tuple[str, str, t.Any], state: str = "present") -> dict[str, t.Any]:
@@ -52,7 +57,7 @@ def options(key: str, *values: tuple[str, str, t.Any], state: str = "present") -
         "values": [{"key": f"{key}\\{below}".rstrip("\\"), "name": name, "data": data} for below, name, data in values],
     }
     directory = key.rpartition("\\")[2]
-    return {**_OPTIONS, "state": state, "state_dir": f"C:\\ProgramData\\{directory}", "_groups": [group]}
+    return {**_OPTIONS, "state": state, "state_dir": f"C:\\{directory}\\state", "_groups": [group]}
 
 
 def results(outcomes: list[Outcome]) -> list[t.Any]:
@@ -114,7 +119,7 @@ def test_a_system_without_audit_policy_and_event_log_says_so() -> None:
     assert coverage["status"] == "partial"
     skipped = {entry["subject"] for entry in coverage["skipped"]}
     assert "audit policy Process Creation" in skipped
-    assert any(row["subject"].startswith("HKLM\\SOFTWARE\\Policies") for row in check["changes"])
+    assert any(row["subject"].lower().startswith("hklm\\software\\policies") for row in check["changes"])
     recording = look["recording"]
     assert recording["subcategories"] == recording["channels"] == {}
     assert recording["command_lines"] is False
