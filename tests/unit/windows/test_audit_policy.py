@@ -203,12 +203,9 @@ def test_check_mode_shows_the_same_and_changes_nothing(tmp_path: pathlib.Path) -
     assert check["diff"] == real["diff"]
     assert "audit policy Process Creation: none\n" in check["diff"]["before"]
     assert "audit policy Process Creation: success\n" in check["diff"]["after"]
-    (detection,) = check["detections"]
-    assert detection["alert"] == "audit_policy_not_deployed"
-    assert detection["message"] == ("9 of 12 wanted settings are not deployed, and group policy keeps 0 from it.")
     (coverage,) = check["coverage"]
     assert (coverage["scope"], coverage["status"], coverage["examined"]) == ("audit_policy", "checked", 10)
-    assert real["detections"] == []
+    assert check["lowered"] == real["lowered"] == []
 
 
 @pytest.mark.parametrize("adds", [False, True])
@@ -426,17 +423,18 @@ def test_a_host_of_which_nothing_is_known_is_not_checked(tmp_path: pathlib.Path)
     assert recording["sysmon"]["channel"] is None
 
 
-def test_deployed_settings_that_record_less_are_an_alert(tmp_path: pathlib.Path) -> None:
+def test_deployed_settings_that_record_less_are_named(tmp_path: pathlib.Path) -> None:
     lowered = {**fresh()["audit"], "Process Creation": 0}
     check, again, after = run(tmp_path, fresh(), APPLY, ["set", "audit", lowered], CHECK, APPLY, CHECK)[2:]
-    (detection,) = check["detections"]
-    assert detection["alert"] == "audit_policy_changed"
-    assert detection["evidences"] == [{"data": {"changed": ["audit policy Process Creation: none"]}}]
+    named = {"subject": "audit policy Process Creation", "reason": "it was changed to none since"}
+    assert check["lowered"] == again["lowered"] == [named]
+    assert check["notices"] == again["notices"]
+    assert check["notices"][0].startswith("audit policy Process Creation records less than what was deployed")
     assert again["changed"] is True
-    assert after["detections"] == []
+    assert after["lowered"] == after["notices"] == []
 
 
-def test_a_higher_wish_is_no_alert(tmp_path: pathlib.Path) -> None:
+def test_a_higher_wish_is_nothing_that_was_lowered(tmp_path: pathlib.Path) -> None:
     small = option(
         channels=[{"name": "Security", "max_size": 64, "enabled": False}],
         subcategories=[{"name": "Process Creation", "success": True}],
@@ -445,15 +443,10 @@ def test_a_higher_wish_is_no_alert(tmp_path: pathlib.Path) -> None:
         channels=[{"name": "Security", "max_size": 512, "enabled": False}],
         subcategories=[{"name": "Process Creation", "success": True, "failure": True}],
     )
-    raised = {"Security": channel(100 * MIB)}
-    check = run(tmp_path, fresh(), small, ["set", "channels", raised], ["apply", large[1], True])[2]
-    assert [detection["alert"] for detection in check["detections"]] == ["audit_policy_not_deployed"]
-    lowered = {"Security": channel(63 * MIB)}
-    check = run(tmp_path, fresh(), small, ["set", "channels", lowered], ["apply", large[1], True])[2]
-    assert [detection["alert"] for detection in check["detections"]] == [
-        "audit_policy_changed",
-        "audit_policy_not_deployed",
-    ]
+    for size, names in ((100, []), (63, ["size of the log Security"])):
+        steps = [small, ["set", "channels", {"Security": channel(size * MIB)}], ["apply", large[1], True]]
+        check = run(tmp_path, fresh(), *steps)[2]
+        assert [row["subject"] for row in check["lowered"]] == names
 
 
 def polreg(*entries: tuple[str, str, int, bytes]) -> bytes:
@@ -526,9 +519,7 @@ def test_what_group_policy_rules_is_named_and_not_fought(
     (ruled,) = result["group_policy"]
     assert (ruled["source"], ruled["is_enough"]) == (source, False)
     assert any("would undo a change" in notice for notice in result["notices"])
-    (detection,) = check["detections"]
-    assert detection["alert"] == "audit_policy_not_deployed"
-    assert detection["message"].endswith("group policy keeps 1 from it.")
+    assert check["not_deployed"] == result["not_deployed"]
     assert check["changed"] is False
 
 

@@ -17,7 +17,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_pol
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Settings;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Wish;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Detections;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Outcome;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.State;
@@ -226,19 +225,33 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			}));
 			result["not_deployed"] = Shorten(NotDeployed(now));
 			result["missing"] = Shorten(now.Missing.ConvertAll<object>(AsRow));
+			result["lowered"] = Shorten(Lowered(plan));
 			result["left"] = Shorten(plan.Left.ConvertAll<object>(AsRow));
 			result["group_policy"] = Shorten(now.Ruled.ConvertAll<object>(AsRow));
 			result["diff"] = Diff(made);
-			List<object> warnings = Warnings(now);
+			List<object> warnings = Warnings(plan, now);
 			if (_failed.Count > 0 || (!isLook && now.Unknown.Count > 0))
 			{
 				result["failed"] = true;
 				result["msg"] = Failure(made, now);
 			}
 			result["warnings"] = warnings;
-			result["detections"] = _isPresent ? Found(now) : new List<object>();
 			result["coverage"] = new List<object> { Covered(now) };
 			return result;
+		}
+
+		// As they were found: deploying them again must not hide that somebody changed them.
+		private static List<object> Lowered(Plan plan)
+		{
+			List<object> rows = new List<object>();
+			foreach (Change change in plan.Changes)
+			{
+				if (change.IsLowered)
+					rows.Add(Row(
+						change.Setting, "reason", "it was changed to " + change.Setting.Show(change.Before) + " since",
+						null, null));
+			}
+			return rows;
 		}
 
 		private string Failure(List<Change> made, Plan now)
@@ -283,12 +296,18 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 				+ " and would undo a change: change it there";
 		}
 
-		private List<object> Warnings(Plan now)
+		private List<object> Warnings(Plan plan, Plan now)
 		{
 			List<object> warnings = new List<object>();
+			foreach (Change change in plan.Changes)
+			{
+				if (change.IsLowered && warnings.Count < Shown)
+					warnings.Add(change.Setting.Subject + " records less than what was deployed: it was changed to "
+						+ change.Setting.Show(change.Before) + ".");
+			}
 			foreach (Ruled ruled in now.Ruled)
 			{
-				if (!ruled.IsMet && warnings.Count < Shown)
+				if (!ruled.IsMet && warnings.Count < 2 * Shown)
 					warnings.Add(ruled.Setting.Subject + ": " + Undoes(ruled) + ".");
 			}
 			bool isForced = now.Examined > 0 && !now.Changes.Exists(IsForce) && !now.Ruled.Exists(IsOverruledForce);
@@ -314,50 +333,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		private static bool IsOverruledForce(Ruled ruled)
 		{
 			return !ruled.IsMet && ruled.Setting.Id.Equals(ForceKey, StringComparison.OrdinalIgnoreCase);
-		}
-
-		private List<object> Found(Plan now)
-		{
-			List<object> undone = new List<object>();
-			List<object> missing = new List<object>();
-			List<object> ruled = new List<object>();
-			foreach (Change change in now.Changes)
-			{
-				if (!change.IsUndo)
-					(change.IsLowered ? undone : missing).Add(
-						change.Setting.Subject + ": " + change.Setting.Show(change.Before));
-			}
-			foreach (Ruled rule in now.Ruled)
-			{
-				if (!rule.IsMet)
-					ruled.Add(rule.Setting.Subject + ": " + Undoes(rule));
-			}
-			List<object> detections = new List<object>();
-			if (undone.Count > 0)
-				detections.Add(Detection(
-					"audit_policy_changed",
-					Count(undone) + " of the deployed settings record less than what was deployed.",
-					new Dictionary<string, object> { { "changed", Shorten(undone, Shown) } }));
-			if (missing.Count + ruled.Count > 0)
-			{
-				Dictionary<string, object> data = new Dictionary<string, object>();
-				if (missing.Count > 0)
-					data["not_deployed"] = Shorten(missing, Shown);
-				if (ruled.Count > 0)
-					data["group_policy"] = Shorten(ruled, Shown);
-				detections.Add(Detection(
-					"audit_policy_not_deployed", string.Format(CultureInfo.InvariantCulture,
-						"{0} of {1} wanted settings are not deployed, and group policy keeps {2} from it.",
-						missing.Count + ruled.Count, _wanted.Count, ruled.Count), data));
-			}
-			return detections;
-		}
-
-		private static Dictionary<string, object> Detection(
-			string alert, string message, Dictionary<string, object> data)
-		{
-			Dictionary<string, object> evidence = new Dictionary<string, object> { { "data", data } };
-			return Detections.Make(alert, "audit policy", Scope, new[] { evidence }, message: message);
 		}
 
 		private Dictionary<string, object> Covered(Plan now)
@@ -418,23 +393,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			return row;
 		}
 
-		private static string Count(List<object> entries)
-		{
-			return entries.Count.ToString(CultureInfo.InvariantCulture);
-		}
-
 		private static List<object> Shorten(List<object> rows)
 		{
 			return rows.Count <= Listed ? rows : rows.GetRange(0, Listed);
-		}
-
-		private static List<object> Shorten(List<object> texts, int most)
-		{
-			if (texts.Count <= most)
-				return texts;
-			List<object> first = texts.GetRange(0, most);
-			first.Add("and " + (texts.Count - most).ToString(CultureInfo.InvariantCulture) + " more");
-			return first;
 		}
 	}
 }
