@@ -13,10 +13,12 @@ import sys
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import windows_policy
 
 from tests.support import paths
 from tests.support.windows import guide
 
+_GUIDE = paths.ROOT / "docs" / "docsite" / "rst" / "windows.rst"
 _MODULES = paths.ROOT / "plugins" / "modules"
 _OPTIONS = {
     "server1": {"protocol": "http", "auth": "ntlm", "message_encryption": "auto", "remote_user": "Administrator"},
@@ -107,5 +109,17 @@ def test_every_connection_sends_the_same_payload(module: str) -> None:
     utilities = {name.rpartition(".windows.")[2] for name in wrapper["params"]["CSharpModules"]}
     assert wrapper["name"] == "module_wrapper.ps1"
     assert wrapper["params"]["Script"].endswith(f".{module}.ps1")
-    first = "platform.Platform.cs" if module == "win_platform_facts" else "file_integrity."
-    assert any(name.startswith(first) for name in utilities)
+    package = module.removeprefix("win_").removesuffix("_info").removesuffix("_facts")
+    assert any(name.startswith(f"{package}.") for name in utilities)
+
+
+def test_the_guide_has_every_group_of_the_audit_policy() -> None:
+    rows = re.findall(
+        r"^   \* - ``(\w+)``\n     - (yes|no|domain controllers)$", _GUIDE.read_text("utf-8"), re.MULTILINE
+    )
+    expected = []
+    for group in windows_policy.load().values():
+        controllers = group.settings["domain_controllers"]
+        default = "no" if not group.default else "domain controllers" if controllers else "yes"
+        expected.append((group.name, default))
+    assert rows == expected

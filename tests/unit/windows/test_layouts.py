@@ -30,7 +30,10 @@ _WIN32 = """
 #include <winternl.h>
 #include <wintrust.h>
 #include <mscat.h>
+#include <winevt.h>
 """
+# What it declares is in winternl.h, too.
+_POLICY = "#include <windows.h>\n#include <ntsecapi.h>\n"
 _KERNEL = "#include <ntifs.h>\n"
 _COM = "#include <windows.h>\n#include <wbemcli.h>\n"
 
@@ -76,6 +79,20 @@ _SYSTEM = {
     "ProcessorLevel": "wProcessorLevel",
     "ProcessorRevision": "wProcessorRevision",
 }
+_SERVICE_STATUS = {
+    "Type": "dwServiceType",
+    "State": "dwCurrentState",
+    "Accepted": "dwControlsAccepted",
+    "ExitCode": "dwWin32ExitCode",
+    "SpecificExitCode": "dwServiceSpecificExitCode",
+    "CheckPoint": "dwCheckPoint",
+    "WaitHint": "dwWaitHint",
+}
+_AUDIT_POLICY = {
+    "Subcategory": "AuditSubCategoryGuid",
+    "Flags": "AuditingInformation",
+    "Category": "AuditCategoryGuid",
+}
 _SIGNER = {
     "sftVerifyAsOfLow": "sftVerifyAsOf.dwLowDateTime",
     "sftVerifyAsOfHigh": "sftVerifyAsOf.dwHighDateTime",
@@ -83,12 +100,14 @@ _SIGNER = {
 
 # FILE.STRUCT: the struct of the header, and the names of fields that are not the header's own.
 _STRUCTS: dict[str, tuple[str, dict[str, str]]] = {
+    "AuditPolicy.PolicyInformation": ("AUDIT_POLICY_INFORMATION", _AUDIT_POLICY),
     "Authenticode.CATALOG_INFO": ("CATALOG_INFO", {}),
     "Authenticode.CRYPT_PROVIDER_CERT": ("CRYPT_PROVIDER_CERT", {}),
     "Authenticode.CRYPT_PROVIDER_SGNR": ("CRYPT_PROVIDER_SGNR", _SIGNER),
     "Authenticode.WINTRUST_CATALOG_INFO": ("WINTRUST_CATALOG_INFO", {}),
     "Authenticode.WINTRUST_DATA": ("WINTRUST_DATA", {}),
     "Authenticode.WINTRUST_FILE_INFO": ("WINTRUST_FILE_INFO", {}),
+    "EventChannels.EventVariant": ("EVT_VARIANT", {"Value": "UInt64Val"}),
     "Files.IO_STATUS_BLOCK": ("IO_STATUS_BLOCK", {}),
     "Files.OBJECT_ATTRIBUTES": ("OBJECT_ATTRIBUTES", {}),
     "Files.UNICODE_STRING": ("UNICODE_STRING", {}),
@@ -96,6 +115,7 @@ _STRUCTS: dict[str, tuple[str, dict[str, str]]] = {
     "Machine.VersionInformation": ("OSVERSIONINFOEXW", _VERSION),
     "Registry.ObjectAttributes": ("OBJECT_ATTRIBUTES", {}),
     "Registry.UnicodeString": ("UNICODE_STRING", {}),
+    "Services.ServiceStatus": ("SERVICE_STATUS", _SERVICE_STATUS),
     "StateFiles.FindData": ("WIN32_FIND_DATAW", _FIND_DATA),
     "StateFiles.SecurityAttributes": ("SECURITY_ATTRIBUTES", _SECURITY_ATTRIBUTES),
 }
@@ -119,6 +139,8 @@ _OFFSETS = {
     "Streams.NativeStreams.NameOffset": ("FILE_STREAM_INFO", "StreamName"),
     "Streams.NativeStreams.SizeOffset": ("FILE_STREAM_INFO", "StreamSize"),
     "Privileges.Privileges.LuidAndAttributesSize": ("LUID_AND_ATTRIBUTES", None),
+    "AuditPolicy.NativeAuditPolicy.GuidSize": ("GUID", None),
+    "SystemAudit.NativeSystemAudit.AclSizeOffset": ("ACL", "AclSize"),
 }
 _KERNEL_OFFSETS = {
     "Files.NativeFile.SerialOffset": ("FILE_FS_VOLUME_INFORMATION", "VolumeSerialNumber"),
@@ -137,6 +159,25 @@ _KERNEL_OFFSETS = {
     "Registry.NativeKey.BasicName": ("KEY_VALUE_BASIC_INFORMATION", "Name"),
     "Registry.NativeKey.PartialDataLength": ("KEY_VALUE_PARTIAL_INFORMATION", "DataLength"),
     "Registry.NativeKey.PartialData": ("KEY_VALUE_PARTIAL_INFORMATION", "Data"),
+}
+
+# FILE.CLASS.CONSTANT: the number of the header that it is.
+_NUMBERS = {
+    "EventChannels.NativeEventChannels.EnabledProperty": "EvtChannelConfigEnabled",
+    "EventChannels.NativeEventChannels.TypeProperty": "EvtChannelConfigType",
+    "EventChannels.NativeEventChannels.RetentionProperty": "EvtChannelLoggingConfigRetention",
+    "EventChannels.NativeEventChannels.AutoBackupProperty": "EvtChannelLoggingConfigAutoBackup",
+    "EventChannels.NativeEventChannels.MaxSizeProperty": "EvtChannelLoggingConfigMaxSize",
+    "EventChannels.NativeEventChannels.PathProperty": "EvtChannelLoggingConfigLogFilePath",
+    "EventChannels.NativeEventChannels.StringType": "EvtVarTypeString",
+    "EventChannels.NativeEventChannels.UInt32Type": "EvtVarTypeUInt32",
+    "EventChannels.NativeEventChannels.UInt64Type": "EvtVarTypeUInt64",
+    "EventChannels.NativeEventChannels.BooleanType": "EvtVarTypeBoolean",
+    "SystemAudit.NativeSystemAudit.FileObject": "SE_FILE_OBJECT",
+    "SystemAudit.NativeSystemAudit.RegistryKey": "SE_REGISTRY_KEY",
+    "SystemAudit.NativeSystemAudit.SaclInformation": "SACL_SECURITY_INFORMATION",
+    "Services.NativeServices.Connect": "SC_MANAGER_CONNECT",
+    "Services.NativeServices.QueryStatus": "SERVICE_QUERY_STATUS",
 }
 
 # FILE.CLASS.CONSTANT: the table of methods of a COM interface, and the method whose position in it this is.
@@ -204,7 +245,8 @@ def test_every_struct_is_laid_out_as_in_the_headers(declared: dict[str, dict[str
         for field in fields:
             if field or name not in _BEGINNINGS:
                 expected[name, field] = (struct, renamed.get(field, field) if field else None)
-    measured = _measured(_WIN32, set(expected.values()))
+    policy = {member for member in expected.values() if member[0] == "AUDIT_POLICY_INFORMATION"}
+    measured = {**_measured(_WIN32, set(expected.values()) - policy), **_measured(_POLICY, policy)}
     differing = {
         f"{name}.{field}": (structs[name][field], measured[member])
         for (name, field), member in expected.items()
@@ -226,6 +268,19 @@ def test_offsets_are_those_of_the_headers(
 def test_every_offset_of_the_code_is_compared(declared: dict[str, dict[str, t.Any]]) -> None:
     named = {name for name in declared["constants"] if name.endswith("Offset")}
     assert named - _OFFSETS.keys() - _KERNEL_OFFSETS.keys() == set(), "add these to _OFFSETS"
+
+
+def test_numbers_are_those_of_the_headers(declared: dict[str, dict[str, t.Any]]) -> None:
+    names = sorted(_NUMBERS.values())
+    numbers = ", ".join(f"(unsigned long long){name} + 1" for name in names)
+    headers = f"{_WIN32}#include <accctrl.h>\n"
+    source = f"{headers}const unsigned long long measured[] = {{ {numbers} }};\n"
+    assembly = _compile("-S", "-w", "-D_WIN32_WINNT=0x0A00", source=source)
+    found = re.findall(r"^\s*\.quad\s+(\d+)", assembly, re.MULTILINE)
+    known = {name: int(number) - 1 for name, number in zip(names, found, strict=True)}
+    assert {name: declared["constants"][name] for name in _NUMBERS} == {
+        name: known[number] for name, number in _NUMBERS.items()
+    }
 
 
 def test_methods_of_com_interfaces_are_where_the_headers_have_them(declared: dict[str, dict[str, t.Any]]) -> None:

@@ -52,6 +52,10 @@ MODULE_CHECKS = (
     Check("baseline_removed", "win_file_integrity", "Directory.Exists of .NET"),
     Check("first_look", "win_file_integrity", "an untouched host: nothing is suspicious, and everything is read"),
     Check("first_look_same", "win_file_integrity_info", "the same host, some seconds later"),
+    Check("policy_preview", "win_audit_policy", "every setting of the collection can be read, and none is changed"),
+    Check("policy_deployed", "win_audit_policy", "fresh directories and keys get audit entries, and the next run none"),
+    Check("policy_told", "win_audit_policy_info", "these entries, and that the event log service runs"),
+    Check("policy_removed", "win_audit_policy", "the entries are gone, as win_audit_policy_info has it"),
     Check("scan", "win_file_integrity_info", "the baseline, read in one task after other modules"),
 )
 

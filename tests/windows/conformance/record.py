@@ -242,6 +242,35 @@ def _module_checks(results: Json) -> list[Json]:
             },
         ),
         "first_look_same": (("again",), {"findings": (_codes(results["again"]), [])}),
+        "policy_preview": (
+            ("preview",),
+            {
+                "coverage": (_scopes(results["preview"], "status"), ["audit_policy checked"]),
+                "most settings exist": (results["preview"].get("settings_count", 0) > 50, True),
+            },
+        ),
+        "policy_deployed": (
+            ("deployed", "deployed_again"),
+            {
+                "changed": (results["deployed"].get("changed"), True),
+                "changes": (len(results["deployed"].get("changes") or ()), 2),
+                "changed again": (results["deployed_again"].get("changed"), False),
+            },
+        ),
+        "policy_told": (
+            ("told",),
+            {
+                "recorded": (_recorded(results["told"], results["prepared"]), [True, True]),
+                "event log": ((results["told"].get("recording") or {}).get("event_log_running"), True),
+            },
+        ),
+        "policy_removed": (
+            ("taken_back", "told_again"),
+            {
+                "changed": (results["taken_back"].get("changed"), True),
+                "recorded": (_recorded(results["told_again"], results["prepared"]), [False, False]),
+            },
+        ),
         "scan": (
             ("scanned",),
             {
@@ -277,6 +306,12 @@ def _compared(result: Json, expected: t.Sequence[str]) -> dict[str, tuple[t.Any,
     names = changes and sorted(change["kind"] + " " + re.split(r"[\\:]+", change["path"])[-1] for change in changes)
     exists = (result.get("baseline") or {}).get("exists")
     return {"baseline exists": (exists, True), "changes": (names, expected)}
+
+
+def _recorded(result: Json, prepared: Json) -> list[bool | None]:
+    """Return whether changes of the directory and the key that were made are recorded."""
+    paths = (result.get("recording") or {}).get("paths") or {}
+    return [paths.get(f"{prepared.get(name)}\\watched") for name in ("directory", "key")]
 
 
 def _codes(result: Json) -> list[str] | None:

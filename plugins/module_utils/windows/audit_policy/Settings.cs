@@ -1,0 +1,569 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+using System;
+using System.Collections.Generic;
+using System.Globalization;
+using System.Text;
+
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Settings
+{
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.EventChannels;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.AuditAcl;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.PolicyHost;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Subcategories;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
+
+	/// <summary>What a setting is, or why that is not known.</summary>
+	public sealed class Reading
+	{
+		/// <summary>Null unless it is known.</summary>
+		public string Value;
+
+		/// <summary>Why the value is not known; null when it is.</summary>
+		public string Problem;
+
+		/// <summary>Whether this host has no such thing.</summary>
+		public bool IsMissing;
+
+		public static Reading Of(string value)
+		{
+			return new Reading { Value = value };
+		}
+
+		public static Reading Missing(string reason)
+		{
+			return new Reading { Problem = reason, IsMissing = true };
+		}
+
+		public static Reading Failed(int error)
+		{
+			return new Reading { Problem = PolicyHost.Explain(error) };
+		}
+	}
+
+	/// <summary>
+	/// One setting of a host. Values are texts, which the note keeps; each class has its own form of them. Wanted is
+	/// null for a setting that nobody wants any more.
+	/// </summary>
+	public abstract class Setting
+	{
+		public const string Absent = "absent";
+
+		/// <summary>What the note calls it: KIND:NAME.</summary>
+		public readonly string Id;
+
+		public string Wanted;
+
+		protected Setting(string id)
+		{
+			Id = id;
+		}
+
+		/// <summary>For people.</summary>
+		public abstract string Subject { get; }
+
+		public abstract Reading Read(PolicyHost host);
+
+		/// <summary>Return what a value becomes, which never records less: the same one if nothing is missing.
+		/// </summary>
+		public abstract string Raised(string current);
+
+		/// <summary>Write a value; return why that failed, null when it did not.</summary>
+		public abstract string Write(PolicyHost host, string value);
+
+		/// <summary>Take what another wish for the same setting wants in addition.</summary>
+		public abstract void Join(Setting other);
+
+		/// <summary>Return a value for people; FormatException or OverflowException for one that no host has.</summary>
+		public virtual string Show(string value)
+		{
+			return value;
+		}
+
+		protected static FormatException Unknown(string value)
+		{
+			return new FormatException("'" + value + "' is no value of it");
+		}
+
+		public bool IsMet(string current)
+		{
+			return Raised(current) == current;
+		}
+
+		/// <summary>Say whether a value is what was written, as Windows keeps it.</summary>
+		public virtual bool IsSame(string written, string current)
+		{
+			return written == current;
+		}
+
+		/// <summary>
+		/// Return what a value becomes when our change is undone; null when somebody changed it since. before: the
+		/// value before the first deployment; since: those that were deployed.
+		/// </summary>
+		public virtual string Undone(string current, string before, ICollection<string> since)
+		{
+			if (IsSame(before, current))
+				return current;
+			foreach (string value in since)
+			{
+				if (IsSame(value, current))
+					return before;
+			}
+			return null;
+		}
+
+		/// <summary>Return the setting of an id, wanted by nobody; null for what is no id.</summary>
+		public static Setting Parse(string id)
+		{
+			int colon = id.IndexOf(':');
+			string name = id.Substring(colon + 1);
+			switch (colon < 0 ? "" : id.Substring(0, colon))
+			{
+				case SubcategorySetting.Kind:
+					Guid subcategory;
+					return Guid.TryParse(name, out subcategory) ? new SubcategorySetting(subcategory, 0) : null;
+				case ValueSetting.Kind:
+					int divider = name.IndexOf(@"\\", StringComparison.Ordinal);
+					return divider > 0
+						? new ValueSetting(name.Substring(0, divider), name.Substring(divider + 2), null)
+						: null;
+				case ChannelSize.Kind:
+					return new ChannelSize(name, 0);
+				case ChannelState.Kind:
+					return new ChannelState(name, false);
+				case ObjectSetting.KeyKind:
+					return new ObjectSetting(true, name);
+				case ObjectSetting.FileKind:
+					return new ObjectSetting(false, name);
+				default:
+					return null;
+			}
+		}
+
+		protected static string Explained(int error)
+		{
+			return error == 0 ? null : PolicyHost.Explain(error);
+		}
+	}
+
+	/// <summary>A subcategory of the audit policy. Values are those of Subcategories.Show.</summary>
+	public sealed class SubcategorySetting : Setting
+	{
+		public const string Kind = "subcategory";
+
+		private readonly Guid _subcategory;
+
+		public SubcategorySetting(Guid subcategory, int flags) : base(Kind + ":" + Subcategories.Text(subcategory))
+		{
+			_subcategory = subcategory;
+			Wanted = flags == 0 ? null : Subcategories.Show(flags);
+		}
+
+		public override string Subject
+		{
+			get { return "audit policy " + Subcategories.Name(_subcategory); }
+		}
+
+		public override Reading Read(PolicyHost host)
+		{
+			int flags;
+			int error = host.Audit.Query(_subcategory, out flags);
+			IList<Guid> known;
+			if (error != 0 && host.Audit.List(out known) == 0 && !known.Contains(_subcategory))
+				return Reading.Missing("this Windows has no such subcategory");
+			return error != 0 ? Reading.Failed(error) : Reading.Of(Subcategories.Show(flags));
+		}
+
+		public override string Raised(string current)
+		{
+			return Subcategories.Show(Subcategories.Flags(current) | Subcategories.Flags(Wanted));
+		}
+
+		public override void Join(Setting other)
+		{
+			Wanted = other.Raised(Wanted);
+		}
+
+		public override string Show(string value)
+		{
+			if (Subcategories.Flags(value) < 0)
+				throw Unknown(value);
+			return value;
+		}
+
+		public override string Write(PolicyHost host, string value)
+		{
+			int flags = Subcategories.Flags(value);
+			int error = host.Audit.Set(_subcategory, flags == 0 ? Subcategories.None : flags);
+			int current;
+			// Documentation has both: that new flags replace the old ones, and that only NONE makes them do so.
+			if (error == 0 && host.Audit.Query(_subcategory, out current) == 0 && Subcategories.Show(current) != value)
+				error = host.Audit.Set(_subcategory, Subcategories.None | flags);
+			return Explained(error);
+		}
+	}
+
+	/// <summary>A value of the registry, as TYPE:DATA in hexadecimal, or "absent".</summary>
+	public sealed class ValueSetting : Setting
+	{
+		public const string Kind = "value";
+		private const int NotFound = 2;
+		private const uint Text = 1;
+		private const uint ExpandText = 2;
+		private const uint Number = 4;
+
+		public readonly string Key;
+		private readonly string _name;
+
+		/// <summary>key: below HKEY_LOCAL_MACHINE, in the 64-bit view.</summary>
+		public ValueSetting(string key, string name, string wanted) : base(Kind + ":" + key + @"\\" + name)
+		{
+			Key = key;
+			_name = name;
+			Wanted = wanted;
+		}
+
+		public static string Encode(uint type, byte[] data)
+		{
+			return type.ToString(CultureInfo.InvariantCulture) + ":" + BitConverter.ToString(data).Replace("-", "");
+		}
+
+		public static string OfNumber(uint number)
+		{
+			return Encode(Number, BitConverter.GetBytes(number));
+		}
+
+		public static string OfText(string text)
+		{
+			return Encode(Text, Encoding.Unicode.GetBytes(text + "\0"));
+		}
+
+		/// <summary>Return the number of a DWORD value, null for anything else.</summary>
+		public static long? AsNumber(string value)
+		{
+			uint type;
+			byte[] data = Decode(value, out type);
+			return data != null && type == Number && data.Length == 4 ? BitConverter.ToUInt32(data, 0) : (long?)null;
+		}
+
+		/// <summary>Return the text of a value up to the first NUL, null for anything else.</summary>
+		public static string AsText(string value)
+		{
+			uint type;
+			byte[] data = Decode(value, out type);
+			return data != null && (type == Text || type == ExpandText)
+				? Encoding.Unicode.GetString(data).Split('\0')[0]
+				: null;
+		}
+
+		public override string Subject
+		{
+			get { return Printable.ShowPath(@"HKLM\" + Key + @"\\" + _name); }
+		}
+
+		public override Reading Read(PolicyHost host)
+		{
+			uint type;
+			byte[] data;
+			int error = host.Settings.Read(Key, _name, out type, out data);
+			if (error == NotFound)
+				return Reading.Of(Absent);
+			return error != 0 ? Reading.Failed(error) : Reading.Of(Encode(type, data));
+		}
+
+		public override string Raised(string current)
+		{
+			bool isMet = current == Wanted || (AsText(Wanted) != null && AsText(current) == AsText(Wanted));
+			return isMet ? current : Wanted;
+		}
+
+		public override void Join(Setting other)
+		{
+		}
+
+		public override string Write(PolicyHost host, string value)
+		{
+			if (value == Absent)
+			{
+				int error = host.Settings.DeleteValue(Key, _name);
+				return error == NotFound ? null : Explained(error);
+			}
+			uint type;
+			byte[] data = Decode(value, out type);
+			return Explained(host.Settings.Write(Key, _name, type, data));
+		}
+
+		public override string Show(string value)
+		{
+			uint type;
+			byte[] data = Decode(value, out type);
+			if (data == null)
+				return value;
+			if (AsNumber(value) != null)
+				return AsNumber(value).Value.ToString(CultureInfo.InvariantCulture);
+			if (AsText(value) != null)
+				return "\"" + Printable.Show(AsText(value)) + "\"";
+			return string.Format(CultureInfo.InvariantCulture, "{0} bytes of type {1}", data.Length, type);
+		}
+
+		// Null for "absent"; FormatException for what Encode never makes.
+		private static byte[] Decode(string value, out uint type)
+		{
+			type = 0;
+			if (value == null || value == Absent)
+				return null;
+			int colon = value.IndexOf(':');
+			if (colon < 1 || (value.Length - colon) % 2 == 0)
+				throw new FormatException("'" + value + "' is no value of the registry");
+			type = UInt32.Parse(value.Substring(0, colon), NumberStyles.None, CultureInfo.InvariantCulture);
+			return Hex(value.Substring(colon + 1));
+		}
+
+		internal static byte[] Hex(string text)
+		{
+			byte[] bytes = new byte[text.Length / 2];
+			for (int index = 0; index < bytes.Length; index++)
+				bytes[index] = Byte.Parse(
+					text.Substring(index * 2, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+			return bytes;
+		}
+	}
+
+	/// <summary>What the settings of a channel have in common.</summary>
+	public abstract class ChannelSetting : Setting
+	{
+		private const int ChannelNotFound = 15007;
+		private const int FileNotFound = 2;
+
+		// EvtChannelTypeOperational; the others are for tracing, and are not read as logs.
+		private const int LastLogType = 1;
+
+		public readonly string Channel;
+
+		protected ChannelSetting(string kind, string channel) : base(kind + ":" + channel)
+		{
+			Channel = channel;
+		}
+
+		/// <summary>Return the configuration of a channel, or the reading of a setting that it has not.</summary>
+		public static Reading Read(PolicyHost host, string channel, out ChannelSettings settings)
+		{
+			int error = host.Channels.Read(channel, out settings);
+			if (error == ChannelNotFound || error == FileNotFound)
+				return Reading.Missing("this host has no such channel");
+			if (error != 0)
+				return Reading.Failed(error);
+			return settings.Type > LastLogType ? Reading.Missing("it is a channel for tracing, not a log") : null;
+		}
+
+		public override Reading Read(PolicyHost host)
+		{
+			ChannelSettings settings;
+			return Read(host, Channel, out settings) ?? Reading.Of(Value(settings));
+		}
+
+		protected abstract string Value(ChannelSettings settings);
+	}
+
+	/// <summary>The largest size of a channel's log, in bytes.</summary>
+	public sealed class ChannelSize : ChannelSetting
+	{
+		public const string Kind = "channel_size";
+
+		// Windows keeps multiples of it.
+		private const long Unit = 65536;
+
+		public ChannelSize(string channel, long size) : base(Kind, channel)
+		{
+			Wanted = size == 0 ? null : Text(size);
+		}
+
+		public static string Text(long size)
+		{
+			return size.ToString(CultureInfo.InvariantCulture);
+		}
+
+		public override string Subject
+		{
+			get { return "size of the log " + Printable.Show(Channel); }
+		}
+
+		public override string Raised(string current)
+		{
+			return Number(current) >= Number(Wanted) ? current : Wanted;
+		}
+
+		public override string Show(string value)
+		{
+			return Text(Number(value));
+		}
+
+		public override void Join(Setting other)
+		{
+			Wanted = other.Raised(Wanted);
+		}
+
+		public override string Write(PolicyHost host, string value)
+		{
+			return Explained(host.Channels.SetMaxSize(Channel, Number(value)));
+		}
+
+		public override bool IsSame(string written, string current)
+		{
+			return Math.Abs(Number(written) - Number(current)) < Unit;
+		}
+
+		protected override string Value(ChannelSettings settings)
+		{
+			return Text(settings.MaxSize);
+		}
+
+		private static long Number(string value)
+		{
+			return Int64.Parse(value, NumberStyles.None, CultureInfo.InvariantCulture);
+		}
+	}
+
+	/// <summary>Whether a channel takes events: "enabled" or "disabled".</summary>
+	public sealed class ChannelState : ChannelSetting
+	{
+		public const string Kind = "channel_state";
+		public const string Enabled = "enabled";
+		public const string Disabled = "disabled";
+
+		public ChannelState(string channel, bool isWanted) : base(Kind, channel)
+		{
+			Wanted = isWanted ? Enabled : null;
+		}
+
+		public override string Subject
+		{
+			get { return "log " + Printable.Show(Channel); }
+		}
+
+		public override string Raised(string current)
+		{
+			return Enabled;
+		}
+
+		public override string Show(string value)
+		{
+			if (value != Enabled && value != Disabled)
+				throw Unknown(value);
+			return value;
+		}
+
+		public override void Join(Setting other)
+		{
+		}
+
+		public override string Write(PolicyHost host, string value)
+		{
+			return Explained(host.Channels.SetEnabled(Channel, value == Enabled));
+		}
+
+		protected override string Value(ChannelSettings settings)
+		{
+			return settings.IsEnabled ? Enabled : Disabled;
+		}
+	}
+
+	/// <summary>The SACL of a key or of a file, in hexadecimal, or "absent".</summary>
+	public sealed class ObjectSetting : Setting
+	{
+		public const string KeyKind = "key";
+		public const string FileKind = "file";
+		private const int FileNotFound = 2;
+		private const int PathNotFound = 3;
+
+		public readonly string Path;
+		private readonly bool _isKey;
+		private byte[] _entry;
+
+		/// <summary>path: below HKEY_LOCAL_MACHINE for a key.</summary>
+		public ObjectSetting(bool isKey, string path) : base((isKey ? KeyKind : FileKind) + ":" + path)
+		{
+			_isKey = isKey;
+			Path = path;
+			_entry = AuditAcl.Entry(isKey, true);
+		}
+
+		public override string Subject
+		{
+			get { return "changes of " + Printable.ShowPath(_isKey ? @"HKLM\" + Path : Path); }
+		}
+
+		public override Reading Read(PolicyHost host)
+		{
+			int kind = _isKey ? 2 : host.Files.Kind(Path);
+			if (kind == 0)
+				return Reading.Missing("it does not exist");
+			_entry = AuditAcl.Entry(_isKey, kind == 2);
+			byte[] acl;
+			int error = host.Objects.Read(_isKey, Path, out acl);
+			if (error == FileNotFound || error == PathNotFound)
+				return Reading.Missing("it does not exist");
+			if (error != 0)
+				return Reading.Failed(error);
+			try
+			{
+				new AuditAcl(acl);
+			}
+			catch (FormatException problem)
+			{
+				return new Reading { Problem = problem.Message };
+			}
+			return Reading.Of(Text(acl));
+		}
+
+		public override string Raised(string current)
+		{
+			AuditAcl acl = Acl(current);
+			if (acl.Covers(_entry))
+				return current;
+			acl.Add(_entry);
+			return Text(acl.ToBytes());
+		}
+
+		public override void Join(Setting other)
+		{
+		}
+
+		public override bool IsSame(string written, string current)
+		{
+			return Acl(written).Has(_entry) == Acl(current).Has(_entry);
+		}
+
+		public override string Undone(string current, string before, ICollection<string> since)
+		{
+			AuditAcl acl = Acl(current);
+			if (!acl.Has(_entry) || Acl(before).Has(_entry))
+				return current;
+			acl.Remove(_entry);
+			return acl.Count == 0 && before == Absent ? Absent : Text(acl.ToBytes());
+		}
+
+		public override string Write(PolicyHost host, string value)
+		{
+			return Explained(host.Objects.Write(_isKey, Path, value == Absent ? null : ValueSetting.Hex(value)));
+		}
+
+		public override string Show(string value)
+		{
+			return Acl(value).Covers(_entry) ? "recorded" : "not recorded";
+		}
+
+		private static AuditAcl Acl(string value)
+		{
+			return new AuditAcl(value == Absent ? null : ValueSetting.Hex(value));
+		}
+
+		private static string Text(byte[] acl)
+		{
+			return acl == null ? Absent : BitConverter.ToString(acl).Replace("-", "");
+		}
+	}
+}
