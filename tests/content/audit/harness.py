@@ -176,7 +176,7 @@ def _case(rule: str, fields: t.Mapping[str, t.Any], raised: bool) -> Case:
     definition = sources().get(rule)
     assert definition is not None, f"there is no rule {rule}"
     platform = platform_of(rule)
-    usual = _source(definition.get("logsource", {}))
+    usual = _usual_source(definition.get("logsource", {}))
     own = {definition["bulwark"]["alert"], *fields.get("also", ())}
     events = [event for entry in fields.get("events", [fields]) for event in _events(entry, usual, platform)]
     return Case(
@@ -190,7 +190,7 @@ def _case(rule: str, fields: t.Mapping[str, t.Any], raised: bool) -> Case:
     )
 
 
-def _source(logsource: t.Mapping[str, str]) -> str:
+def _usual_source(logsource: t.Mapping[str, str]) -> str:
     """Return the source whose events a rule is for, the first of several."""
     channels = (
         windows_sources.channels_of(logsource.get("service", "")) if logsource.get("product") == WINDOWS else None
@@ -204,15 +204,17 @@ def _events(entry: t.Mapping[str, t.Any], usual: str, platform: str) -> t.Iterat
     source = entry.get("source", usual)
     for number in range(entry.get("times", 1)):
         time = entry.get("at", 0) + number * entry.get("every", 1)
-        view = _windows_view if platform == WINDOWS else _view
+        view = windows_view if platform == WINDOWS else _view
         yield Event(source, float(time), view(_numbered(entry, number), source))
 
 
-def _windows_view(entry: t.Mapping[str, t.Any], source: str) -> dict[str, t.Any]:
+def windows_view(entry: t.Mapping[str, t.Any], source: str) -> dict[str, t.Any]:
+    """Return the view of an event of Windows that a case describes."""
     view = dict(_USUAL_WINDOWS.get(source, {}))
     if "cmd" in entry:
         line = entry["cmd"]
         program = entry.get("image") or (line[1:].partition('"')[0] if line.startswith('"') else line.split()[0])
+        program = program.removeprefix("\\??\\")
         ending = "" if "." in program.rpartition("\\")[2] else ".exe"
         view["Image"] = (program if "\\" in program else rf"C:\Windows\System32\{program}") + ending
         view["CommandLine"] = line
