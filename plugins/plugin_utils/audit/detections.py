@@ -177,7 +177,7 @@ def _compile(inputs: _Inputs) -> dict[str, t.Any]:
     read = [documents.read(file, own=True) for file in inputs.own] + [documents.read(file) for file in inputs.given]
     everything = catalogue.load()
     alerts = {alert.id: alert for alert in everything if alert.capability == CAPABILITY}
-    threats = compile_lists(inputs.threat_lists, dt.datetime.now(dt.UTC))
+    threats = compile_lists(inputs.threat_lists, dt.datetime.now(dt.UTC), inputs.platform)
     compilation = compile_rules(
         [document for found, _problems in read for document in found],
         Known(alerts, everything.techniques, fields_of if inputs.platform == LINUX else _any_fields),
