@@ -14,6 +14,7 @@ import pytest
 import yaml
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import SEVERITIES
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue, rule_facts
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import PLATFORMS
 
 from tests.content.audit import harness
 
@@ -61,11 +62,10 @@ def test_every_alert_that_rules_raise_is_in_the_catalogue() -> None:
 
 
 def test_what_the_reference_shows_of_rules_is_what_hosts_get() -> None:
-    engine = harness.rules().engine
     severities: dict[str, set[str | None]] = collections.defaultdict(set)
     techniques: dict[str, set[str]] = collections.defaultdict(set)
-    for number in range(len(engine)):
-        rule = engine.rule(number)
+    engines = [harness.rules(platform).engine for platform in PLATFORMS]
+    for rule in (engine.rule(number) for engine in engines for number in range(len(engine))):
         if not rule.component:
             severities[rule.alert].add(rule.severity)
             techniques[rule.alert].update(rule.techniques)

@@ -22,7 +22,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import
 from ansible_collections.bulwark.servers.plugins.plugin_utils import cache, catalogue, payload
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma import documents
-from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import LINUX
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import LINUX, WINDOWS
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists import options
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists.options import ThreatList
 
@@ -104,7 +104,7 @@ def _load(
     platform: str,
 ) -> Content:
     inputs = _Inputs(
-        own=documents.files_below(str(OWN_RULES)) if own_rules else [],
+        own=own_files(platform) if own_rules else [],
         given=_given(rule_paths),
         threat_lists=options.checked(threat_lists),
         sources=sources,
@@ -112,6 +112,12 @@ def _load(
     )
     found = cache.cached(cache.default_directory(os.environ), _key(inputs), lambda: _compile(inputs))
     return Content(**{**found, "problems": tuple(found["problems"])})
+
+
+def own_files(platform: str) -> list[pathlib.Path]:
+    """Return the files of the collection's rules for a platform: those below windows/, or all others."""
+    files = documents.files_below(str(OWN_RULES))
+    return [file for file in files if (file.relative_to(OWN_RULES).parts[0] == WINDOWS) == (platform == WINDOWS)]
 
 
 def _given(rule_paths: t.Sequence[str]) -> list[pathlib.Path]:
@@ -171,7 +177,7 @@ def _compile(inputs: _Inputs) -> dict[str, t.Any]:
     read = [documents.read(file, own=True) for file in inputs.own] + [documents.read(file) for file in inputs.given]
     everything = catalogue.load()
     alerts = {alert.id: alert for alert in everything if alert.capability == CAPABILITY}
-    threats = compile_lists(inputs.threat_lists, dt.datetime.now(dt.UTC))
+    threats = compile_lists(inputs.threat_lists, dt.datetime.now(dt.UTC), inputs.platform)
     compilation = compile_rules(
         [document for found, _problems in read for document in found],
         Known(alerts, everything.techniques, fields_of if inputs.platform == LINUX else _any_fields),

@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import Problem
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.regex_literals import clauses
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import LINUX, WINDOWS
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists import stix, text
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists.entries import Entry, EntryError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists.options import ThreatList
@@ -33,6 +34,17 @@ _SEEN: dict[str, dict[str, tuple[str, ...]]] = {
     "hash": {"process_creation": ("CommandLine",)},
     "name": {"process_creation": ("Image", "CommandLine"), "file_event": ("TargetFilename",)},
     "pattern": {"process_creation": ("Image",), "file_event": ("TargetFilename",)},
+}
+# The same for Windows, where that differs.
+_SEEN_ON_WINDOWS: dict[str, dict[str, tuple[str, ...]]] = {
+    "address": {source: fields for source, fields in _SEEN["address"].items() if source != "audit_record"},
+    "domain": {
+        **_SEEN["domain"],
+        "dns_query": ("QueryName",),
+        "network_connection": ("DestinationHostname",),
+        "Microsoft-Windows-DNS-Client/Operational": ("QueryName",),
+    },
+    "hash": {"process_creation": ("CommandLine", "Hashes"), "image_load": ("Hashes",), "driver_load": ("Hashes",)},
 }
 ALERTS = {
     "address": "threat_list_address",
@@ -56,8 +68,9 @@ class Compiled(t.NamedTuple):
     entries: int
 
 
-def compile_lists(threat_lists: t.Sequence[ThreatList], now: dt.datetime) -> Compiled:
-    """Read and compile threat lists. Raises ContentError for a file that can't be read."""
+def compile_lists(threat_lists: t.Sequence[ThreatList], now: dt.datetime, platform: str = LINUX) -> Compiled:
+    """Read and compile threat lists for the hosts of a platform. Raises ContentError for a file that can't be read."""
+    seen = {**_SEEN, **_SEEN_ON_WINDOWS} if platform == WINDOWS else _SEEN
     compiled = Compiled([], [], [], 0)
     total = 0
     for threat_list in threat_lists:
@@ -71,7 +84,7 @@ def compile_lists(threat_lists: t.Sequence[ThreatList], now: dt.datetime) -> Com
             )
             entries = entries[:room]
         total += len(entries)
-        _add(threat_list, entries, compiled)
+        _add(threat_list, entries, compiled, seen)
     return compiled._replace(entries=total)
 
 
@@ -117,14 +130,19 @@ def _why(problems: t.Sequence[Problem], foreign: int) -> str:
     return f" ({foreign} are names of other systems)" if foreign else ""
 
 
-def _add(threat_list: ThreatList, entries: t.Iterable[Entry], compiled: Compiled) -> None:
+def _add(
+    threat_list: ThreatList,
+    entries: t.Iterable[Entry],
+    compiled: Compiled,
+    seen: t.Mapping[str, t.Mapping[str, t.Sequence[str]]],
+) -> None:
     by_kind: dict[str, dict[str, str]] = collections.defaultdict(dict)
     for each in entries:
         by_kind[each.kind].setdefault(each.value, each.note)
     for kind, values in by_kind.items():
         place = len(compiled.lists)
         compiled.lists.append({"kind": kind, "name": threat_list.name, "entries": values, **_extra(kind, values)})
-        compiled.rules.extend(_rule(threat_list, kind, source, fields, place) for source, fields in _SEEN[kind].items())
+        compiled.rules.extend(_rule(threat_list, kind, source, fields, place) for source, fields in seen[kind].items())
 
 
 def _extra(kind: str, values: t.Iterable[str]) -> dict[str, t.Any]:

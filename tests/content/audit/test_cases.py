@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import PLATFORMS
 
 from tests.content.audit import harness
 
-ALL = harness.load()
+ALL = [case for platform in PLATFORMS for case in harness.load(platform)]
 
 
 @pytest.mark.parametrize("case", ALL, ids=[case.title for case in ALL])
 def test_a_case(case: harness.Case) -> None:
     # Here, too, for somebody who runs the cases of one rule: it says why a rule is not used.
-    assert harness.rules().problems == ()
-    found = harness.rules().raised(case.events)
+    assert harness.rules(case.platform).problems == ()
+    found = harness.rules(case.platform).raised(case.events)
     assert {raised.alert for raised in found} == case.alerts, found
     identity = harness.sources()[case.rule]["id"]
     assert (identity in {raised.rule for raised in found}) == case.raised, found
@@ -25,9 +27,20 @@ def test_a_case(case: harness.Case) -> None:
         assert set(harness.sources()[case.rule]["bulwark"].get("explained_by", {})) == case.explained
 
 
-def test_every_rule_can_be_used() -> None:
-    assert harness.rules().problems == ()
-    assert harness.rules().count >= len(harness.sources()) > 0
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_every_rule_can_be_used(platform: str) -> None:
+    assert harness.rules(platform).problems == ()
+    assert harness.rules(platform).count >= len(detections.own_files(platform)) > 0
+
+
+def test_a_host_gets_the_rules_of_its_platform_alone() -> None:
+    numbers = {platform: range(len(harness.rules(platform).engine)) for platform in PLATFORMS}
+    ids = {
+        platform: {harness.rules(platform).engine.rule(number).id for number in numbers[platform]}
+        for platform in PLATFORMS
+    }
+    for name, rule in harness.sources().items():
+        assert [platform for platform in PLATFORMS if rule["id"] in ids[platform]] == [harness.platform_of(name)]
 
 
 def test_every_rule_has_cases_for_and_against() -> None:
@@ -48,6 +61,6 @@ def test_every_rule_says_what_it_finds_under_its_own_name() -> None:
 
 def test_every_technique_of_a_rule_is_listed() -> None:
     known = catalogue.load()
-    engine = harness.rules().engine
-    named = {technique for number in range(len(engine)) for technique in engine.rule(number).techniques}
+    engines = [harness.rules(platform).engine for platform in PLATFORMS]
+    named = {name for engine in engines for number in range(len(engine)) for name in engine.rule(number).techniques}
     assert {known.technique(technique).technique for technique in named} == named

@@ -18,11 +18,34 @@ from ansible_collections.bulwark.servers.plugins.module_utils import _payload
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.search_timeout import TooLongError, limited
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import patterns_in
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import PLATFORMS
 
 # What takes time with the square of this is far from being given up, and what takes its cube is.
 _SIZE = 2048
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
-_PIECES = ("a", "/", " ", "\t", "-", ". ", "a/", "a ", "-a ", '"', "=", "a=", "0", "|", ";", "a.")
+_PIECES = (
+    "a",
+    "/",
+    " ",
+    "\t",
+    "-",
+    ". ",
+    "a/",
+    "a ",
+    "-a ",
+    '"',
+    "=",
+    "a=",
+    "0",
+    "|",
+    ";",
+    "a.",
+    "\\",
+    "a\\",
+    "C:\\",
+    "%",
+    "^",
+)
 
 
 def texts(pattern: str) -> t.Iterator[str]:
@@ -52,8 +75,9 @@ def _takes_too_long(expression: re.Pattern[str], text: str) -> bool:
     return True
 
 
-def test_no_expression_takes_long_for_any_text() -> None:
-    compiled = _payload.unpack(detections.load().payload)
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_no_expression_takes_long_for_any_text(platform: str) -> None:
+    compiled = _payload.unpack(detections.load(platform=platform).payload)
     # Many rules have the same expressions.
     rules = {
         (pattern, flags): rule["title"]

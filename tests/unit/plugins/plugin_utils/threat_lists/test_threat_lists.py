@@ -16,6 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine impor
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import FORMAT_VERSION
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import WINDOWS
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists import options, rules, stix, text
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists.entries import EntryError, entry
 
@@ -300,6 +301,25 @@ def test_a_pattern_on_a_list_is_seen(tmp_path: pathlib.Path) -> None:
     assert seen(engine, "file_event", TargetFilename="/a/RootKit.KO") == [("threat_list_name", "(?i)rootkit\\.ko")]
     assert seen(engine, "file_event", TargetFilename="/a/123456789") == [("threat_list_name", "[0-9]{9}$")]
     assert seen(engine, "file_event", TargetFilename="/tmp/x12") == []
+
+
+@pytest.mark.parametrize(
+    ("content", "source", "view"),
+    [
+        ("evil.example.org", "dns_query", {"QueryName": "www.evil.example.org"}),
+        ("evil.example.org", "Microsoft-Windows-DNS-Client/Operational", {"QueryName": "evil.example.org"}),
+        (MD5, "process_creation", {"Hashes": f"MD5={MD5.upper()},SHA256=00"}),
+        (MD5, "image_load", {"Hashes": f"MD5={MD5.upper()}"}),
+        ("192.0.2.1", "network_connection", {"DestinationIp": "192.0.2.1"}),
+    ],
+)
+def test_windows_has_more_places(tmp_path: pathlib.Path, content: str, source: str, view: dict[str, str]) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text(content, encoding="utf-8")
+    found = rules.compile_lists(options.checked([str(path)]), NOW, WINDOWS)
+    payload = {"version": FORMAT_VERSION, "rules": found.rules, "lists": found.lists}
+    assert len(seen(RuleSet(payload), source, **view)) == 1
+    assert "audit_record" not in {rule["source"] for rule in found.rules}
 
 
 def test_the_finding_is_about_the_entry(tmp_path: pathlib.Path) -> None:
