@@ -74,6 +74,31 @@ iptables -w -t nat -A POSTROUTING -s 172.17.0.0/16 -j MASQUERADE
 ip -j addr show dev eth0
 test -f /etc/default/locale -a -r /root/.bashrc
 """
+# The same of Windows. They count apart, so that neither makes the other's groups look rarer.
+_ORDINARY_ON_WINDOWS = r"""\
+C:\Windows\System32\svchost.exe -k netsvcs -p -s Schedule
+C:\Windows\System32\cmd.exe /c C:\Windows\system32\whoami.exe /all
+C:\Windows\SysWOW64\WindowsPowerShell\v1.0\powershell.exe -NoProfile -ExecutionPolicy Bypass -File C:\x.ps1
+C:\Windows\System32\rundll32.exe C:\Windows\System32\shell32.dll,Control_RunDLL
+C:\Program Files\Google\Chrome\Application\chrome.exe --type=renderer --lang=en-US
+C:\Program Files (x86)\Microsoft\EdgeUpdate\MicrosoftEdgeUpdate.exe /ua /installsource scheduler
+C:\Users\user\AppData\Local\Microsoft\Teams\current\Teams.exe
+C:\Users\user\AppData\Local\Temp\setup.tmp
+C:\Users\user\AppData\Roaming\Microsoft\Windows\Start Menu\Programs\Startup\desktop.ini
+C:\Users\Public\Downloads\file.txt
+C:\ProgramData\Microsoft\Windows Defender\Platform\MsMpEng.exe
+C:\Windows\explorer.exe /factory
+\??\C:\Windows\system32\conhost.exe 0xffffffff -ForceV1
+C:\Windows\Microsoft.NET\Framework64\v4.0.30319\ngen.exe install System.Management.Automation.dll
+C:\Windows\System32\drivers\etc\hosts
+C:\Windows\WinSxS\amd64_microsoft-windows\TiWorker.exe -Embedding
+HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Run\OneDrive
+HKLM\SOFTWARE\WOW6432Node\Microsoft\Windows NT\CurrentVersion\Image File Execution Options
+HKLM\System\CurrentControlSet\Services\WinRM\Parameters\Start
+HKU\S-1-5-21-1-2-3-1001\Software\Microsoft\Windows\CurrentVersion\Explorer\Advanced
+NT AUTHORITY\SYSTEM Microsoft-Windows-Security-Auditing Microsoft Corporation Operating System
+C:\Windows\System32\ntdll.dll|C:\Windows\System32\KERNELBASE.dll|C:\Windows\System32\kernel32.dll
+"""
 # Programs that start so often that knowing their name says little.
 _ORDINARY_PROGRAMS = frozenset(
     ("bash", "cat", "dash", "find", "grep", "ls", "perl", "python", "python3", "sed", "sh", "sudo", "systemctl")
@@ -113,6 +138,7 @@ _UNSEEN = {1: 0.3, 2: 0.05, 3: 0.01, 4: 0.002}
 # Characters that are in arguments of shells, and in few others.
 _SHELL = frozenset("|;<>`&")
 _LINES = _ORDINARY.lower().splitlines()
+_WINDOWS_LINES = _ORDINARY_ON_WINDOWS.lower().splitlines()
 
 
 def prefilter(condition: Node) -> list[list[t.Any]] | None:
@@ -264,5 +290,5 @@ def _word_cost(count: int) -> float:
 
 @functools.lru_cache(maxsize=4096)
 def _part_cost(text: str) -> float:
-    seen = sum(text in line for line in _LINES) / len(_LINES)
+    seen = max(sum(text in line for line in lines) / len(lines) for lines in (_LINES, _WINDOWS_LINES))
     return seen if text in _SHELL else max(seen, _UNSEEN.get(len(text), _RARE))

@@ -1,0 +1,525 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+using System;
+using System.Collections.Generic;
+using System.Globalization;
+using System.Text;
+
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Conditions
+{
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.JsonNumber;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Addresses;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Casing;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Patterns;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Values;
+
+/// <summary>A node of a compiled rule (module_utils/sigma/model.py), as module_utils/sigma/conditions.py reads it.
+/// </summary>
+public abstract class Condition
+{
+	/// <summary>
+	/// Say whether a view satisfies it. TooLongException; ArgumentException for an expression that .NET does not read.
+	/// </summary>
+	public abstract bool IsTrue(Values values);
+
+	/// <summary>Build a condition. FormatException for a node that is none.</summary>
+	public static Condition Build(object node, FieldNames names)
+	{
+		List<object> parts = (List<object>)node;
+		string kind = (string)parts[0];
+		switch (kind)
+		{
+			case "and":
+			case "or":
+				List<object> nodes = (List<object>)parts[1];
+				Condition[] conditions = new Condition[nodes.Count];
+				for (int index = 0; index < conditions.Length; index++)
+					conditions[index] = Build(nodes[index], names);
+				return new Joined(conditions, kind == "or");
+			case "not":
+				return new Negated(Build(parts[1], names));
+			case "exists":
+			case "null":
+				return new Present(names.Number((string)parts[1]), kind == "exists");
+			case "same":
+				return new Same(names.Number((string)parts[1]), names.Number((string)parts[2]), (string)parts[3]);
+			case "words":
+			case "patterns":
+				return new InFields(Numbers(parts[1], names), IsLower(parts), Test(parts));
+			default:
+				return new InField(names.Number((string)parts[1]), IsLower(parts), Test(parts));
+		}
+	}
+
+	/// <summary>Add the names of the fields that a node reads.</summary>
+	public static void AddFields(object node, ICollection<string> fields)
+	{
+		List<object> parts = (List<object>)node;
+		switch ((string)parts[0])
+		{
+			case "and":
+			case "or":
+				foreach (object part in (List<object>)parts[1])
+					AddFields(part, fields);
+				break;
+			case "not":
+				AddFields(parts[1], fields);
+				break;
+			case "listed":
+				foreach (object field in (List<object>)parts[2])
+					fields.Add((string)field);
+				break;
+			case "words":
+			case "patterns":
+				foreach (object field in (List<object>)parts[1])
+					fields.Add((string)field);
+				if (((List<object>)parts[1]).Count == 0)
+					fields.Add(FieldNames.All);
+				break;
+			default:
+				fields.Add((string)parts[1]);
+				if ((string)parts[0] == "same")
+					fields.Add((string)parts[2]);
+				break;
+		}
+	}
+
+	private static int[] Numbers(object fields, FieldNames names)
+	{
+		return ((List<object>)fields).ConvertAll(field => names.Number((string)field)).ToArray();
+	}
+
+	private static bool IsLower(List<object> node)
+	{
+		string kind = (string)node[0];
+		return (kind == "text" || kind == "words") && !((string)node[2]).EndsWith("_cased", StringComparison.Ordinal);
+	}
+
+	private static TextTest Test(List<object> node)
+	{
+		switch ((string)node[0])
+		{
+			case "text":
+			case "words":
+				List<string> wanted = ((List<object>)node[3]).ConvertAll(text => (string)text);
+				return TextTests.Build((string)node[2], wanted.ToArray());
+			case "regex":
+			case "patterns":
+				return TextTests.AnyOf(((List<object>)node[2]).ConvertAll(delegate(object pattern)
+				{
+					List<object> pair = (List<object>)pattern;
+					return (TextTest)new Pattern((string)pair[0], (string)pair[1]);
+				}));
+			case "number":
+				return new NumberTest((string)node[2], node[3]);
+			case "network":
+				return new NetworkTest(((List<object>)node[2]).ConvertAll(cidr => new Network((string)cidr)));
+			default:
+				throw new FormatException("a compiled rule has the unknown node '" + node[0] + "'");
+		}
+	}
+}
+
+internal sealed class Joined : Condition
+{
+	private readonly Condition[] _parts;
+	private readonly bool _decides;
+
+	public Joined(Condition[] parts, bool decides)
+	{
+		_parts = parts;
+		_decides = decides;
+	}
+
+	public override bool IsTrue(Values values)
+	{
+		foreach (Condition part in _parts)
+		{
+			if (part.IsTrue(values) == _decides)
+				return _decides;
+		}
+		return !_decides;
+	}
+}
+
+internal sealed class Negated : Condition
+{
+	private readonly Condition _part;
+
+	public Negated(Condition part)
+	{
+		_part = part;
+	}
+
+	public override bool IsTrue(Values values)
+	{
+		return !_part.IsTrue(values);
+	}
+}
+
+// The field has a value; or it has none, or an empty one.
+internal sealed class Present : Condition
+{
+	private readonly int _field;
+	private readonly bool _exists;
+
+	public Present(int field, bool exists)
+	{
+		_field = field;
+		_exists = exists;
+	}
+
+	public override bool IsTrue(Values values)
+	{
+		object value = values.Value(_field);
+		if (_exists || value == null)
+			return (value != null) == _exists;
+		object texts = values.Texts(_field);
+		return texts is string ? ((string)texts).Length == 0 : ((string[])texts).Length == 0;
+	}
+}
+
+internal sealed class Same : Condition
+{
+	private readonly int _field;
+	private readonly int _other;
+	private readonly string _test;
+
+	public Same(int field, int other, string test)
+	{
+		_field = field;
+		_other = other;
+		_test = test;
+	}
+
+	public override bool IsTrue(Values values)
+	{
+		string[] others = Values.Each(values.Lower(_other));
+		foreach (string text in Values.Each(values.Lower(_field)))
+		{
+			if (TextTests.Build(_test, others).Passes(text))
+				return true;
+		}
+		return false;
+	}
+}
+
+internal sealed class InField : Condition
+{
+	private readonly int _field;
+	private readonly bool _isLower;
+	private readonly TextTest _test;
+
+	public InField(int field, bool isLower, TextTest test)
+	{
+		_field = field;
+		_isLower = isLower;
+		_test = test;
+	}
+
+	public override bool IsTrue(Values values)
+	{
+		object texts = _isLower ? values.Lower(_field) : values.Texts(_field);
+		string text = texts as string;
+		if (text != null)
+			return _test.Passes(text);
+		foreach (string each in (string[])texts)
+		{
+			if (_test.Passes(each))
+				return true;
+		}
+		return false;
+	}
+}
+
+// In one of some fields, or in any where none is named.
+internal sealed class InFields : Condition
+{
+	private readonly InField[] _fields;
+	private readonly bool _isLower;
+	private readonly TextTest _test;
+
+	public InFields(int[] fields, bool isLower, TextTest test)
+	{
+		_fields = Array.ConvertAll(fields, field => new InField(field, isLower, test));
+		_isLower = isLower;
+		_test = test;
+	}
+
+	public override bool IsTrue(Values values)
+	{
+		foreach (InField field in _fields)
+		{
+			if (field.IsTrue(values))
+				return true;
+		}
+		if (_fields.Length > 0)
+			return false;
+		foreach (string text in values.Everything(_isLower))
+		{
+			if (_test.Passes(text))
+				return true;
+		}
+		return false;
+	}
+}
+
+/// <summary>Tests of texts by what a compiled rule calls them.</summary>
+public static class TextTests
+{
+	/// <summary>Return the test that a text is, contains, ... one of some values. FormatException for an unknown name.
+	/// </summary>
+	public static TextTest Build(string test, string[] wanted)
+	{
+		switch (test.EndsWith("_cased", StringComparison.Ordinal) ? test.Substring(0, test.Length - 6) : test)
+		{
+			case "equals":
+				return new EqualsTest(wanted);
+			case "contains":
+				return new ContainsTest(wanted);
+			case "startswith":
+				return new StartsWithTest(wanted);
+			case "endswith":
+				return new EndsWithTest(wanted);
+			case "like":
+				return AnyOf(new List<string>(wanted).ConvertAll(pattern => (TextTest)new Wildcards(pattern)));
+			default:
+				throw new FormatException("a compiled rule has the unknown test '" + test + "'");
+		}
+	}
+
+	public static TextTest AnyOf(List<TextTest> tests)
+	{
+		return tests.Count == 1 ? tests[0] : new AnyTest(tests.ToArray());
+	}
+}
+
+internal sealed class AnyTest : TextTest
+{
+	private readonly TextTest[] _tests;
+
+	public AnyTest(TextTest[] tests)
+	{
+		_tests = tests;
+	}
+
+	public override bool Passes(string text)
+	{
+		foreach (TextTest test in _tests)
+		{
+			if (test.Passes(text))
+				return true;
+		}
+		return false;
+	}
+}
+
+internal sealed class EqualsTest : TextTest
+{
+	private readonly HashSet<string> _wanted;
+
+	public EqualsTest(string[] wanted)
+	{
+		_wanted = new HashSet<string>(wanted, StringComparer.Ordinal);
+	}
+
+	public override bool Passes(string text)
+	{
+		return _wanted.Contains(text);
+	}
+}
+
+internal sealed class ContainsTest : TextTest
+{
+	private readonly string[] _wanted;
+
+	public ContainsTest(string[] wanted)
+	{
+		_wanted = wanted;
+	}
+
+	public override bool Passes(string text)
+	{
+		foreach (string wanted in _wanted)
+		{
+			if (text.IndexOf(wanted, StringComparison.Ordinal) >= 0)
+				return true;
+		}
+		return false;
+	}
+}
+
+internal sealed class StartsWithTest : TextTest
+{
+	private readonly string[] _wanted;
+
+	public StartsWithTest(string[] wanted)
+	{
+		_wanted = wanted;
+	}
+
+	public override bool Passes(string text)
+	{
+		foreach (string wanted in _wanted)
+		{
+			if (string.CompareOrdinal(text, 0, wanted, 0, wanted.Length) == 0)
+				return true;
+		}
+		return false;
+	}
+}
+
+internal sealed class EndsWithTest : TextTest
+{
+	private readonly string[] _wanted;
+
+	public EndsWithTest(string[] wanted)
+	{
+		_wanted = wanted;
+	}
+
+	public override bool Passes(string text)
+	{
+		foreach (string wanted in _wanted)
+		{
+			int start = text.Length - wanted.Length;
+			if (start >= 0 && string.CompareOrdinal(text, start, wanted, 0, wanted.Length) == 0)
+				return true;
+		}
+		return false;
+	}
+}
+
+internal sealed class NetworkTest : TextTest
+{
+	private readonly List<Network> _networks;
+
+	public NetworkTest(List<Network> networks)
+	{
+		_networks = networks;
+	}
+
+	public override bool Passes(string text)
+	{
+		Address address = Address.Parse(text);
+		return address != null && _networks.Exists(network => network.Contains(address));
+	}
+}
+
+/// <summary>Compares a number. What Python's <c>float</c> takes is one: blanks around it, 1_000, 1e3, .5, inf, nan.
+/// </summary>
+public sealed class NumberTest : TextTest
+{
+	private readonly string _operator;
+	private readonly double _number;
+	private readonly long? _whole;
+
+	/// <param name="operation">One of &lt;, &lt;=, &gt;, &gt;=.</param>
+	/// <param name="number">A long or a double.</param>
+	public NumberTest(string operation, object number)
+	{
+		_operator = operation;
+		_whole = number as long?;
+		_number = Convert.ToDouble(number, CultureInfo.InvariantCulture);
+	}
+
+	public override bool Passes(string text)
+	{
+		double number;
+		if (!TryParse(text, out number) || Double.IsNaN(number) || Double.IsNaN(_number))
+			return false;
+		int order = number.CompareTo(_number);
+		// A whole number may be between two doubles.
+		if (order == 0 && _whole != null && Math.Abs(number) < 9e18)
+			order = ((long)number).CompareTo(_whole.Value);
+		switch (_operator)
+		{
+			case "<":
+				return order < 0;
+			case "<=":
+				return order <= 0;
+			case ">":
+				return order > 0;
+			default:
+				return order >= 0;
+		}
+	}
+
+	/// <summary>Read a number as Python's <c>float</c>.</summary>
+	public static bool TryParse(string text, out double number)
+	{
+		number = 0;
+		StringBuilder plain = new StringBuilder(text.Length);
+		for (int index = 0; index < text.Length; index++)
+		{
+			char unit = text[index];
+			bool isBlank = unit < 0x80 ? unit == ' ' || (unit >= '\t' && unit <= '\r')
+				: Char.IsWhiteSpace(unit) && unit != '\u180E';
+			int digit = unit < 0x80 ? -1 : CharUnicodeInfo.GetDecimalDigitValue(text, index);
+			if (digit >= 0 && Char.IsHighSurrogate(unit))
+				index++;
+			plain.Append(isBlank ? ' ' : digit >= 0 ? (char)('0' + digit) : unit);
+		}
+		string word = plain.ToString().Trim(' ');
+		bool isSigned = word.Length > 0 && (word[0] == '-' || word[0] == '+');
+		bool isNegative = isSigned && word[0] == '-';
+		if (isSigned)
+			word = word.Substring(1);
+		switch (Casing.Lower(word))
+		{
+			case "inf":
+			case "infinity":
+				number = isNegative ? Double.NegativeInfinity : Double.PositiveInfinity;
+				return true;
+			case "nan":
+				number = Double.NaN;
+				return true;
+		}
+		int position = 0;
+		int digits = Digits(word, ref position);
+		if (position < word.Length && word[position] == '.')
+		{
+			position++;
+			// No underscore is beside the point.
+			if (position < word.Length && word[position] == '_')
+				return false;
+			digits += Digits(word, ref position);
+		}
+		bool hasExponent = digits > 0 && position < word.Length && (word[position] | 0x20) == 'e';
+		if (hasExponent)
+		{
+			position++;
+			if (position < word.Length && (word[position] == '-' || word[position] == '+'))
+				position++;
+			digits = Digits(word, ref position);
+		}
+		if (digits <= 0 || position != word.Length)
+			return false;
+		number = JsonNumber.Parse(word.Replace("_", ""));
+		if (isNegative)
+			number = -number;
+		return true;
+	}
+
+	// The number of digits, one underscore between any two of them.
+	private static int Digits(string word, ref int position)
+	{
+		int start = position;
+		int digits = 0;
+		while (position < word.Length)
+		{
+			bool isDigit = word[position] >= '0' && word[position] <= '9';
+			bool isBetween = word[position] == '_' && position > start && word[position - 1] != '_'
+				&& position + 1 < word.Length && word[position + 1] >= '0' && word[position + 1] <= '9';
+			if (!isDigit && !isBetween)
+				break;
+			digits += isDigit ? 1 : 0;
+			position++;
+		}
+		return digits;
+	}
+}
+}

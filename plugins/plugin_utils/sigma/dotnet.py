@@ -1,0 +1,483 @@
+# Copyright: bulwark.servers contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+r"""Regular expressions that Python and .NET read the same, for rules of Windows hosts.
+
+Rewritten: the end of the text (``\Z``, which for .NET may have a newline after it), ``\s`` (Python's has the separators
+0x1C to 0x1F), named groups, possessive repeats, ``{,3}``, brackets in sets (.NET subtracts sets), octal and long
+escapes, and under ``i`` what is equal beyond ASCII. ``module_utils/windows/sigma/Patterns.cs`` does the rest in the
+texts: it replaces characters beyond the BMP, and those of which ``\w`` and ``\b`` differ (marks, connectors, numbers
+that are no digits), by characters that stand for them. An expression that names such a character is refused, and so is
+all of Python that .NET has not.
+
+``A.*B.*C`` becomes ``A(?>.*?B).*?C`` where B has a fixed length: the nearest B leaves the most for what follows, so
+that no other has to be tried. Only whether there is a match has to be the same. Python jumps from one B to the next,
+.NET tries each character, and needs 50 times as long.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+import unicodedata
+
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import UnusableError
+
+Node = list[t.Any]
+
+# What stands for characters in Patterns.cs: for digits, letters and others.
+_DIGIT, _LETTER, _OTHER = 0xFF19, 0xFFDC, 0xFFFE
+_LAST = 0xFFFF
+_LAST_OF_ALL = 0x10FFFF
+_SURROGATES = range(0xD800, 0xE000)
+_REPLACED_CATEGORIES = frozenset(("Nl", "No", "Mn", "Mc", "Pc"))
+_NO_LETTERS_OF_WORDS = (0x200C, 0x200D, 0x180E)
+# As in Patterns.cs: where one of these is in an expression, even escaped, texts are changed for it.
+_CLASSES = (r"\w", r"\W", r"\b", r"\B", r"\s")
+# Python's \s and .NET's differ by these.
+_BLANKS = r"\s\x1c-\x1f"
+_CONTROL = {"a": 7, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
+_HEX = {"x": 2, "u": 4, "U": 8}
+_DIGITS = "0123456789"
+_OCTAL = "01234567"
+_SPECIAL = frozenset(r"\.^$*+?{}[]|()")
+_SPECIAL_IN_SETS = frozenset(r"\[]^-")
+_MOST_REPEATS = 2**31 - 1
+# Half of what contracts/Json.cs reads, as each part is a list in a list.
+_DEEPEST = 90
+# Of _casefix.py of CPython's re: by their simple case, the first of each group is equal to none of the others.
+_EQUIVALENTS = (
+    "i\u0131",
+    "s\u017f",
+    "\u03bc\u00b5",
+    "\u03b9\u0345\u1fbe",
+    "\u0390\u1fd3",
+    "\u03b0\u1fe3",
+    "\u03b2\u03d0",
+    "\u03b5\u03f5",
+    "\u03b8\u03d1",
+    "\u03ba\u03f0",
+    "\u03c0\u03d6",
+    "\u03c1\u03f1",
+    "\u03c3\u03c2",
+    "\u03c6\u03d5",
+    "\u0432\u1c80",
+    "\u0434\u1c81",
+    "\u043e\u1c82",
+    "\u0441\u1c83",
+    "\u0442\u1c84\u1c85",
+    "\u044a\u1c86",
+    "\u0463\u1c87",
+    "\u1e61\u1e9b",
+    "\ua64b\u1c88",
+    "\ufb06\ufb05",
+)
+_FOLDED = {ord(other): ord(group[0]) for group in _EQUIVALENTS for other in group[1:]}
+
+
+@functools.lru_cache(maxsize=4096)
+def for_dotnet(pattern: str, flags: str) -> str:
+    """Return an expression that finds the same in Python and in .NET as the pattern does in Python.
+
+    pattern: one that Python compiles. flags: some of i, m, s. Raises UnusableError, which says what can't be used.
+    """
+    options = _Options("i" in flags, _has_classes(pattern), False)
+    while True:
+        rewriter = _Rewriter(pattern, options)
+        rewritten = rewriter.whole()
+        seen = _Options("i" in flags, options.has_classes or _has_classes(rewritten), rewriter.refers)
+        if seen == options:
+            return rewritten
+        # It was not known at the beginning what the expression has.
+        options = seen
+
+
+def condition_for_dotnet(node: Node) -> Node:
+    """Return a condition with its expressions as ``for_dotnet`` returns them. Raises UnusableError.
+
+    Texts with wildcards stay: Patterns.cs reads them by itself.
+    """
+    return _condition(node, _DEEPEST)
+
+
+def _condition(node: Node, deepest: int) -> Node:
+    kind = node[0]
+    if deepest == 0:
+        # The reader of the payload would refuse all rules.
+        raise UnusableError("the condition is nested too deeply for Windows", "detection.condition")
+    if kind in ("and", "or"):
+        return [kind, [_condition(part, deepest - 1) for part in node[1]]]
+    if kind == "not":
+        return [kind, _condition(node[1], deepest - 1)]
+    if kind in ("regex", "patterns"):
+        return [kind, node[1], [[for_dotnet(pattern, flags), flags] for pattern, flags in node[2]]]
+    if kind == "number" and isinstance(node[3], int) and not -(2**63) <= node[3] < 2**63:
+        raise UnusableError(f"field {node[1]}: the number {node[3]} is too large for Windows", "detection")
+    return node
+
+
+def _has_classes(pattern: str) -> bool:
+    return any(name in pattern for name in _CLASSES)
+
+
+class _Options(t.NamedTuple):
+    """What matters to an expression as a whole. refers: it refers to groups, so that it matters what they match."""
+
+    ignore_case: bool
+    has_classes: bool
+    refers: bool
+
+
+class _Part(t.NamedTuple):
+    """A rewritten part of an expression. width: of all that it matches, None where that differs.
+
+    dots: the part is ``.*``.
+    """
+
+    text: str
+    width: int | None
+    dots: bool = False
+
+
+class _Rewriter:
+    def __init__(self, pattern: str, options: _Options) -> None:
+        self._pattern = pattern
+        self._options = options
+        self._ignore_case = options.ignore_case
+        self.refers = False
+        self._at = 0
+        self._depth = 0
+        self._groups = 0
+        self._names: dict[str, int] = {}
+
+    def whole(self) -> str:
+        rewritten = self._alternatives()
+        if self._at < len(self._pattern):
+            raise _refusal("it has a closing bracket too many")
+        return rewritten.text
+
+    def _peek(self) -> str:
+        return self._pattern[self._at : self._at + 1]
+
+    def _next(self) -> str:
+        if self._at == len(self._pattern):
+            raise _refusal("it is cut off")
+        self._at += 1
+        return self._pattern[self._at - 1]
+
+    def _take(self, text: str) -> bool:
+        if self._pattern.startswith(text, self._at):
+            self._at += len(text)
+            return True
+        return False
+
+    def _some(self, characters: str, most: int) -> str:
+        start = self._at
+        while self._at - start < most and self._peek() and self._peek() in characters:
+            self._at += 1
+        return self._pattern[start : self._at]
+
+    def _alternatives(self) -> _Part:
+        branches = [self._sequence()]
+        while self._take("|"):
+            branches.append(self._sequence())
+        widths = {branch.width for branch in branches}
+        return _Part("|".join(branch.text for branch in branches), widths.pop() if len(widths) == 1 else None)
+
+    def _sequence(self) -> _Part:
+        parts: list[_Part] = []
+        while self._peek() not in ("", "|", ")"):
+            parts += self._repeated(self._item())
+        if self._depth == 0 and not self._options.refers:
+            return _Part(_nearest(parts), None)
+        return _joined(parts)
+
+    def _item(self) -> _Part:
+        character = self._next()
+        if character == "(":
+            return self._group()
+        if character == "[":
+            return _Part(self._set(), 1)
+        if character == "\\":
+            return self._escape()
+        if character in "^$":
+            return _Part(character, 0)
+        return _Part(character if character == "." else self._literal(ord(character)), 1)
+
+    def _repeated(self, item: _Part) -> list[_Part]:
+        repeat = self._repeat()
+        if not repeat:
+            return [item]
+        possessive = self._take("+")
+        lazy = "?" if not possessive and self._take("?") else ""
+        if item.text == "." and repeat in "*+" and not possessive:
+            dots = _Part(f".*{lazy}", None, dots=True)
+            return [dots] if repeat == "*" else [item, dots]
+        width = None
+        if repeat[1:-1].isdigit() and item.width is not None:
+            width = item.width * int(repeat[1:-1])
+        text = f"{item.text}{repeat}{lazy}"
+        return [_Part(f"(?>{text})" if possessive else text, width)]
+
+    def _repeat(self) -> str:
+        """Read how often the item before is repeated; return "" where it is there once."""
+        for sign in "*+?":
+            if self._take(sign):
+                return sign
+        start = self._at
+        if not self._take("{") or self._peek() == "}":
+            self._at = start
+            return ""
+        least = self._some(_DIGITS, len(self._pattern))
+        bounded = not self._take(",")
+        most = least if bounded else self._some(_DIGITS, len(self._pattern))
+        if not self._take("}"):
+            self._at = start
+            return ""
+        if any(int(bound or 0) > _MOST_REPEATS for bound in (least, most)):
+            raise _refusal("it repeats something too often")
+        if bounded:
+            return f"{{{int(least)}}}"
+        return f"{{{int(least or 0)},{int(most) if most else ''}}}"
+
+    def _literal(self, code: int) -> str:
+        self._check([(code, code)])
+        if self._ignore_case and code > 0x7F:
+            code = _folded(code)
+        return _escaped(code, _SPECIAL)
+
+    def _escape(self) -> _Part:
+        character = self._next()
+        if character in "AbB":
+            return _Part(f"\\{character}", 0)
+        if character in "Zz":
+            return _Part(r"(?![\s\S])", 0)
+        if character in "dDwW":
+            return _Part(f"\\{character}", 1)
+        if character in "sS":
+            return _Part(f"[{'^' if character == 'S' else ''}{_BLANKS}]", 1)
+        if character in _DIGITS:
+            return self._number(character)
+        return _Part(self._literal(self._escaped_code(character)), 1)
+
+    def _number(self, first: str) -> _Part:
+        """Read an octal escape, or a reference to a group."""
+        if first == "0":
+            return _Part(self._literal(int(first + self._some(_OCTAL, 2), 8)), 1)
+        digits = first + self._some(_DIGITS, 1)
+        if len(digits) == 2 and all(digit in _OCTAL for digit in digits) and self._peek() in tuple(_OCTAL):
+            return _Part(self._literal(int(digits + self._next(), 8)), 1)
+        return self._reference(int(digits))
+
+    def _reference(self, number: int) -> _Part:
+        self.refers = True
+        return _Part(f"(?:\\{number})", None)
+
+    def _escaped_code(self, character: str) -> int:
+        """Return the code of the character that an escape stands for. character: the one after the backslash."""
+        if character in _CONTROL:
+            return _CONTROL[character]
+        if character in _HEX:
+            digits = "".join(self._next() for _digit in range(_HEX[character]))
+            return int(digits, 16)
+        if character == "N":
+            end = self._pattern.find("}", self._at)
+            name = self._pattern[self._at + 1 : end]
+            self._at = end + 1
+            return ord(unicodedata.lookup(name))
+        if character.isascii() and character.isalnum():
+            raise _refusal(f"\\{character} is nothing that both know")
+        return ord(character)
+
+    def _set(self) -> str:
+        negated = self._take("^")
+        classes: list[str] = []
+        ranges: list[tuple[int, int]] = []
+        first = True
+        while first or self._peek() != "]":
+            first = False
+            low = self._member(classes)
+            if low is None:
+                continue
+            if self._pattern.startswith("-", self._at) and not self._pattern.startswith("-]", self._at):
+                self._at += 1
+                high = self._member(classes)
+                ranges.append((low, low if high is None else high))
+            else:
+                ranges.append((low, low))
+        self._at += 1
+        return _set_of(negated, classes, self._known(ranges))
+
+    def _member(self, classes: list[str]) -> int | None:
+        """Read a character of a set and return its code; None for a class, which is added to the classes."""
+        character = self._next()
+        if character != "\\":
+            return ord(character)
+        character = self._next()
+        if character in "dDsSwW":
+            classes.append(character)
+            return None
+        if character == "b":
+            return 8
+        if character in _OCTAL:
+            return int(character + self._some(_OCTAL, 2), 8)
+        return self._escaped_code(character)
+
+    def _known(self, ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the ranges of a set in the BMP, and under ``i`` with what is equal to their characters."""
+        self._check(ranges)
+        known = [(low, min(high, _LAST)) for low, high in ranges]
+        if not self._ignore_case or all(high <= 0x7F for _low, high in known):
+            return known
+        ascii_ones = [(low, min(high, 0x7F)) for low, high in known if low <= 0x7F]
+        folded = {_folded(code) for low, high in known for code in range(max(low, 0x80), high + 1)}
+        return ascii_ones + _ranges(folded)
+
+    def _check(self, ranges: t.Sequence[tuple[int, int]]) -> None:
+        """Refuse characters that Patterns.cs replaces in texts, unless all that one stands for are among them."""
+        if all(high <= 0x7F for _low, high in ranges):
+            return
+        if (0x80, _LAST_OF_ALL) in [(max(low, 0x80), high) for low, high in ranges]:
+            return
+        replaced = _replaced_in_classes() if self._options.has_classes else _replaced()
+        for low, high in ranges:
+            code = next((code for code in range(max(low, 0x80), min(high, _LAST) + 1) if code in replaced), None)
+            code = high if code is None and high > _LAST else code
+            if code is not None:
+                raise _refusal(f"it names the character U+{code:04X}, which Python and .NET treat in other ways")
+
+    def _group(self) -> _Part:
+        if not self._take("?"):
+            self._groups += 1
+            return self._inside("(")
+        for sign in (":", ">"):
+            if self._take(sign):
+                return self._inside(f"(?{sign}")
+        for sign in ("=", "!", "<=", "<!"):
+            if self._take(sign):
+                return _Part(self._inside(f"(?{sign}").text, 0)
+        if self._take("P<"):
+            self._groups += 1
+            self._names[self._until(">")] = self._groups
+            return self._inside("(")
+        if self._take("P="):
+            return self._reference(self._names[self._until(")")])
+        return self._flags()
+
+    def _until(self, end: str) -> str:
+        characters = []
+        while (character := self._next()) != end:
+            characters.append(character)
+        return "".join(characters)
+
+    def _inside(self, beginning: str) -> _Part:
+        self._depth += 1
+        inside = self._alternatives()
+        self._depth -= 1
+        if not self._take(")"):
+            raise _refusal("a group has no end")
+        return _Part(f"{beginning}{inside.text})", inside.width)
+
+    def _flags(self) -> _Part:
+        start = self._at - 2
+        letters = self._some("aiLmsuxt-", len(self._pattern))
+        end = self._next()
+        if end not in ":)" or not letters or not set(letters) <= set("imsu-"):
+            raise _refusal(f"(?{letters}{end} is nothing that both know")
+        letters = letters.replace("u", "")
+        if end == ":":
+            if "i" in letters:
+                raise _refusal(f"(?{letters}: is for a part of it; write (?i) at its beginning")
+            return self._inside(f"(?{letters}:")
+        if start > 0:
+            raise _refusal(f"(?{letters}) has to be at its beginning")
+        self._ignore_case = self._ignore_case or "i" in letters
+        return _Part(f"(?{letters})" if letters else "", 0)
+
+
+def _joined(parts: t.Sequence[_Part]) -> _Part:
+    widths = [part.width for part in parts]
+    return _Part("".join(part.text for part in parts), None if None in widths else sum(width or 0 for width in widths))
+
+
+def _nearest(parts: t.Sequence[_Part]) -> str:
+    """Join the parts of a whole expression so that what comes after ``.*`` is looked for from there."""
+    sections: list[list[_Part]] = [[]]
+    for part in parts:
+        if part.dots:
+            sections.append([])
+        else:
+            sections[-1].append(part)
+    joined = [_joined(section) for section in sections]
+    rewritten = joined[0].text
+    for place, section in enumerate(joined[1:], 1):
+        is_last = place == len(joined) - 1
+        rewritten += f".*?{section.text}" if is_last or section.width is None else f"(?>.*?{section.text})"
+    return rewritten
+
+
+def _refusal(reason: str) -> UnusableError:
+    return UnusableError(f"a regular expression can't be used on Windows: {reason}", "detection")
+
+
+def _folded(code: int) -> int:
+    """Return a character so that those are equal which Python calls equal under ``i``, as Casing.Fold does."""
+    if code == 0x130:
+        return ord("i")
+    lower = chr(code).lower()
+    folded = ord(lower) if len(lower) == 1 else code
+    return _FOLDED.get(folded, folded)
+
+
+def _set_of(negated: bool, classes: t.Sequence[str], ranges: t.Sequence[tuple[int, int]]) -> str:
+    if "s" in classes and "S" in classes:
+        return r"(?!)" if negated else r"[\s\S]"
+    inside = "".join(_BLANKS if name == "s" else f"\\{name}" for name in dict.fromkeys(classes) if name != "S")
+    has_others = False
+    for low, high in ranges:
+        if high == _LAST:
+            # All beyond ASCII: any other range to the end was refused.
+            has_others = True
+            high = 0x7F
+        if low <= high:
+            inside += _escaped(low, _SPECIAL_IN_SETS)
+        if low < high:
+            inside += f"-{_escaped(high, _SPECIAL_IN_SETS)}"
+    others = (rf"[^{_BLANKS}]", "S" in classes), (r"[^\x00-\x7f]", has_others)
+    sets = [f"[{inside}]"] * bool(inside) + [text for text, is_there in others if is_there]
+    if sets == [f"[{inside}]"]:
+        return f"[{'^' if negated else ''}{inside}]"
+    either = "|".join(sets)
+    return rf"(?:(?!{either})[\s\S])" if negated else f"(?:{either})"
+
+
+def _escaped(code: int, special: t.Container[str]) -> str:
+    character = chr(code)
+    if character in special:
+        return f"\\{character}"
+    if code < 0x20 or code == 0x7F:
+        return f"\\x{code:02x}"
+    return character if character.isprintable() else f"\\u{code:04x}"
+
+
+def _ranges(codes: t.Iterable[int]) -> list[tuple[int, int]]:
+    ranges: list[tuple[int, int]] = []
+    for code in sorted(codes):
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1] = (ranges[-1][0], code)
+        else:
+            ranges.append((code, code))
+    return ranges
+
+
+@functools.cache
+def _replaced() -> frozenset[int]:
+    """Return the characters of the BMP that Patterns.cs replaces, or puts in the place of others."""
+    return frozenset((_DIGIT, _LETTER, _OTHER, _LAST, *_SURROGATES))
+
+
+@functools.cache
+def _replaced_in_classes() -> frozenset[int]:
+    """Return the same for an expression with classes."""
+    of_words = (code for code in range(0x80, _LAST + 1) if unicodedata.category(chr(code)) in _REPLACED_CATEGORIES)
+    return frozenset((*_replaced(), *_NO_LETTERS_OF_WORDS, *of_words))
