@@ -30,6 +30,7 @@ _WIN32 = """
 #include <winternl.h>
 #include <wintrust.h>
 #include <mscat.h>
+#include <winevt.h>
 """
 _KERNEL = "#include <ntifs.h>\n"
 _COM = "#include <windows.h>\n#include <wbemcli.h>\n"
@@ -89,6 +90,7 @@ _STRUCTS: dict[str, tuple[str, dict[str, str]]] = {
     "Authenticode.WINTRUST_CATALOG_INFO": ("WINTRUST_CATALOG_INFO", {}),
     "Authenticode.WINTRUST_DATA": ("WINTRUST_DATA", {}),
     "Authenticode.WINTRUST_FILE_INFO": ("WINTRUST_FILE_INFO", {}),
+    "EventChannels.EventVariant": ("EVT_VARIANT", {"Value": "UInt64Val"}),
     "Files.IO_STATUS_BLOCK": ("IO_STATUS_BLOCK", {}),
     "Files.OBJECT_ATTRIBUTES": ("OBJECT_ATTRIBUTES", {}),
     "Files.UNICODE_STRING": ("UNICODE_STRING", {}),
