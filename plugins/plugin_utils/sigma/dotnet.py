@@ -10,14 +10,15 @@ texts: it replaces characters beyond the BMP, and those of which ``\w`` and ``\b
 that are no digits), by characters that stand for them. An expression that names such a character is refused, and so is
 all of Python that .NET has not.
 
-``A.*B.*C`` becomes ``A(?>.*?B).*?C`` where B has a fixed length: the nearest B leaves the most for what follows, so
-that no other has to be tried. Only whether there is a match has to be the same. Python jumps from one B to the next,
-.NET tries each character, and needs 50 times as long.
+``A.*B.*C`` becomes ``A(?>.*?B).*?C`` where B has a fixed length and stays on its line: the nearest B leaves the most
+for what follows, so that no other has to be tried. Only whether there is a match has to be the same. Python jumps from
+one B to the next, .NET tries each character, and needs 50 times as long.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 import typing as t
 import unicodedata
 
@@ -81,11 +82,11 @@ def for_dotnet(pattern: str, flags: str) -> str:
 
     pattern: one that Python compiles. flags: some of i, m, s. Raises UnusableError, which says what can't be used.
     """
-    options = _Options("i" in flags, _has_classes(pattern), False)
+    options = _Options(flags, _has_classes(pattern), False)
     while True:
         rewriter = _Rewriter(pattern, options)
         rewritten = rewriter.whole()
-        seen = _Options("i" in flags, options.has_classes or _has_classes(rewritten), rewriter.refers)
+        seen = _Options(flags, options.has_classes or _has_classes(rewritten), rewriter.refers)
         if seen == options:
             return rewritten
         # It was not known at the beginning what the expression has.
@@ -123,7 +124,7 @@ def _has_classes(pattern: str) -> bool:
 class _Options(t.NamedTuple):
     """What matters to an expression as a whole. refers: it refers to groups, so that it matters what they match."""
 
-    ignore_case: bool
+    flags: str
     has_classes: bool
     refers: bool
 
@@ -131,11 +132,12 @@ class _Options(t.NamedTuple):
 class _Part(t.NamedTuple):
     """A rewritten part of an expression. width: of all that it matches, None where that differs.
 
-    dots: the part is ``.*``.
+    breaks: it may match the end of a line. dots: it is ``.*``.
     """
 
     text: str
     width: int | None
+    breaks: bool = False
     dots: bool = False
 
 
@@ -143,7 +145,8 @@ class _Rewriter:
     def __init__(self, pattern: str, options: _Options) -> None:
         self._pattern = pattern
         self._options = options
-        self._ignore_case = options.ignore_case
+        self._ignore_case = "i" in options.flags
+        self._dot_matches_all = "s" in options.flags
         self.refers = False
         self._at = 0
         self._depth = 0
@@ -182,14 +185,15 @@ class _Rewriter:
         while self._take("|"):
             branches.append(self._sequence())
         widths = {branch.width for branch in branches}
-        return _Part("|".join(branch.text for branch in branches), widths.pop() if len(widths) == 1 else None)
+        width = widths.pop() if len(widths) == 1 else None
+        return _Part("|".join(branch.text for branch in branches), width, any(branch.breaks for branch in branches))
 
     def _sequence(self) -> _Part:
         parts: list[_Part] = []
         while self._peek() not in ("", "|", ")"):
             parts += self._repeated(self._item())
         if self._depth == 0 and not self._options.refers:
-            return _Part(_nearest(parts), None)
+            return _Part(_nearest(parts, self._dot_matches_all), None)
         return _joined(parts)
 
     def _item(self) -> _Part:
@@ -197,12 +201,12 @@ class _Rewriter:
         if character == "(":
             return self._group()
         if character == "[":
-            return _Part(self._set(), 1)
+            return _character(self._set())
         if character == "\\":
             return self._escape()
         if character in "^$":
             return _Part(character, 0)
-        return _Part(character if character == "." else self._literal(ord(character)), 1)
+        return _character(character if character == "." else self._literal(ord(character)))
 
     def _repeated(self, item: _Part) -> list[_Part]:
         repeat = self._repeat()
@@ -217,7 +221,7 @@ class _Rewriter:
         if repeat[1:-1].isdigit() and item.width is not None:
             width = item.width * int(repeat[1:-1])
         text = f"{item.text}{repeat}{lazy}"
-        return [_Part(f"(?>{text})" if possessive else text, width)]
+        return [_Part(f"(?>{text})" if possessive else text, width, item.breaks)]
 
     def _repeat(self) -> str:
         """Read how often the item before is repeated; return "" where it is there once."""
@@ -253,20 +257,20 @@ class _Rewriter:
         if character in "Zz":
             return _Part(r"(?![\s\S])", 0)
         if character in "dDwW":
-            return _Part(f"\\{character}", 1)
+            return _character(f"\\{character}")
         if character in "sS":
-            return _Part(f"[{'^' if character == 'S' else ''}{_BLANKS}]", 1)
+            return _character(f"[{'^' if character == 'S' else ''}{_BLANKS}]")
         if character in _DIGITS:
             return self._number(character)
-        return _Part(self._literal(self._escaped_code(character)), 1)
+        return _character(self._literal(self._escaped_code(character)))
 
     def _number(self, first: str) -> _Part:
         """Read an octal escape, or a reference to a group."""
         if first == "0":
-            return _Part(self._literal(int(first + self._some(_OCTAL, 2), 8)), 1)
+            return _character(self._literal(int(first + self._some(_OCTAL, 2), 8)))
         digits = first + self._some(_DIGITS, 1)
         if len(digits) == 2 and all(digit in _OCTAL for digit in digits) and self._peek() in tuple(_OCTAL):
-            return _Part(self._literal(int(digits + self._next(), 8)), 1)
+            return _character(self._literal(int(digits + self._next(), 8)))
         return self._reference(int(digits))
 
     def _reference(self, number: int) -> _Part:
@@ -376,7 +380,7 @@ class _Rewriter:
         self._depth -= 1
         if not self._take(")"):
             raise _refusal("a group has no end")
-        return _Part(f"{beginning}{inside.text})", inside.width)
+        return inside._replace(text=f"{beginning}{inside.text})")
 
     def _flags(self) -> _Part:
         start = self._at - 2
@@ -388,19 +392,27 @@ class _Rewriter:
         if end == ":":
             if "i" in letters:
                 raise _refusal(f"(?{letters}: is for a part of it; write (?i) at its beginning")
-            return self._inside(f"(?{letters}:")
+            # Its dots may match the end of a line.
+            return self._inside(f"(?{letters}:")._replace(breaks=True)
         if start > 0:
             raise _refusal(f"(?{letters}) has to be at its beginning")
         self._ignore_case = self._ignore_case or "i" in letters
+        self._dot_matches_all = self._dot_matches_all or "s" in letters
         return _Part(f"(?{letters})" if letters else "", 0)
+
+
+def _character(text: str) -> _Part:
+    """Return the part that matches one character."""
+    return _Part(text, 1, re.match(text, "\n") is not None)
 
 
 def _joined(parts: t.Sequence[_Part]) -> _Part:
     widths = [part.width for part in parts]
-    return _Part("".join(part.text for part in parts), None if None in widths else sum(width or 0 for width in widths))
+    width = None if None in widths else sum(width or 0 for width in widths)
+    return _Part("".join(part.text for part in parts), width, any(part.breaks for part in parts))
 
 
-def _nearest(parts: t.Sequence[_Part]) -> str:
+def _nearest(parts: t.Sequence[_Part], dot_matches_all: bool) -> str:
     """Join the parts of a whole expression so that what comes after ``.*`` is looked for from there."""
     sections: list[list[_Part]] = [[]]
     for part in parts:
@@ -408,11 +420,13 @@ def _nearest(parts: t.Sequence[_Part]) -> str:
             sections.append([])
         else:
             sections[-1].append(part)
-    joined = [_joined(section) for section in sections]
-    rewritten = joined[0].text
-    for place, section in enumerate(joined[1:], 1):
-        is_last = place == len(joined) - 1
-        rewritten += f".*?{section.text}" if is_last or section.width is None else f"(?>.*?{section.text})"
+    first, *others = map(_joined, sections)
+    rewritten = first.text
+    for number, section in enumerate(others, 1):
+        # A later one on the next line would leave what a dot can't reach from here.
+        nearest = section.width is not None and (dot_matches_all or not section.breaks)
+        is_last = number == len(others)
+        rewritten += f"(?>.*?{section.text})" if nearest and not is_last else f".*?{section.text}"
     return rewritten
 
 
@@ -472,7 +486,7 @@ def _ranges(codes: t.Iterable[int]) -> list[tuple[int, int]]:
 
 @functools.cache
 def _replaced() -> frozenset[int]:
-    """Return the characters of the BMP that Patterns.cs replaces, or puts in the place of others."""
+    """Return the characters of the BMP that Patterns.cs replaces, or puts in their stead."""
     return frozenset((_DIGIT, _LETTER, _OTHER, _LAST, *_SURROGATES))
 
 

@@ -72,10 +72,10 @@ public static class CorrelationGroup
 	{
 		if (condition.Kind == "value_count" || condition.Kind == "temporal")
 			entry = Merge(entries, entry, condition);
-		int place = entries.Count;
-		while (place > 0 && entries[place - 1].CompareTo(entry) > 0)
-			place--;
-		entries.Insert(place, entry);
+		int index = entries.Count;
+		while (index > 0 && entries[index - 1].CompareTo(entry) > 0)
+			index--;
+		entries.Insert(index, entry);
 		entries.RemoveRange(0, First(entries, entries[entries.Count - 1].Time - 2 * condition.Span));
 		return Shrink(entries, entry.Part, condition);
 	}
@@ -99,7 +99,7 @@ public static class CorrelationGroup
 		return null;
 	}
 
-	// The place of the first event at a time or after it.
+	// The index of the first event at a time or after it.
 	private static int First(List<Entry> entries, double time)
 	{
 		int low = 0;
@@ -118,14 +118,14 @@ public static class CorrelationGroup
 	// The entry together with the one it makes superfluous, which is taken out.
 	private static Entry Merge(List<Entry> entries, Entry entry, CorrelationCondition condition)
 	{
-		for (int place = entries.Count - 1; place >= 0; place--)
+		for (int index = entries.Count - 1; index >= 0; index--)
 		{
-			Entry other = entries[place];
+			Entry other = entries[index];
 			if (other.Part != entry.Part || other.Value != entry.Value)
 				continue;
 			if (Math.Abs(other.Time - entry.Time) > condition.Span)
 				return entry;
-			entries.RemoveAt(place);
+			entries.RemoveAt(index);
 			return new Entry(
 				Math.Max(entry.Time, other.Time), entry.Part, entry.Value, entry.Events + other.Events);
 		}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import typing as t
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet import condition_for_dotnet, for_dotnet
@@ -37,6 +38,9 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems imp
         ("[\u00c0-\u00c2\u0131]", "i", "[i\u00e0-\u00e2]"),
         (r"a.*bc.*d+.*e", "", r"a(?>.*?bc).*?d+.*?e"),
         (r"a.+b.*?c", "s", r"a.(?>.*?b).*?c"),
+        (r"a.*\s.*\D.*[^b].*\w.*c", "", r"a.*?[\s\x1c-\x1f].*?\D.*?[^b](?>.*?\w).*?c"),
+        (r"a.*\s.*c", "s", r"a(?>.*?[\s\x1c-\x1f]).*?c"),
+        (r"a.*(?s:.).*(?:b|\n).*(?:b|d).*c", "", r"a.*?(?s:.).*?(?:b|\x0a)(?>.*?(?:b|d)).*?c"),
         (r"(a.*b|c).*d", "", r"(a.*b|c).*?d"),
         (r"(a)(?<=\1)b", "", r"(a)(?<=(?:\1))b"),
         (r"(a).*b.*\1", "", r"(a).*b.*(?:\1)"),
@@ -98,7 +102,7 @@ def test_what_the_reader_of_the_payload_refuses_costs_that_rule_only() -> None:
     assert condition_for_dotnet(["number", "N", ">", 2**63 - 1]) == ["number", "N", ">", 2**63 - 1]
     with pytest.raises(UnusableError, match="too large"):
         condition_for_dotnet(["number", "N", ">", 2**63])
-    node = ["exists", "A"]
+    node: list[t.Any] = ["exists", "A"]
     for _level in range(89):
         node = ["not", node]
     assert condition_for_dotnet(node) == node
