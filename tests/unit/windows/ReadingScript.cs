@@ -37,7 +37,8 @@ public static class ReadingScript
     private static Dictionary<string, object> Look(object mark, Dictionary<string, object> look)
     {
         bool isWhole = !look.ContainsKey("ids");
-        Reading reading = new Reading("Security", Restore(mark), State((Dictionary<string, object>)look["state"]), isWhole);
+        LogState state = State((Dictionary<string, object>)look["state"]);
+        Reading reading = new Reading("Security", Restore(mark), state, isWhole);
         List<object> taken = new List<object>();
         if (look.ContainsKey("cleared_by"))
             reading.Clear((string)look["cleared_by"]);
@@ -74,7 +75,8 @@ public static class ReadingScript
     private static bool Export(Reading reading, Dictionary<string, object> look, bool isWhole, List<object> taken)
     {
         long after = reading.After;
-        long newest = State((Dictionary<string, object>)look["state"]).Newest;
+        LogState state = State((Dictionary<string, object>)look["state"]);
+        long newest = state.Oldest + state.Count - 1;
         foreach (EventRecord record in Records(look["records"]))
         {
             bool isAsked = isWhole

@@ -8,8 +8,8 @@ using System.IO;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.EventLog;
 
 /// <summary>
-/// The event log of a test: channels as {"file": .evtx, "archives": [.evtx], "error": n, "refuses": text in queries} and
-/// members of LogState. An export is a copy of the file, with all its records.
+/// The event log of a test: channels as {"file": .evtx, "error": n, "refuses": text in queries} and members of LogState.
+/// An export is a copy of the file, with all its records.
 /// </summary>
 public sealed class RecordedEventLog : IEventLog
 {
@@ -35,7 +35,7 @@ public sealed class RecordedEventLog : IEventLog
         Dictionary<string, object> members = (Dictionary<string, object>)recorded;
         if (members.ContainsKey("error"))
             return (int)(long)members["error"];
-        state = new LogState { MaxSize = 20971520, FileSize = 1118208, Path = channel };
+        state = new LogState { MaxSize = 20971520, FileSize = 1118208 };
         foreach (KeyValuePair<string, object> member in members)
         {
             if (typeof(LogState).GetField(member.Key) != null)
@@ -54,23 +54,6 @@ public sealed class RecordedEventLog : IEventLog
             return (int)(long)members["export_error"];
         File.Copy((string)members["file"], _local(path));
         return 0;
-    }
-
-    public IList<string> Archives(string logPath)
-    {
-        object files;
-        ((Dictionary<string, object>)_channels[logPath]).TryGetValue("archives", out files);
-        return ((List<object>)files ?? new List<object>()).ConvertAll(delegate(object file) { return (string)file; });
-    }
-
-    public IList<string> Files(string path)
-    {
-        return new NativeEventLog().Files(path);
-    }
-
-    public Stream Open(string path)
-    {
-        return new NativeEventLog().Open(path);
     }
 
     public IDictionary<string, string> Volumes()

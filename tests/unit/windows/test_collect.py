@@ -185,10 +185,11 @@ def test_a_lost_checkpoint_is_an_alert_and_all_is_read_again(tmp_path: pathlib.P
 def test_archived_logs_are_read_and_the_log_goes_on(tmp_path: pathlib.Path) -> None:
     host = Host(tmp_path, SERVICE)
     each = [plain(n, 7045, "System", ("ServiceName", "s")) for n in range(1, 10)]
-    archived = host.file(*each[:7])
+    (tmp_path / "Archive-System-2026-01-01-00-00-00-001.evtx").write_bytes(evtx_writer.log(each[:5]))
+    (tmp_path / "Archive-System-2026-01-01-00-00-00-002.evtx").write_bytes(evtx_writer.log(each[5:7]))
     results = host.looks(
         {"channels": {"System": host.channel(1, *each[:3])}},
-        {"channels": {"System": host.channel(8, *each[7:], archives=[archived], IsArchived=True)}},
+        {"channels": {"System": host.channel(8, *each[7:], Path=str(tmp_path / "System.evtx"), IsArchived=True)}},
     )
     assert [sum(found(result).values()) for result in results] == [3, 6]
     assert reasons(results[1]) == {}

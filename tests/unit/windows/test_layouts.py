@@ -90,7 +90,6 @@ _STRUCTS: dict[str, tuple[str, dict[str, str]]] = {
     "Authenticode.WINTRUST_CATALOG_INFO": ("WINTRUST_CATALOG_INFO", {}),
     "Authenticode.WINTRUST_DATA": ("WINTRUST_DATA", {}),
     "Authenticode.WINTRUST_FILE_INFO": ("WINTRUST_FILE_INFO", {}),
-    "EventChannels.EventVariant": ("EVT_VARIANT", {"Value": "UInt64Val"}),
     "Files.IO_STATUS_BLOCK": ("IO_STATUS_BLOCK", {}),
     "Files.OBJECT_ATTRIBUTES": ("OBJECT_ATTRIBUTES", {}),
     "Files.UNICODE_STRING": ("UNICODE_STRING", {}),
@@ -119,6 +118,8 @@ _OFFSETS = {
     "Streams.NativeStreams.NameOffset": ("FILE_STREAM_INFO", "StreamName"),
     "Streams.NativeStreams.SizeOffset": ("FILE_STREAM_INFO", "StreamSize"),
     "Privileges.Privileges.LuidAndAttributesSize": ("LUID_AND_ATTRIBUTES", None),
+    "EventLog.NativeEventLog.VariantSize": ("EVT_VARIANT", None),
+    "EventLog.NativeEventLog.VariantType": ("EVT_VARIANT", "Type"),
 }
 _KERNEL_OFFSETS = {
     "Files.NativeFile.SerialOffset": ("FILE_FS_VOLUME_INFORMATION", "VolumeSerialNumber"),

@@ -4,15 +4,11 @@
 
 using System;
 using System.Collections.Generic;
-using System.IO;
 using System.Runtime.InteropServices;
 using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.EventLog
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.EventChannels;
-
 	/// <summary>How a channel's log is at a time.</summary>
 	public sealed class LogState
 	{
@@ -32,39 +28,23 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Event
 		public long Count = -1;
 		public long Oldest = -1;
 
-		/// <summary>The log's file, as Windows expands it.</summary>
+		/// <summary>The log's file.</summary>
 		public string Path = "";
-
-		/// <summary>The id of the newest record: they are numbered without a gap. -1 where it is not known.</summary>
-		public long Newest
-		{
-			get { return Count > 0 && Oldest >= 0 ? Oldest + Count - 1 : -1; }
-		}
 	}
 
-	/// <summary>The event log of a host. Methods that return a number return 0 or a Win32 error.</summary>
+	/// <summary>The event log of a host.</summary>
 	public interface IEventLog
 	{
+		/// <summary>Read the state of a channel's log; return 0 or a Win32 error.</summary>
 		int Read(string channel, out LogState state);
 
-		/// <summary>Write the records that an XPath query selects to a new file.</summary>
+		/// <summary>Write the records that an XPath query selects to a new file; return 0 or a Win32 error.</summary>
 		int Export(string channel, string query, string path);
 
-		/// <summary>Return the archived logs beside a channel's log, the oldest first; IOException.</summary>
-		IList<string> Archives(string logPath);
-
-		/// <summary>
-		/// Return the .evtx files of a directory and below it, or the path itself if it is a file; IOException.
-		/// </summary>
-		IList<string> Files(string path);
-
-		/// <summary>Open a log file that others may write; IOException.</summary>
-		Stream Open(string path);
-
-		/// <summary>Drives by device, as in "\Device\HarddiskVolume3" and "C:".</summary>
+		/// <summary>Return drives by device, as in "\Device\HarddiskVolume3" and "C:".</summary>
 		IDictionary<string, string> Volumes();
 
-		/// <summary>The names that this host has in its own records.</summary>
+		/// <summary>Return the names that this host has in its own records.</summary>
 		IList<string> Names();
 	}
 
@@ -72,25 +52,52 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Event
 	public sealed class NativeEventLog : IEventLog
 	{
 		private const int NotImplemented = 120;
+		private const int InsufficientBuffer = 122;
 		private const int InvalidData = 13;
+		private const int MostBytes = 1 << 20;
+
+		// EVT_OPEN_LOG_FLAGS and EVT_EXPORTLOG_FLAGS (winevt.h)
 		private const int OpenChannelPath = 1;
 		private const int ExportChannelPath = 1;
 
-		// EVT_LOG_PROPERTY_ID and EVT_VARIANT_TYPE (winevt.h)
+		// EVT_CHANNEL_CONFIG_PROPERTY_ID
+		private const int EnabledProperty = 0;
+		private const int RetentionProperty = 6;
+		private const int AutoBackupProperty = 7;
+		private const int MaxSizeProperty = 8;
+		private const int PathProperty = 9;
+
+		// EVT_LOG_PROPERTY_ID
 		private const int SizeProperty = 3;
 		private const int CountProperty = 5;
 		private const int OldestProperty = 6;
-		private const uint UInt64Type = 10;
-		private const int MostFiles = 10000;
+
+		// EVT_VARIANT and EVT_VARIANT_TYPE
+		private const int VariantSize = 16;
+		private const int VariantType = 12;
+		private const int StringType = 1;
+		private const int UInt64Type = 10;
+		private const int BooleanType = 13;
+
 		private const int DnsFullyQualified = 3;
+		private const int LongestName = 1024;
+
+		private delegate bool GetProperty(int property, int size, IntPtr buffer, out int used);
+
+		// https://learn.microsoft.com/windows/win32/api/winevt/nf-winevt-evtopenchannelconfig
+		[DllImport("wevtapi.dll", CharSet = CharSet.Unicode, SetLastError = true)]
+		private static extern IntPtr EvtOpenChannelConfig(IntPtr session, string path, int flags);
+
+		[DllImport("wevtapi.dll", SetLastError = true)]
+		private static extern bool EvtGetChannelConfigProperty(
+			IntPtr channel, int property, int flags, int size, IntPtr buffer, out int used);
 
 		// https://learn.microsoft.com/windows/win32/api/winevt/nf-winevt-evtopenlog
 		[DllImport("wevtapi.dll", CharSet = CharSet.Unicode, SetLastError = true)]
 		private static extern IntPtr EvtOpenLog(IntPtr session, string path, int flags);
 
 		[DllImport("wevtapi.dll", SetLastError = true)]
-		private static extern bool EvtGetLogInfo(
-			IntPtr log, int property, int size, out NativeEventChannels.EventVariant value, out int used);
+		private static extern bool EvtGetLogInfo(IntPtr log, int property, int size, IntPtr buffer, out int used);
 
 		// https://learn.microsoft.com/windows/win32/api/winevt/nf-winevt-evtexportlog
 		[DllImport("wevtapi.dll", CharSet = CharSet.Unicode, SetLastError = true)]
@@ -107,35 +114,38 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Event
 
 		public int Read(string channel, out LogState state)
 		{
+			LogState read = new LogState();
 			state = null;
-			ChannelSettings settings;
-			int error = new NativeEventChannels().Read(channel, out settings);
+			int error = With(() => EvtOpenChannelConfig(IntPtr.Zero, channel, 0), delegate(IntPtr handle)
+			{
+				GetProperty get = delegate(int property, int size, IntPtr buffer, out int used)
+				{
+					return EvtGetChannelConfigProperty(handle, property, 0, size, buffer, out used);
+				};
+				object[] values;
+				int failure = Get(get, out values,
+					EnabledProperty, RetentionProperty, AutoBackupProperty, MaxSizeProperty, PathProperty);
+				if (failure != 0)
+					return failure;
+				read.IsEnabled = true.Equals(values[0]);
+				read.IsArchived = true.Equals(values[2]);
+				read.IsKept = true.Equals(values[1]) && !read.IsArchived;
+				read.MaxSize = values[3] as long? ?? 0;
+				read.Path = Environment.ExpandEnvironmentVariables(values[4] as string ?? "");
+				return 0;
+			});
 			if (error != 0)
 				return error;
-			LogState read = new LogState
-			{
-				IsEnabled = settings.IsEnabled,
-				MaxSize = settings.MaxSize,
-				IsArchived = settings.AutoBackup,
-				IsKept = settings.Retention && !settings.AutoBackup,
-				Path = Environment.ExpandEnvironmentVariables(settings.Path ?? ""),
-			};
-			IntPtr log = EvtOpenLog(IntPtr.Zero, channel, OpenChannelPath);
-			if (log == IntPtr.Zero)
-				return LastError();
-			try
+			error = With(() => EvtOpenLog(IntPtr.Zero, channel, OpenChannelPath), delegate(IntPtr handle)
 			{
 				// Of a log that was never written nothing is known.
-				read.FileSize = Math.Max(0, Number(log, SizeProperty));
-				read.Count = Number(log, CountProperty);
-				read.Oldest = Number(log, OldestProperty);
-			}
-			finally
-			{
-				EvtClose(log);
-			}
-			state = read;
-			return 0;
+				read.FileSize = Math.Max(0, Number(handle, SizeProperty));
+				read.Count = Number(handle, CountProperty);
+				read.Oldest = Number(handle, OldestProperty);
+				return 0;
+			});
+			state = error == 0 ? read : null;
+			return error;
 		}
 
 		public int Export(string channel, string query, string path)
@@ -150,59 +160,14 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Event
 			}
 		}
 
-		public IList<string> Archives(string logPath)
-		{
-			string directory = Path.GetDirectoryName(logPath);
-			string name = Path.GetFileNameWithoutExtension(logPath);
-			List<string> files = new List<string>();
-			if (string.IsNullOrEmpty(directory) || !Directory.Exists(directory))
-				return files;
-			// "Archive-Security-2026-01-31-13-59-59-999.evtx": the order of the names is that of time.
-			files.AddRange(Directory.GetFiles(directory, "Archive-" + name + "-*.evtx"));
-			files.Sort(StringComparer.OrdinalIgnoreCase);
-			return files;
-		}
-
-		public IList<string> Files(string path)
-		{
-			List<string> files = new List<string>();
-			if (!Directory.Exists(path))
-			{
-				files.Add(path);
-				return files;
-			}
-			Stack<string> waiting = new Stack<string>();
-			waiting.Push(path);
-			while (waiting.Count > 0 && files.Count < MostFiles)
-			{
-				string directory = waiting.Pop();
-				files.AddRange(Directory.GetFiles(directory, "*.evtx"));
-				foreach (string below in Directory.GetDirectories(directory))
-				{
-					// A junction may lead back up.
-					if ((File.GetAttributes(below) & FileAttributes.ReparsePoint) == 0)
-						waiting.Push(below);
-				}
-			}
-			files.Sort(StringComparer.OrdinalIgnoreCase);
-			return files;
-		}
-
-		public Stream Open(string path)
-		{
-			return new FileStream(
-				path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1 << 16);
-		}
-
 		public IDictionary<string, string> Volumes()
 		{
 			Dictionary<string, string> volumes = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
-			char[] target = new char[1024];
+			char[] target = new char[LongestName];
 			for (char letter = 'A'; letter <= 'Z'; letter++)
 			{
-				if (QueryDosDevice(letter + ":", target, target.Length) == 0)
-					continue;
-				volumes[new string(target, 0, Array.IndexOf(target, '\0'))] = letter + ":";
+				if (QueryDosDevice(letter + ":", target, target.Length) > 0)
+					volumes[new string(target, 0, Array.IndexOf(target, '\0'))] = letter + ":";
 			}
 			return volumes;
 		}
@@ -210,21 +175,96 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Event
 		public IList<string> Names()
 		{
 			List<string> names = new List<string> { Environment.MachineName };
-			StringBuilder name = new StringBuilder(1024);
+			StringBuilder name = new StringBuilder(LongestName);
 			int size = name.Capacity;
 			if (GetComputerNameEx(DnsFullyQualified, name, ref size))
 				names.Add(name.ToString());
 			return names;
 		}
 
+		private static int With(Func<IntPtr> open, Func<IntPtr, int> use)
+		{
+			IntPtr handle = IntPtr.Zero;
+			try
+			{
+				handle = open();
+				return handle == IntPtr.Zero ? LastError() : use(handle);
+			}
+			catch (EntryPointNotFoundException)
+			{
+				return NotImplemented;
+			}
+			finally
+			{
+				if (handle != IntPtr.Zero)
+					EvtClose(handle);
+			}
+		}
+
 		// -1 for what is not known.
 		private static long Number(IntPtr log, int property)
 		{
-			NativeEventChannels.EventVariant value;
-			int used;
-			bool isRead = EvtGetLogInfo(
-				log, property, Marshal.SizeOf(typeof(NativeEventChannels.EventVariant)), out value, out used);
-			return isRead && value.Type == UInt64Type ? (long)value.Value : -1;
+			GetProperty get = delegate(int wanted, int size, IntPtr buffer, out int used)
+			{
+				return EvtGetLogInfo(log, wanted, size, buffer, out used);
+			};
+			object[] values;
+			return Get(get, out values, property) == 0 ? values[0] as long? ?? -1 : -1;
+		}
+
+		// Of variants: text, long and bool; null for others.
+		private static int Get(GetProperty get, out object[] values, params int[] properties)
+		{
+			values = new object[properties.Length];
+			for (int index = 0; index < properties.Length; index++)
+			{
+				int error = Get(get, properties[index], out values[index]);
+				if (error != 0)
+					return error;
+			}
+			return 0;
+		}
+
+		private static int Get(GetProperty get, int property, out object value)
+		{
+			value = null;
+			int size = LongestName;
+			while (true)
+			{
+				IntPtr buffer = Marshal.AllocHGlobal(size);
+				try
+				{
+					int used;
+					if (get(property, size, buffer, out used))
+					{
+						value = used < VariantSize ? null : Value(buffer);
+						return value == null ? InvalidData : 0;
+					}
+					int error = LastError();
+					if (error != InsufficientBuffer || used <= size || used > MostBytes)
+						return error;
+					size = used;
+				}
+				finally
+				{
+					Marshal.FreeHGlobal(buffer);
+				}
+			}
+		}
+
+		private static object Value(IntPtr variant)
+		{
+			switch (Marshal.ReadInt32(variant, VariantType))
+			{
+				case StringType:
+					return Marshal.PtrToStringUni(Marshal.ReadIntPtr(variant));
+				case UInt64Type:
+					return Marshal.ReadInt64(variant);
+				case BooleanType:
+					return Marshal.ReadInt32(variant) != 0;
+				default:
+					return null;
+			}
 		}
 
 		// A stub fails without an error.
@@ -232,50 +272,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Event
 		{
 			int error = Marshal.GetLastWin32Error();
 			return error == 0 ? NotImplemented : error;
-		}
-	}
-
-	/// <summary>Errors of the event log as sentences.</summary>
-	public static class EventLogErrors
-	{
-		private const int AccessDenied = 5;
-		private const int ChannelNotFound = 15007;
-		private const int InvalidQuery = 15001;
-		private const int FilterTooComplex = 15026;
-		private const int ServiceNotActive = 1062;
-		private const int ServerUnavailable = 1722;
-		private const int CallFailed = 1726;
-		private const int CallFailedNotExecuted = 1727;
-		private const int EndpointNotRegistered = 1753;
-
-		/// <summary>Say whether the host has no such channel.</summary>
-		public static bool IsNotFound(int error)
-		{
-			return error == ChannelNotFound;
-		}
-
-		/// <summary>Say whether the service of the event log does not run.</summary>
-		public static bool IsStopped(int error)
-		{
-			return error == ServiceNotActive || error == ServerUnavailable || error == CallFailed ||
-				error == CallFailedNotExecuted || error == EndpointNotRegistered;
-		}
-
-		/// <summary>Say whether Windows refuses a query, as one with many conditions.</summary>
-		public static bool IsTooComplex(int error)
-		{
-			return error == InvalidQuery || error == FilterTooComplex;
-		}
-
-		public static string Describe(int error)
-		{
-			if (IsNotFound(error))
-				return "the host has no such channel";
-			if (IsStopped(error))
-				return "the service Windows Event Log (EventLog) does not run";
-			if (error == AccessDenied)
-				return "access is denied: connect as an administrator";
-			return new System.ComponentModel.Win32Exception(error).Message.TrimEnd('.', ' ') + " (error " + error + ")";
 		}
 	}
 }

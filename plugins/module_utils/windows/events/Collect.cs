@@ -21,6 +21,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.State;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Judge;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.LogFiles;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Reading;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Requirements;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Sources;
@@ -174,7 +175,7 @@ public sealed class Collect
 		{
 			LogState state;
 			int error = _log.Read(channel, out state);
-			if (EventLogErrors.IsStopped(error))
+			if (LogErrors.IsStopped(error))
 			{
 				Stopped(error);
 				return;
@@ -182,8 +183,8 @@ public sealed class Collect
 			states[channel] = state;
 			if (error == 0)
 				continue;
-			if (!EventLogErrors.IsNotFound(error))
-				failures.Add(Skip(channel, EventLogErrors.Describe(error)));
+			if (!LogErrors.IsNotFound(error))
+				failures.Add(Skip(channel, LogErrors.Describe(error)));
 			else if (_marks.ContainsKey(channel))
 				Report(channel, new ChannelProblem
 				{
@@ -301,9 +302,9 @@ public sealed class Collect
 	{
 		try
 		{
-			foreach (string path in _log.Archives(state.Path))
+			foreach (string path in LogFiles.Archives(state.Path))
 			{
-				ReadFile(path, delegate { return _log.Open(path); }, reading.TakeArchived);
+				ReadFile(path, delegate { return LogFiles.Open(path); }, reading.TakeArchived);
 				if (_isOver)
 					return;
 			}
@@ -337,7 +338,7 @@ public sealed class Collect
 		{
 			int error = _log.Export(channel, reading.Query(ids), exports.Path + "\\" + name);
 			if (error != 0)
-				return EventLogErrors.Describe(error);
+				return LogErrors.Describe(error);
 			_isCutOff = !ReadFile(channel, delegate { return Exported(exports, name); }, delegate(EventRecord record)
 			{
 				// Of another log, what follows is read with its beginning.
@@ -361,7 +362,7 @@ public sealed class Collect
 
 	private void Stopped(int error)
 	{
-		string reason = EventLogErrors.Describe(error);
+		string reason = LogErrors.Describe(error);
 		_coverage.Fail(reason + ": start it");
 		Report("EventLog", new ChannelProblem { Alert = ChannelProblem.Reduced, Reason = reason });
 	}
@@ -375,7 +376,7 @@ public sealed class Collect
 			IList<string> files;
 			try
 			{
-				files = _log.Files(path);
+				files = LogFiles.Below(path);
 			}
 			catch (Exception error)
 			{
@@ -393,7 +394,7 @@ public sealed class Collect
 					_coverage.Skip("other files", "the time budget was used up before " + Printable.ShowPath(file));
 					return;
 				}
-				if (ReadFile(file, delegate { return _log.Open(file); }, delegate { return true; }))
+				if (ReadFile(file, delegate { return LogFiles.Open(file); }, delegate { return true; }))
 					_sources++;
 			}
 		}

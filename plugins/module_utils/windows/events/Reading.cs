@@ -152,8 +152,8 @@ public sealed class Reading
 		if (ids == null)
 			return "*[System[" + all + "]]";
 		StringBuilder query = new StringBuilder("*[System[(EventRecordID = ").Append(after).Append(')');
-		if (_state.Newest > After)
-			query.Append(" or (EventRecordID = ").Append(_state.Newest.ToString(CultureInfo.InvariantCulture)).Append(')');
+		if (Newest > After)
+			query.Append(" or (EventRecordID = ").Append(Newest.ToString(CultureInfo.InvariantCulture)).Append(')');
 		if (ids.Count > 0)
 		{
 			query.Append(" or (EventRecordID > ").Append(after).Append(" and (");
@@ -219,7 +219,7 @@ public sealed class Reading
 		}
 		if (record.RecordId <= _last)
 			return false;
-		_hasNewest |= record.RecordId == _state.Newest;
+		_hasNewest |= record.RecordId == Newest;
 		if (record.EventId == SecurityCleared && record.Provider == Eventlog && Is(_channel, Sources.Security))
 			Clear(Text(record, "SubjectDomainName") + "\\" + Text(record, "SubjectUserName"));
 		if (_isWhole)
@@ -244,7 +244,7 @@ public sealed class Reading
 				+ "newest record was " + Name(_mark.RecordId, _mark.Time) + "; it was read from its beginning");
 		// It may have been overwritten since the log's state was read, or it is the newest and nothing is new.
 		bool isExpected = _isKnown && !IsReplaced && _state.Oldest >= 0 && _state.Oldest <= _mark.RecordId &&
-			_state.Newest >= _mark.RecordId;
+			Newest >= _mark.RecordId;
 		if (isExpected && !_hasMark && !isCutOff && _missing == 0)
 			AddMissing("the record that was read last, " + Name(_mark.RecordId, _mark.Time) + ", is not in the log of channel "
 				+ Shown + "; others may be missing", 1, true);
@@ -259,12 +259,12 @@ public sealed class Reading
 		if (IsFull && _state.IsKept)
 			Add(ChannelProblem.Reduced, "the log of channel " + Shown + " is full and keeps its old records: nothing new is "
 				+ "recorded in it");
-		if (isCutOff || _state.Newest <= _last)
+		if (isCutOff || Newest <= _last)
 			return;
-		if (_hasNewest || _state.Newest < 0)
+		if (_hasNewest || Newest < 0)
 			return;
 		Add("", "the newest record of channel " + Shown + " should have the id " +
-			_state.Newest.ToString(CultureInfo.InvariantCulture) + " and was not exported; the next run looks again");
+			Newest.ToString(CultureInfo.InvariantCulture) + " and was not exported; the next run looks again");
 	}
 
 	/// <summary>What the next run goes on from.</summary>
@@ -281,6 +281,12 @@ public sealed class Reading
 			IsEnabled = _state.IsEnabled,
 			IsEmpty = isEmpty,
 		};
+	}
+
+	// Records are numbered without a gap. -1 where it is not known.
+	private long Newest
+	{
+		get { return _state.Count > 0 && _state.Oldest >= 0 ? _state.Oldest + _state.Count - 1 : -1; }
 	}
 
 	private string Shown
@@ -305,7 +311,7 @@ public sealed class Reading
 					+ Name(_mark.RecordId, _mark.Time) + ": it was cleared, or its file was deleted");
 		}
 		else
-			IsReplaced = _state.Newest >= 0 && _state.Newest < _mark.RecordId;
+			IsReplaced = Newest >= 0 && Newest < _mark.RecordId;
 		if (IsReplaced)
 			Restart();
 	}
