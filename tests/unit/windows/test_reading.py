@@ -249,7 +249,8 @@ def test_a_query_with_many_ids_has_at_most_twenty_comparisons_and_all_ids() -> N
 
 
 def test_a_damaged_position_is_refused() -> None:
-    for state in ([1, 2, 3], [1, 2, 3, True, "x"], ["1", 2, 3, True, False], {}, 7):
+    damaged: list[t.Any] = [[1, 2, 3], [1, 2, 3, True, "x"], ["1", 2, 3, True, False], {}, 7]
+    for state in damaged:
         with pytest.raises(driver.CSharpError, match="FormatException"):
             looks(look(records(1, 2)), mark=state)
 
