@@ -9,7 +9,6 @@ using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Conditions
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.JsonNumber;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Addresses;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Casing;

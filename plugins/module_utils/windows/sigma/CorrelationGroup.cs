@@ -7,7 +7,6 @@ using System.Collections.Generic;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.CorrelationGroup
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Json;
 
 /// <summary>An event: when, for which part of the correlation, its value where values are counted, and for how many.

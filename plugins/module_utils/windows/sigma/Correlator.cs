@@ -9,7 +9,6 @@ using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Correlator
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.CorrelationGroup;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Rules;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Values;

@@ -7,7 +7,6 @@ using System.Collections.Generic;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Index
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Values;
 
 /// <summary>Numbers of rules, each once.</summary>

@@ -10,7 +10,6 @@ using System.Text.RegularExpressions;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Patterns
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Casing;
 
 /// <summary>A search was given up: whether the text has what was looked for is not known.</summary>

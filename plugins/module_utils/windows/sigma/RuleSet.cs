@@ -8,7 +8,6 @@ using System.Globalization;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.RuleSet
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Conditions;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Index;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Patterns;

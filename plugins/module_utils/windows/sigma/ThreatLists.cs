@@ -7,7 +7,6 @@ using System.Collections.Generic;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.ThreatLists
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Addresses;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Casing;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Conditions;

@@ -9,7 +9,6 @@ using System.Globalization;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Values
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Casing;
 
 /// <summary>The fields that rules read, by numbers.</summary>

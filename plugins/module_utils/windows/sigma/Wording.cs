@@ -10,7 +10,6 @@ using System.Text.RegularExpressions;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Wording
 {
-// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Secrets;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Rules;
