@@ -77,6 +77,10 @@ _SMALL: t.Mapping[str, tuple[tuple[str, ...], t.Mapping[str, t.Any]]] = {
         ("command:debsecan", "command:oscap", "data:vulnerability"),
         {"HOSTS": 2, "ROWS": 1_000, "RECORDS": 500},
     ),
+    "windows_events": (
+        (*toolchain.MONO, "data:windows/sigmahq-windows"),
+        {"RECORDS": 2_000, "DIFFERENT": 500, "ROUNDS": 1},
+    ),
     "windows_file_integrity": (
         toolchain.WINE,
         {"FILES": 100, "REGISTRY": r"HKLM\SOFTWARE\Microsoft\Cryptography", "PAIRS": 1},

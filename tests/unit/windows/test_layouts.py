@@ -141,6 +141,8 @@ _OFFSETS = {
     "Privileges.Privileges.LuidAndAttributesSize": ("LUID_AND_ATTRIBUTES", None),
     "AuditPolicy.NativeAuditPolicy.GuidSize": ("GUID", None),
     "SystemAudit.NativeSystemAudit.AclSizeOffset": ("ACL", "AclSize"),
+    "EventLog.NativeEventLog.VariantSize": ("EVT_VARIANT", None),
+    "EventLog.NativeEventLog.VariantType": ("EVT_VARIANT", "Type"),
 }
 _KERNEL_OFFSETS = {
     "Files.NativeFile.SerialOffset": ("FILE_FS_VOLUME_INFORMATION", "VolumeSerialNumber"),

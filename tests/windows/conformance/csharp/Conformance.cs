@@ -8,6 +8,8 @@ using Ansible.Basic;
 
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.Conformance
 {
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.conformance.plugins.module_utils.EventChecks;
 using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
 using ansible_collections.bulwark.conformance.plugins.module_utils.FileChecks;
 using ansible_collections.bulwark.conformance.plugins.module_utils.HostChecks;
@@ -59,7 +61,7 @@ using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
             foreach (Check[] checks in new[]
             {
                 FileChecks.All(), RegistryChecks.All(), SignatureChecks.All(), StateChecks.All(), WmiChecks.All(),
-                HostChecks.All(), PolicyChecks.All()
+                HostChecks.All(), PolicyChecks.All(), EventChecks.All()
             })
             {
                 foreach (Check check in checks)

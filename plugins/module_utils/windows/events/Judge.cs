@@ -1,0 +1,210 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+using System;
+using System.Collections.Generic;
+
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Judge
+{
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.EventEvidence;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Requirements;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Tally;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Views;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EventRecord;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Correlator;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Rules;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.RuleSet;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Wording;
+
+/// <summary>Judges records by the compiled rules, and counts what they find.</summary>
+public sealed class Judge
+{
+	// Computers whose records are correlated; a log of another machine has one or few.
+	private const int MostComputers = 200;
+	private const int MostRemembered = 2000;
+	private const long EpochTicks = 116444736000000000;
+
+	private readonly Dictionary<string, object> _compiled;
+	private readonly List<object> _entries;
+	private readonly HashSet<string> _own;
+	private readonly Dictionary<string, Correlator> _correlators =
+		new Dictionary<string, Correlator>(StringComparer.OrdinalIgnoreCase);
+	private readonly Dictionary<string, RuleSet> _certain = new Dictionary<string, RuleSet>(StringComparer.Ordinal);
+	private readonly Tally _tally;
+	private readonly double? _since;
+	private bool _tooMany;
+
+	public readonly RuleSet Rules;
+
+	/// <summary>The views of this host's records, and of those of other machines.</summary>
+	public readonly Views Views;
+
+	/// <summary>Matches on what Windows records itself that would need what it does not record.</summary>
+	public long Uncertain { get; private set; }
+
+	/// <summary>Of the records that were judged; seconds since the epoch, null for none.</summary>
+	public double? FirstTime { get; private set; }
+	public double? LastTime { get; private set; }
+
+	/// <summary>FormatException for what are no rules, or no state of correlations.</summary>
+	/// <param name="own">The names that this host has in its records; findings of others name them.</param>
+	/// <param name="volumes">Drives by device, null for logs of other machines.</param>
+	/// <param name="since">Records before it are not judged.</param>
+	public Judge(
+		Dictionary<string, object> compiled, Dictionary<string, object> state, Tally tally, IEnumerable<string> own,
+		IDictionary<string, string> volumes, double? since)
+	{
+		_compiled = compiled;
+		_entries = Compiled.List(compiled, "rules");
+		_tally = tally;
+		_since = since;
+		_own = new HashSet<string>(own, StringComparer.OrdinalIgnoreCase);
+		Rules = new RuleSet(compiled);
+		Views = new Views(Rules.Sources, volumes);
+		_correlators[""] = new Correlator(compiled, state);
+	}
+
+	/// <summary>Return seconds since the epoch of a FILETIME.</summary>
+	public static double Seconds(long time)
+	{
+		return (time - EpochTicks) / 1e7;
+	}
+
+	/// <summary>Judge a record, and those that waited for it.</summary>
+	public void Take(EventRecord record)
+	{
+		double time = Seconds(record.Time);
+		if (_since != null && time < _since)
+			return;
+		FirstTime = FirstTime == null ? time : Math.Min(FirstTime.Value, time);
+		LastTime = LastTime == null ? time : Math.Max(LastTime.Value, time);
+		foreach (EventView view in Views.Of(record))
+			Take(view);
+	}
+
+	/// <summary>Judge what still waits, at the end of what is read.</summary>
+	public void Finish()
+	{
+		foreach (EventView view in Views.Rest())
+			Take(view);
+	}
+
+	/// <summary>What the next run has to know.</summary>
+	public Dictionary<string, object> State(double now)
+	{
+		return _correlators[""].State(now);
+	}
+
+	/// <summary>A sentence for each rule that could not be used, and what correlations forgot.</summary>
+	public List<string> Problems
+	{
+		get
+		{
+			List<string> problems = new List<string>(Rules.Problems);
+			foreach (Correlator correlator in _correlators.Values)
+				problems.AddRange(correlator.Problems);
+			if (_tooMany)
+				problems.Add("the records are of more than " + MostComputers + " computers; those of the others were not "
+					+ "correlated");
+			if (Views.Blocks.Incomplete > 0)
+				problems.Add(Views.Blocks.Incomplete + " script blocks were judged in parts, as the log does not have all "
+					+ "of them together");
+			return problems;
+		}
+	}
+
+	private void Take(EventView view)
+	{
+		foreach (int number in Rules.Match(view.Source, view.Fields))
+		{
+			if (view.IsMapped && !IsCertain(number, view))
+			{
+				Uncertain++;
+				continue;
+			}
+			Found(number, view);
+		}
+	}
+
+	private void Found(int number, EventView view)
+	{
+		Rule rule = Rules.Rule(number);
+		string computer = Computer(view.Record);
+		double time = Seconds(view.Record.Time);
+		bool isFed = _correlators[""].Wants(number);
+		if (rule.IsComponent && !isFed)
+			return;
+		Dictionary<string, object> evidence = EventEvidence.Of(view.Record, view.Fields);
+		if (!rule.IsComponent)
+			_tally.Add(rule.Alert, On(Rules.Subject(number, view.Fields), computer), evidence, time, time, 1,
+				rule.Severity, rule.Techniques, Rules.Message(number, view.Fields));
+		Correlator correlator = isFed ? Correlations(computer) : null;
+		if (correlator == null)
+			return;
+		foreach (CorrelationMatch match in correlator.Feed(number, time, view.Fields, evidence))
+			Correlated(match, computer);
+	}
+
+	private void Correlated(CorrelationMatch match, string computer)
+	{
+		Rule rule = Rules.Rule(match.Rule);
+		string subject = On(Wording.Subject(rule, match.View), computer);
+		int last = match.Evidences.Count - 1;
+		for (int index = match.IsContinued ? last : 0; index <= last; index++)
+			_tally.Add(rule.Alert, subject, (Dictionary<string, object>)match.Evidences[index], match.FirstTime,
+				match.LastTime, index == last ? match.Events : 0, rule.Severity, rule.Techniques,
+				Wording.Message(rule, match.View));
+	}
+
+	// Null where there are too many.
+	private Correlator Correlations(string computer)
+	{
+		Correlator correlator;
+		if (_correlators.TryGetValue(computer, out correlator))
+			return correlator;
+		_tooMany |= _correlators.Count >= MostComputers;
+		return _tooMany ? null : _correlators[computer] = new Correlator(_compiled);
+	}
+
+	// "" for this host.
+	private string Computer(EventRecord record)
+	{
+		return record.Computer.Length == 0 || _own.Contains(record.Computer) ? "" : record.Computer;
+	}
+
+	private static string On(string subject, string computer)
+	{
+		return computer.Length == 0 ? subject : subject + " (computer " + Printable.ShowPath(computer) + ")";
+	}
+
+	// Whether a rule matches by what is known alone.
+	private bool IsCertain(int number, EventView view)
+	{
+		Dictionary<string, object> rule = (Dictionary<string, object>)_entries[number];
+		List<object> condition = (List<object>)rule["condition"];
+		// An entry of a threat list in any of the fields is one.
+		if ((string)condition[0] == "listed")
+			return true;
+		List<string> names = new List<string>(view.Fields.Keys);
+		names.Sort(StringComparer.Ordinal);
+		string key = number + " " + string.Join(",", names);
+		RuleSet certain;
+		if (!_certain.TryGetValue(key, out certain))
+		{
+			if (_certain.Count >= MostRemembered)
+				_certain.Clear();
+			Dictionary<string, object> copy = new Dictionary<string, object>(rule);
+			copy.Remove("prefilter");
+			copy["condition"] = Requirements.Certain(condition, view.Fields.Keys);
+			_certain[key] = certain = new RuleSet(new Dictionary<string, object>
+			{
+				{ "version", _compiled["version"] }, { "rules", new List<object> { copy } },
+			});
+		}
+		return certain.Match(view.Source, view.Fields).Length > 0;
+	}
+}
+}
