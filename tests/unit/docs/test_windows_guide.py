@@ -9,6 +9,7 @@ import functools
 import json
 import os
 import subprocess
+import re
 import sys
 import typing as t
 

@@ -52,9 +52,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.M
 		private const int LongestName = 256;
 		private const int MostBytes = 1 << 20;
 
-		// KEY_INFORMATION_CLASS and the offset of Name in KEY_NAME_INFORMATION (wdm.h).
+		// KEY_INFORMATION_CLASS (wdm.h). KEY_NAME_INFORMATION is a ULONG, the length of the name in bytes, and the name.
 		private const int KeyNameInformation = 3;
-		private const int NameOffset = 4;
 		private const string Machine = @"\REGISTRY\MACHINE\";
 
 		private static readonly IntPtr LocalMachine = new IntPtr(unchecked((int)0x80000002));
@@ -233,7 +232,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.M
 			uint status = NtQueryKey(handle, KeyNameInformation, buffer, buffer.Length, out needed);
 			if (status != 0)
 				return RtlNtStatusToDosError(status);
-			name = Encoding.Unicode.GetString(buffer, NameOffset, BitConverter.ToInt32(buffer, 0));
+			name = Encoding.Unicode.GetString(buffer, sizeof(uint), BitConverter.ToInt32(buffer, 0));
 			return 0;
 		}
 	}

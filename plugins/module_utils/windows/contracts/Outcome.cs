@@ -29,6 +29,33 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			CheckMode = checkMode;
 			DiffMode = diffMode;
 		}
+
+		/// <summary>Return a text option, null when it is not set.</summary>
+		public string Text(string option)
+		{
+			return Params[option] as string;
+		}
+
+		/// <summary>Return a boolean option.</summary>
+		public bool Flag(string option)
+		{
+			return Params[option] is bool && (bool)Params[option];
+		}
+
+		/// <summary>Return a number option.</summary>
+		public long Number(string option)
+		{
+			return Convert.ToInt64(Params[option], System.Globalization.CultureInfo.InvariantCulture);
+		}
+
+		/// <summary>Return a list of texts; an empty one when it is not set.</summary>
+		public List<string> Texts(string option)
+		{
+			List<string> texts = new List<string>();
+			foreach (object element in (Params[option] as List<object>) ?? new List<object>())
+				texts.Add((string)element);
+			return texts;
+		}
 	}
 
 	/// <summary>The result of a module's action, or its failure as one sentence; as Python's <c>_argspec.outcome</c>.

@@ -91,6 +91,28 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			}
 		}
 
+		/// <summary>Return the content of a file, null when there is none.</summary>
+		public byte[] Read(string name)
+		{
+			using (Stream stream = OpenRead(name))
+			{
+				if (stream == null)
+					return null;
+				MemoryStream content = new MemoryStream();
+				try
+				{
+					stream.CopyTo(content);
+				}
+				catch (Exception error)
+				{
+					if (!StateErrors.IsExpected(error))
+						throw;
+					throw StateErrors.Explain(StatePath.Join(Path, name), error);
+				}
+				return content.ToArray();
+			}
+		}
+
 		/// <summary>Open a file for reading, null when there is none. It stays as it is when it is replaced.</summary>
 		public Stream OpenRead(string name)
 		{
