@@ -18,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions i
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import FORMAT_VERSION
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.correlate import correlation
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.documents import Document
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet import condition_for_dotnet
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.facts import Known, facts
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import (
     Lists,
@@ -36,7 +37,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems imp
     UnusableError,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.reachable import never_set
-from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import LINUX, Source, sources_of
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import LINUX, WINDOWS, Source, sources_of
 
 with contextlib.suppress(ImportError):  # detections.load says what is missing
     from sigma.exceptions import SigmaError
@@ -135,7 +136,8 @@ class _Compiler:
                 )
                 continue
             places.append(len(self.rules))
-            compiled = {**said, "source": source.name, "condition": node}
+            condition = condition_for_dotnet(node) if self._platform == WINDOWS else node
+            compiled = {**said, "source": source.name, "condition": condition}
             quick, needs = prefilter(node), needed(node)
             if quick is not None:
                 compiled["prefilter"] = quick

@@ -254,7 +254,8 @@ def _wildcards(parts: t.Sequence[t.Any], cased: bool) -> str:
 
 
 def _pattern(regex: st.SigmaRegularExpression) -> list[str]:
-    return [str(regex.regexp), "".join(sorted(_FLAGS[flag.name] for flag in regex.flags))]
+    # An intruder chooses where a line ends: a dot must not stop there.
+    return [str(regex.regexp), "".join(sorted({"s", *(_FLAGS[flag.name] for flag in regex.flags)}))]
 
 
 def _reference_test(value: st.SigmaFieldReference) -> str:

@@ -113,6 +113,10 @@ def _parse(document: Document) -> t.Any:
     data = document.data
     if "action" in data:
         return document.problem("collections by action are not supported; write each rule out in full", "action")
+    if isinstance(detection := data.get("detection"), dict):
+        conditions = detection.get("condition", "")
+        if not all(isinstance(each, str) for each in (conditions if isinstance(conditions, list) else [conditions])):
+            return document.problem("condition is a text; put one like 'on' or 'no' in quotes", "detection.condition")
     kind: t.Any = SigmaRule
     if "correlation" in data:
         kind = SigmaCorrelationRule

@@ -11,7 +11,8 @@ import hashlib
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
-from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import Problem
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet import for_dotnet
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import Problem, UnusableError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.regex_literals import clauses
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import LINUX, WINDOWS
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists import stix, text
@@ -75,6 +76,9 @@ def compile_lists(threat_lists: t.Sequence[ThreatList], now: dt.datetime, platfo
     total = 0
     for threat_list in threat_lists:
         entries, problems = _read(threat_list, now)
+        if platform == WINDOWS:
+            entries, refused = _for_dotnet(entries, str(threat_list.path))
+            problems = [*problems, *refused]
         compiled.problems.extend(problems)
         room = max(0, MOST_ENTRIES - total)
         if len(entries) > room:
@@ -121,6 +125,20 @@ def _read(threat_list: ThreatList, now: dt.datetime) -> tuple[list[Entry], list[
     if foreign:
         problems.append(Problem(path, None, f"{foreign} entries are names of other systems, and not used"))
     return entries, problems
+
+
+def _for_dotnet(entries: t.Iterable[Entry], path: str) -> tuple[list[Entry], list[Problem]]:
+    """Return entries with patterns as .NET reads them, and why some cannot be."""
+    usable: list[Entry] = []
+    problems: list[Problem] = []
+    for entry in entries:
+        try:
+            value = for_dotnet(entry.value, "") if entry.kind == "pattern" else entry.value
+        except UnusableError as error:
+            problems.append(Problem(path, None, f"the pattern {entry.value}: {error}"))
+        else:
+            usable.append(entry._replace(value=value))
+    return usable, problems
 
 
 def _why(problems: t.Sequence[Problem], foreign: int) -> str:

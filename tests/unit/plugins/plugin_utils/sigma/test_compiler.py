@@ -69,6 +69,8 @@ def test_a_step_is_no_finding_by_itself() -> None:
         (rule({"s": {"a": "b"}, "condition": "s and t"}), "line 8: Detection 't' not defined in detections"),
         (rule({"s": {"a": "b"}, "condition": "s | count() > 5"}), "line 8: The pipe syntax in Sigma conditions"),
         (rule({"s": {"a": "b"}}), "line 5: Sigma rule must contain at least one condition"),
+        (rule({"on": {"a": "b"}, "condition": True}), "line 8: condition is a text; put one like 'on'"),
+        (rule({"s": {"a": "b"}, "condition": ["s", 1]}), "line 8: condition is a text"),
         (rule({"s": {"a|cidr": "10.0.0.1/8"}, "condition": "s"}), "line 6: Invalid CIDR expression"),
         (rule({"s": {"a|hour": 3}, "condition": "s"}), "line 5: field a: TimestampPart can't be evaluated"),
         (rule({"s": {"a|expand": "%no%"}, "condition": "s"}), "line 5: there is no list 'no' to expand; there"),
@@ -189,6 +191,12 @@ def test_a_filter_narrows_the_rules_it_names() -> None:
     assert engine.match("process_creation", {"Image": "/x", "User": "root"}) == (0, 1)
 
 
+def test_a_dot_of_an_expression_does_not_stop_where_an_intruder_ends_a_line() -> None:
+    engine = RuleSet(used(rule({"s": {"CommandLine|re": "socket.*connect"}, "condition": "s"})))
+    assert engine.match("process_creation", {"CommandLine": "import socket\ns.connect()"})
+    assert not engine.match("process_creation", {"CommandLine": "connect, then socket"})
+
+
 def test_compiling_is_the_same_each_time() -> None:
     assert used(NAMED, correlation()) == used(NAMED, correlation())
 
@@ -204,7 +212,7 @@ def test_what_is_quick_to_find_out_is_asked_first() -> None:
     assert [(part[0], part[2:3]) for part in parts] == [
         ("text", ["equals"]),
         ("text", ["contains"]),
-        ("regex", [[["x+", ""]]]),
+        ("regex", [[["x+", "s"]]]),
         # What must not be there seldom is; and who is above a process is asked only of what is wanted otherwise.
         ("not", []),
         ("text", ["equals"]),

@@ -16,6 +16,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine impor
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import FORMAT_VERSION
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet import for_dotnet
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import WINDOWS
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists import options, rules, stix, text
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists.entries import EntryError, entry
@@ -320,6 +321,16 @@ def test_windows_has_more_places(tmp_path: pathlib.Path, content: str, source: s
     payload = {"version": FORMAT_VERSION, "rules": found.rules, "lists": found.lists}
     assert len(seen(RuleSet(payload), source, **view)) == 1
     assert "audit_record" not in {rule["source"] for rule in found.rules}
+
+
+def test_patterns_for_windows_are_as_dotnet_reads_them(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("evil[0-9]+\\.exe\\Z\nab(?i:x)y\n", encoding="utf-8")
+    given = [{"path": str(path), "kind": "pattern"}]
+    found = rules.compile_lists(options.checked(given), NOW, WINDOWS)
+    assert [list(entry["entries"]) for entry in found.lists] == [[for_dotnet("evil[0-9]+\\.exe\\Z", "")]]
+    assert len(found.problems) == 1
+    assert "ab(?i:x)y" in str(found.problems[0])
 
 
 def test_the_finding_is_about_the_entry(tmp_path: pathlib.Path) -> None:
