@@ -56,7 +56,6 @@ def _protect_windows(steps: Steps) -> None:
     if steps.value("audit_rules_state") == "present":
         parts = [f"{deployed['settings_count']} settings of the audit policy are wanted, {changed} {were} changed"]
         parts += _named("not deployed", deployed["not_deployed"])
-        parts += _named("not on this host", deployed["missing"])
         steps.protected.append("; ".join(parts) + ".")
     elif deployed["changed"]:
         parts = [f"{changed} settings of the audit policy {were} taken back", *_named("left", deployed["left"])]

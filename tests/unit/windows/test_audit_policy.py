@@ -1044,6 +1044,24 @@ def test_names_of_groups_of_both_platforms_can_be_in_one_variable() -> None:
     assert windows_policy.chosen_groups([], None, None) == rule_groups.chosen_groups([], None, None) == []
 
 
+def test_changes_of_the_keys_that_defender_watches_are_recorded() -> None:
+    """File integrity has an actor only where the access list for auditing records the change."""
+    names = (
+        *("ini_file_mapping", "nt_windows_key", "winlogon", "shell_folders", "run_keys", "signature_verification"),
+        *("known_libraries", "firewall_profiles", "authentication_packages", "credential_providers"),
+    )
+    watches = catalogue.read(catalogue.CONTENT / "file_integrity" / "watches_windows.yml")
+    paths = [path.lower() for path in windows_policy.load()["object_changes"].settings["paths"]]
+    assert len(set(paths)) == len(paths)
+    # This key is for a feature that Windows 10 no longer has.
+    unneeded = r"hklm\system\currentcontrolset\control\lsaextensionconfig\lsasrv"
+    keys = {key.partition("*")[0].rstrip("\\").lower() for name in names for key in watches[name]["registry"]}
+    recorded = {
+        key for key in keys if key.startswith("hklm") and any(f"{key}\\".startswith(f"{path}\\") for path in paths)
+    }
+    assert {key for key in keys if key.startswith("hklm")} - recorded == {unneeded}
+
+
 def test_groups_are_chosen_by_name() -> None:
     names = [group["name"] for group in windows_policy.chosen_groups(None, ["connections"], ["log_sizes"])]
     assert "connections" in names
