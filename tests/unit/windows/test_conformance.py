@@ -73,6 +73,10 @@ def _results(**changed: t.Any) -> dict[str, t.Any]:
         "told": {"recording": {"event_log_running": True, "paths": dict.fromkeys(watched, True)}},
         "taken_back": {"changed": True},
         "told_again": {"recording": {"event_log_running": True, "paths": dict.fromkeys(watched, False)}},
+        "events": {
+            "findings": [{"metadata": {"event_code": "audit_sigma_match"}}] * 2,
+            "audit_events": {"channels": {"Security": 7, "System": 3}},
+        },
         "removed": {"changed": True},
         "looked": {"baseline_exists": False},
         "checked": {"checks": entries},
@@ -230,6 +234,8 @@ def test_what_is_no_json_is_refused(text: str, tmp_path: pathlib.Path) -> None:
         ({"deployed_again": {"changed": True}}, {"policy_deployed"}),
         ({"told": {"recording": {"event_log_running": True, "paths": {}}}}, {"policy_told"}),
         ({"told_again": {"failed": True, "msg": "no"}}, {"policy_removed"}),
+        ({"events": {"findings": [], "audit_events": {"channels": {"Security": 1, "System": 1}}}}, {"events_read"}),
+        ({"events": {"failed": True, "msg": "no"}}, {"events_read"}),
         ({"scanned": {"findings": []}}, {"scan"}),
         ({"taken": {"failed": True, "msg": "no"}}, {"baseline_taken"}),
         (

@@ -32,6 +32,7 @@ _OMITTED = {
     "traffic_info": {"state_dir"},
     "network_rules_info": {"state_dir"},
     "vulnerability_info": {"database", "sbom_directory"},
+    "win_audit_policy": {"groups", "state_dir"},
     "investigation_info": {"finding", "user", "address", "time"},
     # What the operator does not say is for a person to judge.
     "docker_benchmark_info": {
@@ -54,6 +55,7 @@ _NOT_FOR_A_SCAN = {
     "traffic_info": {"fleet"},
     "network_rules_info": set(),
     "vulnerability_info": set(),
+    "win_audit_policy": {"lock_timeout", "state"},
     "investigation_info": {"record", "store"},
     "docker_benchmark_info": {"store"},
 }
