@@ -61,7 +61,9 @@ _NOT_FOR_A_SCAN = {
 }
 
 
-def ask_for(capability: str, **given: t.Any) -> tuple[Asked, dict[str, dict[str, t.Any]], dict[str, bool]]:
+def ask_for(
+    capability: str, system: str | None = None, **given: t.Any
+) -> tuple[Asked, dict[str, dict[str, t.Any]], dict[str, bool]]:
     """Return what is asked, and by module the options and whether it only looks in check mode."""
     options: dict[str, dict[str, t.Any]] = {}
     checks: dict[str, bool] = {}
@@ -71,7 +73,7 @@ def ask_for(capability: str, **given: t.Any) -> tuple[Asked, dict[str, dict[str,
         return scans.Action(module)
 
     known: Capability = capabilities.load()[capability]
-    asked = questions.ask_for(known, scans.variables(capability, **given), given, action, {})
+    asked = questions.ask_for(known, scans.variables(capability, **given), given, action, {}, system)
     return asked, options, checks
 
 
@@ -82,10 +84,10 @@ def _looks() -> list[tuple[str, Look]]:
 @pytest.mark.parametrize(("capability", "look"), _looks(), ids=lambda value: getattr(value, "module", None))
 def test_a_look_passes_on_all_options_that_its_variables_hold(capability: str, look: Look) -> None:
     given = {"network_hardening_directions": ["in"], "investigation_path": "/dev/shm/x"}
-    asked, options, checks = ask_for(capability, **given)
+    asked, options, checks = ask_for(capability, look.platforms[0], **given)
     assert asked.problem is None
     assert set(look.options) - set(options[look.module]) == _OMITTED[look.module]
-    assert checks[look.module] is (look.module == "audit_rules")
+    assert checks[look.module] is (look.module in ("audit_rules", "win_audit_policy"))
 
 
 @pytest.mark.parametrize("name", ["finding", "pid", "path", "user", "address"])
@@ -132,6 +134,11 @@ def test_a_condition_that_does_not_hold_leaves_a_look_out_and_says_why() -> None
     ((look, reason),) = asked.omitted
     assert look.scope == "deployed_rules"
     assert reason == "No audit rules are wanted, as asked for with audit_rules_state=absent."
+    asked, options, _checks = ask_for("audit", "Win32NT", audit_rules_state="absent")
+    assert "win_audit_policy" not in options
+    assert [reason for _look, reason in asked.omitted] == [
+        "No audit policy is wanted, as asked for with audit_rules_state=absent."
+    ]
 
 
 @pytest.mark.parametrize(
