@@ -59,7 +59,8 @@ _ONE_WAY = {
     "sign_in": "sign_ins",
     "Microsoft-Windows-DNS-Client/Operational": "name_lookups",
 }
-# The subcategories of the events of the Security log that rules ask for; None for what is always recorded.
+# The subcategories of the events of the Security log that rules ask for; None for what is always recorded. A rule for
+# another event needs a line here.
 _SUBCATEGORIES: t.Final[t.Mapping[str, str | None]] = {
     "1102": None,
     "4624": "Logon",
@@ -127,16 +128,17 @@ You see here what a Windows host must record for each alert, and which alerts of
 _NEEDS = """\
 Each entry lists the ways to see the alert. One of them is enough; each further way shows more.
 
-- ``processes`` and other names in this script are groups of :ansplugin:`bulwark.servers.win_audit_policy#module`; see
-  :ref:`what a host records <{prefix}windows>`. On servers that are no domain controllers, ``kerberos`` and
-  ``directory`` have nothing to record.
-- *Sysmon* has to be installed, with a configuration that records these events.
+- ``processes`` and other names in this script are groups of settings, which
+  :ansplugin:`bulwark.servers.win_audit_policy#module` deploys. :ref:`Windows hosts <{prefix}windows>` describes them.
+  ``kerberos`` and ``directory`` are only for domain controllers.
+- *Sysmon* has to be installed, with a configuration that records these events. See
+  :ref:`event logs of Windows hosts <{prefix}windows_events>`.
 - A *log* is written by Windows without any setting.
 - A *subcategory* is in no group. Name it in the option ``subcategories`` of ``win_audit_policy``.
 - *Audit entries of your own*: the group does not audit these files or keys. Name them in its option ``paths``, or add
   an entry to their access list (SACL).
 - *File integrity* compares files and the registry with the baseline. It needs no event.
-- *No setting*: the scan judges the logs themselves.
+- *No setting*: the scan compares the logs, the settings or its own state with those of the last scan.
 """
 _PUBLISHED = """\
 The first column has each alert that Defender for Cloud publishes for Windows machines. Alerts that it sums up over a
