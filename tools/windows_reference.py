@@ -85,19 +85,17 @@ _SUBCATEGORIES: t.Final[t.Mapping[str, str | None]] = {
     "4799": "Security Group Management",
     "4826": "Other Policy Change Events",
 }
-# The rules for files and keys that are not among the paths of object_changes.
-UNAUDITED: t.Final = frozenset(
-    (
-        "account_hidden_in_registry",
-        "browser_data_by_program",
-        "credential_dump_file",
-        "port_forwarded_in_registry",
-        "uac_registry",
-        "web_script_written_windows",
-        "window_position_hidden",
-        "windows_encrypted_step",
-    )
-)
+# The rules for files and keys that the paths of object_changes may not have: one that each is about.
+OBJECTS: t.Final[t.Mapping[str, str]] = {
+    "account_hidden_in_registry": r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon\SpecialAccounts",
+    "browser_data_by_program": r"C:\Users\bob\AppData\Local\Google\Chrome\User Data\Default\Login Data",
+    "credential_dump_file": r"C:\Windows\Temp\lsass.dmp",
+    "port_forwarded_in_registry": r"HKLM\SYSTEM\CurrentControlSet\Services\PortProxy\v4tov4\tcp",
+    "uac_registry": r"HKCU\Software\Classes\ms-settings\shell\open\command",
+    "web_script_written_windows": r"C:\inetpub\wwwroot\a.aspx",
+    "window_position_hidden": r"HKCU\Console\taskeng.exe",
+    "windows_encrypted_step": r"D:\Data\plan.docx.locked",
+}
 _PROGRAMS: Ways = frozenset((frozenset((SYSMON,)), frozenset(("processes", "command_lines"))))
 # The alerts of entries of threat lists, which are no files of rules.
 THREAT_LISTS: t.Final[t.Mapping[str, Ways]] = {
@@ -169,7 +167,7 @@ def ways_of(source: str, condition: t.Any, name: str = "", values: t.Collection[
         found = {frozenset((f"{LOG}{source}",))}
     else:
         found = set() if source in _NOT_SYSMON else {frozenset((SYSMON,))}
-        own = {OWN_AUDITING} if name in UNAUDITED else set()
+        own = {OWN_AUDITING} if name in OBJECTS and not is_audited(OBJECTS[name]) else set()
         found |= {
             groups | own
             for groups, fields in _BUILTIN.get(source, ())
@@ -296,6 +294,20 @@ def page(alerts: t.Iterable[Alert], ways: t.Mapping[str, Ways], known: t.Sequenc
             table(published, "28 22 25 25"),
         ]
     )
+
+
+def is_audited(name: str) -> bool:
+    """Return whether a file or key is below one of the paths of object_changes."""
+    return f"{name}\\".casefold().startswith(_audited())
+
+
+@functools.cache
+def _audited() -> tuple[str, ...]:
+    from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import windows_policy
+
+    places = {"%SystemRoot%": r"C:\Windows", "%ProgramData%": r"C:\ProgramData"}
+    paths = (path.partition("\\") for path in windows_policy.load()["object_changes"].settings["paths"])
+    return tuple(f"{places.get(start, start)}\\{rest}\\".casefold() for start, _, rest in paths)
 
 
 @functools.cache

@@ -115,11 +115,6 @@ def test_threat_lists_need_what_their_entries_are_looked_for_in(
 
 
 def test_files_and_keys_that_are_not_audited_are_named(reference: types.ModuleType) -> None:
-    places = {"%SystemRoot%": r"C:\Windows", "%ProgramData%": r"C:\ProgramData"}
-    audited = []
-    for path in windows_policy.load()["object_changes"].settings["paths"]:
-        start, _, rest = path.partition("\\")
-        audited.append(f"{places.get(start, start)}\\{rest}\\".casefold())
     seen: dict[str, bool] = {}
     parts = {
         rule["name"]: rule.get("correlation", {}).get("rules", [rule["name"]]) for rule in harness.sources().values()
@@ -130,9 +125,10 @@ def test_files_and_keys_that_are_not_audited_are_named(reference: types.ModuleTy
                          if field in event.view), None)  # fmt: skip
             if name is not None and event.source in ("registry_set", "registry_event", "file_event", "file_access"):
                 for rule in parts[case.rule]:
-                    is_audited = f"{name}\\".casefold().startswith(tuple(audited))
-                    seen[rule] = seen.get(rule, False) or is_audited
-    assert {rule for rule, is_audited in seen.items() if not is_audited} == reference.UNAUDITED
+                    seen[rule] = seen.get(rule, False) or reference.is_audited(name)
+    assert {rule for rule, is_audited in seen.items() if not is_audited} == {
+        rule for rule, name in reference.OBJECTS.items() if not reference.is_audited(name)
+    }
 
 
 @pytest.mark.requires(*toolchain.MONO)
