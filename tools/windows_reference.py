@@ -128,7 +128,8 @@ Each entry lists the ways to see the alert. One of them is enough; each further 
 
 - ``processes`` and other names in this script are groups of settings, which
   :ansplugin:`bulwark.servers.win_audit_policy#module` deploys. :ref:`Windows hosts <{prefix}windows>` describes them.
-  ``kerberos`` and ``directory`` are only for domain controllers.
+  ``kerberos`` and ``directory`` are only for domain controllers. Sign-ins that a domain controller judges need
+  ``kerberos``, too, and locked accounts need ``accounts``.
 - *Sysmon* has to be installed, with a configuration that records these events. See
   :ref:`event logs of Windows hosts <{prefix}windows_events>`.
 - A *log* is written by Windows without any setting.
