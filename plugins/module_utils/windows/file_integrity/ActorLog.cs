@@ -26,10 +26,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 public sealed class ActorLog
 {
 	private const string Prefix = "actors-";
-	private const long FirstWindow = 1 << 16;
+	private const long FirstWindow = 1 << 14;
 	private const long MostRecords = 1 << 22;
 	private const long MostBytes = 32 << 20;
 	private const double MostSeconds = 20;
+
+	// ERROR_CALL_NOT_IMPLEMENTED: a system without an event log.
+	private const int NotImplemented = 120;
 
 	// Exports of a run that was killed, in 100 ns.
 	private const long Abandoned = 36000000000;
@@ -55,7 +58,7 @@ public sealed class ActorLog
 		LogState state;
 		int error = _log.Read(Actors.Channel, out state);
 		if (error != 0)
-			return new Win32Exception(error).Message;
+			return error == NotImplemented ? null : new Win32Exception(error).Message;
 		if (state.Count <= 0 || state.Oldest < 0)
 			return null;
 		string name = null;
@@ -100,7 +103,7 @@ public sealed class ActorLog
 			name = wider;
 			if (first == state.Oldest)
 				return 0;
-			IsPartial = size > MostBytes / 8 || window >= MostRecords || _watch.Elapsed.TotalSeconds > MostSeconds / 2
+			IsPartial = size > MostBytes / 4 || window >= MostRecords || _watch.Elapsed.TotalSeconds > MostSeconds / 2
 				|| _deadline.Passed;
 			if (IsPartial)
 				return 0;

@@ -153,7 +153,7 @@ public sealed class Comparison
 
 	private void FindActors()
 	{
-		if (_host.EventLog == null || _deadline.Passed)
+		if (_host.EventLog == null || _review.Count == 0 || _deadline.Passed)
 			return;
 		Actors actors = new Actors(_review.Listed, _baseline.Header, _host.EventLog.Volumes(), _host.ControlSet());
 		if (actors.Since == long.MaxValue)
