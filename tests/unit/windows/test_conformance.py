@@ -139,7 +139,7 @@ def test_the_checks_compile_as_csharp_5_without_a_warning(target: Target) -> Non
     used = {name for file in own for name in utilities.used_by(file.read_text(encoding="utf-8"))}
     sources = [*utilities.sources(*sorted(used)), *own]
     # Before ansible-core 2.22 all of it travels uncompressed.
-    assert sum(file.stat().st_size for file in sources) < 300_000
+    assert sum(file.stat().st_size for file in sources) < 305_000
     reference = str(ansible_basic.library(target))
     assert compiler.compile_program(sources, target, references=[reference], library=True).file.exists()
 

@@ -6,7 +6,6 @@ using System;
 using System.Collections.Generic;
 using System.ComponentModel;
 using System.Diagnostics;
-using System.Globalization;
 using System.IO;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ActorLog
@@ -65,7 +64,7 @@ public sealed class ActorLog
 		try
 		{
 			RemoveAbandoned();
-			error = Export(state, actors.Since, ref name);
+			error = Export(state, actors, ref name);
 			return error != 0 ? new Win32Exception(error).Message : Take(actors, name);
 		}
 		catch (Exception problem)
@@ -81,17 +80,14 @@ public sealed class ActorLog
 	}
 
 	// The more ids, the longer it takes, and what is large enough already is read faster.
-	private int Export(LogState state, long since, ref string name)
+	private int Export(LogState state, Actors actors, ref string name)
 	{
 		long newest = state.Oldest + state.Count - 1;
-		string time = DateTime.FromFileTimeUtc(since).ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture);
 		for (long window = FirstWindow; ; window <<= 2)
 		{
 			long first = Math.Max(state.Oldest, newest - window + 1);
 			string wider = Prefix + Guid.NewGuid().ToString("N") + ".evtx";
-			int error = _log.Export(Actors.Channel, string.Format(CultureInfo.InvariantCulture,
-				"*[System[EventRecordID >= {0} and TimeCreated[@SystemTime >= '{1}'] and ({2})]]",
-				first, time, Actors.EventIds), _state.Path + "\\" + wider);
+			int error = _log.Export(Actors.Channel, actors.Query(first), _state.Path + "\\" + wider);
 			long size = error == 0 ? Size(wider) : 0;
 			if (error != 0 || (size > MostBytes && name != null))
 			{

@@ -25,9 +25,6 @@ public sealed class Actors
 {
 	public const string Channel = "Security";
 
-	/// <summary>The event ids that Take knows, as an XPath condition.</summary>
-	public const string EventIds = "(EventID >= 4656 and EventID <= 4660) or EventID = 4663 or EventID = 4670";
-
 	private const string Provider = "Microsoft-Windows-Security-Auditing";
 	private const ulong AuditSuccess = 0x20000000000000;
 
@@ -68,6 +65,15 @@ public sealed class Actors
 
 	/// <summary>The time (FILETIME) of the oldest record that can matter; long.MaxValue if none can.</summary>
 	public long Since { get; private set; }
+
+	/// <summary>Return the XPath query for the records that Take knows, from an id on.</summary>
+	public string Query(long first)
+	{
+		return string.Format(CultureInfo.InvariantCulture,
+			"*[System[EventRecordID >= {0} and TimeCreated[@SystemTime >= '{1:yyyy-MM-ddTHH:mm:ss.fffZ}'] and "
+			+ "((EventID >= 4656 and EventID <= 4660) or EventID = 4663 or EventID = 4670)]]",
+			first, DateTime.FromFileTimeUtc(Since));
+	}
 
 	/// <summary>Take a record of the log, the oldest first.</summary>
 	public void Take(EventRecord record)
