@@ -188,7 +188,6 @@ def test_the_last_is_shown_and_the_others_are_counted(host: Host) -> None:
         pytest.param(access(path=""), id="no name"),
         pytest.param(access(0x1), id="read"),
         pytest.param(access(WRITE_DAC), id="permissions only"),
-        pytest.param(access(DELETE), id="deletion, as before it was made again"),
         pytest.param(access(event_id=4656), id="a handle that was not used"),
         pytest.param(access(kind="Key"), id="no file"),
         pytest.param(access(seconds=-1), id="before the baseline"),
@@ -247,6 +246,16 @@ def test_a_handle_that_is_used_again_stands_for_something_else(host: Host) -> No
     assert detection["evidences"][0]["actor"]["user"]["name"] == "SHOP\\eve"
 
 
+def test_what_was_done_to_a_former_entry_of_the_name_does_not_count(host: Host) -> None:
+    # Somebody without a record made it again, or removed it again.
+    assert host.actors([access(), access(DELETE, who=BOB)]) == {}
+    assert host.actors([access(), access(DELETE), access(who=BOB)]) == {FILE: "SHOP\\bob"}
+    assert host.actors([access(DELETE), access(who=BOB)], [file()], []) == {}
+    assert host.actors([access(WRITE | DELETE)], [file()], []) == {FILE: "SHOP\\eve"}
+    values: dict[str, t.Any] = {"before": [value("a")], "now": [value("a", "y")]}
+    assert host.actors([setting("a"), setting("a", 1906, who=BOB)], **values) == {}
+
+
 def test_a_renaming_is_by_who_took_the_old_name_away(host: Host) -> None:
     moved: dict[str, t.Any] = {"before": [file(r"C:\x\a", file_id="1")], "now": [file(r"C:\x\b", file_id="1")]}
     assert host.actors([access(DELETE, r"C:\x\a")], **moved) == {r"C:\x\b": "SHOP\\eve"}
@@ -273,6 +282,9 @@ def test_a_value_goes_by_itself_or_with_its_key(host: Host) -> None:
     assert host.actors([access(DELETE, RUN_OBJECT, kind="Key")], **gone) == {f"{RUN}\\a": "SHOP\\eve"}
     both = [access(DELETE, RUN_OBJECT, kind="Key", who=BOB), setting("a", 1906)]
     assert host.actors(both, **gone) == {f"{RUN}\\a": "SHOP\\eve"}
+    assert host.actors(both[::-1], **gone) == {f"{RUN}\\a": "SHOP\\eve"}
+    assert host.actors([*both[::-1], access(2, RUN_OBJECT, kind="Key")], **gone) == {f"{RUN}\\a": "SHOP\\eve"}
+    assert host.actors([setting("a", 1906), setting("a", 1904), both[0]], **gone) == {f"{RUN}\\a": "SHOP\\bob"}
 
 
 def test_only_the_control_set_of_this_boot_is_the_current_one(host: Host) -> None:

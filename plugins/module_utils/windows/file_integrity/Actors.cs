@@ -19,7 +19,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_inte
 /// </summary>
 /// <remarks>
 /// A record that fits by half gives no actor: access to the parent, under another name of the file, that was asked for
-/// and not used, or from before the baseline knew the entry.
+/// and not used, to a former file of the name, or from before the baseline knew the entry.
 /// </remarks>
 public sealed class Actors
 {
@@ -144,7 +144,8 @@ public sealed class Actors
 			foreach (Wanted wanted in entries)
 			{
 				Actor last = wanted.Last;
-				if (isClear && last != null && (wanted.Change.Actor == null || wanted.Change.Actor.RecordId < last.RecordId))
+				// What names a value itself says more than what names its key.
+				if (isClear && last != null && (wanted.Change.Actor == null || wanted.End != 0))
 				{
 					last.Others = wanted.Everybody.Count - 1;
 					wanted.Change.Actor = last;
@@ -183,23 +184,25 @@ public sealed class Actors
 		if (entry.Kind == EntryKinds.Value)
 		{
 			string key = RegistryPattern.ParentOf(path);
-			Add(ValueName(key, RegistryPattern.ValueName(RegistryPattern.NameOf(path))), access, since, change);
-			if (!isGone)
-				return;
-			// With its key.
-			path = key;
+			Add(ValueName(key, RegistryPattern.ValueName(RegistryPattern.NameOf(path))), access,
+				isGone ? SetValue : Delete, since, change);
+			if (isGone)
+				Add(key, access, 0, since, change);
+			return;
 		}
-		Add(path, access, since, change);
+		Add(path, access, isGone ? Data : Delete, since, change);
 	}
 
-	private void Add(string name, uint access, long since, Change change)
+	// end: access after which there was another entry of the name, which earlier records say nothing of; 0 for a key that
+	// can have taken a value with it.
+	private void Add(string name, uint access, uint end, long since, Change change)
 	{
 		if (access == 0)
 			return;
 		List<Wanted> entries;
 		if (!_wanted.TryGetValue(name, out entries))
 			_wanted[name] = entries = new List<Wanted>();
-		entries.Add(new Wanted { Name = name, Access = access, Since = since, Change = change });
+		entries.Add(new Wanted { Name = name, Access = access, End = end, Since = since, Change = change });
 		Since = Math.Min(Since, since);
 	}
 
@@ -239,6 +242,8 @@ public sealed class Actors
 			return;
 		foreach (Wanted wanted in entries)
 		{
+			if ((wanted.End & access) != 0)
+				wanted.Last = null;
 			if ((wanted.Access & access) == 0 || record.Time < wanted.Since)
 				continue;
 			Actor actor = ActorOf(record, fields);
@@ -316,6 +321,7 @@ public sealed class Actors
 	{
 		public string Name;
 		public uint Access;
+		public uint End;
 		public long Since;
 		public Change Change;
 		public Actor Last;
