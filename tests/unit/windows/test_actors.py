@@ -321,6 +321,28 @@ def test_what_was_accepted_since_needs_a_later_record(host: Host) -> None:
     assert host.actors([access()], history=[[EPOCH + 60, "extended", 0, []]]) == {}
 
 
+def test_times_of_nowhere_name_nobody(host: Host) -> None:
+    assert host.actors([access()], history=[[1e300, "accepted", 1, [FILE]]]) == {}
+    distant = evtx_writer.event(1, event_id=4663, time=2**62, data=[("ObjectServer", text("Security"))])
+    assert host.actors([access(), distant]) == {FILE: "SHOP\\eve"}
+    late = access(seconds=365.25 * 86400 * 7900)
+    assert host.actors([late]) == {FILE: "SHOP\\eve"}
+
+
+def test_settings_of_the_audit_policy_are_known_by_their_names() -> None:
+    utilities = paths.ROOT / "plugins" / "module_utils" / "windows"
+    policy = (utilities / "audit_policy" / "Settings.cs").read_text(encoding="utf-8")
+    note = (utilities / "audit_policy" / "Note.cs").read_text(encoding="utf-8")
+    reader = (utilities / "file_integrity" / "Host.cs").read_text(encoding="utf-8")
+    for kind in ("Key", "File"):
+        assert f'public const string {kind}Kind = "{kind.lower()}";' in policy
+        assert f'"\\"{kind.lower()}:"' in reader
+    assert 'Capability = "audit";' in note
+    assert 'File = "policy.json";' in note
+    assert 'StateDirectory.Open(root, "audit", false)' in reader
+    assert 'Read("policy.json")' in reader
+
+
 def test_hostile_texts_are_shown_safely(host: Host) -> None:
     path = "C:\\x\\a\n\u202e\ud800"
     hostile = access(path=path, who=("e\u202eve\x1b[2J", 1001), program="C:\\\u202e" + "p" * 30000)

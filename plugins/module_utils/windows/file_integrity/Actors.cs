@@ -42,6 +42,9 @@ public sealed class Actors
 
 	private const long Epoch = 116444736000000000;
 
+	// Seconds: who writes a baseline without a seal chooses its times.
+	private const double Latest = 200000000000;
+
 	private readonly Dictionary<string, List<Wanted>> _wanted =
 		new Dictionary<string, List<Wanted>>(StringComparer.OrdinalIgnoreCase);
 
@@ -164,13 +167,14 @@ public sealed class Actors
 		double since = 0;
 		foreach (Event each in header.History)
 		{
-			bool isComplete = each.Action == "accepted" && each.Count == each.Paths.Count && since > 0;
+			bool isComplete = each.Action == "accepted" && since > 0 && each.Paths != null
+				&& each.Count == each.Paths.Count;
 			bool isOther = isComplete && !each.Paths.Contains(change.Current.Shown)
 				&& (change.Before == null || !each.Paths.Contains(change.Before.Shown));
 			if (!isOther)
 				since = Math.Max(since, each.Until);
 		}
-		return (long)(since * 10000000) + Epoch;
+		return (long)(Math.Min(since, Latest) * 10000000) + Epoch;
 	}
 
 	private void Want(Change change, long since)

@@ -204,8 +204,9 @@ public static class Evidence
 		string image = actor.Image.Length == 0 ? "" : " with " + Shown(actor.Image);
 		string others = actor.Others > 0 ? ", after others: " + actor.Others : "";
 		string name = actor.Account.Length > 0 ? actor.Account : actor.Sid;
+		long time = Math.Max(0, Math.Min(actor.Time, DateTime.MaxValue.ToFileTimeUtc()));
 		return string.Format(CultureInfo.InvariantCulture, "{0}{1} (process {2}) at {3:s}Z{4}",
-			Shown(name), image, actor.ProcessId, DateTime.FromFileTimeUtc(Math.Max(0, actor.Time)), others);
+			Shown(name), image, actor.ProcessId, DateTime.FromFileTimeUtc(time), others);
 	}
 
 	// In the form of events/EventEvidence.
