@@ -405,7 +405,7 @@ def test_what_is_not_recorded_is_only_said_where_it_was_asked_for(host: Host) ->
 
 
 @pytest.mark.parametrize("problem", [{"error": 5}, {"export_error": 1722}])
-def test_a_log_that_cannot_be_read_is_no_gap_but_said(host: Host, problem: dict[str, int]) -> None:
+def test_a_log_that_cannot_be_read_is_no_gap_but_said(host: Host, problem: dict[str, t.Any]) -> None:
     result = host.look([access()], **problem)
     (coverage,) = result["coverage"]
     assert coverage["status"] == "checked"
