@@ -20,12 +20,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Payload;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.State;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.LogFiles;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.Reading;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.Tally;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Judge;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.LogFiles;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Reading;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Requirements;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Sources;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Tally;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EventRecord;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EvtxFile;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Rules;
