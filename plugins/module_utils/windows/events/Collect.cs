@@ -20,6 +20,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Payload;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.State;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.ChannelRecords;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.FileRecords;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.LogFiles;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.Reading;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.Tally;
@@ -27,7 +29,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Ju
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Requirements;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Sources;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EventRecord;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EvtxFile;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Rules;
 
 /// <summary>
@@ -39,8 +40,6 @@ public sealed class Collect
 	public const string Name = "audit_events";
 	public const string Scope = "events";
 
-	private const string ExportDirectory = "exports";
-	private const string ExportPrefix = "export-";
 	private const double LockSeconds = 600;
 	private const long Version = 1;
 	private const int Exampled = 3;
@@ -66,7 +65,6 @@ public sealed class Collect
 	private long _records;
 	private long _sources;
 	private bool _isOver;
-	private bool _isCutOff;
 
 	public Collect(ModuleCall call, IEventLog log, IStateFiles files)
 	{
@@ -193,15 +191,10 @@ public sealed class Collect
 				});
 		}
 		Need(states);
-		using (StateDirectory exports = StateDirectory.Open(_files, Root(), ExportDirectory, true))
+		using (StateDirectory exports = StateDirectory.Open(_files, Root(), ChannelRecords.ExportDirectory, true))
 		using (exports.Lock("lock", LockSeconds))
 		{
-			// What a run left that was killed.
-			foreach (string name in exports.Names())
-			{
-				if (name.StartsWith(ExportPrefix, StringComparison.Ordinal))
-					exports.Remove(name);
-			}
+			ChannelRecords.RemoveExports(exports);
 			int left = 0;
 			foreach (string channel in Ordered(events.Keys))
 			{
@@ -270,94 +263,27 @@ public sealed class Collect
 	{
 		ChannelMark mark;
 		_marks.TryGetValue(channel, out mark);
-		Reading reading = new Reading(channel, mark, state, ids == null);
+		ChannelRecords records = new ChannelRecords(
+			_log, exports, channel, ids, mark, state, IsOver, delegate(string subject, string reason) { Skip(subject, reason); });
+		Reading reading = records.Reading;
 		string by;
 		if (_cleared.TryGetValue(channel, out by))
 			reading.Clear(by);
-		if (reading.HasGap)
-			ReadArchives(reading, channel, state);
-		string failure = _isOver ? null : Export(exports, channel, ids, reading);
-		if (failure != null && ids != null)
+		foreach (EventRecord record in records.Read())
+			Take(record);
+		if (records.Failure != null)
 		{
-			// Windows refuses some queries; without the ids it takes each.
-			reading.ExportWhole();
-			failure = Export(exports, channel, null, reading);
-		}
-		if (failure != null)
-		{
-			failures.Add(Skip(channel, failure));
+			failures.Add(Skip(channel, records.Failure));
 			if (reading.Records > 0)
 				_marks[channel] = reading.Next();
 			return;
 		}
 		_sources++;
-		reading.Finish(_isOver || _isCutOff);
+		reading.Finish(records.IsCutOff);
 		foreach (ChannelProblem problem in reading.Problems)
 			Report(channel, problem);
 		_marks[channel] = reading.Next();
 		_channels[Printable.ShowPath(channel)] = reading.Records;
-	}
-
-	private void ReadArchives(Reading reading, string channel, LogState state)
-	{
-		try
-		{
-			foreach (string path in LogFiles.Archives(state.Path))
-			{
-				ReadFile(path, delegate { return LogFiles.Open(path); }, reading.TakeArchived);
-				if (_isOver)
-					return;
-			}
-		}
-		catch (Exception error)
-		{
-			if (!(error is IOException || error is UnauthorizedAccessException))
-				throw;
-			Skip(channel, "its archived logs cannot be found: " + error.Message);
-		}
-		reading.EndArchives();
-	}
-
-	// Null, or why the channel was not read.
-	private string Export(StateDirectory exports, string channel, SortedSet<int> ids, Reading reading)
-	{
-		bool wasReplaced = reading.IsReplaced;
-		string failure = ExportOnce(exports, channel, ids, reading);
-		if (failure != null || wasReplaced || !reading.IsReplaced || _isOver)
-			return failure;
-		// The export had only what came after the position in another log.
-		reading.Restart();
-		return ExportOnce(exports, channel, ids, reading);
-	}
-
-	private string ExportOnce(StateDirectory exports, string channel, SortedSet<int> ids, Reading reading)
-	{
-		string name = ExportPrefix + Guid.NewGuid().ToString("N") + ".evtx";
-		bool wasReplaced = reading.IsReplaced;
-		try
-		{
-			int error = _log.Export(channel, reading.Query(ids), exports.Path + "\\" + name);
-			if (error != 0)
-				return LogErrors.Describe(error);
-			_isCutOff = !ReadFile(channel, delegate { return Exported(exports, name); }, delegate(EventRecord record)
-			{
-				// Of another log, what follows is read with its beginning.
-				return reading.IsReplaced == wasReplaced && reading.Take(record);
-			});
-			return null;
-		}
-		finally
-		{
-			exports.Remove(name);
-		}
-	}
-
-	private static Stream Exported(StateDirectory exports, string name)
-	{
-		Stream stream = exports.OpenRead(name);
-		if (stream == null)
-			throw new IOException("the export was removed");
-		return stream;
 	}
 
 	private void Stopped(int error)
@@ -394,8 +320,13 @@ public sealed class Collect
 					_coverage.Skip("other files", "the time budget was used up before " + Printable.ShowPath(file));
 					return;
 				}
-				if (ReadFile(file, delegate { return LogFiles.Open(file); }, delegate { return true; }))
-					_sources++;
+				string opened = file;
+				FileRecords records = new FileRecords(delegate { return LogFiles.Open(opened); }, IsOver);
+				foreach (EventRecord record in records.Read())
+					Take(record);
+				foreach (string problem in records.Problems)
+					Skip(file, problem);
+				_sources += records.IsRead ? 1 : 0;
 			}
 		}
 		if (_sources == 0)
@@ -403,39 +334,6 @@ public sealed class Collect
 	}
 
 	// ---- records
-
-	private bool ReadFile(string name, Func<Stream> open, Func<EventRecord, bool> isNew)
-	{
-		EvtxProblems problems = new EvtxProblems();
-		long records = 0;
-		bool isRead = false;
-		try
-		{
-			using (Stream stream = open())
-			{
-				foreach (EventRecord record in new EvtxFile(stream).Read(problems))
-				{
-					records++;
-					if (isNew(record))
-						Take(record);
-					if ((records & 0xFF) == 0 && IsOver())
-						break;
-				}
-			}
-			isRead = records > 0 || !problems.IsIncomplete;
-		}
-		catch (Exception error)
-		{
-			if (!(error is IOException || error is UnauthorizedAccessException))
-				throw;
-			Skip(name, "cannot be read to its end: " + error.Message);
-		}
-		if (problems.IsIncomplete)
-			Skip(name, string.Format(CultureInfo.InvariantCulture,
-				"{0} blocks, {1} records and {2} values could not be read, {3} records were; the first at offset {4}: {5}",
-				problems.Chunks, problems.Records, problems.Values, records, problems.FirstOffset, problems.FirstReason));
-		return isRead;
-	}
 
 	private void Take(EventRecord record)
 	{
