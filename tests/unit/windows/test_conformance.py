@@ -73,6 +73,7 @@ def _results(**changed: t.Any) -> dict[str, t.Any]:
         "told": {"recording": {"event_log_running": True, "paths": dict.fromkeys(watched, True)}},
         "taken_back": {"changed": True},
         "told_again": {"recording": {"event_log_running": True, "paths": dict.fromkeys(watched, False)}},
+        "signed_in": {"sign_ins": {"successes": 3}, "coverage": [{"scope": "sign_ins", "status": "partial"}]},
         "removed": {"changed": True},
         "looked": {"baseline_exists": False},
         "checked": {"checks": entries},
@@ -228,6 +229,8 @@ def test_what_is_no_json_is_refused(text: str, tmp_path: pathlib.Path) -> None:
         ({"deployed_again": {"changed": True}}, {"policy_deployed"}),
         ({"told": {"recording": {"event_log_running": True, "paths": {}}}}, {"policy_told"}),
         ({"told_again": {"failed": True, "msg": "no"}}, {"policy_removed"}),
+        ({"signed_in": {"sign_ins": {"successes": 0}}}, {"sign_ins_read"}),
+        ({"signed_in": {"failed": True, "msg": "no"}}, {"sign_ins_read"}),
         ({"scanned": {"findings": []}}, {"scan"}),
         ({"taken": {"failed": True, "msg": "no"}}, {"baseline_taken"}),
         (

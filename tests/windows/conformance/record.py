@@ -271,6 +271,13 @@ def _module_checks(results: Json) -> list[Json]:
                 "recorded": (_recorded(results["told_again"], results["prepared"]), [False, False]),
             },
         ),
+        "sign_ins_read": (
+            ("signed_in",),
+            {
+                "not checked": (_scopes(results["signed_in"], "status", "not_checked"), []),
+                "somebody signed in": ((results["signed_in"].get("sign_ins") or {}).get("successes", 0) > 0, True),
+            },
+        ),
         "scan": (
             ("scanned",),
             {

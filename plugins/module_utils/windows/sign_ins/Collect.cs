@@ -194,11 +194,14 @@ public sealed class Collect
 			else if (!LogErrors.IsNotFound(error))
 				failures[channel] = LogErrors.Describe(error);
 			else if (_marks.ContainsKey(channel))
+			{
 				Report(channel, new ChannelProblem
 				{
-					Alert = ChannelProblem.Reduced,
+					Alert = _marks[channel].IsEnabled ? ChannelProblem.Reduced : "",
 					Reason = "channel " + Printable.ShowPath(channel) + " was read before, and the host has it no more",
 				});
+				_marks[channel].IsEnabled = false;
+			}
 		}
 		Need(states, failures.Keys);
 		List<ChannelRecords> channels = new List<ChannelRecords>();
