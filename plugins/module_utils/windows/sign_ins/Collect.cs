@@ -71,6 +71,7 @@ public sealed class Collect
 	private RuleSet _rules;
 	private Host _host = new Host();
 	private double _since;
+	private double _last;
 	private long _records;
 	private long _ofOthers;
 	private bool _isOver;
@@ -153,6 +154,7 @@ public sealed class Collect
 				foreach (KeyValuePair<string, object> channel in (Dictionary<string, object>)state["channels"])
 					_marks[channel.Key] = ChannelMark.Restore(channel.Value);
 				_since = Convert.ToDouble(state["since"], CultureInfo.InvariantCulture);
+				_last = Convert.ToDouble(state["last"], CultureInfo.InvariantCulture);
 				return;
 			}
 		}
@@ -366,6 +368,7 @@ public sealed class Collect
 	{
 		foreach (SignIn signIn in signIns)
 		{
+			_last = Math.Max(_last, signIn.Seconds);
 			_summary.Add(signIn);
 			Dictionary<string, object> view = signIn.View();
 			computer.History.Learn(signIn, view);
@@ -474,9 +477,10 @@ public sealed class Collect
 		{
 			object saved = checkpoint.Save(new Dictionary<string, object>
 			{
-				{ "version", Version }, { "since", _since }, { "channels", channels },
+				{ "version", Version }, { "since", _since }, { "last", _last }, { "channels", channels },
 				{ "sign_ins", host.SignIns.Saved() }, { "history", host.History.Saved() },
-				{ "correlations", host.Detector.State(now) },
+				// By the time of the records: they may be behind the clock.
+				{ "correlations", host.Detector.State(Math.Min(now, _last)) },
 			});
 			if (saved != null)
 				result["checkpoint"] = saved;
