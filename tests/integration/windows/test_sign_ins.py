@@ -70,7 +70,7 @@ def test_sign_ins_are_read_by_real_ansible(
     tmp_path: pathlib.Path,
 ) -> None:
     options = {"paths": [logs], "state_dir": state_dir}
-    asked = {
+    asked: dict[str, dict[str, t.Any]] = {
         # A log of Linux is none of this host.
         "read": {"bulwark.servers.sign_in_info": {**options, "journal": "never"}},
         "by_name": {"bulwark.servers.win_sign_in_info": options},

@@ -3,13 +3,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 using System.Collections.Generic;
+using System.ComponentModel;
 using System.Net.NetworkInformation;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.sign_ins.Host
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.LogonSession;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Machine;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Privileges;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Services;
 
 /// <summary>What the look at sign-ins knows of the host itself.</summary>
@@ -40,20 +41,19 @@ public sealed class Host
 			IsDomainController = new Machine().Version()[3] == DomainController,
 			HasOpenSsh = new NativeServices().State("sshd", out state) != NoService,
 		};
-		string logon = LogonSession.Id();
-		if (logon != null)
-			host.Logons.Add(logon);
 		try
 		{
+			host.Logons.Add(new Privileges().LogonSession());
 			foreach (NetworkInterface network in NetworkInterface.GetAllNetworkInterfaces())
 			{
 				foreach (UnicastIPAddressInformation address in network.GetIPProperties().UnicastAddresses)
 					host.Addresses.Add(address.Address.ToString());
 			}
 		}
-		catch (NetworkInformationException)
+		catch (Win32Exception)
 		{
-			// Only sign-ins of the host to itself look as if they came from elsewhere.
+			// Its base is that of NetworkInformationException, too. Sign-ins of the scan, and of the host to itself, then
+			// look as if they were somebody's.
 		}
 		return host;
 	}

@@ -5,7 +5,6 @@
 using System;
 using System.Collections.Generic;
 using System.Globalization;
-using System.Text.RegularExpressions;
 
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.EventChecks
 {
@@ -13,13 +12,12 @@ namespace ansible_collections.bulwark.conformance.plugins.module_utils.EventChec
 using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
 using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.EventLog;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.LogonSession;
 
-    /// <summary>Checks of EventLog and LogonSession. Without PowerShell nothing is asked.</summary>
+    /// <summary>Checks of EventLog. Without PowerShell nothing is asked.</summary>
     public static class EventChecks
     {
         private const string Log = "System";
-        private const string Sessions = "[System.Diagnostics.Eventing.Reader.EventLogSession]::GlobalSession";
+        private const string Session = "[System.Diagnostics.Eventing.Reader.EventLogSession]::GlobalSession";
         private const string Configuration = "New-Object System.Diagnostics.Eventing.Reader.EventLogConfiguration";
 
         public static Check[] All()
@@ -31,8 +29,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Logon
                 new Check("event_log_export", "EventLog.Export", "Get-WinEvent of PowerShell", Export),
                 new Check("event_log_export_ids", "EventLog.Export", "the same with as many comparisons as we use", Ranges),
                 new Check("event_log_volumes", "EventLog.Volumes", "fltmc.exe", Volumes),
-                new Check("event_log_names", "EventLog.Names", "the newest record of the System log", Names),
-                new Check("logon_session", "LogonSession.Id", "klist.exe", Session)
+                new Check("event_log_names", "EventLog.Names", "the newest record of the System log", Names)
             };
         }
 
@@ -53,7 +50,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Logon
                 state.IsEnabled, state.MaxSize, state.IsArchived, state.IsKept), second);
             // The log is written meanwhile.
             evidence.Same("oldest", state.Oldest.ToString(CultureInfo.InvariantCulture), SecondWay.PowerShell(
-                "[string]" + Sessions + ".GetLogInformation('" + Log + "', 'LogName').OldestRecordNumber"));
+                "[string]" + Session + ".GetLogInformation('" + Log + "', 'LogName').OldestRecordNumber"));
             long newest = long.Parse(SecondWay.PowerShell(
                 "[string](Get-WinEvent -LogName " + Log + " -MaxEvents 1).RecordId"), CultureInfo.InvariantCulture);
             long difference = newest - (state.Oldest + state.Count - 1);
@@ -119,13 +116,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Logon
             string line = Array.Find(volumes.Split('\n'), each => each.TrimStart().StartsWith(drive + " "));
             string[] words = (line ?? "").Split(new[] { ' ', '\r' }, StringSplitOptions.RemoveEmptyEntries);
             evidence.Same("device of " + drive, device, words.Length > 1 ? words[1] : null);
-        }
-
-        private static void Session(Workspace workspace, Evidence evidence)
-        {
-            // "Current LogonId is 0:0x3e7", in the language of Windows.
-            Match match = Regex.Match(SecondWay.Program("klist.exe", ""), @"\s0:(0x[0-9a-f]+)");
-            evidence.SamePrivate("session", LogonSession.Id(), match.Success ? match.Groups[1].Value : null);
         }
 
         private static void Names(Workspace workspace, Evidence evidence)
