@@ -65,6 +65,7 @@ public sealed class Collect
 	private Judge _judge;
 	private long _records;
 	private long _sources;
+	private double _until;
 	private bool _isOver;
 	private bool _isCutOff;
 
@@ -160,8 +161,16 @@ public sealed class Collect
 
 	private bool IsOver()
 	{
-		long budget = _call.Number("time_budget");
-		return _isOver = _isOver || (budget > 0 && _watch.Elapsed.TotalSeconds >= budget);
+		return _isOver = _isOver || _watch.Elapsed.TotalSeconds >= _until;
+	}
+
+	// Each log gets its part of what is left: whoever fills one must not keep others from being read.
+	private void Share(int logs)
+	{
+		double budget = _call.Number("time_budget");
+		double now = _watch.Elapsed.TotalSeconds;
+		_isOver = budget > 0 && now >= budget;
+		_until = budget > 0 ? now + (budget - now) / logs : double.PositiveInfinity;
 	}
 
 	// ---- logs of this host
@@ -186,11 +195,14 @@ public sealed class Collect
 			if (!LogErrors.IsNotFound(error))
 				failures.Add(Skip(channel, LogErrors.Describe(error)));
 			else if (_marks.ContainsKey(channel))
+			{
 				Report(channel, new ChannelProblem
 				{
-					Alert = ChannelProblem.Reduced,
+					Alert = _marks[channel].IsEnabled ? ChannelProblem.Reduced : "",
 					Reason = "channel " + Printable.ShowPath(channel) + " was read before, and the host has it no more",
 				});
+				_marks[channel].IsEnabled = false;
+			}
 		}
 		Need(states);
 		using (StateDirectory exports = StateDirectory.Open(_files, Root(), ExportDirectory, true))
@@ -202,19 +214,20 @@ public sealed class Collect
 				if (name.StartsWith(ExportPrefix, StringComparison.Ordinal))
 					exports.Remove(name);
 			}
-			int left = 0;
-			foreach (string channel in Ordered(events.Keys))
+			List<string> channels = Ordered(events.Keys);
+			channels.RemoveAll(delegate(string channel)
 			{
-				if (states[channel] == null || (!states[channel].IsEnabled && !_marks.ContainsKey(channel)))
-					continue;
-				if (IsOver())
-					left++;
-				else
-					ReadChannel(exports, channel, events[channel], states[channel], failures);
+				return states[channel] == null || (!states[channel].IsEnabled && !_marks.ContainsKey(channel));
+			});
+			for (int index = 0; index < channels.Count; index++)
+			{
+				Share(channels.Count - index);
+				if (!_isOver)
+					ReadChannel(exports, channels[index], events[channels[index]], states[channels[index]], failures);
+				if (_isOver)
+					_coverage.Skip(Printable.ShowPath(channels[index]),
+						"there was no time for its newer events; the next run continues there");
 			}
-			if (_isOver)
-				_coverage.Skip("newer events", "the time budget was used up with " + left
-					+ " channels left; the next run continues there");
 		}
 		if (_sources == 0)
 			_coverage.Fail("no channel of the event log could be read"
@@ -249,7 +262,7 @@ public sealed class Collect
 	}
 
 	// System first: it has who cleared the others.
-	private static IEnumerable<string> Ordered(IEnumerable<string> channels)
+	private static List<string> Ordered(IEnumerable<string> channels)
 	{
 		List<string> ordered = new List<string>(channels);
 		int system = ordered.FindIndex(delegate(string channel)
@@ -286,12 +299,12 @@ public sealed class Collect
 		if (failure != null)
 		{
 			failures.Add(Skip(channel, failure));
-			if (reading.Records > 0)
-				_marks[channel] = reading.Next();
-			return;
+			if (reading.Records == 0)
+				return;
 		}
-		_sources++;
-		reading.Finish(_isOver || _isCutOff);
+		else
+			_sources++;
+		reading.Finish(failure != null || _isOver || _isCutOff);
 		foreach (ChannelProblem problem in reading.Problems)
 			Report(channel, problem);
 		_marks[channel] = reading.Next();
@@ -302,7 +315,12 @@ public sealed class Collect
 	{
 		try
 		{
-			foreach (string path in LogFiles.Archives(state.Path))
+			List<string> paths = LogFiles.Archives(state.Path);
+			int first = paths.Count - 1;
+			// What is before a log that begins with records which were read is older still.
+			while (first > 0 && !reading.WasRead(First(paths[first])))
+				first--;
+			foreach (string path in paths.GetRange(Math.Max(first, 0), paths.Count - Math.Max(first, 0)))
 			{
 				ReadFile(path, delegate { return LogFiles.Open(path); }, reading.TakeArchived);
 				if (_isOver)
@@ -316,6 +334,16 @@ public sealed class Collect
 			Skip(channel, "its archived logs cannot be found: " + error.Message);
 		}
 		reading.EndArchives();
+	}
+
+	private static EventRecord First(string path)
+	{
+		using (Stream stream = LogFiles.Open(path))
+		{
+			foreach (EventRecord record in new EvtxFile(stream).Read(new EvtxProblems()))
+				return record;
+		}
+		return null;
 	}
 
 	// Null, or why the channel was not read.
@@ -371,6 +399,7 @@ public sealed class Collect
 
 	private void ReadPaths(List<string> paths)
 	{
+		Share(1);
 		foreach (string path in paths)
 		{
 			IList<string> files;
