@@ -457,24 +457,39 @@ _LIST_WORDS = (
         "/opt/tmp/evil.sh",
         "'",
     ),
-    *("\u0301", "\U0001f600", "\u0661", "=", ",", "dir/x9.bin", "/x/dir/x9.bin", "\x1c"),
+    *("\u0301", "\U0001f600", "\u0661", "=", ",", "dir/x9.bin", "C:\\x\\Dir\\X9.bin", "\x1c", "\u180e", "\xa0"),
+    *(
+        "C:\\Temp\\Evil.exe",
+        '"',
+        '"C:\\a b\\evil.exe"',
+        "\\\\srv\\s\\e\u0301.exe",
+        "c:/temp/evil.exe",
+        "evil.exe",
+        "\\",
+    ),
 )
 
 
 @pytest.mark.usefixtures("plain_texts")
 def test_threat_lists_find_what_they_find_in_python(driver: Driver) -> None:
-    patterns = {"/tmp/.*\\.sh$": "p1", "(?i)X\\d\\.BIN": "p2", ".": "", "evil": "p3"}
+    patterns = {"\\\\temp\\\\.*\\.exe$": "p1", "(?i)X\\d\\.BIN": "p2", ".": "", "EVIL": "p3"}
     entries: dict[str, dict[str, str]] = {
         "address": {"10.0.0.1": "one", "10.0.0.0/8": "net", "2001:db8::/32": "", "::5": "x", "10.1.0.0/16": "small"},
         "domain": {"evil.example": "bad", "example": ""},
         "hash": {"a" * 32: "md5", "0" * 64: "sha256"},
-        "name": {"evil.sh": "a name", "/tmp/evil.sh": "a path", "dir/x9.bin": ""},
-        "pattern": {for_dotnet(pattern, ""): note for pattern, note in patterns.items()},
+        "name": {
+            "EVIL.exe": "a name",
+            "C:\\Temp\\evil.exe": "a path",
+            "dir\\x9.bin": "",
+            "\\\\srv\\s\\e\u0301.exe": "",
+            "\\a b\\evil.exe": "",
+        },
+        "pattern": {for_dotnet(pattern, "is"): note for pattern, note in patterns.items()},
     }
     lists: list[dict[str, t.Any]] = []
     rules = []
     for kind, of_kind in entries.items():
-        extra = {"needed": [[sorted(clause) for clause in clauses(value, "")] for value in of_kind]}
+        needed = [[sorted(clause) for clause in clauses(value, "is")] for value in of_kind]
         rules.append(
             {
                 "id": kind,
@@ -486,7 +501,7 @@ def test_threat_lists_find_what_they_find_in_python(driver: Driver) -> None:
                 "condition": ["listed", len(lists), ["Image", "CommandLine", "SourceIp"]],
             }
         )
-        lists.append({"kind": kind, "name": "A list", "entries": of_kind, **(extra if kind == "pattern" else {})})
+        lists.append({"kind": kind, "name": "A list", "entries": of_kind, "windows": True, "needed": needed})
     compiled = {"version": 1, "rules": rules, "lists": lists}
     chosen = _chance(19)
     views: list[list[t.Any]] = []

@@ -21,7 +21,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.P
 		IList<string> Names();
 	}
 
-	/// <summary>The token of this process.</summary>
+	/// <summary>The token of this process; Win32Exception where it cannot be read.</summary>
 	public sealed class Privileges : IPrivileges
 	{
 		private const int TokenQuery = 0x0008;
@@ -37,10 +37,9 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.P
 				return new WindowsPrincipal(identity).IsInRole(WindowsBuiltInRole.Administrator);
 		}
 
-		/// <exception cref="Win32Exception">The token cannot be read.</exception>
 		public IList<string> Names()
 		{
-			return Read(TokenPrivileges, delegate(IntPtr buffer, int size)
+			return Read(TokenPrivileges, (buffer, size) =>
 			{
 				// TOKEN_PRIVILEGES: the count, then LUID_AND_ATTRIBUTES each.
 				int count = Math.Min(Marshal.ReadInt32(buffer), (size - 4) / LuidAndAttributesSize);
@@ -59,14 +58,10 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.P
 		}
 
 		/// <summary>The id of its logon session as events have it, as in 0x3e7.</summary>
-		/// <exception cref="Win32Exception">The token cannot be read.</exception>
 		public string LogonSession()
 		{
-			return Read(TokenStatistics, delegate(IntPtr buffer, int size)
-			{
-				// The second LUID of TOKEN_STATISTICS.
-				return "0x" + Marshal.ReadInt64(buffer, 8).ToString("x");
-			});
+			// The second LUID of TOKEN_STATISTICS.
+			return Read(TokenStatistics, (buffer, size) => "0x" + Marshal.ReadInt64(buffer, 8).ToString("x"));
 		}
 
 		private static T Read<T>(int informationClass, Func<IntPtr, int, T> read)

@@ -15,6 +15,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.FileRecords;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.LogFiles;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.Reading;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EvtxFile;
 
 /// <summary>The new records of a channel, from its archived logs and an export, as Reading decides.</summary>
 public sealed class ChannelRecords
@@ -75,7 +76,8 @@ public sealed class ChannelRecords
 			foreach (EventRecord record in Archived())
 				yield return record;
 		}
-		while (!_isOver())
+		bool isDone = false;
+		while (!isDone && !_isOver())
 		{
 			bool wasReplaced = Reading.IsReplaced;
 			foreach (EventRecord record in Exported())
@@ -88,12 +90,12 @@ public sealed class ChannelRecords
 				Failure = null;
 				continue;
 			}
-			if (Failure != null || wasReplaced || !Reading.IsReplaced || _isOver())
-				break;
+			isDone = Failure != null || wasReplaced || !Reading.IsReplaced;
 			// The export had only what came after the position in another log.
-			Reading.Restart();
+			if (!isDone)
+				Reading.Restart();
 		}
-		IsCutOff |= _isOver();
+		IsCutOff |= !isDone;
 	}
 
 	private IEnumerable<EventRecord> Archived()
@@ -119,7 +121,12 @@ public sealed class ChannelRecords
 	{
 		try
 		{
-			return LogFiles.Archives(_state.Path);
+			List<string> paths = LogFiles.Archives(_state.Path);
+			int first = paths.Count - 1;
+			// What is before a log that begins with records which were read is older still.
+			while (first > 0 && !Reading.WasRead(First(paths[first])))
+				first--;
+			return paths.GetRange(Math.Max(first, 0), paths.Count - Math.Max(first, 0));
 		}
 		catch (Exception error)
 		{
@@ -128,6 +135,16 @@ public sealed class ChannelRecords
 			_skip(Channel, "its archived logs cannot be found: " + error.Message);
 			return new string[0];
 		}
+	}
+
+	private static EventRecord First(string path)
+	{
+		using (Stream stream = LogFiles.Open(path))
+		{
+			foreach (EventRecord record in new EvtxFile(stream).Read(new EvtxProblems()))
+				return record;
+		}
+		return null;
 	}
 
 	private IEnumerable<EventRecord> Exported()
@@ -149,7 +166,7 @@ public sealed class ChannelRecords
 				if (Reading.IsReplaced == wasReplaced && Reading.Take(record))
 					yield return record;
 			}
-			IsCutOff = !file.IsRead;
+			IsCutOff = !file.IsRead || file.IsStopped;
 			foreach (string problem in file.Problems)
 				_skip(Channel, problem);
 		}

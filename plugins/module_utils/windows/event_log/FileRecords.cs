@@ -25,6 +25,9 @@ public sealed class FileRecords
 	/// <summary>Whether the file was read, to its end or until there was no more time.</summary>
 	public bool IsRead { get; private set; }
 
+	/// <summary>Whether there was no more time.</summary>
+	public bool IsStopped { get; private set; }
+
 	/// <param name="open">Raises IOException or UnauthorizedAccessException.</param>
 	/// <param name="isOver">Whether there is no more time.</param>
 	public FileRecords(Func<Stream> open, Func<bool> isOver)
@@ -45,7 +48,9 @@ public sealed class FileRecords
 			{
 				records++;
 				yield return reader.Current;
-				if (_isOver())
+				// Also a run with little time gets on.
+				IsStopped = (records & 0xFF) == 0 && _isOver();
+				if (IsStopped)
 					break;
 			}
 		}

@@ -182,6 +182,12 @@ public sealed class Reading
 		Records = 0;
 	}
 
+	/// <summary>Whether a record is one of this channel that an earlier run has read; null for none.</summary>
+	public bool WasRead(EventRecord record)
+	{
+		return record != null && IsOurs(record) && record.RecordId <= After;
+	}
+
 	/// <summary>Take a record of an archived log; return whether it is a new one.</summary>
 	public bool TakeArchived(EventRecord record)
 	{

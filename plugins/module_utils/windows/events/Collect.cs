@@ -65,6 +65,7 @@ public sealed class Collect
 	private Judge _judge;
 	private long _records;
 	private long _sources;
+	private double _until;
 	private bool _isOver;
 
 	public Collect(ModuleCall call, IEventLog log, IStateFiles files)
@@ -159,8 +160,16 @@ public sealed class Collect
 
 	private bool IsOver()
 	{
-		long budget = _call.Number("time_budget");
-		return _isOver = _isOver || (budget > 0 && _watch.Elapsed.TotalSeconds >= budget);
+		return _isOver = _isOver || _watch.Elapsed.TotalSeconds >= _until;
+	}
+
+	// Each log gets its part of what is left: whoever fills one must not keep others from being read.
+	private void Share(int logs)
+	{
+		double budget = _call.Number("time_budget");
+		double now = _watch.Elapsed.TotalSeconds;
+		_isOver = budget > 0 && now >= budget;
+		_until = budget > 0 ? now + (budget - now) / logs : double.PositiveInfinity;
 	}
 
 	// ---- logs of this host
@@ -188,30 +197,34 @@ public sealed class Collect
 				_unreadable.Add(channel);
 			}
 			else if (_marks.ContainsKey(channel))
+			{
 				Report(channel, new ChannelProblem
 				{
-					Alert = ChannelProblem.Reduced,
+					Alert = _marks[channel].IsEnabled ? ChannelProblem.Reduced : "",
 					Reason = "channel " + Printable.ShowPath(channel) + " was read before, and the host has it no more",
 				});
+				_marks[channel].IsEnabled = false;
+			}
 		}
 		Need(states);
 		using (StateDirectory exports = StateDirectory.Open(_files, Root(), ChannelRecords.ExportDirectory, true))
 		using (exports.Lock("lock", LockSeconds))
 		{
 			ChannelRecords.RemoveExports(exports);
-			int left = 0;
-			foreach (string channel in Ordered(events.Keys))
+			List<string> channels = Ordered(events.Keys);
+			channels.RemoveAll(delegate(string channel)
 			{
-				if (states[channel] == null || (!states[channel].IsEnabled && !_marks.ContainsKey(channel)))
-					continue;
-				if (IsOver())
-					left++;
-				else
-					ReadChannel(exports, channel, events[channel], states[channel], failures);
+				return states[channel] == null || (!states[channel].IsEnabled && !_marks.ContainsKey(channel));
+			});
+			for (int index = 0; index < channels.Count; index++)
+			{
+				Share(channels.Count - index);
+				if (!_isOver)
+					ReadChannel(exports, channels[index], events[channels[index]], states[channels[index]], failures);
+				if (_isOver)
+					_coverage.Skip(Printable.ShowPath(channels[index]),
+						"there was no time for its newer events; the next run continues there");
 			}
-			if (_isOver)
-				_coverage.Skip("newer events", "the time budget was used up with " + left
-					+ " channels left; the next run continues there");
 		}
 		if (_sources == 0)
 			_coverage.Fail("no channel of the event log could be read"
@@ -246,7 +259,7 @@ public sealed class Collect
 	}
 
 	// System first: it has who cleared the others.
-	private static IEnumerable<string> Ordered(IEnumerable<string> channels)
+	private static List<string> Ordered(IEnumerable<string> channels)
 	{
 		List<string> ordered = new List<string>(channels);
 		int system = ordered.FindIndex(delegate(string channel)
@@ -278,12 +291,12 @@ public sealed class Collect
 		if (records.Failure != null)
 		{
 			failures.Add(Skip(channel, records.Failure));
-			if (reading.Records > 0)
-				_marks[channel] = reading.Next();
-			return;
+			if (reading.Records == 0)
+				return;
 		}
-		_sources++;
-		reading.Finish(records.IsCutOff);
+		else
+			_sources++;
+		reading.Finish(records.Failure != null || records.IsCutOff);
 		foreach (ChannelProblem problem in reading.Problems)
 			Report(channel, problem);
 		_marks[channel] = reading.Next();
@@ -301,6 +314,7 @@ public sealed class Collect
 
 	private void ReadPaths(List<string> paths)
 	{
+		Share(1);
 		foreach (string path in paths)
 		{
 			IList<string> files;

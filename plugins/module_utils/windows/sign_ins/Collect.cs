@@ -243,13 +243,9 @@ public sealed class Collect
 
 	private void Finish(ChannelRecords channel)
 	{
-		if (channel.Failure != null)
-		{
-			if (channel.Reading.Records > 0)
-				_marks[channel.Channel] = channel.Reading.Next();
+		if (channel.Failure != null && channel.Reading.Records == 0)
 			return;
-		}
-		channel.Reading.Finish(channel.IsCutOff);
+		channel.Reading.Finish(channel.Failure != null || channel.IsCutOff);
 		foreach (ChannelProblem problem in channel.Reading.Problems)
 			Report(channel.Channel, problem);
 		_marks[channel.Channel] = channel.Reading.Next();
