@@ -57,7 +57,6 @@ _NOT_POSSIBLE = {
     "powershell_language": _NO_POWERSHELL,
     "powershell_lockdown": _NO_POWERSHELL,
     "privileges_names": "whoami.exe lists no privileges",
-    "privileges_session": "klist.exe does not run",
     "privilege_enable": "whoami.exe lists no privileges",
     "audit_list": _NO_AUDIT_POLICY,
     "audit_query": _NO_AUDIT_POLICY,
