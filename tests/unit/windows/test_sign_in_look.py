@@ -319,6 +319,22 @@ def test_a_host_that_records_too_little_is_said(tmp_path: pathlib.Path) -> None:
     assert all("channel" in each and SSH not in each for each in said)
 
 
+def test_what_there_was_no_time_for_is_said_and_read_by_the_next_run(tmp_path: pathlib.Path) -> None:
+    host = Host(tmp_path)
+    host.add(*failures(300, 40, user="user{n}"))
+    slow = {"channels": {"Security": {**host.channels()["Security"], "seconds": 2}}, "options": {"time_budget": 1}}
+    results = host.looks(slow, {"channels": host.channels()})
+    # The last one that was read may have events among those that were not.
+    assert [result["sign_ins"]["failures"] for result in results] == [255, 45]
+    assert "the next run continues" in dict(reasons(results[0]))["newer events"]
+    assert [found(result)[f"logon_password_spraying {PUBLIC}"] for result in results] == [255, 45]
+
+
+@pytest.mark.parametrize("option", ["first_days", "time_budget"])
+def test_a_number_that_would_hide_everything_is_refused(option: str, tmp_path: pathlib.Path) -> None:
+    assert Host(tmp_path).look(options={option: -1})["failed"] == f"{option} is -1; use 0 or more"
+
+
 def test_without_the_security_log_nothing_counts_as_checked(tmp_path: pathlib.Path) -> None:
     host = Host(tmp_path)
     host.add(session(START, "alice", "10.0.0.5"))

@@ -65,6 +65,7 @@ public sealed class Collect
 		new Dictionary<string, ChannelMark>(StringComparer.OrdinalIgnoreCase);
 	private readonly Dictionary<string, Computer> _computers =
 		new Dictionary<string, Computer>(StringComparer.OrdinalIgnoreCase);
+	// Of this host, in files that may be of others; empty for its own logs.
 	private readonly HashSet<string> _names = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
 	private readonly Dictionary<string, object> _logs = new Dictionary<string, object>();
 	private Dictionary<string, object> _compiled;
@@ -89,15 +90,21 @@ public sealed class Collect
 	public Dictionary<string, object> Run()
 	{
 		bool isOther = _call.Params["paths"] != null;
+		foreach (string option in new[] { "first_days", "time_budget" })
+		{
+			if (_call.Number(option) < 0)
+				throw new UsageException(option + " is " + _call.Number(option) + "; use 0 or more");
+		}
 		bool advance = _call.Flag("_advance") && !_call.CheckMode && !isOther;
 		double now = Seconds(DateTime.UtcNow.ToFileTimeUtc());
 		ReadRules();
 		Checkpoint checkpoint = Checkpoint.Load(
 			_files, _call.Text("state_dir"), Name, isOther ? null : _call.Text("_token"), advance,
 			Checkpoint.DefaultDirectory);
-		if (!isOther)
+		if (isOther)
+			_names.UnionWith(_log.Names());
+		else
 			_host = _readHost();
-		_names.UnionWith(_log.Names());
 		_since = isOther ? 0 : now - _call.Number("first_days") * Day;
 		Start(checkpoint.State);
 		if (_call.Params["since"] != null)
@@ -106,12 +113,13 @@ public sealed class Collect
 			ReadPaths();
 		else
 			ReadHost();
-		foreach (KeyValuePair<string, Computer> computer in _computers)
+		foreach (Computer computer in _computers.Values)
 		{
-			bool isKept = computer.Key.Length == 0 && !isOther;
-			Take(computer.Value, isKept
-				? computer.Value.SignIns.Settle(DateTime.UtcNow.ToFileTimeUtc())
-				: computer.Value.SignIns.Rest());
+			if (isOther)
+				Take(computer, computer.SignIns.Rest());
+			// Events that were not read for lack of time may be of sign-ins that wait.
+			else if (!_isOver)
+				Take(computer, computer.SignIns.Settle(DateTime.UtcNow.ToFileTimeUtc()));
 		}
 		Describe();
 		Dictionary<string, object> result = new Dictionary<string, object> { { "changed", false } };
@@ -346,7 +354,9 @@ public sealed class Collect
 		_records++;
 		if (Seconds(record.Time) < _since)
 			return;
-		string name = record.Computer.Length == 0 || _names.Contains(record.Computer) ? "" : record.Computer;
+		// The host may have had other names.
+		bool isHost = _names.Count == 0 || record.Computer.Length == 0 || _names.Contains(record.Computer);
+		string name = isHost ? "" : record.Computer;
 		Computer computer;
 		if (!_computers.TryGetValue(name, out computer))
 		{
