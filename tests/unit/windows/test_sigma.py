@@ -25,14 +25,16 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.prefilter import prefilter
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import UnusableError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.regex_literals import clauses
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import WINDOWS
 
-from tests.support import sigma_cases
+from tests.support import sigma, sigma_cases
 from tests.support.windows import compiler, toolchain
 from tests.unit.windows.driver import CSharpError, Driver, call
 
 pytestmark = pytest.mark.requires(*toolchain.MONO)
 
 _HERE = pathlib.Path(__file__).parent
+_PROCESSES = {"category": "process_creation"}
 _UTILITIES = ("contracts.Secrets", "sigma.RuleSet", "sigma.Correlator")
 # What both languages could read in other ways: case, marks, numbers, blanks, joiners, and characters of two units.
 _LETTERS = (
@@ -223,6 +225,32 @@ def test_texts_with_wildcards_find_what_they_find_in_python(driver: Driver) -> N
     for pattern, of_texts in zip(patterns, results, strict=True):
         search = re.compile(pattern, re.DOTALL).search
         assert of_texts == [search(text) is not None for text in texts], pattern
+
+
+def test_compiled_rules_of_windows_match_across_the_ends_of_lines(driver: Driver) -> None:
+    expressions = ["a.*b.*c$", "(?i)^A.{3}B", "x++.y", "(?m)^b.*d\\Z", "[\\s\\S]k(?P<n>.)(?P=n)"]
+    docs = [
+        sigma.rule(
+            {"s": {"CommandLine|re": expression}, "condition": "s"}, logsource={"product": "windows", **_PROCESSES}
+        )
+        for expression in expressions
+    ]
+    payload = sigma.compiled(*docs, platform=WINDOWS).payload
+    assert len(payload["rules"]) == len(expressions)
+    views: list[tuple[str, dict[str, t.Any]]] = [
+        ("process_creation", {"CommandLine": line})
+        for line in ("a\nb\nc", "a\r\nxb", "xx\ny", "a\nb\nd", "\nk\n\n", "abc", "a b\nc\n", "a\nb\nd\n", "x y")
+    ]
+    engine = RuleSet(payload)
+    expected = [[*engine.match(source, view)] for source, view in views]
+    originals = [re.compile(expression, re.DOTALL) for expression in expressions]
+    assert expected == [
+        [number for number, pattern in enumerate(originals) if pattern.search(view["CommandLine"])]
+        for _source, view in views
+    ]
+    assert {number for numbers in expected for number in numbers} == set(range(len(expressions)))
+    matches = script(driver, "Match", payload, views)["matches"]
+    assert [[number for number, *_rest in of_view] for of_view in matches] == expected
 
 
 def test_a_slow_expression_is_given_up_for_that_text_only(driver: Driver) -> None:
