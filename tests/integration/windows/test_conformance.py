@@ -50,6 +50,7 @@ _NOT_POSSIBLE = {
     "event_log_missing": _NO_POWERSHELL,
     "event_log_export": _NO_POWERSHELL,
     "event_log_export_ids": _NO_POWERSHELL,
+    "event_log_actor": "the host does not record access to files",
     "event_log_volumes": "fltmc.exe does not run",
     "event_log_names": _NO_POWERSHELL,
     "powershell_edition": _NO_POWERSHELL,

@@ -146,7 +146,7 @@ def test_the_checks_compile_as_csharp_5_without_a_warning(target: Target) -> Non
     # All of it travels in one task, before ansible-core 2.22 uncompressed. A module has 200 KB, because every scan
     # sends it. The kit is no module: a person sends it once. It has every edge and as much code again that checks them,
     # so it grows with the edges. More than that does not belong in it, such as the logic between the edges.
-    assert sum(file.stat().st_size for file in sources) < 300_000
+    assert sum(file.stat().st_size for file in sources) < 305_000
     reference = str(ansible_basic.library(target))
     assert compiler.compile_program(sources, target, references=[reference], library=True).file.exists()
 
