@@ -62,7 +62,8 @@ public static class SignInLookScript
     {
         Host host = new Host
         {
-            IsDomainController = members.ContainsKey("IsDomainController"), HasOpenSsh = members.ContainsKey("HasOpenSsh"),
+            IsDomainController = members.ContainsKey("IsDomainController"),
+            HasOpenSsh = members.ContainsKey("HasOpenSsh"),
         };
         if (members.ContainsKey("Logon"))
             host.Logons.Add((string)members["Logon"]);

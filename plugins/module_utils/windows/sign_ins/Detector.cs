@@ -15,8 +15,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Rul
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sign_ins.SignIn;
 
 /// <summary>
-/// Matches rules with the sign-ins of one computer, and counts what they find: one detection for each alert and subject,
-/// as module_utils/audit/sign_ins/detect.py.
+/// Matches rules with the sign-ins of one computer, and counts what they find: one detection for each alert and
+/// subject, as module_utils/audit/sign_ins/detect.py.
 /// </summary>
 public sealed class Detector
 {
