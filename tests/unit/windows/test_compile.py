@@ -128,8 +128,9 @@ def test_every_package_uses_those_below_it_only() -> None:
         "api": set(),
         "contracts": {"api"},
         "platform": {"api", "contracts"},
-        "events": {"api", "contracts", "evtx", "sigma"},
-        "sign_ins": {"contracts", "evtx"},
+        "event_log": {"api", "contracts", "evtx"},
+        "events": {"api", "contracts", "event_log", "evtx", "sigma"},
+        "sign_ins": {"api", "contracts", "event_log", "evtx", "sigma"},
         "file_integrity": {"api", "contracts", "evtx"},
     }
     wrong = []

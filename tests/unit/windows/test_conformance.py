@@ -77,6 +77,7 @@ def _results(**changed: t.Any) -> dict[str, t.Any]:
             "findings": [{"metadata": {"event_code": "audit_sigma_match"}}] * 2,
             "audit_events": {"channels": {"Security": 7, "System": 3}},
         },
+        "signed_in": {"sign_ins": {"successes": 3}, "coverage": [{"scope": "sign_ins", "status": "partial"}]},
         "removed": {"changed": True},
         "looked": {"baseline_exists": False},
         "checked": {"checks": entries},
@@ -236,6 +237,8 @@ def test_what_is_no_json_is_refused(text: str, tmp_path: pathlib.Path) -> None:
         ({"told_again": {"failed": True, "msg": "no"}}, {"policy_removed"}),
         ({"events": {"findings": [], "audit_events": {"channels": {"Security": 1, "System": 1}}}}, {"events_read"}),
         ({"events": {"failed": True, "msg": "no"}}, {"events_read"}),
+        ({"signed_in": {"sign_ins": {"successes": 0}}}, {"sign_ins_read"}),
+        ({"signed_in": {"failed": True, "msg": "no"}}, {"sign_ins_read"}),
         ({"scanned": {"findings": []}}, {"scan"}),
         ({"taken": {"failed": True, "msg": "no"}}, {"baseline_taken"}),
         (
