@@ -12,6 +12,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.det
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.log_reading import LogReadingActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Entry
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.platform import LINUX
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
 
 
@@ -26,9 +27,9 @@ class ActionModule(LogReadingActionBase):
 
     @classmethod
     def load_rules(
-        cls, rule_paths: t.Sequence[str], threat_lists: t.Sequence[t.Any], own_rules: bool
+        cls, rule_paths: t.Sequence[str], threat_lists: t.Sequence[t.Any], own_rules: bool, platform: str = LINUX
     ) -> detections.Content:
-        return detections.load(rule_paths, threat_lists, own_rules, detections.SIGN_IN_SOURCES)
+        return detections.load(rule_paths, threat_lists, own_rules, detections.SIGN_IN_SOURCES, platform)
 
     def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
         return (SCOPE,)

@@ -26,14 +26,18 @@ options:
     description:
       - The run that the result will be recorded in with M(bulwark.servers.findings_record).
     type: str
-  _simulated:
-    description: Set by the action plugin. The sessions of simulated attacks that the store knows of the host.
-    type: str
   _advance:
     description: Set by the action plugin. Whether the result will be recorded, so that the next run goes on after it.
     type: bool
     default: false
   _token:
     description: Set by the action plugin. How far the store knows the host.
+    type: str
+"""
+
+    SIMULATED = r"""
+options:
+  _simulated:
+    description: Set by the action plugin. The sessions of simulated attacks that the store knows of the host.
     type: str
 """

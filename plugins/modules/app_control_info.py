@@ -29,6 +29,7 @@ extends_documentation_fragment:
   - bulwark.servers.app_control
   - bulwark.servers.automation
   - bulwark.servers.checkpoint
+  - bulwark.servers.checkpoint.simulated
 options:
   allowlists:
     description:

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - bulwark.servers.attributes.info_module
   - bulwark.servers.attributes.linux
   - bulwark.servers.checkpoint
+  - bulwark.servers.checkpoint.simulated
 options:
   products:
     description:

@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - bulwark.servers.attributes.linux
   - bulwark.servers.log_reading
   - bulwark.servers.checkpoint
+  - bulwark.servers.checkpoint.simulated
 options:
   paths:
     description:

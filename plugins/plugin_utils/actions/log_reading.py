@@ -21,6 +21,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 from ansible_collections.bulwark.servers.plugins.plugin_utils import payload
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import CapabilityActionBase, Conversation
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.platform import LINUX
 from ansible_collections.bulwark.servers.plugins.plugin_utils.ocsf import events
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Simulation, Store, StoreError
 
@@ -99,9 +100,15 @@ class LogReadingActionBase(CheckpointActionBase):
     RESULT_KEY: t.ClassVar[str]
 
     @classmethod
-    def load_rules(cls, rule_paths: t.Sequence[str], threat_lists: t.Sequence[t.Any], own_rules: bool) -> RuleSet:
-        """Return the rules for the module; raise ContentError for an option that is wrong."""
+    def load_rules(
+        cls, rule_paths: t.Sequence[str], threat_lists: t.Sequence[t.Any], own_rules: bool, platform: str = LINUX
+    ) -> RuleSet:
+        """Return the rules for the module on a platform; raise ContentError for an option that is wrong."""
         raise NotImplementedError
+
+    def platform(self) -> str:
+        """Return the platform whose rules the module gets."""
+        return LINUX
 
     @classmethod
     def preload(cls) -> None:
@@ -113,6 +120,7 @@ class LogReadingActionBase(CheckpointActionBase):
             arguments.pop("rule_paths", None) or (),
             arguments.pop("threat_lists", None) or (),
             arguments.pop("own_rules", True),
+            self.platform(),
         )
         self._problems = list(rules.problems)
         _warn(self._problems)

@@ -21,7 +21,7 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import FORMAT_VERSION
 from ansible_collections.bulwark.servers.plugins.plugin_utils import cache, catalogue, payload
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
-from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma import documents
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma import documents, windows_sources
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import LINUX, WINDOWS
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists import options
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists.options import ThreatList
@@ -39,6 +39,14 @@ EVENT_SOURCES = frozenset(
         "syscall",
         "auditd",
         "audit_record",
+    )
+)
+# The same of win_audit_events_info: every category and every channel.
+WINDOWS_EVENT_SOURCES = frozenset(
+    (
+        *windows_sources.CATEGORIES,
+        *(channel for channels in windows_sources.SERVICES.values() for channel in channels),
+        windows_sources.EVERY_EVENT,
     )
 )
 
@@ -90,7 +98,7 @@ def load(
     return _load(rule_paths, threat_lists, own_rules, chosen, platform)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=8)
 def _shipped(own_rules: bool, sources: frozenset[str] | None, platform: str) -> Content:
     """Return the collection's own content, which is the same for all hosts that a process looks at."""
     return _load((), (), own_rules, sources, platform)

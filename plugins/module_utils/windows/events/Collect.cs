@@ -61,6 +61,7 @@ public sealed class Collect
 	private readonly Dictionary<string, string> _cleared =
 		new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 	private readonly Dictionary<string, object> _channels = new Dictionary<string, object>();
+	private readonly HashSet<string> _unreadable = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
 	private Dictionary<string, object> _compiled;
 	private Judge _judge;
 	private long _records;
@@ -184,7 +185,10 @@ public sealed class Collect
 			if (error == 0)
 				continue;
 			if (!LogErrors.IsNotFound(error))
+			{
 				failures.Add(Skip(channel, LogErrors.Describe(error)));
+				_unreadable.Add(channel);
+			}
 			else if (_marks.ContainsKey(channel))
 				Report(channel, new ChannelProblem
 				{
@@ -530,16 +534,24 @@ public sealed class Collect
 		Default(recording, "command_lines");
 		foreach (string shell in new[] { "powershell", "powershell_core" })
 			Default((Dictionary<string, object>)recording[shell], "script_blocks", "modules");
+		foreach (object unknown in Compiled.List(recording, "unknown"))
+		{
+			Dictionary<string, object> each = (Dictionary<string, object>)unknown;
+			_coverage.Skip((string)each["subject"], (string)each["reason"]);
+		}
 		Dictionary<string, object> channels = (Dictionary<string, object>)recording["channels"];
 		foreach (KeyValuePair<string, LogState> state in states)
 			channels[state.Key] = new Dictionary<string, object>
 			{
-				{ "enabled", state.Value != null && state.Value.IsEnabled },
+				{
+					"enabled",
+					_unreadable.Contains(state.Key) ? null : (object)(state.Value != null && state.Value.IsEnabled)
+				},
 			};
 		Dictionary<string, object> sysmon = (Dictionary<string, object>)recording["sysmon"];
 		Default(sysmon, "running", "channel");
 		LogState own;
-		if (states.TryGetValue(Sources.Sysmon, out own))
+		if (states.TryGetValue(Sources.Sysmon, out own) && !_unreadable.Contains(Sources.Sysmon))
 			sysmon["channel"] = own != null && own.IsEnabled;
 		return recording;
 	}

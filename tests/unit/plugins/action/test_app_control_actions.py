@@ -47,6 +47,7 @@ def test_the_options_are_the_documented_ones() -> None:
     for name, fragment in (("app_control", app_control), ("automation", automation), ("checkpoint", checkpoint)):
         assert f"bulwark.servers.{name}" in documentation["extends_documentation_fragment"]
         options.update(yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"])
+    options.update(yaml.safe_load(checkpoint.ModuleDocFragment.SIMULATED)["options"])
     documented = {
         name: {key: value for key, value in fields.items() if key != "description"} for name, fields in options.items()
     }
