@@ -19,8 +19,6 @@ from tests.support import paths
 from tests.unit.plugins.plugin_utils.report import samples
 
 ALL = list(capabilities.load().values())
-# Alerts that are ahead of the looks that will raise them: the event logs of Windows.
-_AHEAD = {"audit": {"windows"}}
 _STATE = re.compile(r'^_?CAPABILITY = "(\w+)"$', re.MULTILINE)
 
 
@@ -81,9 +79,7 @@ def test_what_roles_do_when_they_fail_differs_only_in_their_names() -> None:
 def test_its_alerts_are_of_its_platforms(capability: Capability) -> None:
     alerts = [alert for alert in catalogue.load() if alert.capability == capability.id]
     expected = set() if capability.on_request else set(capability.platforms)
-    ahead = _AHEAD.get(capability.id, set())
-    assert {platform for alert in alerts for platform in alert.platforms} == expected | ahead
-    assert not expected & ahead, "the looks are there: take the platform out of _AHEAD"
+    assert {platform for alert in alerts for platform in alert.platforms} == expected
 
 
 def test_its_state_is_what_its_modules_keep(capability: Capability) -> None:

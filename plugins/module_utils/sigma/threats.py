@@ -127,15 +127,26 @@ class _Names:
     """Names without a directory, and paths, of which those that don't begin with a slash may be anywhere."""
 
     def __init__(self, entries: t.Iterable[str]) -> None:
-        self._by_base: dict[str, list[str]] = {}
+        self._by_base: dict[str, list[tuple[str, str]]] = {}
+        self._by_folded: dict[str, list[tuple[str, str]]] = {}
         for entry in entries:
-            self._by_base.setdefault(entry.rpartition("/")[2], []).append(entry)
+            folded = _folded(entry)
+            self._by_base.setdefault(entry.rpartition("/")[2], []).append((entry, entry))
+            self._by_folded.setdefault(folded.rpartition("/")[2], []).append((folded, entry))
 
     def look(self, text: str, whole: bool) -> t.Iterator[str]:
+        known = self._by_base
+        if "\\" in text:
+            known, text = self._by_folded, _folded(text)
         for path in [text] if whole else _PATHS.findall(text):
-            for entry in self._by_base.get(path.rpartition("/")[2], ()):
-                if path == entry or (not entry.startswith("/") and path.endswith("/" + entry)):
+            for name, entry in known.get(path.rpartition("/")[2], ()):
+                if path == name or (not name.startswith("/") and path.endswith("/" + name)):
                     yield entry
+
+
+def _folded(path: str) -> str:
+    """Return a path of Windows, which has backslashes and names whose case does not matter, as it is compared."""
+    return path.replace("\\", "/").lower()
 
 
 class _Patterns:

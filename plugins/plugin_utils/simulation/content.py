@@ -116,7 +116,7 @@ def _simulation(entry: t.Any, capability: str, place: str, platform: str) -> Sim
         steps = _checked_steps(steps, none, platform)
         if none is None:
             _check_playbooks(alert, capability)
-    except (ContentError, UsageError, ValueError) as error:
+    except (ContentError, UsageError, TypeError, ValueError) as error:
         raise ContentError(f"{place}: {error}") from error
     return Simulation(alert, steps, also, tuple(evidence), none, everywhere)
 

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a simulation does on a Windows host, as content says it: programs with command lines, and events that it writes.
 
-Everything that content can ask for is harmless by what it is. A program is a copy of ``hostname.exe`` with another name.
-It is made suspended and ended before it runs an instruction, so that its command line is only text. An event goes to
-the Application log, with a source that is named after the collection.
+Everything that content can ask for is harmless by what it is. A program is a copy of ``hostname.exe`` with another
+name. It is made suspended and ended before it runs an instruction, so that its command line is only text. An event goes
+to the Application log, with a source that is named after the collection.
 """
 
 from __future__ import annotations
@@ -15,20 +15,26 @@ import typing as t
 
 MARK = "bulwark-simulation"
 STEPS = ("runs", "written")
-# Where programs can be, beside the directory of the state; the module knows the paths.
-PLACES = ("public", "temp", "recycler")
+# Where programs can be, beside the directory of the state: below the profile that all accounts share.
+PLACES = ("public",)
 _MOST_TIMES = 100
 _LONGEST_LINE = 4096
 # A source that rules take for that of a product, such as MSSQL$bulwark-simulation.
 _SOURCE = re.compile(rf"(?:[A-Z]{{2,16}}\$)?{MARK}")
 # A file name, below directories if need be, and none that stands for a device.
-_NAME = re.compile(r"(?:[A-Za-z0-9]{1,20}\\){0,4}(?!(?:con|prn|aux|nul|com\d|lpt\d)\.)[\w+$-][\w ._+@()$-]{0,60}\.[a-z]{2,4}", re.I | re.A)
+_NAME = re.compile(
+    r"(?:[A-Za-z0-9]{1,20}\\){0,4}(?!(?:con|prn|aux|nul|com\d|lpt\d)\.)[\w+$-][\w ._+@()$-]{0,60}\.[a-z]{2,4}",
+    re.IGNORECASE | re.ASCII,
+)
 _RUN = {"line", "name", "under", "place", "times"}
 _EVENT = {"source", "id", "texts", "times"}
 
 
 def checked(steps: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return steps as the module takes them, with every default; ValueError with one sentence for what is wrong."""
+    """Return steps as the module takes them, with every default.
+
+    Raises TypeError and ValueError with one sentence for what is wrong.
+    """
     runs = [_run(run) for run in _list(steps, "runs")]
     written = [_event(event) for event in _list(steps, "written")]
     if not runs and not written:
@@ -44,7 +50,7 @@ def _run(run: t.Any) -> dict[str, t.Any]:
     name = run["name"] if "name" in run else _program(line)
     under = run.get("under", [f"{MARK}.exe"])
     if not isinstance(under, list):
-        raise ValueError("'under' is a list of names, the outermost first")
+        raise TypeError("'under' is a list of names, the outermost first")
     for part in (name, *under):
         if not isinstance(part, str) or not _NAME.fullmatch(part):
             raise ValueError(f"'{part}' is not a name for a program; set 'name'")
@@ -56,7 +62,7 @@ def _run(run: t.Any) -> dict[str, t.Any]:
 
 def _program(line: str) -> str:
     """Return the file name of the program that a command line begins with."""
-    path = line[1:].partition('"')[0] if line.startswith('"') else line.split()[0]
+    path = line[1:].partition('"')[0] if line.startswith('"') else line.split(maxsplit=1)[0]
     name = path.rpartition("\\")[2]
     return name if "." in name else f"{name}.exe"
 
@@ -81,7 +87,7 @@ def _check_keys(content: t.Any, known: set[str], what: str) -> None:
 def _list(content: t.Mapping[str, t.Any], name: str) -> list[t.Any]:
     value = content.get(name, [])
     if not isinstance(value, list):
-        raise ValueError(f"'{name}' is not a list")
+        raise TypeError(f"'{name}' is not a list")
     return value
 
 

@@ -458,6 +458,7 @@ _LIST_WORDS = (
         "'",
     ),
     *("\u0301", "\U0001f600", "\u0661", "=", ",", "dir/x9.bin", "/x/dir/x9.bin", "\x1c"),
+    *("C:\\Temp\\Evil.SH", "\\dir\\X9.bin", "c:\\tools\\mal.exe", "\\"),
 )
 
 
@@ -468,7 +469,7 @@ def test_threat_lists_find_what_they_find_in_python(driver: Driver) -> None:
         "address": {"10.0.0.1": "one", "10.0.0.0/8": "net", "2001:db8::/32": "", "::5": "x", "10.1.0.0/16": "small"},
         "domain": {"evil.example": "bad", "example": ""},
         "hash": {"a" * 32: "md5", "0" * 64: "sha256"},
-        "name": {"evil.sh": "a name", "/tmp/evil.sh": "a path", "dir/x9.bin": ""},
+        "name": {"evil.sh": "a name", "/tmp/evil.sh": "a path", "dir/x9.bin": "", "C:\\Tools\\Mal.exe": "a path"},
         "pattern": {for_dotnet(pattern, ""): note for pattern, note in patterns.items()},
     }
     lists: list[dict[str, t.Any]] = []

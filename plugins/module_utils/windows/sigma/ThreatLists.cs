@@ -108,9 +108,11 @@ public sealed class ThreatList
 	private readonly Dictionary<int, Dictionary<Address, string>> _networks =
 		new Dictionary<int, Dictionary<Address, string>>();
 
-	// Names, by their last part.
-	private readonly Dictionary<string, List<string>> _names =
-		new Dictionary<string, List<string>>(StringComparer.Ordinal);
+	// Names, by their last part: each as it is compared, with its entry. Folded ones are for paths of Windows.
+	private readonly Dictionary<string, List<KeyValuePair<string, string>>> _names =
+		new Dictionary<string, List<KeyValuePair<string, string>>>(StringComparer.Ordinal);
+	private readonly Dictionary<string, List<KeyValuePair<string, string>>> _foldedNames =
+		new Dictionary<string, List<KeyValuePair<string, string>>>(StringComparer.Ordinal);
 
 	// Expressions, of which only those are tried whose literal characters are there.
 	private readonly List<string> _expressions = new List<string>();
@@ -138,7 +140,10 @@ public sealed class ThreatList
 				break;
 			case "name":
 				foreach (string entry in _entries.Keys)
-					AddName(entry);
+				{
+					AddName(_names, entry, entry);
+					AddName(_foldedNames, Folded(entry), entry);
+				}
 				_look = LookForNames;
 				break;
 			default:
@@ -181,12 +186,19 @@ public sealed class ThreatList
 		_networks[key][address.Network(prefix)] = entry;
 	}
 
-	private void AddName(string entry)
+	private static void AddName(
+		Dictionary<string, List<KeyValuePair<string, string>>> names, string name, string entry)
 	{
-		string name = entry.Substring(entry.LastIndexOf('/') + 1);
-		if (!_names.ContainsKey(name))
-			_names[name] = new List<string>();
-		_names[name].Add(entry);
+		string last = name.Substring(name.LastIndexOf('/') + 1);
+		if (!names.ContainsKey(last))
+			names[last] = new List<KeyValuePair<string, string>>();
+		names[last].Add(new KeyValuePair<string, string>(name, entry));
+	}
+
+	// A path of Windows, which has backslashes and names whose case does not matter, as it is compared.
+	private static string Folded(string path)
+	{
+		return Casing.Lower(path.Replace('\\', '/'));
 	}
 
 	private void AddNeeded(List<object> clauses)
@@ -259,18 +271,22 @@ public sealed class ThreatList
 
 	private IEnumerable<string> LookForNames(string text, bool whole)
 	{
+		bool isFolded = text.IndexOf('\\') >= 0;
+		if (isFolded)
+			text = Folded(text);
 		foreach (string path in whole ? new[] { text } : Paths.Matches(text))
 		{
-			List<string> entries;
-			if (!_names.TryGetValue(path.Substring(path.LastIndexOf('/') + 1), out entries))
+			List<KeyValuePair<string, string>> names;
+			string last = path.Substring(path.LastIndexOf('/') + 1);
+			if (!(isFolded ? _foldedNames : _names).TryGetValue(last, out names))
 				continue;
-			foreach (string entry in entries)
+			foreach (KeyValuePair<string, string> name in names)
 			{
 				// A path that does not begin with a slash may be anywhere.
-				bool isBelow = !entry.StartsWith("/", StringComparison.Ordinal)
-					&& path.EndsWith("/" + entry, StringComparison.Ordinal);
-				if (path == entry || isBelow)
-					yield return entry;
+				bool isBelow = !name.Key.StartsWith("/", StringComparison.Ordinal)
+					&& path.EndsWith("/" + name.Key, StringComparison.Ordinal);
+				if (path == name.Key || isBelow)
+					yield return name.Value;
 			}
 		}
 	}
