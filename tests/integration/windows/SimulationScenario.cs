@@ -6,6 +6,7 @@ using System;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.IO;
+using System.Threading;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.EventWriter;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.SuspendedPrograms;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Outcome;
@@ -16,14 +17,21 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.simulatio
 public static class SimulationScenario
 {
     /// <summary>
-    /// Simulate, and return the result with what was seen of each program right after its start. The process is killed
-    /// after so many starts; 0 for never.
+    /// Simulate, and return the result with what was seen of each program some time after its start. The process is
+    /// killed after so many starts; 0 for never.
     /// </summary>
     public static Dictionary<string, object> Simulate(Dictionary<string, object> options, long killedAfter)
     {
+        return Simulate(options, killedAfter, null);
+    }
+
+    /// <summary>The same with copies of another program.</summary>
+    public static Dictionary<string, object> Simulate(
+        Dictionary<string, object> options, long killedAfter, string program)
+    {
         using (NativeSimulationHost native = new NativeSimulationHost())
         {
-            WatchedHost host = new WatchedHost(native, killedAfter);
+            WatchedHost host = new WatchedHost(native, killedAfter, program);
             Exception unexpected;
             Dictionary<string, object> result = Outcome.Of(
                 new ModuleCall(options, false, false),
@@ -33,6 +41,22 @@ public static class SimulationScenario
                 result["trace"] = unexpected.ToString();
             return result;
         }
+    }
+
+    /// <summary>Run a copy of a program as any program runs, and wait for its end.</summary>
+    public static void Run(string program, string copy, string arguments)
+    {
+        File.Copy(program, copy);
+        ProcessStartInfo start = new ProcessStartInfo(copy, arguments);
+        start.UseShellExecute = false;
+        using (Process process = Process.Start(start))
+            process.WaitForExit(30000);
+        File.Delete(copy);
+    }
+
+    public static bool Exists(string path)
+    {
+        return File.Exists(path);
     }
 
     /// <summary>Return what is below a directory, and how many processes have a program of such a name.</summary>
@@ -54,16 +78,18 @@ public static class SimulationScenario
         public readonly List<object> Seen = new List<object>();
         private readonly ISimulationHost _host;
         private readonly long _killedAfter;
+        private readonly string _program;
 
-        public WatchedHost(ISimulationHost host, long killedAfter)
+        public WatchedHost(ISimulationHost host, long killedAfter, string program)
         {
             _host = host;
             _killedAfter = killedAfter;
+            _program = program;
         }
 
         public string Program
         {
-            get { return _host.Program; }
+            get { return _program ?? _host.Program; }
         }
 
         public string PublicDirectory
@@ -111,11 +137,11 @@ public static class SimulationScenario
             int error = _host.Programs.Start(program, line, parent, out id);
             if (error != 0)
                 return error;
+            // A program that does run is long done then.
+            if (_program != null)
+                Thread.Sleep(1000);
             using (Process process = Process.GetProcessById(id))
-                Seen.Add(new List<object>
-                {
-                    process.ProcessName, process.TotalProcessorTime.TotalMilliseconds, process.HasExited,
-                });
+                Seen.Add(process.HasExited ? "ended" : process.ProcessName);
             if (Seen.Count == _killedAfter)
                 Process.GetCurrentProcess().Kill();
             return 0;

@@ -61,19 +61,34 @@ def left(state: str, simulation: t.Mapping[str, t.Any]) -> list[str]:
     return sorted(path for path in found if windows.MARK in path or path.endswith("\\made") or path == process)
 
 
-def test_programs_exist_and_never_run_and_nothing_stays(state: str) -> None:
-    simulations = [own(times=2), own(place="public", under=[]), own(name="Windows\\System32\\svchost.exe")]
+def test_programs_are_there_for_a_moment_and_nothing_stays(state: str) -> None:
+    below = f"bw{uuid.uuid4().hex[:8]}"
+    simulations = [own(times=2), own(place="public", under=[]), own(name=f"Windows\\System32\\{below}.exe")]
     (result,) = program().results(call("SimulationScenario.Simulate", options(state, simulations), 0))
     entries = result["simulations"]
     assert [(entry["status"], entry.get("reason"), entry["left"]) for entry in entries] == [("done", None, [])] * 3
     names = [simulation["runs"][0]["name"].removesuffix(".exe") for simulation in simulations[:2]]
     parents = ["bulwark-simulation", "w3wp"]
-    seen = [*parents, names[0], names[0], names[1], *parents, "svchost"]
-    # Not a millisecond of a processor, and not ended by itself.
-    assert result["seen"] == [[name, 0, False] for name in seen]
+    assert result["seen"] == [*parents, names[0], names[0], names[1], *parents, below]
     assert [len(entry["pids"]) for entry in entries] == [4, 1, 3]
     for simulation in simulations:
         assert left(state, simulation) == []
+
+
+def test_no_program_runs_whatever_its_command_line_says(state: str) -> None:
+    shell, directory = "C:\\windows\\system32\\cmd.exe", state.removesuffix("\\state")
+    line = f"/c echo x > {directory}\\ran.txt"
+    simulation = own(line=f"shell.exe {line}", under=[])
+    exists = call("SimulationScenario.Exists", f"{directory}\\ran.txt")
+    result, ran, _, runs = program().results(
+        call("SimulationScenario.Simulate", options(state, [simulation]), 0, shell),
+        exists,
+        call("SimulationScenario.Run", shell, f"{directory}\\copy.exe", line),
+        exists,
+    )
+    assert result["seen"] == ["shell"]
+    # A copy could.
+    assert (ran, runs) == (False, True)
 
 
 @pytest.mark.parametrize("starts", [1, 3])

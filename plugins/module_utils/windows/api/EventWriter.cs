@@ -20,7 +20,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.E
 	public sealed class NativeEventWriter : IEventWriter
 	{
 		// EVENTLOG_INFORMATION_TYPE (winnt.h)
-		private const short Information = 4;
+		private const int Information = 4;
 
 		// A source that is registered nowhere is one of the log Application:
 		// https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-registereventsourcew
@@ -41,7 +41,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.E
 			if (log == IntPtr.Zero)
 				return Marshal.GetLastWin32Error();
 			int error = ReportEventW(
-				log, Information, 0, id, IntPtr.Zero, (short)texts.Length, 0, texts, IntPtr.Zero)
+				log, (short)Information, 0, id, IntPtr.Zero, (short)texts.Length, 0, texts, IntPtr.Zero)
 				? 0
 				: Marshal.GetLastWin32Error();
 			DeregisterEventSource(log);
