@@ -19,6 +19,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.platform i
     PlatformActionBase,
 )
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections, windows_recording
+from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Simulation
 
 _SOURCES = {LINUX: detections.EVENT_SOURCES, WINDOWS: detections.WINDOWS_EVENT_SOURCES}
 
@@ -38,6 +39,16 @@ class ActionModule(PlatformActionBase, LogReadingActionBase):
         cls, rule_paths: t.Sequence[str], threat_lists: t.Sequence[t.Any], own_rules: bool, platform: str = LINUX
     ) -> detections.Content:
         return detections.load(rule_paths, threat_lists, own_rules, _SOURCES[platform], platform)
+
+    def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        return self.without_others(super().module_arguments(arguments, task_vars))
+
+    def simulations(self) -> t.Sequence[Simulation]:
+        # The module of Windows is told of none.
+        return () if self.is_windows() else super().simulations()
+
+    def _known(self, host: str) -> dict[str, str]:
+        return self.without_others(super()._known(host))
 
     def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
         return (SCOPE,)

@@ -40,11 +40,12 @@ class ActionModule(SanitizingActionBase):
         result: dict[str, t.Any] = {"changed": False, "by_role": [], "differences": [], "warnings": []}
         result.update((name, []) for name in _SENTENCES)
         task_vars = self._with_facts(task_vars, result)
-        known = capabilities.chosen("protect", str(task_vars["ansible_facts"].get("system") or ""))
+        system = str(task_vars["ansible_facts"].get("system") or "")
+        known = capabilities.chosen("protect", system)
         wanted = [name for name in chosen if name in known]
         if not wanted:
-            system = str(task_vars["ansible_facts"].get("system") or "that the host does not name")
-            platform = "Windows" if capabilities.platform_of(system) == "windows" else f"the platform {system}"
+            unnamed = f"the platform {system or 'that the host does not name'}"
+            platform = "Windows" if capabilities.platform_of(system) == "windows" else unnamed
             result["unprotected"].append(f"Nothing can be deployed on {platform}.")
         try:
             for name in wanted:
@@ -63,7 +64,8 @@ class ActionModule(SanitizingActionBase):
             raise StepError(str(error.message)) from None
         if problems:
             raise StepError(" ".join(problems))
-        steps = Steps(name, variables, self._runner(task_vars), is_check=bool(self._task.check_mode))
+        platform = capabilities.platform_of(str(task_vars["ansible_facts"].get("system") or ""))
+        steps = Steps(name, variables, self._runner(task_vars), is_check=bool(self._task.check_mode), platform=platform)
         try:
             deploying.deploy(capability, steps)
         finally:

@@ -11,8 +11,10 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.plugin_utils import role_variables
 
 # Modules quote the name of an option, or begin a sentence or the part after a colon with it. A name with underscores
-# is not an ordinary word.
-_OPTION = re.compile(r"'([a-z_]+)'|(?:(?<=: )|^)([a-z_]+)(?=:| is | are | has |, )|\b([a-z]+(?:_[a-z]+)+)\b")
+# is not an ordinary word, nor is one with its value.
+_OPTION = re.compile(
+    r"'([a-z_]+)'|(?:(?<=: )|^)([a-z_]+)(?=:| is | are | has |, )|\b([a-z]+(?:_[a-z]+)+|state(?==[a-z]))\b"
+)
 # A message that has the variable already stays as it is.
 _TWICE = re.compile(r"\b(\w+) \(\1 of the role\)")
 # Ansible begins so whatever went wrong, from ansible-core 2.19 on.

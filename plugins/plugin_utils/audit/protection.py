@@ -1,7 +1,7 @@
 # Copyright: bulwark.servers contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deploy the audit daemon and audit rules on a host, or take the rules back."""
+"""Deploy audit rules and the audit daemon on Linux, the audit policy on Windows, or take rules and policy back."""
 
 from __future__ import annotations
 
@@ -26,11 +26,49 @@ _OPTIONS = {
     "lock_timeout": "audit_lock_timeout",
 }
 _UNLESS_EMPTY = ("groups", "state_dir")
+_POLICY = "The audit policy"
+_POLICY_OPTIONS = {
+    "state": "audit_rules_state",
+    "groups": "audit_groups",
+    "extra_groups": "audit_extra_groups",
+    "disabled_groups": "audit_disabled_groups",
+    "subcategories": "audit_policy_subcategories",
+    "channels": "audit_policy_channels",
+    "paths": "audit_policy_paths",
+    "state_dir": "audit_state_dir",
+    "lock_timeout": "audit_lock_timeout",
+}
 _NAMED = 3
 
 
 def protect(steps: Steps) -> None:
-    """Deploy the audit daemon and the rules, or remove the rules. Raises StepError."""
+    """Deploy what a host records, or take it back. Raises StepError."""
+    if steps.platform == "windows":
+        _protect_windows(steps)
+    else:
+        _protect_linux(steps)
+
+
+def _protect_windows(steps: Steps) -> None:
+    deployed = steps.module("win_audit_policy", _POLICY_OPTIONS, subject=_POLICY, unless_empty=_UNLESS_EMPTY)
+    changed = len(deployed["changes"])
+    were = steps.would("would be", "were")
+    if steps.value("audit_rules_state") == "present":
+        parts = [f"{deployed['settings_count']} settings of the audit policy are wanted, {changed} {were} changed"]
+        parts += _named("not deployed", deployed["not_deployed"])
+        steps.protected.append("; ".join(parts) + ".")
+    elif deployed["changed"]:
+        parts = [f"{changed} settings of the audit policy {were} taken back", *_named("left", deployed["left"])]
+        steps.taken_back.append("; ".join(parts) + ".")
+
+
+def _named(title: str, rows: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    """Return the settings that are not as they should be, as part of a sentence; an empty list for none."""
+    shown = [f"{row['subject']} ({row['reason']})" for row in rows]
+    return [f"{title}: {listed(shown, _NAMED)}"] if shown else []
+
+
+def _protect_linux(steps: Steps) -> None:
     # Compare before anything is installed, because a container has no audit system of its own.
     compared = steps.module("audit_rules", _OPTIONS, subject=_SUBJECT, unless_empty=_UNLESS_EMPTY, compare=True)
     if "status" not in compared:

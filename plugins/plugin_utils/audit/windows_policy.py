@@ -11,6 +11,7 @@ import typing as t
 
 from ansible.module_utils.common.validation import check_type_bool, check_type_list
 from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import group_names
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
 FILE = catalogue.CONTENT / "audit" / "windows_policy.yml"
@@ -84,21 +85,12 @@ def load() -> t.Mapping[str, Group]:
 
 
 def chosen_groups(names: t.Any, extra: t.Any, disabled: t.Any) -> list[t.Mapping[str, t.Any]]:
-    """Return the groups that a host gets, as the module takes them; raise ContentError for a name that is none.
+    """Return the groups that a host gets, as the module takes them; the arguments are those of ``group_names.choose``.
 
-    names: in place of the default groups, None for these; extra and disabled: beside them, and left out.
+    Raises ContentError for a name that is none.
     """
     known = load()
-    given = {
-        option: list(map(str, check_type_list(value or [])))
-        for option, value in (("groups", names), ("extra_groups", extra), ("disabled_groups", disabled))
-    }
-    for option, listed in given.items():
-        for name in listed:
-            if name not in known:
-                raise ContentError(f"{option}: there is no group '{name}'; there are {', '.join(sorted(known))}")
-    wanted = {name for name, group in known.items() if group.default} if names is None else set(given["groups"])
-    wanted = (wanted | set(given["extra_groups"])) - set(given["disabled_groups"])
+    wanted = group_names.choose({name: group.default for name, group in known.items()}, names, extra, disabled)
     return [group.settings for name, group in known.items() if name in wanted]
 
 

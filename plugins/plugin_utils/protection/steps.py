@@ -29,11 +29,15 @@ class Steps:
     """Run steps and collect their results.
 
     protected, taken_back, unprotected: sentences for people. differences: of the steps that changed something, as
-    modules return them. by_role: whether the tasks of the role must be included for the rest.
+    modules return them. by_role: whether the tasks of the role must be included for the rest. platform: of the host,
+    as ``capabilities.platform_of`` names it.
     """
 
-    def __init__(self, capability: str, variables: RoleVariables, run: Run, *, is_check: bool) -> None:
+    def __init__(
+        self, capability: str, variables: RoleVariables, run: Run, *, is_check: bool, platform: str = "linux"
+    ) -> None:
         self.is_check = is_check
+        self.platform = platform
         self.protected: list[str] = []
         self.taken_back: list[str] = []
         self.unprotected: list[str] = []
@@ -85,10 +89,11 @@ class Steps:
         }
         result = self._run(f"{_OURS}{name}", given, compare or self.is_check)
         self._warn(result, options)
-        if result.get("failed"):
-            raise StepError(failure_reasons.reason(result, self._capability, subject, options))
+        # A module that fails may have changed something before.
         if not compare:
             self._note(result)
+        if result.get("failed"):
+            raise StepError(failure_reasons.reason(result, self._capability, subject, options))
         return result
 
     def has_tool(self, program: str, role: str, then: str) -> bool:

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import windows_policy
 
 from tests.support import paths
-from tests.support.windows import guide
+from tests.support.windows import guide, literal_module
 
 _GUIDE = paths.ROOT / "docs" / "docsite" / "rst" / "windows.rst"
 _MODULES = paths.ROOT / "plugins" / "modules"
@@ -107,11 +107,10 @@ def test_every_connection_sends_the_same_payload(module: str) -> None:
     payloads = [_shown()[1][f"{module} {shell}"] for shell in ("powershell", "cmd")]
     assert payloads[0] == payloads[1]
     wrapper = payloads[0]["actions"][0]
-    utilities = {name.rpartition(".windows.")[2] for name in wrapper["params"]["CSharpModules"]}
+    sent = {name.removesuffix(".cs") for name in wrapper["params"]["CSharpModules"]}
     assert wrapper["name"] == "module_wrapper.ps1"
     assert wrapper["params"]["Script"].endswith(f".{module}.ps1")
-    package = module.removeprefix("win_").removesuffix("_info").removesuffix("_facts")
-    assert any(name.startswith(f"{package}.") for name in utilities)
+    assert set(literal_module.read(_MODULES / f"{module}.ps1").utilities) <= sent
 
 
 def test_the_guide_has_every_group_of_the_audit_policy() -> None:

@@ -102,7 +102,10 @@ public static class PolicyScript
             else if (kind == "audit")
                 PolicyParser.ReadAudit(file, rule);
             else
-                PolicyParser.ReadTemplate(file, rule, categories.Add);
+                PolicyParser.ReadTemplate(file, rule, categories.Add, delegate(ObjectRule found)
+                {
+                    rule((found.ReplacesBelow ? "below " : "") + found.Path, found.Acl);
+                });
         }
         catch (FormatException error)
         {
@@ -401,7 +404,8 @@ public static class PolicyScript
 
         string IPolicyFiles.Folder(string name)
         {
-            return name == "SystemRoot" ? @"C:\Windows" : name == "ProgramData" ? @"C:\ProgramData" : null;
+            return name == "SystemRoot" ? @"C:\Windows"
+                : name == "ProgramData" ? @"C:\ProgramData" : name == "SystemDrive" ? "C:" : null;
         }
 
         byte[] IPolicyFiles.Read(string path)

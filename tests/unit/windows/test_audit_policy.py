@@ -17,7 +17,8 @@ import subprocess
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import windows_policy
+from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import group_names, rule_groups, windows_policy
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 
 from tests.support.windows import toolchain
@@ -250,7 +251,7 @@ def test_entries_of_others_in_a_sacl_survive_both_directions(tmp_path: pathlib.P
     _, deployed, _, after = run(tmp_path, host, option(paths=[f"HKLM\\{RUN}", "C:\\x.txt"]), HOST, REMOVE, HOST)
     assert base64.b64decode(deployed["objects"][RUN]) == acl(ace(), *others)
     # A file passes nothing on.
-    assert base64.b64decode(deployed["objects"]["C:\\x.txt"]) == acl(ace(flags=0x40, mask=0xD0046))
+    assert base64.b64decode(deployed["objects"]["C:\\x.txt"]) == acl(ace(flags=0x40, mask=0xD0156))
     assert after["objects"] == host["objects"]
 
 
@@ -423,15 +424,65 @@ def test_a_host_of_which_nothing_is_known_is_not_checked(tmp_path: pathlib.Path)
     assert recording["sysmon"]["channel"] is None
 
 
-def test_deployed_settings_that_record_less_are_named(tmp_path: pathlib.Path) -> None:
+def detected(result: dict[str, t.Any]) -> dict[str, list[str]]:
+    """Return the settings of each detection by its alert."""
+    known = {alert.id for alert in catalogue.load()}
+    assert all(entry["alert"] in known for entry in result["detections"])
+    return {entry["alert"]: entry["evidences"][0]["data"]["settings"] for entry in result["detections"]}
+
+
+def test_what_was_never_deployed_is_detected_until_it_is(tmp_path: pathlib.Path) -> None:
+    check, deployed, after, removed = run(tmp_path, fresh(), CHECK, APPLY, CHECK, REMOVE)
+    (detection,) = check["detections"]
+    assert detection["message"] == "9 of 12 wanted settings are not deployed."
+    assert "audit policy Process Creation: none" in detected(check)["audit_policy_not_deployed"]
+    assert deployed["detections"] == after["detections"] == removed["detections"] == []
+
+
+def test_deployed_settings_that_record_less_are_detected(tmp_path: pathlib.Path) -> None:
     lowered = {**fresh()["audit"], "Process Creation": 0}
     check, again, after = run(tmp_path, fresh(), APPLY, ["set", "audit", lowered], CHECK, APPLY, CHECK)[2:]
     named = {"subject": "audit policy Process Creation", "reason": "it was changed to none since"}
     assert check["lowered"] == again["lowered"] == [named]
     assert check["notices"] == again["notices"]
     assert check["notices"][0].startswith("audit policy Process Creation records less than what was deployed")
+    for result in (check, again):
+        reason = "audit policy Process Creation: it was changed to none since"
+        assert detected(result) == {"audit_policy_lowered": [reason]}
+    assert check["detections"][0]["message"] == "1 of 12 settings record less than what was deployed."
     assert again["changed"] is True
-    assert after["lowered"] == after["notices"] == []
+    assert after["lowered"] == after["notices"] == after["detections"] == []
+
+
+def test_a_local_policy_excuses_nothing_that_was_lowered(tmp_path: pathlib.Path) -> None:
+    lowered = {**fresh()["audit"], "Process Creation": 0}
+    policy = files({f"{LOCAL}\\{AUDIT_CSV}": csv((PROCESS_CREATION, 4))})
+    steps = [["set", "audit", lowered], ["set", "files", policy], CHECK, APPLY, CHECK]
+    check, again, after = run(tmp_path, fresh(), APPLY, *steps)[3:]
+    why = "it was changed to none since, which the local group policy sets"
+    for result in (check, again):
+        assert detected(result)["audit_policy_lowered"] == [f"audit policy Process Creation: {why}"]
+    assert again["changed"] is True
+    # Whoever deploys has seen it. What group policy keeps from being deployed stays to be seen.
+    assert detected(after).keys() == {"audit_policy_overruled"}
+    assert after["changed"] is False
+
+
+def test_a_log_that_was_deployed_and_is_gone_is_detected_once(tmp_path: pathlib.Path) -> None:
+    gone = [["set", "channels", {"Security": channel(1024 * MIB)}], CHECK, APPLY, CHECK, REMOVE]
+    check, again, after, removed = run(tmp_path, fresh(), APPLY, *gone)[2:]
+    why = "this host has no such channel any more"
+    for result in (check, again):
+        assert detected(result) == {"audit_policy_lowered": [f"log Tasks: {why}", f"size of the log Tasks: {why}"]}
+    assert after["detections"] == []
+    assert "failed" not in removed
+
+
+def test_many_settings_are_shortened(tmp_path: pathlib.Path) -> None:
+    wanted = [{"name": str(number), "max_size": 64, "enabled": False} for number in range(25)]
+    host = fresh(channels={str(number): channel() for number in range(25)})
+    result = run(tmp_path, host, ["apply", {**OPTIONS, "_groups": [], "channels": wanted}, True])[0]
+    assert detected(result)["audit_policy_not_deployed"][20:] == ["and 5 more"]
 
 
 def test_a_higher_wish_is_nothing_that_was_lowered(tmp_path: pathlib.Path) -> None:
@@ -521,6 +572,10 @@ def test_what_group_policy_rules_is_named_and_not_fought(
     assert any("would undo a change" in notice for notice in result["notices"])
     assert check["not_deployed"] == result["not_deployed"]
     assert check["changed"] is False
+    for each in (check, result):
+        (setting,) = detected(each)["audit_policy_overruled"]
+        assert setting == f"{row['subject']}: {row['reason']}"
+    assert "audit_policy_not_deployed" not in detected(result)
 
 
 def test_a_copy_of_a_policy_that_does_not_count_any_more_rules_nothing(tmp_path: pathlib.Path) -> None:
@@ -572,6 +627,75 @@ def test_sizes_that_group_policy_sets_are_left(tmp_path: pathlib.Path) -> None:
         "size of the log Application": "the local group policy",
         "size of the log Security": f"the policy key HKLM\\{EVENT_LOG}\\Security",
     }
+
+
+OBJECTS = b"""[Registry Keys]
+"MACHINE\\Software\\A",0,"D:PAR(A;CI;KA;;;BA)S:PAR(AU;CISAFA;KA;;;WD)"
+"MACHINE\\Software\\B",2,"D:(A;;KA;;;DA)S:(AU;CISA;KA;;;DU)"
+"MACHINE\\Software\\C",1,"S:(AU;CISA;KA;;;WD)"
+"MACHINE\\Software\\D",0,"D:PAR(A;CI;KA;;;BA)"
+[File Security]
+"%SystemDrive%\\x",2,"S:AI(AU;OICISA;FW;;;S-1-1-0)(AU;SA;FR;;;BA)"
+"C:\\y",0,"S:(AU;SA;nothing;;;WD)"
+"C:\\z",0,"S:"
+[Registry Values]
+MACHINE\\A\\B=4,1
+"""
+
+
+def test_access_lists_for_auditing_of_group_policy_are_read() -> None:
+    rules, problem, _ = parsed("template", OBJECTS)
+    assert rules == [
+        f"MACHINE\\Software\\A = {acl(ace(flags=0xC2, mask=0xF003F)).hex().upper()}",
+        # Whoever else it records is not everyone.
+        "below MACHINE\\Software\\B = absent",
+        f"below %SystemDrive%\\x = {acl(ace(flags=0x43, mask=0x120116)).hex().upper()}",
+        "C:\\z = absent",
+        "value:a\\\\b = 4:01000000",
+    ]
+    assert problem == "the access list of C:\\y is none"
+
+
+@pytest.mark.parametrize(
+    ("line", "is_ruled", "is_enough"),
+    [
+        (f'"MACHINE\\{RUN}",0,"S:(AU;CISAFA;KA;;;WD)"', True, True),
+        (f'"machine\\{RUN.lower()}\\",0,"S:(AU;CISA;KA;;;BA)"', True, False),
+        # Entries of keys below stay with 0, go with 2.
+        ('"MACHINE\\SOFTWARE\\Microsoft",0,"S:AR"', False, False),
+        ('"MACHINE\\SOFTWARE\\Microsoft",2,"S:AR"', True, False),
+        ('"MACHINE\\SOFTWARE\\Microsoft",2,"S:(AU;CISA;KA;;;WD)"', True, True),
+        ('"MACHINE\\SOFTWARE\\Micro",2,"S:AR"', False, False),
+        ('"USERS\\.DEFAULT",2,"S:AR"', False, False),
+    ],
+)
+def test_group_policy_that_undoes_an_audit_entry_is_named(
+    tmp_path: pathlib.Path, line: str, is_ruled: bool, is_enough: bool
+) -> None:
+    template = f"[Registry Keys]\r\n{line}\r\n".encode("utf-16")
+    host = fresh(files=files({f"{LOCAL}\\Microsoft\\Windows NT\\SecEdit\\GptTmpl.inf": template}))
+    look = ["look", {"channels": [], "paths": [f"HKLM\\{RUN}"]}]
+    told, result, after = run(tmp_path, host, look, option(paths=[f"HKLM\\{RUN}"]), HOST)
+    subject = f"changes of HKLM\\{RUN}"
+    value = "recorded" if is_enough else "not recorded"
+    row = {"subject": subject, "value": value, "source": "the local group policy"}
+    assert told["group_policy"] == ([row] if is_ruled else [])
+    assert result["group_policy"] == ([{**row, "is_enough": is_enough}] if is_ruled else [])
+    if is_ruled and not is_enough:
+        assert after["objects"] == host["objects"]
+        assert detected(result)["audit_policy_overruled"] == [
+            f"{subject}: the local group policy sets it to not recorded and would undo a change: change it there"
+        ]
+    else:
+        assert base64.b64decode(after["objects"][RUN]) == acl(ace())
+        assert result["detections"] == []
+
+
+def test_group_policy_for_the_access_lists_of_files_is_read_with_its_variables(tmp_path: pathlib.Path) -> None:
+    template = b'[File Security]\n"%SystemDrive%\\windows",2,"D:(A;;FA;;;BA)S:AR(AU;OICISA;FA;;;BA)"\n'
+    path = f"{LOCAL}\\Microsoft\\Windows NT\\SecEdit\\GptTmpl.inf"
+    (result,) = run(tmp_path, fresh(files=files({path: template})), option(paths=["%SystemRoot%\\Tasks"]))
+    assert [row["subject"] for row in result["not_deployed"]] == ["changes of C:\\Windows\\Tasks"]
 
 
 def test_categories_of_group_policy_are_a_warning_until_subcategories_are_forced(tmp_path: pathlib.Path) -> None:
@@ -662,6 +786,7 @@ def test_audit_policies_in_all_encodings_and_languages() -> None:
         ("registry", polreg(("Software\\A", "B", 1, b"x" * 40), ("Software\\C", "**del.D", 4, dword(1)))),
         ("audit", csv((PROCESS_CREATION, 1), (PROCESS_CREATION, 3))),
         ("template", b"[Registry Values]\nMACHINE\\A\\B=4,1\n[Security Log]\nMaximumLogSize=9\n[Event Audit]\nx=1\n"),
+        ("template", OBJECTS),
     ],
 )
 def test_damaged_files_of_group_policy_raise_nothing_else(kind: str, data: bytes) -> None:
@@ -896,15 +1021,56 @@ def test_the_groups_of_the_collection_are_understood(tmp_path: pathlib.Path) -> 
     assert last["values"] == host["values"]
 
 
+def test_no_group_has_the_name_of_one_of_the_other_platform() -> None:
+    assert not windows_policy.load().keys() & rule_groups.load().keys()
+    assert group_names.every() == windows_policy.load().keys() | rule_groups.load().keys()
+
+
+def test_names_of_groups_of_both_platforms_can_be_in_one_variable() -> None:
+    def default(platform: t.Any) -> list[str]:
+        return [group["name"] for group in platform.chosen_groups(None, None, None)]
+
+    mixed = (["exec", "processes"], ["denied", "handles"], ["time", "log_sizes"])
+    linux, windows = ([group["name"] for group in each.chosen_groups(*mixed)] for each in (rule_groups, windows_policy))
+    assert sorted(linux) == ["denied", "exec"]
+    assert sorted(windows) == ["handles", "processes"]
+    # Groups of the other platform alone leave the default ones, and an empty list is nothing.
+    assert [group["name"] for group in windows_policy.chosen_groups(["exec"], ["denied"], ["time"])] == default(
+        windows_policy
+    )
+    assert [group["name"] for group in rule_groups.chosen_groups(["processes"], [], ["log_sizes"])] == default(
+        rule_groups
+    )
+    assert windows_policy.chosen_groups([], None, None) == rule_groups.chosen_groups([], None, None) == []
+
+
+def test_changes_of_the_keys_that_defender_watches_are_recorded() -> None:
+    """File integrity has an actor only where the access list for auditing records the change."""
+    names = (
+        *("ini_file_mapping", "nt_windows_key", "winlogon", "shell_folders", "run_keys", "signature_verification"),
+        *("known_libraries", "firewall_profiles", "authentication_packages", "credential_providers"),
+    )
+    watches = catalogue.read(catalogue.CONTENT / "file_integrity" / "watches_windows.yml")
+    paths = [path.lower() for path in windows_policy.load()["object_changes"].settings["paths"]]
+    assert len(set(paths)) == len(paths)
+    # This key is for a feature that Windows 10 no longer has.
+    unneeded = r"hklm\system\currentcontrolset\control\lsaextensionconfig\lsasrv"
+    keys = {key.partition("*")[0].rstrip("\\").lower() for name in names for key in watches[name]["registry"]}
+    recorded = {
+        key for key in keys if key.startswith("hklm") and any(f"{key}\\".startswith(f"{path}\\") for path in paths)
+    }
+    assert {key for key in keys if key.startswith("hklm")} - recorded == {unneeded}
+
+
 def test_groups_are_chosen_by_name() -> None:
-    names = [group["name"] for group in windows_policy.chosen_groups(None, ["connections"], ["logs"])]
+    names = [group["name"] for group in windows_policy.chosen_groups(None, ["connections"], ["log_sizes"])]
     assert "connections" in names
     assert "processes" in names
-    assert "logs" not in names
+    assert "log_sizes" not in names
     assert "share_access" not in names
-    assert [group["name"] for group in windows_policy.chosen_groups(["logs"], [], [])] == ["logs"]
-    with pytest.raises(ContentError, match="extra_groups: there is no group 'exec'; there are accounts"):
-        windows_policy.chosen_groups(None, ["exec"], None)
+    assert [group["name"] for group in windows_policy.chosen_groups(["log_sizes"], [], [])] == ["log_sizes"]
+    with pytest.raises(ContentError, match="extra_groups: there is no group 'proceses'; there are accounts"):
+        windows_policy.chosen_groups(None, ["proceses"], None)
 
 
 def test_the_look_asks_for_what_all_groups_have() -> None:

@@ -56,6 +56,7 @@ MODULE_CHECKS = (
     Check("policy_deployed", "win_audit_policy", "fresh directories and keys get audit entries, and the next run none"),
     Check("policy_told", "win_audit_policy_info", "these entries, and that the event log service runs"),
     Check("policy_removed", "win_audit_policy", "the entries are gone, as win_audit_policy_info has it"),
+    Check("events_read", "win_audit_events_info", "the start of PowerShell, which Windows records for the kit itself"),
     Check("scan", "win_file_integrity_info", "the baseline, read in one task after other modules"),
 )
 

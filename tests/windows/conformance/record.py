@@ -271,6 +271,18 @@ def _module_checks(results: Json) -> list[Json]:
                 "recorded": (_recorded(results["told_again"], results["prepared"]), [False, False]),
             },
         ),
+        "events_read": (
+            ("events",),
+            {
+                "findings": (sorted(set(_codes(results["events"]) or ())), ["audit_sigma_match"]),
+                "channels": (
+                    sorted(
+                        {"Security", "System"} & set((results["events"].get("audit_events") or {}).get("channels", ()))
+                    ),
+                    ["Security", "System"],
+                ),
+            },
+        ),
         "scan": (
             ("scanned",),
             {

@@ -24,8 +24,9 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.audit
 		// KEY_SET_VALUE, KEY_CREATE_SUB_KEY, DELETE, WRITE_DAC, WRITE_OWNER
 		private const uint KeyRights = 0x2 | 0x4 | 0x10000 | 0x40000 | 0x80000;
 
-		// FILE_WRITE_DATA, FILE_APPEND_DATA, FILE_DELETE_CHILD, DELETE, WRITE_DAC, WRITE_OWNER
-		private const uint FileRights = 0x2 | 0x4 | 0x40 | 0x10000 | 0x40000 | 0x80000;
+		// FILE_WRITE_DATA, FILE_APPEND_DATA, FILE_WRITE_EA, FILE_DELETE_CHILD, FILE_WRITE_ATTRIBUTES (times, too), DELETE,
+		// WRITE_DAC, WRITE_OWNER
+		private const uint FileRights = 0x2 | 0x4 | 0x10 | 0x40 | 0x100 | 0x10000 | 0x40000 | 0x80000;
 
 		// S-1-1-0
 		private static readonly byte[] Everyone = { 1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0 };

@@ -17,6 +17,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_pol
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Settings;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Wish;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Detections;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Outcome;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.State;
@@ -225,7 +226,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			}));
 			result["not_deployed"] = Shorten(NotDeployed(now));
 			result["missing"] = Shorten(now.Missing.ConvertAll<object>(AsRow));
-			result["lowered"] = Shorten(Lowered(plan));
+			// As they were before: deploying them again must not hide that somebody changed them.
+			result["lowered"] = Shorten(plan.Lowered.ConvertAll<object>(AsRow));
 			result["left"] = Shorten(plan.Left.ConvertAll<object>(AsRow));
 			result["group_policy"] = Shorten(now.Ruled.ConvertAll<object>(AsRow));
 			result["diff"] = Diff(made);
@@ -236,22 +238,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 				result["msg"] = Failure(made, now);
 			}
 			result["warnings"] = warnings;
+			result["detections"] = Detected(plan, now);
 			result["coverage"] = new List<object> { Covered(now) };
 			return result;
-		}
-
-		// As they were found: deploying them again must not hide that somebody changed them.
-		private static List<object> Lowered(Plan plan)
-		{
-			List<object> rows = new List<object>();
-			foreach (Change change in plan.Changes)
-			{
-				if (change.IsLowered)
-					rows.Add(Row(
-						change.Setting, "reason", "it was changed to " + change.Setting.Show(change.Before) + " since",
-						null, null));
-			}
-			return rows;
 		}
 
 		private string Failure(List<Change> made, Plan now)
@@ -299,11 +288,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		private List<object> Warnings(Plan plan, Plan now)
 		{
 			List<object> warnings = new List<object>();
-			foreach (Change change in plan.Changes)
+			foreach (Remark lowered in plan.Lowered)
 			{
-				if (change.IsLowered && warnings.Count < Shown)
-					warnings.Add(change.Setting.Subject + " records less than what was deployed: it was changed to "
-						+ change.Setting.Show(change.Before) + ".");
+				if (warnings.Count < Shown)
+					warnings.Add(
+						lowered.Setting.Subject + " records less than what was deployed: " + lowered.Reason + ".");
 			}
 			foreach (Ruled ruled in now.Ruled)
 			{
@@ -333,6 +322,50 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		private static bool IsOverruledForce(Ruled ruled)
 		{
 			return !ruled.IsMet && ruled.Setting.Id.Equals(ForceKey, StringComparison.OrdinalIgnoreCase);
+		}
+
+		private List<object> Detected(Plan plan, Plan now)
+		{
+			List<string> lowered = plan.Lowered.ConvertAll<string>(AsText);
+			List<string> missing = new List<string>();
+			List<string> overruled = new List<string>();
+			foreach (Change change in now.Changes)
+			{
+				if (!change.IsUndo && !change.IsLowered)
+					missing.Add(change.Setting.Subject + ": " + change.Setting.Show(change.Before));
+			}
+			foreach (Ruled ruled in now.Ruled)
+			{
+				if (!ruled.IsMet)
+					overruled.Add(ruled.Setting.Subject + ": " + Undoes(ruled));
+			}
+			List<object> detections = new List<object>();
+			if (!_isPresent)
+				return detections;
+			Detect(detections, "audit_policy_lowered", lowered, "{0} of {1} settings record less than what was deployed.");
+			Detect(detections, "audit_policy_not_deployed", missing, "{0} of {1} wanted settings are not deployed.");
+			Detect(detections, "audit_policy_overruled", overruled,
+				"Group policy keeps {0} of {1} wanted settings from being deployed.");
+			return detections;
+		}
+
+		private void Detect(List<object> detections, string alert, List<string> settings, string message)
+		{
+			if (settings.Count == 0)
+				return;
+			List<object> shown = settings.GetRange(0, Math.Min(settings.Count, Shown)).ConvertAll<object>(
+				delegate(string setting) { return setting; });
+			if (settings.Count > Shown)
+				shown.Add("and " + (settings.Count - Shown).ToString(CultureInfo.InvariantCulture) + " more");
+			Dictionary<string, object> data = new Dictionary<string, object> { { "settings", shown } };
+			detections.Add(Detections.Make(
+				alert, "audit policy", Scope, new[] { new Dictionary<string, object> { { "data", data } } },
+				message: string.Format(CultureInfo.InvariantCulture, message, settings.Count, _wanted.Count)));
+		}
+
+		private static string AsText(Remark remark)
+		{
+			return remark.Setting.Subject + ": " + remark.Reason;
 		}
 
 		private Dictionary<string, object> Covered(Plan now)

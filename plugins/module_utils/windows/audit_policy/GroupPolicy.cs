@@ -12,6 +12,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.audit
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.PolicyHost;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.PolicyParser;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Settings;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Wish;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 
 	/// <summary>What group policy makes of one setting.</summary>
@@ -25,6 +26,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 
 		/// <summary>The higher, the later it is applied.</summary>
 		internal int Rank;
+
+		/// <summary>Whether it counts for all files or keys below, too.</summary>
+		internal bool ReplacesBelow;
 	}
 
 	/// <summary>
@@ -87,7 +91,17 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		public PolicyRule Find(string id)
 		{
 			PolicyRule rule;
-			return _rules.TryGetValue(id.ToLowerInvariant(), out rule) ? rule : null;
+			string name = id.ToLowerInvariant();
+			if (_rules.TryGetValue(name, out rule))
+				return rule;
+			bool isObject = name.StartsWith(ObjectSetting.KeyKind + ":", StringComparison.Ordinal)
+				|| name.StartsWith(ObjectSetting.FileKind + ":", StringComparison.Ordinal);
+			for (int end = name.LastIndexOf('\\'); isObject && end > 0; end = name.LastIndexOf('\\', end - 1))
+			{
+				if (_rules.TryGetValue(name.Substring(0, end), out rule) && rule.ReplacesBelow)
+					return rule;
+			}
+			return null;
 		}
 
 		private void ReadPolicy(string directory, string source, int rank)
@@ -101,8 +115,21 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 				{
 					if (!Categories.Contains(source))
 						Categories.Add(source);
-				});
+				}, delegate(ObjectRule found) { AddObject(found, source, rank); });
 			});
+		}
+
+		private void AddObject(ObjectRule found, string source, int rank)
+		{
+			const string Machine = @"MACHINE\";
+			if (found.IsKey && !found.Path.StartsWith(Machine, StringComparison.OrdinalIgnoreCase))
+				return;
+			string id = found.IsKey
+				? ObjectSetting.KeyKind + ":" + found.Path.Substring(Machine.Length).TrimEnd('\\')
+				: ObjectSetting.FileKind + ":" + Wish.Expand(found.Path, _host);
+			Rule(source, rank)(id.ToLowerInvariant(), found.Acl);
+			PolicyRule rule = _rules[id.ToLowerInvariant()];
+			rule.ReplacesBelow |= found.ReplacesBelow && rule.Source == source;
 		}
 
 		// The policies of logs, which whoever sets them does by these keys.

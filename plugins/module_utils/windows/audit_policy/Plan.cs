@@ -24,7 +24,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		/// <summary>Whether it takes back what was deployed.</summary>
 		public bool IsUndo;
 
-		/// <summary>Whether it records less than what was deployed.</summary>
+		/// <summary>Whether it is in Plan.Lowered.</summary>
 		public bool IsLowered;
 	}
 
@@ -57,6 +57,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 
 		/// <summary>What could not be read.</summary>
 		public readonly List<Remark> Unknown = new List<Remark>();
+
+		/// <summary>What records less than what was deployed, whoever did that.</summary>
+		public readonly List<Remark> Lowered = new List<Remark>();
 
 		/// <summary>What was deployed and is somebody else's by now.</summary>
 		public readonly List<Remark> Left = new List<Remark>();
@@ -97,22 +100,49 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		{
 			Reading reading = Read(setting);
 			PolicyRule rule = _policy.Find(setting.Id);
+			bool isOverruled = rule != null && !setting.IsMet(rule.Value);
 			if (rule != null)
-				Ruled.Add(new Ruled { Setting = setting, Rule = rule, IsMet = setting.IsMet(rule.Value) });
+				Ruled.Add(new Ruled { Setting = setting, Rule = rule, IsMet = !isOverruled });
 			NoteEntry entry;
 			bool isNoted = _note.Entries.TryGetValue(setting.Id, out entry);
-			bool isMet = reading.Value != null && setting.IsMet(reading.Value);
-			if (isMet && isNoted && !entry.IsComplete && entry.Since.Contains(reading.Value))
-				Finished[setting.Id] = reading.Value;
-			if (reading.Value == null || isMet || (rule != null && !setting.IsMet(rule.Value)))
+			bool isDeployed = isNoted && entry.IsComplete;
+			if (reading.Value == null)
+			{
+				// A file or key that comes back is compared then. With its channel, a log goes for good.
+				if (isDeployed && reading.IsMissing && setting is ChannelSetting)
+					Forget(setting, reading.Problem + " any more");
 				return;
+			}
+			bool isMet = setting.IsMet(reading.Value);
+			if (isMet && isNoted && !isDeployed && entry.Since.Contains(reading.Value))
+				Finished[setting.Id] = reading.Value;
+			if (isMet)
+				return;
+			bool isLowered = isDeployed && !Reaches(setting, reading.Value, entry);
+			string reason = "it was changed to " + setting.Show(reading.Value) + " since";
+			if (isOverruled)
+			{
+				// An intruder can write local policy, so it excuses nothing.
+				if (isLowered)
+					Forget(setting, reason + ", which " + rule.Source + " sets");
+				return;
+			}
+			if (isLowered)
+				Lowered.Add(new Remark { Setting = setting, Reason = reason });
 			Changes.Add(new Change
 			{
 				Setting = setting,
 				Before = reading.Value,
 				After = setting.Raised(reading.Value),
-				IsLowered = isNoted && entry.IsComplete && !Reaches(setting, reading.Value, entry)
+				IsLowered = isLowered
 			});
+		}
+
+		// It cannot be deployed again: whoever deploys next has seen it.
+		private void Forget(Setting setting, string reason)
+		{
+			Lowered.Add(new Remark { Setting = setting, Reason = reason });
+			Done.Add(setting.Id);
 		}
 
 		private static bool Reaches(Setting setting, string current, NoteEntry entry)

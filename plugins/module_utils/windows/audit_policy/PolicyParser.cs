@@ -4,14 +4,31 @@
 
 using System;
 using System.Collections.Generic;
+using System.ComponentModel;
 using System.Globalization;
+using System.Security.AccessControl;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.PolicyParser
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Settings;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Subcategories;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
+
+	/// <summary>A SACL that group policy sets, as far as it is for everyone.</summary>
+	public sealed class ObjectRule
+	{
+		public bool IsKey;
+		public string Path;
+
+		/// <summary>As ObjectSetting has it.</summary>
+		public string Acl;
+
+		/// <summary>Whether everything below loses its own entries.</summary>
+		public bool ReplacesBelow;
+	}
 
 	/// <summary>
 	/// Reads what group policy has in files: registry.pol ([MS-GPREG] 2.2.1), audit.csv ([MS-GPAC] 2.2) and GptTmpl.inf
@@ -25,6 +42,12 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_pol
 		private const string DeleteValue = "**del.";
 		private const string Soft = "**soft.";
 		private const long Kibibyte = 1024;
+
+		// PATH, whether it is replaced below, SDDL ([MS-GPSB] 2.2.8 and 2.2.9); mode 1 leaves the object alone.
+		private static readonly Regex ObjectLine = new Regex(
+			@"^""?([^""]+?)""?\s*,\s*([02])\s*,\s*""?([^""]*)", RegexOptions.CultureInvariant);
+		private static readonly Regex AuditEntry = new Regex(
+			@"\(AU;[^()]*;(WD|S-1-1-0)\)", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase);
 
 		/// <summary>Read a registry.pol; FormatException, with the offset, for what is none, after what came before.
 		/// </summary>
@@ -75,11 +98,14 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_pol
 		}
 
 		/// <summary>
-		/// Read the registry values, log sizes and audit categories of a GptTmpl.inf. categories: called with the name
-		/// of each category that it has.
+		/// Read the registry values, log sizes, audit categories and SACLs of a GptTmpl.inf. categories: called with
+		/// the name of each category that it has. objects: called for each key (MACHINE\...) or file that it sets the
+		/// SACL of. FormatException for a SACL that is none, after the rest.
 		/// </summary>
-		public static void ReadTemplate(byte[] file, Action<string, string> rule, Action<string> categories)
+		public static void ReadTemplate(
+			byte[] file, Action<string, string> rule, Action<string> categories, Action<ObjectRule> objects)
 		{
+			FormatException problem = null;
 			string section = "";
 			foreach (string raw in Decode(file).Split('\n'))
 			{
@@ -87,9 +113,50 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_pol
 				int equals = line.IndexOf('=');
 				if (line.StartsWith("[", StringComparison.Ordinal))
 					section = line.Trim('[', ']').ToLowerInvariant();
+				else if (section == "registry keys" || section == "file security")
+					problem = AddObject(section == "registry keys", line, objects) ?? problem;
 				else if (equals > 0)
 					AddTemplate(
 						section, line.Substring(0, equals).Trim(), line.Substring(equals + 1).Trim(), rule, categories);
+			}
+			if (problem != null)
+				throw problem;
+		}
+
+		private static FormatException AddObject(bool isKey, string line, Action<ObjectRule> objects)
+		{
+			const string Replace = "2";
+			Match match = ObjectLine.Match(line);
+			// Without a SACL, the one of the object stays.
+			if (!match.Success || match.Groups[3].Value.IndexOf("S:", StringComparison.OrdinalIgnoreCase) < 0)
+				return null;
+			try
+			{
+				// Only entries for everyone count, and other accounts are not known on every host.
+				string entries = "";
+				foreach (Match entry in AuditEntry.Matches(match.Groups[3].Value))
+					entries += entry.Value;
+				byte[] bytes = null;
+				if (entries.Length > 0)
+				{
+					RawAcl acl = new RawSecurityDescriptor("S:" + entries).SystemAcl;
+					bytes = new byte[acl.BinaryLength];
+					acl.GetBinaryForm(bytes, 0);
+				}
+				objects(new ObjectRule
+				{
+					IsKey = isKey,
+					Path = match.Groups[1].Value,
+					Acl = ObjectSetting.Text(bytes),
+					ReplacesBelow = match.Groups[2].Value == Replace
+				});
+				return null;
+			}
+			catch (SystemException error)
+			{
+				if (!(error is ArgumentException || error is FormatException || error is Win32Exception))
+					throw;
+				return new FormatException("the access list of " + Printable.ShowPath(match.Groups[1].Value) + " is none");
 			}
 		}
 

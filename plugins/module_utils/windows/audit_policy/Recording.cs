@@ -52,7 +52,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			{
 				{ "changed", false },
 				{ "recording", recording },
-				{ "group_policy", Ruled(policy, call.Texts("channels")) },
+				{ "group_policy", Ruled(policy, call.Texts("channels"), call.Texts("paths"), host) },
 				{ "audit_categories", policy.Categories.ConvertAll<object>(Printable.Show) },
 				{ "unknown", reader._unknown }
 			};
@@ -244,7 +244,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			_unknown.Add(new Dictionary<string, object> { { "subject", subject }, { "reason", reason } });
 		}
 
-		private static List<object> Ruled(GroupPolicy policy, List<string> channels)
+		private static List<object> Ruled(
+			GroupPolicy policy, List<string> channels, List<string> paths, PolicyHost host)
 		{
 			List<Setting> settings = new List<Setting>();
 			foreach (Guid subcategory in Subcategories.All.Keys)
@@ -261,6 +262,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 				settings.Add(new ChannelSize(channel, 0));
 				settings.Add(new ChannelState(channel, false));
 			}
+			foreach (string path in paths)
+				settings.Add(Wish.Object(path, host));
 			List<object> rows = new List<object>();
 			foreach (Setting setting in settings)
 			{

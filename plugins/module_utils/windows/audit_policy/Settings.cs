@@ -561,7 +561,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			return new AuditAcl(value == Absent ? null : ValueSetting.Hex(value));
 		}
 
-		private static string Text(byte[] acl)
+		/// <summary>Return a SACL as the value of a setting; null is one without entries.</summary>
+		public static string Text(byte[] acl)
 		{
 			return acl == null ? Absent : BitConverter.ToString(acl).Replace("-", "");
 		}

@@ -133,7 +133,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			Settings.Add(setting);
 		}
 
-		private static string Expand(string path, PolicyHost host)
+		/// <summary>Return a path with the folder of the machine that a variable at its beginning stands for.</summary>
+		public static string Expand(string path, PolicyHost host)
 		{
 			int end = path.StartsWith("%", StringComparison.Ordinal) ? path.IndexOf('%', 1) : -1;
 			string folder = end < 0 ? null : host.Files.Folder(path.Substring(1, end - 1));

@@ -29,7 +29,8 @@ def _actions() -> list[str]:
 
 
 def test_each_look_of_a_scan_has_one() -> None:
-    asked = {look.module for capability in capabilities.load().values() for look in capability.looks}
+    looks = (look for capability in capabilities.load().values() for look in capability.looks)
+    asked = {look.module for look in looks if "linux" in look.platforms}
     assert asked <= set(_actions())
 
 

@@ -13,10 +13,12 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import windows_policy
 from ansible_collections.bulwark.servers.plugins.plugin_utils.protection import deploying, summary
 from ansible_collections.bulwark.servers.plugins.plugin_utils.protection.steps import StepError, Steps
 from ansible_collections.bulwark.servers.plugins.plugin_utils.scan.variables import RoleVariables
 
+POLICY = {"changed": True, "settings_count": 3, "changes": [1, 2], "not_deployed": [], "missing": [], "left": []}
 AUDIT = {"changed": True, "status": {"pid": 7}, "rules_count": 3, "added": [1], "removed": [], "not_deployed": []}
 
 
@@ -26,18 +28,20 @@ class Host:
     def __init__(self, **answers: dict[str, t.Any]) -> None:
         self._answers = answers
         self.asked: list[tuple[str, bool]] = []
+        self.options: dict[str, t.Any] = {}
 
     def __call__(self, name: str, options: dict[str, t.Any], is_check: bool) -> dict[str, t.Any]:
         module = name.rpartition(".")[2]
         self.asked.append((module, is_check))
+        self.options = options
         if module == "stat":
             return {"stat": {"exists": options["path"] in self._answers}}
         return self._answers.get(module, {"changed": True})
 
 
-def steps(capability: str, host: Host, *, is_check: bool = False, **variables: t.Any) -> Steps:
+def steps(capability: str, host: Host, *, is_check: bool = False, platform: str = "linux", **variables: t.Any) -> Steps:
     given = RoleVariables(capability, {"ansible_facts": {}, **variables}, Templar(DataLoader()))
-    made = Steps(capability, given, host, is_check=is_check)
+    made = Steps(capability, given, host, is_check=is_check, platform=platform)
     deploying.deploy(capabilities.load()[capability], made)
     return made
 
@@ -55,6 +59,49 @@ def test_audit_rules_that_are_taken_back_are_not_called_wanted() -> None:
     done = steps("audit", host, audit_rules_state="absent")
     assert (done.protected, done.taken_back) == ([], ["2 audit rules were removed."])
     assert steps("audit", Host(audit_rules={**removed, "changed": False}), audit_rules_state="absent").taken_back == []
+
+
+def test_windows_gets_the_audit_policy_and_no_linux_rule() -> None:
+    ruled = {"subject": "log Security", "reason": "the group policy X sets it to disabled"}
+    answer = {**POLICY, "not_deployed": [ruled] * 4, "diff": {"before": "a\n", "after": "b\n"}}
+    host = Host(win_audit_policy=answer)
+    done = steps("audit", host, platform="windows", audit_rules=["-D"], audit_groups=["processes"])
+    assert host.asked == [("win_audit_policy", False)]
+    known = set(windows_policy.apply_spec())
+    assert set(host.options) <= known
+    assert (host.options["state"], host.options["groups"]) == ("present", ["processes"])
+    assert "state_dir" not in host.options
+    named = "log Security (the group policy X sets it to disabled)"
+    sentence = "3 settings of the audit policy are wanted, 2 were changed; not deployed:"
+    assert done.protected == [f"{sentence} {named}, {named}, {named} and 1 more."]
+    assert (done.changed, done.differences) == (True, [{"before": "a\n", "after": "b\n"}])
+    check = steps("audit", Host(win_audit_policy=POLICY), platform="windows", is_check=True)
+    assert check.protected == ["3 settings of the audit policy are wanted, 2 would be changed."]
+
+
+def test_the_audit_policy_of_windows_is_taken_back() -> None:
+    def taken_back(**answer: t.Any) -> list[str]:
+        host = Host(win_audit_policy={**POLICY, **answer})
+        done = steps("audit", host, platform="windows", audit_rules_state="absent")
+        assert (done.protected, done.unprotected, host.options["state"]) == ([], [], "absent")
+        return done.taken_back
+
+    assert taken_back() == ["2 settings of the audit policy were taken back."]
+    assert taken_back(changed=False, changes=[]) == []
+    left = [{"subject": "log A", "reason": "it was changed to disabled since"}]
+    assert taken_back(left=left) == [
+        "2 settings of the audit policy were taken back; left: log A (it was changed to disabled since)."
+    ]
+
+
+def test_an_audit_policy_that_fails_half_way_counts_as_changed_and_names_the_variable() -> None:
+    failed = {"failed": True, "changed": True, "msg": "1 failed; the others are noted, so that state=absent takes them"}
+    host = Host(win_audit_policy=failed)
+    given = RoleVariables("audit", {"ansible_facts": {}}, Templar(DataLoader()))
+    made = Steps("audit", given, host, is_check=False, platform="windows")
+    with pytest.raises(StepError, match="so that audit_rules_state=absent takes them"):
+        deploying.deploy(capabilities.load()["audit"], made)
+    assert made.changed
 
 
 @pytest.mark.parametrize(

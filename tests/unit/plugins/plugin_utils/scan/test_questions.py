@@ -21,6 +21,7 @@ from tests.unit.plugins.plugin_utils.scan import scans
 _OMITTED = {
     "app_control_info": {"allowlists", "paths", "state_dir"},
     "audit_rules": {"groups", "state_dir"},
+    "win_audit_policy": {"groups", "state_dir"},
     "audit_events_info": {"paths", "rule_paths", "threat_lists", "state_dir"},
     "sign_in_info": {"paths", "audit_paths", "rule_paths", "threat_lists", "state_dir"},
     "edr_info": {"state_dir"},
@@ -43,6 +44,7 @@ _OMITTED = {
 _NOT_FOR_A_SCAN = {
     "app_control_info": {"run", "store"},
     "audit_rules": {"lock_timeout", "require_daemon", "state"},
+    "win_audit_policy": {"lock_timeout", "state"},
     "audit_events_info": {"run", "since", "store"},
     "sign_in_info": {"run", "since", "store"},
     "edr_info": {"run", "store"},
@@ -59,7 +61,9 @@ _NOT_FOR_A_SCAN = {
 }
 
 
-def ask_for(capability: str, **given: t.Any) -> tuple[Asked, dict[str, dict[str, t.Any]], dict[str, bool]]:
+def ask_for(
+    capability: str, system: str = "Linux", **given: t.Any
+) -> tuple[Asked, dict[str, dict[str, t.Any]], dict[str, bool]]:
     """Return what is asked, and by module the options and whether it only looks in check mode."""
     options: dict[str, dict[str, t.Any]] = {}
     checks: dict[str, bool] = {}
@@ -69,7 +73,7 @@ def ask_for(capability: str, **given: t.Any) -> tuple[Asked, dict[str, dict[str,
         return scans.Action(module)
 
     known: Capability = capabilities.load()[capability]
-    asked = questions.ask_for(known, scans.variables(capability, **given), given, action, {})
+    asked = questions.ask_for(known, scans.variables(capability, **given), given, action, {}, system)
     return asked, options, checks
 
 
@@ -80,10 +84,11 @@ def _looks() -> list[tuple[str, Look]]:
 @pytest.mark.parametrize(("capability", "look"), _looks(), ids=lambda value: getattr(value, "module", None))
 def test_a_look_passes_on_all_options_that_its_variables_hold(capability: str, look: Look) -> None:
     given = {"network_hardening_directions": ["in"], "investigation_path": "/dev/shm/x"}
-    asked, options, checks = ask_for(capability, **given)
+    system = "Linux" if "linux" in look.platforms else "Win32NT"
+    asked, options, checks = ask_for(capability, system, **given)
     assert asked.problem is None
     assert set(look.options) - set(options[look.module]) == _OMITTED[look.module]
-    assert checks[look.module] is (look.module == "audit_rules")
+    assert checks[look.module] is (look.module in ("audit_rules", "win_audit_policy"))
 
 
 @pytest.mark.parametrize("name", ["finding", "pid", "path", "user", "address"])
