@@ -56,13 +56,14 @@ class ActionModule(PlatformActionBase):
         accepted = simulated_sessions.read(result, self._done, content.everywhere(), started, ended, self.platform())
         with self._store() as store:
             store.end_simulation(identity, accepted.sessions, now=ended)
-        warnings = [f"{host}: {problem}." for problem in accepted.problems]
+        # Ansible's own warnings of a module are dropped, as a host may forge them.
+        notices = [*(result.get("notices") or ()), *(f"{host}: {problem}." for problem in accepted.problems)]
         return {
             **result,
             "capabilities": self._capabilities,
             "platform": self.platform(),
             "simulation": identity,
-            **({"warnings": [*(result.get("warnings") or ()), *warnings]} if warnings else {}),
+            "notices": notices,
         }
 
     @contextlib.contextmanager
