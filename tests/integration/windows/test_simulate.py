@@ -52,7 +52,7 @@ def run(
     core: Controller, windows_host: host.WindowsHost, directory: pathlib.Path, task: t.Mapping[str, t.Any]
 ) -> tuple[dict[str, t.Any], str]:
     """Return the result of a task on the Windows host, and what Ansible printed."""
-    result = directory / "result.json"
+    result = directory / f"{next(iter(task))}.json"
     copied = {
         "ansible.builtin.copy": {"content": "{{ done | to_json }}", "dest": str(result), "mode": "0600"},
         "vars": {"ansible_connection": "local", "ansible_shell_type": "sh"},
