@@ -105,6 +105,15 @@ def test_what_a_killed_run_left_goes_with_the_next_one(state: str, starts: int) 
     assert left(state, simulation) == []
 
 
+def test_without_a_simulation_no_state_is_made(state: str) -> None:
+    result, before, after = program().results(
+        call("SimulationScenario.Simulate", options(state, []), 0),
+        call("SimulationScenario.Left", state.removesuffix("\\state"), windows.MARK),
+        call("SimulationScenario.Left", state, windows.MARK),
+    )
+    assert (result["changed"], result["simulations"], before, after) == (False, [], [], [])
+
+
 def test_every_simulation_of_the_content_can_be_done(state: str) -> None:
     steps = [found.steps for found in content.load(content.WINDOWS).values() if found.none is None]
     (result,) = program().results(call("SimulationScenario.Simulate", options(state, steps), 0), seconds=300)

@@ -49,8 +49,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.simulatio
 			if (call.CheckMode)
 				return Foreseen(scenarios);
 			string root = call.Text("state_dir") ?? StateDirectory.DefaultRoot();
-			using (StateDirectory state = StateDirectory.Open(root, Capability, true))
-				return Of(call, host, state, scenarios);
+			using (StateDirectory state = StateDirectory.Open(root, Capability, scenarios.Count > 0))
+				return state == null ? Result(new List<object>(), host.Now) : Of(call, host, state, scenarios);
 		}
 
 		/// <summary>The same with the directory of its state.</summary>
