@@ -66,10 +66,7 @@ def main(arguments: list[str]) -> int:
     from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
     from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content
 
-    simulated = {
-        alert: "yes" if simulation.none is None else f"no. {simulation.none}"
-        for alert, simulation in content.load().items()
-    }
+    simulated = simulated_alerts(content.load(content.LINUX), content.load(content.WINDOWS))
     seen = list(subtypes.load().values())
     facts = {alert.id: rule_facts.of_alert(alert) for alert in catalogue.load()}
     rules, ways = windows_reference.load(catalogue.load())
@@ -80,6 +77,21 @@ def main(arguments: list[str]) -> int:
     rows = windows_reference.rows(catalogue.load().alert, rules)
     write(docsite, windows_reference.NAME, windows_reference.page(catalogue.load(), ways, rows))
     return 0
+
+
+def simulated_alerts(linux: t.Mapping[str, t.Any], windows: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """Return whether each alert can be simulated, and why not; of both platforms where they differ."""
+
+    def fact(simulation: t.Any) -> str:
+        if simulation.none is not None:
+            return f"no. {simulation.none}"
+        return "yes, by an event that it writes" if simulation.steps.get("written") else "yes"
+
+    facts = {alert: fact(simulation) for alert, simulation in {**windows, **linux}.items()}
+    for alert in linux.keys() & windows.keys():
+        if fact(windows[alert]) != facts[alert]:
+            facts[alert] = f"on Linux: {facts[alert]}; on Windows: {fact(windows[alert])}"
+    return facts
 
 
 def write(docsite: pathlib.Path, name: str, text: str) -> None:

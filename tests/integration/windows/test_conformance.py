@@ -66,6 +66,8 @@ _NOT_POSSIBLE = {
     "channel_state": _NO_POWERSHELL,
     "channel_size": _NO_POWERSHELL,
     "service_state": _NO_POWERSHELL,
+    "suspended_parent": _NO_POWERSHELL,
+    "event_write": _NO_POWERSHELL,
 }
 # Wine keeps rights as a Unix mode, ignores SeBackupPrivilege in its registry, has links there that Windows has not, and
 # its service of WMI does not run. It has no SACLs, no event log, and functions for channels that fail without an error.
