@@ -20,7 +20,8 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions i
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator, Match
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Explanation
-from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet import condition_for_dotnet, for_dotnet
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet import for_dotnet
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet_conditions import condition_for_dotnet
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import cheapest_first
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.prefilter import prefilter
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import UnusableError

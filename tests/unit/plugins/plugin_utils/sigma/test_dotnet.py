@@ -9,7 +9,8 @@ import re
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet import condition_for_dotnet, for_dotnet
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet import for_dotnet
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet_conditions import condition_for_dotnet
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import UnusableError
 
 
