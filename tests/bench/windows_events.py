@@ -38,8 +38,17 @@ _SCRIPT = pathlib.Path(__file__).parent / "windows" / "Events.cs"
 _START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 _SYSMON = "Microsoft-Windows-Sysmon/Operational"
 _POWERSHELL = "Microsoft-Windows-PowerShell/Operational"
-_WORDS = ("-NoProfile", "/c", "install", "C:\\Users\\eve\\a.txt", "https://host.example/x", "start", "-Name", "query")
-_PROGRAMS = ("System32\\cmd.exe", "System32\\svchost.exe", "explorer.exe", "System32\\sc.exe", "System32\\conhost.exe")
+_WORDS = (
+    "-NoProfile",
+    "--config ",
+    "install",
+    "C:\\Users\\eve\\a.txt",
+    "https://host.example/x",
+    "start",
+    "-Name",
+    "query",
+)
+_PROGRAMS = ("System32\\cmd.exe", "System32\\find.exe", "explorer.exe", "System32\\sc.exe", "System32\\mmc.exe")
 _STATEMENTS = ("Get-ChildItem $home", "foreach ($x in $y) { $x.Name }", "Import-Module Storage", "$a = Get-Date")
 
 
