@@ -26,7 +26,7 @@ def simulation_outcomes(
     if not isinstance(unwatched or [], list):
         raise AnsibleFilterError("simulation_outcomes: unwatched is not a list of paths")
     try:
-        chosen = content.chosen(alerts)
+        chosen = content.chosen(alerts, str(simulated.get("platform", content.LINUX)))
         rows = results.outcomes(chosen, simulated["simulations"], findings, [str(path) for path in unwatched or []])
     except ContentError as error:
         raise AnsibleFilterError(f"simulation_outcomes: {error}") from None

@@ -18,6 +18,7 @@ description:
     of the host is changed, no account is used. What comes in does so over two network interfaces of which the host has
     both ends, for a second or two. What it makes is noted before, so that the next run removes what one
     that was cut off left.
+  - On Windows hosts, M(bulwark.servers.win_attack_simulation) does the work. It says what differs there.
   - What is found by looking at processes takes programs that stay, and do nothing but sleep, for five minutes at most.
   - The playbook C(bulwark.servers.simulate) does this, looks whether each alert comes, and shows a matrix.
   - The store gets the simulation, with the number of each session in which the host's kernel recorded it. Scans record
@@ -81,6 +82,7 @@ notes:
   - Needs root, and a processor that there are simulated programs for, x86-64 or AArch64.
   - File systems that are mounted with C(noexec) let none of the programs run.
 seealso:
+  - module: bulwark.servers.win_attack_simulation
   - module: bulwark.servers.audit_events_info
   - module: bulwark.servers.memory_scan_info
   - module: bulwark.servers.sign_in_info
@@ -178,6 +180,10 @@ capabilities:
   description: The capabilities that the simulated alerts are of, thus what has to look whether they come.
   type: list
   elements: str
+  returned: success
+platform:
+  description: The platform of the host, V(linux) or V(windows), whose alerts were simulated.
+  type: str
   returned: success
 simulation:
   description: The id of the simulation in the store.

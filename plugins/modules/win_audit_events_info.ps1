@@ -9,7 +9,7 @@
 $spec = @{
     options = @{
         paths = @{ type = 'list'; elements = 'path' }
-        since = @{ type = 'float' }
+        since = @{ type = 'raw' }
         max_findings = @{ type = 'int'; default = 1000 }
         rule_paths = @{ type = 'list'; elements = 'path' }
         threat_lists = @{ type = 'list'; elements = 'dict' }

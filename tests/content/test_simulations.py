@@ -42,11 +42,12 @@ _NONE = {
 }
 
 
-@pytest.mark.parametrize("capability", capabilities.chosen("simulate"))
-def test_every_alert_has_a_simulation_or_says_why_it_has_none(capability: str) -> None:
-    # Windows has no playbook that simulates.
-    alerts = {alert.id for alert in catalogue.load() if alert.capability == capability and "linux" in alert.platforms}
-    assert alerts - set(content.load()) == set()
+@pytest.mark.parametrize("platform", [content.LINUX, content.WINDOWS])
+def test_every_alert_has_a_simulation_or_says_why_it_has_none(platform: str) -> None:
+    simulating = capabilities.chosen("simulate", platform)
+    alerts = {alert.id for alert in catalogue.load() if alert.capability in simulating and platform in alert.platforms}
+    assert alerts
+    assert alerts - set(content.load(platform)) == set()
 
 
 def test_a_reason_is_a_sentence_and_few_alerts_have_one() -> None:

@@ -13,6 +13,7 @@ import math
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.module_utils.simulation.options import PEOPLE
+from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content
 from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation.content import SIGN_IN, Simulation
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import SimulatedSession
 from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Simulation as Recorded
@@ -26,10 +27,15 @@ _MOST = 200
 # The kernel's numbers have 32 bits, and the last one means no session.
 _LARGEST = 2**32 - 2
 
-_NO_SESSIONS = (
-    "simulated actions have no session of their own on this host, as in a container, so scans report their alerts "
-    "like real attacks"
-)
+_NO_SESSIONS = {
+    content.LINUX: (
+        "simulated actions have no session of their own on this host, as in a container, so scans report their alerts "
+        "like real attacks"
+    ),
+    content.WINDOWS: (
+        "Windows gives simulated actions no session of their own, so scans report their alerts like real attacks"
+    ),
+}
 
 
 class AcceptedSessions(t.NamedTuple):
@@ -45,6 +51,7 @@ def read(
     everywhere: t.Collection[str],
     started: float,
     ended: float,
+    platform: str = content.LINUX,
 ) -> AcceptedSessions:
     """Return the sessions of a host's result.
 
@@ -79,7 +86,7 @@ def read(
             " attacks: set the clocks by NTP"
         )
     elif done and not sessions:
-        problems.append(_NO_SESSIONS)
+        problems.append(_NO_SESSIONS[platform])
     return AcceptedSessions(sessions, problems)
 
 

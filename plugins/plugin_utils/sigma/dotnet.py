@@ -23,6 +23,7 @@ import typing as t
 import unicodedata
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import UnusableError
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.regex_literals import clauses
 
 Node = list[t.Any]
 
@@ -46,6 +47,9 @@ _SPECIAL_IN_SETS = frozenset(r"\[]^-")
 _MOST_REPEATS = 2**31 - 1
 # Half of what contracts/Json.cs reads, as each part is a list in a list.
 _DEEPEST = 90
+# More take as long as the expression.
+_MOST_LITERALS = 40
+_MOST_CLAUSES = 2
 # Of _casefix.py of CPython's re: by their simple case, the first of each group is equal to none of the others.
 _EQUIVALENTS = (
     "i\u0131",
@@ -111,10 +115,19 @@ def _condition(node: Node, deepest: int) -> Node:
     if kind == "not":
         return [kind, _condition(node[1], deepest - 1)]
     if kind in ("regex", "patterns"):
-        return [kind, node[1], [[for_dotnet(pattern, flags), flags] for pattern, flags in node[2]]]
+        rewritten = [kind, node[1], [[for_dotnet(pattern, flags), flags] for pattern, flags in node[2]]]
+        if kind == "regex":
+            rewritten.append([_literals(pattern, flags) for pattern, flags in node[2]])
+        return rewritten
     if kind == "number" and isinstance(node[3], int) and not -(2**63) <= node[3] < 2**63:
         raise UnusableError(f"field {node[1]}: the number {node[3]} is too large for Windows", "detection")
     return node
+
+
+def _literals(pattern: str, flags: str) -> list[list[str]]:
+    """Return what every match contains, for the host to look for first: of each list, one text in lower case."""
+    rarest = sorted(clauses(pattern, flags), key=lambda clause: min(map(len, clause)), reverse=True)
+    return [sorted(clause) for clause in rarest if len(clause) <= _MOST_LITERALS][:_MOST_CLAUSES]
 
 
 def _has_classes(pattern: str) -> bool:

@@ -18,7 +18,7 @@ _LEFT_OUT = "***"
 def missing(steps: t.Mapping[str, t.Any], texts: t.Sequence[str]) -> t.Iterator[str]:
     """Yield one sentence for each thing that none of these texts of evidence names."""
     runs = steps.get("runs") or ()
-    programs = sorted({str(run["name"]).rpartition("/")[2] for run in runs})
+    programs = sorted({re.split(r"[/\\\\]", str(run["name"]))[-1] for run in runs})
     if programs and not any(name in text for text in texts for name in programs):
         yield f"the evidence names no program that did it, which is {' or '.join(programs)}"
     alternatives = [words for run in runs for words in _alternatives(run)]
@@ -34,6 +34,8 @@ def _alternatives(run: t.Mapping[str, t.Any]) -> t.Iterator[list[str]]:
         yield from (_words([text]) for text in objects)
     elif run.get("arguments"):
         yield _words(run["arguments"])
+    elif run.get("line"):
+        yield _words([run["line"]])
 
 
 def _words(texts: t.Sequence[str]) -> list[str]:

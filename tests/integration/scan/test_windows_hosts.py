@@ -243,7 +243,7 @@ def test_what_limits_a_host_is_in_the_stored_coverage(site: Site) -> None:
 
 
 def test_playbooks_that_know_only_linux_leave_a_windows_host_out(site: Site) -> None:
-    printed = site.play("2.21", "bulwark.servers.simulate", "--limit", "win1", bulwark_simulate=True)
+    printed = site.play("2.21", "bulwark.servers.respond", "--limit", "win1", bulwark_respond=True)
     assert printed.startswith("0 "), printed
-    assert "win1 runs Windows. No attack is simulated on it." in printed
+    assert "win1 runs Windows. Its memory is not scanned, and nothing is done." in printed
     assert site.recorded.calls() == []

@@ -93,6 +93,49 @@ _AUDIT_POLICY = {
     "Flags": "AuditingInformation",
     "Category": "AuditCategoryGuid",
 }
+_STARTUP_PARTS = {
+    "Size": "cb",
+    "Reserved": "lpReserved",
+    "Desktop": "lpDesktop",
+    "Title": "lpTitle",
+    "X": "dwX",
+    "Y": "dwY",
+    "Width": "dwXSize",
+    "Height": "dwYSize",
+    "CharsX": "dwXCountChars",
+    "CharsY": "dwYCountChars",
+    "FillAttribute": "dwFillAttribute",
+    "Flags": "dwFlags",
+    "ShowWindow": "wShowWindow",
+    "Reserved2Size": "cbReserved2",
+    "Reserved2": "lpReserved2",
+    "Input": "hStdInput",
+    "Output": "hStdOutput",
+    "Error": "hStdError",
+}
+_STARTUP = {name: f"StartupInfo.{field}" for name, field in _STARTUP_PARTS.items()} | {"Attributes": "lpAttributeList"}
+_PROCESS = {"Process": "hProcess", "Thread": "hThread", "ProcessId": "dwProcessId", "ThreadId": "dwThreadId"}
+_LIMITS = {
+    "ProcessTime": "BasicLimitInformation.PerProcessUserTimeLimit",
+    "JobTime": "BasicLimitInformation.PerJobUserTimeLimit",
+    "LimitFlags": "BasicLimitInformation.LimitFlags",
+    "LeastWorkingSet": "BasicLimitInformation.MinimumWorkingSetSize",
+    "MostWorkingSet": "BasicLimitInformation.MaximumWorkingSetSize",
+    "ActiveProcesses": "BasicLimitInformation.ActiveProcessLimit",
+    "Affinity": "BasicLimitInformation.Affinity",
+    "PriorityClass": "BasicLimitInformation.PriorityClass",
+    "SchedulingClass": "BasicLimitInformation.SchedulingClass",
+    "ReadOperations": "IoInfo.ReadOperationCount",
+    "WriteOperations": "IoInfo.WriteOperationCount",
+    "OtherOperations": "IoInfo.OtherOperationCount",
+    "ReadBytes": "IoInfo.ReadTransferCount",
+    "WriteBytes": "IoInfo.WriteTransferCount",
+    "OtherBytes": "IoInfo.OtherTransferCount",
+    "ProcessMemory": "ProcessMemoryLimit",
+    "JobMemory": "JobMemoryLimit",
+    "PeakProcessMemory": "PeakProcessMemoryUsed",
+    "PeakJobMemory": "PeakJobMemoryUsed",
+}
 _SIGNER = {
     "sftVerifyAsOfLow": "sftVerifyAsOf.dwLowDateTime",
     "sftVerifyAsOfHigh": "sftVerifyAsOf.dwHighDateTime",
@@ -118,6 +161,9 @@ _STRUCTS: dict[str, tuple[str, dict[str, str]]] = {
     "Services.ServiceStatus": ("SERVICE_STATUS", _SERVICE_STATUS),
     "StateFiles.FindData": ("WIN32_FIND_DATAW", _FIND_DATA),
     "StateFiles.SecurityAttributes": ("SECURITY_ATTRIBUTES", _SECURITY_ATTRIBUTES),
+    "SuspendedPrograms.ExtendedLimits": ("JOBOBJECT_EXTENDED_LIMIT_INFORMATION", _LIMITS),
+    "SuspendedPrograms.ProcessInformation": ("PROCESS_INFORMATION", _PROCESS),
+    "SuspendedPrograms.StartupInfoEx": ("STARTUPINFOEXW", _STARTUP),
 }
 
 # Only the beginning is declared: Windows makes them, so that their size says nothing.
@@ -180,7 +226,24 @@ _NUMBERS = {
     "SystemAudit.NativeSystemAudit.SaclInformation": "SACL_SECURITY_INFORMATION",
     "Services.NativeServices.Connect": "SC_MANAGER_CONNECT",
     "Services.NativeServices.QueryStatus": "SERVICE_QUERY_STATUS",
+    "EventWriter.NativeEventWriter.Information": "EVENTLOG_INFORMATION_TYPE",
 }
+_NUMBERS.update(
+    {
+        f"SuspendedPrograms.NativeSuspendedPrograms.{name}": number
+        for name, number in {
+            "CreateSuspended": "CREATE_SUSPENDED",
+            "CreateNoWindow": "CREATE_NO_WINDOW",
+            "ExtendedStartupInfoPresent": "EXTENDED_STARTUPINFO_PRESENT",
+            "ProcThreadAttributeParentProcess": "PROC_THREAD_ATTRIBUTE_PARENT_PROCESS",
+            "JobObjectExtendedLimitInformation": "JobObjectExtendedLimitInformation",
+            "JobObjectLimitKillOnJobClose": "JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE",
+            "ProcessTerminate": "PROCESS_TERMINATE",
+            "ProcessQueryLimitedInformation": "PROCESS_QUERY_LIMITED_INFORMATION",
+            "Synchronize": "SYNCHRONIZE",
+        }.items()
+    }
+)
 
 # FILE.CLASS.CONSTANT: the table of methods of a COM interface, and the method whose position in it this is.
 _SLOTS = {

@@ -283,6 +283,25 @@ def _module_checks(results: Json) -> list[Json]:
                 ),
             },
         ),
+        "sign_ins_read": (
+            ("signed_in",),
+            {
+                "not checked": (_scopes(results["signed_in"], "status", "not_checked"), []),
+                "somebody signed in": ((results["signed_in"].get("sign_ins") or {}).get("successes", 0) > 0, True),
+            },
+        ),
+        "simulated": (
+            ("simulated",),
+            {
+                "not done": (_simulated(results["simulated"], "done"), []),
+                "left": (_simulated(results["simulated"]), []),
+                "most alerts are simulated": (len(results["simulated"].get("simulations") or ()) > 60, True),
+            },
+        ),
+        "simulated_alerts": (
+            ("recorded", "simulated", "simulated_events"),
+            {"not as expected": (results["simulation_outcome"].get("bad"), [])},
+        ),
         "scan": (
             ("scanned",),
             {
@@ -324,6 +343,14 @@ def _recorded(result: Json, prepared: Json) -> list[bool | None]:
     """Return whether changes of the directory and the key that were made are recorded."""
     paths = (result.get("recording") or {}).get("paths") or {}
     return [paths.get(f"{prepared.get(name)}\\watched") for name in ("directory", "key")]
+
+
+def _simulated(result: Json, status: str | None = None) -> list[str] | None:
+    """Return the alerts whose simulation has another status or, without one, left something."""
+    entries = result.get("simulations")
+    return entries and [
+        entry["alert"] for entry in entries if (entry["status"] != status if status else entry.get("left"))
+    ]
 
 
 def _codes(result: Json) -> list[str] | None:

@@ -14,6 +14,7 @@ using ansible_collections.bulwark.conformance.plugins.module_utils.Evidence;
 using ansible_collections.bulwark.conformance.plugins.module_utils.FileChecks;
 using ansible_collections.bulwark.conformance.plugins.module_utils.HostChecks;
 using ansible_collections.bulwark.conformance.plugins.module_utils.PolicyChecks;
+using ansible_collections.bulwark.conformance.plugins.module_utils.SimulationChecks;
 using ansible_collections.bulwark.conformance.plugins.module_utils.RegistryChecks;
 using ansible_collections.bulwark.conformance.plugins.module_utils.SignatureChecks;
 using ansible_collections.bulwark.conformance.plugins.module_utils.StateChecks;
@@ -61,7 +62,8 @@ using ansible_collections.bulwark.conformance.plugins.module_utils.Workspace;
             foreach (Check[] checks in new[]
             {
                 FileChecks.All(), RegistryChecks.All(), SignatureChecks.All(), StateChecks.All(), WmiChecks.All(),
-                HostChecks.All(), PolicyChecks.All(), EventChecks.All()
+                HostChecks.All(), PolicyChecks.All(), EventChecks.All(),
+                SimulationChecks.All()
             })
             {
                 foreach (Check check in checks)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -114,3 +115,55 @@ def test_all_controls_of_a_benchmark_have_one_reason() -> None:
     assert {simulated[alert].none for alert in controls} == {
         "A control is a state of the engine, and a simulation changes no engine."
     }
+
+
+WINDOWS_GOOD = "- alert: backups_deleted\n  runs: [{line: vssadmin delete shadows}]\n"
+
+
+def test_a_simulation_of_windows_gets_every_default(content: pathlib.Path) -> None:
+    file = content.parent / "windows" / "own.yml"
+    file.parent.mkdir()
+    file.write_text(WINDOWS_GOOD)
+    (simulation,) = simulations.chosen(["backups_*"], "windows")
+    assert simulation.steps == {
+        "alert": "backups_deleted",
+        "runs": [
+            {
+                "line": "vssadmin delete shadows",
+                "name": "vssadmin.exe",
+                "under": ["bulwark-simulation.exe"],
+                "place": None,
+                "times": 1,
+            }
+        ],
+        "written": [],
+    }
+    # A play may have hosts of both platforms.
+    assert simulations.chosen(["backups_*"]) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("{runs: [{line: a, name: '..\\b.exe'}]}", "is not a name for a program"),
+        ("{runs: [{line: a, name: 'C:\\b.exe'}]}", "is not a name for a program"),
+        ("{runs: [{line: a, name: nul.exe}]}", "is not a name for a program"),
+        ("{runs: [{line: a, under: [b]}]}", "'b' is not a name for a program"),
+        ("{runs: [{line: a, under: b.exe}]}", "'under' is a list of names"),
+        ("{runs: [{line: ''}]}", "'line' is not text"),
+        ("{runs: [{line: a, place: home}]}", "'place' is one of public, not 'home'"),
+        ("{runs: [{line: a, times: 101}]}", "'times' is not a number from 1 to 100"),
+        ("{runs: [{line: a, real: true}]}", "a run is a mapping with line, name, place, times, under"),
+        ("{written: [{source: MSSQLSERVER, id: 1}]}", "the source MSSQLSERVER is not named after bulwark-simulation"),
+        ("{written: [{source: bulwark-simulation, id: 70000}]}", "'id' of a written event is a number"),
+        ("{written: [{source: bulwark-simulation, id: 1, texts: [1]}]}", "'texts' of a written event is a list"),
+        ("{records: [{}]}", "a simulation is a mapping with"),
+        ("{runs: []}", "it does nothing: it needs 'runs' or 'written'"),
+    ],
+)
+def test_a_wrong_simulation_of_windows_is_refused(content: pathlib.Path, wrong: str, message: str) -> None:
+    file = content.parent / "windows" / "own.yml"
+    file.parent.mkdir()
+    file.write_text(f"- {{alert: backups_deleted, {wrong[1:]}\n")
+    with pytest.raises(ContentError, match=re.escape(message)):
+        simulations.load("windows")

@@ -1,0 +1,27 @@
+// Copyright: bulwark.servers contributors
+// GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+using Ansible.Basic;
+
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.simulation.Apply
+{
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Module;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Outcome;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.simulation.Simulation;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.simulation.SimulationHost;
+
+	/// <summary>The module win_attack_simulation.</summary>
+	public static class Apply
+	{
+		public static void Run(AnsibleModule module)
+		{
+			ModuleRun.Run(module, delegate(ModuleCall call)
+			{
+				using (NativeSimulationHost host = new NativeSimulationHost())
+					return Simulation.Of(call, host);
+			});
+		}
+	}
+}
