@@ -46,10 +46,16 @@ class WindowsHost:
         self.tampered: list[Tampered] = []
 
     def ask(self, requests: t.Mapping[str, Request]) -> dict[str, dict[str, t.Any]]:
-        """Return the result of each module; after the facts, which say whether any can run."""
+        """Return the result of each module; after the facts, which say whether any can run.
+
+        What several looks ask in the same words, and what changes nothing, is asked once.
+        """
         if self.facts is None and self.problem is None:
             self._learn_facts()
-        results = {name: self._result(name, request) for name, request in requests.items()}
+        results: dict[str, dict[str, t.Any]] = {}
+        for name, request in requests.items():
+            same = next((other for other in results if request.check_mode and requests[other] == request), None)
+            results[name] = self._result(name, request) if same is None else dict(results[same])
         self.answers.update(results)
         return results
 

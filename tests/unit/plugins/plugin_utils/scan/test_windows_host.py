@@ -57,6 +57,18 @@ def test_each_module_is_asked_once_after_the_facts() -> None:
     assert modules.now == 40, "the facts are asked for once"
 
 
+def test_the_same_question_of_two_looks_is_asked_once_where_it_changes_nothing() -> None:
+    modules = Modules(events={"recording": {}}, sign_ins={"recording": {}})
+    looking = Request("win_audit_policy_info", {"channels": []}, True)
+    both = {"events": looking, "sign_ins": Request("win_audit_policy_info", {"channels": []}, True)}
+    assert modules.host().ask(both) == {"events": {"recording": {}}, "sign_ins": {"recording": {}}}
+    assert [name for name, _arguments in modules.asked] == ["events"]
+    modules.asked.clear()
+    modules.host().ask({**both, "sign_ins": Request("win_audit_policy_info", {"channels": ["System"]}, True)})
+    modules.host().ask({name: Request("win_audit_policy_info", {"channels": []}, False) for name in both})
+    assert [name for name, _arguments in modules.asked] == ["events", "sign_ins"] * 2
+
+
 @pytest.mark.parametrize(
     ("raised", "is_unreachable"),
     [(AnsibleConnectionFailure("no route"), True), (AnsibleError("no module"), False), (KeyError("rc"), False)],
