@@ -45,7 +45,8 @@ An alert that several rules raise has the range of their severities: each findin
 What was seen can raise or lower the severity of one finding. A *state* is resolved when a later scan looks and finds
 the problem gone; an *event* stays open until somebody closes it. See
 :ref:`findings and the store <{PREFIX}findings_and_store>`. What is *simulated* can be raised on purpose, see
-:ref:`simulating attacks <{PREFIX}simulation>`.
+:ref:`simulating attacks <{PREFIX}simulation>`. *Windows needs* lists what a Windows host has to record; the words are
+explained at :ref:`alerts on Windows hosts <{PREFIX}{_NAME}_windows>`.
 
 .. contents::
    :local:
@@ -60,6 +61,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("collection", type=pathlib.Path, help="ansible_collections/bulwark/servers of the copy")
     collection = parser.parse_args(arguments).collection.absolute()
     sys.path.insert(0, str(collection.parents[2]))
+    import windows_reference  # this directory's, which has use of this module, too
     from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue, rule_facts
     from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
     from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content
@@ -67,8 +69,13 @@ def main(arguments: list[str]) -> int:
     simulated = simulated_alerts(content.load(content.LINUX), content.load(content.WINDOWS))
     seen = list(subtypes.load().values())
     facts = {alert.id: rule_facts.of_alert(alert) for alert in catalogue.load()}
-    text = page(capabilities.load(), catalogue.load(), facts, simulated)
-    write(collection / "docs" / "docsite", _NAME, text + "\n" + subtype_table(seen))
+    rules, ways = windows_reference.load(catalogue.load())
+    windows = {alert: windows_reference.shown(each, alert) for alert, each in ways.items()}
+    text = page(capabilities.load(), catalogue.load(), facts, simulated, windows)
+    docsite = collection / "docs" / "docsite"
+    write(docsite, _NAME, text + "\n" + subtype_table(seen))
+    rows = windows_reference.rows(catalogue.load().alert, rules)
+    write(docsite, windows_reference.NAME, windows_reference.page(catalogue.load(), ways, rows))
     return 0
 
 
@@ -105,10 +112,12 @@ def page(
     alerts: t.Iterable[Alert],
     facts: t.Mapping[str, AlertFacts],
     simulated: t.Mapping[str, str],
+    windows: t.Mapping[str, str],
 ) -> str:
     """Return the page in reStructuredText: capabilities in alphabetical order, the most severe alerts first.
 
     facts: severities and techniques by the id of the alert. simulated: whether it can be simulated, and why not.
+    windows: what a Windows host needs, in reStructuredText.
     """
 
     def rank(alert: Alert) -> int:
@@ -120,7 +129,9 @@ def page(
         known = capabilities.get(capability)
         # What belongs to no capability has the name of its content.
         parts.append(heading(escape(known.title if known else capability.capitalize()), "-"))
-        parts += [entry(alert, facts[alert.id], simulated.get(alert.id, "")) for alert in group]
+        parts += [
+            entry(alert, facts[alert.id], simulated.get(alert.id, ""), windows.get(alert.id, "")) for alert in group
+        ]
     return "\n".join(parts)
 
 
@@ -144,14 +155,15 @@ def capability_table(capabilities: t.Iterable[Capability]) -> str:
     )
 
 
-def entry(alert: Alert, facts: AlertFacts, simulated: str) -> str:
-    """Return the section of one alert."""
+def entry(alert: Alert, facts: AlertFacts, simulated: str, windows: str = "") -> str:
+    """Return the section of one alert. windows: what a Windows host needs, in reStructuredText."""
     fields = [
         ("Id", f"``{alert.id}``"),
         ("Severity", facts.severity),
         ("Kind", alert.kind),
         ("Lifecycle", alert.lifecycle),
         ("Platforms", escape(", ".join(alert.platforms))),
+        ("Windows needs", windows),
         ("ATT&CK", "; ".join(map(_technique, facts.attack))),
         ("Simulated", escape(simulated)),
     ]

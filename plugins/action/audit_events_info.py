@@ -11,23 +11,17 @@ from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.colle
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.options import collect_spec
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.events.reader import SCOPE
 from ansible_collections.bulwark.servers.plugins.module_utils.automation.options import automation_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.log_reading import LogReadingActionBase
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Conversation, Entry
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.platform import (
-    LINUX,
-    WINDOWS,
-    PlatformActionBase,
-)
-from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections, windows_recording
-from ansible_collections.bulwark.servers.plugins.plugin_utils.store import Simulation
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Entry
+from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.platform import LINUX, WINDOWS
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit.log_action import AuditLogActionBase
 
 _SOURCES = {LINUX: detections.EVENT_SOURCES, WINDOWS: detections.WINDOWS_EVENT_SOURCES}
 
 
-class ActionModule(PlatformActionBase, LogReadingActionBase):
+class ActionModule(AuditLogActionBase):
     """Give the module the rules for events of the host's platform, and on Windows what the host records."""
 
-    capability = detections.CAPABILITY
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
     ENTRY = Entry("audit.events.collect:collect", collect_spec)
     CHECKPOINT = NAME
@@ -40,21 +34,5 @@ class ActionModule(PlatformActionBase, LogReadingActionBase):
     ) -> detections.Content:
         return detections.load(rule_paths, threat_lists, own_rules, _SOURCES[platform], platform)
 
-    def module_arguments(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        return self.without_others(super().module_arguments(arguments, task_vars))
-
-    def simulations(self) -> t.Sequence[Simulation]:
-        # The module of Windows is told of none.
-        return () if self.is_windows() else super().simulations()
-
-    def _known(self, host: str) -> dict[str, str]:
-        return self.without_others(super()._known(host))
-
     def scopes(self, arguments: t.Mapping[str, t.Any]) -> t.Sequence[str]:
         return (SCOPE,)
-
-    def execute(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Conversation:
-        if self.is_windows() and not arguments.get("paths"):
-            # Logs in files may be of another host.
-            arguments = {**arguments, "_recording": (yield from windows_recording.read())}
-        return (yield from super().execute(arguments, task_vars))

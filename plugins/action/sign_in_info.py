@@ -10,20 +10,20 @@ import typing as t
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.collect import NAME
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.detect import SCOPE
 from ansible_collections.bulwark.servers.plugins.module_utils.audit.sign_ins.options import collect_spec
-from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.log_reading import LogReadingActionBase
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.module import Entry
 from ansible_collections.bulwark.servers.plugins.plugin_utils.actions.platform import LINUX
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit.log_action import AuditLogActionBase
 
 
-class ActionModule(LogReadingActionBase):
-    """Give the module the rules for sign-ins and the lines of logs."""
+class ActionModule(AuditLogActionBase):
+    """Give the module the rules for sign-ins, and on Linux for the lines of logs."""
 
-    capability = detections.CAPABILITY
     ARGUMENTS: t.ClassVar[t.Mapping[str, t.Any]] = {"argument_spec": collect_spec()}
     ENTRY = Entry("audit.sign_ins.collect:collect", collect_spec)
     CHECKPOINT = NAME
     RESULT_KEY = "sign_ins"
+    LINUX_ONLY = ("audit_paths", "journal", "_simulated")
 
     @classmethod
     def load_rules(

@@ -44,6 +44,8 @@ options:
   groups:
     description:
       - Names of the groups to deploy, in place of the default ones. The guide on audit analytics lists them.
+      - Names of groups of M(bulwark.servers.win_audit_policy) are skipped, so that one variable can name groups of both
+        platforms. If only such groups are named, the default ones are deployed.
     type: list
     elements: str
   extra_groups:

@@ -60,10 +60,10 @@ def output(command: list[str]) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def peak(command: list[str]) -> dict[str, float]:
+def peak(command: list[str], output: t.IO[str] | int = subprocess.DEVNULL) -> dict[str, float]:
     """Run a command and return the largest sums of PSS and of RSS of its processes, in MB."""
     pss = rss = 0
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=output) as process:
         while process.poll() is None:
             sizes = list(_family(process.pid, _sizes(process.pid)))
             pss = max(pss, sum(size.get("Pss", 0) for size in sizes))

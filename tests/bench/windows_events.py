@@ -6,15 +6,18 @@
 ours_s and peer_s are the processor time of both engines for the same views, the best of some rounds, and both must find
 the same. records_per_second and peak_mb are those of a whole look at a log, from its bytes to findings: peak_mb is the
 largest proportional set size, which does not depend on how large the log is.
+
+RULES: Sigma rules to use beside ours, separated by colons; SigmaHQ's of the test data if they are there. LOGS: a
+directory of .evtx files whose views are matched, too. MEGABYTES: how large the log of the look is.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import pathlib
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,55 +28,67 @@ from tests.support import paths
 from tests.support.windows import compiler, evtx_writer, utilities
 from tests.support.windows.evtx_writer import hex64, text
 
-RECORDS = 200_000
-# So many are different, and the log repeats them.
+MEGABYTES = int(os.environ.get("MEGABYTES") or 200)
+LOGS = os.environ.get("LOGS")
+# So many records are different, and the log repeats them.
 DIFFERENT = 4_000
 ROUNDS = 3
-_SECONDS = 900
+_SECONDS = 1800
 _SCRIPT = pathlib.Path(__file__).parent / "windows" / "Events.cs"
 _START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 _SYSMON = "Microsoft-Windows-Sysmon/Operational"
 _POWERSHELL = "Microsoft-Windows-PowerShell/Operational"
-_WORDS = ("-NoProfile", "/c", "install", "C:\\Users\\eve\\a.txt", "https://host.example/x", "start", "-Name", "query")
-_PROGRAMS = ("System32\\cmd.exe", "System32\\svchost.exe", "explorer.exe", "System32\\sc.exe", "System32\\conhost.exe")
+_WORDS = (
+    "-NoProfile",
+    "--config ",
+    "install",
+    "C:\\Users\\eve\\a.txt",
+    "https://host.example/x",
+    "start",
+    "-Name",
+    "query",
+)
+_PROGRAMS = ("System32\\cmd.exe", "System32\\find.exe", "explorer.exe", "System32\\sc.exe", "System32\\mmc.exe")
 _STATEMENTS = ("Get-ChildItem $home", "foreach ($x in $y) { $x.Name }", "Import-Module Storage", "$a = Get-Date")
 
 
 def run() -> dict[str, t.Any]:
     """Return the figures; raises RuntimeError when rules are missing, or both engines find something else."""
-    rules = paths.data("windows/sigmahq-windows")
-    if not rules.is_dir():
-        raise RuntimeError(f"this bench needs {rules}")
-    content = _content(rules)
+    content = _content()
     program = compiler.compile_program([*utilities.sources("events.Collect"), _SCRIPT], compiler.Target.MONO)
     with tempfile.TemporaryDirectory(prefix="bulwark-bench-") as name:
         directory = pathlib.Path(name)
         packed = directory / "content"
         packed.write_text(content.payload, encoding="ascii")
-        parts = evtx_writer.chunks(_records())
-        (directory / "part.evtx").write_bytes(evtx_writer.log_of(parts))
-        repeated = parts * (RECORDS // DIFFERENT)
-        (directory / "log.evtx").write_bytes(evtx_writer.log_of(repeated, count=min(len(repeated), 0xFFFF)))
-        del parts, repeated
+        part = evtx_writer.log(_records())
+        (directory / "part.evtx").write_bytes(part)
+        chunks = part[evtx_writer.HEADER_SIZE :]
+        times = max(1, MEGABYTES * 1_000_000 // len(chunks))
+        with (directory / "log.evtx").open("wb") as log:
+            log.write(evtx_writer.log_of([], count=min(times * len(chunks) >> 16, 0xFFFF)))
+            for _time in range(times):
+                log.write(chunks)
+        logs = [str(directory / "part.evtx"), *(map(str, sorted(pathlib.Path(LOGS).rglob("*.evtx"))) if LOGS else ())]
         views = directory / "views"
-        views.write_text(program.run("views", str(packed), str(directory / "part.evtx"), seconds=_SECONDS).stdout)
+        program.run("views", str(packed), str(views), *logs, seconds=_SECONDS)
         ours = _json(program.run("match", str(packed), str(views), str(ROUNDS), seconds=_SECONDS).stdout)
         peer = _peer(content.payload, views)
         if ours["matches"] != peer["matches"]:
             raise RuntimeError("the engines found something else")
         look = [*program.command("look", str(packed), str(directory / "log.evtx"))]
         started = time.perf_counter()
-        ended = subprocess.run(look, check=True, capture_output=True, text=True, timeout=_SECONDS)
+        with (directory / "result").open("w") as output:
+            peak = _measure.peak(look, output)
         seconds = time.perf_counter() - started
-        looked = _json(ended.stdout)
-        if looked["figures"]["events"] != RECORDS:
+        looked = _json((directory / "result").read_text())
+        if looked["figures"]["events"] != times * DIFFERENT:
             raise RuntimeError(f"not everything was looked at: {looked}")
         return {
             "ours_s": round(ours["seconds"], 3),
             "peer_s": round(peer["seconds"], 3),
             "ratio": round(ours["seconds"] / peer["seconds"], 3),
-            **_measure.peak(look),
-            "records_per_second": round(RECORDS / seconds),
+            **peak,
+            "records_per_second": round(times * DIFFERENT / seconds),
             "megabytes": round((directory / "log.evtx").stat().st_size / 1e6),
             "views": len(ours["matches"]),
             "matches": sum(map(len, ours["matches"])),
@@ -82,13 +97,15 @@ def run() -> dict[str, t.Any]:
         }
 
 
-def _content(rules: pathlib.Path) -> t.Any:
+def _content() -> t.Any:
+    data = paths.data("windows/sigmahq-windows")
+    rules = os.environ["RULES"].split(":") if os.environ.get("RULES") else [str(data)] if data.is_dir() else []
     _measure.module_loader()
     sys.path.insert(0, str(paths.COLLECTIONS))
     from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import detections
     from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import WINDOWS
 
-    return detections.load([str(rules)], platform=WINDOWS)
+    return detections.load(rules, platform=WINDOWS)
 
 
 def _peer(content: str, views: pathlib.Path) -> dict[str, t.Any]:

@@ -18,6 +18,7 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma import docum
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.compiler import Compilation, compile_rules
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.facts import Known
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import Lists
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import LINUX
 
 
 def _alert(identifier: str, severity: str | None) -> Alert:
@@ -48,7 +49,9 @@ def rule(detection: t.Mapping[str, t.Any], **changes: t.Any) -> dict[str, t.Any]
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def compiled(*rules: t.Mapping[str, t.Any] | str, own: bool = False, lists: Lists | None = None) -> Compilation:
+def compiled(
+    *rules: t.Mapping[str, t.Any] | str, own: bool = False, lists: Lists | None = None, platform: str = LINUX
+) -> Compilation:
     """Compile rules, given as data or as YAML."""
     found = []
     for number, each in enumerate(rules):
@@ -56,7 +59,7 @@ def compiled(*rules: t.Mapping[str, t.Any] | str, own: bool = False, lists: List
         parsed, problems = documents.parse(text, f"rule{number}.yml", own)
         assert not problems
         found += parsed
-    return compile_rules(found, KNOWN, lists or {})
+    return compile_rules(found, KNOWN, lists or {}, platform=platform)
 
 
 def used(*rules: t.Mapping[str, t.Any] | str, lists: Lists | None = None) -> dict[str, t.Any]:

@@ -176,7 +176,7 @@ def _containing(wanted: t.Sequence[str]) -> _Test:
     return check
 
 
-def _regex(field: str, patterns: t.Sequence[t.Sequence[str]]) -> Condition:
+def _regex(field: str, patterns: t.Sequence[t.Sequence[str]], _literals: t.Any = None) -> Condition:
     found = _finding(patterns)
     return _one_of(field, found)
 

@@ -13,7 +13,8 @@ the facts of ``Rule``, ``condition`` (a node), ``prefilter`` (what it can't matc
 ``["text", field, test, [value...]]``    one of the values passes the test: equals, contains, startswith, endswith, or
                                         like (a regular expression for wildcards). Values and field are in lower case,
                                         unless the test ends in _cased
-``["regex", field, [[pattern, flags]]]``  one of the patterns is found; flags are some of i, m, s
+``["regex", field, [[pattern, flags]]]``  one of the patterns is found; flags are some of i, m, s; for Windows, lists of
+texts follow for each pattern, and what it matches contains one of each, in lower case
 ``["number", field, operator, number]``  ``<``, ``<=``, ``>``, ``>=``
 ``["network", field, [cidr...]]``        an address in one of the networks
 ``["exists", field]``, ``["null", field]``

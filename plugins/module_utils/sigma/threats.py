@@ -18,6 +18,9 @@ _ADDRESSES = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]*:[0-9a-
 _DOMAINS = re.compile(r"(?<![a-z0-9_.-])[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 _HASHES = re.compile(r"(?<![0-9a-z])[0-9a-f]{32,128}(?![0-9a-z])")
 _PATHS = re.compile(r"""[^\s"'=;|&<>()`]*/[^\s"'=;|&<>()`]+""")
+# For Windows, where paths have blanks, also between quotation marks.
+_WORDS = re.compile(r"""[^\s"'=;|&<>()`]+""")
+_QUOTED = re.compile(r'"([^"]+)"')
 # A field that is one thing; in others, things are looked for.
 _WHOLE = frozenset(
     ("DestinationIp", "SourceIp", "Address", "DestinationHostname", "SourceHostname", "Image", "TargetFilename")
@@ -46,9 +49,10 @@ class ThreatList:
         elif kind == "hash":
             self._look = self._hashes
         elif kind == "name":
-            self._look = _Names(self._entries).look
+            self._look = (_WindowsNames if compiled.get("windows") else _Names)(self._entries).look
         else:
-            self._look = _Patterns(list(self._entries), compiled["needed"]).look
+            flags = re.IGNORECASE | re.DOTALL if compiled.get("windows") else re.RegexFlag(0)
+            self._look = _Patterns(list(self._entries), compiled["needed"], flags).look
 
     def entries_in(self, text: str, whole: bool) -> t.Iterator[Indicator]:
         """Return what a text has of the list. whole: the text is one address, host or path."""
@@ -127,33 +131,54 @@ class _Names:
     """Names without a directory, and paths, of which those that don't begin with a slash may be anywhere."""
 
     def __init__(self, entries: t.Iterable[str]) -> None:
-        self._by_base: dict[str, list[tuple[str, str]]] = {}
-        self._by_folded: dict[str, list[tuple[str, str]]] = {}
+        self._by_base: dict[str, list[str]] = {}
         for entry in entries:
-            folded = _folded(entry)
-            self._by_base.setdefault(entry.rpartition("/")[2], []).append((entry, entry))
-            self._by_folded.setdefault(folded.rpartition("/")[2], []).append((folded, entry))
+            self._by_base.setdefault(entry.rpartition("/")[2], []).append(entry)
 
     def look(self, text: str, whole: bool) -> t.Iterator[str]:
-        known = self._by_base
-        if "\\" in text:
-            known, text = self._by_folded, _folded(text)
         for path in [text] if whole else _PATHS.findall(text):
-            for name, entry in known.get(path.rpartition("/")[2], ()):
-                if path == name or (not name.startswith("/") and path.endswith("/" + name)):
+            for entry in self._by_base.get(path.rpartition("/")[2], ()):
+                if path == entry or (not entry.startswith("/") and path.endswith("/" + entry)):
                     yield entry
 
 
-def _folded(path: str) -> str:
-    """Return a path of Windows, which has backslashes and names whose case does not matter, as it is compared."""
-    return path.replace("\\", "/").lower()
+class _WindowsNames:
+    """Names without a directory, and paths, of which those that don't begin with a drive or share may be anywhere.
+
+    Case is ignored, and a slash is a backslash.
+    """
+
+    def __init__(self, entries: t.Iterable[str]) -> None:
+        self._by_base: dict[str, list[tuple[str, str, bool]]] = {}
+        for entry in entries:
+            name = self._plain(entry)
+            complete = name.startswith("\\\\") or (name[1:2] == ":" and name[0] != "\\")
+            end = name if complete else "\\" + name.lstrip("\\")
+            self._by_base.setdefault(name.rpartition("\\")[2], []).append((entry, end, complete))
+
+    def look(self, text: str, whole: bool) -> t.Iterator[str]:
+        text = self._plain(text)
+        for path in [text] if whole else [*_WORDS.findall(text), *_QUOTED.findall(text)]:
+            _directory, separator, base = path.rpartition("\\")
+            if not separator and not whole:
+                continue
+            for entry, end, complete in self._by_base.get(base, ()):
+                if path == end if complete else f"\\{path}".endswith(end):
+                    yield entry
+
+    @staticmethod
+    def _plain(text: str) -> str:
+        return text.lower().replace("/", "\\")
 
 
 class _Patterns:
     """Regular expressions for paths, of which only those are tried whose literal characters are there."""
 
-    def __init__(self, entries: t.Sequence[str], needed: t.Sequence[t.Sequence[t.Sequence[str]]]) -> None:
+    def __init__(
+        self, entries: t.Sequence[str], needed: t.Sequence[t.Sequence[t.Sequence[str]]], flags: re.RegexFlag
+    ) -> None:
         self._entries = entries
+        self._flags = flags
         self._compiled: dict[int, t.Pattern[str] | None] = {}
         self._lookup = Lookup()
         self._always: list[int] = []
@@ -175,7 +200,7 @@ class _Patterns:
         """Return a compiled pattern, when it is needed: of thousands, few ever are. None where Python can't use it."""
         if number not in self._compiled:
             try:
-                self._compiled[number] = re.compile(self._entries[number])
+                self._compiled[number] = re.compile(self._entries[number], self._flags)
             except re.error:
                 self._compiled[number] = None
         return self._compiled[number]

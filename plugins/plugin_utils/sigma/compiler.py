@@ -18,7 +18,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions i
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import FORMAT_VERSION
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.correlate import correlation
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.documents import Document
-from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet import condition_for_dotnet
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet_conditions import condition_for_dotnet
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.facts import Known, facts
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import (
     Lists,

@@ -24,8 +24,6 @@ import unicodedata
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import UnusableError
 
-Node = list[t.Any]
-
 # What stands for characters in Patterns.cs: for digits, letters and others.
 _DIGIT, _LETTER, _OTHER = 0xFF19, 0xFFDC, 0xFFFE
 _LAST = 0xFFFF
@@ -44,8 +42,6 @@ _OCTAL = "01234567"
 _SPECIAL = frozenset(r"\.^$*+?{}[]|()")
 _SPECIAL_IN_SETS = frozenset(r"\[]^-")
 _MOST_REPEATS = 2**31 - 1
-# Half of what contracts/Json.cs reads, as each part is a list in a list.
-_DEEPEST = 90
 # Of _casefix.py of CPython's re: by their simple case, the first of each group is equal to none of the others.
 _EQUIVALENTS = (
     "i\u0131",
@@ -91,30 +87,6 @@ def for_dotnet(pattern: str, flags: str) -> str:
             return rewritten
         # It was not known at the beginning what the expression has.
         options = seen
-
-
-def condition_for_dotnet(node: Node) -> Node:
-    """Return a condition with its expressions as ``for_dotnet`` returns them. Raises UnusableError.
-
-    Texts with wildcards stay: Patterns.cs reads them by itself.
-    """
-    return _condition(node, _DEEPEST)
-
-
-def _condition(node: Node, deepest: int) -> Node:
-    kind = node[0]
-    if deepest == 0:
-        # The reader of the payload would refuse all rules.
-        raise UnusableError("the condition is nested too deeply for Windows", "detection.condition")
-    if kind in ("and", "or"):
-        return [kind, [_condition(part, deepest - 1) for part in node[1]]]
-    if kind == "not":
-        return [kind, _condition(node[1], deepest - 1)]
-    if kind in ("regex", "patterns"):
-        return [kind, node[1], [[for_dotnet(pattern, flags), flags] for pattern, flags in node[2]]]
-    if kind == "number" and isinstance(node[3], int) and not -(2**63) <= node[3] < 2**63:
-        raise UnusableError(f"field {node[1]}: the number {node[3]} is too large for Windows", "detection")
-    return node
 
 
 def _has_classes(pattern: str) -> bool:

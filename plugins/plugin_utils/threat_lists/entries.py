@@ -9,6 +9,8 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import LINUX, WINDOWS
+
 KINDS = ("address", "domain", "hash", "name", "pattern")
 
 # MD5, SHA-1, SHA-224, SHA-256, SHA-384, SHA-512, by how many digits they have.
@@ -39,15 +41,16 @@ class Entry(t.NamedTuple):
     note: str
 
 
-def entry(text: str, kind: str | None, note: str = "") -> Entry:
+def entry(text: str, kind: str | None, note: str = "", platform: str = LINUX) -> Entry:
     """Return the indicator that a text is; kind: which it has to be, any but name and pattern where that is None.
 
-    Raises EntryError.
+    platform: of the hosts that look for it. Raises EntryError.
     """
     value = _refanged(text.strip())
     if kind is None:
         kind = _recognised(value)
-    return Entry(kind, _CHECKS[kind](value), note.strip())
+    check = _CHECKS_ON_WINDOWS.get(kind, _CHECKS[kind]) if platform == WINDOWS else _CHECKS[kind]
+    return Entry(kind, check(value), note.strip())
 
 
 def _refanged(text: str) -> str:
@@ -110,16 +113,39 @@ def _hash(value: str) -> str:
 
 
 def _name(value: str) -> str:
-    if not value or len(value) > _LONGEST_NAME or value.endswith("/") or "\0" in value:
-        raise EntryError(f"'{value[:80]}' is not a file name")
     if "\\" in value:
         raise ForeignEntryError(f"'{value[:80]}' is a name of another system")
+    return _file_name(value)
+
+
+def _windows_name(value: str) -> str:
+    if value.startswith("/"):
+        raise ForeignEntryError(f"'{value[:80]}' is a name of another system")
+    if value.startswith("%"):
+        raise EntryError(f"'{value[:80]}' begins with a variable; write the directory that it stands for")
+    return _file_name(value.replace("/", "\\"))
+
+
+def _file_name(value: str) -> str:
+    if not value or len(value) > _LONGEST_NAME or value.endswith(("/", "\\")) or "\0" in value:
+        raise EntryError(f"'{value[:80]}' is not a file name")
     return value
 
 
 def _pattern(value: str) -> str:
     if r"\\" in value or re.match(r"\(?\??i?\)?[a-z]:", value, re.IGNORECASE):
         raise ForeignEntryError(f"'{value[:80]}' is for names of another system")
+    return _expression(value)
+
+
+def _windows_pattern(value: str) -> str:
+    # Directories of Windows are parted by a backslash, in expressions a doubled one.
+    if "/" in value and r"\\" not in value:
+        raise ForeignEntryError(f"'{value[:80]}' is for names of another system")
+    return _expression(value)
+
+
+def _expression(value: str) -> str:
     try:
         compiled = re.compile(value)
     except (re.error, RecursionError) as error:
@@ -136,3 +162,4 @@ _CHECKS: dict[str, t.Callable[[str], str]] = {
     "name": _name,
     "pattern": _pattern,
 }
+_CHECKS_ON_WINDOWS: dict[str, t.Callable[[str], str]] = {"name": _windows_name, "pattern": _windows_pattern}

@@ -58,6 +58,8 @@ ALERTS = {
 MOST_ENTRIES = 100_000
 _MOST_BYTES = 64 << 20
 _NAMED_LINES = 5
+# Of patterns: Windows ignores case in names.
+_WINDOWS_FLAGS = "is"
 
 
 class Compiled(t.NamedTuple):
@@ -75,7 +77,7 @@ def compile_lists(threat_lists: t.Sequence[ThreatList], now: dt.datetime, platfo
     compiled = Compiled([], [], [], 0)
     total = 0
     for threat_list in threat_lists:
-        entries, problems = _read(threat_list, now)
+        entries, problems = _read(threat_list, now, platform)
         if platform == WINDOWS:
             entries, refused = _for_dotnet(entries, str(threat_list.path))
             problems = [*problems, *refused]
@@ -88,11 +90,11 @@ def compile_lists(threat_lists: t.Sequence[ThreatList], now: dt.datetime, platfo
             )
             entries = entries[:room]
         total += len(entries)
-        _add(threat_list, entries, compiled, seen)
+        _add(threat_list, entries, compiled, seen, platform)
     return compiled._replace(entries=total)
 
 
-def _read(threat_list: ThreatList, now: dt.datetime) -> tuple[list[Entry], list[Problem]]:
+def _read(threat_list: ThreatList, now: dt.datetime, platform: str) -> tuple[list[Entry], list[Problem]]:
     path = str(threat_list.path)
     where = f"threat_lists, '{threat_list.name}': {path}"
     try:
@@ -103,22 +105,21 @@ def _read(threat_list: ThreatList, now: dt.datetime) -> tuple[list[Entry], list[
         raise ContentError(f"{where} cannot be read: {error.strerror}") from error
     try:
         if threat_list.format == "stix":
-            entries, named = stix.read(content, now, threat_list.kind)
+            entries, named = stix.read(content, now, threat_list.kind, platform)
             problems = [Problem(path, None, f"{name}: {reason}") for name, reason in named]
             foreign = 0
         else:
             if threat_list.format == "csv":
-                found = text.read_csv(content, threat_list.kind, threat_list.column)
+                found = text.read_csv(content, threat_list.kind, threat_list.column, platform)
             else:
-                found = text.read_text(content, threat_list.kind)
+                found = text.read_text(content, threat_list.kind, platform)
             entries, foreign = found.entries, found.foreign
             problems = [Problem(path, line, reason) for line, reason in found.wrong]
     except EntryError as error:
         raise ContentError(f"{where}: {error}") from error
-    if not entries:
-        raise ContentError(
-            f"{where} has no entry that can be used{_why(problems, foreign)}; correct it or leave it out"
-        )
+    # A list of names of another system is for other hosts of the same inventory.
+    if not entries and (problems or not foreign):
+        raise ContentError(f"{where} has no entry that can be used{_why(problems)}; correct it or leave it out")
     if len(problems) > _NAMED_LINES:
         more = len(problems) - _NAMED_LINES
         problems = [*problems[:_NAMED_LINES], Problem(path, None, f"{more} more entries that can't be used")]
@@ -133,7 +134,7 @@ def _for_dotnet(entries: t.Iterable[Entry], path: str) -> tuple[list[Entry], lis
     problems: list[Problem] = []
     for entry in entries:
         try:
-            value = for_dotnet(entry.value, "") if entry.kind == "pattern" else entry.value
+            value = for_dotnet(entry.value, _WINDOWS_FLAGS) if entry.kind == "pattern" else entry.value
         except UnusableError as error:
             problems.append(Problem(path, None, f"the pattern {entry.value}: {error}"))
         else:
@@ -141,11 +142,11 @@ def _for_dotnet(entries: t.Iterable[Entry], path: str) -> tuple[list[Entry], lis
     return usable, problems
 
 
-def _why(problems: t.Sequence[Problem], foreign: int) -> str:
-    if problems:
-        first = problems[0]
-        return f" ({f'line {first.line}: ' if first.line else ''}{first.reason})"
-    return f" ({foreign} are names of other systems)" if foreign else ""
+def _why(problems: t.Sequence[Problem]) -> str:
+    if not problems:
+        return ""
+    first = problems[0]
+    return f" ({f'line {first.line}: ' if first.line else ''}{first.reason})"
 
 
 def _add(
@@ -153,21 +154,26 @@ def _add(
     entries: t.Iterable[Entry],
     compiled: Compiled,
     seen: t.Mapping[str, t.Mapping[str, t.Sequence[str]]],
+    platform: str,
 ) -> None:
     by_kind: dict[str, dict[str, str]] = collections.defaultdict(dict)
     for each in entries:
         by_kind[each.kind].setdefault(each.value, each.note)
     for kind, values in by_kind.items():
         place = len(compiled.lists)
-        compiled.lists.append({"kind": kind, "name": threat_list.name, "entries": values, **_extra(kind, values)})
+        compiled.lists.append(
+            {"kind": kind, "name": threat_list.name, "entries": values, **_extra(kind, values, platform)}
+        )
         compiled.rules.extend(_rule(threat_list, kind, source, fields, place) for source, fields in seen[kind].items())
 
 
-def _extra(kind: str, values: t.Iterable[str]) -> dict[str, t.Any]:
-    """Return what patterns can't match without, in their order."""
-    if kind != "pattern":
-        return {}
-    return {"needed": [[sorted(clause) for clause in clauses(value, "")] for value in values]}
+def _extra(kind: str, values: t.Iterable[str], platform: str) -> dict[str, t.Any]:
+    """Return what patterns can't match without, in their order, and whose names these are."""
+    extra: dict[str, t.Any] = {"windows": True} if platform == WINDOWS and kind in ("name", "pattern") else {}
+    if kind == "pattern":
+        flags = _WINDOWS_FLAGS if platform == WINDOWS else ""
+        extra["needed"] = [[sorted(clause) for clause in clauses(value, flags)] for value in values]
+    return extra
 
 
 def _rule(threat_list: ThreatList, kind: str, source: str, fields: t.Sequence[str], place: int) -> dict[str, t.Any]:

@@ -14,6 +14,7 @@ import json
 import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import LINUX
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists.entries import Entry, EntryError, entry
 
 _OBJECTS = {
@@ -38,7 +39,9 @@ _TOKEN = re.compile(
 _LONGEST_NOTE = 120
 
 
-def read(text: str, now: dt.datetime, kind: str | None = None) -> tuple[list[Entry], list[tuple[str, str]]]:
+def read(
+    text: str, now: dt.datetime, kind: str | None = None, platform: str = LINUX
+) -> tuple[list[Entry], list[tuple[str, str]]]:
     """Return the entries of a bundle, and the ids of indicators that are none, with the reason.
 
     Revoked and expired ones are left out. kind: only entries of this kind. Raises EntryError for what is no bundle.
@@ -50,7 +53,7 @@ def read(text: str, now: dt.datetime, kind: str | None = None) -> tuple[list[Ent
             continue
         name = str(indicator.get("id") or "an indicator without id")
         try:
-            entries = _entries(indicator)
+            entries = _entries(indicator, platform)
         except EntryError as error:
             wrong.append((name, str(error)))
             continue
@@ -84,7 +87,7 @@ def _expired(indicator: t.Mapping[str, t.Any], now: dt.datetime) -> bool:
     return end.replace(tzinfo=end.tzinfo or dt.UTC) <= now
 
 
-def _entries(indicator: t.Mapping[str, t.Any]) -> list[Entry]:
+def _entries(indicator: t.Mapping[str, t.Any], platform: str) -> list[Entry]:
     if indicator.get("pattern_type") != "stix":
         raise EntryError(f"its pattern is of type '{indicator.get('pattern_type')}', not stix")
     note = str(indicator.get("name") or indicator.get("description") or "")[:_LONGEST_NOTE]
@@ -97,7 +100,7 @@ def _entries(indicator: t.Mapping[str, t.Any]) -> list[Entry]:
             place += 1
         elif kind == "path":
             values, place = _comparison(tokens, place)
-            found += [entry(value, _kind(text), note) for value in values]
+            found += [entry(value, _kind(text), note, platform) for value in values]
         else:
             raise EntryError(f"'{text}' in its pattern is more than a list can say")
     if not found:

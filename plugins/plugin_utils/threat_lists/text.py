@@ -10,6 +10,7 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import LINUX
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists.entries import (
     Entry,
     EntryError,
@@ -22,13 +23,14 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists.entri
 class Found:
     """What is in a file: entries, what is wrong with which line, and how many entries are for other systems."""
 
+    platform: str = LINUX
     entries: list[Entry] = dataclasses.field(default_factory=list)
     wrong: list[tuple[int, str]] = dataclasses.field(default_factory=list)
     foreign: int = 0
 
     def add(self, value: str, kind: str | None, note: str, line: int) -> None:
         try:
-            self.entries.append(entry(value, kind, note[:_LONGEST_NOTE]))
+            self.entries.append(entry(value, kind, note[:_LONGEST_NOTE], self.platform))
         except ForeignEntryError:
             self.foreign += 1
         except EntryError as error:
@@ -42,13 +44,13 @@ _BLOCKED = re.compile(r"(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+(\S+)\s*$")
 _LONGEST_NOTE = 120
 
 
-def read_text(text: str, kind: str | None) -> Found:
+def read_text(text: str, kind: str | None, platform: str = LINUX) -> Found:
     """Return the entries of a text and what is wrong with it.
 
     What follows a semicolon, comma or tab is the entry's note, and a # begins a comment; except that of patterns, only
     the last ``;NUMBER`` and what follows it is left out, as signature-base has it.
     """
-    found = Found()
+    found = Found(platform)
     for number, line in enumerate(text.splitlines(), 1):
         line = line.strip()
         if not line or line.startswith(("#", "//", ";")):
@@ -71,14 +73,14 @@ def _pattern_and_note(line: str) -> tuple[str, str]:
     return re.sub(r"\s*;\d+(?:;.*)?$", "", line), ""
 
 
-def read_csv(text: str, kind: str | None, column: int | str) -> Found:
+def read_csv(text: str, kind: str | None, column: int | str, platform: str = LINUX) -> Found:
     """Return the entries in one column of a CSV file, given by its number from 1 or its name in the first line.
 
     Raises EntryError when there is no such column.
     """
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line and not line.startswith("#")]
     if not lines:
-        return Found()
+        return Found(platform)
     sample = lines[0][1]
     separator = max((",", ";", "\t"), key=sample.count)
     rows = list(csv.reader((line for _number, line in lines), delimiter=separator, skipinitialspace=True))
@@ -88,7 +90,7 @@ def read_csv(text: str, kind: str | None, column: int | str) -> Found:
         raise EntryError(
             f"there is no column {column}, only {widest}; give the number of one that there is, or its name"
         )
-    found = Found()
+    found = Found(platform)
     for (number, _line), row in zip(lines, rows, strict=False):
         if number == lines[0][0] and not isinstance(column, int):
             continue

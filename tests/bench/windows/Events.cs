@@ -20,8 +20,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Rul
 using JsonObject = System.Collections.Generic.Dictionary<string, object>;
 
 /// <summary>
-/// Events look CONTENT LOG: a look at a log; views CONTENT LOG: its views, each a line [source, view]; match CONTENT
-/// VIEWS ROUNDS: these views against the rules, the quickest round and the matches. All print JSON.
+/// Events look CONTENT LOG: a look at a log; views CONTENT FILE LOG...: their views into a file, each a line
+/// [source, view]; match CONTENT VIEWS ROUNDS: these views against the rules, the quickest round and the matches. The
+/// first and the last print JSON.
 /// </summary>
 public static class Events
 {
@@ -33,7 +34,7 @@ public static class Events
             if (arguments[0] == "look")
                 output.WriteLine(Json.Write(Look(content, arguments[2])));
             else if (arguments[0] == "views")
-                Show(new RuleSet(Payload.Unpack(content)), arguments[2], output);
+                Show(new RuleSet(Payload.Unpack(content)), arguments);
             else
                 output.WriteLine(Json.Write(Match(content, arguments[2], int.Parse(arguments[3]))));
         }
@@ -56,15 +57,21 @@ public static class Events
         };
     }
 
-    private static void Show(RuleSet rules, string log, TextWriter output)
+    private static void Show(RuleSet rules, string[] arguments)
     {
-        Views views = new Views(rules.Sources);
-        using (Stream stream = File.OpenRead(log))
+        using (StreamWriter output = new StreamWriter(arguments[2], false, new UTF8Encoding(false)))
         {
-            foreach (EventRecord record in new EvtxFile(stream).Read(new EvtxProblems()))
+            for (int index = 3; index < arguments.Length; index++)
             {
-                foreach (EventView view in views.Of(record))
-                    output.WriteLine(Json.Write(new List<object> { view.Source, view.Fields }));
+                Views views = new Views(rules.Sources);
+                using (Stream stream = File.OpenRead(arguments[index]))
+                {
+                    foreach (EventRecord record in new EvtxFile(stream).Read(new EvtxProblems()))
+                    {
+                        foreach (EventView view in views.Of(record))
+                            output.WriteLine(Json.Write(new List<object> { view.Source, view.Fields }));
+                    }
+                }
             }
         }
     }

@@ -17,6 +17,7 @@ import pathlib
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -190,6 +191,8 @@ def on_terminal(command: list[str], project: Project, interrupt_after: str | Non
     stream = pyte.ByteStream(screen)
     process, descriptor = pty.fork()
     if process == 0:
+        # As a shell gives it: tests that run in the background may ignore ^C, and what is ignored is inherited.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.chdir(project.directory)
         os.execve(command[0], command, project.environment(**variables))  # noqa: S606
     fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))

@@ -60,8 +60,8 @@ def test_an_alert_renders_to_its_own_words(alert: Alert) -> None:
 def test_the_page_has_every_alert_once_and_the_most_severe_first() -> None:
     alerts = list(catalogue.load())
     facts = {alert.id: rule_facts.of_alert(alert) for alert in alerts}
-    page = alert_reference.page(capabilities.load(), alerts, facts, {alerts[0].id: "yes"})
-    assert page.count(":Simulated: ") == 1
+    page = alert_reference.page(capabilities.load(), alerts, facts, {alerts[0].id: "yes"}, {alerts[0].id: "Sysmon"})
+    assert page.count(":Simulated: ") == page.count(":Windows needs: Sysmon\n") == 1
     document = parse(without_roles(page))
     assert [page.count(f":Id: ``{alert.id}``\n") for alert in alerts] == [1] * len(alerts)
     titles = [node.astext() for node in document.findall(docutils.nodes.title)]
@@ -82,7 +82,7 @@ def test_the_page_calls_capabilities_what_the_report_does_and_lists_them_all() -
         playbooks, state = ", ".join(("scan", *one.playbooks)), ", ".join(one.state) or "none"
         assert f"{one.id} {one.title} {one.defender} {', '.join(one.platforms)} {playbooks} {state}" in words
     alert = next(iter(catalogue.load()))
-    page = alert_reference.page(capabilities.load(), [alert], {alert.id: rule_facts.of_alert(alert)}, {})
+    page = alert_reference.page(capabilities.load(), [alert], {alert.id: rule_facts.of_alert(alert)}, {}, {})
     assert f"\n{capabilities.load()[alert.capability].title}\n---" in page
 
 

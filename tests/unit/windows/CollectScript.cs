@@ -4,6 +4,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Threading;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Outcome;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Collect;
@@ -13,17 +14,21 @@ public static class CollectScript
 {
     /// <summary>
     /// Look several times; each look has "channels" and may have "options", "lost" (its result is not recorded),
-    /// "check" and "killed_at" (the call to the state's files at which it is killed). Returns the results, each with
-    /// the queries of its exports and the files that are left.
+    /// "check", "restored" (the number of the look after which the store is as it was then, -1 for an empty one) and
+    /// "killed_at" (the call to the state's files at which it is killed). Returns the results, each with the queries of
+    /// its exports.
     /// </summary>
     public static List<object> Looks(string directory, string content, List<object> looks)
     {
         List<object> results = new List<object>();
         string token = null;
+        List<string> tokens = new List<string>();
         foreach (object element in looks)
         {
             Dictionary<string, object> look = (Dictionary<string, object>)element;
             PlainStateFiles files = new PlainStateFiles(directory);
+            if (look.ContainsKey("restored"))
+                token = (long)look["restored"] < 0 ? null : tokens[(int)(long)look["restored"]];
             if (look.ContainsKey("killed_at"))
                 files.KilledAt = (int)(long)look["killed_at"];
             Dictionary<string, object> options = new Dictionary<string, object>
@@ -51,9 +56,36 @@ public static class CollectScript
             object saved;
             if (result.TryGetValue("checkpoint", out saved) && !look.ContainsKey("lost"))
                 token = (string)((Dictionary<string, object>)saved)["token"];
+            tokens.Add(token);
             result["queries"] = log.Queries;
             results.Add(result);
         }
+        return results;
+    }
+
+    /// <summary>Look twice at once after a first look, and return the results of the two.</summary>
+    public static List<object> AtOnce(string directory, string content, List<object> looks)
+    {
+        Dictionary<string, object> first = (Dictionary<string, object>)Looks(
+            directory, content, new List<object> { looks[0] })[0];
+        Dictionary<string, object> second = (Dictionary<string, object>)looks[1];
+        second["options"] = new Dictionary<string, object>
+        {
+            { "_token", ((Dictionary<string, object>)first["checkpoint"])["token"] },
+        };
+        List<object> results = new List<object> { null, null };
+        Thread[] threads = new Thread[2];
+        for (int index = 0; index < threads.Length; index++)
+        {
+            int number = index;
+            threads[number] = new Thread(delegate()
+            {
+                results[number] = Looks(directory, content, new List<object> { second })[0];
+            });
+            threads[number].Start();
+        }
+        foreach (Thread thread in threads)
+            thread.Join();
         return results;
     }
 

@@ -5,7 +5,7 @@
 using System;
 using System.Collections.Generic;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.EventLog;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Reading;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.Reading;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EventRecord;
 
 /// <summary>Runs over a channel whose log a test writes down: records are [id, time, event id].</summary>

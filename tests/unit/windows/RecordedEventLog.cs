@@ -5,14 +5,21 @@
 using System;
 using System.Collections.Generic;
 using System.IO;
+using System.Text.RegularExpressions;
+using System.Threading;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.EventLog;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EventRecord;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EvtxFile;
 
 /// <summary>
-/// The event log of a test: channels as {"file": .evtx, "error": n, "refuses": text in queries} and members of LogState.
-/// An export is a copy of the file, with all its records.
+/// The event log of a test: channels as {"file": .evtx, "error": n, "refuses": text in queries, "seconds": how long an
+/// export takes} and members of LogState. An export is a copy of the file, with all its records; with "newest" it has,
+/// as on Windows, those that the query selects, from Oldest to that id. The file has its records from id 1 on then, one in each chunk.
 /// </summary>
 public sealed class RecordedEventLog : IEventLog
 {
+    private const int Header = 4096;
+    private const int Chunk = 65536;
     private readonly Dictionary<string, object> _channels;
     private readonly Func<string, string> _local;
 
@@ -52,8 +59,57 @@ public sealed class RecordedEventLog : IEventLog
             return 15001;
         if (members.ContainsKey("export_error"))
             return (int)(long)members["export_error"];
-        File.Copy((string)members["file"], _local(path));
+        if (members.ContainsKey("seconds"))
+            Thread.Sleep((int)(1000 * (long)members["seconds"]));
+        if (members.ContainsKey("newest"))
+            Select((string)members["file"], query, (long)members["Oldest"], (long)members["newest"], _local(path));
+        else
+            File.Copy((string)members["file"], _local(path));
         return 0;
+    }
+
+    private static void Select(string file, string query, long oldest, long newest, string path)
+    {
+        byte[] part = new byte[Header + Chunk];
+        using (FileStream log = File.OpenRead(file))
+        using (FileStream export = new FileStream(path, FileMode.CreateNew))
+        {
+            log.Read(part, 0, Header);
+            export.Write(part, 0, Header);
+            for (long id = Math.Max(oldest, 1); id <= newest; id++)
+            {
+                log.Position = Header + (id - 1) * Chunk;
+                log.Read(part, Header, Chunk);
+                foreach (EventRecord record in new EvtxFile(new MemoryStream(part)).Read(new EvtxProblems()))
+                {
+                    if (IsSelected(record, query))
+                        export.Write(part, Header, Chunk);
+                }
+            }
+        }
+    }
+
+    // The queries that Reading.cs makes.
+    private static bool IsSelected(EventRecord record, string query)
+    {
+        foreach (Match single in Regex.Matches(query, @"EventRecordID = (\d+)"))
+        {
+            if (record.RecordId == long.Parse(single.Groups[1].Value))
+                return true;
+        }
+        Match after = Regex.Match(query, @"EventRecordID (>=?) (\d+)(.*)");
+        if (!after.Success || record.RecordId < long.Parse(after.Groups[2].Value) + (after.Groups[1].Value == ">" ? 1 : 0))
+            return false;
+        bool hasIds = false;
+        foreach (Match ids in Regex.Matches(after.Groups[3].Value, @"EventID (?:= (\d+)|>= (\d+) and EventID <= (\d+))"))
+        {
+            hasIds = true;
+            int first = int.Parse(ids.Groups[1].Success ? ids.Groups[1].Value : ids.Groups[2].Value);
+            int last = ids.Groups[1].Success ? first : int.Parse(ids.Groups[3].Value);
+            if (record.EventId >= first && record.EventId <= last)
+                return true;
+        }
+        return !hasIds;
     }
 
     public IDictionary<string, string> Volumes()

@@ -54,9 +54,10 @@ public static class SignInsScript
     /// <summary>Return the channels and ids of records in the order of time.</summary>
     public static object InOrder(List<object> channels)
     {
-        List<IEnumerable<EventRecord>> records = new List<IEnumerable<EventRecord>>();
+        List<KeyValuePair<long, IEnumerable<EventRecord>>> records =
+            new List<KeyValuePair<long, IEnumerable<EventRecord>>>();
         foreach (object events in channels)
-            records.Add(Records((List<object>)events));
+            records.Add(new KeyValuePair<long, IEnumerable<EventRecord>>(0, Records((List<object>)events)));
         List<object> order = new List<object>();
         foreach (EventRecord record in SignIns.InOrder(records))
             order.Add(record.EventId);

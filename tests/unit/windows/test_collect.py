@@ -95,17 +95,17 @@ class Host:
         (directory / "C").mkdir()
         self._content = payload.packed({"version": 1, "rules": list(rules), "correlations": [], **compiled})
 
-    def file(self, *records: evtx_writer.Record) -> str:
+    def file(self, *records: evtx_writer.Record, most: int | None = None) -> str:
         self._count += 1
         path = self._directory / f"{self._count}.evtx"
-        path.write_bytes(evtx_writer.log(records) if records else evtx_writer.log_of([]))
+        path.write_bytes(evtx_writer.log(records, most) if records else evtx_writer.log_of([]))
         return str(path)
 
     def channel(self, first: int, *records: evtx_writer.Record, **members: t.Any) -> dict[str, t.Any]:
         return {"file": self.file(*records), "Oldest": first if records else 0, "Count": len(records), **members}
 
-    def looks(self, *each: dict[str, t.Any]) -> list[dict[str, t.Any]]:
-        case = driver.call("CollectScript.Looks", str(self._directory), self._content, list(each))
+    def looks(self, *each: dict[str, t.Any], method: str = "Looks") -> list[dict[str, t.Any]]:
+        case = driver.call(f"CollectScript.{method}", str(self._directory), self._content, list(each))
         (outcome,) = program().run([case], seconds=_SECONDS)
         if outcome.error is not None:
             raise driver.CSharpError(outcome.error, outcome.message)

@@ -16,8 +16,9 @@ from tests.support.windows.compiler import Target
 
 _MODULES = sorted((paths.ROOT / "plugins" / "modules").glob("*.ps1"))
 # What travels with each task, before ansible-core 2.22 uncompressed. The goal of the design is 200,000; file integrity
-# alone is more than that without any comment or indentation. Whoever raises this says why.
-_MOST_BYTES = 580_000
+# alone is more than that without any comment or indentation. 84,000 of its bytes say who made a change: the reader of
+# event logs (44,000), its edge and the search. Whoever raises this says why.
+_MOST_BYTES = 670_000
 # What SYSLIB0001 to SYSLIB0060 name of the class library ("Obsolete features in .NET 5+", Microsoft Learn) and C# 5
 # could use: types, and members that only the obsolete type has.
 _OBSOLETE = re.compile(
@@ -127,8 +128,10 @@ def test_every_package_uses_those_below_it_only() -> None:
         "api": set(),
         "contracts": {"api"},
         "platform": {"api", "contracts"},
-        "events": {"api", "contracts", "evtx", "sigma"},
-        "sign_ins": {"contracts", "evtx"},
+        "event_log": {"api", "contracts", "evtx"},
+        "events": {"api", "contracts", "event_log", "evtx", "sigma"},
+        "sign_ins": {"api", "contracts", "event_log", "evtx", "sigma"},
+        "file_integrity": {"api", "contracts", "evtx"},
     }
     wrong = []
     for file in utilities.every_source():

@@ -30,7 +30,7 @@ Log = list[list[int]]
 
 @functools.cache
 def program() -> driver.Driver:
-    return driver.Driver("events.Reading", sources=[_SCRIPT])
+    return driver.Driver("event_log.Reading", sources=[_SCRIPT])
 
 
 def records(first: int, last: int, event_id: int = 4624, era: int = 0) -> Log:

@@ -20,19 +20,22 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions i
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator, Match
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Explanation
-from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet import condition_for_dotnet, for_dotnet
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet import for_dotnet
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet_conditions import condition_for_dotnet
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import cheapest_first
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.prefilter import prefilter
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import UnusableError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.regex_literals import clauses
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import WINDOWS
 
-from tests.support import sigma_cases
+from tests.support import sigma, sigma_cases
 from tests.support.windows import compiler, toolchain
 from tests.unit.windows.driver import CSharpError, Driver, call
 
 pytestmark = pytest.mark.requires(*toolchain.MONO)
 
 _HERE = pathlib.Path(__file__).parent
+_PROCESSES = {"category": "process_creation"}
 _UTILITIES = ("contracts.Secrets", "sigma.RuleSet", "sigma.Correlator")
 # What both languages could read in other ways: case, marks, numbers, blanks, joiners, and characters of two units.
 _LETTERS = (
@@ -223,6 +226,32 @@ def test_texts_with_wildcards_find_what_they_find_in_python(driver: Driver) -> N
     for pattern, of_texts in zip(patterns, results, strict=True):
         search = re.compile(pattern, re.DOTALL).search
         assert of_texts == [search(text) is not None for text in texts], pattern
+
+
+def test_compiled_rules_of_windows_match_across_the_ends_of_lines(driver: Driver) -> None:
+    expressions = ["a.*b.*c$", "(?i)^A.{3}B", "x++.y", "(?m)^b.*d\\Z", "[\\s\\S]k(?P<n>.)(?P=n)"]
+    docs = [
+        sigma.rule(
+            {"s": {"CommandLine|re": expression}, "condition": "s"}, logsource={"product": "windows", **_PROCESSES}
+        )
+        for expression in expressions
+    ]
+    payload = sigma.compiled(*docs, platform=WINDOWS).payload
+    assert len(payload["rules"]) == len(expressions)
+    views: list[tuple[str, dict[str, t.Any]]] = [
+        ("process_creation", {"CommandLine": line})
+        for line in ("a\nb\nc", "a\r\nxb", "xx\ny", "a\nb\nd", "\nk\n\n", "abc", "a b\nc\n", "a\nb\nd\n", "x y")
+    ]
+    engine = RuleSet(payload)
+    expected = [[*engine.match(source, view)] for source, view in views]
+    originals = [re.compile(expression, re.DOTALL) for expression in expressions]
+    assert expected == [
+        [number for number, pattern in enumerate(originals) if pattern.search(view["CommandLine"])]
+        for _source, view in views
+    ]
+    assert {number for numbers in expected for number in numbers} == set(range(len(expressions)))
+    matches = script(driver, "Match", payload, views)["matches"]
+    assert [[number for number, *_rest in of_view] for of_view in matches] == expected
 
 
 def test_a_slow_expression_is_given_up_for_that_text_only(driver: Driver) -> None:
@@ -457,25 +486,39 @@ _LIST_WORDS = (
         "/opt/tmp/evil.sh",
         "'",
     ),
-    *("\u0301", "\U0001f600", "\u0661", "=", ",", "dir/x9.bin", "/x/dir/x9.bin", "\x1c"),
-    *("C:\\Temp\\Evil.SH", "\\dir\\X9.bin", "c:\\tools\\mal.exe", "\\"),
+    *("\u0301", "\U0001f600", "\u0661", "=", ",", "dir/x9.bin", "C:\\x\\Dir\\X9.bin", "\x1c", "\u180e", "\xa0"),
+    *(
+        "C:\\Temp\\Evil.exe",
+        '"',
+        '"C:\\a b\\evil.exe"',
+        "\\\\srv\\s\\e\u0301.exe",
+        "c:/temp/evil.exe",
+        "evil.exe",
+        "\\",
+    ),
 )
 
 
 @pytest.mark.usefixtures("plain_texts")
 def test_threat_lists_find_what_they_find_in_python(driver: Driver) -> None:
-    patterns = {"/tmp/.*\\.sh$": "p1", "(?i)X\\d\\.BIN": "p2", ".": "", "evil": "p3"}
+    patterns = {"\\\\temp\\\\.*\\.exe$": "p1", "(?i)X\\d\\.BIN": "p2", ".": "", "EVIL": "p3"}
     entries: dict[str, dict[str, str]] = {
         "address": {"10.0.0.1": "one", "10.0.0.0/8": "net", "2001:db8::/32": "", "::5": "x", "10.1.0.0/16": "small"},
         "domain": {"evil.example": "bad", "example": ""},
         "hash": {"a" * 32: "md5", "0" * 64: "sha256"},
-        "name": {"evil.sh": "a name", "/tmp/evil.sh": "a path", "dir/x9.bin": "", "C:\\Tools\\Mal.exe": "a path"},
-        "pattern": {for_dotnet(pattern, ""): note for pattern, note in patterns.items()},
+        "name": {
+            "EVIL.exe": "a name",
+            "C:\\Temp\\evil.exe": "a path",
+            "dir\\x9.bin": "",
+            "\\\\srv\\s\\e\u0301.exe": "",
+            "\\a b\\evil.exe": "",
+        },
+        "pattern": {for_dotnet(pattern, "is"): note for pattern, note in patterns.items()},
     }
     lists: list[dict[str, t.Any]] = []
     rules = []
     for kind, of_kind in entries.items():
-        extra = {"needed": [[sorted(clause) for clause in clauses(value, "")] for value in of_kind]}
+        needed = [[sorted(clause) for clause in clauses(value, "is")] for value in of_kind]
         rules.append(
             {
                 "id": kind,
@@ -487,7 +530,7 @@ def test_threat_lists_find_what_they_find_in_python(driver: Driver) -> None:
                 "condition": ["listed", len(lists), ["Image", "CommandLine", "SourceIp"]],
             }
         )
-        lists.append({"kind": kind, "name": "A list", "entries": of_kind, **(extra if kind == "pattern" else {})})
+        lists.append({"kind": kind, "name": "A list", "entries": of_kind, "windows": True, "needed": needed})
     compiled = {"version": 1, "rules": rules, "lists": lists}
     chosen = _chance(19)
     views: list[list[t.Any]] = []

@@ -57,6 +57,7 @@ MODULE_CHECKS = (
     Check("policy_told", "win_audit_policy_info", "these entries, and that the event log service runs"),
     Check("policy_removed", "win_audit_policy", "the entries are gone, as win_audit_policy_info has it"),
     Check("events_read", "win_audit_events_info", "the start of PowerShell, which Windows records for the kit itself"),
+    Check("sign_ins_read", "win_sign_in_info", "sign-ins of the last day, with the kit's own"),
     Check("simulated", "win_attack_simulation", "every simulation is done, and leaves nothing"),
     Check("simulated_alerts", "win_attack_simulation", "the alerts, as win_audit_events_info finds them"),
     Check("scan", "win_file_integrity_info", "the baseline, read in one task after other modules"),

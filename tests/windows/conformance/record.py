@@ -283,6 +283,13 @@ def _module_checks(results: Json) -> list[Json]:
                 ),
             },
         ),
+        "sign_ins_read": (
+            ("signed_in",),
+            {
+                "not checked": (_scopes(results["signed_in"], "status", "not_checked"), []),
+                "somebody signed in": ((results["signed_in"].get("sign_ins") or {}).get("successes", 0) > 0, True),
+            },
+        ),
         "simulated": (
             ("simulated",),
             {

@@ -21,13 +21,15 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.P
 		IList<string> Names();
 	}
 
-	/// <summary>The token of this process.</summary>
+	/// <summary>The token of this process; Win32Exception where it cannot be read.</summary>
 	public sealed class Privileges : IPrivileges
 	{
 		private const int TokenQuery = 0x0008;
 		private const int TokenPrivileges = 3;
+		private const int TokenStatistics = 10;
 		private const int LuidAndAttributesSize = 12;
 		private const int LongestName = 256;
+		private const int LargestSize = 4096;
 
 		public bool IsAdministrator()
 		{
@@ -35,33 +37,10 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.P
 				return new WindowsPrincipal(identity).IsInRole(WindowsBuiltInRole.Administrator);
 		}
 
-		/// <exception cref="Win32Exception">The token cannot be read.</exception>
 		public IList<string> Names()
 		{
-			IntPtr token;
-			if (!OpenProcessToken(GetCurrentProcess(), TokenQuery, out token))
-				throw new Win32Exception(Marshal.GetLastWin32Error());
-			try
+			return Read(TokenPrivileges, (buffer, size) =>
 			{
-				return Names(token);
-			}
-			finally
-			{
-				CloseHandle(token);
-			}
-		}
-
-		private static IList<string> Names(IntPtr token)
-		{
-			int size;
-			GetTokenInformation(token, TokenPrivileges, IntPtr.Zero, 0, out size);
-			if (size <= 0)
-				throw new Win32Exception(Marshal.GetLastWin32Error());
-			IntPtr buffer = Marshal.AllocHGlobal(size);
-			try
-			{
-				if (!GetTokenInformation(token, TokenPrivileges, buffer, size, out size))
-					throw new Win32Exception(Marshal.GetLastWin32Error());
 				// TOKEN_PRIVILEGES: the count, then LUID_AND_ATTRIBUTES each.
 				int count = Math.Min(Marshal.ReadInt32(buffer), (size - 4) / LuidAndAttributesSize);
 				List<string> names = new List<string>();
@@ -75,10 +54,33 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.P
 				}
 				names.Sort(StringComparer.Ordinal);
 				return names;
+			});
+		}
+
+		/// <summary>The id of its logon session as events have it, as in 0x3e7.</summary>
+		public string LogonSession()
+		{
+			// The second LUID of TOKEN_STATISTICS.
+			return Read(TokenStatistics, (buffer, size) => "0x" + Marshal.ReadInt64(buffer, 8).ToString("x"));
+		}
+
+		private static T Read<T>(int informationClass, Func<IntPtr, int, T> read)
+		{
+			IntPtr token;
+			if (!OpenProcessToken(GetCurrentProcess(), TokenQuery, out token))
+				throw new Win32Exception();
+			IntPtr buffer = Marshal.AllocHGlobal(LargestSize);
+			try
+			{
+				int size;
+				if (!GetTokenInformation(token, informationClass, buffer, LargestSize, out size))
+					throw new Win32Exception();
+				return read(buffer, size);
 			}
 			finally
 			{
 				Marshal.FreeHGlobal(buffer);
+				CloseHandle(token);
 			}
 		}
 

@@ -23,7 +23,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 	/// <summary>Files of a host, read whole.</summary>
 	public interface IPolicyFiles
 	{
-		/// <summary>Return what SystemRoot, SystemDrive, ProgramData or ProgramFiles stands for; null for other names.</summary>
+		/// <summary>Return what SystemRoot, SystemDrive, ProgramData or ProgramFiles stands for; null for other names.
+		/// </summary>
 		string Folder(string name);
 
 		/// <summary>Return a file, null without one; IOException or UnauthorizedAccessException if it cannot be read.

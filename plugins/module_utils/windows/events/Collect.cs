@@ -20,14 +20,15 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Payload;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.State;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.ChannelRecords;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.FileRecords;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.LogFiles;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.Reading;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.Tally;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Judge;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.LogFiles;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Reading;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Requirements;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Sources;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Tally;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EventRecord;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EvtxFile;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Rules;
 
 /// <summary>
@@ -39,8 +40,6 @@ public sealed class Collect
 	public const string Name = "audit_events";
 	public const string Scope = "events";
 
-	private const string ExportDirectory = "exports";
-	private const string ExportPrefix = "export-";
 	private const double LockSeconds = 600;
 	private const long Version = 1;
 	private const int Exampled = 3;
@@ -66,8 +65,8 @@ public sealed class Collect
 	private Judge _judge;
 	private long _records;
 	private long _sources;
+	private double _until;
 	private bool _isOver;
-	private bool _isCutOff;
 
 	public Collect(ModuleCall call, IEventLog log, IStateFiles files)
 	{
@@ -161,8 +160,16 @@ public sealed class Collect
 
 	private bool IsOver()
 	{
-		long budget = _call.Number("time_budget");
-		return _isOver = _isOver || (budget > 0 && _watch.Elapsed.TotalSeconds >= budget);
+		return _isOver = _isOver || _watch.Elapsed.TotalSeconds >= _until;
+	}
+
+	// Each log gets its part of what is left: whoever fills one must not keep others from being read.
+	private void Share(int logs)
+	{
+		double budget = _call.Number("time_budget");
+		double now = _watch.Elapsed.TotalSeconds;
+		_isOver = budget > 0 && now >= budget;
+		_until = budget > 0 ? now + (budget - now) / logs : double.PositiveInfinity;
 	}
 
 	// ---- logs of this host
@@ -190,35 +197,34 @@ public sealed class Collect
 				_unreadable.Add(channel);
 			}
 			else if (_marks.ContainsKey(channel))
+			{
 				Report(channel, new ChannelProblem
 				{
-					Alert = ChannelProblem.Reduced,
+					Alert = _marks[channel].IsEnabled ? ChannelProblem.Reduced : "",
 					Reason = "channel " + Printable.ShowPath(channel) + " was read before, and the host has it no more",
 				});
+				_marks[channel].IsEnabled = false;
+			}
 		}
 		Need(states);
-		using (StateDirectory exports = StateDirectory.Open(_files, Root(), ExportDirectory, true))
+		using (StateDirectory exports = StateDirectory.Open(_files, Root(), ChannelRecords.ExportDirectory, true))
 		using (exports.Lock("lock", LockSeconds))
 		{
-			// What a run left that was killed.
-			foreach (string name in exports.Names())
+			ChannelRecords.RemoveExports(exports);
+			List<string> channels = Ordered(events.Keys);
+			channels.RemoveAll(delegate(string channel)
 			{
-				if (name.StartsWith(ExportPrefix, StringComparison.Ordinal))
-					exports.Remove(name);
-			}
-			int left = 0;
-			foreach (string channel in Ordered(events.Keys))
+				return states[channel] == null || (!states[channel].IsEnabled && !_marks.ContainsKey(channel));
+			});
+			for (int index = 0; index < channels.Count; index++)
 			{
-				if (states[channel] == null || (!states[channel].IsEnabled && !_marks.ContainsKey(channel)))
-					continue;
-				if (IsOver())
-					left++;
-				else
-					ReadChannel(exports, channel, events[channel], states[channel], failures);
+				Share(channels.Count - index);
+				if (!_isOver)
+					ReadChannel(exports, channels[index], events[channels[index]], states[channels[index]], failures);
+				if (_isOver)
+					_coverage.Skip(Printable.ShowPath(channels[index]),
+						"there was no time for its newer events; the next run continues there");
 			}
-			if (_isOver)
-				_coverage.Skip("newer events", "the time budget was used up with " + left
-					+ " channels left; the next run continues there");
 		}
 		if (_sources == 0)
 			_coverage.Fail("no channel of the event log could be read"
@@ -253,7 +259,7 @@ public sealed class Collect
 	}
 
 	// System first: it has who cleared the others.
-	private static IEnumerable<string> Ordered(IEnumerable<string> channels)
+	private static List<string> Ordered(IEnumerable<string> channels)
 	{
 		List<string> ordered = new List<string>(channels);
 		int system = ordered.FindIndex(delegate(string channel)
@@ -274,94 +280,27 @@ public sealed class Collect
 	{
 		ChannelMark mark;
 		_marks.TryGetValue(channel, out mark);
-		Reading reading = new Reading(channel, mark, state, ids == null);
+		ChannelRecords records = new ChannelRecords(
+			_log, exports, channel, ids, mark, state, IsOver, delegate(string subject, string reason) { Skip(subject, reason); });
+		Reading reading = records.Reading;
 		string by;
 		if (_cleared.TryGetValue(channel, out by))
 			reading.Clear(by);
-		if (reading.HasGap)
-			ReadArchives(reading, channel, state);
-		string failure = _isOver ? null : Export(exports, channel, ids, reading);
-		if (failure != null && ids != null)
+		foreach (EventRecord record in records.Read())
+			Take(record);
+		if (records.Failure != null)
 		{
-			// Windows refuses some queries; without the ids it takes each.
-			reading.ExportWhole();
-			failure = Export(exports, channel, null, reading);
+			failures.Add(Skip(channel, records.Failure));
+			if (reading.Records == 0)
+				return;
 		}
-		if (failure != null)
-		{
-			failures.Add(Skip(channel, failure));
-			if (reading.Records > 0)
-				_marks[channel] = reading.Next();
-			return;
-		}
-		_sources++;
-		reading.Finish(_isOver || _isCutOff);
+		else
+			_sources++;
+		reading.Finish(records.Failure != null || records.IsCutOff);
 		foreach (ChannelProblem problem in reading.Problems)
 			Report(channel, problem);
 		_marks[channel] = reading.Next();
 		_channels[Printable.ShowPath(channel)] = reading.Records;
-	}
-
-	private void ReadArchives(Reading reading, string channel, LogState state)
-	{
-		try
-		{
-			foreach (string path in LogFiles.Archives(state.Path))
-			{
-				ReadFile(path, delegate { return LogFiles.Open(path); }, reading.TakeArchived);
-				if (_isOver)
-					return;
-			}
-		}
-		catch (Exception error)
-		{
-			if (!(error is IOException || error is UnauthorizedAccessException))
-				throw;
-			Skip(channel, "its archived logs cannot be found: " + error.Message);
-		}
-		reading.EndArchives();
-	}
-
-	// Null, or why the channel was not read.
-	private string Export(StateDirectory exports, string channel, SortedSet<int> ids, Reading reading)
-	{
-		bool wasReplaced = reading.IsReplaced;
-		string failure = ExportOnce(exports, channel, ids, reading);
-		if (failure != null || wasReplaced || !reading.IsReplaced || _isOver)
-			return failure;
-		// The export had only what came after the position in another log.
-		reading.Restart();
-		return ExportOnce(exports, channel, ids, reading);
-	}
-
-	private string ExportOnce(StateDirectory exports, string channel, SortedSet<int> ids, Reading reading)
-	{
-		string name = ExportPrefix + Guid.NewGuid().ToString("N") + ".evtx";
-		bool wasReplaced = reading.IsReplaced;
-		try
-		{
-			int error = _log.Export(channel, reading.Query(ids), exports.Path + "\\" + name);
-			if (error != 0)
-				return LogErrors.Describe(error);
-			_isCutOff = !ReadFile(channel, delegate { return Exported(exports, name); }, delegate(EventRecord record)
-			{
-				// Of another log, what follows is read with its beginning.
-				return reading.IsReplaced == wasReplaced && reading.Take(record);
-			});
-			return null;
-		}
-		finally
-		{
-			exports.Remove(name);
-		}
-	}
-
-	private static Stream Exported(StateDirectory exports, string name)
-	{
-		Stream stream = exports.OpenRead(name);
-		if (stream == null)
-			throw new IOException("the export was removed");
-		return stream;
 	}
 
 	private void Stopped(int error)
@@ -375,6 +314,7 @@ public sealed class Collect
 
 	private void ReadPaths(List<string> paths)
 	{
+		Share(1);
 		foreach (string path in paths)
 		{
 			IList<string> files;
@@ -398,8 +338,13 @@ public sealed class Collect
 					_coverage.Skip("other files", "the time budget was used up before " + Printable.ShowPath(file));
 					return;
 				}
-				if (ReadFile(file, delegate { return LogFiles.Open(file); }, delegate { return true; }))
-					_sources++;
+				string opened = file;
+				FileRecords records = new FileRecords(delegate { return LogFiles.Open(opened); }, IsOver);
+				foreach (EventRecord record in records.Read())
+					Take(record);
+				foreach (string problem in records.Problems)
+					Skip(file, problem);
+				_sources += records.IsRead ? 1 : 0;
 			}
 		}
 		if (_sources == 0)
@@ -407,39 +352,6 @@ public sealed class Collect
 	}
 
 	// ---- records
-
-	private bool ReadFile(string name, Func<Stream> open, Func<EventRecord, bool> isNew)
-	{
-		EvtxProblems problems = new EvtxProblems();
-		long records = 0;
-		bool isRead = false;
-		try
-		{
-			using (Stream stream = open())
-			{
-				foreach (EventRecord record in new EvtxFile(stream).Read(problems))
-				{
-					records++;
-					if (isNew(record))
-						Take(record);
-					if ((records & 0xFF) == 0 && IsOver())
-						break;
-				}
-			}
-			isRead = records > 0 || !problems.IsIncomplete;
-		}
-		catch (Exception error)
-		{
-			if (!(error is IOException || error is UnauthorizedAccessException))
-				throw;
-			Skip(name, "cannot be read to its end: " + error.Message);
-		}
-		if (problems.IsIncomplete)
-			Skip(name, string.Format(CultureInfo.InvariantCulture,
-				"{0} blocks, {1} records and {2} values could not be read, {3} records were; the first at offset {4}: {5}",
-				problems.Chunks, problems.Records, problems.Values, records, problems.FirstOffset, problems.FirstReason));
-		return isRead;
-	}
 
 	private void Take(EventRecord record)
 	{

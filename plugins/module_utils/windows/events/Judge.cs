@@ -9,9 +9,9 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.event
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.Tally;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.EventEvidence;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Requirements;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Tally;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Views;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EventRecord;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Correlator;

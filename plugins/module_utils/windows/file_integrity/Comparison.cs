@@ -10,6 +10,8 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.State;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Acceptance;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.ActorLog;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Actors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Baseline;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Changes;
@@ -123,6 +125,7 @@ public sealed class Comparison
 	/// <summary>Return the result of win_file_integrity_info.</summary>
 	public Dictionary<string, object> Result()
 	{
+		FindActors();
 		if (_options.Unsealed)
 		{
 			_coverage.Doubt(HostState.NoSeal);
@@ -146,6 +149,34 @@ public sealed class Comparison
 		result["baseline"] = Header.Summary(_baseline.Header, _baseline.Seal);
 		result["statistics"] = _coverage.Statistics();
 		return result;
+	}
+
+	private void FindActors()
+	{
+		if (_host.EventLog == null || _review.Count == 0 || _deadline.Passed)
+			return;
+		Actors actors = new Actors(_review.Listed, _baseline.Header, _host.EventLog.Volumes(), _host.ControlSet());
+		if (actors.Since == long.MaxValue)
+			return;
+		ActorLog log = new ActorLog(_host.EventLog, _state, _deadline);
+		string problem = log.Read(actors);
+		// What was read before a problem says nothing of later records.
+		List<Change> unknown = problem == null ? actors.Finish() : new List<Change>(_review.Listed);
+		if (unknown.Count == 0 || (problem == null && !_host.IsAudited(HostState.Root(_options))))
+			return;
+		Dictionary<string, long> counts = new Dictionary<string, long>();
+		foreach (Change change in unknown)
+		{
+			long count;
+			counts.TryGetValue(change.Watch, out count);
+			counts[change.Watch] = count + 1;
+		}
+		foreach (KeyValuePair<string, long> watch in counts)
+			_coverage.ByName[watch.Key].Note = problem != null
+				? "Who made the changes is not known, since the Security log cannot be read: "
+					+ Printable.ShowPath(problem.TrimEnd('.'))
+				: "Changes without a record of who made them: " + watch.Value
+					+ (log.IsPartial ? "; only the newest records of the Security log were read" : "");
 	}
 
 	private void Merge(IEnumerable<byte[]> recorded, IEnumerable<byte[]> current, Changes changes)

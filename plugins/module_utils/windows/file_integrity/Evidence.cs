@@ -4,12 +4,14 @@
 
 using System;
 using System.Collections.Generic;
+using System.Globalization;
 using System.IO;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Evidence
 {
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Detections;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Secrets;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.RegistryPattern;
 
@@ -19,6 +21,9 @@ public static class Evidence
 	public const string SealScope = "baseline_seal";
 
 	private const int ShownPaths = 10;
+
+	// Characters of an account and of a path.
+	private const int LongestActor = 500;
 
 	// Milliseconds between 1601, when FILETIME begins, and 1970.
 	private const long EpochMilliseconds = 11644473600000;
@@ -51,17 +56,14 @@ public static class Evidence
 			data["below"] = below;
 			message += "; also " + (change.Kind == ChangeKinds.Deleted ? "gone" : "new") + " below it: " + below;
 		}
+		if (change.Actor != null)
+			message += "; by the Security log: " + ActorText(change.Actor);
 		foreach (KeyValuePair<string, object> item in judgement.Evidence ?? new Dictionary<string, object>())
 			data[item.Key] = item.Value;
-		Dictionary<string, object> evidence = Object(change.Current);
-		evidence["data"] = data;
+		Dictionary<string, object> evidence = Object(change, data);
 		List<Dictionary<string, object>> evidences = new List<Dictionary<string, object>> { evidence };
 		foreach (Change part in parts ?? new Change[0])
-		{
-			Dictionary<string, object> other = Object(part.Current);
-			other["data"] = Data(part);
-			evidences.Add(other);
-		}
+			evidences.Add(Object(part, Data(part)));
 		return Detections.Make(
 			judgement.Alert,
 			change.Current.Subject,
@@ -196,9 +198,62 @@ public static class Evidence
 		return data;
 	}
 
-	private static Dictionary<string, object> Object(Entry entry)
+	/// <summary>Return who made a change, with what and when, in words.</summary>
+	public static string ActorText(Actor actor)
 	{
+		string image = actor.Image.Length == 0 ? "" : " with " + Shown(actor.Image);
+		string others = actor.Others > 0 ? ", after others: " + actor.Others : "";
+		string name = actor.Account.Length > 0 ? actor.Account : actor.Sid;
+		long time = Math.Max(0, Math.Min(actor.Time, DateTime.MaxValue.ToFileTimeUtc()));
+		return string.Format(CultureInfo.InvariantCulture, "{0}{1} (process {2}) at {3:s}Z{4}",
+			Shown(name), image, actor.ProcessId, DateTime.FromFileTimeUtc(time), others);
+	}
+
+	// In the form of events/EventEvidence.
+	private static void AddActor(Dictionary<string, object> evidence, Dictionary<string, object> data, Actor actor)
+	{
+		Dictionary<string, object> user = new Dictionary<string, object>
+		{
+			{ "name", Shown(actor.Account) }, { "uid", Shown(actor.Sid) }
+		};
+		Dictionary<string, object> process = new Dictionary<string, object>
+		{
+			{ "pid", actor.ProcessId },
+			{ "session", new Dictionary<string, object> { { "uid", Shown(actor.Logon) } } },
+			{ "user", user }
+		};
+		if (actor.Image.Length > 0)
+		{
+			string path = Shown(actor.Image);
+			string name = path.Substring(path.LastIndexOf('\\') + 1);
+			process["name"] = name;
+			process["path"] = path;
+			process["file"] = new Dictionary<string, object> { { "name", name }, { "path", path }, { "type_id", 0L } };
+		}
+		evidence["process"] = process;
+		evidence["actor"] = new Dictionary<string, object> { { "user", user } };
+		data["record"] = new Dictionary<string, object>
+		{
+			{ "Channel", "Security" },
+			{ "EventRecordID", actor.RecordId.ToString(CultureInfo.InvariantCulture) },
+			{ "EventID", actor.EventId.ToString(CultureInfo.InvariantCulture) },
+			{ "logged_time", actor.Time / 10000 - EpochMilliseconds },
+			{ "other_actors", actor.Others }
+		};
+	}
+
+	private static string Shown(string text)
+	{
+		return Printable.ShowPath(Secrets.Mask(text.Length <= LongestActor ? text : text.Substring(0, LongestActor)));
+	}
+
+	private static Dictionary<string, object> Object(Change change, Dictionary<string, object> data)
+	{
+		Entry entry = change.Current;
 		Dictionary<string, object> evidence = new Dictionary<string, object>();
+		evidence["data"] = data;
+		if (change.Actor != null)
+			AddActor(evidence, data, change.Actor);
 		switch (entry.Kind)
 		{
 			case EntryKinds.Key:

@@ -4,16 +4,21 @@
 
 using System;
 using System.Collections.Generic;
+using System.Globalization;
 using System.Security.Principal;
+using System.Text;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Host
 {
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Authenticode;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.BackgroundMode;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.EventLog;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.FileLinks;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Files;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Registry;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Wmi;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.State;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.FileCollector;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.HostPaths;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.file_integrity.Model;
@@ -44,6 +49,17 @@ public sealed class Host : IDisposable
 
 	/// <summary>Says whether the watches of the run compare the content of a file; set by each survey.</summary>
 	public Func<string, bool> IsCompared = delegate { return false; };
+
+	/// <summary>The log that says who made changes; null for none.</summary>
+	public IEventLog EventLog;
+
+	/// <summary>Return the number of the current control set in three digits, null where it is not known.</summary>
+	public Func<string> ControlSet = delegate { return null; };
+
+	/// <summary>
+	/// Says whether win_audit_policy, whose state is below a directory, lets the host record who changes files and keys.
+	/// </summary>
+	public Func<string, bool> IsAudited = delegate { return false; };
 
 	private readonly List<IDisposable> _owned = new List<IDisposable>();
 
@@ -94,6 +110,9 @@ public sealed class Host : IDisposable
 		host.Presence = new HostPresence(new NativeFiles(), registry, wmi);
 		host.Paths = new HostPaths(registry);
 		host.IsEmulated = NativeRegistry.IsEmulated;
+		host.EventLog = new NativeEventLog();
+		host.ControlSet = delegate { return CurrentControlSet(registry); };
+		host.IsAudited = HasAuditedObjects;
 		using (WindowsIdentity identity = WindowsIdentity.GetCurrent())
 		{
 			host.Account = identity.Name;
@@ -101,6 +120,46 @@ public sealed class Host : IDisposable
 				|| new WindowsPrincipal(identity).IsInRole(WindowsBuiltInRole.Administrator);
 		}
 		return host;
+	}
+
+	private static string CurrentControlSet(IRegistry registry)
+	{
+		IRegistryKey machine;
+		IRegistryKey select;
+		if (registry.OpenRoot("HKLM", out machine) != RegistryStatus.Success)
+			return null;
+		using (machine)
+		{
+			if (machine.Open(@"SYSTEM\Select", false, out select) != RegistryStatus.Success)
+				return null;
+			using (select)
+			{
+				RegistryValue current;
+				bool isKnown = select.Find("Current", out current) == RegistryStatus.Success && current.Data != null
+					&& current.Data.Length == 4;
+				return isKnown
+					? BitConverter.ToUInt32(current.Data, 0).ToString("000", CultureInfo.InvariantCulture)
+					: null;
+			}
+		}
+	}
+
+	// The ids of settings in the note of a deployment, as audit_policy/Settings.cs makes them.
+	private static bool HasAuditedObjects(string root)
+	{
+		try
+		{
+			using (StateDirectory audit = StateDirectory.Open(root, "audit", false))
+			{
+				byte[] note = audit == null ? null : audit.Read("policy.json");
+				string text = note == null ? "" : Encoding.UTF8.GetString(note);
+				return text.Contains("\"file:") || text.Contains("\"key:");
+			}
+		}
+		catch (StateException)
+		{
+			return false;
+		}
 	}
 
 	public void Dispose()

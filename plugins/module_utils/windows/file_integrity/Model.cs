@@ -151,6 +151,9 @@ public sealed class Change
 	/// <summary>Null when deleted.</summary>
 	public Entry After;
 
+	/// <summary>Who made it, null where no record says it.</summary>
+	public Actor Actor;
+
 	/// <summary>Names that differ, sorted; empty for created and deleted.</summary>
 	public string[] Attributes = new string[0];
 
@@ -164,6 +167,27 @@ public sealed class Change
 	{
 		get { return After ?? Before; }
 	}
+}
+
+/// <summary>Who had the last access of a kind that can make a change, as a record has it: no text is escaped.</summary>
+public sealed class Actor
+{
+	/// <summary>DOMAIN\NAME.</summary>
+	public string Account;
+	public string Sid;
+	public string Logon;
+	public long ProcessId;
+
+	/// <summary>The path of the program; empty for what the kernel does, as for files on a share.</summary>
+	public string Image;
+
+	/// <summary>In 100 ns since 1601.</summary>
+	public long Time;
+	public long RecordId;
+	public int EventId;
+
+	/// <summary>How many others, of another account or program, had such access since the baseline.</summary>
+	public long Others;
 }
 
 /// <summary>What a change or a first look means: an alert to raise, or what explains the change.</summary>

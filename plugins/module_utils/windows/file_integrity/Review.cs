@@ -210,6 +210,12 @@ public sealed class Review
 		return _kinds.ContainsKey(watch);
 	}
 
+	/// <summary>The changes that are listed.</summary>
+	public IList<Change> Listed
+	{
+		get { return _listed.ConvertAll<Change>(delegate(Reviewed reviewed) { return reviewed.Change; }); }
+	}
+
 	/// <summary>Return the listed changes for people to review.</summary>
 	public List<object> Changes()
 	{
@@ -228,6 +234,8 @@ public sealed class Review
 			described["message"] = reviewed.Judgement.Message;
 			if (change.Kind == ChangeKinds.Renamed)
 				described["previous_path"] = change.Before.Shown;
+			if (change.Actor != null)
+				described["actor"] = Evidence.ActorText(change.Actor);
 			changes.Add(described);
 		}
 		return changes;

@@ -49,7 +49,7 @@ public abstract class Condition
 			case "patterns":
 				return new InFields(Numbers(parts[1], names), IsLower(parts), Test(parts));
 			default:
-				return new InField(names.Number((string)parts[1]), IsLower(parts), Test(parts));
+				return new InField(names.Number((string)parts[1]), IsLower(parts), Test(parts), kind == "regex");
 		}
 	}
 
@@ -107,10 +107,12 @@ public abstract class Condition
 				return TextTests.Build((string)node[2], wanted.ToArray());
 			case "regex":
 			case "patterns":
+				int number = 0;
 				return TextTests.AnyOf(((List<object>)node[2]).ConvertAll(delegate(object pattern)
 				{
 					List<object> pair = (List<object>)pattern;
-					return (TextTest)new Pattern((string)pair[0], (string)pair[1]);
+					List<object> literals = node.Count > 3 ? (List<object>)((List<object>)node[3])[number++] : null;
+					return (TextTest)new Pattern((string)pair[0], (string)pair[1], literals);
 				}));
 			case "number":
 				return new NumberTest((string)node[2], node[3]);
@@ -211,12 +213,14 @@ internal sealed class InField : Condition
 	private readonly int _field;
 	private readonly bool _isLower;
 	private readonly TextTest _test;
+	private readonly bool _isExpression;
 
-	public InField(int field, bool isLower, TextTest test)
+	public InField(int field, bool isLower, TextTest test, bool isExpression = false)
 	{
 		_field = field;
 		_isLower = isLower;
 		_test = test;
+		_isExpression = isExpression;
 	}
 
 	public override bool IsTrue(Values values)
@@ -224,7 +228,7 @@ internal sealed class InField : Condition
 		object texts = _isLower ? values.Lower(_field) : values.Texts(_field);
 		string text = texts as string;
 		if (text != null)
-			return _test.Passes(text);
+			return _isExpression ? _test.Passes(text, (string)values.Lower(_field)) : _test.Passes(text);
 		foreach (string each in (string[])texts)
 		{
 			if (_test.Passes(each))
@@ -310,6 +314,16 @@ internal sealed class AnyTest : TextTest
 		foreach (TextTest test in _tests)
 		{
 			if (test.Passes(text))
+				return true;
+		}
+		return false;
+	}
+
+	public override bool Passes(string text, string lower)
+	{
+		foreach (TextTest test in _tests)
+		{
+			if (test.Passes(text, lower))
 				return true;
 		}
 		return false;

@@ -22,6 +22,12 @@ public abstract class TextTest
 {
 	/// <summary>TooLongException; ArgumentException for an expression that .NET does not read.</summary>
 	public abstract bool Passes(string text);
+
+	/// <summary>The same for who has the text in lower case, too.</summary>
+	public virtual bool Passes(string text, string lower)
+	{
+		return Passes(text);
+	}
 }
 
 /// <summary>
@@ -35,6 +41,10 @@ public sealed class Pattern : TextTest
 	private const int TimeoutsLimit = 10;
 	private const int ShorterMilliseconds = 5;
 
+	// Programs, users and most command lines are the same again and again.
+	private const int KnownLimit = 64;
+	private const int LongestKnown = 300;
+
 	// .NET measures time by the clock. On a busy host a search that was hardly begun would be given up.
 	private const int Attempts = 3;
 
@@ -47,15 +57,20 @@ public sealed class Pattern : TextTest
 	private readonly string _expression;
 	private readonly RegexOptions _options;
 	private readonly bool _hasClasses;
+	private readonly Dictionary<string, bool> _known = new Dictionary<string, bool>(StringComparer.Ordinal);
+	private readonly List<string[]> _literals = new List<string[]>();
 	private Regex _regex;
 	private int _milliseconds = Milliseconds;
 	private int _timeouts;
 
 	/// <param name="expression">As Python and .NET read it the same.</param>
 	/// <param name="flags">Some of i, m, s.</param>
-	public Pattern(string expression, string flags)
+	/// <param name="literals">Lists of texts in lower case: what is matched contains one of each. Null for none.</param>
+	public Pattern(string expression, string flags, List<object> literals = null)
 	{
 		_expression = expression;
+		if (literals != null)
+			_literals = literals.ConvertAll(texts => ((List<object>)texts).ConvertAll(text => (string)text).ToArray());
 		_options = RegexOptions.CultureInvariant;
 		if (flags.IndexOf('i') >= 0 || HasInlineFlag(expression, 'i'))
 			_options |= RegexOptions.IgnoreCase;
@@ -67,7 +82,34 @@ public sealed class Pattern : TextTest
 			_hasClasses |= expression.IndexOf(name, StringComparison.Ordinal) >= 0;
 	}
 
+	public override bool Passes(string text, string lower)
+	{
+		foreach (string[] texts in _literals)
+		{
+			bool isThere = false;
+			for (int index = 0; index < texts.Length && !isThere; index++)
+				isThere = lower.IndexOf(texts[index], StringComparison.Ordinal) >= 0;
+			if (!isThere)
+				return false;
+		}
+		return Passes(text);
+	}
+
 	public override bool Passes(string text)
+	{
+		if (text.Length > LongestKnown)
+			return IsMatch(text);
+		bool isMatch;
+		if (_known.TryGetValue(text, out isMatch))
+			return isMatch;
+		isMatch = IsMatch(text);
+		if (_known.Count == KnownLimit)
+			_known.Clear();
+		_known[text] = isMatch;
+		return isMatch;
+	}
+
+	private bool IsMatch(string text)
 	{
 		string plain = Plain(text);
 		try

@@ -97,8 +97,6 @@ public sealed class ThreatList
 		@"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]*:[0-9a-f:]*:[0-9a-f:.]*)(?!\w|\.\d)", "");
 	private static readonly Pattern Domains = new Pattern(@"(?<![a-z0-9_.-])[a-z0-9_-]+(?:\.[a-z0-9_-]+)+", "");
 	private static readonly Pattern Hashes = new Pattern("(?<![0-9a-z])[0-9a-f]{32,128}(?![0-9a-z])", "");
-	private static readonly Pattern Paths = new Pattern(
-		@"[^\s\x1c-\x1f""'=;|&<>()`]*/[^\s\x1c-\x1f""'=;|&<>()`]+", "");
 
 	private readonly Dictionary<string, object> _entries;
 	private readonly Func<string, bool, IEnumerable<string>> _look;
@@ -108,10 +106,8 @@ public sealed class ThreatList
 	private readonly Dictionary<int, Dictionary<Address, string>> _networks =
 		new Dictionary<int, Dictionary<Address, string>>();
 
-	// Names, by their last part: each as it is compared, with its entry. Folded ones are for paths of Windows.
+	// Names, by their last part, each with how a path ends that has it.
 	private readonly Dictionary<string, List<KeyValuePair<string, string>>> _names =
-		new Dictionary<string, List<KeyValuePair<string, string>>>(StringComparer.Ordinal);
-	private readonly Dictionary<string, List<KeyValuePair<string, string>>> _foldedNames =
 		new Dictionary<string, List<KeyValuePair<string, string>>>(StringComparer.Ordinal);
 
 	// Expressions, of which only those are tried whose literal characters are there.
@@ -140,10 +136,7 @@ public sealed class ThreatList
 				break;
 			case "name":
 				foreach (string entry in _entries.Keys)
-				{
-					AddName(_names, entry, entry);
-					AddName(_foldedNames, Folded(entry), entry);
-				}
+					AddName(entry);
 				_look = LookForNames;
 				break;
 			default:
@@ -186,19 +179,26 @@ public sealed class ThreatList
 		_networks[key][address.Network(prefix)] = entry;
 	}
 
-	private static void AddName(
-		Dictionary<string, List<KeyValuePair<string, string>>> names, string name, string entry)
+	private void AddName(string entry)
 	{
-		string last = name.Substring(name.LastIndexOf('/') + 1);
-		if (!names.ContainsKey(last))
-			names[last] = new List<KeyValuePair<string, string>>();
-		names[last].Add(new KeyValuePair<string, string>(name, entry));
+		string path = Plain(entry);
+		string name = path.Substring(path.LastIndexOf('\\') + 1);
+		if (!_names.ContainsKey(name))
+			_names[name] = new List<KeyValuePair<string, string>>();
+		_names[name].Add(new KeyValuePair<string, string>(
+			entry, IsComplete(path) ? path : "\\" + path.TrimStart('\\')));
 	}
 
-	// A path of Windows, which has backslashes and names whose case does not matter, as it is compared.
-	private static string Folded(string path)
+	private static string Plain(string path)
 	{
-		return Casing.Lower(path.Replace('\\', '/'));
+		return Casing.Lower(path).Replace('/', '\\');
+	}
+
+	// With a drive or share.
+	private static bool IsComplete(string path)
+	{
+		return path.StartsWith("\\\\", StringComparison.Ordinal)
+			|| (path.Length > 1 && path[1] == ':' && path[0] != '\\');
 	}
 
 	private void AddNeeded(List<object> clauses)
@@ -271,24 +271,51 @@ public sealed class ThreatList
 
 	private IEnumerable<string> LookForNames(string text, bool whole)
 	{
-		bool isFolded = text.IndexOf('\\') >= 0;
-		if (isFolded)
-			text = Folded(text);
-		foreach (string path in whole ? new[] { text } : Paths.Matches(text))
+		text = Plain(text);
+		foreach (string path in whole ? new[] { text } : Paths(text))
 		{
-			List<KeyValuePair<string, string>> names;
-			string last = path.Substring(path.LastIndexOf('/') + 1);
-			if (!(isFolded ? _foldedNames : _names).TryGetValue(last, out names))
+			int separator = path.LastIndexOf('\\');
+			List<KeyValuePair<string, string>> entries;
+			if ((separator < 0 && !whole) || !_names.TryGetValue(path.Substring(separator + 1), out entries))
 				continue;
-			foreach (KeyValuePair<string, string> name in names)
+			foreach (KeyValuePair<string, string> entry in entries)
 			{
-				// A path that does not begin with a slash may be anywhere.
-				bool isBelow = !name.Key.StartsWith("/", StringComparison.Ordinal)
-					&& path.EndsWith("/" + name.Key, StringComparison.Ordinal);
-				if (path == name.Key || isBelow)
-					yield return name.Value;
+				if (IsComplete(entry.Value)
+					? path == entry.Value
+					: ("\\" + path).EndsWith(entry.Value, StringComparison.Ordinal))
+					yield return entry.Key;
 			}
 		}
+	}
+
+	// Words, and what is between quotation marks: paths have blanks.
+	private static IEnumerable<string> Paths(string text)
+	{
+		int start = 0;
+		for (int index = 0; index <= text.Length; index++)
+		{
+			if (index < text.Length && !IsBetweenWords(text[index]))
+				continue;
+			if (index > start)
+				yield return text.Substring(start, index - start);
+			start = index + 1;
+		}
+		int open = text.IndexOf('"');
+		int close;
+		while (open >= 0 && (close = text.IndexOf('"', open + 1)) >= 0)
+		{
+			bool isEmpty = close == open + 1;
+			if (!isEmpty)
+				yield return text.Substring(open + 1, close - open - 1);
+			open = isEmpty ? close : text.IndexOf('"', close + 1);
+		}
+	}
+
+	// What Python's \s is, and signs of shells.
+	private static bool IsBetweenWords(char unit)
+	{
+		return "\"'=;|&<>()`".IndexOf(unit) >= 0 || (unit >= '\x1C' && unit <= '\x1F')
+			|| (Char.IsWhiteSpace(unit) && unit != '\u180E');
 	}
 
 	private IEnumerable<string> LookForPatterns(string text, bool whole)
@@ -310,7 +337,7 @@ public sealed class ThreatList
 	{
 		Pattern pattern;
 		if (!_patterns.TryGetValue(number, out pattern))
-			_patterns[number] = pattern = new Pattern(_expressions[number], "");
+			_patterns[number] = pattern = new Pattern(_expressions[number], "is");
 		try
 		{
 			return pattern != null && pattern.Passes(text);

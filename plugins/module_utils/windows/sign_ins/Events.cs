@@ -12,6 +12,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.Even
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.sign_ins.Events
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.sign_ins.Identity;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sign_ins.OpenSsh;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sign_ins.SignIn;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sign_ins.Statuses;
@@ -32,9 +33,6 @@ public sealed class Events
 	// As long as a user principal name may be.
 	private const int LongestText = 256;
 	private const string NoLogon = "0x0";
-
-	private static readonly Regex IPv4 = new Regex(@"\A(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}\z",
-		RegexOptions.CultureInvariant);
 
 	// Accounts that nobody has credentials of: anonymous, SYSTEM and the service accounts of Windows, and virtual accounts
 	// of services, application pools, virtual machines, desktops (DWM), WinRM, font drivers (UMFD) and sshd's sandbox.
@@ -62,7 +60,7 @@ public sealed class Events
 	public Events(IEnumerable<string> ownAddresses)
 	{
 		foreach (string address in ownAddresses ?? new string[0])
-			_ownAddresses.Add(Address(address));
+			_ownAddresses.Add(Identity.Address(address));
 	}
 
 	/// <summary>Return what a record says about an attempt; null for nothing.</summary>
@@ -87,33 +85,6 @@ public sealed class Events
 	public void Restore(List<object> saved)
 	{
 		_ssh.Restore(saved);
-	}
-
-	/// <summary>
-	/// Return an address in its usual notation, an IPv4 one without the prefix that maps it to IPv6; "" for what is none.
-	/// </summary>
-	public static string Address(string text)
-	{
-		int scope = text.IndexOf('%');
-		IPAddress address;
-		if (!IPv4.IsMatch(text) && text.IndexOf(':') < 0 ||
-			!IPAddress.TryParse(scope < 0 ? text : text.Substring(0, scope), out address))
-			return "";
-		if (address.IsIPv4MappedToIPv6)
-			address = address.MapToIPv4();
-		return address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any) ? "" : address.ToString();
-	}
-
-	/// <summary>Return a name as all events of one account have it: without domain, in lower case.</summary>
-	public static string AccountName(string name)
-	{
-		int at = name.LastIndexOf('@');
-		if (at > 0)
-			name = name.Substring(0, at);
-		int backslash = name.LastIndexOf('\\');
-		if (backslash >= 0 && backslash + 1 < name.Length)
-			name = name.Substring(backslash + 1);
-		return name.ToLowerInvariant();
 	}
 
 	private SignIn Fact(EventRecord record)
@@ -192,7 +163,7 @@ public sealed class Events
 		// That of a logon at the host is the host's own.
 		if (isNetwork)
 			SetWorkstation(fact, Text(record, "WorkstationName"));
-		SetPlace(fact, type, Address(Text(record, "IpAddress")), Text(record, "IpPort"), process);
+		SetPlace(fact, type, Identity.Address(Text(record, "IpAddress")), Text(record, "IpPort"), process);
 		SetService(fact, record, type, process);
 		return status == null && IsHost(fact, record) ? null : fact;
 	}
@@ -245,7 +216,7 @@ public sealed class Events
 			fact["TargetUser"] = fact["User"];
 			foreach (string name in new[] { "User", "UserDomain", "UserSid", "UserType" })
 				fact.Fields.Remove(name);
-			fact["User"] = AccountName(Text(record, "SubjectUserName"));
+			fact["User"] = Identity.AccountName(Text(record, "SubjectUserName"));
 			fact["UserDomain"] = Text(record, "SubjectDomainName");
 			fact["UserSid"] = asking;
 			fact.Local = "yes";
@@ -277,7 +248,7 @@ public sealed class Events
 		fact["TargetUser"] = target;
 		fact["TargetServer"] = server;
 		fact.Fields.Remove("User");
-		fact["User"] = AccountName(Text(record, "SubjectUserName"));
+		fact["User"] = Identity.AccountName(Text(record, "SubjectUserName"));
 		fact["UserDomain"] = Text(record, "SubjectDomainName");
 		fact["UserSid"] = Text(record, "SubjectUserSid");
 		return fact;
@@ -310,7 +281,7 @@ public sealed class Events
 		fact["Service"] = "kerberos";
 		fact["Package"] = "kerberos";
 		fact["Method"] = PreAuthentication(Text(record, "PreAuthType"));
-		string address = Address(Text(record, "IpAddress"));
+		string address = Identity.Address(Text(record, "IpAddress"));
 		fact["SourceIp"] = address;
 		if (address.Length > 0 && Text(record, "IpPort") != "0")
 			fact["SourcePort"] = Text(record, "IpPort");
@@ -340,7 +311,7 @@ public sealed class Events
 		int backslash = user.IndexOf('\\');
 		SetUser(fact, user, backslash > 0 ? user.Substring(0, backslash) : "", "");
 		// The console has a word here, in the language of Windows.
-		fact["SourceIp"] = Address(Text(record, "Address"));
+		fact["SourceIp"] = Identity.Address(Text(record, "Address"));
 		fact.Local = fact["SourceIp"].Length > 0 ? "no" : "yes";
 		fact["Service"] = fact["SourceIp"].Length > 0 ? "rdp" : "console";
 		fact["UserKnown"] = "yes";
@@ -356,7 +327,7 @@ public sealed class Events
 	{
 		SignIn fact = new SignIn { Kinds = Kinds.Connection, Fallback = SignIn.Aborted, Local = "no" };
 		SetUser(fact, Text(record, "Param1"), Text(record, "Param2"), "");
-		fact["SourceIp"] = Address(Text(record, "Param3"));
+		fact["SourceIp"] = Identity.Address(Text(record, "Param3"));
 		fact["Service"] = "rdp";
 		return fact;
 	}
@@ -365,7 +336,7 @@ public sealed class Events
 	private static SignIn OfProtocol(EventRecord record)
 	{
 		SignIn fact = new SignIn { Kinds = Kinds.Protocol, Outcome = SignIn.Failure, Local = "no" };
-		fact["SourceIp"] = Address(Text(record, "IPString"));
+		fact["SourceIp"] = Identity.Address(Text(record, "IPString"));
 		fact["Service"] = "rdp";
 		fact["Reason"] = "unknown account or wrong password";
 		return fact;
@@ -394,7 +365,7 @@ public sealed class Events
 
 	private static void SetUser(SignIn fact, string name, string domain, string sid)
 	{
-		fact.Account = AccountName(name);
+		fact.Account = Identity.AccountName(name);
 		fact["User"] = fact.Account;
 		fact["UserDomain"] = domain;
 		fact["Account"] = domain.Length > 0 && name.IndexOf('\\') < 0 ? domain + "\\" + name : name;

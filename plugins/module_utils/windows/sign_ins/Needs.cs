@@ -40,8 +40,7 @@ public static class Needs
 	};
 
 	/// <summary>Return a sentence for everything that is not recorded and that the role of the host calls for.</summary>
-	/// <param name="recorded">What the host records, as Requirements.Recorded of the events' package has it: names of
-	/// channels, and subcategories as GUID/success and GUID/failure.</param>
+	/// <param name="recorded">What Recorded returns.</param>
 	/// <param name="isDomainController">Whether others' credentials are judged here.</param>
 	/// <param name="hasOpenSsh">Whether sshd is installed.</param>
 	public static List<string> Missing(IEnumerable<string> recorded, bool isDomainController, bool hasOpenSsh)
@@ -66,6 +65,35 @@ public static class Needs
 				missing.Add("not recorded: " + parts[3] + "; set the audit subcategory " + parts[2] + " with win_audit_policy");
 		}
 		return missing;
+	}
+
+	/// <summary>
+	/// Return what a host records: names of channels, and subcategories as GUID/success and GUID/failure. What is not
+	/// known counts as recorded.
+	/// </summary>
+	/// <param name="subcategories">Those of win_audit_policy_info; null where it was not asked.</param>
+	/// <param name="channels">Those that are on, or of which nothing is known.</param>
+	public static ICollection<string> Recorded(
+		Dictionary<string, object> subcategories, IEnumerable<string> channels)
+	{
+		HashSet<string> recorded = new HashSet<string>(channels, StringComparer.OrdinalIgnoreCase);
+		foreach (object each in (subcategories ?? new Dictionary<string, object>()).Values)
+		{
+			Dictionary<string, object> flags = (Dictionary<string, object>)each;
+			foreach (string outcome in new[] { "success", "failure" })
+			{
+				if (!false.Equals(flags[outcome]))
+					recorded.Add(((string)flags["guid"]).Trim('{', '}') + "/" + outcome);
+			}
+		}
+		if (subcategories != null && subcategories.Count > 0)
+			return recorded;
+		foreach (string line in Subcategories)
+		{
+			foreach (string guid in line.Split('|')[1].Split(' '))
+				recorded.Add(Start + guid.Split('/')[0] + End + guid.Split('/')[1]);
+		}
+		return recorded;
 	}
 
 	private static bool IsNeeded(string role, bool isDomainController, bool hasOpenSsh)

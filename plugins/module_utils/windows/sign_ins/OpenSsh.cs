@@ -10,7 +10,7 @@ using System.Text.RegularExpressions;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.sign_ins.OpenSsh
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.sign_ins.Events;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.sign_ins.Identity;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sign_ins.SignIn;
 
 /// <summary>
@@ -145,7 +145,7 @@ public sealed class OpenSsh
 
 	private SignIn OfProbe(Match match, long time)
 	{
-		return match.Success && Events.Address(match.Groups[1].Value).Length > 0
+		return match.Success && Identity.Address(match.Groups[1].Value).Length > 0
 			? Hint("", match.Groups[1].Value, match.Groups[2].Value, time, SignIn.Aborted, "", "closed")
 			: null;
 	}
@@ -191,11 +191,11 @@ public sealed class OpenSsh
 	{
 		if (user.Length > LongestName)
 			user = user.Substring(0, LongestName);
-		SignIn fact = new SignIn { Account = Events.AccountName(user), Local = "no" };
+		SignIn fact = new SignIn { Account = Identity.AccountName(user), Local = "no" };
 		fact["Account"] = user;
 		fact["User"] = fact.Account;
 		fact["Service"] = "sshd";
-		fact["SourceIp"] = Events.Address(source);
+		fact["SourceIp"] = Identity.Address(source);
 		fact["SourcePort"] = port;
 		return fact;
 	}

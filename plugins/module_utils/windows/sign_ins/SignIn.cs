@@ -133,7 +133,13 @@ public sealed class SignIn
 	/// <summary>Seconds since 1970.</summary>
 	public double Seconds
 	{
-		get { return (Time - UnixEpoch) / 1e7; }
+		get { return UnixSeconds(Time); }
+	}
+
+	/// <summary>Return a FILETIME as seconds since 1970.</summary>
+	public static double UnixSeconds(long time)
+	{
+		return (time - UnixEpoch) / 1e7;
 	}
 
 	/// <summary>Return a field, "" where it is unknown.</summary>
@@ -225,7 +231,7 @@ public sealed class SignIn
 	public Dictionary<string, object> Evidence()
 	{
 		Dictionary<string, object> data = new Dictionary<string, object>();
-		data["time"] = DateTime.FromFileTimeUtc(Time).ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+		data["time"] = Stamp(Time);
 		data["outcome"] = Outcome;
 		for (int row = 0; row < EvidenceFields.GetLength(0); row++)
 		{
@@ -254,6 +260,13 @@ public sealed class SignIn
 			evidence["src_endpoint"] = endpoint;
 		}
 		return evidence;
+	}
+
+	/// <summary>Return a FILETIME as 2026-01-31T13:59:59Z.</summary>
+	public static string Stamp(long time)
+	{
+		return DateTime.FromFileTimeUtc(Math.Max(0, Math.Min(time, DateTime.MaxValue.ToFileTimeUtc())))
+			.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 	}
 
 	private static Dictionary<string, object> Named(string name, string value)

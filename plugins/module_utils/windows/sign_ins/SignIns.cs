@@ -32,6 +32,8 @@ public sealed class SignIns
 	private const int MostPending = 4096;
 	private const int MostCompared = 256;
 	private const int MostOwn = 64;
+	// Files that are read at a time; more of one time come one after another.
+	private const int MostOpen = 256;
 	// Where failed logons over the network are that lack the address, which the event of the protocol has.
 	private const string Nowhere = "nowhere";
 
@@ -140,43 +142,50 @@ public sealed class SignIns
 		};
 	}
 
-	/// <summary>Return the records of several channels in the order of time, each channel in its own order.</summary>
-	public static IEnumerable<EventRecord> InOrder(IEnumerable<IEnumerable<EventRecord>> channels)
+	/// <summary>Return the records of several logs in the order of time, each log in its own order.</summary>
+	/// <param name="logs">Each with a time before which it has no record, ascending: so it is opened when its turn
+	/// comes.</param>
+	public static IEnumerable<EventRecord> InOrder(IEnumerable<KeyValuePair<long, IEnumerable<EventRecord>>> logs)
 	{
 		List<IEnumerator<EventRecord>> readers = new List<IEnumerator<EventRecord>>();
+		IEnumerator<KeyValuePair<long, IEnumerable<EventRecord>>> waiting = logs.GetEnumerator();
 		try
 		{
-			foreach (IEnumerable<EventRecord> channel in channels)
+			bool isWaiting = waiting.MoveNext();
+			while (isWaiting || readers.Count > 0)
 			{
-				IEnumerator<EventRecord> reader = channel.GetEnumerator();
-				readers.Add(reader);
-				if (!reader.MoveNext())
-					Drop(readers, reader);
-			}
-			while (readers.Count > 0)
-			{
-				IEnumerator<EventRecord> next = readers[0];
-				foreach (IEnumerator<EventRecord> reader in readers)
+				IEnumerator<EventRecord> next = Earliest(readers);
+				if (isWaiting && (next == null || readers.Count < MostOpen && waiting.Current.Key <= next.Current.Time))
 				{
-					if (reader.Current.Time < next.Current.Time)
-						next = reader;
+					readers.Add(waiting.Current.Value.GetEnumerator());
+					isWaiting = waiting.MoveNext();
+					next = readers[readers.Count - 1];
 				}
-				yield return next.Current;
-				if (!next.MoveNext())
-					Drop(readers, next);
+				else
+					yield return next.Current;
+				if (next.MoveNext())
+					continue;
+				readers.Remove(next);
+				next.Dispose();
 			}
 		}
 		finally
 		{
 			foreach (IEnumerator<EventRecord> reader in readers)
 				reader.Dispose();
+			waiting.Dispose();
 		}
 	}
 
-	private static void Drop(List<IEnumerator<EventRecord>> readers, IEnumerator<EventRecord> reader)
+	private static IEnumerator<EventRecord> Earliest(List<IEnumerator<EventRecord>> readers)
 	{
-		readers.Remove(reader);
-		reader.Dispose();
+		IEnumerator<EventRecord> earliest = null;
+		foreach (IEnumerator<EventRecord> reader in readers)
+		{
+			if (earliest == null || reader.Current.Time < earliest.Current.Time)
+				earliest = reader;
+		}
+		return earliest;
 	}
 
 	private SignIn Find(SignIn fact)

@@ -7,6 +7,7 @@ using System.Collections.Generic;
 using System.Net.NetworkInformation;
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.RegularExpressions;
 using Microsoft.Win32;
 
 namespace ansible_collections.bulwark.conformance.plugins.module_utils.HostChecks
@@ -68,6 +69,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Regis
                     (workspace, evidence) => evidence.Same(
                         "administrator", new Privileges().IsAdministrator(), IsUserAnAdmin())),
                 new Check("privileges_names", "Privileges.Names", "whoami.exe", Names),
+                new Check("privileges_session", "Privileges.LogonSession", "klist.exe",
+                    (workspace, evidence) => evidence.SamePrivate("session", new Privileges().LogonSession(),
+                        Regex.Match(SecondWay.Program("klist.exe", ""), "0:(0x[0-9a-f]+)").Groups[1].Value)),
                 new Check("background_mode", "BackgroundMode.BackgroundMode", "NtQueryInformationThread", Background),
                 new Check("log_silent", "win_file_integrity", "the event log, which has no arguments",
                     (workspace, evidence) => evidence.Same(

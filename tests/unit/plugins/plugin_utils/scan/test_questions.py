@@ -135,6 +135,11 @@ def test_a_condition_that_does_not_hold_leaves_a_look_out_and_says_why() -> None
     ((look, reason),) = asked.omitted
     assert look.scope == "deployed_rules"
     assert reason == "No audit rules are wanted, as asked for with audit_rules_state=absent."
+    asked, options, _checks = ask_for("audit", "Win32NT", audit_rules_state="absent")
+    assert "win_audit_policy" not in options
+    assert [reason for _look, reason in asked.omitted] == [
+        "No audit policy is wanted, as asked for with audit_rules_state=absent."
+    ]
 
 
 @pytest.mark.parametrize(

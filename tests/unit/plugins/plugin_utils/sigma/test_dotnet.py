@@ -9,7 +9,8 @@ import re
 import typing as t
 
 import pytest
-from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet import condition_for_dotnet, for_dotnet
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet import for_dotnet
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet_conditions import condition_for_dotnet
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import UnusableError
 
 
@@ -94,7 +95,7 @@ def test_only_expressions_of_a_condition_are_rewritten() -> None:
         "and",
         [like, ["not", ["regex", "A", [[r"a\Z", "i"]]]], ["or", [["patterns", [], [["b", ""]]], ["exists", "B"]]]],
     ]
-    rewritten = ["and", [like, ["not", ["regex", "A", [[r"a(?![\s\S])", "i"]]]], searched[1][2]]]
+    rewritten = ["and", [like, ["not", ["regex", "A", [[r"a(?![\s\S])", "i"]], [[["a"]]]]], searched[1][2]]]
     assert condition_for_dotnet(searched) == rewritten
 
 
@@ -108,3 +109,9 @@ def test_what_the_reader_of_the_payload_refuses_costs_that_rule_only() -> None:
     assert condition_for_dotnet(node) == node
     with pytest.raises(UnusableError, match="too deeply"):
         condition_for_dotnet(["not", node])
+
+
+def test_texts_that_a_match_contains_go_with_it() -> None:
+    patterns = [["(AB|cd).*wxyz", "i"], [".", ""], ["|".join(f"{n:03}" for n in range(50)), ""]]
+    *_node, literals = condition_for_dotnet(["regex", "A", patterns])
+    assert literals == [[["wxyz"], ["ab", "cd"]], [], []]

@@ -17,7 +17,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import
 from ansible_collections.bulwark.servers.plugins.module_utils.sign_ins.model import SignIn
 from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import ContentError
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet import for_dotnet
-from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import WINDOWS
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.sources import LINUX, WINDOWS
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists import options, rules, stix, text
 from ansible_collections.bulwark.servers.plugins.plugin_utils.threat_lists.entries import EntryError, entry
 
@@ -75,6 +75,36 @@ def test_an_entry_is_recognised(given: str, kind: str, value: str) -> None:
 def test_what_is_no_entry_is_refused(given: str, kind: str | None, message: str) -> None:
     with pytest.raises(EntryError, match=message):
         entry(given, kind)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "value"),
+    [
+        ("C:\\Windows\\Temp\\x.exe", "name", "C:\\Windows\\Temp\\x.exe"),
+        ("C:/Temp/x.exe", "name", "C:\\Temp\\x.exe"),
+        ("x.exe", "name", "x.exe"),
+        ("\\\\srv\\share\\x.exe", "name", "\\\\srv\\share\\x.exe"),
+        ("(?i)\\\\temp\\\\x[0-9]+\\.exe$", "pattern", "(?i)\\\\temp\\\\x[0-9]+\\.exe$"),
+        ("[a-z]:\\\\x\\.exe", "pattern", "[a-z]:\\\\x\\.exe"),
+        ("rootkit\\.sys", "pattern", "rootkit\\.sys"),
+    ],
+)
+def test_names_of_windows_are_entries_there(given: str, kind: str, value: str) -> None:
+    assert entry(given, kind, platform=WINDOWS)[:2] == (kind, value)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "message"),
+    [
+        ("/tmp/evil.sh", "name", "of another system"),
+        ("/usr/bin/\\.[a-z]+", "pattern", "of another system"),
+        ("C:\\Temp\\", "name", "is not a file name"),
+        ("%TEMP%\\x.exe", "name", "begins with a variable"),
+    ],
+)
+def test_what_is_no_name_of_windows_is_refused_there(given: str, kind: str, message: str) -> None:
+    with pytest.raises(EntryError, match=message):
+        entry(given, kind, platform=WINDOWS)
 
 
 def test_a_text_has_comments_notes_and_wrong_lines() -> None:
@@ -211,7 +241,8 @@ def test_a_wrong_option_is_named(given: list[t.Any], message: str) -> None:
 def compiled(directory: pathlib.Path, content: str, **fields: t.Any) -> tuple[RuleSet, rules.Compiled]:
     path = directory / fields.pop("file", "list.txt")
     path.write_text(content)
-    found = rules.compile_lists(options.checked([{"path": str(path), **fields}]), NOW)
+    platform = fields.pop("platform", LINUX)
+    found = rules.compile_lists(options.checked([{"path": str(path), **fields}]), NOW, platform)
     payload = {"version": FORMAT_VERSION, "rules": found.rules, "lists": found.lists}
     return RuleSet(json.loads(json.dumps(payload))), found
 
@@ -290,6 +321,40 @@ def test_a_file_name_on_a_list_is_seen(
     assert [value for _alert, value in seen(engine, source, **view)] == expected
 
 
+@pytest.mark.parametrize(
+    ("view", "expected"),
+    [
+        ({"Image": "D:\\x\\EVIL.exe"}, ["evil.exe"]),
+        ({"Image": "C:\\evil.exe.txt"}, []),
+        ({"Image": "C:\\Program Files\\Dir\\Tool.exe"}, ["C:\\Program Files\\dir\\tool.exe", "dir\\tool.exe"]),
+        ({"Image": "C:\\otherdir\\tool.exe"}, []),
+        ({"CommandLine": 'cmd /c "C:\\Program Files\\dir\\tool.exe" -x'}, None),
+        ({"CommandLine": "cmd /c start=c:/temp/Evil.exe"}, ["evil.exe"]),
+        ({"CommandLine": "type evil.exe"}, []),
+        ({"CommandLine": "copy \\\\srv\\s\\bad.dll ."}, ["\\\\srv\\s\\bad.dll"]),
+        ({"CommandLine": "copy \\\\x\\srv\\s\\bad.dll ."}, []),
+        ({"CommandLine": "\\" * 100_000 + "a" * 100_000 + '""' * 50_000}, []),
+    ],
+)
+def test_a_file_name_of_windows_on_a_list_is_seen(
+    tmp_path: pathlib.Path, view: dict[str, t.Any], expected: list[str] | None
+) -> None:
+    content = "evil.exe\nC:\\Program Files\\dir\\tool.exe\ndir/tool.exe\n\\\\srv\\s\\bad.dll\n/tmp/x\n"
+    engine, found = compiled(tmp_path, content, kind="name", platform=WINDOWS)
+    assert str(found.problems[0]).endswith("1 entries are names of other systems, and not used")
+    both = ["C:\\Program Files\\dir\\tool.exe", "dir\\tool.exe"]
+    names = [value for _alert, value in seen(engine, "process_creation", **view)]
+    assert sorted(names) == (both if expected is None else expected)
+
+
+def test_a_pattern_of_windows_on_a_list_is_seen_in_any_case(tmp_path: pathlib.Path) -> None:
+    content = "\\\\Temp\\\\.*\\.exe$;70\n[a-z]:\\\\evil\\.dll\n/dev/shm/x\n"
+    engine, found = compiled(tmp_path, content, kind="pattern", platform=WINDOWS)
+    assert found.entries == 2
+    for path in ("C:\\TEMP\\x.EXE", "C:\\x\\temp\\x\ny.exe", "D:\\Evil.dll"):
+        assert len(seen(engine, "file_event", TargetFilename=path)) == 1, path
+
+
 def test_a_pattern_on_a_list_is_seen(tmp_path: pathlib.Path) -> None:
     content = "/tmp/\\.x[0-9]+$;70\n(?i)rootkit\\.ko;60;/usr/src/\n\\\\evil\\.exe;80\n[0-9]{9}$\n(\n"
     engine, found = compiled(tmp_path, content, kind="pattern")
@@ -328,7 +393,7 @@ def test_patterns_for_windows_are_as_dotnet_reads_them(tmp_path: pathlib.Path) -
     path.write_text("evil[0-9]+\\.exe\\Z\nab(?i:x)y\n", encoding="utf-8")
     given = [{"path": str(path), "kind": "pattern"}]
     found = rules.compile_lists(options.checked(given), NOW, WINDOWS)
-    assert [list(entry["entries"]) for entry in found.lists] == [[for_dotnet("evil[0-9]+\\.exe\\Z", "")]]
+    assert [list(entry["entries"]) for entry in found.lists] == [[for_dotnet("evil[0-9]+\\.exe\\Z", "is")]]
     assert len(found.problems) == 1
     assert "ab(?i:x)y" in str(found.problems[0])
 
@@ -364,7 +429,6 @@ def test_wrong_lines_are_named_up_to_five(tmp_path: pathlib.Path) -> None:
             {},
             r"has no entry that can be used (line 2: 'nonsense' is not an address, network, hash or domain;",
         ),
-        (r"C:\a.exe", {"kind": "name"}, "has no entry that can be used (1 are names of other systems); correct it or"),
         ("192.0.2.1,80\n", {"format": "csv", "column": 3}, ": there is no column 3, only 2; give the number of one"),
     ],
 )
@@ -377,6 +441,15 @@ def test_a_list_of_which_nothing_can_be_used_is_an_error(
         rules.compile_lists(options.checked([{"path": str(file), "name": "feed", **fields}]), NOW)
     assert str(caught.value).startswith(f"threat_lists, 'feed': {file}{'' if words[0] == ':' else ' '}{words}")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("content", "platform"), [("C:\\a.exe\n", LINUX), ("/tmp/a\n", WINDOWS)])
+def test_a_list_for_other_hosts_is_said_and_costs_nothing(tmp_path: pathlib.Path, content: str, platform: str) -> None:
+    _engine, found = compiled(tmp_path, content, kind="name", platform=platform)
+    assert (found.entries, found.lists, found.rules) == (0, [], [])
+    assert [str(problem).rpartition(": ")[2] for problem in found.problems] == [
+        "1 entries are names of other systems, and not used"
+    ]
 
 
 def test_there_is_an_end_to_how_many_go_to_hosts(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

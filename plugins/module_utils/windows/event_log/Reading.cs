@@ -8,12 +8,11 @@ using System.Globalization;
 using System.Text;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EventRecord;
 
-namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Reading
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.Reading
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.EventLog;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Sources;
 
 /// <summary>How far a channel was read, and how its log was then.</summary>
 public sealed class ChannelMark
@@ -81,6 +80,7 @@ public sealed class Reading
 	public const int SecurityCleared = 1102;
 	public const int OtherCleared = 104;
 	public const string Eventlog = "Microsoft-Windows-Eventlog";
+	private const string Security = "Security";
 
 	// A log grows by some chunks of 64 KiB at a time.
 	private const long Slack = 2 * 65536;
@@ -182,6 +182,12 @@ public sealed class Reading
 		Records = 0;
 	}
 
+	/// <summary>Whether a record is one of this channel that an earlier run has read; null for none.</summary>
+	public bool WasRead(EventRecord record)
+	{
+		return record != null && IsOurs(record) && record.RecordId <= After;
+	}
+
 	/// <summary>Take a record of an archived log; return whether it is a new one.</summary>
 	public bool TakeArchived(EventRecord record)
 	{
@@ -220,7 +226,7 @@ public sealed class Reading
 		if (record.RecordId <= _last)
 			return false;
 		_hasNewest |= record.RecordId == Newest;
-		if (record.EventId == SecurityCleared && record.Provider == Eventlog && Is(_channel, Sources.Security))
+		if (record.EventId == SecurityCleared && record.Provider == Eventlog && Is(_channel, Security))
 			Clear(Text(record, "SubjectDomainName") + "\\" + Text(record, "SubjectUserName"));
 		if (_isWhole)
 			Skip(record.RecordId);

@@ -8,7 +8,7 @@ using System.ComponentModel;
 using System.Globalization;
 using System.IO;
 
-namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.events.LogFiles
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.LogFiles
 {
 /// <summary>Files of event logs; methods raise IOException and UnauthorizedAccessException.</summary>
 public static class LogFiles

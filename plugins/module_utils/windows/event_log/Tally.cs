@@ -5,7 +5,7 @@
 using System;
 using System.Collections.Generic;
 
-namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Tally
+namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.Tally
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Detections;
