@@ -80,7 +80,7 @@ _FAILED = {
 
 @pytest.fixture(scope="module")
 def windows(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[host.WindowsHost]:
-    with host.windows_host(tmp_path_factory.mktemp("windows")) as windows_host:
+    with host.windows_host(tmp_path_factory.mktemp("windows"), private=True) as windows_host:
         yield windows_host
 
 

@@ -34,7 +34,7 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 @pytest.fixture(scope="module")
 def host_of_windows(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[host.WindowsHost]:
-    with host.windows_host(tmp_path_factory.mktemp("windows")) as windows_host:
+    with host.windows_host(tmp_path_factory.mktemp("windows"), private=True) as windows_host:
         yield windows_host
 
 

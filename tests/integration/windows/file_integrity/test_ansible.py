@@ -190,6 +190,7 @@ def test_a_scan_reports_what_changed_on_a_windows_host(
     assert play("remove") == [
         "Remove: 1 host",
         f"{host.NAME}: Removed: the baseline of files.",
-        f"{host.NAME}: Left: the directory {directory}, if there is one; the findings of this host in the store.",
+        f"{host.NAME}: Left: the directory {directory}, if there is one; the directory %ProgramData%\\bulwark, if there is"
+        " one; the findings of this host in the store.",
         "Remove: 1 host, changed 1.",
     ]
