@@ -145,7 +145,7 @@ _VALUES = [
     (text("a\r\nb\x01\x1b"), "a\r\nb\x01\x1b"),
     (text("ended\0\0"), "ended"),
     (text("before\0after\0"), "before\0after"),
-    (Value(writer.ANSI, b"caf\xe9 \x80\x93\0"), "café €“"),
+    (Value(writer.ANSI, b"caf\xe9 \x80\x93\0"), "caf\u00e9 \u20ac\u201c"),
     (Value(writer.INT8, b"\x80"), "-128"),
     (Value(writer.UINT8, b"\xff"), "255"),
     (Value(writer.INT16, b"\x00\x80"), "-32768"),
