@@ -22,54 +22,27 @@ import re
 import typing as t
 import unicodedata
 
+from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet_characters import (
+    BLANKS,
+    LAST,
+    LAST_OF_ALL,
+    SPECIAL,
+    escaped,
+    fold,
+    ranges_of,
+    replaced_anywhere,
+    replaced_in_classes,
+    set_of,
+)
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.problems import UnusableError
 
-# What stands for characters in Patterns.cs: for digits, letters and others.
-_DIGIT, _LETTER, _OTHER = 0xFF19, 0xFFDC, 0xFFFE
-_LAST = 0xFFFF
-_LAST_OF_ALL = 0x10FFFF
-_SURROGATES = range(0xD800, 0xE000)
-_REPLACED_CATEGORIES = frozenset(("Nl", "No", "Mn", "Mc", "Pc"))
-_NO_LETTERS_OF_WORDS = (0x200C, 0x200D, 0x180E)
 # As in Patterns.cs: where one of these is in an expression, even escaped, texts are changed for it.
 _CLASSES = (r"\w", r"\W", r"\b", r"\B", r"\s")
-# Python's \s and .NET's differ by these.
-_BLANKS = r"\s\x1c-\x1f"
 _CONTROL = {"a": 7, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
 _HEX = {"x": 2, "u": 4, "U": 8}
 _DIGITS = "0123456789"
 _OCTAL = "01234567"
-_SPECIAL = frozenset(r"\.^$*+?{}[]|()")
-_SPECIAL_IN_SETS = frozenset(r"\[]^-")
 _MOST_REPEATS = 2**31 - 1
-# Of _casefix.py of CPython's re: by their simple case, the first of each group is equal to none of the others.
-_EQUIVALENTS = (
-    "i\u0131",
-    "s\u017f",
-    "\u03bc\u00b5",
-    "\u03b9\u0345\u1fbe",
-    "\u0390\u1fd3",
-    "\u03b0\u1fe3",
-    "\u03b2\u03d0",
-    "\u03b5\u03f5",
-    "\u03b8\u03d1",
-    "\u03ba\u03f0",
-    "\u03c0\u03d6",
-    "\u03c1\u03f1",
-    "\u03c3\u03c2",
-    "\u03c6\u03d5",
-    "\u0432\u1c80",
-    "\u0434\u1c81",
-    "\u043e\u1c82",
-    "\u0441\u1c83",
-    "\u0442\u1c84\u1c85",
-    "\u044a\u1c86",
-    "\u0463\u1c87",
-    "\u1e61\u1e9b",
-    "\ua64b\u1c88",
-    "\ufb06\ufb05",
-)
-_FOLDED = {ord(other): ord(group[0]) for group in _EQUIVALENTS for other in group[1:]}
 
 
 @functools.lru_cache(maxsize=4096)
@@ -219,8 +192,8 @@ class _Rewriter:
     def _literal(self, code: int) -> str:
         self._check([(code, code)])
         if self._ignore_case and code > 0x7F:
-            code = _folded(code)
-        return _escaped(code, _SPECIAL)
+            code = fold(code)
+        return escaped(code, SPECIAL)
 
     def _escape(self) -> _Part:
         character = self._next()
@@ -231,7 +204,7 @@ class _Rewriter:
         if character in "dDwW":
             return _character(f"\\{character}")
         if character in "sS":
-            return _character(f"[{'^' if character == 'S' else ''}{_BLANKS}]")
+            return _character(f"[{'^' if character == 'S' else ''}{BLANKS}]")
         if character in _DIGITS:
             return self._number(character)
         return _character(self._literal(self._escaped_code(character)))
@@ -282,7 +255,7 @@ class _Rewriter:
             else:
                 ranges.append((low, low))
         self._at += 1
-        return _set_of(negated, classes, self._known(ranges))
+        return set_of(negated, classes, self._known(ranges))
 
     def _member(self, classes: list[str]) -> int | None:
         """Read a character of a set and return its code; None for a class, which is added to the classes."""
@@ -302,23 +275,23 @@ class _Rewriter:
     def _known(self, ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """Return the ranges of a set in the BMP, and under ``i`` with what is equal to their characters."""
         self._check(ranges)
-        known = [(low, min(high, _LAST)) for low, high in ranges]
+        known = [(low, min(high, LAST)) for low, high in ranges]
         if not self._ignore_case or all(high <= 0x7F for _low, high in known):
             return known
         ascii_ones = [(low, min(high, 0x7F)) for low, high in known if low <= 0x7F]
-        folded = {_folded(code) for low, high in known for code in range(max(low, 0x80), high + 1)}
-        return ascii_ones + _ranges(folded)
+        folded = {fold(code) for low, high in known for code in range(max(low, 0x80), high + 1)}
+        return ascii_ones + ranges_of(folded)
 
     def _check(self, ranges: t.Sequence[tuple[int, int]]) -> None:
         """Refuse characters that Patterns.cs replaces in texts, unless all that one stands for are among them."""
         if all(high <= 0x7F for _low, high in ranges):
             return
-        if (0x80, _LAST_OF_ALL) in [(max(low, 0x80), high) for low, high in ranges]:
+        if (0x80, LAST_OF_ALL) in [(max(low, 0x80), high) for low, high in ranges]:
             return
-        replaced = _replaced_in_classes() if self._options.has_classes else _replaced()
+        replaced = replaced_in_classes() if self._options.has_classes else replaced_anywhere()
         for low, high in ranges:
-            code = next((code for code in range(max(low, 0x80), min(high, _LAST) + 1) if code in replaced), None)
-            code = high if code is None and high > _LAST else code
+            code = next((code for code in range(max(low, 0x80), min(high, LAST) + 1) if code in replaced), None)
+            code = high if code is None and high > LAST else code
             if code is not None:
                 raise _refusal(f"it names the character U+{code:04X}, which Python and .NET treat in other ways")
 
@@ -404,66 +377,3 @@ def _nearest(parts: t.Sequence[_Part], dot_matches_all: bool) -> str:
 
 def _refusal(reason: str) -> UnusableError:
     return UnusableError(f"a regular expression can't be used on Windows: {reason}", "detection")
-
-
-def _folded(code: int) -> int:
-    """Return a character so that those are equal which Python calls equal under ``i``, as Casing.Fold does."""
-    if code == 0x130:
-        return ord("i")
-    lower = chr(code).lower()
-    folded = ord(lower) if len(lower) == 1 else code
-    return _FOLDED.get(folded, folded)
-
-
-def _set_of(negated: bool, classes: t.Sequence[str], ranges: t.Sequence[tuple[int, int]]) -> str:
-    if "s" in classes and "S" in classes:
-        return r"(?!)" if negated else r"[\s\S]"
-    inside = "".join(_BLANKS if name == "s" else f"\\{name}" for name in dict.fromkeys(classes) if name != "S")
-    has_others = False
-    for low, high in ranges:
-        if high == _LAST:
-            # All beyond ASCII: any other range to the end was refused.
-            has_others = True
-            high = 0x7F
-        if low <= high:
-            inside += _escaped(low, _SPECIAL_IN_SETS)
-        if low < high:
-            inside += f"-{_escaped(high, _SPECIAL_IN_SETS)}"
-    others = (rf"[^{_BLANKS}]", "S" in classes), (r"[^\x00-\x7f]", has_others)
-    sets = [f"[{inside}]"] * bool(inside) + [text for text, is_there in others if is_there]
-    if sets == [f"[{inside}]"]:
-        return f"[{'^' if negated else ''}{inside}]"
-    either = "|".join(sets)
-    return rf"(?:(?!{either})[\s\S])" if negated else f"(?:{either})"
-
-
-def _escaped(code: int, special: t.Container[str]) -> str:
-    character = chr(code)
-    if character in special:
-        return f"\\{character}"
-    if code < 0x20 or code == 0x7F:
-        return f"\\x{code:02x}"
-    return character if character.isprintable() else f"\\u{code:04x}"
-
-
-def _ranges(codes: t.Iterable[int]) -> list[tuple[int, int]]:
-    ranges: list[tuple[int, int]] = []
-    for code in sorted(codes):
-        if ranges and ranges[-1][1] == code - 1:
-            ranges[-1] = (ranges[-1][0], code)
-        else:
-            ranges.append((code, code))
-    return ranges
-
-
-@functools.cache
-def _replaced() -> frozenset[int]:
-    """Return the characters of the BMP that Patterns.cs replaces, or puts in their stead."""
-    return frozenset((_DIGIT, _LETTER, _OTHER, _LAST, *_SURROGATES))
-
-
-@functools.cache
-def _replaced_in_classes() -> frozenset[int]:
-    """Return the same for an expression with classes."""
-    of_words = (code for code in range(0x80, _LAST + 1) if unicodedata.category(chr(code)) in _REPLACED_CATEGORIES)
-    return frozenset((*_replaced(), *_NO_LETTERS_OF_WORDS, *of_words))
