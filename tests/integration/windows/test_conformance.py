@@ -106,16 +106,7 @@ def _run(
 
 def _left(windows: host.WindowsHost, name: str) -> list[str]:
     """Return what a run of the kit left in the disk and the registry of the host."""
-    toolchain.keep_running()
-    keys = subprocess.run(
-        toolchain.wine_command("reg", "query", "HKLM\\SOFTWARE"),
-        env=toolchain.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
+    keys = toolchain.reg("query", "HKLM\\SOFTWARE").splitlines()
     paths_left = (windows.prefix / "drive_c" / "ProgramData").iterdir()
     return [left for left in [*keys, *map(str, paths_left)] if name in left]
 

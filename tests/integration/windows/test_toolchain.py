@@ -16,7 +16,7 @@ from tests.support.windows import compiler, toolchain
 
 pytestmark = [pytest.mark.requires(*toolchain.WINE), pytest.mark.long]
 
-_ROOT_STORE = pathlib.Path(toolchain.__file__).with_name("RootStore.cs")
+_ROOTS = "HKLM\\SOFTWARE\\Microsoft\\SystemCertificates\\Root\\Certificates"
 _WORKERS = 4
 _SECONDS = 300
 _USE = """
@@ -43,21 +43,7 @@ def test_workers_start_the_services_of_a_prefix_at_once(tmp_path: pathlib.Path) 
 def test_programs_of_other_tests_do_not_change_the_root_certificates_of_the_registry() -> None:
     listed = []
     for _ in range(2):
-        listed.append(_root_certificates())
-        compiler.compile_program([_ROOT_STORE], compiler.Target.WINDOWS).run()
+        listed.append(toolchain.reg("query", _ROOTS).splitlines())
+        compiler.compile_program([toolchain.ROOT_STORE], compiler.Target.WINDOWS).run()
     assert listed[0] == listed[1]
     assert len(listed[0]) > 1
-
-
-def _root_certificates() -> list[str]:
-    toolchain.keep_running()
-    ended = subprocess.run(
-        toolchain.wine_command("reg", "query", "HKLM\\SOFTWARE\\Microsoft\\SystemCertificates\\Root\\Certificates"),
-        env=toolchain.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        check=True,
-    )
-    return ended.stdout.splitlines()

@@ -41,11 +41,13 @@ _DOWNLOAD_SECONDS = 300
 # A new prefix takes 7 s of a processor; more only on a machine that is shared.
 _PREFIX_SECONDS = 300
 _STOP_SECONDS = 60
+_REG_SECONDS = 60
 _POLL_SECONDS = 0.05
 
 # Part of the prefix's name in the cache; a change makes a new prefix.
 _PREFIX_RECIPE = "2"
-_ROOT_STORE = pathlib.Path(__file__).with_name("RootStore.cs")
+# Opens the store of root certificates.
+ROOT_STORE = pathlib.Path(__file__).with_name("RootStore.cs")
 # They hold 750 of the 770 MB of a prefix, and Wine only reads them.
 _LINKED = ("windows/system32", "windows/winsxs", "windows/globalization", "windows/resources")
 # No dialog asks for a debugger, a browser or another .NET, and no menu entry is made for this machine's desktop.
@@ -107,7 +109,7 @@ def _make_prefix(directory: pathlib.Path) -> None:
     subprocess.run(_wine("wineboot", "-i"), env=variables, check=True, timeout=_PREFIX_SECONDS, **silent)
     # Wine copies this machine's root certificates into the registry when a program first opens their store: while one
     # test looks at the registry, another's program would change it.
-    program = compiler.compile_program([_ROOT_STORE], compiler.Target.WINDOWS)
+    program = compiler.compile_program([ROOT_STORE], compiler.Target.WINDOWS)
     subprocess.run(program.command(), env=variables, check=True, timeout=_PREFIX_SECONDS, **silent)
     # The registry is written when the last process of the prefix has ended.
     subprocess.run([_program("wineserver"), "-w"], env=variables, check=True, timeout=_PREFIX_SECONDS, **silent)
@@ -201,6 +203,27 @@ def environment(prefix: pathlib.Path | None = None) -> dict[str, str]:
 def wine_command(*words: str) -> list[str]:
     """Return the command that runs a Windows program, by its path on this machine or its name in the prefix."""
     return _wine(*words)
+
+
+def reg(*words: str, check: bool = True) -> str:
+    """Run Windows' own reg.exe in the shared prefix, and return what it prints; raise CalledProcessError if it fails.
+
+    check: False to return in any case.
+    """
+    keep_running()
+    # A file, not a pipe: Wine's own processes outlive the program.
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+        subprocess.run(
+            _wine("reg", *words),
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.DEVNULL,
+            check=check,
+            timeout=_REG_SECONDS,
+        )
+        output.seek(0)
+        return output.read()
 
 
 def windows_path(path: pathlib.Path) -> str:

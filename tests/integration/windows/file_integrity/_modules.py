@@ -9,14 +9,12 @@ import functools
 import json
 import pathlib
 import shutil
-import subprocess
 import typing as t
 import uuid
 
 from tests.support.windows import compiler, toolchain, utilities
 
 _HERE = pathlib.Path(__file__).parent
-_REG_SECONDS = 60
 
 APPLY = "win_file_integrity"
 LOOK = "win_file_integrity_info"
@@ -65,14 +63,14 @@ class World:
         file.write_text(content, encoding="utf-8")
 
     def set_value(self, name: str, data: str, key: str = "") -> None:
-        reg("add", self.key + key, "/v", name, "/t", "REG_SZ", "/d", data, "/f")
+        toolchain.reg("add", self.key + key, "/v", name, "/t", "REG_SZ", "/d", data, "/f")
 
     def delete_value(self, name: str) -> None:
-        reg("delete", self.key, "/v", name, "/f")
+        toolchain.reg("delete", self.key, "/v", name, "/f")
 
     def remove(self) -> None:
         """Remove what is not below the test's own directory."""
-        reg("delete", self.key, "/f", check=False)
+        toolchain.reg("delete", self.key, "/f", check=False)
         shutil.rmtree(self.disk)
 
     def params(self, **options: t.Any) -> Result:
@@ -103,20 +101,6 @@ class World:
         for result in results:
             assert "exception" not in result, result["exception"]
         return results
-
-
-def reg(*words: str, check: bool = True) -> None:
-    """Run Windows' own reg.exe."""
-    toolchain.keep_running()
-    subprocess.run(
-        toolchain.wine_command("reg", *words),
-        env=toolchain.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=check,
-        timeout=_REG_SECONDS,
-    )
 
 
 def changes(result: Result) -> dict[tuple[str, str], list[str]]:
