@@ -106,7 +106,7 @@ def _run(
 
 def _left(windows: host.WindowsHost, name: str) -> list[str]:
     """Return what a run of the kit left in the disk and the registry of the host."""
-    keys = toolchain.reg("query", "HKLM\\SOFTWARE").splitlines()
+    keys = toolchain.reg("query", "HKLM\\SOFTWARE", prefix=windows.prefix).splitlines()
     paths_left = (windows.prefix / "drive_c" / "ProgramData").iterdir()
     return [left for left in [*keys, *map(str, paths_left)] if name in left]
 

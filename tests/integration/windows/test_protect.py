@@ -11,7 +11,6 @@ from __future__ import annotations
 import pathlib
 import re
 import struct
-import subprocess
 import typing as t
 
 import pytest
@@ -68,16 +67,8 @@ class Playbooks:
 
 def _value(windows: host.WindowsHost, key: str, name: str) -> str | None:
     """Return what reg.exe shows of a value, None without it."""
-    ended = subprocess.run(
-        toolchain.wine_command("reg", "query", key, "/v", name),
-        env=toolchain.environment(windows.prefix),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    match = re.search(rf"{name}\s+REG_DWORD\s+(\S+)", ended.stdout)
+    shown = toolchain.reg("query", key, "/v", name, prefix=windows.prefix, check=False)
+    match = re.search(rf"{name}\s+REG_DWORD\s+(\S+)", shown)
     return match[1] if match else None
 
 

@@ -205,17 +205,18 @@ def wine_command(*words: str) -> list[str]:
     return _wine(*words)
 
 
-def reg(*words: str, check: bool = True) -> str:
-    """Run Windows' own reg.exe in the shared prefix, and return what it prints; raise CalledProcessError if it fails.
+def reg(*words: str, prefix: pathlib.Path | None = None, check: bool = True) -> str:
+    """Run Windows' own reg.exe in this prefix, or in the shared one, and return what it prints.
 
-    check: False to return in any case.
+    check: False to return also if it fails, which raises CalledProcessError otherwise.
     """
-    keep_running()
+    if prefix is None:
+        keep_running()
     # A file, not a pipe: Wine's own processes outlive the program.
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
         subprocess.run(
             _wine("reg", *words),
-            env=environment(),
+            env=environment(prefix),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.DEVNULL,
