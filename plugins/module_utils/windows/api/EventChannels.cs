@@ -7,6 +7,9 @@ using System.Runtime.InteropServices;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.EventChannels
 {
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.EventApi;
+
 	/// <summary>The configuration of a channel of the event log.</summary>
 	public sealed class ChannelSettings
 	{
@@ -44,23 +47,6 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.E
 	/// <summary>The channels of this host, through wevtapi.dll.</summary>
 	public sealed class NativeEventChannels : IEventChannels
 	{
-		private const int NotImplemented = 120;
-		private const int InsufficientBuffer = 122;
-		private const int InvalidData = 13;
-
-		// EVT_CHANNEL_CONFIG_PROPERTY_ID and EVT_VARIANT_TYPE (winevt.h)
-		private const int EnabledProperty = 0;
-		private const int TypeProperty = 2;
-		private const int RetentionProperty = 6;
-		private const int AutoBackupProperty = 7;
-		private const int MaxSizeProperty = 8;
-		private const int PathProperty = 9;
-		private const int StringType = 1;
-		private const int UInt32Type = 8;
-		private const int UInt64Type = 10;
-		private const int BooleanType = 13;
-		private const int MostBytes = 1 << 20;
-
 		/// <summary>EVT_VARIANT</summary>
 		[StructLayout(LayoutKind.Sequential)]
 		internal struct EventVariant
@@ -70,14 +56,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.E
 			internal uint Type;
 		}
 
-		// https://learn.microsoft.com/windows/win32/api/winevt/nf-winevt-evtopenchannelconfig
-		[DllImport("wevtapi.dll", CharSet = CharSet.Unicode, SetLastError = true)]
-		private static extern IntPtr EvtOpenChannelConfig(IntPtr session, string path, int flags);
-
-		[DllImport("wevtapi.dll", SetLastError = true)]
-		private static extern bool EvtGetChannelConfigProperty(
-			IntPtr channel, int property, int flags, int size, IntPtr buffer, out int used);
-
+		// https://learn.microsoft.com/windows/win32/api/winevt/nf-winevt-evtsetchannelconfigproperty
 		[DllImport("wevtapi.dll", SetLastError = true)]
 		private static extern bool EvtSetChannelConfigProperty(
 			IntPtr channel, int property, int flags, ref EventVariant value);
@@ -85,35 +64,26 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.E
 		[DllImport("wevtapi.dll", SetLastError = true)]
 		private static extern bool EvtSaveChannelConfig(IntPtr channel, int flags);
 
-		[DllImport("wevtapi.dll")]
-		private static extern bool EvtClose(IntPtr handle);
-
 		public int Read(string channel, out ChannelSettings settings)
 		{
 			ChannelSettings read = new ChannelSettings();
-			int error = With(channel, delegate(IntPtr handle)
+			int error = EventApi.WithChannel(channel, delegate(IntPtr handle)
 			{
-				ulong enabled = 0, type = 0, retention = 0, autoBackup = 0, size = 0;
-				int failure = Number(handle, EnabledProperty, BooleanType, out enabled);
-				if (failure == 0)
-					failure = Number(handle, TypeProperty, UInt32Type, out type);
-				if (failure == 0)
-					failure = Number(handle, RetentionProperty, BooleanType, out retention);
-				if (failure == 0)
-					failure = Number(handle, AutoBackupProperty, BooleanType, out autoBackup);
-				if (failure == 0)
-					failure = Number(handle, MaxSizeProperty, UInt64Type, out size);
-				if (failure == 0)
-					failure = Get(handle, PathProperty, StringType, delegate(EventVariant value)
-					{
-						read.Path = Marshal.PtrToStringUni(new IntPtr((long)value.Value));
-					});
-				read.IsEnabled = (enabled & 0xFFFFFFFF) != 0;
-				read.Type = (int)type;
-				read.Retention = (retention & 0xFFFFFFFF) != 0;
-				read.AutoBackup = (autoBackup & 0xFFFFFFFF) != 0;
-				read.MaxSize = (long)size;
-				return failure;
+				object[] values;
+				int failure = EventApi.GetOfChannel(handle, out values, EventApi.EnabledProperty, EventApi.TypeProperty,
+					EventApi.RetentionProperty, EventApi.AutoBackupProperty, EventApi.MaxSizeProperty, EventApi.PathProperty);
+				if (failure != 0)
+					return failure;
+				if (!(values[0] is bool && values[1] is long && values[2] is bool && values[3] is bool && values[4] is long &&
+					values[5] is string))
+					return EventApi.InvalidData;
+				read.IsEnabled = (bool)values[0];
+				read.Type = (int)(long)values[1];
+				read.Retention = (bool)values[2];
+				read.AutoBackup = (bool)values[3];
+				read.MaxSize = (long)values[4];
+				read.Path = (string)values[5];
+				return 0;
 			});
 			settings = error == 0 ? read : null;
 			return error;
@@ -121,88 +91,25 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.E
 
 		public int SetEnabled(string channel, bool isEnabled)
 		{
-			return Set(channel, EnabledProperty, BooleanType, isEnabled ? 1UL : 0UL);
+			return Set(channel, EventApi.EnabledProperty, EventApi.BooleanType, isEnabled ? 1UL : 0UL);
 		}
 
 		public int SetMaxSize(string channel, long size)
 		{
-			return Set(channel, MaxSizeProperty, UInt64Type, (ulong)size);
+			return Set(channel, EventApi.MaxSizeProperty, EventApi.UInt64Type, (ulong)size);
 		}
 
 		private static int Set(string channel, int property, int type, ulong number)
 		{
-			return With(channel, delegate(IntPtr handle)
+			return EventApi.WithChannel(channel, delegate(IntPtr handle)
 			{
 				EventVariant value = new EventVariant();
 				value.Value = number;
 				value.Type = (uint)type;
 				if (!EvtSetChannelConfigProperty(handle, property, 0, ref value))
-					return LastError();
-				return EvtSaveChannelConfig(handle, 0) ? 0 : LastError();
+					return EventApi.LastError();
+				return EvtSaveChannelConfig(handle, 0) ? 0 : EventApi.LastError();
 			});
-		}
-
-		private static int With(string channel, Func<IntPtr, int> action)
-		{
-			IntPtr handle = IntPtr.Zero;
-			try
-			{
-				handle = EvtOpenChannelConfig(IntPtr.Zero, channel, 0);
-				return handle == IntPtr.Zero ? LastError() : action(handle);
-			}
-			catch (EntryPointNotFoundException)
-			{
-				return NotImplemented;
-			}
-			finally
-			{
-				if (handle != IntPtr.Zero)
-					EvtClose(handle);
-			}
-		}
-
-		private static int Number(IntPtr handle, int property, int type, out ulong number)
-		{
-			ulong read = 0;
-			int error = Get(handle, property, type, delegate(EventVariant value) { read = value.Value; });
-			number = read;
-			return error;
-		}
-
-		private static int Get(IntPtr handle, int property, int type, Action<EventVariant> use)
-		{
-			int size = 1024;
-			while (true)
-			{
-				IntPtr buffer = Marshal.AllocHGlobal(size);
-				try
-				{
-					int used;
-					if (EvtGetChannelConfigProperty(handle, property, 0, size, buffer, out used))
-					{
-						EventVariant value = (EventVariant)Marshal.PtrToStructure(buffer, typeof(EventVariant));
-						if (value.Type != (uint)type)
-							return InvalidData;
-						use(value);
-						return 0;
-					}
-					int error = LastError();
-					if (error != InsufficientBuffer || used <= size || used > MostBytes)
-						return error;
-					size = used;
-				}
-				finally
-				{
-					Marshal.FreeHGlobal(buffer);
-				}
-			}
-		}
-
-		// A stub fails without an error.
-		private static int LastError()
-		{
-			int error = Marshal.GetLastWin32Error();
-			return error == 0 ? NotImplemented : error;
 		}
 	}
 }

@@ -227,7 +227,7 @@ public sealed class Reading
 			return false;
 		_hasNewest |= record.RecordId == Newest;
 		if (record.EventId == SecurityCleared && record.Provider == Eventlog && Is(_channel, Security))
-			Clear(Text(record, "SubjectDomainName") + "\\" + Text(record, "SubjectUserName"));
+			Clear(record.Text("SubjectDomainName") + "\\" + record.Text("SubjectUserName"));
 		if (_isWhole)
 			Skip(record.RecordId);
 		_isInside = true;
@@ -421,16 +421,6 @@ public sealed class Reading
 	{
 		return "id " + recordId.ToString(CultureInfo.InvariantCulture) + " of " + DateTime.FromFileTimeUtc(
 			Math.Max(0, Math.Min(time, DateTime.MaxValue.ToFileTimeUtc()))).ToString("s", CultureInfo.InvariantCulture) + "Z";
-	}
-
-	private static string Text(EventRecord record, string name)
-	{
-		foreach (KeyValuePair<string, object> field in record.Fields)
-		{
-			if (field.Key == name && field.Value is string)
-				return (string)field.Value;
-		}
-		return "";
 	}
 
 	private static bool Is(string left, string right)

@@ -6,7 +6,6 @@ using System;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.Globalization;
-using System.IO;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Collect
 {
@@ -14,17 +13,15 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.event
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.EventLog;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.StateFiles;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Checkpoint;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Outcome;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Payload;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.State;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.ChannelRecords;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.FileRecords;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.LogFiles;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.LogLook;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.Reading;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.Tally;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Judge;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Requirements;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.events.Sources;
@@ -40,10 +37,7 @@ public sealed class Collect
 	public const string Name = "audit_events";
 	public const string Scope = "events";
 
-	private const double LockSeconds = 600;
-	private const long Version = 1;
 	private const int Exampled = 3;
-	private const string Tampered = "audit_state_tampered";
 
 	// Others are made beside them; these are where clearing is recorded.
 	private static readonly string[] Always = { "System", "Security" };
@@ -51,12 +45,8 @@ public sealed class Collect
 
 	private readonly ModuleCall _call;
 	private readonly IEventLog _log;
-	private readonly IStateFiles _files;
 	private readonly Stopwatch _watch = Stopwatch.StartNew();
-	private readonly ScopeCoverage _coverage = new ScopeCoverage(Scope);
-	private readonly Tally _tally = new Tally(Scope);
-	private readonly Dictionary<string, ChannelMark> _marks =
-		new Dictionary<string, ChannelMark>(StringComparer.OrdinalIgnoreCase);
+	private readonly LogLook _look;
 	private readonly Dictionary<string, string> _cleared =
 		new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 	private readonly Dictionary<string, object> _channels = new Dictionary<string, object>();
@@ -72,83 +62,62 @@ public sealed class Collect
 	{
 		_call = call;
 		_log = log;
-		_files = files;
+		_look = new LogLook(call, files, Name, Scope);
 	}
 
 	/// <summary>Return the result. Raises UsageException, HostException and StateException.</summary>
 	public Dictionary<string, object> Run()
 	{
-		List<string> paths = _call.Texts("paths");
-		bool isOther = _call.Params["paths"] != null;
-		bool advance = _call.Flag("_advance") && !_call.CheckMode && !isOther;
-		_compiled = string.IsNullOrEmpty(_call.Text("_content"))
-			? new Dictionary<string, object> { { "version", 1L } }
-			: Payload.Unpack(_call.Text("_content"));
-		Checkpoint checkpoint = Checkpoint.Load(
-			_files, _call.Text("state_dir"), Name, isOther ? null : _call.Text("_token"), advance,
-			Checkpoint.DefaultDirectory);
-		Start(checkpoint.State, isOther);
-		if (isOther)
-			ReadPaths(paths);
+		_compiled = _look.Compiled();
+		Checkpoint checkpoint = _look.Load();
+		Start(checkpoint.State);
+		if (_look.IsOther)
+			ReadPaths(_call.Texts("paths"));
 		else
 			ReadHost();
 		_judge.Finish();
-		_coverage.Examined = _records;
+		_look.Coverage.Examined = _records;
 		foreach (string problem in _judge.Problems)
-			_coverage.Skip("rules", problem);
+			_look.Coverage.Skip("rules", problem);
 		if (_judge.Rules.Count == 0)
-			_coverage.Fail("there are no rules to look with; give rule_paths, or leave own_rules on");
+			_look.Coverage.Fail("there are no rules to look with; give rule_paths, or leave own_rules on");
 		Dictionary<string, object> result = new Dictionary<string, object> { { "changed", false } };
-		if (checkpoint.Problem != null)
-			Damaged(checkpoint.Problem);
-		result["detections"] = Detections();
-		Save(checkpoint, result);
-		result["coverage"] = new List<object> { _coverage.Entry() };
+		_look.Finish(
+			checkpoint, new Dictionary<string, object> { { "correlations", _judge.State(_judge.LastTime ?? 0) } }, result);
 		result["audit_events"] = Figures();
 		return result;
 	}
 
-	private void Start(Dictionary<string, object> state, bool isOther)
+	private void Start(Dictionary<string, object> state)
 	{
 		try
 		{
-			if (state.Count > 0)
-				Restore(state, isOther);
+			if (LogLook.IsCurrent(state))
+				Restore(state);
 		}
 		catch (FormatException error)
 		{
-			_coverage.Skip("checkpoint", "the saved state of the last run can't be used (" + error.Message
-				+ "); the logs were read again");
-			_marks.Clear();
-			_judge = null;
+			_look.Forget(error);
 		}
 		if (_judge == null)
-			_judge = Make(null, isOther);
+			_judge = Make(null);
 	}
 
-	private void Restore(Dictionary<string, object> state, bool isOther)
+	private void Restore(Dictionary<string, object> state)
 	{
-		object version, channels, correlations;
-		state.TryGetValue("version", out version);
-		if (!Version.Equals(version))
-			return;
-		if (!state.TryGetValue("channels", out channels) || !(channels is Dictionary<string, object>) ||
-			!state.TryGetValue("correlations", out correlations) || !(correlations is Dictionary<string, object>))
+		object correlations;
+		_look.RestoreMarks(state);
+		if (!state.TryGetValue("correlations", out correlations) || !(correlations is Dictionary<string, object>))
 			throw new FormatException("it is not complete");
-		foreach (KeyValuePair<string, object> channel in (Dictionary<string, object>)channels)
-			_marks[channel.Key] = ChannelMark.Restore(channel.Value);
-		_judge = Make((Dictionary<string, object>)correlations, isOther);
+		_judge = Make((Dictionary<string, object>)correlations);
 	}
 
-	private Judge Make(Dictionary<string, object> correlations, bool isOther)
+	private Judge Make(Dictionary<string, object> correlations)
 	{
-		double? since = _call.Params["since"] == null
-			? (double?)null
-			: Convert.ToDouble(_call.Params["since"], CultureInfo.InvariantCulture);
 		try
 		{
-			return new Judge(
-				_compiled, correlations, _tally, _log.Names(), isOther ? null : _log.Volumes(), since);
+			return new Judge(_compiled, correlations, _look.Tally, _log.Names(), _look.IsOther ? null : _log.Volumes(),
+				_look.Since());
 		}
 		catch (FormatException error)
 		{
@@ -191,43 +160,35 @@ public sealed class Collect
 			states[channel] = state;
 			if (error == 0)
 				continue;
-			if (!LogErrors.IsNotFound(error))
+			ChannelProblem missing = LogErrors.IsNotFound(error) ? _look.Missing(channel) : null;
+			if (missing != null)
+				_look.Report(channel, missing);
+			else if (!LogErrors.IsNotFound(error))
 			{
-				failures.Add(Skip(channel, LogErrors.Describe(error)));
+				failures.Add(_look.Skip(channel, LogErrors.Describe(error)));
 				_unreadable.Add(channel);
-			}
-			else if (_marks.ContainsKey(channel))
-			{
-				Report(channel, new ChannelProblem
-				{
-					Alert = _marks[channel].IsEnabled ? ChannelProblem.Reduced : "",
-					Reason = "channel " + Printable.ShowPath(channel) + " was read before, and the host has it no more",
-				});
-				_marks[channel].IsEnabled = false;
 			}
 		}
 		Need(states);
-		using (StateDirectory exports = StateDirectory.Open(_files, Root(), ChannelRecords.ExportDirectory, true))
-		using (exports.Lock("lock", LockSeconds))
+		List<string> channels = Ordered(events.Keys);
+		channels.RemoveAll(delegate(string channel)
 		{
-			ChannelRecords.RemoveExports(exports);
-			List<string> channels = Ordered(events.Keys);
-			channels.RemoveAll(delegate(string channel)
-			{
-				return states[channel] == null || (!states[channel].IsEnabled && !_marks.ContainsKey(channel));
-			});
+			return states[channel] == null || (!states[channel].IsEnabled && !_look.Marks.ContainsKey(channel));
+		});
+		_look.WithExports(delegate(StateDirectory exports)
+		{
 			for (int index = 0; index < channels.Count; index++)
 			{
+				string channel = channels[index];
 				Share(channels.Count - index);
 				if (!_isOver)
-					ReadChannel(exports, channels[index], events[channels[index]], states[channels[index]], failures);
+					ReadChannel(exports, channel, events[channel], states[channel], failures);
 				if (_isOver)
-					_coverage.Skip(Printable.ShowPath(channels[index]),
-						"there was no time for its newer events; the next run continues there");
+					_look.Skip(channel, "there was no time for its newer events; the next run continues there");
 			}
-		}
+		});
 		if (_sources == 0)
-			_coverage.Fail("no channel of the event log could be read"
+			_look.Coverage.Fail("no channel of the event log could be read"
 				+ (failures.Count > 0 ? ": " + failures[0] : ""));
 	}
 
@@ -279,9 +240,10 @@ public sealed class Collect
 		StateDirectory exports, string channel, SortedSet<int> ids, LogState state, List<string> failures)
 	{
 		ChannelMark mark;
-		_marks.TryGetValue(channel, out mark);
+		_look.Marks.TryGetValue(channel, out mark);
 		ChannelRecords records = new ChannelRecords(
-			_log, exports, channel, ids, mark, state, IsOver, delegate(string subject, string reason) { Skip(subject, reason); });
+			_log, exports, channel, ids, mark, state, IsOver,
+			delegate(string subject, string reason) { _look.Skip(subject, reason); });
 		Reading reading = records.Reading;
 		string by;
 		if (_cleared.TryGetValue(channel, out by))
@@ -290,7 +252,7 @@ public sealed class Collect
 			Take(record);
 		if (records.Failure != null)
 		{
-			failures.Add(Skip(channel, records.Failure));
+			failures.Add(_look.Skip(channel, records.Failure));
 			if (reading.Records == 0)
 				return;
 		}
@@ -298,16 +260,16 @@ public sealed class Collect
 			_sources++;
 		reading.Finish(records.Failure != null || records.IsCutOff);
 		foreach (ChannelProblem problem in reading.Problems)
-			Report(channel, problem);
-		_marks[channel] = reading.Next();
+			_look.Report(channel, problem);
+		_look.Marks[channel] = reading.Next();
 		_channels[Printable.ShowPath(channel)] = reading.Records;
 	}
 
 	private void Stopped(int error)
 	{
 		string reason = LogErrors.Describe(error);
-		_coverage.Fail(reason + ": start it");
-		Report("EventLog", new ChannelProblem { Alert = ChannelProblem.Reduced, Reason = reason });
+		_look.Coverage.Fail(reason + ": start it");
+		_look.Report("EventLog", new ChannelProblem { Alert = ChannelProblem.Reduced, Reason = reason });
 	}
 
 	// ---- files of other machines
@@ -317,25 +279,11 @@ public sealed class Collect
 		Share(1);
 		foreach (string path in paths)
 		{
-			IList<string> files;
-			try
-			{
-				files = LogFiles.Below(path);
-			}
-			catch (Exception error)
-			{
-				if (!(error is IOException || error is UnauthorizedAccessException))
-					throw;
-				Skip(path, "cannot be read: " + error.Message);
-				continue;
-			}
-			if (files.Count == 0)
-				Skip(path, "has no .evtx file");
-			foreach (string file in files)
+			foreach (string file in _look.Files(path))
 			{
 				if (IsOver())
 				{
-					_coverage.Skip("other files", "the time budget was used up before " + Printable.ShowPath(file));
+					_look.Coverage.Skip("other files", "the time budget was used up before " + Printable.ShowPath(file));
 					return;
 				}
 				string opened = file;
@@ -343,12 +291,12 @@ public sealed class Collect
 				foreach (EventRecord record in records.Read())
 					Take(record);
 				foreach (string problem in records.Problems)
-					Skip(file, problem);
+					_look.Skip(file, problem);
 				_sources += records.IsRead ? 1 : 0;
 			}
 		}
 		if (_sources == 0)
-			_coverage.Fail("no event log could be read at " + Printable.ShowPath(string.Join(" and ", paths)));
+			_look.Coverage.Fail("no event log could be read at " + Printable.ShowPath(string.Join(" and ", paths)));
 	}
 
 	// ---- records
@@ -358,55 +306,14 @@ public sealed class Collect
 		_records++;
 		if (record.EventId == Reading.OtherCleared && record.Provider == Reading.Eventlog)
 		{
-			string channel = Text(record, "Channel");
+			string channel = record.Text("Channel");
 			if (channel.Length > 0)
-				_cleared[channel] = Text(record, "SubjectDomainName") + "\\" + Text(record, "SubjectUserName");
+				_cleared[channel] = record.Text("SubjectDomainName") + "\\" + record.Text("SubjectUserName");
 		}
 		_judge.Take(record);
 	}
 
-	private static string Text(EventRecord record, string name)
-	{
-		foreach (KeyValuePair<string, object> field in record.Fields)
-		{
-			if (field.Key == name && field.Value is string)
-				return (string)field.Value;
-		}
-		return "";
-	}
-
 	// ---- what is said
-
-	private string Skip(string subject, string reason)
-	{
-		_coverage.Skip(Printable.ShowPath(subject), reason);
-		return Printable.ShowPath(subject) + ": " + reason;
-	}
-
-	private void Report(string channel, ChannelProblem problem)
-	{
-		string subject = Printable.ShowPath(channel);
-		_coverage.Skip(subject, problem.Reason);
-		if (problem.Alert.Length == 0)
-			return;
-		double now = Judge.Seconds(DateTime.UtcNow.ToFileTimeUtc());
-		Dictionary<string, object> data = new Dictionary<string, object>
-		{
-			{ "Channel", subject }, { "problem", problem.Reason },
-		};
-		_tally.Add(problem.Alert, subject, new Dictionary<string, object> { { "data", data } }, now, now, problem.Count,
-			message: char.ToUpperInvariant(problem.Reason[0]) + problem.Reason.Substring(1) + ".");
-	}
-
-	private void Damaged(string problem)
-	{
-		_coverage.Skip("checkpoint", problem + "; the remaining logs were read again");
-		double now = Judge.Seconds(DateTime.UtcNow.ToFileTimeUtc());
-		string shown = Printable.ShowPath(problem);
-		Dictionary<string, object> data = new Dictionary<string, object> { { "problem", shown } };
-		_tally.Add(Tampered, "checkpoint of " + Name, new Dictionary<string, object> { { "data", data } }, now, now,
-			message: shown);
-	}
 
 	/// <summary>Say which rules need what this host does not record.</summary>
 	private void Need(Dictionary<string, LogState> states)
@@ -425,7 +332,7 @@ public sealed class Collect
 				if (examples.Count < Exampled)
 					examples.Add("'" + Printable.ShowPath(titles[id]) + "'");
 			}
-			_coverage.Skip(need.Key, string.Format(CultureInfo.InvariantCulture,
+			_look.Coverage.Skip(need.Key, string.Format(CultureInfo.InvariantCulture,
 				"not recorded on this host: {0} {1} it, as {2}", need.Value.Count,
 				need.Value.Count == 1 ? "rule needs" : "rules need", string.Join(", ", examples)));
 		}
@@ -434,10 +341,7 @@ public sealed class Collect
 	// What win_audit_policy_info found out, and what channels there are; of the rest nothing is known.
 	private Dictionary<string, object> Recording(Dictionary<string, LogState> states)
 	{
-		string given = _call.Text("_recording");
-		Dictionary<string, object> recording = string.IsNullOrEmpty(given)
-			? new Dictionary<string, object>()
-			: Payload.Unpack(given);
+		Dictionary<string, object> recording = _look.Unpack("_recording");
 		foreach (string section in new[] { "subcategories", "channels", "powershell", "powershell_core", "sysmon" })
 		{
 			if (!recording.ContainsKey(section))
@@ -449,7 +353,7 @@ public sealed class Collect
 		foreach (object unknown in Compiled.List(recording, "unknown"))
 		{
 			Dictionary<string, object> each = (Dictionary<string, object>)unknown;
-			_coverage.Skip((string)each["subject"], (string)each["reason"]);
+			_look.Coverage.Skip((string)each["subject"], (string)each["reason"]);
 		}
 		Dictionary<string, object> channels = (Dictionary<string, object>)recording["channels"];
 		foreach (KeyValuePair<string, LogState> state in states)
@@ -479,43 +383,12 @@ public sealed class Collect
 
 	// ---- the result
 
-	private List<object> Detections()
-	{
-		long leftOut;
-		List<object> detections = _tally.Detections(_call.Number("max_findings"), out leftOut);
-		if (leftOut > 0 || _tally.Dropped > 0)
-			_coverage.Skip("findings", string.Format(CultureInfo.InvariantCulture,
-				"{0} more were left out, and {1} events of others; raise max_findings (audit_max_findings of the role)",
-				leftOut, _tally.Dropped));
-		return detections;
-	}
-
-	private void Save(Checkpoint checkpoint, Dictionary<string, object> result)
-	{
-		Dictionary<string, object> channels = new Dictionary<string, object>();
-		foreach (KeyValuePair<string, ChannelMark> mark in _marks)
-			channels[mark.Key] = mark.Value.State();
-		try
-		{
-			object saved = checkpoint.Save(new Dictionary<string, object>
-			{
-				{ "version", Version }, { "channels", channels }, { "correlations", _judge.State(_judge.LastTime ?? 0) },
-			});
-			if (saved != null)
-				result["checkpoint"] = saved;
-		}
-		catch (StateException error)
-		{
-			_coverage.Skip("checkpoint", error.Message + "; the next run reads the same again");
-		}
-	}
-
 	private Dictionary<string, object> Figures()
 	{
 		return new Dictionary<string, object>
 		{
 			{ "events", _records },
-			{ "matches", _tally.Events },
+			{ "matches", _look.Tally.Events },
 			{ "uncertain", _judge.Uncertain },
 			{ "logs", _sources },
 			{ "channels", _channels },
@@ -524,11 +397,6 @@ public sealed class Collect
 			{ "last_time", _judge.LastTime },
 			{ "seconds", Math.Round(_watch.Elapsed.TotalSeconds, 3) },
 		};
-	}
-
-	private string Root()
-	{
-		return string.IsNullOrEmpty(_call.Text("state_dir")) ? StateDirectory.DefaultRoot() : _call.Text("state_dir");
 	}
 }
 }

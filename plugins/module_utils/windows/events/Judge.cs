@@ -25,7 +25,6 @@ public sealed class Judge
 	// Computers whose records are correlated; a log of another machine has one or few.
 	private const int MostComputers = 200;
 	private const int MostRemembered = 2000;
-	private const long EpochTicks = 116444736000000000;
 
 	private readonly Dictionary<string, object> _compiled;
 	private readonly List<object> _entries;
@@ -67,16 +66,10 @@ public sealed class Judge
 		_correlators[""] = new Correlator(compiled, state);
 	}
 
-	/// <summary>Return seconds since the epoch of a FILETIME.</summary>
-	public static double Seconds(long time)
-	{
-		return (time - EpochTicks) / 1e7;
-	}
-
 	/// <summary>Judge a record, and those that waited for it.</summary>
 	public void Take(EventRecord record)
 	{
-		double time = Seconds(record.Time);
+		double time = EventRecord.UnixSeconds(record.Time);
 		if (_since != null && time < _since)
 			return;
 		FirstTime = FirstTime == null ? time : Math.Min(FirstTime.Value, time);
@@ -133,7 +126,7 @@ public sealed class Judge
 	{
 		Rule rule = Rules.Rule(number);
 		string computer = Computer(view.Record);
-		double time = Seconds(view.Record.Time);
+		double time = EventRecord.UnixSeconds(view.Record.Time);
 		bool isFed = _correlators[""].Wants(number);
 		if (rule.IsComponent && !isFed)
 			return;

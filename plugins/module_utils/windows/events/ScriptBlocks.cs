@@ -47,7 +47,7 @@ public sealed class ScriptBlocks
 		List<EventRecord> finished = new List<EventRecord>();
 		int number = Number(record, "MessageNumber");
 		int total = Number(record, "MessageTotal");
-		string id = Text(record, "ScriptBlockId");
+		string id = record.Text("ScriptBlockId");
 		if (total < 2 || number < 1 || number > total || id == "")
 		{
 			finished.Add(record);
@@ -98,7 +98,7 @@ public sealed class ScriptBlocks
 
 	private void Hold(Block block, int number, EventRecord record)
 	{
-		string text = Text(record, TextField);
+		string text = record.Text(TextField);
 		block.Parts[number] = text;
 		_characters += text.Length;
 	}
@@ -129,20 +129,10 @@ public sealed class ScriptBlocks
 		finished.Add(block.First);
 	}
 
-	private static string Text(EventRecord record, string name)
-	{
-		foreach (KeyValuePair<string, object> field in record.Fields)
-		{
-			if (field.Key == name && field.Value is string)
-				return (string)field.Value;
-		}
-		return "";
-	}
-
 	private static int Number(EventRecord record, string name)
 	{
 		int number;
-		return int.TryParse(Text(record, name), NumberStyles.None, CultureInfo.InvariantCulture, out number)
+		return int.TryParse(record.Text(name), NumberStyles.None, CultureInfo.InvariantCulture, out number)
 			? number
 			: 0;
 	}

@@ -10,6 +10,9 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.
 /// <summary>A record of an event log; texts are as Windows renders them in XML, "" where the record has none.</summary>
 public sealed class EventRecord
 {
+	/// <summary>1970 as FILETIME.</summary>
+	public const long UnixEpoch = 116444736000000000;
+
 	public string Channel = "";
 	public string Provider = "";
 	public string Computer = "";
@@ -39,6 +42,24 @@ public sealed class EventRecord
 	/// Data; every other value is a string.
 	/// </summary>
 	public readonly List<KeyValuePair<string, object>> Fields = new List<KeyValuePair<string, object>>();
+
+	/// <summary>Return the text of the first field of a name, as data come in the order of the event's template; "" if
+	/// there is none.</summary>
+	public string Text(string name)
+	{
+		foreach (KeyValuePair<string, object> field in Fields)
+		{
+			if (field.Key == name)
+				return field.Value as string ?? "";
+		}
+		return "";
+	}
+
+	/// <summary>Return a FILETIME as seconds since 1970.</summary>
+	public static double UnixSeconds(long time)
+	{
+		return (time - UnixEpoch) / 1e7;
+	}
 }
 
 /// <summary>What of event logs could not be read; one object may count several files.</summary>

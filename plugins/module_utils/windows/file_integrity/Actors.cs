@@ -40,8 +40,6 @@ public sealed class Actors
 	private const uint SetValue = 1;
 	private const uint Stream = 1u << 31;
 
-	private const long Epoch = 116444736000000000;
-
 	// Seconds: who writes a baseline without a seal chooses its times.
 	private const double Latest = 200000000000;
 
@@ -174,7 +172,7 @@ public sealed class Actors
 			if (!isOther)
 				since = Math.Max(since, each.Until);
 		}
-		return (long)(Math.Min(since, Latest) * 10000000) + Epoch;
+		return (long)(Math.Min(since, Latest) * 10000000) + EventRecord.UnixEpoch;
 	}
 
 	private void Want(Change change, long since)

@@ -98,7 +98,7 @@ public sealed class Events
 		if (Is(record, Protocol))
 			return record.EventId == 140 ? OfProtocol(record) : null;
 		if (Is(record, OpenSsh))
-			return record.EventId == 4 ? _ssh.Of(Text(record, "process"), RawText(record, "payload"), record.Time) : null;
+			return record.EventId == 4 ? _ssh.Of(Text(record, "process"), record.Text("payload"), record.Time) : null;
 		return Is(record, WinRm) && record.EventId == 169 ? OfWinRm(record) : null;
 	}
 
@@ -448,21 +448,10 @@ public sealed class Events
 
 	private static string Text(EventRecord record, string name)
 	{
-		string text = RawText(record, name).Trim();
+		string text = record.Text(name).Trim();
 		if (text.Length > LongestText)
 			text = text.Substring(0, LongestText);
 		return text == "-" ? "" : text;
-	}
-
-	// The first of several with one name: data come in the order of the event's template.
-	private static string RawText(EventRecord record, string name)
-	{
-		foreach (KeyValuePair<string, object> field in record.Fields)
-		{
-			if (field.Key == name)
-				return field.Value as string ?? "";
-		}
-		return "";
 	}
 }
 }

@@ -6,6 +6,7 @@ using System;
 using System.Collections.Generic;
 using System.Globalization;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EventRecord;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.sign_ins.SignIn
 {
@@ -59,7 +60,6 @@ public sealed class SignIn
 	/// <summary>Credentials were used for another computer, which knows the outcome. Linux has no such outcome.</summary>
 	public const string Attempt = "attempt";
 
-	private const long UnixEpoch = 116444736000000000;
 	private const int MostRecords = 16;
 
 	// The higher one says more exactly what was signed in to.
@@ -133,13 +133,7 @@ public sealed class SignIn
 	/// <summary>Seconds since 1970.</summary>
 	public double Seconds
 	{
-		get { return UnixSeconds(Time); }
-	}
-
-	/// <summary>Return a FILETIME as seconds since 1970.</summary>
-	public static double UnixSeconds(long time)
-	{
-		return (time - UnixEpoch) / 1e7;
+		get { return EventRecord.UnixSeconds(Time); }
 	}
 
 	/// <summary>Return a field, "" where it is unknown.</summary>
