@@ -161,26 +161,26 @@ def ways_of(source: str, condition: t.Any, name: str = "", values: t.Collection[
     source: the view that the rule is for. name: of the rule. values: fields that a correlation counts values of.
     """
     if source == "Security":
-        found = {_of_event(event) for event in _event_ids(condition)}
+        ways = {_of_event(event) for event in _event_ids(condition)}
     elif source in _ONE_WAY:
-        found = {frozenset((_ONE_WAY[source],))}
+        ways = {frozenset((_ONE_WAY[source],))}
     elif "/" in source or source[:1].isupper():
-        found = {frozenset((f"{LOG}{source}",))}
+        ways = {frozenset((f"{LOG}{source}",))}
     else:
-        found = set() if source in _NOT_SYSMON else {frozenset((SYSMON,))}
+        ways = set() if source in _NOT_SYSMON else {frozenset((SYSMON,))}
         own = {OWN_AUDITING} if name in OBJECTS and not is_audited(OBJECTS[name]) else set()
-        found |= {
+        ways |= {
             groups | own
             for groups, fields in _BUILTIN.get(source, ())
             if _is_possible(condition, True, fields) and all(value in fields for value in values)
         }
-    return frozenset(way for way in found if not any(other < way for other in found))
+    return frozenset(way for way in ways if not any(other < way for other in ways))
 
 
 def by_rule(payload: t.Mapping[str, t.Any], names: t.Mapping[str, str]) -> dict[str, Ways]:
     """Return the ways of each rule of a compiled set by its name. names: by the ids of the rules."""
     rules = [*payload["rules"], *payload["correlations"]]
-    found: dict[str, Ways] = {}
+    known: dict[str, Ways] = {}
 
     def ways(number: int, values: t.Collection[str] = ()) -> Ways:
         rule = rules[number]
@@ -195,23 +195,23 @@ def by_rule(payload: t.Mapping[str, t.Any], names: t.Mapping[str, str]) -> dict[
 
     for number, rule in enumerate(rules):
         name = names[rule["id"]]
-        found[name] = found.get(name, frozenset()) | ways(number)
-    return found
+        known[name] = known.get(name, frozenset()) | ways(number)
+    return known
 
 
 def by_alert(
     alerts: t.Iterable[Alert], rules: t.Mapping[str, t.Iterable[str]], ways: t.Mapping[str, Ways]
 ) -> dict[str, Ways]:
     """Return the ways of each alert for Windows. rules: the names of the rules that raise it."""
-    found: dict[str, Ways] = {}
+    of_alerts: dict[str, Ways] = {}
     for alert in alerts:
         if "windows" not in alert.platforms:
             continue
         own = frozenset(itertools.chain(*(ways[rule] for rule in rules.get(alert.id, ()))))
         # What no rule raises, code does: by the baseline, or by what the logs themselves are like.
         other = frozenset((frozenset((FILE_INTEGRITY,)),)) if alert.capability == "file_integrity" else NOTHING
-        found[alert.id] = own or THREAT_LISTS.get(alert.id, other)
-    return found
+        of_alerts[alert.id] = own or THREAT_LISTS.get(alert.id, other)
+    return of_alerts
 
 
 def shown(ways: Ways, alert: str = "") -> str:
@@ -251,15 +251,15 @@ def rows(alert_of: t.Callable[[str], Alert], rules: t.Mapping[str, t.Sequence[st
     from ansible_collections.bulwark.servers.plugins.plugin_utils import catalogue
 
     content = catalogue.CONTENT / "audit"
-    found = [
+    published = [
         Row(name, (), (), reason) for name, reason in catalogue.read(content / "not_detectable_windows.yml").items()
     ]
     for path in sorted((content / "defender" / "windows").glob("*.yml")):
         for name, named in catalogue.read(path).items():
             alerts = tuple(map(alert_of, named))
             detections = tuple(rule for alert in alerts for rule in rules.get(alert.id, _listed(alert.id)))
-            found.append(Row(name, alerts, detections, ""))
-    return sorted(found, key=lambda row: row.name.casefold())
+            published.append(Row(name, alerts, detections, ""))
+    return sorted(published, key=lambda row: row.name.casefold())
 
 
 def page(alerts: t.Iterable[Alert], ways: t.Mapping[str, Ways], known: t.Sequence[Row]) -> str:

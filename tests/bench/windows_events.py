@@ -132,7 +132,7 @@ def _records() -> t.Iterator[evtx_writer.Record]:
     """Return records of an ordinary day: programs, scripts, connections and services."""
     chosen = random.Random(1)  # noqa: S311 - the same log in each run
     for number in range(1, DIFFERENT + 1):
-        moment = _START + dt.timedelta(milliseconds=number)
+        timestamp = _START + dt.timedelta(milliseconds=number)
         image = f"C:\\Windows\\{chosen.choice(_PROGRAMS)}"
         line = " ".join([image, *(f"{chosen.choice(_WORDS)}{chosen.randrange(99)}" for _ in range(5))])
         program: dict[str, evtx_writer.Value]
@@ -141,7 +141,7 @@ def _records() -> t.Iterator[evtx_writer.Record]:
             script = "\n".join(f"{chosen.choice(_STATEMENTS)} # {chosen.randrange(999)}" for _ in range(40))
             program = {"MessageNumber": evtx_writer.uint32(1), "MessageTotal": evtx_writer.uint32(1)}
             program["ScriptBlockText"] = text(script)
-            yield evtx_writer.event(number, event_id=4104, channel=_POWERSHELL, data=[*program.items()], time=moment)
+            yield evtx_writer.event(number, event_id=4104, channel=_POWERSHELL, data=[*program.items()], time=timestamp)
         elif kind == 1:
             program = {
                 "Image": text(image),
@@ -149,12 +149,12 @@ def _records() -> t.Iterator[evtx_writer.Record]:
                 "ParentImage": text("C:\\Windows\\explorer.exe"),
             }
             program |= {"User": text("SHOP\\eve"), "Hashes": text(f"SHA256={chosen.randrange(1 << 60):064x}")}
-            yield evtx_writer.event(number, event_id=1, channel=_SYSMON, data=[*program.items()], time=moment)
+            yield evtx_writer.event(number, event_id=1, channel=_SYSMON, data=[*program.items()], time=timestamp)
         elif kind == 2:
             program = {"Application": text(f"\\device\\harddiskvolume3{image[2:]}"), "Direction": text("%%14593")}
             program |= {"DestAddress": text(f"192.0.2.{chosen.randrange(255)}"), "DestPort": text("443")}
-            yield evtx_writer.event(number, event_id=5156, data=[*program.items()], time=moment)
+            yield evtx_writer.event(number, event_id=5156, data=[*program.items()], time=timestamp)
         else:
             program = {"SubjectUserName": text("eve"), "SubjectDomainName": text("SHOP"), "NewProcessName": text(image)}
             program |= {"NewProcessId": hex64(number), "ProcessId": hex64(4), "CommandLine": text(line)}
-            yield evtx_writer.event(number, event_id=4688, data=[*program.items()], time=moment)
+            yield evtx_writer.event(number, event_id=4688, data=[*program.items()], time=timestamp)

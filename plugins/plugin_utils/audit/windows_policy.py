@@ -110,41 +110,41 @@ def with_defaults(arguments: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _group(name: str, fields: t.Any) -> Group:
-    place = f"{FILE.name}: group '{name}'"
+    context = f"{FILE.name}: group '{name}'"
     if not isinstance(fields, dict) or set(fields) - _FIELDS:
-        raise ContentError(f"{place} needs some of {', '.join(sorted(_FIELDS))}, and nothing else")
+        raise ContentError(f"{context} needs some of {', '.join(sorted(_FIELDS))}, and nothing else")
     description = fields.get("description")
     if not isinstance(description, str) or not description.strip():
-        raise ContentError(f"{place}: description is missing; say what it records")
+        raise ContentError(f"{context}: description is missing; say what it records")
     settings = {
         "name": name,
         "domain_controllers": bool(fields.get("domain_controllers", False)),
-        "subcategories": [_subcategory(entry, place) for entry in fields.get("subcategories", {}).items()],
-        "values": [_value(entry, place) for entry in fields.get("values", [])],
-        "channels": [_channel(entry, place) for entry in fields.get("channels", {}).items()],
+        "subcategories": [_subcategory(entry, context) for entry in fields.get("subcategories", {}).items()],
+        "values": [_value(entry, context) for entry in fields.get("values", [])],
+        "channels": [_channel(entry, context) for entry in fields.get("channels", {}).items()],
         "paths": [str(path) for path in fields.get("paths", [])],
     }
     return Group(name, description.strip(), bool(fields.get("default", True)), settings)
 
 
-def _subcategory(entry: tuple[t.Any, t.Any], place: str) -> dict[str, t.Any]:
+def _subcategory(entry: tuple[t.Any, t.Any], context: str) -> dict[str, t.Any]:
     name, recorded = entry
     if recorded not in _FLAGS:
-        raise ContentError(f"{place}: '{name}' is recorded for one of {', '.join(_FLAGS)}, not {recorded}")
+        raise ContentError(f"{context}: '{name}' is recorded for one of {', '.join(_FLAGS)}, not {recorded}")
     return {"name": str(name), "flags": _FLAGS[recorded]}
 
 
-def _value(entry: t.Any, place: str) -> dict[str, t.Any]:
+def _value(entry: t.Any, context: str) -> dict[str, t.Any]:
     known = isinstance(entry, dict) and not set(entry) - _VALUE_FIELDS
     if not known or not {"key", "name", "data"} <= set(entry) or not isinstance(entry["data"], (int, str)):
-        raise ContentError(f"{place}: a value needs key, name and data, a number or a text")
+        raise ContentError(f"{context}: a value needs key, name and data, a number or a text")
     return dict(entry)
 
 
-def _channel(entry: tuple[t.Any, t.Any], place: str) -> dict[str, t.Any]:
+def _channel(entry: tuple[t.Any, t.Any], context: str) -> dict[str, t.Any]:
     name, fields = entry
     if not isinstance(fields, dict) or not fields or set(fields) - _CHANNEL_FIELDS:
-        raise ContentError(f"{place}: channel '{name}' needs max_size or enabled, and nothing else")
+        raise ContentError(f"{context}: channel '{name}' needs max_size or enabled, and nothing else")
     return {
         "name": str(name),
         "max_size": int(fields.get("max_size", 0)),

@@ -16,10 +16,10 @@ _ARGUMENTS: t.Mapping[str, t.Any] = {"channels": [], "paths": [], "default_lists
 
 
 def read() -> t.Generator[Request, dict[str, t.Any], str]:
-    """Ask the host, and return its answer for the option ``_recording``; ``unknown`` in it says what is not known."""
-    answer = yield Request(_MODULE, dict(_ARGUMENTS), check_mode=True)
-    recording = answer.get("recording")
-    if answer.get("failed") or not isinstance(recording, dict):
-        reason = str(answer.get("msg") or "the module returned nothing")
+    """Ask the host, and return the value of the option ``_recording``; ``unknown`` in it says what is not known."""
+    result = yield Request(_MODULE, dict(_ARGUMENTS), check_mode=True)
+    recording = result.get("recording")
+    if result.get("failed") or not isinstance(recording, dict):
+        reason = str(result.get("msg") or "the module returned nothing")
         return payload.packed({"unknown": [{"subject": "what the host records", "reason": reason}]})
-    return payload.packed({**recording, "unknown": answer.get("unknown") or []})
+    return payload.packed({**recording, "unknown": result.get("unknown") or []})

@@ -16,7 +16,7 @@ import typing as t
 MARK = "bulwark-simulation"
 STEPS = ("runs", "written")
 # Where programs can be, beside the directory of the state: below the profile that all accounts share.
-PLACES = ("public",)
+DIRECTORIES = ("public",)
 _MOST_TIMES = 100
 _LONGEST_LINE = 4096
 # A source that rules take for that of a product, such as MSSQL$bulwark-simulation.
@@ -26,7 +26,7 @@ _NAME = re.compile(
     r"(?:[A-Za-z0-9]{1,20}\\){0,4}(?!(?:con|prn|aux|nul|com\d|lpt\d)\.)[\w+$-][\w ._+@()$-]{0,60}\.[a-z]{2,4}",
     re.IGNORECASE | re.ASCII,
 )
-_RUN = {"line", "name", "under", "place", "times"}
+_RUN = {"line", "name", "under", "directory", "times"}
 _EVENT = {"source", "id", "texts", "times"}
 
 
@@ -54,10 +54,10 @@ def _run(run: t.Any) -> dict[str, t.Any]:
     for part in (name, *under):
         if not isinstance(part, str) or not _NAME.fullmatch(part):
             raise ValueError(f"'{part}' is not a name for a program; set 'name'")
-    place = run.get("place")
-    if place is not None and place not in PLACES:
-        raise ValueError(f"'place' is one of {', '.join(PLACES)}, not '{place}'")
-    return {"line": line, "name": name, "under": under, "place": place, "times": _times(run)}
+    directory = run.get("directory")
+    if directory is not None and directory not in DIRECTORIES:
+        raise ValueError(f"'directory' is one of {', '.join(DIRECTORIES)}, not '{directory}'")
+    return {"line": line, "name": name, "under": under, "directory": directory, "times": _times(run)}
 
 
 def _program(line: str) -> str:

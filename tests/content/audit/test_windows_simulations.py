@@ -60,7 +60,7 @@ def _views(steps: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, dict[str, t.An
             yield "process_creation", _process(path, f'"{path}"', parent)
             parent = path
         for number in range(run["times"]):
-            path = f"{_DIRECTORIES[run['place']]}\\{_MARK}\\{run['name']}"
+            path = f"{_DIRECTORIES[run['directory']]}\\{_MARK}\\{run['name']}"
             yield "process_creation", _process(path, run["line"].replace("{number}", str(number)), parent)
     for event in steps["written"]:
         for _ in range(event["times"]):

@@ -73,7 +73,7 @@ _NOT_POSSIBLE = {
 # its service of WMI does not run. It has no SACLs, no event log, and functions for channels that fail without an error.
 _FAILED = {
     *("registry_open_denied", "state_create", "registry_links", "first_look", "channel_missing"),
-    *("sacl_file", "sacl_key", "policy_preview", "policy_deployed", "policy_told", "policy_removed", "events_read"),
+    *("sacl_file", "sacl_key", "policy_preview", "policy_deployed", "policy_reported", "policy_removed", "events_read"),
     *("sign_ins_read", "simulated_alerts"),
 }
 

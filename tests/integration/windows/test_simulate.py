@@ -81,7 +81,7 @@ def _rows(steps: t.Mapping[str, t.Any], entry: t.Mapping[str, t.Any], directory:
     (mark,) = entry["marks"]
     pids = iter(entry["pids"])
     for run_ in steps["runs"]:
-        place = "C:\\Users\\Public" if run_["place"] else directory
+        root = "C:\\Users\\Public" if run_["directory"] else directory
         parent = (4, "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe")
         for name in run_["under"]:
             path = f"{directory}\\{mark}\\{name}"
@@ -89,7 +89,7 @@ def _rows(steps: t.Mapping[str, t.Any], entry: t.Mapping[str, t.Any], directory:
             yield _process(pid, path, f'"{path}"', parent)
             parent = (pid, path)
         for number in range(run_["times"]):
-            path = f"{place}\\{mark}\\{run_['name']}"
+            path = f"{root}\\{mark}\\{run_['name']}"
             yield _process(next(pids), path, run_["line"].replace("{number}", str(number)), parent)
     for event in steps["written"]:
         for _ in range(event["times"]):

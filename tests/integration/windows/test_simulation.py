@@ -56,14 +56,14 @@ def own(**changed: t.Any) -> dict[str, t.Any]:
 def left(state: str, simulation: t.Mapping[str, t.Any]) -> list[str]:
     """Return what there is of a simulation: paths, and running processes."""
     process = simulation["runs"][0]["name"].rpartition("\\")[2].removesuffix(".exe")
-    steps = [call("SimulationScenario.Left", place, process) for place in (f"{state}\\simulation", PUBLIC)]
+    steps = [call("SimulationScenario.Left", directory, process) for directory in (f"{state}\\simulation", PUBLIC)]
     found = {path for paths in program().results(*steps) for path in paths}
     return sorted(path for path in found if windows.MARK in path or path.endswith("\\made") or path == process)
 
 
 def test_programs_are_there_for_a_moment_and_nothing_stays(state: str) -> None:
     below = f"bw{uuid.uuid4().hex[:8]}"
-    simulations = [own(times=2), own(place="public", under=[]), own(name=f"Windows\\System32\\{below}.exe")]
+    simulations = [own(times=2), own(directory="public", under=[]), own(name=f"Windows\\System32\\{below}.exe")]
     (result,) = program().results(call("SimulationScenario.Simulate", options(state, simulations), 0))
     entries = result["simulations"]
     assert [(entry["status"], entry.get("reason"), entry["left"]) for entry in entries] == [("done", None, [])] * 3
@@ -93,7 +93,7 @@ def test_no_program_runs_whatever_its_command_line_says(state: str) -> None:
 
 @pytest.mark.parametrize("starts", [1, 3])
 def test_what_a_killed_run_left_goes_with_the_next_one(state: str, starts: int) -> None:
-    simulation = own(place="public")
+    simulation = own(directory="public")
     case = call("SimulationScenario.Simulate", options(state, [simulation]), starts)
     killed = program().program.run(input=as_input([case]), seconds=120, check=False)
     assert killed.returncode != 0

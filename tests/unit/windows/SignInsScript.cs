@@ -42,13 +42,13 @@ public static class SignInsScript
     public static object Settled(List<object> events, long now)
     {
         SignIns signIns = new SignIns();
-        List<object> told = new List<object>();
-        Add(told, signIns.Of(Records(events)));
+        List<object> early = new List<object>();
+        Add(early, signIns.Of(Records(events)));
         List<object> settled = new List<object>();
         Add(settled, signIns.Settle(now * 10000000));
         List<object> rest = new List<object>();
         Add(rest, signIns.Rest());
-        return new List<object> { told.Count, settled.Count, rest.Count };
+        return new List<object> { early.Count, settled.Count, rest.Count };
     }
 
     /// <summary>Return the channels and ids of records in the order of time.</summary>
@@ -71,13 +71,13 @@ public static class SignInsScript
     public static object Flood(int count)
     {
         SignIns signIns = new SignIns();
-        long told = 0;
+        long early = 0;
         foreach (SignIn signIn in signIns.Of(Flooding(count)))
-            told++;
+            early++;
         long waiting = 0;
         foreach (SignIn signIn in signIns.Rest())
             waiting++;
-        return new List<object> { told + waiting, signIns.Hurried, waiting };
+        return new List<object> { early + waiting, signIns.Hurried, waiting };
     }
 
     public static object Missing(List<object> recorded, bool isDomainController, bool hasOpenSsh)

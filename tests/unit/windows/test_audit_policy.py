@@ -675,11 +675,11 @@ def test_group_policy_that_undoes_an_audit_entry_is_named(
     template = f"[Registry Keys]\r\n{line}\r\n".encode("utf-16")
     host = fresh(files=files({f"{LOCAL}\\Microsoft\\Windows NT\\SecEdit\\GptTmpl.inf": template}))
     look = ["look", {"channels": [], "paths": [f"HKLM\\{RUN}"]}]
-    told, result, after = run(tmp_path, host, look, option(paths=[f"HKLM\\{RUN}"]), HOST)
+    reported, result, after = run(tmp_path, host, look, option(paths=[f"HKLM\\{RUN}"]), HOST)
     subject = f"changes of HKLM\\{RUN}"
     value = "recorded" if is_enough else "not recorded"
     row = {"subject": subject, "value": value, "source": "the local group policy"}
-    assert told["group_policy"] == ([row] if is_ruled else [])
+    assert reported["group_policy"] == ([row] if is_ruled else [])
     assert result["group_policy"] == ([{**row, "is_enough": is_enough}] if is_ruled else [])
     if is_ruled and not is_enough:
         assert after["objects"] == host["objects"]

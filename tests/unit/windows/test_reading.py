@@ -244,7 +244,7 @@ def test_a_query_with_many_ids_has_at_most_twenty_comparisons_and_all_ids() -> N
     query = program().call("ReadingScript.Query", None, {"Oldest": 1, "Count": 9}, ids)
     assert len(re.findall(r"[<>]?=|>", query)) <= 20
     ranges = [(int(low), int(high)) for low, high in re.findall(r"EventID >= (\d+) and EventID <= (\d+)", query)]
-    ranges += [(int(one), int(one)) for one in re.findall(r"EventID = (\d+)", query)]
+    ranges += [(int(number), int(number)) for number in re.findall(r"EventID = (\d+)", query)]
     assert all(any(low <= each <= high for low, high in ranges) for each in ids)
 
 

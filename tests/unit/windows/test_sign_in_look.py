@@ -307,16 +307,16 @@ def test_a_host_that_records_too_little_is_said(tmp_path: pathlib.Path) -> None:
         "unknown": [{"subject": "PowerShell", "reason": "not readable"}],
     }
     result = host.look(options={"_recording": payload.packed(recording)}, host={"HasOpenSsh": True})
-    told = dict(reversed(reasons(result)))
-    assert told["PowerShell"] == "not readable"
-    said = [reason for subject, reason in reasons(result) if subject == "sign-ins"]
-    assert any("failed sign-ins; set the audit subcategory Logon (failure)" in each for each in said)
-    assert any(SSH in each for each in said)
-    assert not any("successful sign-ins; set" in each for each in said)
+    by_subject = dict(reversed(reasons(result)))
+    assert by_subject["PowerShell"] == "not readable"
+    needs = [reason for subject, reason in reasons(result) if subject == "sign-ins"]
+    assert any("failed sign-ins; set the audit subcategory Logon (failure)" in each for each in needs)
+    assert any(SSH in each for each in needs)
+    assert not any("successful sign-ins; set" in each for each in needs)
     # Nothing is known of the audit policy, and sshd is not there.
-    said = [reason for _, reason in reasons(host.look())]
-    assert said
-    assert all("channel" in each and SSH not in each for each in said)
+    needs = [reason for _, reason in reasons(host.look())]
+    assert needs
+    assert all("channel" in each and SSH not in each for each in needs)
 
 
 def test_what_there_was_no_time_for_is_said_and_read_by_the_next_run(tmp_path: pathlib.Path) -> None:
@@ -448,7 +448,7 @@ def test_history_summary_and_detections_are_those_of_linux(
     detector, summary = detect.Detector(_payload.unpack(content()), {}, History()), Summary()
     for sign in signs:
         view = sign["view"]
-        one = SignIn(
+        sign_in = SignIn(
             sign["time"] - START + EPOCH,
             view["Outcome"],
             view["Service"],
@@ -457,8 +457,8 @@ def test_history_summary_and_detections_are_those_of_linux(
             method=view.get("Method", ""),
         )
         monkeypatch.setattr(views, "of_sign_in", lambda _one, view=view: view)
-        detector.sign_in(one)
-        summary.add(one)
+        detector.sign_in(sign_in)
+        summary.add(sign_in)
     expected, left_out = detector.tally.detections(1000)
     assert left_out == 0
     names = ("alert", "subject", "severity", "count", "message")

@@ -503,8 +503,8 @@ def test_a_clock_that_was_set_holds_nothing_back(driver: Driver) -> None:
             failed_logon(START + moved, "alice", "3", "10.0.0.5"),
             failed_logon(START + 40, "alice", "3", "10.0.0.5"),
         ]
-        (told, _settled, rest) = driver.call("SignInsScript.Settled", events, int(START) + 41)
-        assert (told, rest) == (2, 1)
+        (early, _settled, rest) = driver.call("SignInsScript.Settled", events, int(START) + 41)
+        assert (early, rest) == (2, 1)
 
 
 def test_channels_are_read_in_the_order_of_time(driver: Driver) -> None:

@@ -25,7 +25,7 @@ TWO: list[dict[str, t.Any]] = [
         "alert": "first",
         "runs": [
             {"line": "net stop S{number}", "under": ["w3wp.exe"], "times": 2},
-            {"line": "svchost.exe", "name": "Windows\\System32\\svchost.exe", "place": "public", "under": []},
+            {"line": "svchost.exe", "name": "Windows\\System32\\svchost.exe", "directory": "public", "under": []},
         ],
     },
     {"alert": "second", "written": [{"source": "MSSQL$bulwark-simulation", "id": 18456, "texts": ["sa"], "times": 2}]},

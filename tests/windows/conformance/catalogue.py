@@ -54,7 +54,7 @@ MODULE_CHECKS = (
     Check("first_look_same", "win_file_integrity_info", "the same host, some seconds later"),
     Check("policy_preview", "win_audit_policy", "every setting of the collection can be read, and none is changed"),
     Check("policy_deployed", "win_audit_policy", "fresh directories and keys get audit entries, and the next run none"),
-    Check("policy_told", "win_audit_policy_info", "these entries, and that the event log service runs"),
+    Check("policy_reported", "win_audit_policy_info", "these entries, and that the event log service runs"),
     Check("policy_removed", "win_audit_policy", "the entries are gone, as win_audit_policy_info has it"),
     Check("events_read", "win_audit_events_info", "the start of PowerShell, which Windows records for the kit itself"),
     Check("sign_ins_read", "win_sign_in_info", "sign-ins of the last day, with the kit's own"),

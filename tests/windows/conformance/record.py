@@ -257,18 +257,18 @@ def _module_checks(results: Json) -> list[Json]:
                 "changed again": (results["deployed_again"].get("changed"), False),
             },
         ),
-        "policy_told": (
-            ("told",),
+        "policy_reported": (
+            ("reported",),
             {
-                "recorded": (_recorded(results["told"], results["prepared"]), [True, True]),
-                "event log": ((results["told"].get("recording") or {}).get("event_log_running"), True),
+                "recorded": (_recorded(results["reported"], results["prepared"]), [True, True]),
+                "event log": ((results["reported"].get("recording") or {}).get("event_log_running"), True),
             },
         ),
         "policy_removed": (
-            ("taken_back", "told_again"),
+            ("taken_back", "reported_again"),
             {
                 "changed": (results["taken_back"].get("changed"), True),
-                "recorded": (_recorded(results["told_again"], results["prepared"]), [False, False]),
+                "recorded": (_recorded(results["reported_again"], results["prepared"]), [False, False]),
             },
         ),
         "events_read": (

@@ -115,7 +115,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 				{
 					if (!Categories.Contains(source))
 						Categories.Add(source);
-				}, delegate(ObjectRule found) { AddObject(found, source, rank); });
+				}, delegate(ObjectRule inherited) { AddObject(inherited, source, rank); });
 			});
 		}
 

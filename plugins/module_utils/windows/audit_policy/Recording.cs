@@ -163,11 +163,11 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			foreach (bool is32Bit in new[] { false, true })
 			{
 				string path;
-				bool? one = _host.Settings.Resolve(policy, is32Bit, out path) == 0 ? IsOne(path, name) : null;
-				if (one == true && key == "ModuleLogging")
-					one = IsText(path + @"\ModuleNames", "*", "*");
-				if (both != false && one != true)
-					both = one;
+				bool? isOn = _host.Settings.Resolve(policy, is32Bit, out path) == 0 ? IsOne(path, name) : null;
+				if (isOn == true && key == "ModuleLogging")
+					isOn = IsText(path + @"\ModuleNames", "*", "*");
+				if (both != false && isOn != true)
+					both = isOn;
 			}
 			return both;
 		}

@@ -118,11 +118,11 @@ public sealed class Judge
 				Uncertain++;
 				continue;
 			}
-			Found(number, view);
+			Report(number, view);
 		}
 	}
 
-	private void Found(int number, EventView view)
+	private void Report(int number, EventView view)
 	{
 		Rule rule = Rules.Rule(number);
 		string computer = Computer(view.Record);
@@ -138,10 +138,10 @@ public sealed class Judge
 		if (correlator == null)
 			return;
 		foreach (CorrelationMatch match in correlator.Feed(number, time, view.Fields, evidence))
-			Correlated(match, computer);
+			ReportMatch(match, computer);
 	}
 
-	private void Correlated(CorrelationMatch match, string computer)
+	private void ReportMatch(CorrelationMatch match, string computer)
 	{
 		Rule rule = Rules.Rule(match.Rule);
 		string subject = On(Wording.Subject(rule, match.View), computer);

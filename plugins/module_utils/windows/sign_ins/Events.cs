@@ -163,12 +163,12 @@ public sealed class Events
 		// That of a logon at the host is the host's own.
 		if (isNetwork)
 			SetWorkstation(fact, Text(record, "WorkstationName"));
-		SetPlace(fact, type, Identity.Address(Text(record, "IpAddress")), Text(record, "IpPort"), process);
+		SetOrigin(fact, type, Identity.Address(Text(record, "IpAddress")), Text(record, "IpPort"), process);
 		SetService(fact, record, type, process);
 		return status == null && IsHost(fact, record) ? null : fact;
 	}
 
-	private void SetPlace(SignIn fact, string type, string address, string port, string process)
+	private void SetOrigin(SignIn fact, string type, string address, string port, string process)
 	{
 		bool isHere = IsHere(address);
 		switch (type)

@@ -76,9 +76,9 @@ public sealed class History
 		if (!IPAddress.TryParse(source, out address))
 			return "";
 		byte[] bytes = address.GetAddressBytes();
-		int kept = bytes.Length == 4 ? 3 : 8;
-		Array.Clear(bytes, kept, bytes.Length - kept);
-		return new IPAddress(bytes) + "/" + kept * 8;
+		int prefix = bytes.Length == 4 ? 3 : 8;
+		Array.Clear(bytes, prefix, bytes.Length - prefix);
+		return new IPAddress(bytes) + "/" + prefix * 8;
 	}
 
 	/// <summary>Accounts with the networks that they came from, the least recent first, at most so many.</summary>

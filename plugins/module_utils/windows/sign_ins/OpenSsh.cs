@@ -29,22 +29,22 @@ public sealed class OpenSsh
 	private const long Patience = 1500000000;
 
 	private const RegexOptions Options = RegexOptions.CultureInvariant | RegexOptions.Singleline;
-	private const string Place = " from ([0-9A-Za-z:][\\w.:%-]*) port (\\d{1,5})";
+	private const string Origin = " from ([0-9A-Za-z:][\\w.:%-]*) port (\\d{1,5})";
 	private const string Key = "(?:: [^ :]+ (?:SHA256|MD5):[^ ]+(?: .*)?)?\\z";
 
 	private static readonly Regex Judged = new Regex(
-		@"\A(Accepted|Failed) ([\w@.-]+)(?:/[\w@.,-]+)? for (invalid user )?(.*)" + Place + " ssh2" + Key, Options);
+		@"\A(Accepted|Failed) ([\w@.-]+)(?:/[\w@.,-]+)? for (invalid user )?(.*)" + Origin + " ssh2" + Key, Options);
 	// An account that exists has no blank in its name: what a certificate says comes after the address.
 	private static readonly Regex JudgedKnown = new Regex(
-		@"\A(Accepted|Failed) ([\w@.-]+)(?:/[\w@.,-]+)? for ()([^ ]+)" + Place + @" ssh2(?:: .*)?\z", Options);
-	private static readonly Regex Invalid = new Regex(@"\AInvalid user (.*)" + Place + @"\z", Options);
+		@"\A(Accepted|Failed) ([\w@.-]+)(?:/[\w@.,-]+)? for ()([^ ]+)" + Origin + @" ssh2(?:: .*)?\z", Options);
+	private static readonly Regex Invalid = new Regex(@"\AInvalid user (.*)" + Origin + @"\z", Options);
 	private static readonly Regex NotAllowed = new Regex(
 		@"\AUser ([^ ]+) from ([^ ]+) not allowed because (.*)\z", Options);
 	private static readonly Regex Ended = new Regex(
 		@"\A(?:Connection (?:closed|reset) by|Disconnected from|Disconnecting) (authenticating|invalid) user (.*)" +
 		@" ([0-9A-Za-z:][\w.:%-]*) port (\d{1,5})(?:: Too many authentication failures)?\z", Options);
 	private static readonly Regex Maximum = new Regex(
-		@"\Amaximum authentication attempts exceeded for (invalid user )?(.*)" + Place + @" ssh2\z", Options);
+		@"\Amaximum authentication attempts exceeded for (invalid user )?(.*)" + Origin + @" ssh2\z", Options);
 	private static readonly Regex Probe = new Regex(
 		@"\A(?:Connection (?:closed|reset) by|Did not receive identification string from|Unable to negotiate with|" +
 		@"banner exchange: Connection from|Bad protocol version identification '.*' from|" +

@@ -75,7 +75,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			run.Line = (string)content["line"];
 			foreach (object parent in (List<object>)content["under"])
 				run.Under.Add(Name((string)parent));
-			run.IsPublic = (string)content["place"] == "public";
+			run.IsPublic = (string)content["directory"] == "public";
 			run.Times = Times(content);
 			return run;
 		}
