@@ -15,6 +15,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Con
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Correlator;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Patterns;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.RuleSet;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.TextTests;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.ThreatLists;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Values;
 
@@ -106,8 +107,7 @@ public static class SigmaScript
         });
     }
 
-    /// <summary>Feed matches of rules: [rule, time, view, explanation or null, whether to begin anew from the state].
-    /// </summary>
+    /// <summary>Feed matches of rules: [rule, time, view, whether to begin anew from the state].</summary>
     public static Dictionary<string, object> Correlate(Dictionary<string, object> compiled, List<object> feeds)
     {
         Correlator correlator = new Correlator(compiled);
@@ -117,22 +117,18 @@ public static class SigmaScript
         {
             List<object> feed = (List<object>)entry;
             now = Convert.ToDouble(feed[1], CultureInfo.InvariantCulture);
-            Explanation explained = feed[3] == null
-                ? null
-                : new Explanation { Kind = (string)feed[3], Sentence = "It did it" };
             Dictionary<string, object> view = (Dictionary<string, object>)feed[2];
             List<object> matches = new List<object>();
-            foreach (CorrelationMatch match in correlator.Feed(Convert.ToInt32(feed[0]), now, view, null, explained))
+            foreach (CorrelationMatch match in correlator.Feed(Convert.ToInt32(feed[0]), now, view))
             {
                 matches.Add(new List<object>
                 {
                     match.Rule, match.Group, match.View, match.FirstTime, match.LastTime, match.Events,
                     match.IsContinued, match.Values, match.Evidences,
-                    match.Explained == null ? "" : match.Explained.Kind,
                 });
             }
             results.Add(matches);
-            if (true.Equals(feed[4]))
+            if (true.Equals(feed[3]))
             {
                 string state = Json.Write(correlator.State(now));
                 correlator = new Correlator(compiled, (Dictionary<string, object>)Json.Parse(state));

@@ -19,7 +19,6 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma import wordi
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.conditions import address_of
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.correlator import Correlator, Match
 from ansible_collections.bulwark.servers.plugins.module_utils.sigma.engine import RuleSet
-from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import Explanation
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet import for_dotnet
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.dotnet_conditions import condition_for_dotnet
 from ansible_collections.bulwark.servers.plugins.plugin_utils.sigma.nodes import cheapest_first
@@ -567,7 +566,7 @@ def _correlations(chosen: random.Random) -> dict[str, t.Any]:
         {"id": str(number), "alert": "a", "title": f"R{number}", "source": "log", "condition": ["exists", "A"]}
         for number in range(4)
     ]
-    common = {"alert": "a", "title": "C", "explained_by": {"automation": "low"}}
+    common = {"alert": "a", "title": "C"}
     by_user = [{"name": "User", "fields": ["User", "Account"]}]
     kinds: list[dict[str, t.Any]] = [
         {
@@ -615,13 +614,11 @@ def _feeds(chosen: random.Random, count: int) -> list[list[t.Any]]:
         view = {field: chosen.choice(names) for field in ("User", "Account", "A") if chosen.random() < 0.9}
         view["SourceIp"] = f"10.0.0.{chosen.randrange(5)}"
         view["Image"] = chosen.choice(("", "x" * 255 + "\U0001f600\U0001f600"))
-        kind = chosen.choice((None, None, None, "automation", "simulation", "package"))
-        feeds.append([chosen.randrange(4), time - late, view, kind, chosen.random() < 0.02])
+        feeds.append([chosen.randrange(4), time - late, view, chosen.random() < 0.02])
     return feeds
 
 
 def _described(match: Match) -> list[t.Any]:
-    kind = "" if match.explained is None else match.explained.kind
     view = {name: match.view[name] for name in match.view}
     values = (
         match.first_time,
@@ -631,7 +628,7 @@ def _described(match: Match) -> list[t.Any]:
         list(match.values),
         list(match.evidences),
     )
-    return [match.rule, dict(match.group), view, *values, kind]
+    return [match.rule, dict(match.group), view, *values]
 
 
 def test_correlations_are_true_when_they_are_in_python(driver: Driver) -> None:
@@ -642,9 +639,8 @@ def test_correlations_are_true_when_they_are_in_python(driver: Driver) -> None:
         feeds = _feeds(chosen, 500)
         correlator = Correlator(compiled)
         expected = []
-        for number, time, view, kind, restarts in feeds:
-            explained = None if kind is None else Explanation(kind, "It did it")
-            expected.append([_described(match) for match in correlator.feed(number, time, view, None, explained)])
+        for number, time, view, restarts in feeds:
+            expected.append([_described(match) for match in correlator.feed(number, time, view)])
             if restarts:
                 correlator = Correlator(compiled, correlator.state(time))
         result = script(driver, "Correlate", compiled, feeds)
@@ -661,7 +657,7 @@ def test_correlations_forget_the_groups_that_python_forgets(driver: Driver) -> N
     group = [{"name": "User", "fields": ["User"]}]
     compiled = {"version": 1, "rules": [rule], "correlations": [{**correlation, "group": group, "parts": [[0]]}]}
     names = [str(number) for number in range(2100)]
-    feeds: list[list[t.Any]] = [[0, 5, {"User": name}, None, False] for name in [*names, "0", "2099"]]
+    feeds: list[list[t.Any]] = [[0, 5, {"User": name}, False] for name in [*names, "0", "2099"]]
     correlator = Correlator(compiled)
     expected = [[_described(match) for match in correlator.feed(0, 5, view)] for _rule, _time, view, *_rest in feeds]
     result = script(driver, "Correlate", compiled, feeds)

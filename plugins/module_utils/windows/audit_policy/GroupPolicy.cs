@@ -9,6 +9,7 @@ using System.IO;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.GroupPolicy
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.ObjectSetting;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.PolicyHost;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.PolicyParser;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Settings;

@@ -8,6 +8,7 @@ using System.Collections.Generic;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Plan
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.ChannelSetting;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.GroupPolicy;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Note;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.PolicyHost;

@@ -13,6 +13,8 @@ using System.Text.RegularExpressions;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.PolicyParser
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.ChannelSetting;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.ObjectSetting;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Settings;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Subcategories;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;

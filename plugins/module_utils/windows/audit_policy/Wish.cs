@@ -8,6 +8,8 @@ using System.Collections.Generic;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Wish
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.ChannelSetting;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.ObjectSetting;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.PolicyHost;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Settings;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Subcategories;

@@ -13,21 +13,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Cor
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Rules;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.sigma.Values;
 
-/// <summary>What explains an event. Sentence: safe to show, without a full stop.</summary>
-public sealed class Explanation
-{
-	/// <summary>The kind for sessions of a simulated attack. Rules do not name it, because it holds for all of them.
-	/// </summary>
-	public const string OfSimulation = "simulation";
-
-	public string Kind;
-	public string Sentence;
-
-	/// <summary>For a simulation its id, and the alerts that it covers.</summary>
-	public string Simulation = "";
-	public List<string> Alerts = new List<string>();
-}
-
 /// <summary>A correlation that is true.</summary>
 public sealed class CorrelationMatch
 {
@@ -53,14 +38,11 @@ public sealed class CorrelationMatch
 
 	/// <summary>Of the first and the last events.</summary>
 	public List<object> Evidences;
-
-	/// <summary>What explains the last event, where the correlation allows that kind; null for nothing.</summary>
-	public Explanation Explained;
 }
 
 /// <summary>
-/// Correlations: what follows from matches of rules over time, as module_utils/sigma/correlator.py finds it. Feed it
-/// each match of a rule; keep <c>State</c> from one run to the next.
+/// Correlations: what follows from matches of rules over time, as module_utils/sigma/correlator.py finds it; on Windows
+/// nothing explains an event. Feed it each match of a rule; keep <c>State</c> from one run to the next.
 /// </summary>
 public sealed class Correlator
 {
@@ -117,27 +99,12 @@ public sealed class Correlator
 		return _byRule.ContainsKey(rule);
 	}
 
-	/// <summary>Return the kinds of explanations that matter to the correlations of which a rule is a part.</summary>
-	public HashSet<string> Kinds(int rule)
-	{
-		HashSet<string> kinds = new HashSet<string>(StringComparer.Ordinal);
-		List<KeyValuePair<Correlation, int>> parts;
-		if (_byRule.TryGetValue(rule, out parts))
-		{
-			foreach (KeyValuePair<Correlation, int> part in parts)
-				kinds.UnionWith(part.Key.ExplainedBy);
-		}
-		return kinds;
-	}
-
 	/// <summary>Take in that a rule matched, and return the correlations that are true with it.</summary>
 	/// <param name="time">Seconds since the epoch.</param>
 	/// <param name="evidence">What findings show of the event, as JSON; some fields of the view where it is null.
 	/// </param>
-	/// <param name="explained">What explains the event. Such events count in groups of their own, never with others.
-	/// </param>
 	public List<CorrelationMatch> Feed(
-		int rule, double time, IDictionary<string, object> view, object evidence = null, Explanation explained = null)
+		int rule, double time, IDictionary<string, object> view, object evidence = null)
 	{
 		List<CorrelationMatch> matches = new List<CorrelationMatch>();
 		List<KeyValuePair<Correlation, int>> parts;
@@ -145,13 +112,13 @@ public sealed class Correlator
 			return matches;
 		foreach (KeyValuePair<Correlation, int> part in parts)
 		{
-			CorrelationMatch match = Feed(part.Key, part.Value, time, view, evidence, explained);
+			CorrelationMatch match = Feed(part.Key, part.Value, time, view, evidence);
 			if (match == null)
 				continue;
 			if (!part.Key.IsComponent)
 				matches.Add(match);
 			object last = match.Evidences[match.Evidences.Count - 1];
-			matches.AddRange(Feed(match.Rule, time, match.View, last, match.Explained));
+			matches.AddRange(Feed(match.Rule, time, match.View, last));
 		}
 		return matches;
 	}
@@ -165,26 +132,19 @@ public sealed class Correlator
 		foreach (Correlation correlation in _correlations)
 		{
 			double oldest = now - 2 * correlation.Condition.Span;
-			foreach (KeyValuePair<string, Groups> kind in correlation.Kinds)
-			{
-				List<object> groups = kind.Value.State(oldest);
-				if (groups.Count > 0)
-					correlations[correlation.StateKey(kind.Key)] = groups;
-			}
+			List<object> groups = correlation.Groups.State(oldest);
+			if (groups.Count > 0)
+				correlations[correlation.Key] = groups;
 		}
 		return new Dictionary<string, object> { { "version", StateVersion }, { "correlations", correlations } };
 	}
 
 	private static CorrelationMatch Feed(
-		Correlation correlation, int part, double time, IDictionary<string, object> view, object evidence,
-		Explanation explained)
+		Correlation correlation, int part, double time, IDictionary<string, object> view, object evidence)
 	{
-		if (explained != null && !correlation.Kinds.ContainsKey(explained.Kind))
-			explained = null;
 		List<string> key = correlation.Fields[part].ConvertAll(field => Text(view, field));
-		Groups groups = correlation.Kinds[explained == null ? "" : explained.Kind];
-		Group group = groups.Take(key, evidence ?? correlation.Show(view));
-		if (groups.DropOldest())
+		Group group = correlation.Groups.Take(key, evidence ?? correlation.Show(view));
+		if (correlation.Groups.DropOldest())
 			correlation.Forgotten++;
 		string value = string.Join("\0", correlation.Values.ConvertAll(field => Text(view, field)).ToArray());
 		CorrelationCondition condition = correlation.Condition;
@@ -205,7 +165,6 @@ public sealed class Correlator
 			IsContinued = isContinued,
 			Values = new List<string>(),
 			Evidences = new List<object> { group.First },
-			Explained = explained,
 		};
 		for (int index = 0; index < key.Count; index++)
 			match.Group[correlation.GroupNames[index]] = match.View[correlation.GroupNames[index]] = key[index];
@@ -232,11 +191,8 @@ public sealed class Correlator
 			foreach (Correlation correlation in _correlations)
 			{
 				// Of a correlation that was changed since, nothing is there: its key is another one.
-				foreach (KeyValuePair<string, Groups> kind in correlation.Kinds)
-				{
-					foreach (object group in Compiled.List(correlations, correlation.StateKey(kind.Key)))
-						kind.Value.Restore((List<object>)group);
-				}
+				foreach (object group in Compiled.List(correlations, correlation.Key))
+					correlation.Groups.Restore((List<object>)group);
 			}
 		}
 		catch (Exception error)
@@ -278,13 +234,12 @@ internal sealed class Correlation
 	// By part: the fields whose values make the group.
 	public readonly List<List<string>> Fields = new List<List<string>>();
 	public readonly CorrelationCondition Condition;
-	public readonly ICollection<string> ExplainedBy = new string[0];
+	public readonly Groups Groups = new Groups();
 
-	// By what explains their events, "" for nothing: groups of one kind never push out those of another.
-	public readonly Dictionary<string, Groups> Kinds = new Dictionary<string, Groups> { { "", new Groups() } };
+	// The name under which the state has the groups.
+	public readonly string Key;
 	public long Forgotten;
 
-	private readonly string _key;
 	private readonly HashSet<string> _shown;
 
 	public Correlation(int number, Dictionary<string, object> entry)
@@ -294,7 +249,7 @@ internal sealed class Correlation
 		IsComponent = true.Equals(Compiled.Member(entry, "component"));
 		Parts = (List<object>)entry["parts"];
 		Values = Compiled.Texts(entry, "values");
-		_key = (string)entry["key"];
+		Key = (string)entry["key"];
 		_shown = new HashSet<string>(Usual, StringComparer.Ordinal);
 		_shown.UnionWith(Values);
 		_shown.UnionWith(Compiled.Texts(entry, "subject"));
@@ -316,18 +271,6 @@ internal sealed class Correlation
 			Threshold = Convert.ToInt64(Compiled.Member(entry, "count") ?? 1L),
 			Expression = Compiled.Member(entry, "expression") as List<object>,
 		};
-		Dictionary<string, object> explained = Compiled.Member(entry, "explained_by") as Dictionary<string, object>;
-		if (explained != null)
-			ExplainedBy = explained.Keys;
-		foreach (string kind in ExplainedBy)
-			Kinds[kind] = new Groups();
-		Kinds[Explanation.OfSimulation] = new Groups();
-	}
-
-	// The name under which the state has the groups of a kind of explanation.
-	public string StateKey(string kind)
-	{
-		return kind.Length > 0 ? _key + " " + kind : _key;
 	}
 
 	public Dictionary<string, object> Show(IDictionary<string, object> view)

@@ -35,12 +35,7 @@ public sealed class Rule
 	/// <summary>It is only part of correlations and no finding by itself.</summary>
 	public readonly bool IsComponent;
 
-	public readonly bool IsCorrelation;
-
-	/// <summary>Which kinds of explanations count, each with the severity that remains.</summary>
-	public readonly Dictionary<string, string> ExplainedBy = new Dictionary<string, string>(StringComparer.Ordinal);
-
-	internal Rule(Dictionary<string, object> entry, bool isCorrelation)
+	internal Rule(Dictionary<string, object> entry)
 	{
 		Id = (string)entry["id"];
 		Alert = (string)entry["alert"];
@@ -51,10 +46,6 @@ public sealed class Rule
 		Message = Compiled.Member(entry, "message") as string;
 		Source = Compiled.Member(entry, "source") as string ?? "";
 		IsComponent = true.Equals(Compiled.Member(entry, "component"));
-		IsCorrelation = isCorrelation;
-		Dictionary<string, object> explained = Compiled.Member(entry, "explained_by") as Dictionary<string, object>;
-		foreach (KeyValuePair<string, object> kind in explained ?? new Dictionary<string, object>())
-			ExplainedBy[kind.Key] = (string)kind.Value;
 	}
 }
 
@@ -74,10 +65,11 @@ public static class Compiled
 		if (!Version.Equals(version))
 			throw new FormatException("compiled rules have version " + version + ", and this reads " + Version);
 		List<Rule> rules = new List<Rule>();
-		foreach (object entry in List(compiled, "rules"))
-			rules.Add(new Rule((Dictionary<string, object>)entry, false));
-		foreach (object entry in List(compiled, "correlations"))
-			rules.Add(new Rule((Dictionary<string, object>)entry, true));
+		foreach (string section in new[] { "rules", "correlations" })
+		{
+			foreach (object entry in List(compiled, section))
+				rules.Add(new Rule((Dictionary<string, object>)entry));
+		}
 		return rules;
 	}
 
