@@ -11,13 +11,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 import pathlib
-import shutil
 import typing as t
-import uuid
 
 import pytest
-import yaml
 
+from tests.integration.windows import _playbooks
 from tests.support.controllers import Controller
 from tests.support.windows import evtx_writer, toolchain
 from tests.support.windows.evtx_writer import hex64, sid, text
@@ -28,19 +26,6 @@ pytestmark = [pytest.mark.requires(*host.NEEDS), pytest.mark.long]
 _MODULE = "bulwark.servers.audit_events_info"
 _POLICY = "Audit policy of Windows is not deployed"
 _SHADOWS = "vssadmin delete shadows /all /quiet"
-_READ = """
-- hosts: localhost
-  connection: local
-  gather_facts: false
-  tasks:
-    - bulwark.servers.findings_info:
-        gather: [findings, coverage]
-      register: known
-    - ansible.builtin.copy:
-        content: "{{ known | to_json }}"
-        dest: "{{ file }}"
-        mode: "0600"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +36,8 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[host.Windows
 
 @pytest.fixture
 def state_dir() -> t.Iterator[str]:
-    name = f"bulwark-events-{uuid.uuid4().hex[:12]}"
-    # State is refused below a directory that everybody can write in.
-    disk = toolchain.shared_prefix() / "drive_c" / name
-    disk.mkdir(mode=0o700)
-    yield f"C:\\{name}\\state"
-    shutil.rmtree(disk)
+    with toolchain.own_directory() as directory:
+        yield f"C:\\{directory.name}\\state"
 
 
 @pytest.fixture
@@ -95,21 +76,7 @@ def test_logs_of_other_machines_are_read_by_real_ansible(
         "by_name": {"bulwark.servers.win_audit_events_info": {"paths": [f"{logs}\\Security.evtx"]}},
         "missing": {_MODULE: {"paths": [f"{logs}\\missing"], "state_dir": state_dir}},
     }
-    tasks = [{**task, "register": name, "ignore_errors": True} for name, task in asked.items()]
-    results = tmp_path / "results.json"
-    copied = {
-        "ansible.builtin.copy": {
-            "content": "{{ dict(names | zip(names | map('extract', vars))) | to_json }}",
-            "dest": str(results),
-            "mode": "0600",
-        },
-        "vars": {"names": list(asked), "ansible_connection": "local", "ansible_shell_type": "sh"},
-        "delegate_to": "localhost",
-    }
-    play = tmp_path / "play.yml"
-    play.write_text(yaml.safe_dump([{"hosts": "windows", "gather_facts": False, "tasks": [*tasks, copied]}]))
-    controller(version).run_playbook(play, inventory=windows.inventory, state=tmp_path / "state")
-    read = json.loads(results.read_text(encoding="utf-8"))
+    read, _printed = _playbooks.results(controller(version), windows, tmp_path, asked)
 
     assert {name: result["msg"] for name, result in read.items() if result.get("failed")} == {}
     for name in ("read", "by_name"):
@@ -135,8 +102,6 @@ def test_a_scan_says_why_it_saw_nothing_of_the_event_log(
 ) -> None:
     core = controller("2.21")
     report = tmp_path / "report.html"
-    known_file = tmp_path / "known.json"
-    (tmp_path / "read.yml").write_text(_READ, encoding="utf-8")
     extra = {
         "bulwark_report_path": str(report),
         "bulwark_capabilities": "audit",
@@ -152,8 +117,7 @@ def test_a_scan_says_why_it_saw_nothing_of_the_event_log(
             state=tmp_path / "state",
             check=False,
         )
-        core.run_playbook(tmp_path / "read.yml", extra_vars={"file": str(known_file)}, state=tmp_path / "state")
-        known = json.loads(known_file.read_text(encoding="utf-8"))
+        known = _playbooks.stored(core, tmp_path)
         entries = {entry["scope"]: entry for each in known["coverage"] for entry in each["entries"]}
         return known["findings"], entries
 

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import functools
 import pathlib
-import shutil
 import typing as t
-import uuid
 
 import pytest
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import windows_policy
@@ -42,13 +40,9 @@ def program() -> Driver:
 
 @pytest.fixture
 def key() -> t.Iterator[str]:
-    name = f"bulwark-policy-{uuid.uuid4().hex[:12]}"
-    # State is refused below a directory that everybody can write in.
-    disk = toolchain.shared_prefix() / "drive_c" / name
-    disk.mkdir(mode=0o700)
-    yield f"SOFTWARE\\{name}"
-    program().call("PolicyScenario.Delete", f"SOFTWARE\\{name}")
-    shutil.rmtree(disk)
+    with toolchain.own_directory() as directory:
+        yield f"SOFTWARE\\{directory.name}"
+        program().call("PolicyScenario.Delete", f"SOFTWARE\\{directory.name}")
 
 
 def options(key: str, *values: tuple[str, str, t.Any], state: str = "present") -> dict[str, t.Any]:

@@ -13,6 +13,7 @@ import typing as t
 import pytest
 
 from tests.fleet.fleet import Fleet
+from tests.integration.windows import _playbooks
 from tests.integration.windows.file_integrity._modules import World
 from tests.support.controllers import Controller
 from tests.support.windows.standin import host
@@ -20,19 +21,6 @@ from tests.support.windows.standin import host
 pytestmark = [pytest.mark.requires(*host.NEEDS), pytest.mark.long]
 
 _WATCHED = "/etc/bulwark-mixed"
-_READ = """
-- hosts: localhost
-  connection: local
-  gather_facts: false
-  tasks:
-    - bulwark.servers.findings_info:
-        gather: [findings, coverage]
-      register: known
-    - ansible.builtin.copy:
-        content: "{{ known | to_json }}"
-        dest: "{{ file }}"
-        mode: "0600"
-"""
 
 
 @pytest.fixture
@@ -96,11 +84,7 @@ def test_linux_and_windows_hosts_are_in_one_scan_and_one_report(
     world.set_value("new", "program.exe")
     shown = scan()
 
-    play = tmp_path / "read.yml"
-    play.write_text(_READ, encoding="utf-8")
-    known_file = tmp_path / "known.json"
-    core.run_playbook(play, extra_vars={"file": str(known_file)}, state=tmp_path / "state")
-    known = json.loads(known_file.read_text(encoding="utf-8"))
+    known = _playbooks.stored(core, tmp_path)
     titles = {finding["host"]: finding["title"] for finding in known["findings"]}
     assert titles == {linux[0].name: "Unexpected file", host.NAME: "Unexpected registry value"}, shown
     entries = {

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import json
 import pathlib
-import shutil
 import typing as t
-import uuid
 
 import pytest
-import yaml
 
+from tests.integration.windows import _playbooks
 from tests.support.controllers import Controller
 from tests.support.windows import evtx_writer, toolchain
 from tests.support.windows.standin import host
@@ -37,12 +35,8 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[host.Windows
 
 @pytest.fixture
 def state_dir() -> t.Iterator[str]:
-    name = f"bulwark-sign-ins-{uuid.uuid4().hex[:12]}"
-    # State is refused below a directory that everybody can write in.
-    disk = toolchain.shared_prefix() / "drive_c" / name
-    disk.mkdir(mode=0o700)
-    yield f"C:\\{name}\\state"
-    shutil.rmtree(disk)
+    with toolchain.own_directory() as directory:
+        yield f"C:\\{directory.name}\\state"
 
 
 def _record(number: int, each: Event) -> evtx_writer.Record:
@@ -76,21 +70,7 @@ def test_sign_ins_are_read_by_real_ansible(
         "by_name": {"bulwark.servers.win_sign_in_info": options},
         "own": {"bulwark.servers.sign_in_info": {"state_dir": state_dir}},
     }
-    tasks = [{**task, "register": name, "ignore_errors": True} for name, task in asked.items()]
-    results = tmp_path / "results.json"
-    copied = {
-        "ansible.builtin.copy": {
-            "content": "{{ dict(names | zip(names | map('extract', vars))) | to_json }}",
-            "dest": str(results),
-            "mode": "0600",
-        },
-        "vars": {"names": list(asked), "ansible_connection": "local", "ansible_shell_type": "sh"},
-        "delegate_to": "localhost",
-    }
-    play = tmp_path / "play.yml"
-    play.write_text(yaml.safe_dump([{"hosts": "windows", "gather_facts": False, "tasks": [*tasks, copied]}]))
-    controller("2.21").run_playbook(play, inventory=windows.inventory, state=tmp_path / "state")
-    read = json.loads(results.read_text(encoding="utf-8"))
+    read, _printed = _playbooks.results(controller("2.21"), windows, tmp_path, asked)
 
     assert {name: result["msg"] for name, result in read.items() if result.get("failed")} == {}
     for name in ("read", "by_name"):

@@ -9,17 +9,14 @@ Processes and their removal are real. Wine has no event log: the test writes the
 from __future__ import annotations
 
 import datetime as dt
-import json
 import pathlib
-import shutil
 import typing as t
-import uuid
 
 import pytest
-import yaml
 from ansible_collections.bulwark.servers.plugins.filter.simulation_outcomes import simulation_outcomes
 from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content, windows
 
+from tests.integration.windows import _playbooks
 from tests.support import paths
 from tests.support.controllers import Controller
 from tests.support.windows import evtx_writer, toolchain
@@ -39,31 +36,9 @@ def host_of_windows(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[host
 
 
 @pytest.fixture
-def state_dir() -> t.Iterator[str]:
-    name = f"bulwark-simulate-{uuid.uuid4().hex[:12]}"
-    # State is refused below a directory that everybody can write in.
-    disk = toolchain.shared_prefix() / "drive_c" / name
-    disk.mkdir(mode=0o700)
-    yield f"C:\\{name}\\state"
-    shutil.rmtree(disk)
-
-
-def run(
-    core: Controller, windows_host: host.WindowsHost, directory: pathlib.Path, task: t.Mapping[str, t.Any]
-) -> tuple[dict[str, t.Any], str]:
-    """Return the result of a task on the Windows host, and what Ansible printed."""
-    result = directory / f"{next(iter(task))}.json"
-    copied = {
-        "ansible.builtin.copy": {"content": "{{ done | to_json }}", "dest": str(result), "mode": "0600"},
-        "vars": {"ansible_connection": "local", "ansible_shell_type": "sh"},
-        "delegate_to": "localhost",
-    }
-    play = directory / "play.yml"
-    play.write_text(
-        yaml.safe_dump([{"hosts": "windows", "gather_facts": False, "tasks": [{**task, "register": "done"}, copied]}])
-    )
-    ended = core.run_playbook(play, inventory=windows_host.inventory, state=directory / "state")
-    return json.loads(result.read_text(encoding="utf-8")), ended.stdout + ended.stderr
+def state_dir(host_of_windows: host.WindowsHost) -> t.Iterator[str]:
+    with toolchain.own_directory(host_of_windows.prefix) as directory:
+        yield f"C:\\{directory.name}\\state"
 
 
 def records(simulated: t.Iterable[dict[str, t.Any]], directory: str) -> t.Iterator[evtx_writer.Record]:
@@ -120,12 +95,14 @@ def test_every_simulation_is_done_and_its_alert_is_found_in_the_log(
 ) -> None:
     core = controller("2.21")
     options = {"confirm": True, "state_dir": state_dir}
-    simulated, printed = run(core, host_of_windows, tmp_path, {"bulwark.servers.attack_simulation": options})
+    task = {"bulwark.servers.attack_simulation": options}
+    returned, printed = _playbooks.results(core, host_of_windows, tmp_path, {"simulated": task})
+    simulated = returned["simulated"]
     assert (simulated["platform"], simulated["capabilities"]) == ("windows", ["audit"])
     assert "Windows gives simulated actions no session" in " ".join(printed.split())
     entries = simulated["simulations"]
     assert [entry for entry in entries if entry["status"] != "done" or entry["left"]] == []
-    disk = toolchain.shared_prefix() / "drive_c" / state_dir.split("\\")[1]
+    disk = host_of_windows.prefix / "drive_c" / state_dir.split("\\")[1]
     assert [path for path in disk.rglob("*") if windows.MARK in path.name or path.name == "made"] == []
 
     logs = tmp_path / "logs"
@@ -140,8 +117,9 @@ def test_every_simulation_is_done_and_its_alert_is_found_in_the_log(
             {"path": str(_LISTS / "threat_names.txt"), "kind": "name"},
         ],
     }
-    events, _ = run(core, host_of_windows, tmp_path, {"bulwark.servers.audit_events_info": read})
-    outcome = simulation_outcomes(simulated, events["findings"])
+    task = {"bulwark.servers.audit_events_info": read}
+    returned, _printed = _playbooks.results(core, host_of_windows, tmp_path, {"events": task})
+    outcome = simulation_outcomes(simulated, returned["events"]["findings"])
     assert outcome["bad"] == [], "\n".join(outcome["lines"])
     assert outcome["good"]
 

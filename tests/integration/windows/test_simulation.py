@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import pathlib
-import shutil
 import typing as t
 import uuid
 
@@ -35,11 +34,8 @@ def program() -> Driver:
 @pytest.fixture
 def state() -> t.Iterator[str]:
     """Return a directory for state, which is refused below one that everybody can write in."""
-    name = f"bulwark-simulated-{uuid.uuid4().hex[:12]}"
-    disk = toolchain.shared_prefix() / "drive_c" / name
-    disk.mkdir(mode=0o700)
-    yield f"C:\\{name}\\state"
-    shutil.rmtree(disk)
+    with toolchain.own_directory() as directory:
+        yield f"C:\\{directory.name}\\state"
 
 
 def options(state: str, simulations: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:

@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 import typing as t
+import uuid
 import zipfile
 
 from tests.support import commands, paths
@@ -203,6 +204,20 @@ def environment(prefix: pathlib.Path | None = None) -> dict[str, str]:
 def wine_command(*words: str) -> list[str]:
     """Return the command that runs a Windows program, by its path on this machine or its name in the prefix."""
     return _wine(*words)
+
+
+@contextlib.contextmanager
+def own_directory(prefix: pathlib.Path | None = None) -> t.Iterator[pathlib.Path]:
+    """Make a directory at the root of the C: drive of this prefix, or of the shared one, while the block runs.
+
+    Nobody else can write in it: state is refused below a directory in which everybody can.
+    """
+    directory = (prefix or shared_prefix()) / "drive_c" / f"bulwark-{uuid.uuid4().hex[:12]}"
+    directory.mkdir(mode=0o700)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
 
 
 def reg(*words: str, prefix: pathlib.Path | None = None, check: bool = True) -> str:

@@ -37,11 +37,12 @@ public static class ActorsScript
                 Header header = new Header { Since = 100, Watches = new List<Watch> { watch } };
                 history.ForEach(delegate(object item) { header.History.Add(EventOf((List<object>)item)); });
                 BaselineWriter writer = new BaselineWriter(stream, header);
-                before.ForEach(delegate(object entry) { writer.Add(Lines.Write(EntryOf(entry), "watch", "")); });
+                before.ForEach(delegate(object entry) { writer.Add(Lines.Write(ListedEntries.EntryOf(entry), "watch", "")); });
                 writer.Finish();
             });
-            Host host = new Host { IsAdministrator = true, Presence = new Nothing() };
-            host.Collectors.Add(new Listed(now.ConvertAll<Entry>(EntryOf)));
+            ListedEntries entries = new ListedEntries(now);
+            Host host = new Host { IsAdministrator = true, Presence = entries };
+            host.Collectors.Add(entries);
             host.ControlSet = delegate { return "001"; };
             host.IsAudited = delegate { return isAudited; };
             RecordedEventLog log = channels == null ? null : new RecordedEventLog(channels, files.Local);
@@ -66,34 +67,5 @@ public static class ActorsScript
             When = 0, Until = Convert.ToDouble(fields[0]), By = "", Reason = "", Action = (string)fields[1],
             Count = (long)fields[2], Paths = (List<object>)fields[3]
         };
-    }
-
-    private static Entry EntryOf(object fields)
-    {
-        JsonObject entry = (JsonObject)fields;
-        return new Entry((string)entry["kind"], (string)entry["path"], (JsonObject)entry["attributes"]);
-    }
-
-    private sealed class Listed : ICollector
-    {
-        private readonly List<Entry> _entries;
-
-        public Listed(List<Entry> entries)
-        {
-            _entries = entries;
-        }
-
-        public void Collect(Watch watch, ScopeCoverage coverage, Deadline deadline, Action<Entry> emit)
-        {
-            _entries.ForEach(emit);
-        }
-    }
-
-    private sealed class Nothing : IPresence
-    {
-        public bool? Exists(Entry entry)
-        {
-            return false;
-        }
     }
 }

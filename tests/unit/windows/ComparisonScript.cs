@@ -39,12 +39,13 @@ public static class ComparisonScript
                 BaselineWriter writer = new BaselineWriter(stream, header);
                 for (int index = 0; index < before.Count; index++)
                 {
-                    writer.Add(Lines.Write(EntryOf(before[index]), "watch", (string)marks[index]));
+                    writer.Add(Lines.Write(ListedEntries.EntryOf(before[index]), "watch", (string)marks[index]));
                 }
                 writer.Finish();
             });
-            Host host = new Host { IsAdministrator = true, Presence = new Nothing() };
-            host.Collectors.Add(new Recorded(now.ConvertAll<Entry>(EntryOf)));
+            ListedEntries entries = new ListedEntries(now);
+            Host host = new Host { IsAdministrator = true, Presence = entries };
+            host.Collectors.Add(entries);
             host.NewJudges = delegate(Options asked, long since, Func<string, bool> isRecorded)
             {
                 return new IJudge[] { new RegistryJudge(new RecordedFacts(facts), since, isRecorded) };
@@ -63,35 +64,6 @@ public static class ComparisonScript
     public static string Mark(JsonObject facts, JsonObject entry)
     {
         IJudge[] judges = { new RegistryJudge(new RecordedFacts(facts)) };
-        return new Classifier(new Watch[0], judges).Mark(EntryOf(entry), new Watch());
-    }
-
-    private static Entry EntryOf(object fields)
-    {
-        JsonObject entry = (JsonObject)fields;
-        return new Entry((string)entry["kind"], (string)entry["path"], (JsonObject)entry["attributes"]);
-    }
-
-    private sealed class Recorded : ICollector
-    {
-        private readonly List<Entry> _entries;
-
-        public Recorded(List<Entry> entries)
-        {
-            _entries = entries;
-        }
-
-        public void Collect(Watch watch, ScopeCoverage coverage, Deadline deadline, Action<Entry> emit)
-        {
-            _entries.ForEach(emit);
-        }
-    }
-
-    private sealed class Nothing : IPresence
-    {
-        public bool? Exists(Entry entry)
-        {
-            return false;
-        }
+        return new Classifier(new Watch[0], judges).Mark(ListedEntries.EntryOf(entry), new Watch());
     }
 }

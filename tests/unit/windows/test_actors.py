@@ -92,7 +92,7 @@ class Host:
     def __init__(self, directory: pathlib.Path) -> None:
         self._directory = directory
         self._looks = itertools.count()
-        names = ("ActorsScript", "RecordedEventLog", "PlainStateFiles")
+        names = ("ActorsScript", "ListedEntries", "RecordedEventLog", "PlainStateFiles")
         self._driver = Driver("file_integrity.Comparison", sources=[_HERE / f"{name}.cs" for name in names])
 
     def look(

@@ -60,8 +60,27 @@ NOT_SIGNED = rule("unsigned", "process_creation", ["and", [ends("Image", "\\x.ex
 
 @functools.cache
 def program() -> driver.Driver:
-    sources = [HERE / "CollectScript.cs", HERE / "RecordedEventLog.cs", HERE / "PlainStateFiles.cs"]
+    names = ("CollectScript", "LogLooks", "RecordedEventLog", "PlainStateFiles")
+    sources = [HERE / f"{name}.cs" for name in names]
     return driver.Driver("events.Collect", sources=sources)
+
+
+def many(count: int, *fields: str) -> dict[str, t.Any]:
+    """Return a correlation of so many matches of the first rule with the same values in these fields."""
+    return {
+        "id": "many",
+        "alert": "audit_sigma_match",
+        "title": "many",
+        "key": "many",
+        "severity": "critical",
+        "techniques": [],
+        "type": "event_count",
+        "span": 60,
+        "parts": [[0]],
+        "group": [{"name": field, "fields": [field]} for field in fields],
+        "operator": "gte",
+        "count": count,
+    }
 
 
 def process(number: int, image: str, **members: t.Any) -> evtx_writer.Record:
@@ -120,7 +139,7 @@ def reasons(result: dict[str, t.Any]) -> dict[str, str]:
     return {each["subject"]: each["reason"] for each in result["coverage"][0]["skipped"]}
 
 
-def found(result: dict[str, t.Any]) -> dict[str, int]:
+def counts(result: dict[str, t.Any]) -> dict[str, int]:
     return {f"{each['alert']} {each['subject']}": each["count"] for each in result.get("detections", ())}
 
 
@@ -155,7 +174,7 @@ def test_every_record_counts_once_whatever_becomes_of_a_run(tmp_path: pathlib.Pa
         return {"channels": {"System": host.channel(1, *all_of_them[:most])}, **members}
 
     results = host.looks(look(3), look(5, lost=True), look(6), look(6), look(9, check=True), look(9))
-    assert [sum(found(result).values()) for result in results] == [3, 2, 3, 0, 3, 3]
+    assert [sum(counts(result).values()) for result in results] == [3, 2, 3, 0, 3, 3]
 
 
 def test_a_run_that_is_killed_anywhere_is_read_again(tmp_path: pathlib.Path) -> None:
@@ -166,7 +185,7 @@ def test_a_run_that_is_killed_anywhere_is_read_again(tmp_path: pathlib.Path) -> 
     for call in (1, 8, 12, 16, 20, 26, 32):
         results = host.looks(before, {**after, "killed_at": call}, after)
         # Each case begins anew, with its own first look.
-        assert sum(count for result in results for count in found(result).values()) == 9, call
+        assert sum(count for result in results for count in counts(result).values()) == 9, call
         assert host.exports() == []
 
 
@@ -175,7 +194,7 @@ def test_a_lost_checkpoint_is_an_alert_and_all_is_read_again(tmp_path: pathlib.P
     look = {"channels": {"System": host.channel(1, plain(1, 7045, "System", ("ServiceName", "s")))}}
     lost = {**look, "options": {"_token": "0123456789abcdef-" + "0" * 64}}
     results = host.looks(look, lost)
-    assert found(results[1]) == {
+    assert counts(results[1]) == {
         "audit_sigma_match service": 1,
         "audit_state_tampered checkpoint of audit_events": 1,
     }
@@ -191,7 +210,7 @@ def test_archived_logs_are_read_and_the_log_goes_on(tmp_path: pathlib.Path) -> N
         {"channels": {"System": host.channel(1, *each[:3])}},
         {"channels": {"System": host.channel(8, *each[7:], Path=str(tmp_path / "System.evtx"), IsArchived=True)}},
     )
-    assert [sum(found(result).values()) for result in results] == [3, 6]
+    assert [sum(counts(result).values()) for result in results] == [3, 6]
     assert reasons(results[1]) == {}
 
 
@@ -203,14 +222,14 @@ def test_records_that_are_gone_are_an_alert(tmp_path: pathlib.Path) -> None:
         {"channels": {"Security": host.channel(1, *each[:3]), "System": host.channel(1)}},
         {"channels": {"Security": host.channel(7, *each[6:]), "System": host.channel(1, clearing)}},
     )
-    assert found(results[1]) == {"event_log_records_missing Security": 3}
+    assert counts(results[1]) == {"event_log_records_missing Security": 3}
     assert "it was cleared by eve" in reasons(results[1])["Security"]
 
 
 def test_a_stopped_service_is_an_alert_and_nothing_is_checked(tmp_path: pathlib.Path) -> None:
     host = Host(tmp_path, SERVICE)
     (result,) = host.looks({"channels": {"Security": {"error": 1722}, "System": {"error": 1722}}})
-    assert found(result) == {"event_log_reduced EventLog": 1}
+    assert counts(result) == {"event_log_reduced EventLog": 1}
     assert result["coverage"][0]["status"] == "not_checked"
     assert "does not run" in result["coverage"][0]["reason"]
 
@@ -221,7 +240,7 @@ def test_what_cannot_be_read_is_said(tmp_path: pathlib.Path) -> None:
     (result,) = host.looks({"channels": {"Security": {"error": 5}, "System": system}})
     assert "connect as an administrator" in reasons(result)["Security"]
     assert result["coverage"][0]["status"] == "partial"
-    assert sum(found(result).values()) == 1
+    assert sum(counts(result).values()) == 1
 
 
 def test_without_any_channel_nothing_is_checked(tmp_path: pathlib.Path) -> None:
@@ -234,7 +253,7 @@ def test_a_query_that_windows_refuses_is_made_without_event_ids(tmp_path: pathli
     host = Host(tmp_path, SERVICE)
     system = host.channel(1, plain(1, 7045, "System", ("ServiceName", "s")), refuses="EventID")
     (result,) = host.looks({"channels": {"System": system}})
-    assert sum(found(result).values()) == 1
+    assert sum(counts(result).values()) == 1
     queries = [query for channel, query in result["queries"] if channel == "System"]
     assert len(queries) == 2
     assert "EventID = 7045" in queries[0]
@@ -254,7 +273,7 @@ def test_a_match_that_needs_what_windows_does_not_record_does_not_count(tmp_path
     host = Host(tmp_path, NOT_SIGNED, BY_MSHTA)
     security = host.channel(1, process(1, "C:\\x.exe"), process(2, "C:\\cmd.exe"))
     (result,) = host.looks({"channels": {"Security": security}})
-    assert found(result) == {"audit_sigma_match by mshta: SHOP\\eve C:\\cmd.exe": 1}
+    assert counts(result) == {"audit_sigma_match by mshta: SHOP\\eve C:\\cmd.exe": 1}
     assert result["audit_events"]["uncertain"] == 1
 
 
@@ -268,7 +287,7 @@ def test_files_of_other_machines_have_no_checkpoint_and_findings_name_the_machin
     own = host.file(plain(9, 7045, "System", ("ServiceName", "s")))
     options = {"paths": [str(tmp_path / "logs"), own, str(tmp_path / "missing.evtx")]}
     results = host.looks({"options": options}, {"options": options})
-    assert [found(result) for result in results] == [
+    assert [counts(result) for result in results] == [
         {
             "audit_sigma_match service": 1,
             "audit_sigma_match service (computer other.example)": 3,
@@ -280,27 +299,13 @@ def test_files_of_other_machines_have_no_checkpoint_and_findings_name_the_machin
 
 
 def test_correlations_go_on_over_runs(tmp_path: pathlib.Path) -> None:
-    correlation = {
-        "id": "many",
-        "alert": "audit_sigma_match",
-        "title": "many",
-        "key": "many",
-        "severity": "critical",
-        "techniques": [],
-        "type": "event_count",
-        "span": 60,
-        "parts": [[0]],
-        "group": [{"name": "ServiceName", "fields": ["ServiceName"]}],
-        "operator": "gte",
-        "count": 3,
-    }
-    host = Host(tmp_path, {**SERVICE, "component": True}, correlations=[correlation])
+    host = Host(tmp_path, {**SERVICE, "component": True}, correlations=[many(3, "ServiceName")])
     each = [plain(n, 7045, "System", ("ServiceName", "s")) for n in range(1, 4)]
     results = host.looks(
         {"channels": {"System": host.channel(1, *each[:2])}}, {"channels": {"System": host.channel(1, *each)}}
     )
-    assert found(results[0]) == {}
-    assert list(found(results[1]).values()) == [3]
+    assert counts(results[0]) == {}
+    assert list(counts(results[1]).values()) == [3]
     (detection,) = results[1]["detections"]
     assert (detection["first_time"], detection["last_time"]) == (EPOCH + 1, EPOCH + 3)
 

@@ -19,8 +19,9 @@ from tests.unit.windows.test_collect import (
     SYSMON,
     WHOAMI,
     Host,
+    counts,
     equals,
-    found,
+    many,
     plain,
     process,
     reasons,
@@ -278,11 +279,11 @@ def test_a_cleared_log_is_an_alert_with_and_without_the_record_of_it(tmp_path: p
     for cleared, by in (((clearing, log[7]), "it was cleared by SHOP\\eve"), (log[6:], "it was cleared or changed")):
         after = {"channels": {"Security": host.channel(7, *cleared)}}
         first, second, third = host.looks({**before, "restored": -1}, after, after)
-        assert sum(found(first).values()) == 3
+        assert sum(counts(first).values()) == 3
         assert alerts(second) == [MISSING]
         assert by in reasons(second)["Security"]
         assert second["audit_events"]["events"] == 2
-        assert found(third) == {}
+        assert counts(third) == {}
 
 
 def test_a_gap_in_archived_logs_is_said_also_when_the_export_fails(tmp_path: pathlib.Path) -> None:
@@ -345,24 +346,10 @@ def test_without_time_nothing_counts_as_read(tmp_path: pathlib.Path) -> None:
 
 
 def test_correlations_go_on_when_a_run_is_lost_or_killed(tmp_path: pathlib.Path) -> None:
-    correlation = {
-        "id": "many",
-        "alert": "audit_sigma_match",
-        "title": "many",
-        "key": "many",
-        "severity": "critical",
-        "techniques": [],
-        "type": "event_count",
-        "span": 60,
-        "parts": [[0]],
-        "group": [],
-        "operator": "gte",
-        "count": 4,
-    }
-    host = Host(tmp_path, {**SERVICE, "component": True}, correlations=[correlation])
+    host = Host(tmp_path, {**SERVICE, "component": True}, correlations=[many(4)])
     log = services(1, 4)
     each = [{"channels": {"System": host.channel(1, *log[: n + 1])}} for n in range(4)]
     results = host.looks(each[0], {**each[2], "lost": True}, {**each[2], "killed_at": 12}, each[2], each[3])
-    assert [list(found(result).values()) for result in results] == [[], [], [], [], [4]]
+    assert [list(counts(result).values()) for result in results] == [[], [], [], [], [4]]
     (detection,) = results[-1]["detections"]
     assert (detection["first_time"], detection["last_time"]) == (EPOCH + 1, EPOCH + 4)

@@ -55,7 +55,8 @@ PUBLIC = "203.0.113.9"
 
 @functools.cache
 def program() -> driver.Driver:
-    sources = [HERE / name for name in ("SignInLookScript.cs", "RecordedEventLog.cs", "PlainStateFiles.cs")]
+    names = ("SignInLookScript", "LogLooks", "RecordedEventLog", "PlainStateFiles")
+    sources = [HERE / f"{name}.cs" for name in names]
     return driver.Driver("sign_ins.Collect", sources=sources)
 
 
@@ -128,7 +129,7 @@ def reasons(result: dict[str, t.Any]) -> list[tuple[str, str]]:
     return [(each["subject"], each["reason"]) for each in result["coverage"][0]["skipped"]]
 
 
-def found(result: dict[str, t.Any]) -> dict[str, int]:
+def counts(result: dict[str, t.Any]) -> dict[str, int]:
     return {f"{each['alert']} {each['subject']}": each["count"] for each in result["detections"]}
 
 
@@ -144,7 +145,7 @@ def test_one_mistyped_password_is_no_attack(tmp_path: pathlib.Path) -> None:
     host = Host(tmp_path)
     host.add(*rdp_failure(START, "alice", "10.0.0.5"), *rdp_success(START + 20, "alice", "10.0.0.5"))
     result = host.look()
-    assert found(result) == {}
+    assert counts(result) == {}
     signed = result["sign_ins"]
     assert (signed["failures"], signed["successes"]) == (1, 1)
     assert signed["services"] == {"rdp": {"failures": 1, "successes": 1}}
@@ -169,7 +170,7 @@ def test_an_attack_is_one_finding_and_a_success_after_it_another(
     host = Host(tmp_path)
     host.add(*attack)
     (first,) = host.looks({"channels": host.channels()})
-    assert found(first) == alerts
+    assert counts(first) == alerts
 
     account = attack[-1]["fields"]["TargetUserName"]
     host.add(logon(attack[-1]["at"] + 60, account, "3", attack[-1]["fields"]["IpAddress"]))
@@ -177,9 +178,9 @@ def test_an_attack_is_one_finding_and_a_success_after_it_another(
         {"channels": {name: {**each} for name, each in host.channels().items()}, "lost": True},
         {"channels": host.channels()},
     )
-    assert any(name.startswith("logon_brute_force_succeeded") for name in found(second)) == (
+    assert any(name.startswith("logon_brute_force_succeeded") for name in counts(second)) == (
         "spraying" not in next(iter(alerts)) or attack[1]["at"] - attack[0]["at"] < 1000
-    ), found(second)
+    ), counts(second)
 
 
 def test_an_attack_goes_on_over_runs_and_every_record_counts_once(tmp_path: pathlib.Path) -> None:
@@ -191,7 +192,7 @@ def test_an_attack_goes_on_over_runs_and_every_record_counts_once(tmp_path: path
         looks.append({"channels": host.channels()})
     results = host.looks(*looks)
     assert [result["sign_ins"]["failures"] for result in results] == [7, 7, 6, 0, 0]
-    assert [sorted(found(result)) for result in results] == [
+    assert [sorted(counts(result)) for result in results] == [
         [],
         [],
         [f"logon_brute_force_failed {PUBLIC}"],
@@ -210,10 +211,10 @@ def test_a_run_that_is_lost_or_killed_at_any_point_loses_and_repeats_nothing(tmp
     for killed_at in (1, 8, 14, 20, 26, 32, 44):
         results = host.looks(first, {**second, "killed_at": killed_at}, second)
         complete = [result for result in results if "killed" not in result]
-        assert [result["sign_ins"]["failures"] for result in complete if found(result)] == [10], killed_at
+        assert [result["sign_ins"]["failures"] for result in complete if counts(result)] == [10], killed_at
         assert sum(result["sign_ins"]["failures"] for result in complete) == 20
     _, lost, again = host.looks(first, {**second, "lost": True}, second)
-    assert found(lost) == found(again)
+    assert counts(lost) == counts(again)
     assert [name for name in (tmp_path / "C/state/exports").iterdir() if name.name != "lock"] == []
 
 
@@ -238,7 +239,7 @@ def test_what_is_new_is_known_after_a_week_and_over_runs(tmp_path: pathlib.Path)
     host.add(*ssh_success(START + 9 * DAY, "alice", PUBLIC))
     looks.append({"channels": host.channels()})
     results = host.looks(*looks)
-    assert [found(result) for result in results] == [
+    assert [counts(result) for result in results] == [
         {},
         {"account_unusual_sign_in eve": 1},
         {f"account_unusual_sign_in alice {PUBLIC}": 1, f"password_sign_in_from_internet alice {PUBLIC}": 1},
@@ -256,8 +257,8 @@ def test_the_scans_own_sign_ins_are_nothing_new(tmp_path: pathlib.Path) -> None:
         "fields": {"username": "CORP\\ansible", "authenticationMechanism": "NTLM"},
     }
     host.add(own, winrm)
-    assert found(host.look(host={"Logon": "0xABC"})) == {}
-    assert found(host.look(host={"Logon": "0xdef"})) == {
+    assert counts(host.look(host={"Logon": "0xABC"})) == {}
+    assert counts(host.look(host={"Logon": "0xdef"})) == {
         "account_unusual_sign_in ansible": 1,
         f"password_sign_in_from_internet ansible {PUBLIC}": 1,
     }
@@ -280,7 +281,7 @@ def test_locked_accounts_and_credentials_for_other_hosts_are_told(tmp_path: path
         ],
     )
     result = host.look()
-    assert found(result) == {"account_locked bob": 1, "logon_password_spraying eve": 8}
+    assert counts(result) == {"account_locked bob": 1, "logon_password_spraying eve": 8}
     evidence = {each["alert"]: each["evidences"] for each in result["detections"]}
     assert evidence["account_locked"][0]["data"]["workstation"] == "CLIENT7"
     assert evidence["account_locked"][0]["actor"]["user"] == {"name": "bob", "uid": "S-1-5-21-1-2-3-1002"}
@@ -327,7 +328,7 @@ def test_what_there_was_no_time_for_is_said_and_read_by_the_next_run(tmp_path: p
     # The last one that was read may have events among those that were not.
     assert [result["sign_ins"]["failures"] for result in results] == [255, 45]
     assert "the next run continues" in dict(reasons(results[0]))["newer events"]
-    assert [found(result)[f"logon_password_spraying {PUBLIC}"] for result in results] == [255, 45]
+    assert [counts(result)[f"logon_password_spraying {PUBLIC}"] for result in results] == [255, 45]
 
 
 @pytest.mark.parametrize("option", ["first_days", "time_budget"])
@@ -357,12 +358,12 @@ def test_records_that_are_missing_are_a_finding_of_channels_that_no_other_look_r
     second = {"channels": host.channels(without=6)}
     gone = {name: each for name, each in host.channels().items() if name == "Security"}
     results = host.looks(first, second, {"channels": gone})
-    assert found(results[0]) == {}
-    assert {name: count for name, count in found(results[1]).items() if name.startswith("event_log")} == {
+    assert counts(results[0]) == {}
+    assert {name: count for name, count in counts(results[1]).items() if name.startswith("event_log")} == {
         f"event_log_records_missing {SESSIONS}": 2
     }
     assert {subject for subject, reason in reasons(results[1]) if "not in" in reason} == {"Security", SESSIONS}
-    assert f"event_log_reduced {SESSIONS}" in found(results[2])
+    assert f"event_log_reduced {SESSIONS}" in counts(results[2])
 
 
 def test_logs_of_other_machines_are_read_together_and_told_apart(tmp_path: pathlib.Path) -> None:
@@ -381,7 +382,7 @@ def test_logs_of_other_machines_are_read_together_and_told_apart(tmp_path: pathl
     (logs / "damaged.evtx").write_bytes(b"no log")
     options = {"paths": [str(logs), str(tmp_path / "missing.evtx")], "first_days": 1}
     results = host.looks({"options": options}, {"options": options})
-    assert [found(result) for result in results] == [
+    assert [counts(result) for result in results] == [
         {
             f"logon_brute_force_failed {PUBLIC} (computer web2.example)": 20,
             f"password_sign_in_from_internet alice {PUBLIC} (computer web1.example)": 1,
@@ -403,7 +404,7 @@ def test_a_checkpoint_that_is_gone_or_damaged_is_a_finding_or_said(tmp_path: pat
         if file.name != "lock":
             file.unlink()
     (again,) = host.looks({"channels": channels, "options": {"_token": result["checkpoint"]["token"]}})
-    assert found(again) == {"audit_state_tampered checkpoint of sign_ins": 1}
+    assert counts(again) == {"audit_state_tampered checkpoint of sign_ins": 1}
     assert again["sign_ins"]["failures"] == 3
 
 
