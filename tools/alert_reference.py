@@ -18,16 +18,16 @@ import re
 import sys
 import typing as t
 
+import windows_reference
+from reference_page import PREFIX, escape, heading, table, write
+
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.plugin_utils.capabilities import Capability
     from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Alert, AttackReference
     from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan.subtypes import Subtype
     from ansible_collections.bulwark.servers.plugins.plugin_utils.rule_facts import AlertFacts
 
-# Of the names that pages refer to each other by.
-PREFIX = "ansible_collections.bulwark.servers.docsite."
 _NAME = "alert_reference"
-_SECTION = "  - title: Reference\n    toctree:\n"
 _SEVERITIES = ("informational", "low", "medium", "high", "critical")
 
 _HEAD = f"""\
@@ -61,7 +61,6 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("collection", type=pathlib.Path, help="ansible_collections/bulwark/servers of the copy")
     collection = parser.parse_args(arguments).collection.absolute()
     sys.path.insert(0, str(collection.parents[2]))
-    import windows_reference  # this directory's, which has use of this module, too
     from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities, catalogue, rule_facts
     from ansible_collections.bulwark.servers.plugins.plugin_utils.memory_scan import subtypes
     from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import content
@@ -92,19 +91,6 @@ def simulated_alerts(linux: t.Mapping[str, t.Any], windows: t.Mapping[str, t.Any
         if fact(windows[alert]) != facts[alert]:
             facts[alert] = f"on Linux: {facts[alert]}; on Windows: {fact(windows[alert])}"
     return facts
-
-
-def write(docsite: pathlib.Path, name: str, text: str) -> None:
-    """Write a page, and list it in the last section, Reference, where it isn't listed yet."""
-    (docsite / "rst" / f"{name}.rst").write_text(text, encoding="utf-8")
-    index = docsite / "extra-docs.yml"
-    sections = index.read_text(encoding="utf-8")
-    if _SECTION not in sections:
-        sections += _SECTION
-    listed = f"      - ref: {name}\n"
-    if listed not in sections:
-        sections += listed
-    index.write_text(sections, encoding="utf-8")
 
 
 def page(
@@ -197,17 +183,6 @@ def subtype_table(subtypes: t.Iterable[Subtype]) -> str:
     )
 
 
-def table(rows: t.Iterable[t.Sequence[str]], widths: str) -> str:
-    """Return a table. rows: cells in reStructuredText, the first row of titles. widths: of the columns, in percent."""
-    lines = ["".join(f"   {' ' if cell else '*'} - {text}\n" for cell, text in enumerate(row)) for row in rows]
-    return f".. list-table::\n   :header-rows: 1\n   :widths: {widths}\n\n{''.join(lines)}"
-
-
-def escape(text: str) -> str:
-    """Return plain text as reStructuredText that renders to the same."""
-    return re.sub(r"([\\*`|_<>\[\]]|:(?=:))", r"\\\1", text)
-
-
 def _paragraphs(text: str) -> str:
     return "\n\n".join(escape(" ".join(part.split())) for part in re.split(r"\n\s*\n", text)) + "\n"
 
@@ -215,11 +190,6 @@ def _paragraphs(text: str) -> str:
 def _technique(reference: AttackReference) -> str:
     address = f"https://attack.mitre.org/techniques/{reference.technique.replace('.', '/')}/"
     return f"{escape(reference.tactic_name)}, `{reference.technique} {escape(reference.technique_name)} <{address}>`__"
-
-
-def heading(text: str, underline: str) -> str:
-    """Return a title. text: in reStructuredText."""
-    return f"{text}\n{underline * max(4, len(text))}\n"
 
 
 if __name__ == "__main__":

@@ -18,9 +18,8 @@ import re
 import sys
 import typing as t
 
-import alert_reference
 import yaml
-from alert_reference import PREFIX, escape, heading
+from reference_page import PREFIX, escape, heading, table, write
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.plugin_utils.benchmarks import Benchmark, Control
@@ -46,7 +45,7 @@ def main(arguments: list[str]) -> int:
 
     benchmark = benchmarks.load()[_BENCHMARK]
     text = page(benchmark, catalogue.load().alert, tests_of(benchmark.controls, TESTS))
-    alert_reference.write(collection / "docs" / "docsite", NAME, text)
+    write(collection / "docs" / "docsite", NAME, text)
     return 0
 
 
@@ -78,7 +77,7 @@ def page(benchmark: Benchmark, alert_of: t.Callable[[str], Alert], tests: t.Mapp
         own = [control for control in controls if control.section == section]
         if own:
             rows = [_row(benchmark, control, alert_of(control.id), tests.get(control.id, ())) for control in own]
-            parts += [heading(f"{section} {escape(title)}", "-"), alert_reference.table([_TITLES, *rows], _WIDTHS)]
+            parts += [heading(f"{section} {escape(title)}", "-"), table([_TITLES, *rows], _WIDTHS)]
     return "\n".join(parts)
 
 

@@ -16,8 +16,7 @@ import pathlib
 import sys
 import typing as t
 
-import alert_reference
-from alert_reference import PREFIX, escape, heading
+from reference_page import PREFIX, escape, heading, table, write
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.plugin_utils.export.rows import Row
@@ -64,7 +63,7 @@ def main(arguments: list[str]) -> int:
 
     formats = sorted(path.parent.name for path in mapping.DIRECTORY.glob("*/detection.yml"))
     rows = {name: {kind: mapping.load(name, kind).rows for kind in mapping.CLASSES.values()} for name in formats}
-    alert_reference.write(collection / "docs" / "docsite", NAME, page(rows))
+    write(collection / "docs" / "docsite", NAME, page(rows))
     return 0
 
 
@@ -75,7 +74,7 @@ def page(formats: t.Mapping[str, t.Mapping[str, t.Iterable[Row]]]) -> str:
         parts.append(heading(escape(_FORMATS.get(name, name)), "-"))
         for kind, rows in classes.items():
             parts.append(heading(kind.capitalize(), "~"))
-            parts.append(alert_reference.table([_TITLES, *map(_cells, rows)], _WIDTHS))
+            parts.append(table([_TITLES, *map(_cells, rows)], _WIDTHS))
     return "\n".join(parts)
 
 

@@ -14,6 +14,8 @@ import functools
 import itertools
 import typing as t
 
+from reference_page import PREFIX, escape, heading, table
+
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.plugin_utils.catalogue import Alert
 
@@ -264,7 +266,6 @@ def rows(alert_of: t.Callable[[str], Alert], rules: t.Mapping[str, t.Sequence[st
 
 def page(alerts: t.Iterable[Alert], ways: t.Mapping[str, Ways], known: t.Sequence[Row]) -> str:
     """Return the page in reStructuredText: each alert for Windows with its needs, then Defender for Cloud's alerts."""
-    from alert_reference import PREFIX, escape, heading, table
 
     def linked(alert: Alert) -> str:
         return f":ref:`{alert.id} <{PREFIX}alert_reference.{alert.id}>`"

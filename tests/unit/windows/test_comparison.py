@@ -26,8 +26,8 @@ class Host:
         self._directory = directory
         self._runs = 0
         names = ("file_integrity.Comparison", "file_integrity.RegistryJudge", "contracts.State")
-        names = ("ComparisonScript", "ListedEntries", "RecordedFacts", "PlainStateFiles")
-        sources = [_HERE / f"{name}.cs" for name in names]
+        scripts = ("ComparisonScript", "ListedEntries", "RecordedFacts", "PlainStateFiles")
+        sources = [_HERE / f"{name}.cs" for name in scripts]
         self.driver = Driver(*names, sources=sources)
 
     def compare(self, before: list[Tree], now: list[Tree], marks: t.Sequence[str] = (), **facts: t.Any) -> Tree:

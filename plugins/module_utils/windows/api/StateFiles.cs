@@ -200,6 +200,18 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.S
 			throw new Win32Exception(error);
 		}
 
+		/// <summary>Remove an empty directory, or the link if it is one; return false if there is none. Raises Win32Exception.
+		/// </summary>
+		public bool RemoveDirectory(string path)
+		{
+			if (RemoveDirectoryW(Literal(path)))
+				return true;
+			int error = Marshal.GetLastWin32Error();
+			if (error == FileNotFound || error == PathNotFound)
+				return false;
+			throw new Win32Exception(error);
+		}
+
 		public IDisposable TryLock(string path)
 		{
 			try
@@ -302,6 +314,9 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.S
 
 		[DllImport("kernel32.dll", EntryPoint = "DeleteFileW", CharSet = CharSet.Unicode, SetLastError = true)]
 		private static extern bool DeleteFile(string name);
+
+		[DllImport("kernel32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
+		private static extern bool RemoveDirectoryW(string name);
 
 		[DllImport("kernel32.dll", EntryPoint = "FindFirstFileW", CharSet = CharSet.Unicode, SetLastError = true)]
 		private static extern IntPtr FindFirstFile(string pattern, out FindData data);

@@ -11,6 +11,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.audit
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.ChannelSetting;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.GroupPolicy;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Note;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.ObjectSetting;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.PolicyHost;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Settings;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
@@ -157,7 +158,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 
 		private void Undo(string id, NoteEntry entry)
 		{
-			Setting setting = Setting.Parse(id);
+			Setting setting = Parse(id);
 			if (setting == null)
 				throw new DamagedException(
 					"the note of what was deployed names '" + id
@@ -196,6 +197,34 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 				});
 			else
 				Changes.Add(new Change { Setting = setting, Before = reading.Value, After = after, IsUndo = true });
+		}
+
+		// The setting of an id, wanted by nobody; null for what is no id.
+		private static Setting Parse(string id)
+		{
+			int colon = id.IndexOf(':');
+			string name = id.Substring(colon + 1);
+			switch (colon < 0 ? "" : id.Substring(0, colon))
+			{
+				case SubcategorySetting.Kind:
+					Guid subcategory;
+					return Guid.TryParse(name, out subcategory) ? new SubcategorySetting(subcategory, 0) : null;
+				case ValueSetting.Kind:
+					int divider = name.IndexOf(@"\\", StringComparison.Ordinal);
+					return divider > 0
+						? new ValueSetting(name.Substring(0, divider), name.Substring(divider + 2), null)
+						: null;
+				case ChannelSize.Kind:
+					return new ChannelSize(name, 0);
+				case ChannelState.Kind:
+					return new ChannelState(name, false);
+				case ObjectSetting.KeyKind:
+					return new ObjectSetting(true, name);
+				case ObjectSetting.FileKind:
+					return new ObjectSetting(false, name);
+				default:
+					return null;
+			}
 		}
 
 		private Reading Read(Setting setting)

@@ -10,8 +10,6 @@ using System.Text;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Settings
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.ChannelSetting;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.ObjectSetting;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.PolicyHost;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Subcategories;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
@@ -113,34 +111,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 					return before;
 			}
 			return null;
-		}
-
-		/// <summary>Return the setting of an id, wanted by nobody; null for what is no id.</summary>
-		public static Setting Parse(string id)
-		{
-			int colon = id.IndexOf(':');
-			string name = id.Substring(colon + 1);
-			switch (colon < 0 ? "" : id.Substring(0, colon))
-			{
-				case SubcategorySetting.Kind:
-					Guid subcategory;
-					return Guid.TryParse(name, out subcategory) ? new SubcategorySetting(subcategory, 0) : null;
-				case ValueSetting.Kind:
-					int divider = name.IndexOf(@"\\", StringComparison.Ordinal);
-					return divider > 0
-						? new ValueSetting(name.Substring(0, divider), name.Substring(divider + 2), null)
-						: null;
-				case ChannelSize.Kind:
-					return new ChannelSize(name, 0);
-				case ChannelState.Kind:
-					return new ChannelState(name, false);
-				case ObjectSetting.KeyKind:
-					return new ObjectSetting(true, name);
-				case ObjectSetting.FileKind:
-					return new ObjectSetting(false, name);
-				default:
-					return null;
-			}
 		}
 
 		protected static string Explained(int error)

@@ -6,7 +6,6 @@ using System;
 using System.Collections.Generic;
 using System.ComponentModel;
 using System.IO;
-using System.Runtime.InteropServices;
 using System.Threading;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.simulation.SimulationHost
@@ -49,11 +48,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Suspe
 		// A virus scanner may have a new program open for some time.
 		private const int Attempts = 40;
 		private const int Poll = 50;
-		private const int FileNotFound = 2;
 		private const int PathNotFound = 3;
-
-		[DllImport("kernel32.dll", CharSet = CharSet.Unicode, SetLastError = true)]
-		private static extern bool RemoveDirectoryW(string path);
 
 		private readonly NativeStateFiles _files = new NativeStateFiles();
 		private readonly NativeSuspendedPrograms _programs = new NativeSuspendedPrograms();
@@ -116,7 +111,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Suspe
 			{
 				try
 				{
-					return Directory.Exists(path) ? RemoveDirectory(path) : _files.Delete(path);
+					return Directory.Exists(path) ? _files.RemoveDirectory(path) : _files.Delete(path);
 				}
 				catch (Win32Exception error)
 				{
@@ -132,17 +127,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.Suspe
 		public void Dispose()
 		{
 			_programs.Dispose();
-		}
-
-		// Of a link it removes the link.
-		private static bool RemoveDirectory(string path)
-		{
-			if (RemoveDirectoryW(path))
-				return true;
-			int error = Marshal.GetLastWin32Error();
-			if (error == FileNotFound || error == PathNotFound)
-				return false;
-			throw new Win32Exception(error);
 		}
 	}
 }
