@@ -15,10 +15,19 @@ from tests.support.windows import ansible_basic, compiler, literal_module, toolc
 from tests.support.windows.compiler import Target
 
 _MODULES = sorted((paths.ROOT / "plugins" / "modules").glob("*.ps1"))
-# What travels with each task, before ansible-core 2.22 uncompressed. The goal of the design is 200,000; file integrity
-# alone is more than that without any comment or indentation. 84,000 of its bytes say who made a change: the reader of
-# event logs (44,000), its edge and the search. Whoever raises this says why.
-_MOST_BYTES = 670_000
+# What travels with each task, before ansible-core 2.22 uncompressed. Whoever raises a limit says why.
+_MOST_BYTES = 200_000
+_MORE_BYTES = {
+    # More than the goal without any comment or indentation. 84,000 of its bytes say who made a change: the reader of
+    # event logs (44,000), its edge and the search.
+    "win_file_integrity": 670_000,
+    "win_file_integrity_info": 650_000,
+    # The reader of event logs, the engine of rules (100,000) and the contracts (80,000), beside what they decide.
+    "win_audit_events_info": 400_000,
+    "win_sign_in_info": 425_000,
+    # With the files of group policy, and the note by which everything is set back.
+    "win_audit_policy": 210_000,
+}
 # What SYSLIB0001 to SYSLIB0060 name of the class library ("Obsolete features in .NET 5+", Microsoft Learn) and C# 5
 # could use: types, and members that only the obsolete type has.
 _OBSOLETE = re.compile(
@@ -156,4 +165,4 @@ def test_the_call_of_a_module_compiles_with_what_travels_with_it(module: pathlib
 @pytest.mark.parametrize("module", _MODULES, ids=lambda file: file.stem)
 def test_what_travels_with_a_module_is_small(module: pathlib.Path) -> None:
     sources = utilities.sources(*map(_utility, literal_module.read(module).utilities))
-    assert sum(file.stat().st_size for file in sources) <= _MOST_BYTES
+    assert sum(file.stat().st_size for file in sources) <= _MORE_BYTES.get(module.stem, _MOST_BYTES)
