@@ -105,6 +105,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.audit
 			_entries.Insert(0, entry);
 		}
 
+		/// <summary>Remove every entry with these bytes.</summary>
 		public void Remove(byte[] entry)
 		{
 			_entries.RemoveAll(delegate(byte[] other) { return AreEqual(entry, other); });

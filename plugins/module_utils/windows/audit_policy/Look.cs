@@ -15,6 +15,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 	/// <summary>The module win_audit_policy_info.</summary>
 	public static class Look
 	{
+		/// <summary>Called by the module.</summary>
 		public static void Run(AnsibleModule module)
 		{
 			ModuleRun.Run(module, delegate(ModuleCall call) { return Recording.Of(call, PolicyHost.Local()); });

@@ -26,16 +26,19 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		/// <summary>Whether this host has no such thing.</summary>
 		public bool IsMissing;
 
+		/// <summary>Return a value that is known.</summary>
 		public static Reading Of(string value)
 		{
 			return new Reading { Value = value };
 		}
 
+		/// <summary>Return that the host has no such thing. reason: a sentence without a full stop.</summary>
 		public static Reading Missing(string reason)
 		{
 			return new Reading { Problem = reason, IsMissing = true };
 		}
 
+		/// <summary>Return that a value cannot be read. error: of Win32.</summary>
 		public static Reading Failed(int error)
 		{
 			return new Reading { Problem = PolicyHost.Explain(error) };
@@ -63,6 +66,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		/// <summary>For people.</summary>
 		public abstract string Subject { get; }
 
+		/// <summary>Read the value that a host has.</summary>
 		public abstract Reading Read(PolicyHost host);
 
 		/// <summary>Return what a value becomes, which never records less: the same one if nothing is missing.
@@ -86,6 +90,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			return new FormatException("'" + value + "' is no value of it");
 		}
 
+		/// <summary>Say whether a value records what is wanted, or more.</summary>
 		public bool IsMet(string current)
 		{
 			return Raised(current) == current;

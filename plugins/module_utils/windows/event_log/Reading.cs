@@ -44,6 +44,7 @@ public sealed class ChannelMark
 		}
 	}
 
+	/// <summary>Return it as JSON, for Restore.</summary>
 	public List<object> State()
 	{
 		return new List<object> { RecordId, Time, MaxSize, IsEnabled, IsEmpty };

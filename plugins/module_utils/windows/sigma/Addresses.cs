@@ -170,6 +170,7 @@ public sealed class Network
 		Base = address;
 	}
 
+	/// <summary>Say whether it is an address of this network; of the other IP version it is none.</summary>
 	public bool Contains(Address address)
 	{
 		return address.Bits == Base.Bits && address.Network(Prefix).Equals(Base);

@@ -38,6 +38,7 @@ public static class TextTests
 		}
 	}
 
+	/// <summary>Return the test that one of some tests passes.</summary>
 	public static TextTest AnyOf(List<TextTest> tests)
 	{
 		return tests.Count == 1 ? tests[0] : new AnyTest(tests.ToArray());

@@ -76,6 +76,7 @@ public sealed class Values
 		return View.TryGetValue(_names.Names[field], out value) ? value : null;
 	}
 
+	/// <summary>Return a field as TextsOf returns it.</summary>
 	public object Texts(int field)
 	{
 		object texts = _texts[field];
@@ -84,6 +85,7 @@ public sealed class Values
 		return texts;
 	}
 
+	/// <summary>Return the same in lower case, as Casing has it.</summary>
 	public object Lower(int field)
 	{
 		object lower = _lower[field];

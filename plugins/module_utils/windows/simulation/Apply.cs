@@ -15,6 +15,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.simulatio
 	/// <summary>The module win_attack_simulation.</summary>
 	public static class Apply
 	{
+		/// <summary>Called by the module.</summary>
 		public static void Run(AnsibleModule module)
 		{
 			ModuleRun.Run(module, delegate(ModuleCall call)
