@@ -305,19 +305,47 @@ def test_a_log_that_rolled_over_is_read_from_its_oldest_chunk() -> None:
     assert not result["problems"]["IsIncomplete"]
 
 
-def test_a_log_in_use_is_read_beyond_its_header() -> None:
-    first, last = writer.chunks((event(number) for number in range(1, 9)), most=4)
-    live = bytearray(last)
-    # The headers are older than the last records; behind those is what the chunk held before.
+def unfinished(chunk: bytes) -> bytes:
+    """Return a chunk as in a log in use: its header is of its first record, and behind the last is an older one."""
+    live = bytearray(chunk)
     (size,) = struct.unpack_from("<I", live, FIRST_RECORD + 4)
     struct.pack_into("<I", live, 48, FIRST_RECORD + size)
-    (free,) = struct.unpack_from("<I", last, 48)
+    (free,) = struct.unpack_from("<I", chunk, 48)
     struct.pack_into("<IIQ", live, free, 0x2A2A, 64, 2)
     struct.pack_into("<I", live, free + 60, 64)
     writer.seal_chunk(live)
-    result = read(writer.log_of([first, bytes(live)], is_dirty=True, count=1))
+    return bytes(live)
+
+
+def test_a_log_in_use_is_read_beyond_its_header() -> None:
+    first, last = writer.chunks((event(number) for number in range(1, 9)), most=4)
+    result = read(writer.log_of([first, unfinished(last)], is_dirty=True, count=1))
     assert ids(result) == list(range(1, 9))
     assert not result["problems"]["IsIncomplete"]
+
+
+def test_events_are_the_same_in_a_log_in_use_an_archived_and_an_exported_one() -> None:
+    """A live log goes on at its oldest block; an archived one keeps its headers' ids; an export numbers them anew."""
+
+    def events(first: int | None) -> t.Iterator[Record]:
+        return (
+            event(number, data=[("CommandLine", text(f"cmd /c {number}"))], header_id=first and first + number)
+            for number in range(500, 512)
+        )
+
+    oldest, middle, newest = writer.chunks(events(7000), most=4)
+    files = [
+        writer.log_of([unfinished(newest), oldest, middle], is_dirty=True, first=1),
+        writer.log_of([oldest, middle, newest]),
+        writer.log(events(None)),
+    ]
+    results = [read(file) for file in files]
+    assert not any(result["problems"]["IsIncomplete"] for result in results)
+    live, archived, exported = (result["records"] for result in results)
+    headers = [[record.pop("HeaderRecordId") for record in records] for records in (live, archived, exported)]
+    assert headers == [[*range(7500, 7512)], [*range(7500, 7512)], [*range(1, 13)]]
+    assert [fields(record) for record in live] == [[("CommandLine", f"cmd /c {n}")] for n in range(500, 512)]
+    assert live == archived == exported
 
 
 def test_wrong_checksums_are_counted_and_the_records_read() -> None:
