@@ -117,6 +117,20 @@ public sealed class Correlator
 		return _byRule.ContainsKey(rule);
 	}
 
+	/// <summary>Return what Feed needs of a view, so that it can wait for its turn without the rest.</summary>
+	public Dictionary<string, object> Needed(int rule, IDictionary<string, object> view)
+	{
+		Dictionary<string, object> needed = new Dictionary<string, object>();
+		foreach (KeyValuePair<Correlation, int> part in _byRule[rule])
+		{
+			foreach (KeyValuePair<string, object> shown in part.Key.Show(view))
+				needed[shown.Key] = shown.Value;
+			foreach (string field in part.Key.Fields[part.Value])
+				needed[field] = Text(view, field);
+		}
+		return needed;
+	}
+
 	/// <summary>Return the kinds of explanations that matter to the correlations of which a rule is a part.</summary>
 	public HashSet<string> Kinds(int rule)
 	{
