@@ -80,6 +80,9 @@ public sealed class Collect
 	{
 		List<string> paths = _call.Texts("paths");
 		bool isOther = _call.Params["paths"] != null;
+		LogFiles.Check(paths);
+		_call.CheckLeast("max_findings", 1);
+		_call.CheckLeast("time_budget", 0);
 		bool advance = _call.Flag("_advance") && !_call.CheckMode && !isOther;
 		_compiled = string.IsNullOrEmpty(_call.Text("_content"))
 			? new Dictionary<string, object> { { "version", 1L } }
@@ -281,7 +284,7 @@ public sealed class Collect
 		ChannelMark mark;
 		_marks.TryGetValue(channel, out mark);
 		ChannelRecords records = new ChannelRecords(
-			_log, exports, channel, ids, mark, state, IsOver, delegate(string subject, string reason) { Skip(subject, reason); });
+			_log, exports, channel, ids, mark, state, IsOver, SkipPath);
 		Reading reading = records.Reading;
 		string by;
 		if (_cleared.TryGetValue(channel, out by))
@@ -320,7 +323,7 @@ public sealed class Collect
 			IList<string> files;
 			try
 			{
-				files = LogFiles.Below(path);
+				files = LogFiles.Below(path, SkipPath);
 			}
 			catch (Exception error)
 			{
@@ -344,6 +347,8 @@ public sealed class Collect
 					Take(record);
 				foreach (string problem in records.Problems)
 					Skip(file, problem);
+				if (records.IsStopped)
+					Skip(file, "the time budget was used up before its end");
 				_sources += records.IsRead ? 1 : 0;
 			}
 		}
@@ -377,6 +382,11 @@ public sealed class Collect
 
 	// ---- what is said
 
+	private void SkipPath(string subject, string reason)
+	{
+		Skip(subject, reason);
+	}
+
 	private string Skip(string subject, string reason)
 	{
 		_coverage.Skip(Printable.ShowPath(subject), reason);
@@ -395,7 +405,7 @@ public sealed class Collect
 			{ "Channel", subject }, { "problem", problem.Reason },
 		};
 		_tally.Add(problem.Alert, subject, new Dictionary<string, object> { { "data", data } }, now, now, problem.Count,
-			message: char.ToUpperInvariant(problem.Reason[0]) + problem.Reason.Substring(1) + ".");
+			message: char.ToUpperInvariant(problem.Reason[0]) + problem.Reason.Substring(1) + ".", isOwn: true);
 	}
 
 	private void Damaged(string problem)
@@ -405,7 +415,7 @@ public sealed class Collect
 		string shown = Printable.ShowPath(problem);
 		Dictionary<string, object> data = new Dictionary<string, object> { { "problem", shown } };
 		_tally.Add(Tampered, "checkpoint of " + Name, new Dictionary<string, object> { { "data", data } }, now, now,
-			message: shown);
+			message: shown, isOwn: true);
 	}
 
 	/// <summary>Say which rules need what this host does not record.</summary>
@@ -492,6 +502,8 @@ public sealed class Collect
 
 	private void Save(Checkpoint checkpoint, Dictionary<string, object> result)
 	{
+		// By the time of the records, which may be behind the clock; one that was wrong must not make correlations forget.
+		double last = Math.Min(Judge.Seconds(DateTime.UtcNow.ToFileTimeUtc()), _judge.LastTime ?? 0);
 		Dictionary<string, object> channels = new Dictionary<string, object>();
 		foreach (KeyValuePair<string, ChannelMark> mark in _marks)
 			channels[mark.Key] = mark.Value.State();
@@ -499,7 +511,7 @@ public sealed class Collect
 		{
 			object saved = checkpoint.Save(new Dictionary<string, object>
 			{
-				{ "version", Version }, { "channels", channels }, { "correlations", _judge.State(_judge.LastTime ?? 0) },
+				{ "version", Version }, { "channels", channels }, { "correlations", _judge.State(last) },
 			});
 			if (saved != null)
 				result["checkpoint"] = saved;

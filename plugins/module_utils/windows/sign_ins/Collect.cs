@@ -90,11 +90,10 @@ public sealed class Collect
 	public Dictionary<string, object> Run()
 	{
 		bool isOther = _call.Params["paths"] != null;
-		foreach (string option in new[] { "first_days", "time_budget" })
-		{
-			if (_call.Number(option) < 0)
-				throw new UsageException(option + " is " + _call.Number(option) + "; use 0 or more");
-		}
+		LogFiles.Check(_call.Texts("paths"));
+		_call.CheckLeast("first_days", 0);
+		_call.CheckLeast("max_findings", 1);
+		_call.CheckLeast("time_budget", 0);
 		bool advance = _call.Flag("_advance") && !_call.CheckMode && !isOther;
 		double now = Seconds(DateTime.UtcNow.ToFileTimeUtc());
 		ReadRules();
@@ -329,7 +328,7 @@ public sealed class Collect
 	{
 		try
 		{
-			return LogFiles.Below(path);
+			return LogFiles.Below(path, Skip);
 		}
 		catch (Exception error)
 		{
@@ -425,7 +424,7 @@ public sealed class Collect
 			{ "Channel", subject }, { "problem", problem.Reason },
 		};
 		_tally.Add(problem.Alert, subject, new Dictionary<string, object> { { "data", data } }, now, now, problem.Count,
-			message: char.ToUpperInvariant(problem.Reason[0]) + problem.Reason.Substring(1) + ".");
+			message: char.ToUpperInvariant(problem.Reason[0]) + problem.Reason.Substring(1) + ".", isOwn: true);
 	}
 
 	private void Damaged(string problem, double now)
@@ -434,7 +433,7 @@ public sealed class Collect
 		string shown = Printable.ShowPath(problem);
 		Dictionary<string, object> data = new Dictionary<string, object> { { "problem", shown } };
 		_tally.Add(Tampered, "checkpoint of " + Name, new Dictionary<string, object> { { "data", data } }, now, now,
-			message: shown);
+			message: shown, isOwn: true);
 	}
 
 	private void Describe()
