@@ -48,6 +48,13 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			return Convert.ToInt64(Params[option], System.Globalization.CultureInfo.InvariantCulture);
 		}
 
+		/// <summary>Raise UsageException for a number option that is too small.</summary>
+		public void CheckLeast(string option, long least)
+		{
+			if (Number(option) < least)
+				throw new UsageException(option + " is " + Number(option) + "; use " + least + " or more");
+		}
+
 		/// <summary>Return a list of texts; an empty one when it is not set.</summary>
 		public List<string> Texts(string option)
 		{

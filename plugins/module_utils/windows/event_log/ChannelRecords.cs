@@ -15,7 +15,6 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.FileRecords;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.LogFiles;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.Reading;
-using ansible_collections.bulwark.servers.plugins.module_utils.windows.evtx.EvtxFile;
 
 /// <summary>The new records of a channel, from its archived logs and an export, as Reading decides.</summary>
 public sealed class ChannelRecords
@@ -137,13 +136,11 @@ public sealed class ChannelRecords
 		}
 	}
 
-	private static EventRecord First(string path)
+	// Null for none; what is wrong with the file is said when it is read.
+	private EventRecord First(string path)
 	{
-		using (Stream stream = LogFiles.Open(path))
-		{
-			foreach (EventRecord record in new EvtxFile(stream).Read(new EvtxProblems()))
-				return record;
-		}
+		foreach (EventRecord record in new FileRecords(delegate { return LogFiles.Open(path); }, _isOver).Read())
+			return record;
 		return null;
 	}
 

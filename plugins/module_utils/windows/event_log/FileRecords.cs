@@ -49,7 +49,7 @@ public sealed class FileRecords
 				records++;
 				yield return reader.Current;
 				// Also a run with little time gets on.
-				IsStopped = (records & 0xFF) == 0 && _isOver();
+				IsStopped |= (records & 0xFF) == 0 && _isOver();
 				if (IsStopped)
 					break;
 			}
@@ -67,8 +67,10 @@ public sealed class FileRecords
 	{
 		using (Stream stream = _open())
 		{
-			foreach (EventRecord record in new EvtxFile(stream).Read(problems))
+			EvtxFile file = new EvtxFile(stream, _isOver);
+			foreach (EventRecord record in file.Read(problems))
 				yield return record;
+			IsStopped |= file.IsStopped;
 		}
 	}
 

@@ -10,6 +10,10 @@ using System.IO;
 
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.LogFiles
 {
+// Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
+
 /// <summary>Files of event logs; methods raise IOException and UnauthorizedAccessException.</summary>
 public static class LogFiles
 {
@@ -29,8 +33,20 @@ public static class LogFiles
 		return files;
 	}
 
+	/// <summary>Raise UsageException for a path that is not absolute.</summary>
+	public static void Check(IEnumerable<string> paths)
+	{
+		foreach (string path in paths)
+		{
+			bool isRooted = path.IndexOfAny(Path.GetInvalidPathChars()) < 0 && Path.IsPathRooted(path);
+			if (!isRooted)
+				throw new UsageException("paths: '" + Printable.ShowPath(path) + "' is no absolute path; give one");
+		}
+	}
+
 	/// <summary>Return the .evtx files of a directory and below it, or the path itself if it is none.</summary>
-	public static List<string> Below(string path)
+	/// <param name="skip">Called with what is below and is not read, and the reason.</param>
+	public static List<string> Below(string path, Action<string, string> skip)
 	{
 		List<string> files = new List<string>();
 		if (!Directory.Exists(path))
@@ -43,15 +59,28 @@ public static class LogFiles
 		while (waiting.Count > 0)
 		{
 			string directory = waiting.Pop();
-			files.AddRange(Directory.GetFiles(directory, "*.evtx"));
+			try
+			{
+				foreach (string file in Directory.GetFiles(directory, "*.evtx"))
+				{
+					if (!IsLink(file, skip))
+						files.Add(file);
+				}
+				foreach (string below in Directory.GetDirectories(directory))
+				{
+					if (!IsLink(below, skip))
+						waiting.Push(below);
+				}
+			}
+			catch (Exception error)
+			{
+				// Whoever denies access to one directory must not hide the others.
+				if (directory == path || !(error is IOException || error is UnauthorizedAccessException))
+					throw;
+				skip(directory, "cannot be read: " + error.Message);
+			}
 			if (files.Count > MostFiles)
 				throw new IOException("there are more than " + MostFiles + " files; name directories with fewer");
-			foreach (string below in Directory.GetDirectories(directory))
-			{
-				// A junction may lead back up.
-				if ((File.GetAttributes(below) & FileAttributes.ReparsePoint) == 0)
-					waiting.Push(below);
-			}
 		}
 		files.Sort(StringComparer.OrdinalIgnoreCase);
 		return files;
@@ -60,7 +89,37 @@ public static class LogFiles
 	/// <summary>Open a log that others may write.</summary>
 	public static Stream Open(string path)
 	{
-		return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1 << 16);
+		try
+		{
+			// A small buffer: the beginnings of all chunks are read before the chunks are.
+			return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 512);
+		}
+		catch (Exception error)
+		{
+			// A file may have the name of a device (con.evtx), or one that .NET does not take.
+			if (error is ArgumentException || error is NotSupportedException)
+				throw new IOException(error.Message, error);
+			throw;
+		}
+	}
+
+	// A junction may lead back up, and a link to a file to another host, which would be signed in to.
+	private static bool IsLink(string path, Action<string, string> skip)
+	{
+		try
+		{
+			if ((File.GetAttributes(path) & FileAttributes.ReparsePoint) == 0)
+				return false;
+		}
+		catch (Exception error)
+		{
+			// Opening it says why.
+			if (error is IOException || error is UnauthorizedAccessException)
+				return false;
+			throw;
+		}
+		skip(path, "is a link, which is not followed; name what it leads to in paths");
+		return true;
 	}
 }
 

@@ -65,6 +65,14 @@ public sealed class LogLook
 		get { return EventRecord.UnixSeconds(DateTime.UtcNow.ToFileTimeUtc()); }
 	}
 
+	/// <summary>Raise UsageException for options that both modules have and that are wrong.</summary>
+	public void CheckOptions()
+	{
+		LogFiles.Check(_call.Texts("paths"));
+		_call.CheckLeast("max_findings", 1);
+		_call.CheckLeast("time_budget", 0);
+	}
+
 	/// <summary>Return a compressed option, empty if it was not given. Raises UsageException.</summary>
 	public Dictionary<string, object> Unpack(string option)
 	{
@@ -171,7 +179,7 @@ public sealed class LogLook
 	{
 		try
 		{
-			List<string> files = LogFiles.Below(path);
+			List<string> files = LogFiles.Below(path, SkipPath);
 			if (files.Count == 0)
 				Skip(path, "has no .evtx file");
 			return files;
@@ -190,6 +198,12 @@ public sealed class LogLook
 	{
 		Coverage.Skip(Printable.ShowPath(subject), reason);
 		return Printable.ShowPath(subject) + ": " + reason;
+	}
+
+	/// <summary>Say in the coverage what was not read.</summary>
+	public void SkipPath(string subject, string reason)
+	{
+		Skip(subject, reason);
 	}
 
 	/// <summary>Return what is wrong with a channel that the host does not have; null if it never had it.</summary>
@@ -214,14 +228,15 @@ public sealed class LogLook
 		Coverage.Skip(subject, problem.Reason);
 		if (isFinding && problem.Alert.Length > 0)
 			Tally.Add(problem.Alert, subject, Evidence("Channel", subject, problem.Reason), Now, Now, problem.Count,
-				message: char.ToUpperInvariant(problem.Reason[0]) + problem.Reason.Substring(1) + ".");
+				message: char.ToUpperInvariant(problem.Reason[0]) + problem.Reason.Substring(1) + ".", isOwn: true);
 	}
 
 	private void Damaged(string problem)
 	{
 		Coverage.Skip("checkpoint", problem + "; the remaining logs were read again");
 		string shown = Printable.ShowPath(problem);
-		Tally.Add(Tampered, "checkpoint of " + _name, Evidence(null, null, shown), Now, Now, message: shown);
+		Tally.Add(Tampered, "checkpoint of " + _name, Evidence(null, null, shown), Now, Now, message: shown,
+			isOwn: true);
 	}
 
 	private static Dictionary<string, object> Evidence(string name, string value, string problem)

@@ -20,8 +20,14 @@ public sealed class Tally
 	private const int LastEvents = 2;
 	private static readonly string[] Severities = { "informational", "low", "medium", "high", "critical" };
 
+	// What is wrong with a log is worse than anything in it.
+	private const int Own = 5;
+
 	private readonly string _scope;
 	private readonly Dictionary<string, Group> _groups = new Dictionary<string, Group>(StringComparer.Ordinal);
+
+	// By rank: how many groups there are.
+	private readonly int[] _ranks = new int[Own + 1];
 
 	/// <summary>Events of alerts and subjects beyond what is kept, and all events.</summary>
 	public long Dropped { get; private set; }
@@ -32,26 +38,30 @@ public sealed class Tally
 		_scope = scope;
 	}
 
-	/// <summary>Count events. Times: seconds since the epoch. severity: null for the catalogue's.</summary>
+	/// <summary>Count events. Times: seconds since the epoch. severity: null for the catalogue's. isOwn: for what is wrong
+	/// with a log or a checkpoint, which is never dropped and comes first.</summary>
 	public void Add(
 		string alert, string subject, Dictionary<string, object> evidence, double firstTime, double lastTime,
-		long count = 1, string severity = null, IEnumerable<string> techniques = null, string message = null)
+		long count = 1, string severity = null, IEnumerable<string> techniques = null, string message = null,
+		bool isOwn = false)
 	{
+		int rank = isOwn ? Own : Rank(severity);
 		Events += count;
 		string key = alert + "\0" + subject;
 		Group group;
 		if (!_groups.TryGetValue(key, out group))
 		{
-			if (_groups.Count >= MostGroups)
+			if (_groups.Count >= MostGroups && !MakeRoom(rank))
 			{
 				Dropped += count;
 				return;
 			}
 			group = _groups[key] = new Group
 			{
-				Alert = alert, Subject = subject, First = evidence, Severity = severity, FirstTime = firstTime,
-				LastTime = lastTime,
+				Alert = alert, Subject = subject, First = evidence, Severity = severity, Rank = rank,
+				FirstTime = firstTime, LastTime = lastTime,
 			};
+			_ranks[rank]++;
 		}
 		else
 		{
@@ -62,8 +72,11 @@ public sealed class Tally
 		group.Count += count;
 		group.FirstTime = Math.Min(group.FirstTime, firstTime);
 		group.LastTime = Math.Max(group.LastTime, lastTime);
-		if (severity == group.Severity || Rank(severity) > Rank(group.Severity))
+		if (severity == group.Severity || rank > group.Rank)
 		{
+			_ranks[group.Rank]--;
+			_ranks[rank]++;
+			group.Rank = rank;
 			group.Severity = severity;
 			group.Worst = evidence;
 		}
@@ -81,7 +94,7 @@ public sealed class Tally
 		List<Group> ordered = new List<Group>(_groups.Values);
 		ordered.Sort(delegate(Group left, Group right)
 		{
-			int order = Rank(right.Severity).CompareTo(Rank(left.Severity));
+			int order = right.Rank.CompareTo(left.Rank);
 			order = order != 0 ? order : right.LastTime.CompareTo(left.LastTime);
 			order = order != 0 ? order : string.CompareOrdinal(left.Alert, right.Alert);
 			return order != 0 ? order : string.CompareOrdinal(left.Subject, right.Subject);
@@ -97,6 +110,23 @@ public sealed class Tally
 		return detections;
 	}
 
+	// Whoever fills the list with small findings must not keep a worse one out of it.
+	private bool MakeRoom(int rank)
+	{
+		int lowest = Array.FindIndex(_ranks, delegate(int groups) { return groups > 0; });
+		if (lowest >= rank)
+			return rank == Own;
+		foreach (KeyValuePair<string, Group> group in _groups)
+		{
+			if (group.Value.Rank != lowest)
+				continue;
+			Dropped += group.Value.Count;
+			_ranks[lowest]--;
+			return _groups.Remove(group.Key);
+		}
+		return false;
+	}
+
 	// Where a rule says nothing, the catalogue does: in the middle, as far as an order can be known here.
 	private static int Rank(string severity)
 	{
@@ -108,6 +138,7 @@ public sealed class Tally
 		public string Alert;
 		public string Subject;
 		public string Severity;
+		public int Rank;
 		public string Message;
 		public long Count;
 		public double FirstTime;

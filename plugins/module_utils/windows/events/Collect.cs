@@ -68,6 +68,7 @@ public sealed class Collect
 	/// <summary>Return the result. Raises UsageException, HostException and StateException.</summary>
 	public Dictionary<string, object> Run()
 	{
+		_look.CheckOptions();
 		_compiled = _look.Compiled();
 		Checkpoint checkpoint = _look.Load();
 		Start(checkpoint.State);
@@ -82,8 +83,9 @@ public sealed class Collect
 		if (_judge.Rules.Count == 0)
 			_look.Coverage.Fail("there are no rules to look with; give rule_paths, or leave own_rules on");
 		Dictionary<string, object> result = new Dictionary<string, object> { { "changed", false } };
-		_look.Finish(
-			checkpoint, new Dictionary<string, object> { { "correlations", _judge.State(_judge.LastTime ?? 0) } }, result);
+		// By the time of the records, which may be behind the clock; one that was wrong must not make correlations forget.
+		double last = Math.Min(LogLook.Now, _judge.LastTime ?? 0);
+		_look.Finish(checkpoint, new Dictionary<string, object> { { "correlations", _judge.State(last) } }, result);
 		result["audit_events"] = Figures();
 		return result;
 	}
@@ -242,8 +244,7 @@ public sealed class Collect
 		ChannelMark mark;
 		_look.Marks.TryGetValue(channel, out mark);
 		ChannelRecords records = new ChannelRecords(
-			_log, exports, channel, ids, mark, state, IsOver,
-			delegate(string subject, string reason) { _look.Skip(subject, reason); });
+			_log, exports, channel, ids, mark, state, IsOver, _look.SkipPath);
 		Reading reading = records.Reading;
 		string by;
 		if (_cleared.TryGetValue(channel, out by))
@@ -292,6 +293,8 @@ public sealed class Collect
 					Take(record);
 				foreach (string problem in records.Problems)
 					_look.Skip(file, problem);
+				if (records.IsStopped)
+					_look.Skip(file, "the time budget was used up before its end");
 				_sources += records.IsRead ? 1 : 0;
 			}
 		}

@@ -25,6 +25,8 @@ public sealed class Judge
 	// Computers whose records are correlated; a log of another machine has one or few.
 	private const int MostComputers = 200;
 	private const int MostRemembered = 2000;
+	// Matches that wait for those of other logs.
+	private const int MostWaiting = 8192;
 
 	private readonly Dictionary<string, object> _compiled;
 	private readonly List<object> _entries;
@@ -35,6 +37,10 @@ public sealed class Judge
 	private readonly Tally _tally;
 	private readonly double? _since;
 	private bool _tooMany;
+	private readonly List<Waiting> _waiting = new List<Waiting>();
+	private double _fed = double.NegativeInfinity;
+	private long _late;
+	private long _arrived;
 
 	public readonly RuleSet Rules;
 
@@ -83,6 +89,7 @@ public sealed class Judge
 	{
 		foreach (EventView view in Views.Rest())
 			Take(view);
+		Feed(0);
 	}
 
 	/// <summary>What the next run has to know.</summary>
@@ -102,6 +109,9 @@ public sealed class Judge
 			if (_tooMany)
 				problems.Add("the records are of more than " + MostComputers + " computers; those of the others were not "
 					+ "correlated");
+			if (_late > 0)
+				problems.Add(_late + " matches were correlated late, as too many came before them from other logs; "
+					+ "correlations may have missed something: run more often");
 			if (Views.Blocks.Incomplete > 0)
 				problems.Add(Views.Blocks.Incomplete + " script blocks were judged in parts, as the log does not have all "
 					+ "of them together");
@@ -137,8 +147,33 @@ public sealed class Judge
 		Correlator correlator = isFed ? Correlations(computer) : null;
 		if (correlator == null)
 			return;
-		foreach (CorrelationMatch match in correlator.Feed(number, time, view.Fields, evidence))
-			ReportMatch(match, computer);
+		_waiting.Add(new Waiting
+		{
+			Time = time, Order = _arrived++, Rule = number, Computer = computer, Correlator = correlator,
+			View = correlator.Needed(number, view.Fields), Evidence = evidence,
+		});
+		_late += time < _fed ? 1 : 0;
+		if (_waiting.Count >= MostWaiting)
+			Feed(MostWaiting / 2);
+	}
+
+	// Logs are read one after another, and what correlations count is in the order of time.
+	private void Feed(int remaining)
+	{
+		_waiting.Sort(delegate(Waiting left, Waiting right)
+		{
+			int order = left.Time.CompareTo(right.Time);
+			return order != 0 ? order : left.Order.CompareTo(right.Order);
+		});
+		int count = Math.Max(0, _waiting.Count - remaining);
+		for (int index = 0; index < count; index++)
+		{
+			Waiting next = _waiting[index];
+			_fed = Math.Max(_fed, next.Time);
+			foreach (CorrelationMatch match in next.Correlator.Feed(next.Rule, next.Time, next.View, next.Evidence))
+				ReportMatch(match, next.Computer);
+		}
+		_waiting.RemoveRange(0, count);
 	}
 
 	private void ReportMatch(CorrelationMatch match, string computer)
@@ -171,6 +206,17 @@ public sealed class Judge
 	private static string On(string subject, string computer)
 	{
 		return computer.Length == 0 ? subject : subject + " (computer " + Printable.ShowPath(computer) + ")";
+	}
+
+	private sealed class Waiting
+	{
+		public double Time;
+		public long Order;
+		public int Rule;
+		public string Computer;
+		public Correlator Correlator;
+		public Dictionary<string, object> View;
+		public Dictionary<string, object> Evidence;
 	}
 
 	// Whether a rule matches by what is known alone.

@@ -19,12 +19,15 @@ public sealed class ScriptBlocks
 	public const int EventId = 4104;
 	private const string TextField = "ScriptBlockText";
 	private const int MostBlocks = 256;
+	// They may be empty, and a block may say that it has billions.
+	private const int MostParts = 1 << 15;
 
 	private readonly int _most;
 	private readonly Dictionary<string, LinkedListNode<Block>> _blocks = new Dictionary<string, LinkedListNode<Block>>();
 	// The oldest is the first.
 	private readonly LinkedList<Block> _order = new LinkedList<Block>();
 	private int _characters;
+	private int _parts;
 
 	/// <param name="most">How many characters of unfinished blocks are held.</param>
 	public ScriptBlocks(int most = 1 << 21)
@@ -67,7 +70,7 @@ public sealed class ScriptBlocks
 		Hold(node.Value, number, record);
 		if (node.Value.IsComplete)
 			Finish(node, finished);
-		while (_characters > _most || _blocks.Count > MostBlocks)
+		while (_characters > _most || _blocks.Count > MostBlocks || _parts > MostParts)
 		{
 			LinkedListNode<Block> oldest = _order.First;
 			bool isCurrent = oldest == node && node.Value.Parts.Count > 1;
@@ -101,6 +104,7 @@ public sealed class ScriptBlocks
 		string text = record.Text(TextField);
 		block.Parts[number] = text;
 		_characters += text.Length;
+		_parts++;
 	}
 
 	private void Finish(LinkedListNode<Block> node, List<EventRecord> finished)
@@ -115,6 +119,7 @@ public sealed class ScriptBlocks
 		foreach (KeyValuePair<int, string> part in block.Parts)
 		{
 			_characters -= part.Value.Length;
+			_parts--;
 			if (last > 0 && part.Key != last + 1)
 				text.Append('\n');
 			text.Append(part.Value);

@@ -28,12 +28,21 @@ public sealed class EvtxFile
 	private const int FlagsOffset = 120;
 	private const int CountOffset = 42;
 
+	// A file may be large and have no records at all. So many chunks are read however little time there is.
+	private const int Unstopped = 1024;
+
 	private readonly Stream _stream;
+	private readonly Func<bool> _isOver;
+
+	/// <summary>Whether reading ended because there was no more time.</summary>
+	public bool IsStopped { get; private set; }
 
 	/// <summary>Take a stream that can seek; the caller closes it.</summary>
-	public EvtxFile(Stream stream)
+	/// <param name="isOver">Whether there is no more time; asked where there are no records. Null for no limit.</param>
+	public EvtxFile(Stream stream, Func<bool> isOver = null)
 	{
 		_stream = stream;
+		_isOver = isOver;
 	}
 
 	/// <summary>
@@ -46,9 +55,13 @@ public sealed class EvtxFile
 		int expected = ReadHeader(chunk.Data.Bytes, problems);
 		long count = Math.Max(0, (_stream.Length - HeaderSize + BinXmlData.Size - 1) / BinXmlData.Size);
 		long first = OldestChunk(chunk.Data.Bytes, count);
+		long empty = 0;
 		for (long turn = 0; turn < count; turn++)
 		{
 			long index = (first + turn) % count;
+			IsStopped = IsOver(empty++);
+			if (IsStopped)
+				yield break;
 			if (!chunk.Load(Position(index), Fill(chunk.Data.Bytes, Position(index), BinXmlData.Size)))
 			{
 				if (index < expected)
@@ -57,7 +70,10 @@ public sealed class EvtxFile
 			}
 			EventRecord record;
 			while ((record = chunk.Next()) != null)
+			{
+				empty = 0;
 				yield return record;
+			}
 		}
 		for (long index = count; index < expected; index++)
 			chunk.LoseChunk(_stream.Length, "the file ends before the last chunk of the header");
@@ -81,7 +97,7 @@ public sealed class EvtxFile
 	{
 		long oldest = 0;
 		ulong lowest = ulong.MaxValue;
-		for (long index = 0; index < count; index++)
+		for (long index = 0; index < count && !IsOver(index); index++)
 		{
 			int length = Fill(bytes, Position(index), 40);
 			ulong firstId = BitConverter.ToUInt64(bytes, 24);
@@ -93,6 +109,11 @@ public sealed class EvtxFile
 			oldest = index;
 		}
 		return oldest;
+	}
+
+	private bool IsOver(long chunks)
+	{
+		return _isOver != null && chunks >= Unstopped && chunks % 256 == 0 && _isOver();
 	}
 
 	private static long Position(long chunk)

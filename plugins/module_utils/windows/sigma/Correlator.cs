@@ -99,6 +99,20 @@ public sealed class Correlator
 		return _byRule.ContainsKey(rule);
 	}
 
+	/// <summary>Return what Feed needs of a view, so that it can wait for its turn without the rest.</summary>
+	public Dictionary<string, object> Needed(int rule, IDictionary<string, object> view)
+	{
+		Dictionary<string, object> needed = new Dictionary<string, object>();
+		foreach (KeyValuePair<Correlation, int> part in _byRule[rule])
+		{
+			foreach (KeyValuePair<string, object> shown in part.Key.Show(view))
+				needed[shown.Key] = shown.Value;
+			foreach (string field in part.Key.Fields[part.Value])
+				needed[field] = Text(view, field);
+		}
+		return needed;
+	}
+
 	/// <summary>Take in that a rule matched, and return the correlations that are true with it.</summary>
 	/// <param name="time">Seconds since the epoch.</param>
 	/// <param name="evidence">What findings show of the event, as JSON; some fields of the view where it is null.

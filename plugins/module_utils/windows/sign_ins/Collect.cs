@@ -80,11 +80,8 @@ public sealed class Collect
 	/// <summary>Return the result. Raises UsageException, HostException and StateException.</summary>
 	public Dictionary<string, object> Run()
 	{
-		foreach (string option in new[] { "first_days", "time_budget" })
-		{
-			if (_call.Number(option) < 0)
-				throw new UsageException(option + " is " + _call.Number(option) + "; use 0 or more");
-		}
+		_look.CheckOptions();
+		_call.CheckLeast("first_days", 0);
 		double now = LogLook.Now;
 		ReadRules();
 		Checkpoint checkpoint = _look.Load();
@@ -191,7 +188,7 @@ public sealed class Collect
 				if (!_look.Marks.TryGetValue(state.Key, out mark) && !state.Value.IsEnabled)
 					continue;
 				ChannelRecords records = new ChannelRecords(_log, exports, state.Key, Events.Read[state.Key], mark,
-					state.Value, IsOver, delegate(string subject, string reason) { _look.Skip(subject, reason); });
+					state.Value, IsOver, _look.SkipPath);
 				channels.Add(records);
 				logs.Add(new KeyValuePair<long, IEnumerable<EventRecord>>(long.MinValue, records.Read()));
 			}
