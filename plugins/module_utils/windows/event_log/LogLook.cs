@@ -137,7 +137,7 @@ public sealed class LogLook
 	{
 		if (checkpoint.Problem != null)
 			Damaged(checkpoint.Problem);
-		result["detections"] = Detections();
+		result["detections"] = Tally.Detections(_call.Number("max_findings"), Coverage);
 		Dictionary<string, object> channels = new Dictionary<string, object>();
 		foreach (KeyValuePair<string, ChannelMark> mark in Marks)
 			channels[mark.Key] = mark.Value.State();
@@ -246,17 +246,6 @@ public sealed class LogLook
 			data[name] = value;
 		data["problem"] = problem;
 		return new Dictionary<string, object> { { "data", data } };
-	}
-
-	private List<object> Detections()
-	{
-		long leftOut;
-		List<object> detections = Tally.Detections(_call.Number("max_findings"), out leftOut);
-		if (leftOut > 0 || Tally.Dropped > 0)
-			Coverage.Skip("findings", string.Format(CultureInfo.InvariantCulture,
-				"{0} more were left out, and {1} events of others; raise max_findings (audit_max_findings of the role)",
-				leftOut, Tally.Dropped));
-		return detections;
 	}
 }
 }

@@ -299,7 +299,7 @@ public sealed class Collect
 			}
 		}
 		if (_sources == 0)
-			_look.Coverage.Fail("no event log could be read at " + Printable.ShowPath(string.Join(" and ", paths)));
+			_look.Coverage.Fail("no .evtx file could be read at " + Printable.ShowPath(string.Join(" and ", paths)));
 	}
 
 	// ---- records

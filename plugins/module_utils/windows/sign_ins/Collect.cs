@@ -274,7 +274,7 @@ public sealed class Collect
 				_look.Skip(file.Value, problem);
 		}
 		if (read == 0)
-			_look.Coverage.Fail("no event log could be read at "
+			_look.Coverage.Fail("no .evtx file could be read at "
 				+ Printable.ShowPath(string.Join(" and ", _call.Texts("paths"))));
 		if (_isOver)
 			_look.Coverage.Skip("newer events", "the time budget was used up before all files were read");
