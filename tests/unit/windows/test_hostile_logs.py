@@ -13,7 +13,7 @@ import typing as t
 import pytest
 
 from tests.support.windows import evtx_writer, toolchain
-from tests.unit.windows.test_collect import START, Host, equals, found, plain, reasons, rule
+from tests.unit.windows.test_collect import START, Host, counts, equals, plain, reasons, rule
 
 pytestmark = pytest.mark.requires(*toolchain.MONO)
 
@@ -29,7 +29,7 @@ def test_many_small_findings_push_out_no_worse_one(tmp_path: pathlib.Path) -> No
     host = Host(tmp_path, LOW, WORST)
     records = [*noise(1, 2100), plain(2101, 7045, "System", ("ServiceName", "evil"))]
     (result,) = host.looks({"channels": {"System": host.channel(1, *records)}})
-    assert found(result)["audit_sigma_match worst: evil"] == 1
+    assert counts(result)["audit_sigma_match worst: evil"] == 1
     assert "findings" in reasons(result)
 
 
@@ -37,7 +37,7 @@ def test_many_findings_push_out_nothing_that_is_wrong_with_the_log(tmp_path: pat
     host = Host(tmp_path, LOW)
     first = {"channels": {"System": host.channel(1, *noise(1, 3))}}
     results = host.looks(first, {"channels": {"System": host.channel(10, *noise(10, 2200))}})
-    assert found(results[1])["event_log_records_missing System"] == 6
+    assert counts(results[1])["event_log_records_missing System"] == 6
 
 
 @pytest.mark.parametrize("name", ["", "logs", "/a\0b"])
@@ -56,7 +56,7 @@ def test_links_and_what_is_no_file_are_said_and_not_followed(tmp_path: pathlib.P
     (logs / "b.evtx").symlink_to(logs / "a.evtx")
     (logs / "up").symlink_to(tmp_path)
     (result,) = host.looks({"options": {"paths": [str(logs)]}})
-    assert sum(found(result).values()) == 3
+    assert sum(counts(result).values()) == 3
     assert {pathlib.Path(subject).name for subject in reasons(result)} == {"b.evtx", "up"}
 
 
@@ -67,7 +67,7 @@ def test_a_huge_file_without_records_does_not_outlast_the_budget(tmp_path: pathl
     os.truncate(huge, 1 << 40)
     (result,) = host.looks({"options": {"paths": [str(huge)], "time_budget": 2}})
     assert result["audit_events"]["seconds"] < 60
-    assert sum(found(result).values()) == 3
+    assert sum(counts(result).values()) == 3
     assert reasons(result)[str(huge)] == "the time budget was used up before its end"
 
 
@@ -124,7 +124,7 @@ def test_a_time_in_the_future_does_not_make_the_next_run_forget(tmp_path: pathli
         {"channels": {"System": host.channel(1, *before)}},
         {"channels": {"System": host.channel(1, *before, service(4, seconds=20))}},
     )
-    assert list(found(results[1]).values()) == [3]
+    assert list(counts(results[1]).values()) == [3]
 
 
 @pytest.mark.parametrize("option", ["max_findings", "time_budget"])
