@@ -200,7 +200,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.api.S
 			throw new Win32Exception(error);
 		}
 
-		/// <summary>Remove an empty directory, or the link if it is one; return false if there is none. Raises Win32Exception.
+		/// <summary>Remove an empty directory, or the link if it is one; return false without one. Raises Win32Exception.
 		/// </summary>
 		public bool RemoveDirectory(string path)
 		{
