@@ -331,7 +331,7 @@ def test_times_of_nowhere_name_nobody(host: Host) -> None:
 
 def test_settings_of_the_audit_policy_are_known_by_their_names() -> None:
     utilities = paths.ROOT / "plugins" / "module_utils" / "windows"
-    policy = (utilities / "audit_policy" / "Settings.cs").read_text(encoding="utf-8")
+    policy = (utilities / "audit_policy" / "ObjectSetting.cs").read_text(encoding="utf-8")
     note = (utilities / "audit_policy" / "Note.cs").read_text(encoding="utf-8")
     reader = (utilities / "file_integrity" / "Host.cs").read_text(encoding="utf-8")
     for kind in ("Key", "File"):

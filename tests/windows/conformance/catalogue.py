@@ -68,9 +68,12 @@ MODULE_CHECKS = (
 def edges() -> tuple[str, ...]:
     """Return every edge: public members of the files below ``windows/api``, and the PowerShell modules."""
     modules = [file.stem for file in sorted(_MODULES.glob("win_*.ps1"))]
-    # What has no member does all by its constructor.
+    # What has no member does all by its constructor. A file without a public type serves its neighbours alone.
     members = [
-        f"{file.stem}.{name}" for file in sorted(_API.glob("*.cs")) for name in _members(_text(file)) or [file.stem]
+        f"{file.stem}.{name}"
+        for file in sorted(_API.glob("*.cs"))
+        if re.search(r"^\tpublic ", _text(file), re.MULTILINE)
+        for name in _members(_text(file)) or [file.stem]
     ]
     return (*modules, *members)
 

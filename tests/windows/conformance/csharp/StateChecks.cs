@@ -38,6 +38,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
                 new Check("state_replace", "StateFiles.Replace", "File of .NET", Replace),
                 new Check("state_replace_read", "StateFiles.Replace", "an open reader of the file", ReplaceRead),
                 new Check("state_delete", "StateFiles.Delete", "File.Exists of .NET", Delete),
+                new Check("state_remove_directory", "StateFiles.RemoveDirectory", "Directory.Exists of .NET",
+                    RemoveDirectory),
                 new Check("state_try_lock", "StateFiles.TryLock", "File.Open of .NET", TryLock),
                 new Check("state_list", "StateFiles.List", "DirectoryInfo of .NET", List)
             };
@@ -194,6 +196,16 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.State
             evidence.Same("deleted", new NativeStateFiles().Delete(path), true);
             evidence.Same("exists", File.Exists(path), false);
             evidence.Same("again", new NativeStateFiles().Delete(path), false);
+        }
+
+        private static void RemoveDirectory(Workspace workspace, Evidence evidence)
+        {
+            NativeStateFiles files = new NativeStateFiles();
+            string path = Fresh(workspace, "state remove") + @"\directory";
+            Directory.CreateDirectory(path);
+            evidence.Same("removed", files.RemoveDirectory(path), true);
+            evidence.Same("exists", Directory.Exists(path), false);
+            evidence.Same("again", files.RemoveDirectory(path), false);
         }
 
         private static void TryLock(Workspace workspace, Evidence evidence)
