@@ -79,7 +79,7 @@ _SMALL: t.Mapping[str, tuple[tuple[str, ...], t.Mapping[str, t.Any]]] = {
     ),
     "windows_events": (
         (*toolchain.MONO, "data:windows/sigmahq-windows"),
-        {"RECORDS": 2_000, "DIFFERENT": 500, "ROUNDS": 1},
+        {"MEGABYTES": 2, "DIFFERENT": 500, "ROUNDS": 1},
     ),
     "windows_file_integrity": (
         toolchain.WINE,

@@ -14,6 +14,7 @@ import typing as t
 
 import pytest
 import yaml
+from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import windows_policy
 
 from tests.integration.windows import _example
 from tests.support import paths
@@ -82,10 +83,14 @@ def test_modules_arrive_whole_by_every_connection(
     texts = {file.read_text(encoding="utf-8"): name for name, file in modules.items()}
     assert {request.module for request in requests} == texts.keys()
     assert sorted({request.authentication for request in requests}) == sorted({sign_in for _name, sign_in in _SHOWN})
+    # Its action asks for what all groups of settings are about.
+    asked = windows_policy.with_defaults({})
+    assert asked.keys() == {"channels", "paths"}
+    expected = {_example.MODULE: {"name": "x"}, "bulwark.servers.win_audit_policy_info": asked}
     for request in requests:
         assert _ours(request.utilities) == _needed(request.module)
         assert "Ansible.Basic.cs" in request.utilities
-        assert request.arguments == ({"name": "x"} if texts[request.module] == _example.MODULE else {})
+        assert request.arguments == expected.get(texts[request.module], {})
 
 
 def _ours(sent: t.Mapping[str, str]) -> dict[str, str]:

@@ -19,7 +19,8 @@ from ansible_collections.bulwark.servers.plugins.plugin_utils.simulation import 
 from tests.support.windows import compiler, toolchain
 from tests.unit.windows.driver import Driver, as_input, call
 
-pytestmark = pytest.mark.requires(*toolchain.WINE)
+# They look for each other's programs in the directory of all users.
+pytestmark = [pytest.mark.requires(*toolchain.WINE), pytest.mark.xdist_group("windows_simulation")]
 
 HERE = pathlib.Path(__file__).parent
 PUBLIC = "C:\\users\\Public"
