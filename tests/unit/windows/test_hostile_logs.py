@@ -119,12 +119,13 @@ def test_a_time_in_the_future_does_not_make_the_next_run_forget(tmp_path: pathli
     def service(number: int, event_id: int = 7045, **ago: int) -> evtx_writer.Record:
         return plain(number, event_id, "System", ("ServiceName", "s"), time=now - dt.timedelta(**ago))
 
-    before = [service(1, seconds=40), service(2, seconds=30), service(3, 7036, days=-4000)]
+    before = [service(1, seconds=40), service(2, seconds=30), service(3, 7036, days=-4000), service(4, days=-4000)]
     results = host.looks(
         {"channels": {"System": host.channel(1, *before)}},
-        {"channels": {"System": host.channel(1, *before, service(4, seconds=20))}},
+        {"channels": {"System": host.channel(1, *before, service(5, seconds=20))}},
     )
     assert list(found(results[1]).values()) == [3]
+    assert "time is in the future" in reasons(results[0])["rules"]
 
 
 @pytest.mark.parametrize("option", ["max_findings", "time_budget"])

@@ -71,10 +71,14 @@ public sealed class Collect
 	private Dictionary<string, object> _compiled;
 	private RuleSet _rules;
 	private Host _host = new Host();
+	// Channels of which all that is new is looked at.
+	private readonly HashSet<string> _begun = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+	private double? _from;
 	private double _since;
 	private double _last;
 	private long _records;
 	private long _ofOthers;
+	private long _setBack;
 	private bool _isOver;
 
 	/// <param name="readHost">Called for the logs of this host only.</param>
@@ -107,7 +111,7 @@ public sealed class Collect
 		_since = isOther ? 0 : now - _call.Number("first_days") * Day;
 		Start(checkpoint.State);
 		if (_call.Params["since"] != null)
-			_since = Convert.ToDouble(_call.Params["since"], CultureInfo.InvariantCulture);
+			_from = Convert.ToDouble(_call.Params["since"], CultureInfo.InvariantCulture);
 		if (isOther)
 			ReadPaths();
 		else
@@ -161,7 +165,9 @@ public sealed class Collect
 				foreach (KeyValuePair<string, object> channel in (Dictionary<string, object>)state["channels"])
 					_marks[channel.Key] = ChannelMark.Restore(channel.Value);
 				_since = Convert.ToDouble(state["since"], CultureInfo.InvariantCulture);
-				_last = Convert.ToDouble(state["last"], CultureInfo.InvariantCulture);
+				_computers[""].Last = _last = Convert.ToDouble(state["last"], CultureInfo.InvariantCulture);
+				foreach (string channel in Compiled.Texts(state, "begun"))
+					_begun.Add(channel);
 				return;
 			}
 		}
@@ -255,6 +261,8 @@ public sealed class Collect
 		channel.Reading.Finish(channel.Failure != null || channel.IsCutOff);
 		foreach (ChannelProblem problem in channel.Reading.Problems)
 			Report(channel.Channel, problem);
+		if (!channel.IsCutOff && channel.Failure == null)
+			_begun.Add(channel.Channel);
 		_marks[channel.Channel] = channel.Reading.Next();
 		_logs[Printable.ShowPath(channel.Channel)] = channel.Reading.Records;
 	}
@@ -351,8 +359,12 @@ public sealed class Collect
 	private void Take(EventRecord record)
 	{
 		_records++;
-		if (Seconds(record.Time) < _since)
+		double time = Seconds(record.Time);
+		if (_from != null ? time < _from : time < _since && !_begun.Contains(record.Channel))
 			return;
+		// What is recorded after it is not older, though a clock that was set back says so.
+		if (_names.Count == 0)
+			_begun.Add(record.Channel);
 		// The host may have had other names.
 		bool isHost = _names.Count == 0 || record.Computer.Length == 0 || _names.Contains(record.Computer);
 		string name = isHost ? "" : record.Computer;
@@ -373,6 +385,13 @@ public sealed class Collect
 	{
 		foreach (SignIn signIn in signIns)
 		{
+			if (signIn.Seconds < computer.Last - Day)
+			{
+				computer.Detector.Restart();
+				_setBack++;
+				_last = Math.Min(_last, signIn.Seconds);
+			}
+			computer.Last = signIn.Seconds;
 			_last = Math.Max(_last, signIn.Seconds);
 			_summary.Add(signIn);
 			Dictionary<string, object> view = signIn.View();
@@ -387,6 +406,9 @@ public sealed class Collect
 		public readonly SignIns SignIns;
 		public readonly History History;
 		public readonly Detector Detector;
+
+		// Of the last sign-in.
+		public double Last;
 
 		/// <param name="name">"" for the host itself.</param>
 		/// <param name="state">Of the last run, null for none.</param>
@@ -452,6 +474,7 @@ public sealed class Collect
 		}
 		Skip("sign-ins", hurried, "were judged before all of their events were read, as too many came at a time");
 		Skip("computers", _ofOthers, "records are of more than " + MostComputers + " computers, and were not looked at");
+		Skip("clock", _setBack, "times it was set back by more than a day; correlations began anew");
 		Skip("sign_ins", _summary.Uncounted, "sign-ins are of more sources or accounts than are counted");
 	}
 
@@ -482,7 +505,8 @@ public sealed class Collect
 		{
 			object saved = checkpoint.Save(new Dictionary<string, object>
 			{
-				{ "version", Version }, { "since", _since }, { "last", _last }, { "channels", channels },
+				{ "version", Version }, { "since", _since }, { "begun", new List<string>(_begun) },
+				{ "last", _last }, { "channels", channels },
 				{ "sign_ins", host.SignIns.Saved() }, { "history", host.History.Saved() },
 				// By the time of the records: they may be behind the clock.
 				{ "correlations", host.Detector.State(Math.Min(now, _last)) },
