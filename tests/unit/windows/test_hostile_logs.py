@@ -133,3 +133,11 @@ def test_a_number_below_zero_is_refused(tmp_path: pathlib.Path, option: str) -> 
     host = Host(tmp_path, LOW)
     (result,) = host.looks({"channels": {}, "options": {option: -1}})
     assert result["failed"].startswith(f"{option} is -1")
+
+
+def test_an_export_that_somebody_holds_costs_no_run(tmp_path: pathlib.Path) -> None:
+    host = Host(tmp_path, LOW)
+    looks = [{"channels": {"System": host.channel(1, *noise(1, last))}} for last in (2, 5, 5)]
+    results = host.looks({**looks[0], "held": True}, {**looks[1], "held": True}, looks[2])
+    assert [len(found(result)) for result in results] == [2, 3, 0]
+    assert host.exports() == []
