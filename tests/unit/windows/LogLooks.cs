@@ -15,9 +15,9 @@ public static class LogLooks
 
     /// <summary>
     /// Look several times; each look has "channels" and may have "options", "lost" (its result is not recorded),
-    /// "check", "restored" (the number of the look after which the store is as it was then, -1 for an empty one) and
-    /// "killed_at" (the call to the state's files at which it is killed). Returns the results, each with the queries of
-    /// its exports.
+    /// "check", "held" (exports cannot be removed), "restored" (the number of the look after which the store is as it
+    /// was then, -1 for an empty one) and "killed_at" (the call to the state's files at which it is killed). Returns
+    /// the results, each with the queries of its exports.
     /// </summary>
     /// <param name="defaults">Options of the module beside those that both modules have.</param>
     public static List<object> Run(
@@ -32,6 +32,8 @@ public static class LogLooks
             PlainStateFiles files = new PlainStateFiles(directory);
             if (look.ContainsKey("restored"))
                 token = (long)look["restored"] < 0 ? null : tokens[(int)(long)look["restored"]];
+            if (look.ContainsKey("held"))
+                files.Held = ".evtx";
             if (look.ContainsKey("killed_at"))
                 files.KilledAt = (int)(long)look["killed_at"];
             Dictionary<string, object> options = new Dictionary<string, object>(defaults)

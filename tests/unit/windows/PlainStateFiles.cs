@@ -36,6 +36,9 @@ public sealed class PlainStateFiles : IStateFiles
     /// <summary>The call at which the process is killed, 0 for none.</summary>
     public int KilledAt;
 
+    /// <summary>How the names of files end that somebody has open, so that they cannot be deleted.</summary>
+    public string Held;
+
     /// <summary>A path that somebody has open to read: it can be moved and not replaced.</summary>
     public string IsRead;
 
@@ -134,6 +137,8 @@ public sealed class PlainStateFiles : IStateFiles
     {
         Step();
         bool exists = File.Exists(Local(path));
+        if (exists && Held != null && path.EndsWith(Held))
+            throw new System.ComponentModel.Win32Exception(32);
         File.Delete(Local(path));
         return exists;
     }

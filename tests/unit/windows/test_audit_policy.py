@@ -194,6 +194,20 @@ def test_nothing_that_records_more_is_lowered(tmp_path: pathlib.Path) -> None:
     assert note is None
 
 
+@pytest.mark.parametrize("settings", [{}, {"auto_backup": True}, {"retention": False}])
+def test_nothing_is_deployed_that_would_stop_windows(tmp_path: pathlib.Path, settings: dict[str, bool]) -> None:
+    halts = "SYSTEM\\CurrentControlSet\\Control\\Lsa\\\\CrashOnAuditFail"
+    security = channel(20 * MIB, **{"retention": True, **settings})
+    host = fresh(values={halts: ONE}, channels={"Security": security})
+    check, result, after = run(tmp_path, host, CHECK, APPLY, HOST)
+    assert any("Windows stops" in notice for notice in check["notices"]) == (not settings)
+    if settings:
+        assert "failed" not in result
+    else:
+        assert result["msg"].startswith("CrashOnAuditFail of HKLM\\SYSTEM\\CurrentControlSet\\Control\\Lsa is set")
+        assert {part: after[part] for part in host} == host
+
+
 def test_check_mode_shows_the_same_and_changes_nothing(tmp_path: pathlib.Path) -> None:
     host = fresh()
     check, same, note, real = run(tmp_path, host, CHECK, HOST, NOTE, APPLY)

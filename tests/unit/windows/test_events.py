@@ -188,6 +188,13 @@ def test_the_oldest_block_makes_room(driver: Driver) -> None:
     assert (sum(map(len, steps)), len(rest), incomplete) == (44, 256, 300)
 
 
+def test_parts_without_text_are_not_held_without_end(driver: Driver) -> None:
+    most = 1 << 15
+    steps, rest, incomplete = joined(driver, *(part(number, 1 << 30, "") for number in range(1, most + 10)))
+    assert [number for number, step in enumerate(steps) if step] == [most]
+    assert (len(rest), incomplete) == (1, 2)
+
+
 def test_a_joined_block_has_the_views_of_its_first_record(driver: Driver) -> None:
     sources = ["ps_script", CHANNELS["powershell"]]
     (views,) = results(driver, [viewed(sources, part(1, 2, "Invoke-"), part(2, 2, "Evil"), part(1, 2, "cut", "b2"))])

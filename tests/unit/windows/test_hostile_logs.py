@@ -119,12 +119,13 @@ def test_a_time_in_the_future_does_not_make_the_next_run_forget(tmp_path: pathli
     def service(number: int, event_id: int = 7045, **ago: int) -> evtx_writer.Record:
         return plain(number, event_id, "System", ("ServiceName", "s"), time=now - dt.timedelta(**ago))
 
-    before = [service(1, seconds=40), service(2, seconds=30), service(3, 7036, days=-4000)]
+    before = [service(1, seconds=40), service(2, seconds=30), service(3, 7036, days=-4000), service(4, days=-4000)]
     results = host.looks(
         {"channels": {"System": host.channel(1, *before)}},
-        {"channels": {"System": host.channel(1, *before, service(4, seconds=20))}},
+        {"channels": {"System": host.channel(1, *before, service(5, seconds=20))}},
     )
     assert list(counts(results[1]).values()) == [3]
+    assert "time is in the future" in reasons(results[0])["rules"]
 
 
 @pytest.mark.parametrize("option", ["max_findings", "time_budget"])
@@ -132,3 +133,11 @@ def test_a_number_below_zero_is_refused(tmp_path: pathlib.Path, option: str) -> 
     host = Host(tmp_path, LOW)
     (result,) = host.looks({"channels": {}, "options": {option: -1}})
     assert result["failed"].startswith(f"{option} is -1")
+
+
+def test_an_export_that_somebody_holds_costs_no_run(tmp_path: pathlib.Path) -> None:
+    host = Host(tmp_path, LOW)
+    looks = [{"channels": {"System": host.channel(1, *noise(1, last))}} for last in (2, 5, 5)]
+    results = host.looks({**looks[0], "held": True}, {**looks[1], "held": True}, looks[2])
+    assert [len(counts(result)) for result in results] == [2, 3, 0]
+    assert host.exports() == []

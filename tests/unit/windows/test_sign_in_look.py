@@ -183,6 +183,22 @@ def test_an_attack_is_one_finding_and_a_success_after_it_another(
     ), counts(second)
 
 
+@pytest.mark.parametrize("split", [0, 5])
+def test_a_clock_that_is_set_back_hides_nothing(tmp_path: pathlib.Path, split: int) -> None:
+    host = Host(tmp_path)
+    now = time.time() + START - EPOCH
+    host.add(failed_logon(now - 100 * DAY, "old", "3", PUBLIC), failed_logon(now - DAY, "alice", "3", PUBLIC))
+    looks = [{"channels": host.channels()}]
+    attack = [failed_logon(now - 400 * DAY + 10 * n, "administrator", "3", PUBLIC) for n in range(20)]
+    for part in (attack[:split], attack[split:]):
+        host.add(*part)
+        looks.append({"channels": host.channels()})
+    results = host.looks(*({**look, "options": {"first_days": 30}} for look in looks))
+    assert [result["sign_ins"]["failures"] for result in results] == [1, split, 20 - split]
+    assert f"logon_brute_force_failed {PUBLIC}" in counts(results[2])
+    assert "it was set back by more than a day" in dict(reasons(results[1 if split else 2]))["clock"]
+
+
 def test_an_attack_goes_on_over_runs_and_every_record_counts_once(tmp_path: pathlib.Path) -> None:
     host = Host(tmp_path)
     attack = failures(20, 10)
@@ -331,9 +347,10 @@ def test_what_there_was_no_time_for_is_said_and_read_by_the_next_run(tmp_path: p
     assert [counts(result)[f"logon_password_spraying {PUBLIC}"] for result in results] == [255, 45]
 
 
-@pytest.mark.parametrize("option", ["first_days", "time_budget"])
+@pytest.mark.parametrize("option", ["first_days", "max_findings", "time_budget"])
 def test_a_number_that_would_hide_everything_is_refused(option: str, tmp_path: pathlib.Path) -> None:
-    assert Host(tmp_path).look(options={option: -1})["failed"] == f"{option} is -1; use 0 or more"
+    least = int(option == "max_findings")
+    assert Host(tmp_path).look(options={option: -1})["failed"] == f"{option} is -1; use {least} or more"
 
 
 def test_without_the_security_log_nothing_counts_as_checked(tmp_path: pathlib.Path) -> None:

@@ -10,14 +10,17 @@ using System.Text;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Deployment
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.EventChannels;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.GroupPolicy;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Note;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.ObjectSetting;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Plan;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.PolicyHost;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Settings;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.audit_policy.Wish;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Detections;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Outcome;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Printable;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.State;
@@ -27,6 +30,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 	{
 		public const string Scope = "audit_policy";
 		private const string ForceKey = @"value:system\currentcontrolset\control\lsa\\scenoapplylegacyauditpolicy";
+		private const string LsaKey = @"SYSTEM\CurrentControlSet\Control\Lsa";
+		private const string HaltValue = "CrashOnAuditFail";
 		private const int Listed = 1000;
 		private const int Shown = 20;
 
@@ -44,7 +49,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			_isPresent = call.Text("state") == "present";
 		}
 
-		/// <summary>Return the result. Raises UsageException and StateException.</summary>
+		/// <summary>Return the result. Raises UsageException, HostException and StateException.</summary>
 		public static Dictionary<string, object> Of(ModuleCall call, PolicyHost host)
 		{
 			string root = call.Text("state_dir") ?? StateDirectory.DefaultRoot();
@@ -73,6 +78,9 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			Plan plan = MakePlan(note);
 			Plan now = plan;
 			List<Change> made = plan.Changes;
+			string halt = Halt(plan);
+			if (!isLook && halt != null)
+				throw new HostException(halt);
 			if (!isLook)
 			{
 				made = Perform(plan, note, directory);
@@ -84,6 +92,24 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 		private Plan MakePlan(Note note)
 		{
 			return new Plan(_host, _policy, note, _wanted);
+		}
+
+		// Why more records would stop Windows; null if they do not.
+		private string Halt(Plan plan)
+		{
+			uint type;
+			byte[] data;
+			ChannelSettings log;
+			bool isMore = plan.Changes.Exists(delegate(Change change)
+			{
+				return !change.IsUndo && (change.Setting is SubcategorySetting || change.Setting is ObjectSetting);
+			});
+			bool halts = isMore && _host.Settings.Read(LsaKey, HaltValue, out type, out data) == 0
+				&& Array.Exists(data, delegate(byte part) { return part != 0; });
+			if (!halts || _host.Channels.Read("Security", out log) != 0 || !log.Retention || log.AutoBackup)
+				return null;
+			return HaltValue + @" of HKLM\" + LsaKey + " is set and the log Security keeps its old records, so that"
+				+ " Windows stops when it is full: let it overwrite or archive them before more is recorded";
 		}
 
 		// In an order that can be cut off anywhere: what is changed is noted before.
@@ -232,6 +258,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			result["group_policy"] = Shorten(now.Ruled.ConvertAll<object>(AsRow));
 			result["diff"] = Diff(made);
 			List<object> warnings = Warnings(plan, now);
+			if (isLook && Halt(plan) != null)
+				warnings.Add(Halt(plan) + ".");
 			if (_failed.Count > 0 || (!isLook && now.Unknown.Count > 0))
 			{
 				result["failed"] = true;

@@ -11,6 +11,7 @@ namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.event
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.api.EventLog;
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Errors;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.State;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.FileRecords;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.LogFiles;
@@ -63,7 +64,19 @@ public sealed class ChannelRecords
 		foreach (string name in exports.Names())
 		{
 			if (name.StartsWith(ExportPrefix, StringComparison.Ordinal))
-				exports.Remove(name);
+				Remove(exports, name);
+		}
+	}
+
+	// Windows may still be writing it, or a virus scanner hold it: then the next run removes it.
+	private static void Remove(StateDirectory exports, string name)
+	{
+		try
+		{
+			exports.Remove(name);
+		}
+		catch (StateException)
+		{
 		}
 	}
 
@@ -169,7 +182,7 @@ public sealed class ChannelRecords
 		}
 		finally
 		{
-			_exports.Remove(name);
+			Remove(_exports, name);
 		}
 	}
 

@@ -27,6 +27,7 @@ public sealed class Judge
 	private const int MostRemembered = 2000;
 	// Matches that wait for those of other logs.
 	private const int MostWaiting = 8192;
+	private const double Day = 86400;
 
 	private readonly Dictionary<string, object> _compiled;
 	private readonly List<object> _entries;
@@ -39,7 +40,9 @@ public sealed class Judge
 	private bool _tooMany;
 	private readonly List<Waiting> _waiting = new List<Waiting>();
 	private double _fed = double.NegativeInfinity;
+	private readonly double _tomorrow = EventRecord.UnixSeconds(DateTime.UtcNow.ToFileTimeUtc()) + Day;
 	private long _late;
+	private long _future;
 	private long _arrived;
 
 	public readonly RuleSet Rules;
@@ -112,6 +115,8 @@ public sealed class Judge
 			if (_late > 0)
 				problems.Add(_late + " matches were correlated late, as too many came before them from other logs; "
 					+ "correlations may have missed something: run more often");
+			if (_future > 0)
+				problems.Add(_future + " matches were not correlated, as their time is in the future: the clock was wrong");
 			if (Views.Blocks.Incomplete > 0)
 				problems.Add(Views.Blocks.Incomplete + " script blocks were judged in parts, as the log does not have all "
 					+ "of them together");
@@ -147,6 +152,12 @@ public sealed class Judge
 		Correlator correlator = isFed ? Correlations(computer) : null;
 		if (correlator == null)
 			return;
+		if (time > _tomorrow)
+		{
+			// Beside it, what has the right time would not count.
+			_future++;
+			return;
+		}
 		_waiting.Add(new Waiting
 		{
 			Time = time, Order = _arrived++, Rule = number, Computer = computer, Correlator = correlator,

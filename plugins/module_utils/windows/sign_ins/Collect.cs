@@ -62,10 +62,14 @@ public sealed class Collect
 	private Dictionary<string, object> _compiled;
 	private RuleSet _rules;
 	private Host _host = new Host();
+	// Channels of which all that is new is looked at.
+	private readonly HashSet<string> _begun = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+	private double? _from;
 	private double _since;
 	private double _last;
 	private long _records;
 	private long _ofOthers;
+	private long _setBack;
 	private bool _isOver;
 
 	/// <param name="readHost">Called for the logs of this host only.</param>
@@ -91,7 +95,7 @@ public sealed class Collect
 			_host = _readHost();
 		_since = _look.IsOther ? 0 : now - _call.Number("first_days") * Day;
 		Start(checkpoint.State);
-		_since = _look.Since() ?? _since;
+		_from = _look.Since();
 		if (_look.IsOther)
 			ReadPaths();
 		else
@@ -134,7 +138,9 @@ public sealed class Collect
 				_computers[""] = new Computer(this, "", state);
 				_look.RestoreMarks(state);
 				_since = Convert.ToDouble(state["since"], CultureInfo.InvariantCulture);
-				_last = Convert.ToDouble(state["last"], CultureInfo.InvariantCulture);
+				_computers[""].Last = _last = Convert.ToDouble(state["last"], CultureInfo.InvariantCulture);
+				foreach (string channel in Compiled.Texts(state, "begun"))
+					_begun.Add(channel);
 				return;
 			}
 		}
@@ -217,6 +223,8 @@ public sealed class Collect
 		channel.Reading.Finish(channel.Failure != null || channel.IsCutOff);
 		foreach (ChannelProblem problem in channel.Reading.Problems)
 			Report(channel.Channel, problem);
+		if (!channel.IsCutOff && channel.Failure == null)
+			_begun.Add(channel.Channel);
 		_look.Marks[channel.Channel] = channel.Reading.Next();
 		_logs[Printable.ShowPath(channel.Channel)] = channel.Reading.Records;
 	}
@@ -292,8 +300,12 @@ public sealed class Collect
 	private void Take(EventRecord record)
 	{
 		_records++;
-		if (EventRecord.UnixSeconds(record.Time) < _since)
+		double time = EventRecord.UnixSeconds(record.Time);
+		if (_from != null ? time < _from : time < _since && !_begun.Contains(record.Channel))
 			return;
+		// What is recorded after it is not older, though a clock that was set back says so.
+		if (_names.Count == 0)
+			_begun.Add(record.Channel);
 		// The host may have had other names.
 		bool isHost = _names.Count == 0 || record.Computer.Length == 0 || _names.Contains(record.Computer);
 		string name = isHost ? "" : record.Computer;
@@ -314,6 +326,13 @@ public sealed class Collect
 	{
 		foreach (SignIn signIn in signIns)
 		{
+			if (signIn.Seconds < computer.Last - Day)
+			{
+				computer.Detector.Restart();
+				_setBack++;
+				_last = Math.Min(_last, signIn.Seconds);
+			}
+			computer.Last = signIn.Seconds;
 			_last = Math.Max(_last, signIn.Seconds);
 			_summary.Add(signIn);
 			Dictionary<string, object> view = signIn.View();
@@ -328,6 +347,9 @@ public sealed class Collect
 		public readonly SignIns SignIns;
 		public readonly History History;
 		public readonly Detector Detector;
+
+		// Of the last sign-in.
+		public double Last;
 
 		/// <param name="name">"" for the host itself.</param>
 		/// <param name="state">Of the last run, null for none.</param>
@@ -370,6 +392,7 @@ public sealed class Collect
 		}
 		Skip("sign-ins", hurried, "were judged before all of their events were read, as too many came at a time");
 		Skip("computers", _ofOthers, "records are of more than " + MostComputers + " computers, and were not looked at");
+		Skip("clock", _setBack, "times it was set back by more than a day; correlations began anew");
 		Skip("sign_ins", _summary.Uncounted, "sign-ins are of more sources or accounts than are counted");
 	}
 
@@ -384,8 +407,8 @@ public sealed class Collect
 		Computer host = _computers[""];
 		return new Dictionary<string, object>
 		{
-			{ "since", _since }, { "last", _last }, { "sign_ins", host.SignIns.Saved() },
-			{ "history", host.History.Saved() },
+			{ "since", _since }, { "begun", new List<string>(_begun) }, { "last", _last },
+			{ "sign_ins", host.SignIns.Saved() }, { "history", host.History.Saved() },
 			// By the time of the records: they may be behind the clock.
 			{ "correlations", host.Detector.State(Math.Min(now, _last)) },
 		};

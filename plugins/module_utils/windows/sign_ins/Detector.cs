@@ -24,7 +24,8 @@ public sealed class Detector
 	private const int MostCounted = 20000;
 
 	private readonly RuleSet _rules;
-	private readonly Correlator _correlator;
+	private readonly Dictionary<string, object> _compiled;
+	private Correlator _correlator;
 	private readonly Tally _tally;
 	private readonly string _suffix;
 	private readonly Dictionary<string, Dictionary<int, long>> _counts =
@@ -38,6 +39,7 @@ public sealed class Detector
 		string suffix)
 	{
 		_rules = rules;
+		_compiled = compiled;
 		_correlator = new Correlator(compiled, correlations);
 		_tally = tally;
 		_suffix = suffix;
@@ -47,6 +49,13 @@ public sealed class Detector
 	public List<string> Problems
 	{
 		get { return _correlator.Problems; }
+	}
+
+	/// <summary>Forget what is not true yet: beside what a clock has dated later, nothing that follows would count.
+	/// </summary>
+	public void Restart()
+	{
+		_correlator = new Correlator(_compiled);
 	}
 
 	/// <summary>What the next run has to know. now: seconds since the epoch.</summary>
