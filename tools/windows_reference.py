@@ -91,6 +91,7 @@ _SUBCATEGORIES: t.Final[t.Mapping[str, str | None]] = {
 }
 # The rules for files and keys that the paths of object_changes may not have: one that each is about.
 OBJECTS: t.Final[t.Mapping[str, str]] = {
+    "accessibility_file_written": r"C:\Windows\System32\sethc.exe",
     "account_hidden_in_registry": r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon\SpecialAccounts",
     "browser_data_by_program": r"C:\Users\bob\AppData\Local\Google\Chrome\User Data\Default\Login Data",
     "credential_dump_file": r"C:\Windows\Temp\lsass.dmp",
@@ -99,6 +100,7 @@ OBJECTS: t.Final[t.Mapping[str, str]] = {
     "web_script_written_windows": r"C:\inetpub\wwwroot\a.aspx",
     "window_position_hidden": r"HKCU\Console\taskeng.exe",
     "windows_encrypted_step": r"D:\Data\plan.docx.locked",
+    "windows_ransom_note_written": r"D:\Finance\README_FOR_DECRYPT.txt",
 }
 _PROGRAMS: Ways = frozenset((frozenset((SYSMON,)), frozenset(("processes", "command_lines"))))
 # The alerts of entries of threat lists, which are no files of rules.
