@@ -26,6 +26,8 @@ public static class SignInLookScript
         };
         if (members.ContainsKey("Logon"))
             host.Logons.Add((string)members["Logon"]);
+        if (members.ContainsKey("LogonsSince"))
+            host.LogonsSince = long.Parse((string)members["LogonsSince"]);
         if (members.ContainsKey("Address"))
             host.Addresses.Add((string)members["Address"]);
         return host;

@@ -355,7 +355,8 @@ public sealed class Collect
 		/// <param name="state">Of the last run, null for none.</param>
 		public Computer(Collect collect, string name, Dictionary<string, object> state)
 		{
-			SignIns = new SignIns(Member(state, "sign_ins"), collect._host.Addresses, collect._host.Logons);
+			SignIns = new SignIns(
+				Member(state, "sign_ins"), collect._host.Addresses, collect._host.Logons, collect._host.LogonsSince);
 			History = new History(Member(state, "history"));
 			Detector = new Detector(collect._rules, collect._compiled, Member(state, "correlations"), collect._look.Tally,
 				name.Length == 0 ? "" : " (computer " + Printable.ShowPath(name) + ")");

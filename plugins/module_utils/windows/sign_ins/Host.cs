@@ -2,6 +2,7 @@
 // GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
+using System;
 using System.Collections.Generic;
 using System.ComponentModel;
 using System.Net.NetworkInformation;
@@ -20,11 +21,17 @@ public sealed class Host
 	private const int DomainController = 2;
 	private const int NoService = 1060;
 
+	// The clock may have been wrong when Windows started.
+	private const int ToleratedDays = 1;
+
 	/// <summary>The addresses of the host, by which it signs in to itself.</summary>
 	public readonly List<string> Addresses = new List<string>();
 
 	/// <summary>The logon sessions that the scan runs in.</summary>
 	public readonly List<string> Logons = new List<string>();
+
+	/// <summary>FILETIME before which none of them began. Windows numbers sessions anew when it starts.</summary>
+	public long LogonsSince;
 
 	/// <summary>Whether others' credentials are judged here.</summary>
 	public bool IsDomainController;
@@ -39,6 +46,9 @@ public sealed class Host
 		Host host = new Host
 		{
 			IsDomainController = new Machine().Version()[3] == DomainController,
+			// The count begins anew after 49 days, which is late enough for a session that is still there.
+			LogonsSince = DateTime.UtcNow.AddMilliseconds(-(double)unchecked((uint)Environment.TickCount))
+				.AddDays(-ToleratedDays).ToFileTimeUtc(),
 			HasOpenSsh = new NativeServices().State("sshd", out state) != NoService,
 		};
 		try

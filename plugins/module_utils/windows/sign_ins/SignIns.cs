@@ -43,6 +43,7 @@ public sealed class SignIns
 
 	private readonly Events _events;
 	private readonly HashSet<string> _ownLogons = new HashSet<string>();
+	private readonly long _ownSince;
 	private readonly List<string> _own = new List<string>();
 	private readonly Queue<SignIn> _pending = new Queue<SignIn>();
 	private readonly Dictionary<string, List<SignIn>> _byKey = new Dictionary<string, List<SignIn>>();
@@ -57,9 +58,11 @@ public sealed class SignIns
 	/// FormatException for what it never returns.</param>
 	/// <param name="ownAddresses">Addresses of the host; null for none known.</param>
 	/// <param name="ownLogons">Ids of the logon sessions that the scan runs in, as in "0x3e7"; null for none.</param>
+	/// <param name="ownSince">FILETIME before which none of them began.</param>
 	public SignIns(IDictionary<string, object> saved = null, IEnumerable<string> ownAddresses = null,
-		IEnumerable<string> ownLogons = null)
+		IEnumerable<string> ownLogons = null, long ownSince = 0)
 	{
+		_ownSince = ownSince;
 		_events = new Events(ownAddresses);
 		foreach (string logon in ownLogons ?? new string[0])
 			_ownLogons.Add(logon.ToLowerInvariant());
@@ -301,7 +304,8 @@ public sealed class SignIns
 		if (attempt.Outcome == SignIn.Success)
 			attempt.Fields.Remove("Reason");
 		string own = attempt.Account + " " + attempt["SourceIp"];
-		bool isOwn = _ownLogons.Contains(attempt["LogonId"]) || _ownLogons.Contains(attempt["LinkedLogonId"]);
+		bool isOwn = attempt.Time >= _ownSince &&
+			(_ownLogons.Contains(attempt["LogonId"]) || _ownLogons.Contains(attempt["LinkedLogonId"]));
 		if (isOwn && attempt["SourceIp"].Length > 0 && !_own.Contains(own))
 		{
 			_own.Add(own);
