@@ -14,7 +14,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils._checkpoint import
 from ansible_collections.bulwark.servers.plugins.module_utils._finding import ScopeCoverage, printable
 from ansible_collections.bulwark.servers.plugins.module_utils._run import yield_to_others
 from ansible_collections.bulwark.servers.plugins.module_utils._state import StateError
-from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.tally import Tally
+from ansible_collections.bulwark.servers.plugins.module_utils.audit.detection.tally import MOST_GROUPS, Tally
 
 if t.TYPE_CHECKING:
     from ansible_collections.bulwark.servers.plugins.module_utils.automation.simulated import SimulatedSessions
@@ -65,11 +65,17 @@ class LogScan:
             evidence = {"data": {"problem": shown}}
             tally.add("audit_state_tampered", "checkpoint of %s" % self._name, evidence, time.time(), message=shown)
         found, left_out = tally.detections(self._most_findings)
-        if left_out or tally.dropped:
+        if left_out:
             self.scope.skip(
                 "findings",
-                "%d more were left out, and %d events of others; raise max_findings (audit_max_findings of the role)"
-                % (left_out, tally.dropped),
+                "the least severe findings were left out (%d); raise max_findings (audit_max_findings of the role)"
+                % left_out,
+            )
+        if tally.dropped:
+            self.scope.skip(
+                "events",
+                "%d events that match rules were left out, as there were %d findings already; filter what is noise, or"
+                " scan more often" % (tally.dropped, MOST_GROUPS),
             )
         return found
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import typing as t
 
 from ansible_collections.bulwark.servers.plugins.plugin_utils.report import alike
@@ -54,7 +55,17 @@ def _title(part: t.Mapping[str, str]) -> str:
 
 
 def _changes(part: t.Mapping[str, str]) -> tuple[str, ...]:
-    """Return the lines that differ, with ``-`` and ``+`` before them."""
+    """Return the lines that differ, with ``-`` and ``+`` before them.
+
+    If as many lines were added as were removed, each is below the line that it replaces: the first ones of a policy
+    then show what becomes of some settings, and not only what they are.
+    """
     before, after = (part.get(side, "").splitlines() for side in ("before", "after"))
-    unified = list(difflib.unified_diff(before, after, n=0, lineterm=""))[2:]
-    return tuple(line for line in unified if not line.startswith("@@"))
+    changes: list[str] = []
+    for kind, first, end, new_first, new_end in difflib.SequenceMatcher(None, before, after).get_opcodes():
+        if kind == "equal":
+            continue
+        removed = [f"-{line}" for line in before[first:end]]
+        added = [f"+{line}" for line in after[new_first:new_end]]
+        changes += itertools.chain(*zip(removed, added)) if len(removed) == len(added) else removed + added
+    return tuple(changes)

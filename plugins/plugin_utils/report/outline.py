@@ -33,7 +33,7 @@ def lines(data: model.ReportData, width: int, run: t.Collection[Control] | None 
     """
     width = max(width, table.MINIMUM_WIDTH)
     shown = data if run is None else _part(data, lambda control: control in run)
-    rest = [] if run is None else textwrap.wrap(_rest(_part(data, lambda control: control not in run)), width)
+    rest = [] if run is None else _rest(data, run, width)
     # A run has just shown the result of its own export.
     exports = summary.failed_exports(data) if run is None else []
     active = sum(finding.is_active for finding in shown.findings)
@@ -78,17 +78,28 @@ def _heading(data: model.ReportData, what: str) -> str:
     return f"{about}: secure score {score.total.score:.0f} of 100, {summary.lost(score.total)}."
 
 
-def _rest(data: model.ReportData) -> str:
-    """Return what the store has beside a run, or nothing."""
+def _rest(data: model.ReportData, run: t.Collection[Control], width: int) -> list[str]:
+    """Return one sentence each on hosts, and on capabilities of the run's hosts, that only other runs looked at."""
+    scanned = {host for host, _capability in run}
+    elsewhere = _beside(_part(data, lambda control: control[0] not in scanned), "{} that this run did not scan")
+    same = _beside(
+        _part(data, lambda control: control[0] in scanned and control not in run),
+        "more capabilities of {} that this run left out",
+    )
+    return [line for words in (elsewhere, same) for line in textwrap.wrap(words, width)]
+
+
+def _beside(data: model.ReportData, what: str) -> str:
+    """Return a sentence on what the store has beside a run, or nothing. what: with ``{}`` for the number of hosts."""
     matrix = coverage.matrix(data.coverage, data.findings)
     if not matrix.rows:
         return ""
     active = sum(finding.is_active for finding in data.findings)
     found = counted(active, "active finding") if active else "no active finding"
     gaps = sum(len(row.hosts) for row in matrix.rows if not row.complete)
-    checked = f"{gaps:,} of them not fully checked" if gaps else "all fully checked"
+    checked = f"{counted(gaps, 'host')} not fully checked" if gaps else "all fully checked"
     hosts = counted(len(matrix.hosts), "host")
-    return f"The store and the report also have {hosts} that this run did not scan: {found}, {checked}."
+    return f"The store and the report also have {what.format(hosts)}: {found}, {checked}."
 
 
 def _upgrades(data: model.ReportData) -> list[upgrades.Upgrade]:

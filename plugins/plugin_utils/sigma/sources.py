@@ -116,9 +116,8 @@ def _on_windows(category: str | None, product: str | None, service: str | None) 
     if category is None and service is None and product is not None:
         return [Source(windows_sources.EVERY_EVENT)]
     raise UnusableError(
-        f"log source: no event log is read for {_shown(category=category, product=product, service=service)}; there "
-        f"are the categories {', '.join(windows_sources.CATEGORIES)}, sign_in, and the services "
-        f"{', '.join(windows_sources.SERVICES)}; write any other channel as the service, as in OpenSSH/Admin",
+        f"log source: no event log is read for {_shown(category=category, product=product, service=service)}; use one "
+        "that the guide on detection rules of your own lists, or name a channel as the service, as in OpenSSH/Admin",
         "logsource",
     )
 

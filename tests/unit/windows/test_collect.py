@@ -312,7 +312,10 @@ def test_nothing_before_a_time_is_judged_and_only_the_worst_findings_are_returne
     (result,) = host.looks({"channels": {"System": host.channel(1, *records)}, "options": options})
     assert [each["severity"] for each in result["detections"]] == ["high"]
     assert result["detections"][0]["count"] == 2
-    assert "1 more were left out" in reasons(result)["findings"]
+    left_out = "the least severe findings were left out (1); raise max_findings (audit_max_findings of the role)"
+    assert reasons(result)["findings"] == left_out
+    # Other events were not: nothing about them is said.
+    assert "events" not in reasons(result)
 
 
 def test_without_rules_nothing_is_checked_and_nothing_counts_as_read(tmp_path: pathlib.Path) -> None:

@@ -19,7 +19,7 @@ from ansible_collections.bulwark.servers.plugins.module_utils.sigma.model import
 
 # Of what nothing explains, and as many of what something does. A host that is attacked has tens, one whose log is
 # forged as many as somebody wants.
-_MOST_GROUPS = 2_000
+MOST_GROUPS = 2_000
 # Of the sentences that explain the events of a finding, the newest.
 _MOST_SENTENCES = 3
 # Of so many events at the end evidence is shown.
@@ -108,7 +108,7 @@ class Tally:
             key = (alert, subject, kind)
         group = groups.get(key)
         if group is None:
-            if len(groups) >= _MOST_GROUPS:
+            if len(groups) >= MOST_GROUPS:
                 self.dropped += count
                 return
             group = groups[key] = _Group(alert, subject, kind)

@@ -8,6 +8,7 @@ using System.Collections.Generic;
 namespace ansible_collections.bulwark.servers.plugins.module_utils.windows.event_log.Tally
 {
 // Inside the namespace: above it, the short name is the neighbouring namespace, not its class.
+using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Coverage;
 using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts.Detections;
 
 /// <summary>
@@ -23,8 +24,10 @@ public sealed class Tally
 	private readonly string _scope;
 	private readonly Dictionary<string, Group> _groups = new Dictionary<string, Group>(StringComparer.Ordinal);
 
-	/// <summary>Events of alerts and subjects beyond what is kept, and all events.</summary>
-	public long Dropped { get; private set; }
+	// Events of alerts and subjects beyond what is kept.
+	private long _dropped;
+
+	/// <summary>All events.</summary>
 	public long Events { get; private set; }
 
 	public Tally(string scope)
@@ -44,7 +47,7 @@ public sealed class Tally
 		{
 			if (_groups.Count >= MostGroups)
 			{
-				Dropped += count;
+				_dropped += count;
 				return;
 			}
 			group = _groups[key] = new Group
@@ -75,8 +78,10 @@ public sealed class Tally
 		group.Message = message ?? group.Message;
 	}
 
-	/// <summary>Return the detections, the most severe and then the newest first, at most so many.</summary>
-	public List<object> Detections(long most, out long leftOut)
+	/// <summary>
+	/// Return the detections, the most severe and then the newest first, at most so many; the coverage gets the rest.
+	/// </summary>
+	public List<object> Detections(long most, ScopeCoverage coverage)
 	{
 		List<Group> ordered = new List<Group>(_groups.Values);
 		ordered.Sort(delegate(Group left, Group right)
@@ -86,7 +91,12 @@ public sealed class Tally
 			order = order != 0 ? order : string.CompareOrdinal(left.Alert, right.Alert);
 			return order != 0 ? order : string.CompareOrdinal(left.Subject, right.Subject);
 		});
-		leftOut = Math.Max(0, ordered.Count - most);
+		if (ordered.Count > most)
+			coverage.Skip("findings", "the least severe findings were left out (" + (ordered.Count - most)
+				+ "); raise max_findings (audit_max_findings of the role)");
+		if (_dropped > 0)
+			coverage.Skip("events", _dropped + " events that match rules were left out, as there were " + MostGroups
+				+ " findings already; filter what is noise, or scan more often");
 		List<object> detections = new List<object>();
 		foreach (Group group in ordered)
 		{

@@ -101,7 +101,7 @@ public sealed class Collect
 		Dictionary<string, object> result = new Dictionary<string, object> { { "changed", false } };
 		if (checkpoint.Problem != null)
 			Damaged(checkpoint.Problem);
-		result["detections"] = Detections();
+		result["detections"] = _tally.Detections(_call.Number("max_findings"), _coverage);
 		Save(checkpoint, result);
 		result["coverage"] = new List<object> { _coverage.Entry() };
 		result["audit_events"] = Figures();
@@ -478,17 +478,6 @@ public sealed class Collect
 	}
 
 	// ---- the result
-
-	private List<object> Detections()
-	{
-		long leftOut;
-		List<object> detections = _tally.Detections(_call.Number("max_findings"), out leftOut);
-		if (leftOut > 0 || _tally.Dropped > 0)
-			_coverage.Skip("findings", string.Format(CultureInfo.InvariantCulture,
-				"{0} more were left out, and {1} events of others; raise max_findings (audit_max_findings of the role)",
-				leftOut, _tally.Dropped));
-		return detections;
-	}
 
 	private void Save(Checkpoint checkpoint, Dictionary<string, object> result)
 	{

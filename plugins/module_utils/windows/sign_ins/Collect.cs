@@ -125,7 +125,7 @@ public sealed class Collect
 		Dictionary<string, object> result = new Dictionary<string, object> { { "changed", false } };
 		if (checkpoint.Problem != null)
 			Damaged(checkpoint.Problem, now);
-		result["detections"] = Detections();
+		result["detections"] = _tally.Detections(_call.Number("max_findings"), _coverage);
 		Save(checkpoint, now, result);
 		result["coverage"] = new List<object> { _coverage.Entry() };
 		Dictionary<string, object> signIns = _summary.Result();
@@ -460,17 +460,6 @@ public sealed class Collect
 	{
 		if (count > 0)
 			_coverage.Skip(subject, count.ToString(CultureInfo.InvariantCulture) + " " + what);
-	}
-
-	private List<object> Detections()
-	{
-		long leftOut;
-		List<object> detections = _tally.Detections(_call.Number("max_findings"), out leftOut);
-		if (leftOut > 0 || _tally.Dropped > 0)
-			_coverage.Skip("findings", string.Format(CultureInfo.InvariantCulture,
-				"{0} more were left out, and {1} events of others; raise max_findings (audit_max_findings of the role)",
-				leftOut, _tally.Dropped));
-		return detections;
 	}
 
 	private void Save(Checkpoint checkpoint, double now, Dictionary<string, object> result)

@@ -38,6 +38,17 @@ def test_a_rule_set_is_shown_as_what_changes_in_it() -> None:
     ]
 
 
+def test_a_policy_shows_each_setting_before_and_after() -> None:
+    settings = [f"setting {number}" for number in range(5)]
+    policy = {side: "".join(f"{name}: {side}\n" for name in settings) for side in ("before", "after")}
+    assert summary.difference({"win1": {"differences": [policy]}}, is_full=False).splitlines()[1:] == [
+        "-setting 0: before",
+        "+setting 0: after",
+        "-setting 1: before",
+        "+setting 1: after",
+    ]
+
+
 def test_nothing_that_a_host_sent_reaches_the_terminal_as_it_is() -> None:
     hostile = {"unprotected": ["\x1b[2J gone\nweb2: Protected: all of it"]}
     changed = {"differences": [{"before": "", "after": "\x1b]0;x\x07\n", "after_header": "\x1b[2J"}]}

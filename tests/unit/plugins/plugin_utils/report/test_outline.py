@@ -21,9 +21,16 @@ def test_a_run_is_about_its_hosts_and_says_in_one_line_what_else_there_is() -> N
     lines = outline.lines(_DATA, 120, _RUN)
     assert lines[0] == "This run, 1 host: secure score 25 of 100, 75.0 lost to findings, 0.0 to what was not checked."
     rest = "The store and the report also have 2 hosts that this run did not scan"
-    assert lines[1] == f"{rest}: 1 active finding, 1 of them not fully checked."
+    assert lines[1] == f"{rest}: 1 active finding, 1 host not fully checked."
     assert "old1" not in " ".join(lines)
     assert lines[-1] == "Everything was checked."
+
+
+def test_capabilities_that_a_run_left_out_make_no_host_that_it_did_not_scan() -> None:
+    lines = outline.lines(_DATA, 120, {(host, "audit") for host in ("web1", "old1", "old2")})
+    rest = "The store and the report also have more capabilities of 3 hosts that this run left out: 2 active findings,"
+    assert " ".join(lines[1:3]) == f"{rest} 1 host not fully checked."
+    assert "did not scan" not in " ".join(lines)
 
 
 def test_a_run_over_everything_has_no_such_line() -> None:

@@ -70,8 +70,10 @@ def test_a_service_narrows_a_category_to_its_channel() -> None:
     ],
 )
 def test_what_no_event_log_has_is_named(logsource: dict[str, str]) -> None:
-    with pytest.raises(UnusableError, match="log source: no event log is read for"):
+    with pytest.raises(UnusableError, match="log source: no event log is read for") as raised:
         asked(logsource)
+    # A checkout of SigmaHQ's has a hundred such rules, and each of the first is a warning of its own.
+    assert len(str(raised.value)) < 220
 
 
 @pytest.mark.parametrize("product", ["linux", "macos"])
