@@ -148,7 +148,7 @@ def capability_table(capabilities: t.Iterable[Capability]) -> str:
             heading("Capabilities", "-"),
             (
                 "The playbooks are those that call the role of the capability. The state is kept on hosts, in these"
-                " directories below\n``/var/lib/bulwark``.\n"
+                " directories below\n``/var/lib/bulwark``, or on Windows ``%ProgramData%\\bulwark``.\n"
             ),
             table(rows, "16 16 22 12 20 14"),
         ]

@@ -59,6 +59,8 @@ _ONE_WAY = {
     "sign_in": "sign_ins",
     "Microsoft-Windows-DNS-Client/Operational": "name_lookups",
 }
+# The rules for sign-ins that are about another event than those of ``sign_ins``.
+_OTHER_EVENTS = {"windows_account_locked": "accounts"}
 # The subcategories of the events of the Security log that rules ask for; None for what is always recorded. A rule for
 # another event needs a line here.
 _SUBCATEGORIES: t.Final[t.Mapping[str, str | None]] = {
@@ -129,7 +131,7 @@ Each entry lists the ways to see the alert. One of them is enough; each further 
 - ``processes`` and other names in this script are groups of settings, which
   :ansplugin:`bulwark.servers.win_audit_policy#module` deploys. :ref:`Windows hosts <{prefix}windows>` describes them.
   ``kerberos`` and ``directory`` are only for domain controllers. Sign-ins that a domain controller judges need
-  ``kerberos``, too, and locked accounts need ``accounts``.
+  ``kerberos``, too.
 - *Sysmon* has to be installed, with a configuration that records these events. See
   :ref:`event logs of Windows hosts <{prefix}windows_events>`.
 - A *log* is written by Windows without any setting.
@@ -163,7 +165,7 @@ def ways_of(source: str, condition: t.Any, name: str = "", values: t.Collection[
     if source == "Security":
         found = {_of_event(event) for event in _event_ids(condition)}
     elif source in _ONE_WAY:
-        found = {frozenset((_ONE_WAY[source],))}
+        found = {frozenset((_OTHER_EVENTS.get(name, _ONE_WAY[source]),))}
     elif "/" in source or source[:1].isupper():
         found = {frozenset((f"{LOG}{source}",))}
     else:

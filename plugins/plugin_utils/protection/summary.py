@@ -67,5 +67,5 @@ def _changes(part: t.Mapping[str, str]) -> tuple[str, ...]:
             continue
         removed = [f"-{line}" for line in before[first:end]]
         added = [f"+{line}" for line in after[new_first:new_end]]
-        changes += itertools.chain(*zip(removed, added)) if len(removed) == len(added) else removed + added
+        changes += itertools.chain(*zip(removed, added, strict=True)) if len(removed) == len(added) else removed + added
     return tuple(changes)

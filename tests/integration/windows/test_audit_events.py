@@ -123,7 +123,7 @@ def test_logs_of_other_machines_are_read_by_real_ansible(
         assert "checkpoint" not in read[name]
     (entry,) = read["missing"]["coverage"]
     assert entry["status"] == "not_checked"
-    assert "no event log could be read at" in entry["reason"]
+    assert "no .evtx file could be read at" in entry["reason"]
 
 
 def test_a_scan_says_why_it_saw_nothing_of_the_event_log(

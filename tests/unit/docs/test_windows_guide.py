@@ -14,6 +14,7 @@ import sys
 import typing as t
 
 import pytest
+from ansible_collections.bulwark.servers.plugins.plugin_utils import capabilities
 from ansible_collections.bulwark.servers.plugins.plugin_utils.audit import windows_policy
 
 from tests.support import paths
@@ -123,3 +124,14 @@ def test_the_guide_has_every_group_of_the_audit_policy() -> None:
         default = "no" if not group.default else "domain controllers" if controllers else "yes"
         expected.append((group.name, default))
     assert rows == expected
+
+
+def test_the_guide_says_what_a_windows_host_can_score() -> None:
+    # A capability that needs something of the user, such as a database, counts only with it.
+    scored = [each for each in capabilities.load().values() if not (each.has_requirements or each.on_request)]
+    known = [each for each in scored if "windows" in each.platforms]
+    text = " ".join(_GUIDE.read_text("utf-8").split())
+    numbers = {2: "Two", 3: "Three", 8: "eight", 9: "nine"}
+    assert f"{numbers[len(known)]} of {numbers[len(scored)]} capabilities know Windows" in text
+    assert f"a secure score of at most {100 * len(known) / len(scored):.0f}." in text
+    assert all(f"{each.title[0].lower()}{each.title[1:]}" in text for each in known)

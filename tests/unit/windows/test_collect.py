@@ -144,6 +144,7 @@ def test_a_match_says_who_did_what_and_where_it_is_recorded(tmp_path: pathlib.Pa
     assert evidence["process"]["parent_process"]["path"] == "C:\\Windows\\System32\\mshta.exe"
     assert evidence["data"]["Channel"] == "Security"
     assert evidence["data"]["EventRecordID"] == "1"
+    assert dt.datetime.fromisoformat(evidence["data"]["TimeCreated"]).timestamp() == EPOCH + 1
     assert host.exports() == []
 
 

@@ -348,7 +348,7 @@ public sealed class Collect
 			}
 		}
 		if (_sources == 0)
-			_coverage.Fail("no event log could be read at " + Printable.ShowPath(string.Join(" and ", paths)));
+			_coverage.Fail("no .evtx file could be read at " + Printable.ShowPath(string.Join(" and ", paths)));
 	}
 
 	// ---- records

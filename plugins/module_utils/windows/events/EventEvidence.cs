@@ -139,6 +139,7 @@ public static class EventEvidence
 	{
 		Dictionary<string, object> data = new Dictionary<string, object>();
 		data["Channel"] = Show(record.Channel);
+		data["TimeCreated"] = Stamp(record.Time);
 		data["EventRecordID"] = record.RecordId.ToString(CultureInfo.InvariantCulture);
 		data["EventID"] = record.EventId.ToString(CultureInfo.InvariantCulture);
 		data["Provider"] = Show(record.Provider);
@@ -154,6 +155,13 @@ public static class EventEvidence
 				data[name] = Show(Head(text, LongestData));
 		}
 		return data;
+	}
+
+	// A record may have any number as its time.
+	private static string Stamp(long time)
+	{
+		return DateTime.FromFileTimeUtc(Math.Max(0, Math.Min(time, DateTime.MaxValue.ToFileTimeUtc())))
+			.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture);
 	}
 
 	private static string First(IDictionary<string, object> view, params string[] fields)

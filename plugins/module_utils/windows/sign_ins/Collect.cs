@@ -319,7 +319,7 @@ public sealed class Collect
 				Skip(file.Value, problem);
 		}
 		if (read == 0)
-			_coverage.Fail("no event log could be read at "
+			_coverage.Fail("no .evtx file could be read at "
 				+ Printable.ShowPath(string.Join(" and ", _call.Texts("paths"))));
 		if (_isOver)
 			_coverage.Skip("newer events", "the time budget was used up before all files were read");
