@@ -18,6 +18,7 @@ description:
     Python.
   - With O(run), every record is read exactly once, also when the log is rotated or a run is cut off in between. Without
     it, and in check mode, what is new since the last recorded run is read and read again the next time.
+  - On Windows hosts, it runs M(bulwark.servers.win_audit_events_info), which has no options that are for Linux only.
   - The audit system records what rules tell it to. M(bulwark.servers.audit_rules) deploys those that the detections
     need.
   - Where a rule could not be loaded, because its directory came later or was replaced, the names, owners and times of
@@ -56,6 +57,7 @@ notes:
 seealso:
   - module: bulwark.servers.audit_rules
   - module: bulwark.servers.sign_in_info
+  - module: bulwark.servers.win_audit_events_info
   - module: bulwark.servers.findings_record
 """
 

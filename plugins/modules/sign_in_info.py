@@ -17,6 +17,7 @@ description:
   - It reads the files of syslogd with their rotated and compressed predecessors, the journal where there are no such
     files or nothing is written to them any more, the audit log, C(wtmp), C(btmp), C(lastlog), C(wtmpdb) and
     C(lastlog2). A sign-in that several of them tell of counts once.
+  - On Windows hosts, it runs M(bulwark.servers.win_sign_in_info), which has no options that are for Linux only.
   - With O(run), every entry is read exactly once, also when a log is rotated or a run is cut off in between. Without
     it, and in check mode, what is new since the last recorded run is read and read again the next time.
 extends_documentation_fragment:
@@ -67,6 +68,7 @@ notes:
     from what sshd writes itself; where that can't be told, the sign-in counts without a source.
   - A database of C(wtmpdb) or C(lastlog2) is read where the host's Python has C(sqlite3).
 seealso:
+  - module: bulwark.servers.win_sign_in_info
   - module: bulwark.servers.findings_record
 """
 

@@ -148,6 +148,26 @@ def test_a_match_says_who_did_what_and_where_it_is_recorded(tmp_path: pathlib.Pa
     assert host.exports() == []
 
 
+@pytest.mark.parametrize(
+    ("provider", "user", "expected"),
+    [
+        ("Microsoft-Windows-Sysmon", "SHOP\\eve", {"name": "SHOP\\eve"}),
+        ("Microsoft-Windows-Sysmon", "", None),
+        ("Microsoft-Windows-TaskScheduler", "SHOP\\eve", {"name": "SHOP\\eve"}),
+        ("Microsoft-Windows-PowerShell", "", {"uid": "S-1-5-18"}),
+    ],
+)
+def test_the_account_of_a_service_is_not_that_of_the_person_whom_its_record_names(
+    tmp_path: pathlib.Path, provider: str, user: str, expected: dict[str, str] | None
+) -> None:
+    data = [("ServiceName", "s"), *([("User", user)] if user else [])]
+    record = plain(1, 7045, "System", *data, provider=provider, user="S-1-5-18")
+    host = Host(tmp_path, SERVICE)
+    (result,) = host.looks({"channels": {"System": host.channel(1, record)}})
+    (evidence,) = result["detections"][0]["evidences"]
+    assert evidence.get("actor", {}).get("user") == expected
+
+
 def test_every_record_counts_once_whatever_becomes_of_a_run(tmp_path: pathlib.Path) -> None:
     host = Host(tmp_path, SERVICE)
     all_of_them = [plain(n, 7045, "System", ("ServiceName", "s")) for n in range(1, 10)]

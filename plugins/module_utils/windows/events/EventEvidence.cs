@@ -32,6 +32,8 @@ public static class EventEvidence
 		"ParentProcessName", "DestinationIp", "DestinationPort", "SourceIp", "SourcePort", "TargetFilename",
 	};
 
+	private const string Sysmon = "Microsoft-Windows-Sysmon";
+
 	/// <param name="view">What a rule matched.</param>
 	public static Dictionary<string, object> Of(EventRecord record, IDictionary<string, object> view)
 	{
@@ -63,7 +65,8 @@ public static class EventEvidence
 		// S-1-0-0: a record of 4688 without another account.
 		if (Text(view, "TargetUserSid") == "S-1-0-0" || Text(view, "User").Length == 0)
 			sid = First(view, "SubjectUserSid");
-		if (sid.Length == 0)
+		// The account that wrote the record: a service's own, if the record names another, and always for Sysmon.
+		if (sid.Length == 0 && name.Length == 0 && record.Provider != Sysmon)
 			sid = record.UserSid;
 		if (name.Length > 0)
 			user["name"] = Show(name);
