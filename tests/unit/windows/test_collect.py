@@ -271,6 +271,20 @@ def test_rules_that_need_what_the_host_does_not_record_are_named(tmp_path: pathl
     assert reasons(result) == {}
 
 
+def test_what_most_rules_need_is_named_first(tmp_path: pathlib.Path) -> None:
+    pipe = rule("pipe", "pipe_created", ends("PipeName", "\\evil"))
+    scripts = [rule(f"script {number}", "ps_script", ends("ScriptBlockText", "evil")) for number in range(2)]
+    host = Host(tmp_path, SERVICE, pipe, *scripts)
+    without = {"powershell": {"script_blocks": False}, "powershell_core": {"script_blocks": False}}
+    options = {"_recording": payload.packed(without)}
+    (result,) = host.looks({"channels": {"System": host.channel(1)}, "options": options})
+    scripts_need = "channel Microsoft-Windows-PowerShell/Operational and PowerShell script block logging"
+    assert list(reasons(result).items()) == [
+        (scripts_need, "not recorded on this host: 2 rules need it, as 'script 0', 'script 1'"),
+        ("Sysmon", "not recorded on this host: 1 rule needs it, as 'pipe'"),
+    ]
+
+
 def test_a_match_that_needs_what_windows_does_not_record_does_not_count(tmp_path: pathlib.Path) -> None:
     host = Host(tmp_path, NOT_SIGNED, BY_MSHTA)
     security = host.channel(1, process(1, "C:\\x.exe"), process(2, "C:\\cmd.exe"))

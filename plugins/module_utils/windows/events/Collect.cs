@@ -408,7 +408,7 @@ public sealed class Collect
 			message: shown);
 	}
 
-	/// <summary>Say which rules need what this host does not record.</summary>
+	/// <summary>Say which rules need what this host does not record, what most of them need first.</summary>
 	private void Need(Dictionary<string, LogState> states)
 	{
 		Dictionary<string, object> recording = Recording(states);
@@ -416,8 +416,15 @@ public sealed class Collect
 		foreach (object rule in Compiled.List(_compiled, "rules"))
 			titles[(string)((Dictionary<string, object>)rule)["id"]] = (string)((Dictionary<string, object>)rule)["title"];
 		Requirements requirements = new Requirements(Requirements.Recorded(recording));
-		foreach (KeyValuePair<string, SortedSet<string>> need in
-			requirements.Missing(Compiled.List(_compiled, "rules")))
+		List<KeyValuePair<string, SortedSet<string>>> needs = new List<KeyValuePair<string, SortedSet<string>>>(
+			requirements.Missing(Compiled.List(_compiled, "rules")));
+		// A terminal shows the first one only.
+		needs.Sort(delegate(KeyValuePair<string, SortedSet<string>> left, KeyValuePair<string, SortedSet<string>> right)
+		{
+			int order = right.Value.Count.CompareTo(left.Value.Count);
+			return order != 0 ? order : string.CompareOrdinal(left.Key, right.Key);
+		});
+		foreach (KeyValuePair<string, SortedSet<string>> need in needs)
 		{
 			List<string> examples = new List<string>();
 			foreach (string id in need.Value)
