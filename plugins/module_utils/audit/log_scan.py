@@ -62,8 +62,14 @@ class LogScan:
         if problem:
             self.scope.skip("checkpoint", problem + "; the remaining logs were read again")
             shown = printable(problem)
-            evidence = {"data": {"problem": shown}}
-            tally.add("audit_state_tampered", "checkpoint of %s" % self._name, evidence, time.time(), message=shown)
+            tally.add(
+                "audit_state_tampered",
+                "checkpoint of %s" % self._name,
+                {"data": {"problem": shown}},
+                time.time(),
+                message=shown,
+                is_own=True,
+            )
         found, left_out = tally.detections(self._most_findings)
         if left_out:
             self.scope.skip(

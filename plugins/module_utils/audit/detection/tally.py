@@ -4,7 +4,7 @@
 """Findings of many events: one for each alert and subject, with their number, and evidence of some.
 
 Those are the first and the last ones, and the newest of the most severe: what a finding is that severe for would be
-hidden between harmless events.
+hidden between harmless events. Of more findings than there is room for, the most severe stay.
 
 What something explains becomes a finding beside: never the same as what nothing explains.
 """
@@ -24,6 +24,8 @@ MOST_GROUPS = 2_000
 _MOST_SENTENCES = 3
 # Of so many events at the end evidence is shown.
 LAST = 2
+# What is wrong with a log is worse than anything in it.
+_OWN = len(_finding.SEVERITIES)
 _ENDING = re.compile(r" \(explained by (?:%s)\)\Z" % "|".join((*EXPLANATIONS, SIMULATION + "(?: [0-9a-f]{8})?")))
 # Characters of the id of a simulation that its subjects show.
 _SHORT = 8
@@ -41,6 +43,7 @@ class _Group:
         "last",
         "last_time",
         "message",
+        "rank",
         "sentences",
         "severity",
         "simulation",
@@ -50,8 +53,8 @@ class _Group:
         "worst",
     )
 
-    def __init__(self, alert: str, subject: str, explained_by: str) -> None:
-        self.alert, self.subject, self.explained_by = alert, subject, explained_by
+    def __init__(self, alert: str, subject: str, explained_by: str, rank: int) -> None:
+        self.alert, self.subject, self.explained_by, self.rank = alert, subject, explained_by, rank
         self.sentences: dict[str, None] = {}
         self.simulation = ""
         self.count = 0
@@ -67,15 +70,48 @@ class _Group:
         self.last: list[t.Any] = []
 
 
+class _Groups:
+    """The groups of one kind, as many as there is room for. ranks: how many there are of each severity."""
+
+    __slots__ = ("by_key", "ranks")
+
+    def __init__(self) -> None:
+        self.by_key: dict[tuple[str, ...], _Group] = {}
+        self.ranks = [0] * (_OWN + 1)
+
+    def add(self, key: tuple[str, ...], group: _Group) -> None:
+        self.by_key[key] = group
+        self.ranks[group.rank] += 1
+
+    def raise_to(self, group: _Group, rank: int) -> None:
+        self.ranks[group.rank] -= 1
+        self.ranks[rank] += 1
+        group.rank = rank
+
+    def make_room(self, rank: int) -> int | None:
+        """Forget a less severe group if there is no room for one of this rank.
+
+        Whoever fills the room with small findings must not keep a worse one out of it.
+
+        Returns how many events were forgotten, None if there is no room.
+        """
+        if len(self.by_key) < MOST_GROUPS:
+            return 0
+        lowest = next(rank for rank, groups in enumerate(self.ranks) if groups)
+        if lowest >= rank:
+            return 0 if rank == _OWN else None
+        key = next(key for key, group in self.by_key.items() if group.rank == lowest)
+        self.ranks[lowest] -= 1
+        return self.by_key.pop(key).count
+
+
 class Tally:
     """Counts what was found. dropped: events of alerts and subjects beyond what is kept. explained: of all events."""
 
     def __init__(self, scope: str) -> None:
         self._scope = scope
         # Apart, so that what is explained fills no place of what is not.
-        self._groups: dict[tuple[str, str], _Group] = {}
-        self._explained: dict[tuple[str, str, str], _Group] = {}
-        self._simulated: dict[tuple[str, str, str], _Group] = {}
+        self._groups, self._explained, self._simulated = _Groups(), _Groups(), _Groups()
         self.dropped = 0
         self.events = 0
         self.explained = 0
@@ -92,10 +128,15 @@ class Tally:
         techniques: t.Sequence[str] = (),
         message: str | None = None,
         explanation: Explanation | None = None,
+        is_own: bool = False,
     ) -> None:
-        """Count events. evidence: OCSF evidence, or a function that makes it when it is to be shown."""
+        """Count events.
+
+        evidence: OCSF evidence, or a function that makes it when it is to be shown. is_own: for what is wrong with a
+        log or a checkpoint, which is never dropped and comes first.
+        """
         self.events += count
-        groups: dict[t.Any, _Group] = self._groups
+        groups = self._groups
         key: tuple[str, ...] = (alert, subject)
         kind = ""
         if explanation is not None:
@@ -106,12 +147,16 @@ class Tally:
                 kind = "%s %s" % (SIMULATION, explanation.simulation[:_SHORT])
                 groups = self._simulated
             key = (alert, subject, kind)
-        group = groups.get(key)
+        rank = _OWN if is_own else _rank(severity)
+        group = groups.by_key.get(key)
         if group is None:
-            if len(groups) >= MOST_GROUPS:
+            forgotten = groups.make_room(rank)
+            if forgotten is None:
                 self.dropped += count
                 return
-            group = groups[key] = _Group(alert, subject, kind)
+            self.dropped += forgotten
+            group = _Group(alert, subject, kind, rank)
+            groups.add(key, group)
             group.first = evidence
             group.severity = severity
         else:
@@ -123,7 +168,8 @@ class Tally:
                 group.first_time = first_time
             if last_time > group.last_time:
                 group.last_time = last_time
-        if severity == group.severity or _rank(severity) > _rank(group.severity):
+        if severity == group.severity or rank > group.rank:
+            groups.raise_to(group, rank)
             group.severity, group.worst = severity, evidence
         # Mostly those of the same rule.
         if techniques is not group.techniques_of_last:
@@ -140,8 +186,8 @@ class Tally:
     def has(self, alert: str, subject: str) -> bool:
         """Return whether events of an alert about a subject were counted, explained or not."""
         key = (alert, subject)
-        explained = any((*key, kind) in self._explained for kind in EXPLANATIONS)
-        return key in self._groups or explained or any(group[:2] == key for group in self._simulated)
+        explained = any((*key, kind) in self._explained.by_key for kind in EXPLANATIONS)
+        return key in self._groups.by_key or explained or any(group[:2] == key for group in self._simulated.by_key)
 
     def detections(self, most: int) -> tuple[list[dict[str, t.Any]], int]:
         """Return the detections, the most severe and then the newest first, and how many are left out.
@@ -149,10 +195,10 @@ class Tally:
         Those of simulations come last, so that they take the place of no other.
         """
         ordered = sorted(
-            (*self._groups.values(), *self._explained.values(), *self._simulated.values()),
+            (group for groups in (self._groups, self._explained, self._simulated) for group in groups.by_key.values()),
             key=lambda group: (
                 bool(group.simulation),
-                -_rank(group.severity),
+                -group.rank,
                 bool(group.explained_by),
                 -group.last_time,
                 group.alert,

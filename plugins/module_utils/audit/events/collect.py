@@ -165,6 +165,7 @@ class _Run:
             {"data": {"problem": reason}},
             file.modified,
             message=reason + ".",
+            is_own=True,
         )
 
     def count_missing(self, since: float | None, is_chosen: bool) -> None:
@@ -192,6 +193,7 @@ class _Run:
                 max(hole.before for hole in found.alert),
                 count=found.events if place == 0 else 0,
                 message="%s." % sentence_of(found.alert),
+                is_own=True,
             )
 
     def judge_unrecorded(self, params: t.Mapping[str, t.Any]) -> None:

@@ -85,9 +85,14 @@ class _Run:
         for log in [*self.sources.logs, *self.sources.audits]:
             for path in log.rewritten:
                 problem = "%s was changed in the part that was read before." % path
-                evidence = {"data": {"problem": problem}}
-                time_of_change = min(log.modified, self.reading.now)
-                self.detector.tally.add("sign_in_log_rewritten", path, evidence, time_of_change, message=problem)
+                self.detector.tally.add(
+                    "sign_in_log_rewritten",
+                    path,
+                    {"data": {"problem": problem}},
+                    min(log.modified, self.reading.now),
+                    message=problem,
+                    is_own=True,
+                )
 
     def state(self, now: float) -> dict[str, t.Any]:
         return {
