@@ -24,6 +24,25 @@ _ONLY_SYSMON = {"program_renamed", "uac_com_elevation"}
 # What these rules are about is the very thing that the variants change.
 _ABOUT_CASE = {"windows_mixed_case", "encoded_program_on_command_line", "windows_obfuscated_line"}
 _ABOUT_CASE |= {"windows_miner_line", "double_extension", "suspicious_place"}
+_SCRIPTS = "ps_script"
+_TEXTS = {_PROCESSES: "CommandLine", _SCRIPTS: "ScriptBlockText"}
+_SEVERITIES = ("informational", "low", "medium", "high", "critical")
+# A program that has no arguments: with any text behind it, it is another case, which other rules judge.
+_WITHOUT_ARGUMENTS = {
+    "rundll32_bare: started to be filled",
+    "rundll32_bare: with quotes",
+    "rundll32_bare: a parent with the name of the antivirus program",
+    "system_process_starts_shell: a shell without a command, started by the host of services",
+}
+# Texts that ordinary command lines have, and that exceptions of rules looked for.
+_ORDINARY_WORDS = (
+    r"md5 checksum sha1 etag cmdkey tasklist findstr query perfmon NetTrace LwtNetLog std:: [System. --gtest"
+    r" action=block /active:no start= auto -status running -startuptype automatic /d -30 lastwritetime adddays"
+    r" /add /delete /flushdns a.crl a.cer a.vbs a.js a.log -keepversions:3 /maxsize=unbounded autochk userinit explorer.exe"
+    r" \\localhost\ \\127.0.0.1\ ://10.1.1.5/ \\10.1.1.5\ \Temp\* \Prefetch *.tmp splwow64 \spool\drivers\ printui ntprint.dll"
+    r" \Microsoft.NET\Framework\v4.0.30319\csc.exe \AppData\Local\Microsoft\OneDrive\ \AppData\Local\Programs\ \AppPatch\ -m -bg -mm"
+    r" \Program Files\ \Windows\System32\ \Windows\Installer\MSI1.tmp zzzzInvokeManagedCustomActionOutOfProc rundll32 shell32.dll,Control"
+)
 
 
 def processes() -> list[harness.Case]:
@@ -80,6 +99,49 @@ def test_how_a_command_line_is_written_silences_no_rule(change: t.Callable[[str]
         and harness.sources()[case.rule]["id"] not in raised(changed(case, change))
     ]
     assert silent == []
+
+
+def silent_with_another_text(case: harness.Case, others: t.Iterable[str]) -> list[str]:
+    """Return the texts, each a case's and another one joined, that do not raise the case's alert at its severity."""
+    event = case.events[0]
+    field = _TEXTS[event.source]
+    engine = harness.rules(WINDOWS).engine
+    definition = harness.sources()[case.rule]
+    alert = definition["bulwark"]["alert"]
+    enough = _SEVERITIES[_SEVERITIES.index(definition["level"]) :]
+
+    def is_silent(text: str) -> bool:
+        matches = (engine.rule(number) for number in engine.match(event.source, {**event.view, field: text}))
+        return not any(rule.alert == alert and rule.severity in enough for rule in matches if not rule.component)
+
+    attack = event.view[field]
+    return [text for other in others for text in joined(event, attack, other) if is_silent(text)]
+
+
+def joined(event: harness.Event, attack: str, other: str) -> list[str]:
+    if event.source == _SCRIPTS:
+        return [f"{attack}\n# {other}", f"# {other}\n{attack}"]
+    texts = [f"{attack} & rem {other}", f"{other} & {attack}"]
+    return [*texts, f"{attack} # {other}"] if "powershell" in event.view["Image"].lower() else texts
+
+
+def with_text(raised: bool) -> list[harness.Case]:
+    """Return the cases of one process or one script that say its text."""
+    cases = [case for case in harness.load(WINDOWS) if case.raised == raised and len(case.events) == 1]
+    return [case for case in cases if _TEXTS.get(case.events[0].source, "") in case.events[0].view]
+
+
+def test_no_other_text_beside_an_attack_silences_its_rule() -> None:
+    ordinary_texts: dict[str, list[str]] = {}
+    for case in with_text(raised=False):
+        event = case.events[0]
+        ordinary_texts.setdefault(case.rule, []).append(event.view[_TEXTS[event.source]])
+    silent = {
+        case.title: texts
+        for case in with_text(raised=True)
+        if (texts := silent_with_another_text(case, [*ordinary_texts.get(case.rule, ()), _ORDINARY_WORDS]))
+    }
+    assert silent.keys() == _WITHOUT_ARGUMENTS, silent
 
 
 def certain(node: Node, known: t.Container[str], wanted: bool = True) -> Node:
