@@ -36,12 +36,14 @@ _WITHOUT_ARGUMENTS = {
 }
 # Texts that ordinary command lines have, and that exceptions of rules looked for.
 _ORDINARY_WORDS = (
-    r"md5 checksum sha1 etag cmdkey tasklist findstr query perfmon NetTrace LwtNetLog std:: [System. --gtest"
-    r" action=block /active:no start= auto -status running -startuptype automatic /d -30 lastwritetime adddays"
-    r" /add /delete /flushdns a.crl a.cer a.vbs a.js a.log -keepversions:3 /maxsize=unbounded autochk userinit explorer.exe"
-    r" \\localhost\ \\127.0.0.1\ ://10.1.1.5/ \\10.1.1.5\ \Temp\* \Prefetch *.tmp splwow64 \spool\drivers\ printui ntprint.dll"
-    r" \Microsoft.NET\Framework\v4.0.30319\csc.exe \AppData\Local\Microsoft\OneDrive\ \AppData\Local\Programs\ \AppPatch\ -m -bg -mm"
-    r" \Program Files\ \Windows\System32\ \Windows\Installer\MSI1.tmp zzzzInvokeManagedCustomActionOutOfProc rundll32 shell32.dll,Control"
+    r"md5 checksum sha1 etag cmdkey tasklist findstr query perfmon NetTrace LwtNetLog std::"
+    r" [System. --gtest action=block /active:no start= auto -status running -startuptype"
+    r" automatic /d -30 lastwritetime adddays /add /delete /flushdns a.crl a.cer a.vbs a.js"
+    r" a.log -keepversions:3 /maxsize=unbounded autochk userinit explorer.exe \\localhost\ \\127.0.0.1\ ://10.1.1.5/"
+    r" \\10.1.1.5\ \Temp\* \Prefetch *.tmp splwow64 \spool\drivers\ printui ntprint.dll"
+    r" \Microsoft.NET\Framework\v4.0.30319\csc.exe \AppData\Local\Microsoft\OneDrive\ \AppData\Local\Programs\ \AppPatch\ -m"
+    r" -bg -mm \Program Files\ \Windows\System32\ \Windows\Installer\MSI1.tmp"
+    r" zzzzInvokeManagedCustomActionOutOfProc rundll32 shell32.dll,Control"
 )
 
 
