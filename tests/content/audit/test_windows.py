@@ -41,8 +41,8 @@ _ORDINARY_WORDS = (
     r" automatic /d -30 lastwritetime adddays /add /delete /flushdns a.crl a.cer a.vbs a.js"
     r" a.log -keepversions:3 /maxsize=unbounded autochk userinit explorer.exe \\localhost\ \\127.0.0.1\ ://10.1.1.5/"
     r" \\10.1.1.5\ \Temp\* \Prefetch *.tmp splwow64 \spool\drivers\ printui ntprint.dll"
-    r" \Microsoft.NET\Framework\v4.0.30319\csc.exe \AppData\Local\Microsoft\OneDrive\ \AppData\Local\Programs\ \AppPatch\ -m"
-    r" -bg -mm \Program Files\ \Windows\System32\ \Windows\Installer\MSI1.tmp"
+    r" \Microsoft.NET\Framework\v4.0.30319\csc.exe \AppData\Local\Microsoft\OneDrive\ \AppData\Local\Programs\ a.exe"
+    r" \AppPatch\ \Program Files\ -m -bg -mm \Windows\System32\ \Windows\Installer\MSI1.tmp"
     r" zzzzInvokeManagedCustomActionOutOfProc rundll32 shell32.dll,Control"
 )
 
