@@ -123,7 +123,7 @@ def silent_with_another_text(case: harness.Case, others: t.Iterable[str]) -> lis
 def joined(event: harness.Event, attack: str, other: str) -> list[str]:
     if event.source == _SCRIPTS:
         return [f"{attack}\n# {other}", f"# {other}\n{attack}"]
-    texts = [f"{attack} & rem {other}", f"{other} & {attack}"]
+    texts = [f"{attack} & rem {other}", f"{other} & {attack}", f"{attack}\n{other}", f"{other}\n{attack}"]
     return [*texts, f"{attack} # {other}"] if "powershell" in event.view["Image"].lower() else texts
 
 
