@@ -10,6 +10,7 @@ import ctypes
 import os
 import re
 import secrets
+import signal
 import socket
 import subprocess
 import typing as t
@@ -89,7 +90,7 @@ class Namespace:
 
 @contextlib.contextmanager
 def hosts(*names: str) -> t.Iterator[list[Namespace]]:
-    """Make hosts on one network; they are gone at the end, also when the test fails."""
+    """Make hosts on one network; they are gone at the end, with what runs there, also when the test fails."""
     unique = secrets.token_hex(3)
     made = [Namespace(f"bw-{unique}-{name}", number) for number, name in enumerate(names, 1)]
     switch = f"bw-{unique}-switch"
@@ -109,7 +110,16 @@ def hosts(*names: str) -> t.Iterator[list[Namespace]]:
         yield made
     finally:
         for name in [*(host.name for host in made), switch]:
+            _end_processes(name)
             subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+
+
+def _end_processes(namespace: str) -> None:
+    """End what still runs there, as sessions of an ended daemon do: they would keep the network and its sockets."""
+    listed = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False)
+    for pid in map(int, listed.stdout.split()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _ip(*arguments: str) -> None:
