@@ -86,7 +86,7 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 				made = Perform(plan, note, directory);
 				now = MakePlan(Note.Read(directory));
 			}
-			return Result(plan, made, now, isLook);
+			return Result(plan, made, now, isLook, halt);
 		}
 
 		private Plan MakePlan(Note note)
@@ -239,7 +239,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			return note.Keys.Count < before;
 		}
 
-		private Dictionary<string, object> Result(Plan plan, List<Change> made, Plan now, bool isLook)
+		private Dictionary<string, object> Result(
+			Plan plan, List<Change> made, Plan now, bool isLook, string halt)
 		{
 			Dictionary<string, object> result = new Dictionary<string, object>();
 			bool isForgotten = plan.Done.Count + plan.Left.Count > 0;
@@ -258,8 +259,8 @@ using ansible_collections.bulwark.servers.plugins.module_utils.windows.contracts
 			result["group_policy"] = Shorten(now.Ruled.ConvertAll<object>(AsRow));
 			result["diff"] = Diff(made);
 			List<object> warnings = Warnings(plan, now);
-			if (isLook && Halt(plan) != null)
-				warnings.Add(Halt(plan) + ".");
+			if (halt != null)
+				warnings.Add(halt + ".");
 			if (_failed.Count > 0 || (!isLook && now.Unknown.Count > 0))
 			{
 				result["failed"] = true;

@@ -149,7 +149,7 @@ public sealed class ChannelRecords
 		}
 	}
 
-	// Null for none; what is wrong with the file is said when it is read.
+	// Null for none; reading the file reports what is wrong with it.
 	private EventRecord First(string path)
 	{
 		foreach (EventRecord record in new FileRecords(delegate { return LogFiles.Open(path); }, _isOver).Read())

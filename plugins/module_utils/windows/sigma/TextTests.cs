@@ -90,64 +90,63 @@ internal sealed class EqualsTest : TextTest
 	}
 }
 
-internal sealed class ContainsTest : TextTest
+// One of some texts is somewhere in the text.
+internal abstract class PartTest : TextTest
 {
 	private readonly string[] _wanted;
 
-	public ContainsTest(string[] wanted)
+	protected PartTest(string[] wanted)
 	{
 		_wanted = wanted;
 	}
 
-	public override bool Passes(string text)
+	public sealed override bool Passes(string text)
 	{
 		foreach (string wanted in _wanted)
 		{
-			if (text.IndexOf(wanted, StringComparison.Ordinal) >= 0)
+			if (Has(text, wanted))
 				return true;
 		}
 		return false;
+	}
+
+	protected abstract bool Has(string text, string wanted);
+}
+
+internal sealed class ContainsTest : PartTest
+{
+	public ContainsTest(string[] wanted) : base(wanted)
+	{
+	}
+
+	protected override bool Has(string text, string wanted)
+	{
+		return text.IndexOf(wanted, StringComparison.Ordinal) >= 0;
 	}
 }
 
-internal sealed class StartsWithTest : TextTest
+internal sealed class StartsWithTest : PartTest
 {
-	private readonly string[] _wanted;
-
-	public StartsWithTest(string[] wanted)
+	public StartsWithTest(string[] wanted) : base(wanted)
 	{
-		_wanted = wanted;
 	}
 
-	public override bool Passes(string text)
+	protected override bool Has(string text, string wanted)
 	{
-		foreach (string wanted in _wanted)
-		{
-			if (string.CompareOrdinal(text, 0, wanted, 0, wanted.Length) == 0)
-				return true;
-		}
-		return false;
+		return string.CompareOrdinal(text, 0, wanted, 0, wanted.Length) == 0;
 	}
 }
 
-internal sealed class EndsWithTest : TextTest
+internal sealed class EndsWithTest : PartTest
 {
-	private readonly string[] _wanted;
-
-	public EndsWithTest(string[] wanted)
+	public EndsWithTest(string[] wanted) : base(wanted)
 	{
-		_wanted = wanted;
 	}
 
-	public override bool Passes(string text)
+	protected override bool Has(string text, string wanted)
 	{
-		foreach (string wanted in _wanted)
-		{
-			int start = text.Length - wanted.Length;
-			if (start >= 0 && string.CompareOrdinal(text, start, wanted, 0, wanted.Length) == 0)
-				return true;
-		}
-		return false;
+		int start = text.Length - wanted.Length;
+		return start >= 0 && string.CompareOrdinal(text, start, wanted, 0, wanted.Length) == 0;
 	}
 }
 
